@@ -1,0 +1,35 @@
+"""ReID-R: find a person again in another camera, and say why.
+
+    from reidr import load_dataset, Retriever, Reasoner, find
+    matches = find("person.jpg", gallery="crops/", k=10)
+
+Names are loaded when first used, so `import reidr` is quick and needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reidr.data.load import load_dataset
+    from reidr.evaluation.find import Match, find
+    from reidr.reasoning.reasoner import Reasoner
+    from reidr.retrieval.retriever import Retriever
+
+__version__ = "0.1.0"
+__all__ = ["Match", "Reasoner", "Retriever", "__version__", "find", "load_dataset"]
+
+_HOMES = {
+    "load_dataset": "reidr.data.load",
+    "Retriever": "reidr.retrieval.retriever",
+    "Reasoner": "reidr.reasoning.reasoner",
+    "find": "reidr.evaluation.find",
+    "Match": "reidr.evaluation.find",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'reidr' has no attribute {name!r}")

@@ -1,0 +1,35 @@
+"""`reidr validate DATA`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("validate")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--pixels/--no-pixels", default=True, help="Also decode every picture (finds broken and truncated files).")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the findings to this file too.")
+def command(data: Path, pixels: bool, json_file: Path | None) -> None:
+    """Check a data set: files, names, identities, cameras, splits. Exit status 1 when something would break."""
+    from dataclasses import asdict
+
+    from reidr.data.validate import validate
+    from reidr.frame.progress import progress
+    from reidr.frame.run import write_json
+
+    findings = []
+    with progress("checking", 1) as advance:
+        findings = validate(data, pixels=pixels)
+        advance(1)
+    marks = {"error": click.style("error  ", fg="red"), "warning": click.style("warning", fg="yellow"), "info": "info   "}
+    for finding in findings:
+        click.echo(f"{marks[finding.severity]}  {finding.message}")
+    errors = sum(finding.severity == "error" for finding in findings)
+    warnings = sum(finding.severity == "warning" for finding in findings)
+    click.echo(f"{data}: {errors} errors, {warnings} warnings")
+    if json_file is not None:
+        write_json(json_file, [asdict(finding) for finding in findings])
+    sys.exit(1 if errors else 0)

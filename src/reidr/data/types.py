@@ -1,0 +1,102 @@
+"""What everything passes around: a `Crop` (one picture of one person) and a `ReIDDataset` (three lists of them)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from PIL import Image
+
+from reidr.data.images import open_image
+from reidr.errors import DataError
+
+
+def no_attributes() -> Mapping[str, str]:
+    """An empty, unchangeable mapping."""
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One person crop: where its pixels are and what is known of it.
+
+    Attributes:
+        id: unique within a data set; for files the path relative to the data set's root, with `/`.
+        image: a file, or a picture already in memory.
+        person: identity label, or None where the person is unknown (a crop to be searched, or a distractor
+            of the gallery, which by definition matches no query).
+        camera: camera label, or None where unknown. Labels are compared, never computed with.
+        outfit: clothing label within the person (`"2"` = the person's second outfit), for clothes-changing protocols.
+        sequence: recording or tracklet label.
+        time: seconds or frame number, whichever the source has; only its order is used.
+        junk: True for detections that every protocol leaves out of the ranking (Market-1501's person -1).
+        attributes: known appearance facts by name (rendered street, annotation files); never predictions.
+    """
+
+    id: str
+    image: Path | Image.Image = field(compare=False, repr=False)
+    person: str | None = None
+    camera: str | None = None
+    outfit: str | None = None
+    sequence: str | None = None
+    time: float | None = None
+    junk: bool = False
+    attributes: Mapping[str, str] = field(default_factory=no_attributes, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise DataError("a crop needs a non-empty id")
+        for name in ("person", "camera", "outfit", "sequence"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, str) or not value):
+                raise DataError(f"crop {self.id}: {name} must be a non-empty string or None, not {value!r}")
+        if self.junk and self.person is not None:
+            raise DataError(f"crop {self.id}: junk crops carry no person, but this one says {self.person!r}")
+
+    def open(self) -> Image.Image:
+        """The picture as RGB. Raises ImageError with one sentence when it cannot be used."""
+        if isinstance(self.image, Image.Image):
+            return self.image if self.image.mode == "RGB" else self.image.convert("RGB")
+        return open_image(self.image)
+
+
+@dataclass(frozen=True)
+class ReIDDataset:
+    """A re-identification data set: training crops, queries and gallery, ids unique within each list.
+
+    `protocol` names the evaluation rule that fits the data set (a key of `reidr.data.protocol`).
+    `notes` are sentences about what was found when it was read (layout, version, skipped files).
+    """
+
+    name: str
+    root: Path | None
+    train: tuple[Crop, ...] = ()
+    query: tuple[Crop, ...] = ()
+    gallery: tuple[Crop, ...] = ()
+    protocol: str = "standard"
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for split in ("train", "query", "gallery"):
+            repeated = [i for i, n in Counter(c.id for c in getattr(self, split)).items() if n > 1]
+            if repeated:
+                raise DataError(f"{self.name}: {split} lists {repeated[0]!r} more than once; give every crop its own id")
+
+    def summary(self) -> dict[str, dict[str, int]]:
+        """Per split: images, persons, cameras, distractors, junk."""
+        return {split: count_crops(getattr(self, split)) for split in ("train", "query", "gallery")}
+
+
+def count_crops(crops: Iterable[Crop]) -> dict[str, int]:
+    """Counts of images, persons, cameras, distractors (unknown person, not junk) and junk in `crops`."""
+    crops = tuple(crops)
+    return {
+        "images": len(crops),
+        "persons": len({c.person for c in crops if c.person is not None}),
+        "cameras": len({c.camera for c in crops if c.camera is not None}),
+        "distractors": sum(c.person is None and not c.junk for c in crops),
+        "junk": sum(c.junk for c in crops),
+    }

@@ -1,0 +1,29 @@
+"""The errors ReID-R raises on purpose: each carries one sentence a person can act on."""
+
+
+class ReIDError(Exception):
+    """Base of all errors that ReID-R raises on purpose. The message says what is wrong, where, and what to do."""
+
+
+class DataError(ReIDError):
+    """A data set, a manifest or a picture cannot be used as it is."""
+
+
+class ImageError(DataError):
+    """One picture cannot be used: unreadable, truncated, too large, or of a format that is not allowed."""
+
+
+class WeightsError(ReIDError):
+    """A checkpoint is missing, incomplete, or does not fit the model that should load it."""
+
+
+class RecipeError(ReIDError):
+    """A recipe has an unknown key, a value out of range, or contradicts itself or an earlier run."""
+
+
+class AnswerFormatError(ReIDError):
+    """A model's completion does not follow the answer grammar, so it carries no verdict."""
+
+
+class MissingExtraError(ReIDError):
+    """A command needs a package from one of the optional extras that is not installed."""

@@ -1,0 +1,233 @@
+"""What a report says, as plain data: no model, no figure, no page. `write_report` turns it into files."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from PIL import Image
+
+from reidr.errors import ReIDError
+
+Picture = Path | Image.Image | None
+Mark = Literal["right", "wrong", "junk", "unknown"]
+Answer = Literal["same", "different", "insufficient"]
+CurveKind = Literal["cmc", "reliability", "risk-coverage", "open-set", "histogram"]
+Interval = tuple[float, float]
+Fact = str | int | float
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One line of the table of metrics: one way of ranking, measured over all queries.
+
+    Attributes:
+        name: starts with `retriever`, `k-reciprocal`, `reasoner` or `oracle` (`oracle@10`); the headline looks for these.
+        metrics: by name (`mAP`, `rank1`, `rank5`, `rank10`, `mINP`, ...), each a share of 1.
+        intervals: bootstrap interval (low, high) of a metric, shares of 1.
+        gains: interval (low, high) of the paired difference to the retriever's row, shares of 1, each in [-1, 1].
+        queries: number of queries behind the row.
+        calls: calls of the reasoner in total. seconds: wall time in total.
+        note: one short remark.
+    """
+
+    name: str
+    metrics: Mapping[str, float]
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    gains: Mapping[str, Interval] = field(default_factory=dict)
+    queries: int | None = None
+    calls: int | None = None
+    seconds: float | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for name, value in self.metrics.items():
+            check_share(value, f"report row {self.name!r}: {name}")
+        for table, least in ((self.intervals, 0.0), (self.gains, -1.0)):
+            for name, (low, high) in table.items():
+                if not least <= low <= high <= 1.0:
+                    raise ReIDError(
+                        f"report row {self.name!r}: interval ({low}, {high}) of {name} must run upwards "
+                        f"within [{least:g}, 1]"
+                    )
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One gallery crop in a query's ranked list.
+
+    Attributes:
+        rank_before: position in the retriever's list, 1 first, junk counted as one of the list.
+        rank_after: the same after fusion; None where nothing was fused.
+        distance: the retriever's distance. score_after: the fused distance or score.
+        probability: calibrated P(same) in [0, 1], None where the reasoner was not asked.
+        reasoning: what the reasoner wrote, None where it only scored or was not asked.
+        cues: what its reasoning names, as short phrases. answer: its verdict.
+    """
+
+    id: str
+    image: Picture = field(compare=False, repr=False)
+    mark: Mark
+    rank_before: int
+    distance: float
+    rank_after: int | None = None
+    person: str | None = None
+    camera: str | None = None
+    probability: float | None = None
+    score_after: float | None = None
+    reasoning: str | None = None
+    cues: tuple[str, ...] = ()
+    answer: Answer | None = None
+
+    def __post_init__(self) -> None:
+        if self.mark not in get_args(Mark):
+            raise ReIDError(f"report candidate {self.id!r}: mark {self.mark!r} is not one of {get_args(Mark)}")
+        if self.answer is not None and self.answer not in get_args(Answer):
+            raise ReIDError(f"report candidate {self.id!r}: answer {self.answer!r} is not one of {get_args(Answer)}")
+        if self.probability is not None:
+            check_share(self.probability, f"report candidate {self.id!r}: probability")
+        if self.rank_before < 1 or (self.rank_after is not None and self.rank_after < 1):
+            raise ReIDError(f"report candidate {self.id!r}: ranks start at 1")
+
+    @property
+    def rank(self) -> int:
+        """Position in the list that is shown: after fusion where there was one."""
+        return self.rank_before if self.rank_after is None else self.rank_after
+
+
+@dataclass(frozen=True)
+class QueryCard:
+    """One query and the whole head of its ranked list, junk included.
+
+    `status` says whether the person can be found at all ("in gallery, 5 matches", "not in gallery"); `asked` why the
+    reasoner was or was not asked. Average precisions are shares of 1, None where the query has no match or no truth.
+    """
+
+    id: str
+    image: Picture = field(compare=False, repr=False)
+    candidates: tuple[Candidate, ...] = ()
+    person: str | None = None
+    camera: str | None = None
+    status: str = ""
+    average_precision_before: float | None = None
+    average_precision_after: float | None = None
+    asked: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("average_precision_before", "average_precision_after"):
+            value = getattr(self, name)
+            if value is not None:
+                check_share(value, f"report query {self.id!r}: {name}")
+        if len({candidate.rank_after is None for candidate in self.candidates}) > 1:
+            raise ReIDError(f"report query {self.id!r}: give every candidate a rank after fusion, or none of them")
+        for when in ("rank_before", "rank"):
+            rank, times = Counter(getattr(c, when) for c in self.candidates).most_common(1)[0] if self.candidates else (0, 1)
+            if times > 1:
+                raise ReIDError(f"report query {self.id!r}: {times} candidates share {when} {rank}")
+
+    @property
+    def average_precision(self) -> float | None:
+        """The one that counts for ordering: after fusion where there was one."""
+        after = self.average_precision_after
+        return self.average_precision_before if after is None else after
+
+    @property
+    def fused(self) -> bool:
+        """Whether the list was ranked a second time."""
+        return any(candidate.rank_after is not None for candidate in self.candidates)
+
+    def counted_rank(self, candidate: Candidate, *, before: bool = False) -> int | None:
+        """The rank as metrics count it, junk left out; None for junk. `before` asks for the retriever's list."""
+        if candidate.mark == "junk":
+            return None
+
+        def place(other: Candidate) -> int:
+            return other.rank_before if before else other.rank
+
+        own = place(candidate)
+        return own - sum(other.mark == "junk" and place(other) < own for other in self.candidates)
+
+    def first_right(self, *, before: bool = False) -> int | None:
+        """Counted rank of the first right candidate that is shown, None where none is."""
+        ranks = [self.counted_rank(c, before=before) for c in self.candidates if c.mark == "right"]
+        return min((rank for rank in ranks if rank is not None), default=None)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One named line of a figure. `counts` are the observations behind each point (reliability), optional."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    counts: Sequence[int] | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One figure: `kind` decides the axes, `series` are drawn in order, `caption` replaces the standard one.
+
+    Axes by kind, all shares of 1: `cmc` rank (1, 2, ...) → share of queries; `reliability` mean P(same) → share that is the
+    same; `risk-coverage` share answered → share of errors; `open-set` FPIR → FNIR (ISO/IEC 19795-1);
+    `histogram` n + 1 bin edges → n counts.
+    """
+
+    kind: CurveKind
+    series: tuple[Series, ...]
+    caption: str = ""
+    x_label: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(CurveKind):
+            raise ReIDError(f"report curve: kind {self.kind!r} is not one of {get_args(CurveKind)}")
+        for series in self.series:
+            extra = 1 if self.kind == "histogram" else 0
+            if len(series.x) != len(series.y) + extra:
+                raise ReIDError(
+                    f"report curve {self.kind} {series.name!r}: {len(series.x)} x values for {len(series.y)} y values"
+                )
+            if not all(math.isfinite(value) for value in (*series.x, *series.y)):
+                raise ReIDError(f"report curve {self.kind} {series.name!r}: holds a value that is not finite")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything one page shows.
+
+    Attributes:
+        title, subtitle: what was run, on what. notice: what a reader must know first ("the reasoner is barely trained").
+        created: date and time as text.
+        facts: seed, versions, commit, data set, protocol, device, seconds, ... in the order to show.
+        metric_rows: the first row whose name starts with `retriever` is the base line, the first that starts with
+            `reasoner` is the one the headline speaks of, so no row is picked by its result.
+        headline: replaces the sentence computed from the rows.
+    """
+
+    title: str
+    created: str
+    subtitle: str = ""
+    notice: str = ""
+    headline: str = ""
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    metric_rows: tuple[MetricRow, ...] = ()
+    query_cards: tuple[QueryCard, ...] = ()
+    curves: tuple[Curve, ...] = ()
+
+    def __post_init__(self) -> None:
+        for what, names in (
+            ("query", [card.id for card in self.query_cards]),
+            ("metric row", [row.name for row in self.metric_rows]),
+        ):
+            repeated = [name for name, times in Counter(names).items() if times > 1]
+            if repeated:
+                raise ReIDError(f"report {self.title!r}: {what} {repeated[0]!r} is given more than once")
+
+
+def check_share(value: float, what: str) -> None:
+    """Refuse anything but a finite number in [0, 1]; `what` opens the sentence."""
+    if not 0.0 <= value <= 1.0:
+        raise ReIDError(f"{what} is {value!r}; it must be a share between 0 and 1, not a percentage")

@@ -1,0 +1,72 @@
+"""The report of `reidr find`: one query, its matches with reasons, no truth known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from reidr.evaluation.report.content import Fact, QueryCard, Report
+
+NO_TRUTH = "Nobody has said who these people are: no candidate here is known to be right or wrong."
+
+
+def find_report(
+    query: QueryCard,
+    *,
+    gallery: str,
+    gallery_size: int,
+    created: str,
+    facts: Mapping[str, Fact],
+    notice: str = "",
+) -> Report:
+    """What one search found, ready for `write_report`.
+
+    Args:
+        query: the searched crop with its candidates. Their marks become `unknown` (junk stays junk); persons, status
+            and average precisions are dropped: a search has no truth, and the page must not suggest one.
+        gallery: the folder's or gallery's name. gallery_size: crops searched.
+        created, facts, notice: as in `Report`.
+    """
+    candidates = tuple(
+        candidate if candidate.mark == "junk" else replace(candidate, mark="unknown", person=None)
+        for candidate in query.candidates
+    )
+    card = replace(
+        query,
+        candidates=candidates,
+        person=None,
+        status="",
+        average_precision_before=None,
+        average_precision_after=None,
+    )
+    return Report(
+        title=f"Who in {gallery} looks like {file_name(query.id)}?",
+        subtitle=f"{gallery_size:,} crops searched, the nearest {len(candidates)} shown",
+        notice=f"{notice} {NO_TRUTH}".strip(),
+        headline=find_headline(card, gallery_size),
+        created=created,
+        facts=facts,
+        query_cards=(card,),
+    )
+
+
+def find_headline(card: QueryCard, gallery_size: int) -> str:
+    """How many candidates the reasoner takes for the same person, and which comes first."""
+    asked = [candidate for candidate in card.candidates if candidate.answer is not None]
+    if not card.candidates:
+        return f"Nothing to show: none of {gallery_size:,} crops could be ranked."
+    first = min(card.candidates, key=lambda candidate: candidate.rank)
+    if not asked:
+        return f"The nearest of {gallery_size:,} crops is {file_name(first.id)}; the reasoner was not asked."
+    same = sum(candidate.answer == "same" for candidate in asked)
+    if not same:
+        return f"The reasoner takes none of the {len(asked)} candidates it looked at for the same person."
+    return (
+        f"The reasoner takes {same} of the {len(asked)} candidates it looked at for the same person; "
+        f"{file_name(first.id)} comes first."
+    )
+
+
+def file_name(crop_id: str) -> str:
+    """The last part of an id that is a path."""
+    return crop_id.rsplit("/", 1)[-1] or crop_id

@@ -1,0 +1,135 @@
+"""Run folders: one folder per job, with a manifest that says what made it and which stages are done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from reidr.errors import RecipeError
+
+MANIFEST = "manifest.json"
+PACKAGES = ("reidr", "torch", "transformers", "trl", "peft", "numpy", "pillow")
+
+
+class Run:
+    """A job's folder. `manifest.json` in it holds the settings, the environment and the finished stages.
+
+    Opening a folder again with the same settings resumes it; with other settings it is refused, because half of one
+    run and half of another is no result. Nothing in the folder is ever deleted.
+    """
+
+    def __init__(self, folder: Path, job: str, settings: dict[str, Any], data: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.settings = json.loads(json.dumps(settings, default=str))
+        path = folder / MANIFEST
+        if path.is_file():
+            self.manifest = _read_manifest(path)
+            before = {"job": self.manifest.get("job"), **self.manifest.get("settings", {})}
+            now = {"job": job, **self.settings}
+            changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+            if changed:
+                key = changed[0]
+                raise RecipeError(
+                    f"{folder}: made with other settings ({key}: {before.get(key)!r}, now {now.get(key)!r}); "
+                    "choose another run folder, or delete this one"
+                )
+            if data is not None and self.manifest.get("data") not in (None, data):
+                raise RecipeError(f"{folder}: made from other data than now; choose another run folder, or delete this one")
+        else:
+            self.manifest = {
+                "job": job,
+                "settings": self.settings,
+                "data": data,
+                "environment": environment(),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "stages": {},
+            }
+            folder.mkdir(parents=True, exist_ok=True)
+            self._write()
+
+    def finished(self, stage: str) -> dict[str, Any] | None:
+        """What `finish` recorded for `stage`, or None when it is not done."""
+        facts: dict[str, Any] | None = self.manifest["stages"].get(stage)
+        return facts
+
+    def finish(self, stage: str, started: float, **facts: Any) -> None:
+        """Record that `stage` is done; `started` is a `time.perf_counter()` reading."""
+        self.manifest["stages"][stage] = {"seconds": round(time.perf_counter() - started, 2), **facts}
+        self._write()
+
+    def path(self, name: str) -> Path:
+        """A file or folder of this run; its parent folder is made."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _write(self) -> None:
+        write_json(self.folder / MANIFEST, self.manifest)
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise RecipeError(f"{path}: not a run's manifest ({error}); delete it to start the run anew") from None
+    return manifest
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON so that a reader never sees half a file: to a neighbour first, then renamed."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine and git commit, for the manifest. Never fails: what is unknown is left out."""
+    facts: dict[str, Any] = {"python": sys.version.split()[0], "platform": platform.platform()}
+    facts["packages"] = {name: version for name in PACKAGES if (version := package_version(name)) is not None}
+    commit = git_commit()
+    if commit is not None:
+        facts["commit"] = commit
+    return facts
+
+
+def package_version(name: str) -> str | None:
+    """The installed version of a package, or None."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def git_commit() -> str | None:
+    """The commit of the source tree this package runs from, `+changes` when it differs; None outside a checkout."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *words], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        # An installed copy may lie inside somebody else's repository (a virtual environment in a project folder).
+        git("ls-files", "--error-unmatch", str(here / "run.py"))
+        commit = git("rev-parse", "--short=12", "HEAD")
+        return commit + ("+changes" if git("status", "--porcelain", "--", str(here.parent)) else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def content_hash(items: Sequence[str]) -> str:
+    """A short hash of a sequence of strings, in order: for telling one list of files from another."""
+    digest = hashlib.sha256()
+    for item in items:
+        digest.update(item.encode("utf-8", "surrogateescape") + b"\0")
+    return digest.hexdigest()[:16]

@@ -1,0 +1,74 @@
+"""Finding and loading a reasoner's checkpoint: a folder, a preset inside the package, or a hub id."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForImageTextToText, PreTrainedModel
+
+from reidr.errors import WeightsError
+from reidr.reasoning.processor import first_line
+
+PRESETS = Path(__file__).parent / "presets"
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def preset_names() -> list[str]:
+    """Names of the checkpoints that ship inside the package."""
+    return sorted(config.parent.name for config in PRESETS.glob("*/config.json"))
+
+
+def find_checkpoint(source: str | Path) -> tuple[str, bool]:
+    """Where `source` lies, and whether that is on this machine.
+
+    A bare name is a preset first, then a folder (write `./nano` for a folder of a preset's name); a name of the form
+    `owner/model` that is no folder is a hub id.
+
+    Raises:
+        WeightsError: none of these, or a folder without config.json or without safetensors.
+    """
+    folder = PRESETS / str(source) if str(source) in preset_names() else Path(source)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise WeightsError(f"{folder}: has no config.json, so it is not a checkpoint folder")
+        if not any(folder.glob("*.safetensors")):
+            raise WeightsError(f"{folder}: has no *.safetensors file; other weight formats are not loaded")
+        return str(folder), True
+    if isinstance(source, str) and HUB_ID.fullmatch(source) and not source.startswith("."):
+        return source, False
+    presets = ", ".join(preset_names()) or "none"
+    raise WeightsError(f"{source}: no such checkpoint folder or preset (presets in this package: {presets})")
+
+
+def load_model(path: str, *, local_files_only: bool, dtype: torch.dtype) -> PreTrainedModel:
+    """The model of a checkpoint, every weight taken from its safetensors.
+
+    Raises:
+        WeightsError: not a vision-language model, damaged, or with weights missing or of a wrong shape.
+    """
+    options: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
+    try:
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            path, dtype=dtype, local_files_only=local_files_only, **options
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise WeightsError(f"{path}: the model cannot be loaded: {first_line(error)}") from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        # Otherwise transformers would go on with random numbers in their place.
+        raise WeightsError(f"{path}: {len(missing)} weights are missing, first {missing[0]}; fetch the checkpoint again")
+    return model
+
+
+def hash_weights(model: torch.nn.Module) -> str:
+    """SHA-256 (hexadecimal) over names, types, shapes and values of all weights, as they are in memory."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

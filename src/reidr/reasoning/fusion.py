@@ -1,0 +1,101 @@
+"""Fusing the reasoner's probabilities into the retriever's ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reidr.errors import ReIDError
+from reidr.retrieval.ranking import RankedList
+
+WEIGHTS = tuple(round(0.05 * i, 2) for i in range(21))
+
+
+@dataclass(frozen=True)
+class WeightChoice:
+    """The chosen fusion weight, and for every weight tried (weight, mAP, Rank-1) over the re-ranked columns."""
+
+    weight: float
+    grid: tuple[tuple[float, float, float], ...]
+
+
+def fuse(ranked: RankedList, probabilities: NDArray[np.float64], weight: float) -> RankedList:
+    """Re-rank the first m candidates of each query by `(1 - w)·d + w·2·(1 - p)`; nothing beyond rank m moves.
+
+    Formula of MUSE (RikoLi/MUSE, `utils/reranking_fast.py`); the factor 2 is the range of Euclidean distances between
+    unit vectors, so `ranked` must hold such distances. Here it only permutes the first m, while MUSE lets a scored
+    entry pass unscored ones.
+
+    Args:
+        probabilities: (Q, m) P(same), m at most `ranked.k`; NaN where there is none: that entry keeps its distance d.
+        weight: w in [0, 1]; 0 keeps the ranking, 1 sorts by the reasoner alone (ties keep the retriever's order).
+
+    Raises:
+        ReIDError: shapes that do not fit, or a value out of range.
+    """
+    head = fused_distances(ranked, probabilities, weight)
+    return ranked.reordered(head, f"reasoner weight={weight:g} k={head.shape[1]}")
+
+
+def fused_distances(ranked: RankedList, probabilities: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
+    """`fuse`'s distances of the first m candidates, (Q, m), +inf where padded. Raises ReIDError as `fuse`."""
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    if probabilities.ndim != 2 or len(probabilities) != len(ranked) or probabilities.shape[1] > ranked.k:
+        raise ReIDError(
+            f"fusion: probabilities {probabilities.shape} do not fit a ranked list of ({len(ranked)}, {ranked.k})"
+        )
+    if not 0.0 <= weight <= 1.0:
+        raise ReIDError(f"fusion: the weight must lie in [0, 1], not {weight!r}")
+    wrong = ~np.isnan(probabilities) & ~((probabilities >= 0) & (probabilities <= 1))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise ReIDError(
+            f"fusion: probability {probabilities[row, column]!r} of query {ranked.query_ids[row]} at rank"
+            f" {column + 1} lies outside [0, 1]"
+        )
+    distances = ranked.distances[:, : probabilities.shape[1]]
+    finite = np.isfinite(distances)
+    if weight > 0 and (distances[finite] > 2.0 + 1e-6).any():
+        raise ReIDError("fusion: distances above 2 are not those of unit vectors; fuse before re-ranking, not after")
+    known = finite & ~np.isnan(probabilities)
+    fused = distances.copy()
+    fused[known] = (1.0 - weight) * distances[known] + weight * 2.0 * (1.0 - probabilities[known])
+    return fused
+
+
+def choose_weight(
+    ranked: RankedList,
+    probabilities: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    weights: Sequence[float] = WEIGHTS,
+) -> WeightChoice:
+    """The fusion weight with the best mAP, then Rank-1, then the smallest; to be chosen on training identities.
+
+    Args:
+        probabilities: (Q, m) as for `fuse`.
+        truth: (Q, m) True where `ranked`'s candidate shows the query's person.
+
+    mAP and Rank-1 look at the first m columns only, since fusion moves nothing else; queries without a match there do
+    not count. Ties are ordered pessimistically, matches last, so a saturated verifier gains nothing from them.
+
+    Raises:
+        ReIDError: shapes that do not fit, no weights, or no query with a match in its first m.
+    """
+    truth = np.asarray(truth, dtype=bool)
+    if truth.shape != np.shape(probabilities):
+        raise ReIDError(f"fusion: truth {truth.shape} and probabilities {np.shape(probabilities)} must have equal shape")
+    if not weights or not truth.any():
+        raise ReIDError("fusion: choosing a weight needs candidate weights and at least one query with a match")
+    grid = []
+    for weight in weights:
+        fused = fused_distances(ranked, probabilities, weight)
+        order = np.lexsort((truth, fused), axis=1)
+        hits = np.take_along_axis(truth, order, axis=1)[truth.any(axis=1)]
+        precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
+        average_precision = (precision * hits).sum(axis=1) / hits.sum(axis=1)
+        grid.append((float(weight), float(average_precision.mean()), float(hits[:, 0].mean())))
+    best = max(grid, key=lambda row: (round(row[1], 9), round(row[2], 9), -row[0]))
+    return WeightChoice(best[0], tuple(grid))

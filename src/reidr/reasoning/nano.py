@@ -1,0 +1,175 @@
+"""A small Qwen3-VL from scratch: configuration, tokenizer, picture preparation. Random weights, ready to be trained.
+
+The same classes, chat template and code path as the billion-parameter checkpoints, at a size that two CPU cores train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen2VLImageProcessorPil,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+)
+
+from reidr.reasoning.grammar import ANSWER_WORDS, TAGS
+from reidr.reasoning.processor import Qwen3VLProcessor
+from reidr.reasoning.prompt import PERSON_A, PERSON_B, QUESTIONS
+
+HEAD = 32  # size of an attention head; the multimodal rotary sections below must sum to half of it
+ROTARY_SECTIONS = [4, 6, 6]
+END, START, STOP = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+WORDS = Regex(r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+")
+
+# Writes what Qwen3-VL's own template writes for text and pictures (a test compares the two); the generation marks let
+# a trainer put the loss on the assistant's turns only.
+CHAT_TEMPLATE = """\
+{%- for message in messages %}
+    {{- '<|im_start|>' + message.role + '\\n' }}
+    {%- if message.role == 'assistant' %}
+        {%- generation %}
+            {%- if message.content is string %}
+                {{- message.content }}
+            {%- else %}
+                {%- for part in message.content %}
+                    {{- part.text }}
+                {%- endfor %}
+            {%- endif %}
+            {{- '<|im_end|>\\n' }}
+        {%- endgeneration %}
+    {%- else %}
+        {%- if message.content is string %}
+            {{- message.content }}
+        {%- else %}
+            {%- for part in message.content %}
+                {%- if part.type == 'image' %}
+                    {{- '<|vision_start|><|image_pad|><|vision_end|>' }}
+                {%- else %}
+                    {{- part.text }}
+                {%- endif %}
+            {%- endfor %}
+        {%- endif %}
+        {{- '<|im_end|>\\n' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\\n' }}
+{%- endif %}"""
+
+
+@dataclass(frozen=True)
+class NanoSize:
+    """Measures of a small Qwen3-VL. Heads have 32 dimensions; `pixels` is the (least, greatest) area of a crop."""
+
+    hidden: int = 256
+    layers: int = 5
+    key_value_heads: int = 2
+    vision_hidden: int = 160
+    vision_layers: int = 4
+    patch: int = 12
+    merge: int = 2
+    pixels: tuple[int, int] = (9216, 12000)  # 144x72 for a 1:2 crop: 18 visual tokens
+
+
+NANO = NanoSize()
+TINY = NanoSize(hidden=64, layers=2, vision_hidden=64, vision_layers=2, patch=16, pixels=(6144, 8192))
+
+
+def build_nano(
+    texts: Iterable[str], size: NanoSize = NANO, *, vocabulary: int = 1000, seed: int = 0
+) -> tuple[Qwen3VLForConditionalGeneration, Qwen3VLProcessor]:
+    """A randomly initialised model and its processor.
+
+    Args:
+        texts: corpus for the tokenizer: the sentences that the model will write.
+        vocabulary: byte-level BPE entries, at least 256; tags, answer words and prompt sentences come on top.
+        seed: of the initial weights.
+    """
+    tokenizer = build_tokenizer(texts, vocabulary)
+    token = tokenizer.convert_tokens_to_ids
+    config = Qwen3VLConfig(
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": size.hidden,
+            "intermediate_size": 3 * size.hidden,
+            "num_hidden_layers": size.layers,
+            "num_attention_heads": size.hidden // HEAD,
+            "num_key_value_heads": size.key_value_heads,
+            "head_dim": HEAD,
+            "max_position_embeddings": 2048,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10_000.0,
+                "mrope_section": ROTARY_SECTIONS,
+                "mrope_interleaved": True,
+            },
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+            "bos_token_id": None,
+        },
+        vision_config={
+            "depth": size.vision_layers,
+            "hidden_size": size.vision_hidden,
+            "intermediate_size": 3 * size.vision_hidden,
+            "num_heads": size.vision_hidden // HEAD,
+            "patch_size": size.patch,
+            "spatial_merge_size": size.merge,
+            "out_hidden_size": size.hidden,
+            "num_position_embeddings": 256,
+            "deepstack_visual_indexes": [size.vision_layers // 2],
+        },
+        image_token_id=token("<|image_pad|>"),
+        video_token_id=token("<|video_pad|>"),
+        vision_start_token_id=token("<|vision_start|>"),
+        vision_end_token_id=token("<|vision_end|>"),
+        tie_word_embeddings=True,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Qwen3VLForConditionalGeneration(config)
+    processor = Qwen3VLProcessor(build_image_processor(size), tokenizer, chat_template=CHAT_TEMPLATE)
+    return model, processor
+
+
+def build_image_processor(size: NanoSize) -> Qwen2VLImageProcessorPil:
+    """Picture preparation for `size`: bicubic resizing into its pixel budget, values scaled to [-1, 1]."""
+    return Qwen2VLImageProcessorPil(
+        patch_size=size.patch,
+        merge_size=size.merge,
+        size={"shortest_edge": size.pixels[0], "longest_edge": size.pixels[1]},
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+    )
+
+
+def build_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """Byte-level BPE trained on `texts`, with Qwen's control tokens.
+
+    The tags and answer words are whole tokens, so that P(yes) is read from one position. So are the sentences of the
+    prompt: they never change, and a prompt of about 20 tokens besides the pictures is what keeps a small model fast. A
+    prompt of another version still works, spelled out in BPE.
+    """
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(WORDS, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary, initial_alphabet=alphabet, show_progress=False)
+    bpe.train_from_iterator(texts, trainer)
+    bpe.add_special_tokens([END, START, STOP, *VISION])
+    # Not special: decoding must keep them.
+    bpe.add_tokens([*TAGS, *(AddedToken(word, single_word=True, normalized=False) for word in ANSWER_WORDS)])
+    bpe.add_tokens([AddedToken(text, normalized=False) for text in (PERSON_A, PERSON_B, *QUESTIONS.values())])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe, eos_token=STOP, pad_token=END, padding_side="left", model_max_length=2048
+    )

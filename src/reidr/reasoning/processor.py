@@ -1,0 +1,73 @@
+"""Loading a checkpoint's processor (tokenizer + picture preparation), with or without torchvision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoProcessor, ProcessorMixin
+from transformers import Qwen2_5_VLProcessor as UpstreamQwen2_5_VLProcessor
+from transformers import Qwen3VLProcessor as UpstreamQwen3VLProcessor
+
+from reidr.errors import WeightsError
+
+# Upstream's processors demand a video processor, which demands torchvision (transformers issue 48558); ours show no
+# videos. transformers reads the parts of a processor from the names in `__init__`, and writes the class's name into
+# the checkpoint: keeping upstream's names lets any other tool load what is saved here.
+
+
+class Qwen2_5_VLProcessor(UpstreamQwen2_5_VLProcessor):  # type: ignore[misc]
+    """Qwen2.5-VL's processor without videos."""
+
+    def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **kw: Any) -> None:
+        super().__init__(image_processor, tokenizer, None, chat_template=chat_template, **kw)
+
+
+class Qwen3VLProcessor(UpstreamQwen3VLProcessor):  # type: ignore[misc]
+    """Qwen3-VL's processor without videos."""
+
+    def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **kw: Any) -> None:
+        super().__init__(image_processor, tokenizer, None, chat_template=chat_template, **kw)
+
+
+IMAGE_ONLY: dict[str, type[ProcessorMixin]] = {"qwen2_5_vl": Qwen2_5_VLProcessor, "qwen3_vl": Qwen3VLProcessor}
+
+
+def torchvision_usable() -> bool:
+    """Whether torchvision is installed and its operators fit the installed torch."""
+    try:
+        import torchvision  # noqa: F401
+    except (ImportError, RuntimeError, OSError):
+        return False
+    return True
+
+
+def load_processor(path: str | Path, *, local_files_only: bool = True) -> ProcessorMixin:
+    """The processor of a checkpoint folder or hub id, padding on the left.
+
+    Without torchvision the Qwen-VL processors are loaded by the image-only classes above, from any checkpoint that
+    upstream's classes wrote; other architectures go through `AutoProcessor`.
+
+    Raises:
+        WeightsError: no processor there, one that cannot be loaded, or only a tokenizer without picture preparation.
+    """
+    options = {"local_files_only": local_files_only, "trust_remote_code": False}
+    try:
+        model_type = AutoConfig.from_pretrained(path, **options).model_type
+        loader = AutoProcessor if torchvision_usable() else IMAGE_ONLY.get(model_type, AutoProcessor)
+        processor = loader.from_pretrained(path, **options)
+    except (OSError, ValueError, KeyError, ImportError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{path}: its processor cannot be loaded: {first_line(error)}") from error
+    if not isinstance(processor, ProcessorMixin) or getattr(processor, "image_processor", None) is None:
+        raise WeightsError(
+            f"{path}: gives a {type(processor).__name__} and not a processor for pictures and text; the folder needs"
+            " the processor files of a vision-language model (processor_config.json or preprocessor_config.json)"
+        )
+    processor.tokenizer.padding_side = "left"
+    return processor
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, for one-sentence reports."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,132 @@
+"""The one prompt: how a pair is put before every vision-language model, small or large.
+
+Two tasks share all but the last sentence. `think`: the model writes `<think>…</think><answer>…</answer>`. `score`: the
+assistant's turn is begun for it with `<answer>`, so that the very next token is the answer word, in the same place and
+the same form as at the end of a thinking completion.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from PIL import Image
+
+from reidr.errors import ReIDError
+from reidr.reasoning.types import Pair
+
+if TYPE_CHECKING:
+    from transformers import BatchFeature, ProcessorMixin
+
+Task = Literal["score", "think"]
+Images = tuple[Image.Image, Image.Image]
+
+PERSON_A = "Person A:"
+PERSON_B = "Person B:"
+COMPARE = (
+    "Are A and B the same person? Compare hair, headwear, upper clothing, sleeves, lower clothing, shoes, bags and body"
+    " build, and speak only of these. Ignore background, light, pose and camera angle. "
+)
+QUESTIONS: dict[Task, str] = {
+    "score": COMPARE + "Reply with <answer>yes</answer>, <answer>no</answer>, or <answer>insufficient</answer> if too"
+    " little can be seen.",
+    "think": COMPARE + "Write what you compare in <think></think>, then <answer>yes</answer>, <answer>no</answer>, or"
+    " <answer>insufficient</answer> if too little can be seen.",
+}
+PREFIXES: dict[Task, str] = {"score": "<answer>", "think": ""}
+
+CROP_PIXELS = (256 * 128, 280 * 140)
+"""Least and greatest area of a crop for a pretrained Qwen: 50 visual tokens (Qwen2.5-VL) or 32 (Qwen3-VL) at 1:2."""
+
+
+def prompt_version(task: Task) -> str:
+    """Twelve hexadecimal digits that change whenever a word of the task's prompt does."""
+    text = "\0".join((PERSON_A, PERSON_B, QUESTIONS[task], PREFIXES[task]))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def pair_messages(pair: Pair | Images | None, task: Task) -> list[dict[str, Any]]:
+    """The chat messages that ask about a pair, query first; the same text for every model.
+
+    `pair` may be a `Pair`, its two pictures already opened, or None for messages whose two image parts are placeholders
+    (for data sets that carry the pictures in a column of their own).
+    """
+    if task not in get_args(Task):
+        raise ReIDError(f"unknown task {task!r}; known: {', '.join(get_args(Task))}")
+    parts: list[dict[str, Any]] = [{"type": "image"}, {"type": "image"}]
+    if pair is not None:
+        parts = [{"type": "image", "image": image} for image in open_pair(pair)]
+    content = [
+        {"type": "text", "text": PERSON_A},
+        parts[0],
+        {"type": "text", "text": PERSON_B},
+        parts[1],
+        {"type": "text", "text": QUESTIONS[task]},
+    ]
+    return [{"role": "user", "content": content}]
+
+
+def open_pair(pair: Pair | Images) -> Images:
+    """The two pictures of a pair as RGB. Raises ImageError for a picture that cannot be used."""
+    if isinstance(pair, Pair):
+        return pair.query.open(), pair.candidate.open()
+    return pair
+
+
+def render(processor: ProcessorMixin, task: Task, prefix: str | None = None) -> str:
+    """The prompt as text with one image token per picture, ending in the beginning of the assistant's turn."""
+    text = processor.apply_chat_template(pair_messages(None, task), tokenize=False, add_generation_prompt=True)
+    return str(text) + (PREFIXES[task] if prefix is None else prefix)
+
+
+def encode_pairs(
+    processor: ProcessorMixin,
+    pairs: Sequence[Pair | Images],
+    task: Task,
+    prefix: str | Sequence[str] | None = None,
+    pixels: tuple[int, int] | None = None,
+) -> BatchFeature:
+    """Chat template, pictures and left padding: one batch of model inputs, torch tensors.
+
+    Args:
+        pairs: N pairs; crops may have any mixture of sizes.
+        prefix: how the assistant's turn begins, for all pairs or one each; None takes the task's own.
+        pixels: (least, greatest) area in pixels to which every crop is resized; None keeps the processor's own.
+
+    Raises:
+        ReIDError: no pairs, or a row whose image tokens are not exactly as many as its two pictures call for.
+        ImageError: a picture that cannot be used.
+    """
+    if not pairs:
+        raise ReIDError("there are no pairs to encode")
+    prefixes = [prefix] * len(pairs) if prefix is None or isinstance(prefix, str) else list(prefix)
+    if len(prefixes) != len(pairs):
+        raise ReIDError(f"{len(prefixes)} prefixes for {len(pairs)} pairs; give one for all or one each")
+    texts = [render(processor, task, one) for one in prefixes]
+    images = [list(open_pair(pair)) for pair in pairs]
+    check_placeholders(texts, images, processor.image_token)
+    options: dict[str, Any] = {}
+    if pixels is not None:
+        options["size"] = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
+    batch = processor(
+        text=texts, images=images, padding=True, padding_side="left", return_tensors="pt", images_kwargs=options
+    )
+    merged = processor.image_processor.merge_size**2
+    expected = (batch["image_grid_thw"].prod(dim=1) // merged).view(len(pairs), -1).sum(dim=1)
+    found = (batch["input_ids"] == processor.image_token_id).sum(dim=1)
+    if not bool((expected == found).all()):
+        row = int((expected != found).nonzero()[0])
+        raise ReIDError(f"pair {row}: {int(found[row])} image tokens for pictures that need {int(expected[row])}")
+    return batch
+
+
+def check_placeholders(texts: Sequence[str], images: Sequence[Sequence[Image.Image]], image_token: str) -> None:
+    """Raise ReIDError unless every text has exactly one `image_token` per picture."""
+    for row, (text, pictures) in enumerate(zip(texts, images, strict=True)):
+        placeholders = text.count(image_token)
+        if placeholders != len(pictures):
+            raise ReIDError(
+                f"pair {row}: {placeholders} image placeholders for {len(pictures)} pictures; the chat template must"
+                f" write one {image_token} per picture, and a prefix none"
+            )

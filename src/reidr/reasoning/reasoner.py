@@ -1,0 +1,336 @@
+"""The reasoner: a vision-language model that scores pairs from one forward pass, or thinks about them in words."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedModel, ProcessorMixin
+
+from reidr.errors import ReIDError, WeightsError
+from reidr.reasoning.checkpoint import find_checkpoint, hash_weights, load_model
+from reidr.reasoning.cues import extract_cues
+from reidr.reasoning.grammar import ANSWER_WORDS, ANSWERS, try_parse
+from reidr.reasoning.processor import load_processor
+from reidr.reasoning.prompt import (
+    CROP_PIXELS,
+    PREFIXES,
+    Images,
+    encode_pairs,
+    open_pair,
+    prompt_version,
+    render,
+)
+from reidr.reasoning.types import Pair, Progress, Verdict
+
+PHOTOGRAPH = 512 * 512  # a pixel budget that goes beyond this was not made for crops
+VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
+
+
+@dataclass(frozen=True)
+class Thinking:
+    """How completions are generated. Temperature 0 is greedy; the seed matters only above it."""
+
+    max_new_tokens: int = 160
+    temperature: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1 or self.temperature < 0:
+            raise ReIDError("thinking needs at least one new token and a temperature of at least 0")
+
+
+class Reasoner:
+    """A vision-language model that says whether two crops show the same person.
+
+    The model is put into evaluation mode and must not change while a `Reasoner` holds it: its hash, part of every
+    verdict's cache key, is computed once. Make a new `Reasoner` after training steps.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        processor: ProcessorMixin,
+        *,
+        name: str = "in memory",
+        pixels: tuple[int, int] | None = None,
+    ) -> None:
+        """Wrap a loaded model.
+
+        Args:
+            pixels: (least, greatest) area to which crops are resized. None keeps the processor's own budget, unless
+                that is made for photographs (above 512x512): then `CROP_PIXELS`, since a person crop is small.
+
+        Raises:
+            WeightsError: the tokenizer splits `yes` or `no` after `<answer>`, so P(yes) could not be read.
+        """
+        self.model = model.eval()
+        self.processor = processor
+        self.name = name
+        self.pixels = pixels if pixels is not None else crop_pixels(processor)
+        self.answer_ids = answer_token_ids(processor.tokenizer)
+
+    @classmethod
+    def load(
+        cls,
+        source: str | Path = "nano",
+        *,
+        device: str | None = None,
+        dtype: torch.dtype | None = None,
+        pixels: tuple[int, int] | None = None,
+    ) -> Reasoner:
+        """Load a checkpoint folder, a preset of the package, or a hub id (`owner/model`, the only one that may download).
+
+        `device` defaults to the GPU where there is one, `dtype` to bfloat16 there and float32 on the CPU.
+
+        Raises:
+            WeightsError: with what is missing or wrong, and where.
+        """
+        path, local = find_checkpoint(source)
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        dtype = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
+        processor = load_processor(path, local_files_only=local)
+        model = load_model(path, local_files_only=local, dtype=dtype)
+        return cls(model.to(device), processor, name=Path(path).name if local else path, pixels=pixels)
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """SHA-256 of the weights; takes some seconds for billions of parameters."""
+        return hash_weights(self.model)
+
+    def score(
+        self, pairs: Sequence[Pair], *, both_orders: bool = True, batch_size: int = 32, progress: Progress | None = None
+    ) -> NDArray[np.float64]:
+        """P(same person) of each pair, (N,), without thinking: `yes_probability` of `answer_logits`."""
+        return yes_probability(
+            self.answer_logits(pairs, both_orders=both_orders, batch_size=batch_size, progress=progress)
+        )
+
+    @torch.inference_mode()
+    def answer_logits(
+        self, pairs: Sequence[Pair], *, both_orders: bool = True, batch_size: int = 32, progress: Progress | None = None
+    ) -> NDArray[np.float64]:
+        """Logits of the answer words at the forced answer position, (orders, N, 3): yes, no, insufficient.
+
+        One forward pass per order. Where the tokenizer splits "insufficient", its first token stands for it. Order 0
+        shows the query as person A, order 1 as person B.
+
+        Raises:
+            ImageError: a picture that cannot be used.
+        """
+        orders = 2 if both_orders else 1
+        logits = np.empty((orders, len(pairs), 3))
+        for start, batch in batches(pairs, batch_size):
+            images = [open_pair(pair) for pair in batch]
+            rows = images + [(second, first) for first, second in images] * (orders - 1)
+            inputs = encode_pairs(self.processor, rows, "score", pixels=self.pixels).to(self.model.device)
+            output = self.model(**self._floats(inputs), logits_to_keep=1, use_cache=False).logits
+            found = output[:, -1, self.answer_ids].double().cpu().numpy()
+            logits[:, start : start + len(batch)] = found.reshape(orders, len(batch), 3)
+            if progress is not None:
+                progress(start + len(batch), len(pairs))
+        return logits
+
+    @torch.inference_mode()
+    def think(
+        self,
+        pairs: Sequence[Pair],
+        settings: Thinking | None = None,
+        *,
+        batch_size: int = 32,
+        progress: Progress | None = None,
+    ) -> list[Verdict]:
+        """One verdict per pair, by generation; its probability comes from the same generation's answer position.
+
+        A completion that breaks the grammar becomes a verdict with `parsable=False`.
+
+        Raises:
+            ImageError: a picture that cannot be used.
+        """
+        settings = settings or Thinking()
+        verdicts: list[Verdict] = []
+        for start, batch in batches(pairs, batch_size):
+            began = time.perf_counter()
+            images = [open_pair(pair) for pair in batch]
+            with seeded(settings.seed + start, self.model.device):
+                completions, steps = self._generate(images, settings)
+            seconds = (time.perf_counter() - began) / len(batch)
+            for row, (pictures, completion) in enumerate(zip(images, completions, strict=True)):
+                key = self.key(pictures, settings)
+                verdicts.append(self._verdict(completion, steps[:, row], seconds, key))
+            if progress is not None:
+                progress(start + len(batch), len(pairs))
+        return verdicts
+
+    def key(self, pair: Pair | Images, settings: Thinking | None = None) -> str:
+        """Cache key of `think` for this pair: SHA-256 of weights, prompt, pixel budget, settings and both pictures.
+
+        Only greedy verdicts are worth caching: a sampled one also depends on its place in the batch.
+        """
+        digest = hashlib.sha256()
+        for part in (self.weights_hash, render(self.processor, "think"), self.pixels, settings or Thinking()):
+            digest.update(repr(part).encode() + b"\0")
+        for image in open_pair(pair):
+            digest.update(f"{image.size}".encode() + image.tobytes())
+        return digest.hexdigest()
+
+    def _generate(self, images: Sequence[Images], settings: Thinking) -> tuple[list[list[int]], NDArray[np.float64]]:
+        """Token ids of each completion, end token included, and the answer words' logits at each step, (T, N, 3)."""
+        inputs = encode_pairs(self.processor, images, "think", pixels=self.pixels).to(self.model.device)
+        tokenizer = self.processor.tokenizer
+        vocabulary = tokenizer.get_vocab()
+        ends = end_token_ids(self.model, tokenizer)
+        sampling = settings.temperature > 0
+        # Every sampling option is given: one left open would be filled from the checkpoint's own generation settings.
+        config = GenerationConfig(
+            max_new_tokens=settings.max_new_tokens,
+            do_sample=sampling,
+            temperature=settings.temperature if sampling else 1.0,
+            top_k=0 if sampling else 50,
+            top_p=1.0,
+            num_beams=1,
+            repetition_penalty=1.0,
+            # A picture token in a completion would call for pixels that are not there.
+            suppress_tokens=[vocabulary[token] for token in VISION_TOKENS if token in vocabulary],
+            eos_token_id=ends,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        recorder = AnswerLogits(self.answer_ids)
+        output = self.model.generate(
+            **self._floats(inputs), generation_config=config, logits_processor=LogitsProcessorList([recorder])
+        )
+        completions = []
+        for ids in output[:, inputs["input_ids"].shape[1] :].tolist():
+            end = next((i for i, token in enumerate(ids) if token in ends), len(ids) - 1)
+            completions.append(ids[: end + 1])
+        return completions, torch.stack(recorder.steps).double().cpu().numpy()
+
+    def _verdict(self, ids: list[int], steps: NDArray[np.float64], seconds: float, key: str) -> Verdict:
+        """Judge one completion; `steps` (T, 3) are the answer words' logits before each of its tokens."""
+        tokenizer = self.processor.tokenizer
+        ended = ids[-1] in end_token_ids(self.model, tokenizer)
+        words = ids[:-1] if ended else ids
+        text = decode(tokenizer, words)
+        parsed = try_parse(text)
+        made: dict[str, Any] = {
+            "tokens": len(ids),
+            "seconds": seconds,
+            "model": f"{self.name} {self.weights_hash[:12]}",
+            "prompt": prompt_version("think"),
+            "key": key,
+        }
+        if parsed is None:
+            return Verdict("insufficient", 0.5, text, (), parsable=False, **made)
+        probability = yes_probability(steps[None, answer_step(tokenizer, words)][None])[0]
+        cues = extract_cues(parsed.reasoning)
+        return Verdict(ANSWERS[parsed.answer], float(probability), parsed.reasoning, cues, **made)
+
+    def _floats(self, inputs: Any) -> dict[str, Any]:
+        """The batch with its pixel values in the model's own floating-point type."""
+        return {k: v.to(self.model.dtype) if torch.is_floating_point(v) else v for k, v in inputs.items()}
+
+
+class AnswerLogits(LogitsProcessor):  # type: ignore[misc]
+    """Keeps the answer words' logits of every step: generate's own record would hold the whole vocabulary."""
+
+    def __init__(self, token_ids: Sequence[int]) -> None:
+        self.token_ids = list(token_ids)
+        self.steps: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        self.steps.append(scores[:, self.token_ids].clone())
+        return scores
+
+
+def yes_probability(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P(same) from (orders, N, 3) answer logits: softmax over yes and no only, averaged over the orders, (N,).
+
+    "Insufficient" does not take part, so that a doubtful pair still has a place in the ranking (as in MUSE, which reads
+    yes and no only); see `insufficient_probability` for the doubt itself.
+    """
+    margin = logits[..., 0] - logits[..., 1]
+    probability: NDArray[np.float64] = 0.5 * (1.0 + np.tanh(0.5 * margin))
+    return probability.mean(axis=0)
+
+
+def insufficient_probability(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P("insufficient") from (orders, N, 3) answer logits: softmax over the three words, averaged over orders, (N,)."""
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    share: NDArray[np.float64] = weights[..., 2] / weights.sum(axis=-1)
+    return share.mean(axis=0)
+
+
+def answer_token_ids(tokenizer: Any) -> tuple[int, int, int]:
+    """Ids of the tokens by which yes, no and insufficient are told apart right after `<answer>`.
+
+    Raises:
+        WeightsError: `yes` or `no` is not one token there, or two of the words begin alike.
+    """
+    before = tokenizer.encode(PREFIXES["score"], add_special_tokens=False)
+    ids = []
+    for word in ANSWER_WORDS:
+        whole = tokenizer.encode(f"<answer>{word}</answer>", add_special_tokens=False)
+        alone = tokenizer.encode(f"<answer>{word}", add_special_tokens=False)
+        single = len(alone) == len(before) + 1 and whole[: len(alone)] == alone
+        if alone[: len(before)] != before or not (single or word == "insufficient"):
+            raise WeightsError(
+                f'the tokenizer does not keep "{word}" as one token of its own after <answer>, so P(yes) cannot be read;'
+                " add the word as a token and train the model with it"
+            )
+        ids.append(alone[len(before)])
+    if len(set(ids)) != len(ids):
+        raise WeightsError("the tokenizer begins two of yes, no and insufficient with the same token after <answer>")
+    return ids[0], ids[1], ids[2]
+
+
+def answer_step(tokenizer: Any, ids: list[int]) -> int:
+    """Index of the first token after `<answer>` in a parsable completion."""
+    steps = (step for step in range(len(ids), 0, -1) if decode(tokenizer, ids[:step]).endswith("<answer>"))
+    return next(steps)
+
+
+def decode(tokenizer: Any, ids: list[int]) -> str:
+    """The text of `ids`, control tokens and spacing as they are."""
+    return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+
+def end_token_ids(model: PreTrainedModel, tokenizer: Any) -> list[int]:
+    """The tokens that end a completion, by the tokenizer and by the checkpoint's generation settings."""
+    stored = model.generation_config.eos_token_id
+    listed = [] if stored is None else [stored] if isinstance(stored, int) else list(stored)
+    return sorted({tokenizer.eos_token_id, *listed})
+
+
+def crop_pixels(processor: ProcessorMixin) -> tuple[int, int] | None:
+    """The processor's pixel budget as (least, greatest) area, or `CROP_PIXELS` where it was made for photographs."""
+    size = processor.image_processor.size
+    least, greatest = size.get("shortest_edge"), size.get("longest_edge")
+    if least is None or greatest is None:
+        return None
+    return CROP_PIXELS if greatest > PHOTOGRAPH else (int(least), int(greatest))
+
+
+def batches(pairs: Sequence[Pair], batch_size: int) -> Iterator[tuple[int, Sequence[Pair]]]:
+    """(index of the first pair, pairs) of each batch."""
+    if batch_size < 1:
+        raise ReIDError(f"the batch size must be at least 1, not {batch_size}")
+    for start in range(0, len(pairs), batch_size):
+        yield start, pairs[start : start + batch_size]
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Torch's random numbers from `seed`, and afterwards as if nothing had been drawn."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,70 @@
+"""What can stand in as a retriever: anything that turns pixels into unit vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from reidr.data.types import Crop
+from reidr.errors import ImageError
+
+Advance = Callable[[int], None]
+
+
+class Embedder(Protocol):
+    """The interface shared by the trained retriever, ONNX models and the colour-histogram baseline."""
+
+    @property
+    def name(self) -> str:
+        """What tables and reports call it."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that decides its output (weights, preprocessing): the key of cached embeddings."""
+        ...
+
+    def embed_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """(N, D) float32, every row of length 1, for N RGB pictures of any size."""
+        ...
+
+
+def embed_crops(
+    embedder: Embedder, crops: Sequence[Crop], *, batch: int = 128, advance: Advance | None = None
+) -> NDArray[np.float32]:
+    """Embeddings of all `crops`, (N, D) float32 unit rows. Raises ImageError for the first unusable file."""
+    features, kept, problems = embed_usable_crops(embedder, crops, batch=batch, advance=advance)
+    if problems:
+        raise ImageError(problems[0])
+    return features
+
+
+def embed_usable_crops(
+    embedder: Embedder, crops: Sequence[Crop], *, batch: int = 128, advance: Advance | None = None
+) -> tuple[NDArray[np.float32], list[int], list[str]]:
+    """Embed what can be read: features (M, D), the positions in `crops` they belong to, one sentence per unusable file.
+
+    `advance(n)` is called after every batch with the number of crops done. Memory is bounded by one batch of pictures.
+    """
+    parts: list[NDArray[np.float32]] = []
+    kept: list[int] = []
+    problems: list[str] = []
+    for start in range(0, len(crops), batch):
+        pictures = []
+        for position in range(start, min(start + batch, len(crops))):
+            try:
+                pictures.append(crops[position].open())
+            except ImageError as error:
+                problems.append(str(error))
+            else:
+                kept.append(position)
+        if pictures:
+            parts.append(embedder.embed_pictures(pictures))
+        if advance is not None:
+            advance(min(batch, len(crops) - start))
+    features = np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
+    return features, kept, problems

@@ -1,0 +1,133 @@
+"""`RankedList`: for every query the first k gallery crops, nearest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reidr.errors import ReIDError
+
+
+@dataclass(frozen=True, eq=False)
+class RankedList:
+    """The first k gallery crops of each query, sorted by distance; never a full matrix.
+
+    Re-rankers take a `RankedList` and give a `RankedList`. Ties keep the gallery's order here; metrics treat tied
+    entries by their own stated policy (pessimistic by default), so a yes/no verifier gains nothing from its ties.
+
+    Attributes:
+        query_ids: Q crop ids.
+        gallery_ids: ids of the whole gallery searched, G of them.
+        indices: (Q, k) int64 into `gallery_ids`; -1 pads rows that have fewer than k candidates, at their end.
+        distances: (Q, k) float64, ascending along each row; +inf where padded.
+        made_by: what ranked it, step by step, e.g. `("retriever nano", "k-reciprocal k1=20 k2=6 lambda=0.3")`.
+    """
+
+    query_ids: tuple[str, ...]
+    gallery_ids: tuple[str, ...]
+    indices: NDArray[np.int64]
+    distances: NDArray[np.float64]
+    made_by: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "indices", np.asarray(self.indices, dtype=np.int64))
+        object.__setattr__(self, "distances", np.asarray(self.distances, dtype=np.float64))
+        if self.indices.shape != self.distances.shape or self.indices.ndim != 2:
+            raise ReIDError(
+                f"ranked list: indices {self.indices.shape} and distances {self.distances.shape} must be equal (Q, k)"
+            )
+        if len(self.query_ids) != len(self.indices):
+            raise ReIDError(f"ranked list: {len(self.query_ids)} query ids for {len(self.indices)} rows")
+        if np.isnan(self.distances).any():
+            row, column = np.argwhere(np.isnan(self.distances))[0]
+            raise ReIDError(f"ranked list: distance of query {self.query_ids[row]} at rank {column + 1} is NaN")
+        padded = self.indices < 0
+        if (self.indices >= len(self.gallery_ids)).any() or not np.isposinf(self.distances[padded]).all():
+            raise ReIDError("ranked list: an index lies outside the gallery, or a padded entry has a finite distance")
+        if self.indices.shape[1] > 1:
+            left, right = self.distances[:, :-1], self.distances[:, 1:]
+            falling = left > right
+            if falling.any():
+                row = int(np.argwhere(falling)[0, 0])
+                raise ReIDError(f"ranked list: distances of query {self.query_ids[row]} are not ascending")
+            ordered = np.sort(self.indices, axis=1)
+            if ((ordered[:, :-1] == ordered[:, 1:]) & (ordered[:, 1:] >= 0)).any():
+                raise ReIDError("ranked list: a query lists the same gallery crop twice")
+
+    def __len__(self) -> int:
+        return len(self.query_ids)
+
+    @property
+    def k(self) -> int:
+        """Number of candidates per query."""
+        return int(self.indices.shape[1])
+
+    def top(self, k: int) -> RankedList:
+        """The same list cut to its first `k` columns."""
+        return replace(self, indices=self.indices[:, :k], distances=self.distances[:, :k])
+
+    def reordered(self, distances: NDArray[np.float64], step: str) -> RankedList:
+        """Sort the first columns anew by `distances` (Q, m ≤ k), the rest following unchanged.
+
+        The new distances of a row are shifted by one constant so that its worst re-ranked entry is not farther than
+        the entry it had at rank m: the row stays ascending, ties stay ties, and nothing beyond rank m moves.
+        """
+        m = distances.shape[1]
+        if m > self.k or len(distances) != len(self):
+            raise ReIDError(f"re-ranking gives {distances.shape} distances for a ranked list of ({len(self)}, {self.k})")
+        known = self.indices[:, :m] >= 0
+        fresh = np.where(known, distances, -np.inf)
+        last = np.where(known, self.distances[:, :m], -np.inf).max(axis=1, initial=-np.inf)
+        worst = fresh.max(axis=1, initial=-np.inf)
+        shift = np.where(np.isfinite(last) & np.isfinite(worst), last - worst, 0.0)
+        fresh = np.where(known, fresh + shift[:, None], np.inf)
+        order = np.argsort(fresh, axis=1, kind="stable")
+        head = np.take_along_axis(fresh, order, axis=1)
+        indices = np.concatenate([np.take_along_axis(self.indices[:, :m], order, axis=1), self.indices[:, m:]], axis=1)
+        # Rounding in the shift may leave the last re-ranked entry a hair beyond the next one.
+        head = np.minimum(head, last[:, None], where=known, out=head.copy()) if m else head
+        return replace(
+            self,
+            indices=indices,
+            distances=np.concatenate([head, self.distances[:, m:]], axis=1),
+            made_by=(*self.made_by, step),
+        )
+
+
+def rank_features(
+    query: NDArray[np.float32],
+    gallery: NDArray[np.float32],
+    query_ids: tuple[str, ...],
+    gallery_ids: tuple[str, ...],
+    k: int,
+    *,
+    excluded: NDArray[np.bool_] | None = None,
+    made_by: tuple[str, ...] = (),
+    block: int = 512,
+) -> RankedList:
+    """The k nearest gallery crops of each query by Euclidean distance of L2-normalised features, blockwise.
+
+    Args:
+        query: (Q, D) unit vectors. gallery: (G, D) unit vectors.
+        k: list length, cut to G.
+        excluded: (Q, G) True where a gallery crop may not appear for a query (protocol rule); None excludes nothing.
+        block: queries per block; memory is about `block × G × 16` bytes.
+
+    Distances are `sqrt(2 - 2·cos)`, in [0, 2]. Ties keep the gallery's order.
+    """
+    k = min(k, len(gallery))
+    indices = np.full((len(query), k), -1, dtype=np.int64)
+    distances = np.full((len(query), k), np.inf)
+    for start in range(0, len(query), block):
+        rows = slice(start, start + block)
+        squared = 2.0 - 2.0 * (query[rows] @ gallery.T).astype(np.float64)
+        found = np.sqrt(np.maximum(squared, 0.0))
+        if excluded is not None:
+            found[excluded[rows]] = np.inf
+        order = np.argsort(found, axis=1, kind="stable")[:, :k]
+        nearest = np.take_along_axis(found, order, axis=1)
+        indices[rows] = np.where(np.isinf(nearest), -1, order)
+        distances[rows] = nearest
+    return RankedList(query_ids, gallery_ids, indices, distances, made_by)

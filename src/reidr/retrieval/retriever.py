@@ -1,0 +1,116 @@
+"""The retriever: a small image embedder that is fast and sees every crop."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from reidr.errors import WeightsError
+
+if TYPE_CHECKING:
+    from reidr.retrieval.network import NetworkSettings, RetrieverNetwork
+
+SHIPPED = Path(__file__).parent / "models"
+DEFAULT = "nano"
+SETTINGS_FILE, WEIGHTS_FILE = "retriever.json", "model.safetensors"
+
+
+class Retriever:
+    """A trained network with its preprocessing. Load one with `Retriever.load()`; it is an `Embedder`."""
+
+    def __init__(self, network: RetrieverNetwork, name: str, fingerprint: str) -> None:
+        self.network = network.eval()
+        self.settings: NetworkSettings = network.settings
+        self.name = name
+        self.fingerprint = fingerprint
+
+    @classmethod
+    def load(cls, source: str | Path | None = None) -> Retriever:
+        """A shipped model by name (default `nano`) or a folder written by `save_retriever`.
+
+        Raises WeightsError when the folder or a file is missing, or when the weights do not fit the settings.
+        """
+        import torch
+        from pydantic import ValidationError
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        from reidr.retrieval.network import NetworkSettings, build_network
+
+        folder = find_model(source)
+        settings_path, weights_path = folder / SETTINGS_FILE, folder / WEIGHTS_FILE
+        for path in (settings_path, weights_path):
+            if not path.is_file():
+                raise WeightsError(f"{path}: missing; a retriever folder holds {SETTINGS_FILE} and {WEIGHTS_FILE}")
+        try:
+            settings = NetworkSettings.model_validate(json.loads(settings_path.read_text(encoding="utf-8"))["network"])
+        except (json.JSONDecodeError, KeyError, TypeError, ValidationError) as error:
+            raise WeightsError(f"{settings_path}: not a retriever's settings ({' '.join(str(error).split())})") from None
+        try:
+            weights = {key: value.float() for key, value in load_file(weights_path).items()}
+        except SafetensorError as error:
+            raise WeightsError(f"{weights_path}: not a whole safetensors file ({error})") from None
+        network = build_network(settings)
+        missing, unexpected = network.load_state_dict(weights, strict=False)
+        # Batch counters are not shipped; nothing reads them at inference.
+        missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+        if missing or unexpected:
+            raise WeightsError(
+                f"{weights_path}: does not fit backbone {settings.backbone}: lacks {missing[:3]}, has extra {unexpected[:3]}"
+            )
+        digest = hashlib.sha256(settings_path.read_bytes() + weights_path.read_bytes()).hexdigest()
+        return cls(network.to(memory_format=torch.channels_last), folder.name, digest)  # type: ignore[call-overload]
+
+    def embed_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """(N, settings.size) float32 unit rows for N RGB pictures of any size."""
+        import torch
+        from torch.nn import functional
+
+        from reidr.retrieval.preprocess import normalise, resize
+
+        settings = self.settings
+        if not pictures:
+            return np.empty((0, settings.size), dtype=np.float32)
+        batch = np.stack([resize(picture, settings.height, settings.width) for picture in pictures])
+        with torch.inference_mode():
+            pixels = normalise(batch, settings.mean, settings.std)
+            features = functional.normalize(self.network(pixels), dim=1)
+            if settings.flip:
+                mirrored = pixels.flip(3).contiguous(memory_format=torch.channels_last)
+                features = functional.normalize(features + functional.normalize(self.network(mirrored), dim=1), dim=1)
+        return features.numpy()
+
+
+def find_model(source: str | Path | None) -> Path:
+    """The folder of a shipped model's name, or `source` itself when it is a folder. Raises WeightsError otherwise."""
+    if source is None:
+        source = DEFAULT
+    if (SHIPPED / str(source) / SETTINGS_FILE).is_file():
+        return SHIPPED / str(source)
+    if Path(source).is_dir():
+        return Path(source)
+    shipped = ", ".join(sorted(path.parent.name for path in SHIPPED.glob(f"*/{SETTINGS_FILE}"))) or "none"
+    raise WeightsError(f"{source}: neither a shipped retriever ({shipped}) nor a folder with a trained one")
+
+
+def save_retriever(network: RetrieverNetwork, folder: Path, facts: dict[str, object]) -> None:
+    """Write settings, half-precision safetensors and `facts` (how it was trained) to `folder`."""
+    import torch
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {
+        key: value.detach().to(torch.float16).contiguous()
+        for key, value in network.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    }
+    save_file(weights, folder / WEIGHTS_FILE)
+    text = json.dumps({"network": network.settings.model_dump(mode="json"), "trained": facts}, indent=2)
+    (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,200 @@
+"""Teach the retriever: identity cross-entropy + batch-hard triplet on every branch, ImageNet start, weight averaging."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reidr.data.types import Crop
+from reidr.errors import DataError, MissingExtraError
+from reidr.training.recipes import RetrieverRecipe
+from reidr.retrieval.network import RetrieverNetwork, build_network
+from reidr.retrieval.preprocess import decode
+from reidr.training.augment import Augment
+from reidr.training.sampling import identity_batches
+
+Advance = Callable[[str, int, int], None]  # what is going on, steps done, steps in all
+
+
+class IdentityLosses(nn.Module):
+    """Per branch: label-smoothed cross-entropy on the BNNeck feature. On all pooled branches together: batch-hard triplet."""
+
+    def __init__(self, network: RetrieverNetwork, identities: int, margin: float, smoothing: float) -> None:
+        super().__init__()
+        try:
+            from pytorch_metric_learning.losses import TripletMarginLoss
+            from pytorch_metric_learning.miners import BatchHardMiner
+        except ImportError:
+            raise MissingExtraError(
+                "training a retriever needs pytorch-metric-learning; install with: pip install 'reidr[train]'"
+            ) from None
+        self.classifiers = nn.ModuleList(
+            nn.Linear(neck.num_features, identities, bias=False) for neck in network.necks  # type: ignore[arg-type]
+        )
+        for classifier in self.classifiers:
+            nn.init.normal_(classifier.weight, std=0.001)
+        self.smoothing = smoothing
+        self.miner = BatchHardMiner()
+        self.triplet = TripletMarginLoss(margin=margin)
+
+    def forward(self, pooled: list[Tensor], normed: list[Tensor], labels: Tensor) -> tuple[Tensor, dict[str, float]]:
+        logits = [classifier(branch) for classifier, branch in zip(self.classifiers, normed, strict=True)]
+        identity = torch.stack(
+            [functional.cross_entropy(each, labels, label_smoothing=self.smoothing) for each in logits]
+        ).mean()
+        joined = torch.cat([functional.normalize(branch, dim=1) for branch in pooled], dim=1)
+        triplet = self.triplet(joined, labels, self.miner(joined, labels))
+        correct = (logits[0].argmax(dim=1) == labels).float().mean()
+        return identity + triplet, {
+            "identity_loss": float(identity.detach()),
+            "triplet_loss": float(triplet.detach()),
+            "training_accuracy": float(correct),
+        }
+
+
+def learning_rate_at(step: int, steps: int, warmup: int) -> float:
+    """Share of the full learning rate at `step`: linear warm-up, then cosine to 1 % (Loshchilov & Hutter 2017)."""
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def start_network(recipe: RetrieverRecipe) -> RetrieverNetwork:
+    """The network a training starts from: ImageNet trunk where the recipe asks for it, first blocks frozen."""
+    network = build_network(recipe.network)
+    if recipe.imagenet:
+        from reidr.retrieval.backbones.efficientnet_lite import EfficientNetLite, load_imagenet_weights
+
+        assert isinstance(network.trunk, EfficientNetLite)
+        load_imagenet_weights(network.trunk)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def freeze_first_blocks(network: RetrieverNetwork, blocks: int) -> None:
+    """Stop gradients and batch-norm updates in the stem and the first `blocks` blocks: half the time of a CPU step."""
+    if not blocks:
+        return
+    frozen = [network.trunk.stem, *network.trunk.blocks[:blocks]]  # type: ignore[index,misc]
+    for module in frozen:
+        module.eval()  # type: ignore[union-attr]
+        for parameter in module.parameters():  # type: ignore[union-attr]
+            parameter.requires_grad_(False)
+
+
+def train_retriever(
+    recipe: RetrieverRecipe, crops: Sequence[Crop], run: Path, advance: Advance | None = None
+) -> RetrieverNetwork:
+    """Train on the labelled `crops` and return the averaged network, ready to embed.
+
+    Writes `checkpoint.pt` after every epoch and one JSON line per epoch to `log.jsonl` in `run`; called again with
+    the same recipe it goes on after the last finished epoch. Raises DataError when no crop carries a person.
+    """
+    crops = [crop for crop in crops if crop.person is not None]
+    if not crops:
+        raise DataError("no training crop carries a person label; check the training split")
+    torch.manual_seed(recipe.seed)
+    random = np.random.default_rng(recipe.seed)
+    names = sorted({str(crop.person) for crop in crops})
+    labels = np.array([names.index(str(crop.person)) for crop in crops])
+    cameras = [crop.camera for crop in crops]
+
+    settings = recipe.network
+    network = start_network(recipe)
+    losses = IdentityLosses(network, len(names), recipe.margin, recipe.label_smoothing)
+    parameters = [p for module in (network, losses) for p in module.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    averaged = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.averaging), use_buffers=True
+    )
+    state = TrainingState(run / "checkpoint.pt", network, losses, optimiser, averaged)
+    first_epoch = state.load(random)
+
+    def decoded(done: int, shown: list[int] = [0]) -> None:  # noqa: B006 - a counter that lives with this closure
+        shown[0] += done
+        if advance is not None:
+            advance("reading crops", shown[0], len(crops))
+
+    pixels = decode(crops, settings.height, settings.width, decoded)
+    augment = Augment(settings.mean, settings.std, erasing=recipe.erasing)
+    batches_per_epoch = max(1, len(crops) // (recipe.batch_persons * recipe.batch_images))
+    steps = recipe.epochs * batches_per_epoch
+
+    for epoch in range(first_epoch, recipe.epochs):
+        started, sums, count = time.perf_counter(), dict[str, float](), 0
+        network.train()
+        losses.train()
+        freeze_first_blocks(network, recipe.frozen_blocks)
+        for index, rows in enumerate(
+            identity_batches(labels.tolist(), cameras, recipe.batch_persons, recipe.batch_images, random)
+        ):
+            step = epoch * batches_per_epoch + min(index, batches_per_epoch - 1)
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.learning_rate * learning_rate_at(step, steps, recipe.warmup_epochs * batches_per_epoch)
+            pooled, normed = network.branches(augment(pixels[rows], random))
+            loss, parts = losses(pooled, normed, torch.from_numpy(labels[rows]))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(parameters, 5.0)
+            optimiser.step()
+            averaged.update_parameters(network)
+            count += 1
+            for name, value in parts.items():
+                sums[name] = sums.get(name, 0.0) + value
+            if advance is not None:
+                advance(f"epoch {epoch + 1}/{recipe.epochs}", epoch * batches_per_epoch + index + 1, steps)
+        record = {"epoch": epoch + 1, "seconds": round(time.perf_counter() - started, 1)}
+        record |= {name: round(value / max(1, count), 4) for name, value in sums.items()}
+        state.save(epoch + 1, random)
+        with (run / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(record) + "\n")
+    trained: RetrieverNetwork = averaged.module  # type: ignore[assignment]
+    return trained.eval()
+
+
+class TrainingState:
+    """Everything a resumed training needs, in one file that is replaced atomically after each epoch."""
+
+    def __init__(
+        self,
+        path: Path,
+        network: nn.Module,
+        losses: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        averaged: nn.Module,
+    ) -> None:
+        self.path = path
+        self.parts: dict[str, Any] = {
+            "network": network,
+            "losses": losses,
+            "optimiser": optimiser,
+            "averaged": averaged,
+        }
+
+    def save(self, epoch: int, random: np.random.Generator) -> None:
+        """Write all parts, the epoch count and both random states."""
+        state = {name: part.state_dict() for name, part in self.parts.items()}
+        state |= {"epoch": epoch, "torch_random": torch.get_rng_state(), "random": json.dumps(random.bit_generator.state)}
+        partial = self.path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(self.path)
+
+    def load(self, random: np.random.Generator) -> int:
+        """Restore everything when the file is there; returns the number of finished epochs (0 without a file)."""
+        if not self.path.exists():
+            return 0
+        state = torch.load(self.path, map_location="cpu", weights_only=True)
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+        torch.set_rng_state(state["torch_random"])
+        random.bit_generator.state = json.loads(state["random"])
+        return int(state["epoch"])
