@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Advance = Callable[[int], None]
+Advance = Callable[[float], None]
 
 
 @contextmanager
@@ -15,23 +15,23 @@ def progress(what: str, total: int) -> Iterator[Advance]:
     """A bar for `total` steps of `what`; yields `advance(n)`. Without a terminal: one line every 15 seconds."""
     if sys.stderr.isatty():
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total}"), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task(what, total=total)
             yield lambda steps: bar.advance(task, steps)
     else:
         started = said = time.monotonic()
-        done = 0
+        done = 0.0
 
-        def advance(steps: int) -> None:
+        def advance(steps: float) -> None:
             nonlocal done, said
             done += steps
             now = time.monotonic()
             if now - said >= 15:
                 said = now
-                print(f"{what}: {done}/{total} after {now - started:.0f} s", file=sys.stderr, flush=True)
+                print(f"{what}: {done:.0f}/{total} after {now - started:.0f} s", file=sys.stderr, flush=True)
 
         yield advance
-        print(f"{what}: {done}/{total} in {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+        print(f"{what}: {done:.0f}/{total} in {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)

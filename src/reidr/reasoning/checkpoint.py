@@ -45,23 +45,24 @@ def find_checkpoint(source: str | Path) -> tuple[str, bool]:
     raise WeightsError(f"{source}: no such checkpoint folder or preset (presets in this package: {presets})")
 
 
-def load_model(path: str, *, local_files_only: bool, dtype: torch.dtype) -> PreTrainedModel:
-    """The model of a checkpoint, every weight taken from its safetensors.
+def load_model(path: str, *, local_files_only: bool, device: str, dtype: torch.dtype) -> PreTrainedModel:
+    """The model of a checkpoint on `device`, every weight taken from its safetensors.
 
     Raises:
         WeightsError: not a vision-language model, damaged, or with weights missing or of a wrong shape.
     """
     options: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
+    options |= {"dtype": dtype, "local_files_only": local_files_only}
+    loaded: Any
     try:
-        model, report = AutoModelForImageTextToText.from_pretrained(
-            path, dtype=dtype, local_files_only=local_files_only, **options
-        )
+        loaded = AutoModelForImageTextToText.from_pretrained(path, **options)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise WeightsError(f"{path}: the model cannot be loaded: {first_line(error)}") from error
-    missing = sorted(report["missing_keys"])
+    model: PreTrainedModel = loaded[0].to(device)
+    missing = sorted(loaded[1]["missing_keys"])
     if missing:
         # Otherwise transformers would go on with random numbers in their place.
-        raise WeightsError(f"{path}: {len(missing)} weights are missing, first {missing[0]}; fetch the checkpoint again")
+        raise WeightsError(f"{path}: {len(missing)} weights are missing, first {missing[0]}; fetch it again")
     return model
 
 

@@ -55,26 +55,24 @@ def extract_cues(reasoning: str) -> tuple[Cue, ...]:
     """
     found: dict[Cue, None] = {}
     for sentence in SENTENCE.split(reasoning):
-        regions_by_clause = []
-        for clause in CLAUSE.split(sentence):
-            regions = dict.fromkeys(named_region(match) for match in REGION.finditer(clause))
-            regions_by_clause.append((regions, judgement(clause)))
-        judgements = [judged for _, judged in regions_by_clause]
-        for i, (regions, judged) in enumerate(regions_by_clause):
-            nearest = [j for j in (judged, *reversed(judgements[:i]), *judgements[i + 1 :]) if j is not None]
-            agreement = nearest[0] if nearest else judgement_by_colour(sentence)
-            if agreement is not None:
-                found.update((Cue(region, agreement), None) for region in regions)
+        clauses = CLAUSE.split(sentence)
+        judgements = [judgement(clause) for clause in clauses]
+        # The first clause leans on the first judgement of its sentence, every later one on the clause before it.
+        carried = next((judged for judged in judgements if judged is not None), judgement_by_colour(sentence))
+        for clause, judged in zip(clauses, judgements, strict=True):
+            carried = judged or carried
+            if carried is not None:
+                found.update((Cue(named_region(match), carried), None) for match in REGION.finditer(clause))
     return tuple(found)
 
 
 def named_region(match: re.Match[str]) -> Region:
     """The region whose words matched."""
-    return cast(Region, tuple(REGION_WORDS)[int(cast(str, match.lastgroup)[1:])])
+    return tuple(REGION_WORDS)[int(cast(str, match.lastgroup)[1:])]
 
 
 def judgement(clause: str) -> Agreement | None:
-    """What the clause's own words say, or None. "Cannot be seen" outranks both others; "not the same" is a difference."""
+    """What the clause's own words say, or None. "Cannot be seen" outranks the rest; "not the same" is "differ"."""
     if UNSEEN.search(clause):
         return "unseen"
     if NOT_DIFFER.search(clause):
@@ -85,7 +83,7 @@ def judgement(clause: str) -> Agreement | None:
 
 
 def judgement_by_colour(sentence: str) -> Agreement | None:
-    """Compare the colours named after "A" with those named after "B"; None unless both have some and all or none agree."""
+    """Compare the colours named after "A" with those named after "B"; None where one has none or only some agree."""
     colours: dict[str, set[str]] = {"A": set(), "B": set()}
     pieces = PERSON.split(sentence)
     for person, piece in zip(pieces[1::2], pieces[2::2], strict=True):

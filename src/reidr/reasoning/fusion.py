@@ -86,7 +86,7 @@ def choose_weight(
     """
     truth = np.asarray(truth, dtype=bool)
     if truth.shape != np.shape(probabilities):
-        raise ReIDError(f"fusion: truth {truth.shape} and probabilities {np.shape(probabilities)} must have equal shape")
+        raise ReIDError(f"fusion: truth {truth.shape} and probabilities {np.shape(probabilities)} need equal shapes")
     if not weights or not truth.any():
         raise ReIDError("fusion: choosing a weight needs candidate weights and at least one query with a match")
     grid = []

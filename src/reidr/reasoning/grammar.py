@@ -38,10 +38,10 @@ class ParsedAnswer:
 def parse_completion(text: str) -> ParsedAnswer:
     """Read a completion (without its end token) by the strict grammar.
 
-    Required: exactly one `<think>…</think>` with at least one letter in it, then optional ASCII whitespace, then exactly
-    one `<answer>…</answer>` holding exactly `yes`, `no` or `insufficient`; nothing else around them but ASCII whitespace.
-    Refused besides: anything that looks like a further think or answer tag, chat control tokens such as `<|im_end|>`,
-    invisible or control characters, and more than `MAXIMUM_CHARACTERS` characters.
+    Required: exactly one `<think>…</think>` with at least one letter in it, then exactly one `<answer>…</answer>`
+    holding exactly `yes`, `no` or `insufficient`; around and between them nothing but ASCII whitespace. Refused
+    besides: anything that looks like a further think or answer tag, chat control tokens such as `<|im_end|>`, invisible
+    or control characters, and more than `MAXIMUM_CHARACTERS` characters.
 
     Raises:
         AnswerFormatError: with the first reason found.

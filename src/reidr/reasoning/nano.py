@@ -25,7 +25,7 @@ HEAD = 32  # size of an attention head; the multimodal rotary sections below mus
 ROTARY_SECTIONS = [4, 6, 6]
 END, START, STOP = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
-WORDS = Regex(r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+")
+PIECES = Regex(r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+")
 
 # Writes what Qwen3-VL's own template writes for text and pictures (a test compares the two); the generation marks let
 # a trainer put the loss on the assistant's turns only.
@@ -92,7 +92,7 @@ def build_nano(
         seed: of the initial weights.
     """
     tokenizer = build_tokenizer(texts, vocabulary)
-    token = tokenizer.convert_tokens_to_ids
+    tokens = tokenizer.get_vocab()
     config = Qwen3VLConfig(
         text_config={
             "vocab_size": len(tokenizer),
@@ -124,10 +124,10 @@ def build_nano(
             "num_position_embeddings": 256,
             "deepstack_visual_indexes": [size.vision_layers // 2],
         },
-        image_token_id=token("<|image_pad|>"),
-        video_token_id=token("<|video_pad|>"),
-        vision_start_token_id=token("<|vision_start|>"),
-        vision_end_token_id=token("<|vision_end|>"),
+        image_token_id=tokens["<|image_pad|>"],
+        video_token_id=tokens["<|video_pad|>"],
+        vision_start_token_id=tokens["<|vision_start|>"],
+        vision_end_token_id=tokens["<|vision_end|>"],
         tie_word_embeddings=True,
     )
     with torch.random.fork_rng(devices=[]):
@@ -158,7 +158,7 @@ def build_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(WORDS, "isolated"),
+            pre_tokenizers.Split(PIECES, "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -168,7 +168,8 @@ def build_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     bpe.train_from_iterator(texts, trainer)
     bpe.add_special_tokens([END, START, STOP, *VISION])
     # Not special: decoding must keep them.
-    bpe.add_tokens([*TAGS, *(AddedToken(word, single_word=True, normalized=False) for word in ANSWER_WORDS)])
+    words = (*ANSWER_WORDS, "system", "user", "assistant")
+    bpe.add_tokens([*TAGS, *(AddedToken(word, single_word=True, normalized=False) for word in words)])
     bpe.add_tokens([AddedToken(text, normalized=False) for text in (PERSON_A, PERSON_B, *QUESTIONS.values())])
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe, eos_token=STOP, pad_token=END, padding_side="left", model_max_length=2048

@@ -16,18 +16,22 @@ from reidr.errors import WeightsError
 # the checkpoint: keeping upstream's names lets any other tool load what is saved here.
 
 
-class Qwen2_5_VLProcessor(UpstreamQwen2_5_VLProcessor):  # type: ignore[misc]
+class Qwen2_5_VLProcessor(UpstreamQwen2_5_VLProcessor):  # noqa: N801
     """Qwen2.5-VL's processor without videos."""
 
-    def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **kw: Any) -> None:
-        super().__init__(image_processor, tokenizer, None, chat_template=chat_template, **kw)
+    def __init__(
+        self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **options: Any
+    ) -> None:
+        super().__init__(image_processor, tokenizer, None, chat_template=chat_template, **options)
 
 
-class Qwen3VLProcessor(UpstreamQwen3VLProcessor):  # type: ignore[misc]
+class Qwen3VLProcessor(UpstreamQwen3VLProcessor):
     """Qwen3-VL's processor without videos."""
 
-    def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **kw: Any) -> None:
-        super().__init__(image_processor, tokenizer, None, chat_template=chat_template, **kw)
+    def __init__(
+        self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **options: Any
+    ) -> None:
+        super().__init__(image_processor, tokenizer, None, chat_template=chat_template, **options)
 
 
 IMAGE_ONLY: dict[str, type[ProcessorMixin]] = {"qwen2_5_vl": Qwen2_5_VLProcessor, "qwen3_vl": Qwen3VLProcessor}
@@ -51,7 +55,7 @@ def load_processor(path: str | Path, *, local_files_only: bool = True) -> Proces
     Raises:
         WeightsError: no processor there, one that cannot be loaded, or only a tokenizer without picture preparation.
     """
-    options = {"local_files_only": local_files_only, "trust_remote_code": False}
+    options: dict[str, Any] = {"local_files_only": local_files_only, "trust_remote_code": False}
     try:
         model_type = AutoConfig.from_pretrained(path, **options).model_type
         loader = AutoProcessor if torchvision_usable() else IMAGE_ONLY.get(model_type, AutoProcessor)

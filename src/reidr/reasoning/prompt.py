@@ -81,7 +81,7 @@ def render(processor: ProcessorMixin, task: Task, prefix: str | None = None) -> 
 
 
 def encode_pairs(
-    processor: ProcessorMixin,
+    processor: Any,
     pairs: Sequence[Pair | Images],
     task: Task,
     prefix: str | Sequence[str] | None = None,
@@ -90,6 +90,7 @@ def encode_pairs(
     """Chat template, pictures and left padding: one batch of model inputs, torch tensors.
 
     Args:
+        processor: a Qwen-VL processor (`load_processor`).
         pairs: N pairs; crops may have any mixture of sizes.
         prefix: how the assistant's turn begins, for all pairs or one each; None takes the task's own.
         pixels: (least, greatest) area in pixels to which every crop is resized; None keeps the processor's own.
@@ -103,7 +104,8 @@ def encode_pairs(
     prefixes = [prefix] * len(pairs) if prefix is None or isinstance(prefix, str) else list(prefix)
     if len(prefixes) != len(pairs):
         raise ReIDError(f"{len(prefixes)} prefixes for {len(pairs)} pairs; give one for all or one each")
-    texts = [render(processor, task, one) for one in prefixes]
+    opening = render(processor, task, "")
+    texts = [opening + (PREFIXES[task] if one is None else one) for one in prefixes]
     images = [list(open_pair(pair)) for pair in pairs]
     check_placeholders(texts, images, processor.image_token)
     options: dict[str, Any] = {}

@@ -14,23 +14,32 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedModel, ProcessorMixin
+from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, ProcessorMixin
 
-from reidr.errors import ReIDError, WeightsError
+from reidr.errors import ReIDError
+from reidr.reasoning.answers import (
+    AnswerLogits,
+    answer_step,
+    answer_token_ids,
+    decode,
+    end_token_ids,
+    yes_probability,
+)
 from reidr.reasoning.checkpoint import find_checkpoint, hash_weights, load_model
 from reidr.reasoning.cues import extract_cues
-from reidr.reasoning.grammar import ANSWER_WORDS, ANSWERS, try_parse
+from reidr.reasoning.grammar import ANSWERS, try_parse
 from reidr.reasoning.processor import load_processor
 from reidr.reasoning.prompt import (
     CROP_PIXELS,
-    PREFIXES,
     Images,
+    Task,
     encode_pairs,
     open_pair,
     prompt_version,
     render,
 )
 from reidr.reasoning.types import Pair, Progress, Verdict
+from reidr.reasoning.vision import share_vision
 
 PHOTOGRAPH = 512 * 512  # a pixel budget that goes beyond this was not made for crops
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
@@ -88,7 +97,7 @@ class Reasoner:
         dtype: torch.dtype | None = None,
         pixels: tuple[int, int] | None = None,
     ) -> Reasoner:
-        """Load a checkpoint folder, a preset of the package, or a hub id (`owner/model`, the only one that may download).
+        """Load a checkpoint folder, a preset of the package, or a hub id (`owner/model`; only this may download).
 
         `device` defaults to the GPU where there is one, `dtype` to bfloat16 there and float32 on the CPU.
 
@@ -99,8 +108,8 @@ class Reasoner:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         dtype = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
         processor = load_processor(path, local_files_only=local)
-        model = load_model(path, local_files_only=local, dtype=dtype)
-        return cls(model.to(device), processor, name=Path(path).name if local else path, pixels=pixels)
+        model = load_model(path, local_files_only=local, device=device, dtype=dtype)
+        return cls(model, processor, name=Path(path).name if local else path, pixels=pixels)
 
     @cached_property
     def weights_hash(self) -> str:
@@ -132,8 +141,7 @@ class Reasoner:
         for start, batch in batches(pairs, batch_size):
             images = [open_pair(pair) for pair in batch]
             rows = images + [(second, first) for first, second in images] * (orders - 1)
-            inputs = encode_pairs(self.processor, rows, "score", pixels=self.pixels).to(self.model.device)
-            output = self.model(**self._floats(inputs), logits_to_keep=1, use_cache=False).logits
+            output = self.model(**self._inputs(rows, "score"), logits_to_keep=1, use_cache=False).logits
             found = output[:, -1, self.answer_ids].double().cpu().numpy()
             logits[:, start : start + len(batch)] = found.reshape(orders, len(batch), 3)
             if progress is not None:
@@ -185,7 +193,7 @@ class Reasoner:
 
     def _generate(self, images: Sequence[Images], settings: Thinking) -> tuple[list[list[int]], NDArray[np.float64]]:
         """Token ids of each completion, end token included, and the answer words' logits at each step, (T, N, 3)."""
-        inputs = encode_pairs(self.processor, images, "think", pixels=self.pixels).to(self.model.device)
+        inputs = self._inputs(images, "think")
         tokenizer = self.processor.tokenizer
         vocabulary = tokenizer.get_vocab()
         ends = end_token_ids(self.model, tokenizer)
@@ -206,7 +214,7 @@ class Reasoner:
         )
         recorder = AnswerLogits(self.answer_ids)
         output = self.model.generate(
-            **self._floats(inputs), generation_config=config, logits_processor=LogitsProcessorList([recorder])
+            **inputs, generation_config=config, logits_processor=LogitsProcessorList([recorder])
         )
         completions = []
         for ids in output[:, inputs["input_ids"].shape[1] :].tolist():
@@ -234,80 +242,11 @@ class Reasoner:
         cues = extract_cues(parsed.reasoning)
         return Verdict(ANSWERS[parsed.answer], float(probability), parsed.reasoning, cues, **made)
 
-    def _floats(self, inputs: Any) -> dict[str, Any]:
-        """The batch with its pixel values in the model's own floating-point type."""
-        return {k: v.to(self.model.dtype) if torch.is_floating_point(v) else v for k, v in inputs.items()}
-
-
-class AnswerLogits(LogitsProcessor):  # type: ignore[misc]
-    """Keeps the answer words' logits of every step: generate's own record would hold the whole vocabulary."""
-
-    def __init__(self, token_ids: Sequence[int]) -> None:
-        self.token_ids = list(token_ids)
-        self.steps: list[torch.Tensor] = []
-
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        self.steps.append(scores[:, self.token_ids].clone())
-        return scores
-
-
-def yes_probability(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """P(same) from (orders, N, 3) answer logits: softmax over yes and no only, averaged over the orders, (N,).
-
-    "Insufficient" does not take part, so that a doubtful pair still has a place in the ranking (as in MUSE, which reads
-    yes and no only); see `insufficient_probability` for the doubt itself.
-    """
-    margin = logits[..., 0] - logits[..., 1]
-    probability: NDArray[np.float64] = 0.5 * (1.0 + np.tanh(0.5 * margin))
-    return probability.mean(axis=0)
-
-
-def insufficient_probability(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """P("insufficient") from (orders, N, 3) answer logits: softmax over the three words, averaged over orders, (N,)."""
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    share: NDArray[np.float64] = weights[..., 2] / weights.sum(axis=-1)
-    return share.mean(axis=0)
-
-
-def answer_token_ids(tokenizer: Any) -> tuple[int, int, int]:
-    """Ids of the tokens by which yes, no and insufficient are told apart right after `<answer>`.
-
-    Raises:
-        WeightsError: `yes` or `no` is not one token there, or two of the words begin alike.
-    """
-    before = tokenizer.encode(PREFIXES["score"], add_special_tokens=False)
-    ids = []
-    for word in ANSWER_WORDS:
-        whole = tokenizer.encode(f"<answer>{word}</answer>", add_special_tokens=False)
-        alone = tokenizer.encode(f"<answer>{word}", add_special_tokens=False)
-        single = len(alone) == len(before) + 1 and whole[: len(alone)] == alone
-        if alone[: len(before)] != before or not (single or word == "insufficient"):
-            raise WeightsError(
-                f'the tokenizer does not keep "{word}" as one token of its own after <answer>, so P(yes) cannot be read;'
-                " add the word as a token and train the model with it"
-            )
-        ids.append(alone[len(before)])
-    if len(set(ids)) != len(ids):
-        raise WeightsError("the tokenizer begins two of yes, no and insufficient with the same token after <answer>")
-    return ids[0], ids[1], ids[2]
-
-
-def answer_step(tokenizer: Any, ids: list[int]) -> int:
-    """Index of the first token after `<answer>` in a parsable completion."""
-    steps = (step for step in range(len(ids), 0, -1) if decode(tokenizer, ids[:step]).endswith("<answer>"))
-    return next(steps)
-
-
-def decode(tokenizer: Any, ids: list[int]) -> str:
-    """The text of `ids`, control tokens and spacing as they are."""
-    return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
-
-
-def end_token_ids(model: PreTrainedModel, tokenizer: Any) -> list[int]:
-    """The tokens that end a completion, by the tokenizer and by the checkpoint's generation settings."""
-    stored = model.generation_config.eos_token_id
-    listed = [] if stored is None else [stored] if isinstance(stored, int) else list(stored)
-    return sorted({tokenizer.eos_token_id, *listed})
+    def _inputs(self, images: Sequence[Images], task: Task) -> dict[str, Any]:
+        """What the model takes for these pairs, on its device and in its floating-point type."""
+        batch = encode_pairs(self.processor, images, task, pixels=self.pixels).to(self.model.device)
+        batch["pixel_values"] = batch["pixel_values"].to(self.model.dtype)
+        return share_vision(self.model, dict(batch), [image for pair in images for image in pair])
 
 
 def crop_pixels(processor: ProcessorMixin) -> tuple[int, int] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,9 +76,9 @@ class Gallery:
         return tuple(crop.id for crop in self.crops)
 
     def search(
-        self, queries: Gallery, k: int, *, excluded: NDArray[np.bool_] | None = None
+        self, queries: Gallery, k: int, *, excluded: Callable[[slice], NDArray[np.bool_]] | None = None
     ) -> RankedList:
-        """The k nearest crops of every query; `excluded` (Q, G) marks pairs a protocol leaves out."""
+        """The k nearest crops of every query; `excluded` marks pairs a protocol leaves out (see `rank_features`)."""
         return rank_features(
             queries.features,
             self.features,

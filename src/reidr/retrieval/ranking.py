@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -103,7 +104,7 @@ def rank_features(
     gallery_ids: tuple[str, ...],
     k: int,
     *,
-    excluded: NDArray[np.bool_] | None = None,
+    excluded: Callable[[slice], NDArray[np.bool_]] | None = None,
     made_by: tuple[str, ...] = (),
     block: int = 512,
 ) -> RankedList:
@@ -112,7 +113,8 @@ def rank_features(
     Args:
         query: (Q, D) unit vectors. gallery: (G, D) unit vectors.
         k: list length, cut to G.
-        excluded: (Q, G) True where a gallery crop may not appear for a query (protocol rule); None excludes nothing.
+        excluded: called with a slice of queries, gives (rows, G) True where a gallery crop may not appear for a query
+            (a protocol's rule); None excludes nothing.
         block: queries per block; memory is about `block × G × 16` bytes.
 
     Distances are `sqrt(2 - 2·cos)`, in [0, 2]. Ties keep the gallery's order.
@@ -125,7 +127,7 @@ def rank_features(
         squared = 2.0 - 2.0 * (query[rows] @ gallery.T).astype(np.float64)
         found = np.sqrt(np.maximum(squared, 0.0))
         if excluded is not None:
-            found[excluded[rows]] = np.inf
+            found[excluded(rows)] = np.inf
         order = np.argsort(found, axis=1, kind="stable")[:, :k]
         nearest = np.take_along_axis(found, order, axis=1)
         indices[rows] = np.where(np.isinf(nearest), -1, order)

@@ -17,7 +17,7 @@ from reidr.errors import WeightsError
 if TYPE_CHECKING:
     from reidr.retrieval.network import NetworkSettings, RetrieverNetwork
 
-SHIPPED = Path(__file__).parent / "models"
+SHIPPED = Path(__file__).parent / "presets"
 DEFAULT = "nano"
 SETTINGS_FILE, WEIGHTS_FILE = "retriever.json", "model.safetensors"
 

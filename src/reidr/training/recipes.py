@@ -31,3 +31,16 @@ class RetrieverRecipe(Recipe):
     erasing: float = Field(0.5, ge=0, le=1, description="share of crops with a random rectangle erased")
     averaging: float = Field(0.999, ge=0, lt=1, description="decay of the weights' moving average, per step")
     seed: int = Field(0, ge=0)
+
+
+class BaseRecipe(Recipe):
+    """How the small reasoner is first taught to look, compare and answer (`reidr train base`)."""
+
+    street_persons: int = Field(300, ge=2, description="persons of the rendered street it is taught on")
+    steps: int = Field(1200, ge=1)
+    batch: int = Field(32, ge=2, description="pairs per step")
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup_steps: int = Field(50, ge=0)
+    save_every: int = Field(100, ge=1)
+    vocabulary: int = Field(600, ge=256, description="byte-level BPE entries of the tokenizer")
+    seed: int = Field(0, ge=0)

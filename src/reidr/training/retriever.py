@@ -22,7 +22,7 @@ from reidr.retrieval.preprocess import decode
 from reidr.training.augment import Augment
 from reidr.training.sampling import identity_batches
 
-Advance = Callable[[str, int, int], None]  # what is going on, steps done, steps in all
+Advance = Callable[[float], None]  # called with the share of an epoch that has passed since the last call
 
 
 class IdentityLosses(nn.Module):
@@ -118,13 +118,9 @@ def train_retriever(
     )
     state = TrainingState(run / "checkpoint.pt", network, losses, optimiser, averaged)
     first_epoch = state.load(random)
-
-    def decoded(done: int, shown: list[int] = [0]) -> None:  # noqa: B006 - a counter that lives with this closure
-        shown[0] += done
-        if advance is not None:
-            advance("reading crops", shown[0], len(crops))
-
-    pixels = decode(crops, settings.height, settings.width, decoded)
+    if advance is not None:
+        advance(first_epoch)
+    pixels = decode(crops, settings.height, settings.width)
     augment = Augment(settings.mean, settings.std, erasing=recipe.erasing)
     batches_per_epoch = max(1, len(crops) // (recipe.batch_persons * recipe.batch_images))
     steps = recipe.epochs * batches_per_epoch
@@ -150,8 +146,8 @@ def train_retriever(
             count += 1
             for name, value in parts.items():
                 sums[name] = sums.get(name, 0.0) + value
-            if advance is not None:
-                advance(f"epoch {epoch + 1}/{recipe.epochs}", epoch * batches_per_epoch + index + 1, steps)
+            if advance is not None and index < batches_per_epoch:
+                advance(1.0 / batches_per_epoch)
         record = {"epoch": epoch + 1, "seconds": round(time.perf_counter() - started, 1)}
         record |= {name: round(value / max(1, count), 4) for name, value in sums.items()}
         state.save(epoch + 1, random)

@@ -1,7 +1,7 @@
 """One self-contained page for people and the same numbers as files for machines.
 
-    report = Report(title=..., created=..., metric_rows=(...), query_cards=(...), curves=(...), facts={...})
-    write_report(report, run_folder)   # report.html, metrics.json, metrics.csv, queries.csv
+report = Report(title=..., created=..., metric_rows=(...), query_cards=(...), curves=(...), facts={...})
+write_report(report, run_folder)   # report.html, metrics.json, metrics.csv, queries.csv
 """
 
 from reidr.evaluation.report.content import Candidate, Curve, MetricRow, QueryCard, Report, Series

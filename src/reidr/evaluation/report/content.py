@@ -26,7 +26,7 @@ class MetricRow:
     """One line of the table of metrics: one way of ranking, measured over all queries.
 
     Attributes:
-        name: starts with `retriever`, `k-reciprocal`, `reasoner` or `oracle` (`oracle@10`); the headline looks for these.
+        name: starts with `retriever`, `k-reciprocal`, `reasoner` or `oracle` (`oracle@10`), as the headline expects.
         metrics: by name (`mAP`, `rank1`, `rank5`, `rank10`, `mINP`, ...), each a share of 1.
         intervals: bootstrap interval (low, high) of a metric, shares of 1.
         gains: interval (low, high) of the paired difference to the retriever's row, shares of 1, each in [-1, 1].
@@ -125,7 +125,9 @@ class QueryCard:
         if len({candidate.rank_after is None for candidate in self.candidates}) > 1:
             raise ReIDError(f"report query {self.id!r}: give every candidate a rank after fusion, or none of them")
         for when in ("rank_before", "rank"):
-            rank, times = Counter(getattr(c, when) for c in self.candidates).most_common(1)[0] if self.candidates else (0, 1)
+            rank, times = (
+                Counter(getattr(c, when) for c in self.candidates).most_common(1)[0] if self.candidates else (0, 1)
+            )
             if times > 1:
                 raise ReIDError(f"report query {self.id!r}: {times} candidates share {when} {rank}")
 
@@ -171,8 +173,8 @@ class Series:
 class Curve:
     """One figure: `kind` decides the axes, `series` are drawn in order, `caption` replaces the standard one.
 
-    Axes by kind, all shares of 1: `cmc` rank (1, 2, ...) → share of queries; `reliability` mean P(same) → share that is the
-    same; `risk-coverage` share answered → share of errors; `open-set` FPIR → FNIR (ISO/IEC 19795-1);
+    Axes by kind, all shares of 1: `cmc` rank (1, 2, ...) → share of queries; `reliability` mean P(same) → share that
+    is the same; `risk-coverage` share answered → share of errors; `open-set` FPIR → FNIR (ISO/IEC 19795-1);
     `histogram` n + 1 bin edges → n counts.
     """
 
@@ -199,7 +201,8 @@ class Report:
     """Everything one page shows.
 
     Attributes:
-        title, subtitle: what was run, on what. notice: what a reader must know first ("the reasoner is barely trained").
+        title, subtitle: what was run, on what.
+        notice: what a reader must know first ("The reasoner is a barely trained nano.").
         created: date and time as text.
         facts: seed, versions, commit, data set, protocol, device, seconds, ... in the order to show.
         metric_rows: the first row whose name starts with `retriever` is the base line, the first that starts with

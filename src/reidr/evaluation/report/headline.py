@@ -76,15 +76,21 @@ def outcome(card: QueryCard) -> str:
         said = [candidate.answer for candidate in card.candidates if candidate.answer is not None]
         if not said:
             return "The reasoner was not asked."
-        return f"Of the {len(said)} candidates it was asked about, the reasoner takes {said.count('same')} for the same person."
+        same = said.count("same")
+        return f"Of the {len(said)} candidates it was asked about, the reasoner takes {same} for the same person."
     before, after = card.first_right(before=True), card.first_right()
     if after is None:
-        return f"None of the {shown} candidates shown is the person." if shown > 1 else "The candidate shown is not the person."
+        return (
+            f"None of the {shown} candidates shown is the person."
+            if shown > 1
+            else "The candidate shown is not the person."
+        )
     if not card.fused:
         return f"The first right candidate stands at rank {after}."
     if before == after:
         return f"The first right candidate stays at rank {after}."
-    return f"The first right candidate moves {'up' if before is None or after < before else 'down'} from rank {before} to rank {after}."
+    way = "up" if before is None or after < before else "down"
+    return f"The first right candidate moves {way} from rank {before} to rank {after}."
 
 
 def first_row(report: Report, start: str) -> MetricRow | None:
@@ -98,5 +104,5 @@ def percent(share: float) -> str:
 
 
 def queries(row: MetricRow) -> str:
-    """"128 queries", or "queries" where their number is not known."""
+    """ "128 queries", or "queries" where their number is not known."""
     return "queries" if row.queries is None else f"{row.queries:,} queries"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,8 +11,8 @@ from typing import Any
 
 from reidr.errors import ReIDError
 from reidr.evaluation.report import headline, plots, tables
-from reidr.evaluation.report.content import Candidate, Curve, MetricRow, Picture, QueryCard, Report
-from reidr.evaluation.report.pictures import Thumbnail, thumbnail
+from reidr.evaluation.report.content import Candidate, Curve, MetricRow, QueryCard, Report
+from reidr.evaluation.report.pictures import thumbnail
 
 CANDIDATE_SIDE = 160  # pixels
 REASON_SIDE = 96
@@ -104,7 +103,9 @@ def arrange(report: Report, limit: int) -> Page:
     )
     unscored = sorted((card for card in report.query_cards if card.average_precision is None), key=lambda card: card.id)
     if not scored:
-        return Page(report, (Group("found", "What was found", "", tuple(unscored[:limit]), True),) if unscored[:limit] else ())
+        return Page(
+            report, (Group("found", "What was found", "", tuple(unscored[:limit]), True),) if unscored[:limit] else ()
+        )
     size = min(GROUP_SIZE, (len(scored) + 1) // 2, (limit + 1) // 2)
     # The best come best first; their ties too are settled by id, upwards.
     by_best = sorted(scored[size:], key=lambda card: (-(card.average_precision or 0.0), card.id))
@@ -115,9 +116,21 @@ def arrange(report: Report, limit: int) -> Page:
     strangers = unscored[: min(len(unscored), max(left // 3, left - len(rest)))]
     rest = rest[: left - len(strangers)]
     groups = (
-        Group("worst", "Worst first", "The queries with the lowest average precision: what goes wrong, and how.", tuple(worst), True),
+        Group(
+            "worst",
+            "Worst first",
+            "The queries with the lowest average precision: what goes wrong, and how.",
+            tuple(worst),
+            True,
+        ),
         Group("best", "Best", "The queries with the highest average precision.", tuple(best), True),
-        Group("strangers", "Without a match in the gallery", "Nobody to find here: the right answer is to find nobody.", tuple(strangers), False),
+        Group(
+            "strangers",
+            "Without a match in the gallery",
+            "Nobody to find here: the right answer is to find nobody.",
+            tuple(strangers),
+            False,
+        ),
         Group("rest", "The rest", "From worse to better.", tuple(rest), False),
     )
     return Page(report, tuple(group for group in groups if group.cards))
@@ -127,17 +140,21 @@ def render(page: Page) -> str:
     """The page as HTML text."""
     report = page.report
     names = tables.metric_names(report.metric_rows)
-    return environment().get_template("report.html.j2").render(
-        report=report,
-        page=page,
-        headline=headline.headline(report),
-        support=headline.support(report),
-        metric_names=names,
-        metric_titles=METRIC_TITLES,
-        best=best_values(report.metric_rows, names),
-        baseline=headline.first_row(report, "retriever"),
-        curves=[(curve, plots.draw(curve), CURVE_TITLES[curve.kind], caption(curve)) for curve in report.curves],
-        searched=not report.metric_rows and all(card.average_precision is None for card in report.query_cards),
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            page=page,
+            headline=headline.headline(report),
+            support=headline.support(report),
+            metric_names=names,
+            metric_titles=METRIC_TITLES,
+            best=best_values(report.metric_rows, names),
+            baseline=headline.first_row(report, "retriever"),
+            curves=[(curve, plots.draw(curve), CURVE_TITLES[curve.kind], caption(curve)) for curve in report.curves],
+            searched=not report.metric_rows and all(card.average_precision is None for card in report.query_cards),
+        )
     )
 
 
@@ -171,8 +188,8 @@ def environment() -> Any:
     made.filters["percent"] = headline.percent
     made.filters["svg"] = Markup  # only for figures drawn by plots.py, which escapes what it is given
     made.globals.update(
-        candidate_picture=lambda picture: shrunk(picture, CANDIDATE_SIDE),
-        reason_picture=lambda picture: shrunk(picture, REASON_SIDE),
+        candidate_picture=lambda picture: thumbnail(picture, CANDIDATE_SIDE),
+        reason_picture=lambda picture: thumbnail(picture, REASON_SIDE),
         outcome=headline.outcome,
         strip=strip,
         by_rank=lambda card: sorted(card.candidates, key=lambda candidate: candidate.rank),
@@ -185,14 +202,9 @@ def environment() -> Any:
     return made
 
 
-def shrunk(picture: Picture, side: int) -> Thumbnail | None:
-    """See `thumbnail`; a name the template can call."""
-    return thumbnail(picture, side)
-
-
 @dataclass(frozen=True)
 class Line:
-    """One candidate's way from the retriever's order (`start`) to the fused order (`end`), both in percent of the width."""
+    """One candidate's way from the retriever's order (`start`) to the fused one (`end`), in percent of the width."""
 
     sign: str
     start: float
@@ -223,7 +235,7 @@ def movement(card: QueryCard, candidate: Candidate) -> int:
 
 
 def sign(candidate: Candidate) -> str:
-    """What to mark a candidate with: the truth where it is known, else what the reasoner says (a search has no truth)."""
+    """What to mark a candidate with: the truth where it is known, else (a search) what the reasoner says."""
     return candidate.answer or "unknown" if candidate.mark == "unknown" else candidate.mark
 
 
@@ -239,6 +251,6 @@ def replace_file(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
+        draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

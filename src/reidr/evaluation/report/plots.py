@@ -1,8 +1,8 @@
 """Figures as inline SVG: numbers in, text out; colours come from the page, so one figure fits light, dark and print.
 
-matplotlib draws with stand-in colours that are then replaced by CSS variables with a fall-back (`var(--series-1, #0072b2)`),
-and text stays text. Series differ by dash and end marker as well as by colour (Okabe and Ito, https://jfly.uni-koeln.de/color),
-and carry their names at their ends instead of in a legend.
+matplotlib draws with stand-in colours that are then replaced by CSS variables with a fall-back
+(`var(--series-1, #0072b2)`), and text stays text. Series differ by dash and end marker as well as by colour (Okabe and
+Ito, https://jfly.uni-koeln.de/color), and carry their names at their ends instead of in a legend.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import io
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,7 +33,13 @@ PAGE_COLOURS = {
     SERIES[3]: "var(--series-4, #b0568c)",
     SERIES[4]: "var(--series-5, #5b5852)",
 }
-DASHES: tuple[tuple[int, tuple[float, ...]], ...] = ((0, ()), (0, (5, 2)), (0, (1.2, 1.6)), (0, (7, 2, 1.5, 2)), (0, (3, 3)))
+DASHES: tuple[tuple[int, tuple[float, ...]], ...] = (
+    (0, ()),
+    (0, (5, 2)),
+    (0, (1.2, 1.6)),
+    (0, (7, 2, 1.5, 2)),
+    (0, (3, 3)),
+)
 MARKERS = ("o", "s", "^", "D", "v")
 SIZE = (5.6, 3.9)  # inches of 72 pixels: 403 x 281 in the SVG's own units
 LABEL_GAP = 0.075  # least distance of two names, share of the axes' height
@@ -56,14 +62,15 @@ def draw(curve: Curve) -> str:
 
 def cmc_svg(series: Sequence[Series]) -> str:
     """Cumulative matching characteristic: rank 1, 2, ... → share of queries with a right candidate up to that rank."""
+    from matplotlib.ticker import MaxNLocator
 
     def paint(axes: Axes) -> None:
         for number, line in enumerate(series):
             plot_line(axes, number, line.x, line.y)
-        axes.set_xlim(1, max((max(line.x) for line in series if len(line.x)), default=2))
+        axes.set_xlim(1, max([2, *(max(line.x) for line in series if len(line.x))]))
         low = min((min(line.y) for line in series if len(line.y)), default=0.0)
         axes.set_ylim(max(0.0, np.floor(low * 10) / 10 - 0.02), 1.01)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         whole_percent(axes, "y")
         axes.set_xlabel("rank")
         name_ends(axes, series)
@@ -147,11 +154,10 @@ def histogram_svg(series: Sequence[Series], *, x_label: str = "distance") -> str
                     textcoords="offset points",
                     ha="center",
                     color=INK,
-                    parse_math=False,
                 )
         axes.set_ylim(0, tallest * 1.15 or 1)
         whole_percent(axes, "y")
-        axes.set_xlabel(x_label, parse_math=False)
+        axes.set_xlabel(x_label)
 
     return render(paint, "share of pairs", "histogram", right=0.97)
 
@@ -191,9 +197,15 @@ def name_ends(axes: Axes, series: Sequence[Series]) -> None:
             textcoords="axes fraction",
             va="center",
             color=INK,
-            parse_math=False,
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": SERIES[number % 5], "linewidth": 0.9, "shrinkA": 0, "relpos": (0, 0.5), "shrinkB": 4},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": SERIES[number % 5],
+                "linewidth": 0.9,
+                "shrinkA": 0,
+                "relpos": (0, 0.5),
+                "shrinkB": 4,
+            },
         )
 
 
@@ -231,8 +243,9 @@ def render(paint: Callable[[Axes], None], y_label: str, name: str, *, right: flo
     import matplotlib
     from matplotlib.figure import Figure
 
-    style = {
+    style: Any = {
         "svg.fonttype": "none",
+        "text.parse_math": False,  # a name may hold dollar signs
         "svg.hashsalt": f"reidr-{name}",
         "font.size": 11,
         "axes.edgecolor": RULE,
@@ -268,7 +281,9 @@ def svg_text(figure: Figure, name: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     # A style element inside an inline SVG would style the whole page.
     text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r"<svg([^>]*?)>", lambda found: "<svg" + re.sub(r' (width|height)="[^"]*"', "", found[1]) + ">", text, count=1)
+    text = re.sub(
+        r"<svg([^>]*?)>", lambda found: "<svg" + re.sub(r' (width|height)="[^"]*"', "", found[1]) + ">", text, count=1
+    )
     text = re.sub(r'<g id="[^"]*"', "<g", text)
     prefix = f"{name}-{zlib.crc32(text.encode()):08x}"  # two figures of one kind on a page must not share ids
     text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', text)

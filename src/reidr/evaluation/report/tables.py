@@ -63,12 +63,17 @@ def row_document(row: MetricRow) -> dict[str, Any]:
 def metrics_csv(report: Report) -> str:
     """One line per row; `<metric>_low` and `<metric>_high` hold the interval, empty where there is none."""
     names = metric_names(report.metric_rows)
-    header = ["name", *(f"{name}{end}" for name in names for end in ("", "_low", "_high")), "queries", "calls", "seconds", "note"]
+    header = [
+        "name",
+        *(f"{name}{end}" for name in names for end in ("", "_low", "_high")),
+        "queries",
+        "calls",
+        "seconds",
+        "note",
+    ]
     lines = []
     for row in report.metric_rows:
-        numbers = [
-            value for name in names for value in (row.metrics.get(name), *row.intervals.get(name, (None, None)))
-        ]
+        numbers = [value for name in names for value in (row.metrics.get(name), *row.intervals.get(name, (None, None)))]
         lines.append([row.name, *numbers, row.queries, row.calls, row.seconds, row.note])
     return csv_text(header, lines)
 

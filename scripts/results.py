@@ -1,0 +1,100 @@
+"""Write docs/results.md: every number in it comes from this command, with date and commit.
+
+    python scripts/results.py --data ../shared/data [--queries N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+METRICS = (("mAP", "mAP"), ("rank1", "Rank-1"), ("rank5", "Rank-5"), ("rank10", "Rank-10"), ("mINP", "mINP"))
+
+
+def evaluate(data: Path, *words: str) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "rows.json"
+        command = [sys.executable, "-m", "reidr.cli.main", "evaluate", str(data), "--json", str(out), *words]
+        print("$ reidr", " ".join(command[3:]), flush=True)
+        subprocess.run(command, check=True)
+        return json.loads(out.read_text())
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def cell(row: dict, name: str) -> str:
+    text = percent(row[name])
+    if name in row.get("intervals", {}):
+        low, high = row["intervals"][name]
+        text += f" <sub>{percent(low)}–{percent(high)}</sub>"
+    return text
+
+
+def table(result: dict) -> str:
+    lines = ["| row | " + " | ".join(title for _, title in METRICS) + " | calls | seconds | note |"]
+    lines.append("| --- |" + " --- |" * (len(METRICS) + 3))
+    for row in result["rows"]:
+        values = " | ".join(cell(row, name) for name, _ in METRICS)
+        lines.append(f"| {row['name']} | {values} | {row['calls']} | {row['seconds']:.1f} | {row.get('note', '')} |")
+    return "\n".join(lines)
+
+
+def section(title: str, words: str, result: dict) -> str:
+    facts = (
+        f"Protocol `{result['protocol']}`, {result['queries']} queries ({result['queries_without_match']} without a match, "
+        f"left out of the means), gallery of {result['gallery']}. In percent; small: {result['interval']}."
+    )
+    return f"## {title}\n\n{words}\n\n{facts}\n\n{table(result)}\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data")
+    parser.add_argument("--street", type=Path, default=REPOSITORY / "runs" / "results-street")
+    parser.add_argument("--queries", type=int, help="sample of queries for the photo rows (default: all)")
+    arguments = parser.parse_args()
+    from reidr.data.street.street import StreetSettings, render_street
+    from reidr.frame.run import environment
+
+    sample = ("--queries", str(arguments.queries)) if arguments.queries else ()
+    sections = []
+    market = arguments.data / "market1501-dev"
+    if market.is_dir():
+        result = evaluate(market, "--baseline", *sample)
+        words = (
+            "150 held-out *training* identities of Market-1501 (not the official test set). "
+            "`reidr evaluate ../shared/data/market1501-dev --baseline`"
+        )
+        sections.append(section("market1501-dev", words, result))
+    else:
+        sections.append(f"## market1501-dev\n\nNot measured: {market} is absent.\n")
+    settings = StreetSettings(seed=11, train_persons=0, test_persons=100)
+    render_street(arguments.street, settings)
+    result = evaluate(arguments.street, "--baseline")
+    words = (
+        "100 drawn people, seed 11, never trained on. The colour histogram is the baseline that must not solve it; the retriever "
+        "has seen photos only."
+    )
+    sections.append(section("The rendered street", words, result))
+    facts = environment()
+    head = (
+        "# Results\n\n"
+        f"Written by `make results` on {date.today().isoformat()}, commit `{facts.get('commit', 'unknown')}`, "
+        f"torch {facts['packages']['torch']}, {facts['platform']}. Photos: Zheng et al. 2015 (Market-1501), "
+        "research use only.\n"
+    )
+    out = REPOSITORY / "docs" / "results.md"
+    out.write_text(head + "\n" + "\n".join(sections), encoding="utf-8")
+    print(f"wrote {out}")
+
+
+if __name__ == "__main__":
+    main()

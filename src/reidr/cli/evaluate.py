@@ -1,0 +1,97 @@
+"""`reidr evaluate DATA`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
+
+
+@click.command("evaluate")
+@click.argument("data", type=click.Path(path_type=Path))
+@RETRIEVER_OPTION
+@REASONER_OPTION
+@click.option("--k", type=click.IntRange(1, 50), default=10, help="Candidates per query put before the reasoner. [10]")
+@click.option("--think", type=click.IntRange(0), default=0, help="Let it also think about this many of them. [0]")
+@click.option("--weight", type=click.FloatRange(0, 1), help="Fusion weight. [the one chosen on training identities]")
+@click.option("--queries", type=click.IntRange(1), help="Sample this many queries by seed. [all]")
+@click.option("--protocol", help="Evaluation rule by name. [the data set's own]")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of the query sample and of protocol draws. [0]")
+@click.option("--baseline/--no-baseline", default=False, help="Also measure the colour-histogram baseline.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the rows to this file.")
+@click.option("--run", "folder", type=click.Path(path_type=Path), help="Write report.html and its data to this folder.")
+@CACHE_OPTION
+def command(
+    data: Path,
+    retriever_name: str,
+    reasoner_name: str,
+    k: int,
+    think: int,
+    weight: float | None,
+    queries: int | None,
+    protocol: str | None,
+    seed: int,
+    baseline: bool,
+    json_file: Path | None,
+    folder: Path | None,
+    cache: bool,
+) -> None:
+    """Measure retriever, k-reciprocal, reasoner and the oracle at k on a data set's query and gallery."""
+    from reidr.cli.shared import facts_of, load_reasoner, load_retriever, notice_of
+    from reidr.data.load import load_dataset
+    from reidr.evaluation.experiment import Settings, run_experiment
+    from reidr.evaluation.present import build_report, rows_json, text_table
+    from reidr.frame.progress import progress
+    from reidr.frame.run import write_json
+    from reidr.reasoning.decision import stored_decision
+    from reidr.retrieval.gallery import cache_folder
+    from reidr.retrieval.histogram import HistogramEmbedder
+
+    dataset = load_dataset(data)
+    retriever, reasoner = load_retriever(retriever_name), load_reasoner(reasoner_name)
+    settings = Settings(
+        k=k,
+        queries=queries,
+        think=think,
+        weight=weight if weight is not None else stored_decision(reasoner_name).weight,
+        protocol=protocol,
+        seed=seed,
+        cache=cache_folder() if cache else None,
+    )
+    started = time.perf_counter()
+    baselines = [HistogramEmbedder()] if baseline else []
+    outcomes = run_experiment(dataset, retriever, reasoner, settings, progress, baselines)
+    first = outcomes[0]
+    for problem in first.problems:
+        click.echo(f"left out: {problem}", err=True)
+    click.echo(text_table(outcomes))
+    counted = rows_json(outcomes)
+    click.echo(
+        f"{dataset.name}, protocol {counted['protocol']}, {counted['queries']} queries "
+        f"({counted['queries_without_match']} without a match), gallery {counted['gallery']}"
+    )
+    if json_file is not None:
+        write_json(json_file, counted)
+    if folder is not None:
+        from reidr.evaluation.report import write_report
+        from reidr.evaluation.report.store import save_report
+
+        facts = facts_of(
+            {
+                "data set": dataset.name,
+                "protocol": counted["protocol"],
+                "retriever": retriever.name,
+                "reasoner": reasoner.name if reasoner is not None else "none",
+                "fusion weight": settings.weight,
+                "k": k,
+                "seed": seed,
+                "seconds": round(time.perf_counter() - started, 1),
+            }
+        )
+        report = build_report(first, title=f"{dataset.name}", notice=notice_of(reasoner), facts=facts)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_report(report, folder)
+        click.echo(f"report: {write_report(report, folder)}")

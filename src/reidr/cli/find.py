@@ -1,0 +1,76 @@
+"""`reidr find PERSON.jpg --in FOLDER`."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from pathlib import Path
+
+import click
+
+from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
+
+ANSWERS = {"same": "says same", "different": "says different", "insufficient": "cannot tell"}
+
+
+@click.command("find")
+@click.argument("person", type=click.Path(path_type=Path))
+@click.option("--in", "gallery", type=click.Path(path_type=Path), required=True, help="Folder of person crops to search.")
+@click.option("--k", type=click.IntRange(1, 100), default=10, help="Number of matches. [10]")
+@click.option("--think", type=click.IntRange(0), help="Give reasons for this many of them. [all]")
+@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/find"), help="Where the report goes.")
+@RETRIEVER_OPTION
+@REASONER_OPTION
+@CACHE_OPTION
+def command(
+    person: Path,
+    gallery: Path,
+    k: int,
+    think: int | None,
+    folder: Path,
+    retriever_name: str,
+    reasoner_name: str,
+    cache: bool,
+) -> None:
+    """Find a person in a folder of crops; prints the matches with a reason each and writes a report."""
+    from reidr.cli.shared import facts_of, load_retriever, notice_of
+    from reidr.evaluation.find import search
+    from reidr.evaluation.present import found_card, now
+    from reidr.evaluation.report import find_report, write_report
+    from reidr.evaluation.report.store import save_report
+    from reidr.reasoning.decision import stored_decision
+
+    started = time.perf_counter()
+    retriever = load_retriever(retriever_name)
+    reasoner = None if reasoner_name == "none" else reasoner_name
+    found = search(person, gallery, k, retriever=retriever, reasoner=reasoner, think=think, keep=cache)
+    for problem in found.problems:
+        click.echo(f"left out: {problem}", err=True)
+    notice = stored_decision(reasoner).notice if reasoner is not None else ""
+    for place, match in enumerate(found.matches, start=1):
+        same = "" if match.probability is None else f"  P(same) {match.probability:.2f}"
+        answer = "" if match.verdict is None else f"  {ANSWERS[match.verdict.answer]}"
+        click.echo(f"{place:3d}. {match.crop.id}  distance {match.distance:.3f}{same}{answer}")
+        if match.verdict is not None:
+            text = match.verdict.reasoning if match.verdict.parsable else "(its answer could not be read)"
+            click.echo(textwrap.fill(text or "(no words)", 100, initial_indent="     ", subsequent_indent="     "))
+    if notice:
+        click.echo(click.style(notice, fg="yellow"))
+    report = find_report(
+        found_card(found),
+        gallery=str(gallery),
+        gallery_size=found.searched,
+        created=now(),
+        notice=notice,
+        facts=facts_of(
+            {
+                "retriever": retriever.name,
+                "reasoner": reasoner_name,
+                "k": k,
+                "seconds": round(time.perf_counter() - started, 1),
+            }
+        ),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    save_report(report, folder)
+    click.echo(f"report: {write_report(report, folder)}")

@@ -1,0 +1,18 @@
+"""`reidr report RUN`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("report")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--cards", type=click.IntRange(0), default=40, help="Most query cards on the page; worst and best first. [40]")
+def command(run: Path, cards: int) -> None:
+    """Write report.html, metrics.json, metrics.csv and queries.csv of a finished run again."""
+    from reidr.evaluation.report import write_report
+    from reidr.evaluation.report.store import load_report
+
+    click.echo(f"report: {write_report(load_report(run), run, cards=cards)}")

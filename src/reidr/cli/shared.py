@@ -1,0 +1,62 @@
+"""What several commands do alike: load models by option, and say which they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from reidr.reasoning.reasoner import Reasoner
+    from reidr.retrieval.embedder import Embedder
+
+RETRIEVER_OPTION = click.option(
+    "--retriever", "retriever_name", default="nano", help="A shipped retriever, a trained folder, or an .onnx file. [nano]"
+)
+REASONER_OPTION = click.option(
+    "--reasoner", "reasoner_name", default="nano", help="A shipped reasoner, a checkpoint folder, a hub id, or none. [nano]"
+)
+CACHE_OPTION = click.option("--cache/--no-cache", default=True, help="Keep embeddings for the next time. [cache]")
+
+
+def load_retriever(name: str) -> Embedder:
+    """The retriever an option names. Raises WeightsError with one sentence."""
+    if name.endswith(".onnx"):
+        from reidr.retrieval.onnx import OnnxEmbedder
+
+        return OnnxEmbedder.load(Path(name))
+    from reidr.retrieval.retriever import Retriever
+
+    return Retriever.load(name)
+
+
+def load_reasoner(name: str) -> Reasoner | None:
+    """The reasoner an option names, None for `none`."""
+    if name == "none":
+        return None
+    from reidr.reasoning.reasoner import Reasoner
+
+    return Reasoner.load(name)
+
+
+def notice_of(reasoner: Reasoner | None) -> str:
+    """What a reader of the report must know of the reasoner, from its model card's first facts."""
+    if reasoner is None:
+        return ""
+    from reidr.reasoning.decision import stored_decision
+
+    return stored_decision(reasoner.name).notice
+
+
+def facts_of(pairs: dict[str, Any]) -> dict[str, str | int | float]:
+    """Facts for a page: versions and commit put after what the command knows."""
+    from reidr.frame.run import environment
+
+    facts: dict[str, str | int | float] = {name: value for name, value in pairs.items() if value is not None}
+    found = environment()
+    facts["versions"] = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
+    facts["python"] = found["python"]
+    if "commit" in found:
+        facts["commit"] = found["commit"]
+    return facts

@@ -1,0 +1,51 @@
+"""Identity attributes of Market-1501 (Lin et al., Pattern Recognition 2019) as plain words.
+
+The table is per person, not per crop: an attribute may be invisible in a given crop. Gender and age are left out on
+purpose: reasons must not rest on them.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from reidr.errors import DataError
+
+UPPER_COLORS = ("black", "blue", "green", "gray", "purple", "red", "white", "yellow")
+LOWER_COLORS = ("black", "blue", "brown", "gray", "green", "pink", "purple", "white", "yellow")
+TWO_VALUED = {
+    "up": ("sleeve", "long", "short"),
+    "down": ("lower_length", "long", "short"),
+    "clothes": ("lower_kind", "dress", "trousers"),
+    "hair": ("hair_length", "short", "long"),
+    "hat": ("hat", "no", "yes"),
+    "backpack": ("backpack", "no", "yes"),
+    "bag": ("shoulder_bag", "no", "yes"),
+    "handbag": ("handbag", "no", "yes"),
+}
+
+
+def load_market_attributes(path: Path) -> dict[int, Mapping[str, str]]:
+    """Attributes by person number. Raises DataError naming the line that cannot be used."""
+    table: dict[int, Mapping[str, str]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        missing = {"pid", *TWO_VALUED} - set(reader.fieldnames or ())
+        if missing:
+            raise DataError(f"{path}: lacks the column {min(missing)!r} of the Market-1501 attribute table")
+        for row in reader:
+            try:
+                table[int(row["pid"])] = row_attributes(row)
+            except (ValueError, TypeError, KeyError, IndexError):
+                raise DataError(f"{path}: line {reader.line_num} is not a row of 1s and 2s with a person number") from None
+    return table
+
+
+def row_attributes(row: Mapping[str, str]) -> dict[str, str]:
+    """One row of 1s and 2s as words. A garment with no marked colour is `"other"` (mixed or unlisted)."""
+    found = {name: (first, second)[int(row[column]) - 1] for column, (name, first, second) in TWO_VALUED.items()}
+    for name, prefix, colors in (("upper_color", "up", UPPER_COLORS), ("lower_color", "down", LOWER_COLORS)):
+        marked = [color for color in colors if row.get(prefix + color) == "2"]
+        found[name] = marked[0] if len(marked) == 1 else "other"
+    return found

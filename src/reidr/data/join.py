@@ -1,0 +1,36 @@
+"""Training on several data sets at once: their labels must not run together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reidr.data.types import Crop, ReIDDataset
+from reidr.errors import DataError
+
+
+def join_training(datasets: Sequence[ReIDDataset]) -> tuple[Crop, ...]:
+    """All labelled training crops, ids, persons and cameras prefixed by their data set's name (`market1501:0002`).
+
+    Person 0002 of one data set is not person 0002 of another, nor is camera 1. Raises DataError for data sets of the
+    same name, and for one without labelled training crops.
+    """
+    names = [dataset.name for dataset in datasets]
+    if len(set(names)) < len(names):
+        raise DataError(f"two training data sets share the name {max(names, key=names.count)!r}; rename one folder")
+    joined: list[Crop] = []
+    for dataset in datasets:
+        labelled = [crop for crop in dataset.train if crop.person is not None]
+        if not labelled:
+            where = dataset.root or dataset.name
+            raise DataError(f"{where}: no labelled training crops (bounding_box_train or split 'train')")
+        for crop in labelled:
+            joined.append(
+                replace(
+                    crop,
+                    id=f"{dataset.name}/{crop.id}",
+                    person=f"{dataset.name}:{crop.person}",
+                    camera=None if crop.camera is None else f"{dataset.name}:{crop.camera}",
+                )
+            )
+    return tuple(joined)

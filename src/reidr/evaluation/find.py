@@ -1,0 +1,143 @@
+"""`find`: one picture, any folder of crops, the likeliest matches with a reason each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from reidr.data.folder import crop_of_file, crops_in_folder
+from reidr.data.types import Crop
+from reidr.evaluation.experiment import steps_of
+from reidr.frame.progress import Advance, progress
+from reidr.reasoning.decision import stored_decision
+from reidr.reasoning.fusion import fuse
+from reidr.reasoning.types import Pair, Verdict
+from reidr.retrieval.embedder import Embedder
+from reidr.retrieval.gallery import Gallery, cache_folder
+
+if TYPE_CHECKING:
+    from reidr.reasoning.reasoner import Reasoner
+
+Progress = Callable[[str, int], AbstractContextManager[Advance]]
+
+
+@dataclass(frozen=True)
+class Match:
+    """One found crop.
+
+    Attributes:
+        crop: the gallery crop. distance: the retriever's, in [0, 2], smaller is nearer.
+        probability: P(same person) by the reasoner's direct score; None without a reasoner.
+        verdict: the reasoner's words and answer, where it thought about this candidate.
+        rank_before: 1-based place in the retriever's list; the list itself is in the order after fusion.
+    """
+
+    crop: Crop
+    distance: float
+    probability: float | None
+    verdict: Verdict | None
+    rank_before: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search gave: the query, its matches in order, how many crops were searched, unusable files."""
+
+    query: Crop
+    matches: tuple[Match, ...]
+    searched: int
+    problems: tuple[str, ...]
+
+
+def find(
+    person: str | Path | Image.Image,
+    gallery: str | Path | Sequence[Crop],
+    k: int = 10,
+    *,
+    retriever: Embedder | None = None,
+    reasoner: Reasoner | str | Path | None = "nano",
+    think: int | None = None,
+) -> tuple[Match, ...]:
+    """Find a person in a folder of crops.
+
+    Args:
+        person: a picture of one person. gallery: a folder (searched recursively) or crops.
+        k: number of matches. think: how many of them the reasoner writes reasons for (default: all).
+        retriever: the shipped one by default. reasoner: a loaded one, a preset or folder; None ranks without one.
+
+    Returns:
+        Up to k matches, best first. Raises DataError or ImageError with one sentence.
+    """
+    return search(person, gallery, k, retriever=retriever, reasoner=reasoner, think=think).matches
+
+
+def search(
+    person: str | Path | Image.Image,
+    gallery: str | Path | Sequence[Crop],
+    k: int = 10,
+    *,
+    retriever: Embedder | None = None,
+    reasoner: Reasoner | str | Path | None = "nano",
+    think: int | None = None,
+    keep: bool = True,
+    show: Progress = progress,
+) -> Found:
+    """`find` with everything the report needs; `keep` caches the folder's embeddings in `cache_folder()`."""
+    from reidr.reasoning.reasoner import Reasoner
+    from reidr.retrieval.retriever import Retriever
+
+    if isinstance(person, Image.Image):
+        query = Crop(id="query", image=person)
+    else:
+        query = crop_of_file(Path(person))
+    query.open()  # an unusable query is an error, unlike an unusable gallery file
+    retriever = retriever or Retriever.load()
+    crops = crops_in_folder(Path(gallery)) if isinstance(gallery, str | Path) else tuple(gallery)
+    with show("embedding", len(crops)) as advance:
+        store = Gallery.build(crops, retriever, cache=cache_folder() if keep else None, advance=advance)
+    asked = Gallery.build([query], retriever)
+    # The picture itself may lie in the folder that is searched: finding it again says nothing.
+    itself = np.array([is_same_file(query, crop) for crop in store.crops])
+    ranked = store.search(asked, k, excluded=lambda rows: itself[None, :])
+    places = [index for index in ranked.indices[0].tolist() if index >= 0]
+    pairs = [Pair(query, store.crops[i], float(d)) for i, d in zip(places, ranked.distances[0], strict=False)]
+    scores = np.full((1, len(pairs)), np.nan)
+    verdicts: list[Verdict | None] = [None] * len(pairs)
+    order = list(range(len(pairs)))
+    if reasoner is not None and pairs:
+        weight = stored_decision(reasoner if isinstance(reasoner, str | Path) else reasoner.name).weight
+        model = Reasoner.load(reasoner) if isinstance(reasoner, str | Path) else reasoner
+        with show("scoring pairs", len(pairs)) as advance:
+            scores[0] = model.score(pairs, progress=steps_of(advance))
+        fused = fuse(ranked.top(len(pairs)), scores, weight)
+        order = [places.index(index) for index in fused.indices[0].tolist()]
+        chosen = order[: len(order) if think is None else think]
+        if chosen:
+            with show("thinking about pairs", len(chosen)) as advance:
+                thoughts = model.think([pairs[i] for i in chosen], progress=steps_of(advance))
+            for i, verdict in zip(chosen, thoughts, strict=True):
+                verdicts[i] = verdict
+    matches = tuple(
+        Match(
+            pairs[i].candidate,
+            float(ranked.distances[0, i]),
+            float(scores[0, i]) if np.isfinite(scores[0, i]) else None,
+            verdicts[i],
+            i + 1,
+        )
+        for i in order
+    )
+    return Found(query, matches, len(store), store.problems)
+
+
+def is_same_file(query: Crop, crop: Crop) -> bool:
+    """Whether both crops are the very same file on disk."""
+    if not isinstance(query.image, Path) or not isinstance(crop.image, Path):
+        return False
+    return crop.image.resolve() == query.image.resolve()

@@ -1,0 +1,186 @@
+"""Who matches whom: labels as integers, and for each query the gallery crops that are right or left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reidr.errors import ReIDError
+
+Labels = ArrayLike | Sequence[str | None] | Sequence[int]
+Clothes = Literal["changed", "same"]
+Integers = NDArray[np.int64]
+UNKNOWN_QUERY, UNKNOWN_GALLERY = -1, -2
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """Which gallery crops count for which query.
+
+    Row q of a ragged list is `items[starts[q] : starts[q + 1]]`, positions in the gallery.
+
+    Attributes:
+        match_items, match_starts: crops of the query's person that count.
+        same_items, same_starts: all crops of the query's person, the ignored ones included.
+        kept: (G,) False for junk, which counts for nobody; None where there is no junk.
+        ignored: (Q, G) True for further pairs that do not count; None where there are none.
+        why: for queries without a match, how many have which reason.
+    """
+
+    match_items: Integers
+    match_starts: Integers
+    same_items: Integers
+    same_starts: Integers
+    kept: NDArray[np.bool_] | None
+    ignored: NDArray[np.bool_] | None
+    why: dict[str, int]
+
+    @property
+    def matches(self) -> Integers:
+        """(Q,) number of matches of each query."""
+        return np.diff(self.match_starts)
+
+
+def find_matches(
+    query_ids: Labels,
+    gallery_ids: Labels,
+    query_cameras: Labels | None,
+    gallery_cameras: Labels | None,
+    *,
+    junk: NDArray[np.bool_] | None = None,
+    query_outfits: Labels | None = None,
+    gallery_outfits: Labels | None = None,
+    clothes: Clothes | None = None,
+    ignored: NDArray[np.bool_] | None = None,
+) -> Matching:
+    """Apply the field's rules; arguments as in `reidr.evaluation.ranking.evaluate_ranking`."""
+    persons = encode_labels("person", query_ids, gallery_ids)
+    q, g = len(persons[0]), len(persons[1])
+    if query_cameras is None or gallery_cameras is None:
+        places = np.full(q, UNKNOWN_QUERY), np.full(g, UNKNOWN_GALLERY)
+    else:
+        places = encode_labels("camera", query_cameras, gallery_cameras)
+    check_length("query cameras", len(places[0]), q)
+    check_length("gallery cameras", len(places[1]), g)
+
+    left_out = negative(gallery_ids)
+    if junk is not None:
+        check_length("junk", len(junk), g)
+        left_out = left_out | np.asarray(junk, dtype=bool)
+    if ignored is not None and ignored.shape != (q, g):
+        raise ReIDError(f"ignored has shape {ignored.shape}, but there are {q} queries and {g} gallery crops")
+
+    order = np.argsort(persons[1], kind="stable")
+    ascending = persons[1][order]
+    first, last = np.searchsorted(ascending, persons[0], "left"), np.searchsorted(ascending, persons[0], "right")
+    size = last - first
+    starts = np.concatenate([[0], np.cumsum(size)])
+    rows = np.repeat(np.arange(q), size)
+    items = order[np.arange(len(rows)) - np.repeat(starts[:-1] - first, size)]
+
+    good = ~left_out[items]
+    usable = good & (places[0][rows] != places[1][items])
+    if clothes is not None:
+        if clothes not in ("changed", "same"):
+            raise ReIDError(f'clothes is {clothes!r}; say "changed", "same" or None')
+        usable &= wears_what_is_asked(rows, items, query_outfits, gallery_outfits, clothes)
+    if ignored is not None:
+        usable &= ~ignored[rows, items]
+    counts = np.bincount(rows[usable], minlength=q)
+    return Matching(
+        match_items=items[usable],
+        match_starts=np.concatenate([[0], np.cumsum(counts)]),
+        same_items=items,
+        same_starts=starts,
+        kept=~left_out if left_out.any() else None,
+        ignored=ignored,
+        why=reasons(persons[0], size, counts),
+    )
+
+
+def encode_labels(what: str, query: Labels, gallery: Labels) -> tuple[Integers, Integers]:
+    """Labels of any kind as integers shared by both lists; None (unknown) equals nothing, not even another None.
+
+    Raises ReIDError where one list holds numbers and the other strings, which would never match.
+    """
+    left, right = as_labels(query), as_labels(gallery)
+    if left.dtype.kind in "iu" and right.dtype.kind in "iu":
+        both = np.unique(np.concatenate([left, right]), return_inverse=True)[1]
+    else:
+        if left.dtype.kind in "iu" or right.dtype.kind in "iu":
+            raise ReIDError(
+                f"{what} labels are {left.dtype} for queries and {right.dtype} for the gallery; use one kind for both"
+            )
+        codes: dict[object, int] = {}
+        both = np.array([codes.setdefault(label, len(codes)) for label in (*left.tolist(), *right.tolist())], np.int64)
+    codes_left, codes_right = both[: len(left)].astype(np.int64), both[len(left) :].astype(np.int64)
+    codes_left[unknown(left)] = UNKNOWN_QUERY
+    codes_right[unknown(right)] = UNKNOWN_GALLERY
+    if what == "person":
+        codes_left[negative(query)] = UNKNOWN_QUERY
+        codes_right[negative(gallery)] = UNKNOWN_GALLERY
+    return codes_left, codes_right
+
+
+def as_labels(labels: Labels) -> NDArray[np.generic]:
+    """One array: integers stay integers, everything else becomes objects (strings and None)."""
+    array = np.asarray(labels) if isinstance(labels, np.ndarray) else np.array(labels, dtype=object)
+    if array.ndim != 1:
+        raise ReIDError(f"labels must be one list, not an array of shape {array.shape}")
+    if array.dtype.kind == "O" and len(array) and all(isinstance(label, (int, np.integer)) for label in array):
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iuO" and array.dtype.kind != "U":
+        raise ReIDError(f"labels must be integers or strings, not {array.dtype}")
+    return array if array.dtype.kind in "iu" else array.astype(object)
+
+
+def unknown(labels: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """True where a label is None."""
+    return np.array([label is None for label in labels], dtype=bool) if labels.dtype.kind == "O" else np.zeros(
+        len(labels), dtype=bool
+    )
+
+
+def negative(labels: Labels) -> NDArray[np.bool_]:
+    """True where an integer label is negative: Market-1501 writes -1 for junk."""
+    array = as_labels(labels)
+    return np.asarray(array < 0) if array.dtype.kind == "i" else np.zeros(len(array), dtype=bool)
+
+
+def wears_what_is_asked(
+    rows: Integers, items: Integers, query: Labels | None, gallery: Labels | None, clothes: Clothes
+) -> NDArray[np.bool_]:
+    """For pairs of one person: True where the outfits differ ("changed") or agree ("same")."""
+    if query is None or gallery is None:
+        raise ReIDError(f'clothes="{clothes}" needs query_outfits and gallery_outfits')
+    worn = encode_labels("outfit", query, gallery)
+    wanting = (worn[0][rows] == UNKNOWN_QUERY) | (worn[1][items] == UNKNOWN_GALLERY)
+    if wanting.any():
+        pair = int(np.argmax(wanting))
+        raise ReIDError(
+            f"query {rows[pair]} or its gallery crop {items[pair]} has no outfit label, "
+            f'which clothes="{clothes}" needs; label it or choose another protocol'
+        )
+    same = worn[0][rows] == worn[1][items]
+    return ~same if clothes == "changed" else same
+
+
+def reasons(persons: Integers, size: Integers, counts: Integers) -> dict[str, int]:
+    """Why queries have no match, in the words of an error message."""
+    return {
+        "have no person label": int((persons == UNKNOWN_QUERY).sum()),
+        "show a person who is not in the gallery": int(((persons != UNKNOWN_QUERY) & (size == 0)).sum()),
+        "are matched only by crops that the rules ignore (same camera, outfit or junk)": int(
+            ((size > 0) & (counts == 0)).sum()
+        ),
+    }
+
+
+def check_length(what: str, found: int, wanted: int) -> None:
+    """Raises ReIDError unless both numbers agree."""
+    if found != wanted:
+        raise ReIDError(f"{what}: {found} entries where {wanted} are needed")

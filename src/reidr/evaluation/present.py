@@ -1,0 +1,272 @@
+"""From measured outcomes to what people and programs read: the JSON of rows, the table, the report's query cards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+
+from reidr.data.types import Crop
+from reidr.evaluation.experiment import Outcome, Row, mean_metrics
+from reidr.evaluation.find import Found
+from reidr.evaluation.report import Candidate, Curve, MetricRow, QueryCard, Report, Series
+from reidr.evaluation.statistics import bootstrap_interval, paired_bootstrap
+from reidr.frame.run import environment
+from reidr.reasoning.types import Verdict
+
+Mark = Literal["right", "wrong", "junk", "unknown"]
+METRICS = ("mAP", "rank1", "rank5", "rank10", "mINP")
+TITLES = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mINP": "mINP"}
+SHOWN = 10  # non-junk candidates per query card
+
+
+def rows_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The public shape of `reidr evaluate --json`: `{"rows": [{"name", "mAP", "rank1", …}, …], …}`, shares of 1."""
+    first = outcomes[0]
+    rows = []
+    for position, row in enumerate(first.rows):
+        values: dict[str, Any] = {"name": row.name, **mean_metrics(outcomes, position)}
+        values["calls"] = sum(outcome.rows[position].calls for outcome in outcomes)
+        values["seconds"] = round(sum(outcome.rows[position].seconds for outcome in outcomes), 3)
+        if row.note:
+            values["note"] = row.note
+        if len(outcomes) == 1:
+            values["intervals"] = {name: list(pair) for name, pair in intervals(row).items()}
+            if position:
+                values["gains"] = {name: list(pair) for name, pair in gains(row, first.rows[0]).items()}
+        rows.append(values)
+    return {
+        "rows": rows,
+        "dataset": first.dataset,
+        "protocol": first.trial.protocol.name,
+        "trials": len(outcomes),
+        "queries": len(first.trial.query),
+        "queries_without_match": first.rows[0].result.queries_without_match,
+        "gallery": len(first.trial.gallery),
+        "interval": "95 % percentile bootstrap over queries, 1,000 draws",
+        "problems": list(first.problems),
+        "environment": environment(),
+    }
+
+
+def per_query(row: Row) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    """Per-query values whose means are mAP and Rank-1; queries without a match left out."""
+    result = row.result
+    valid = result.matches > 0
+    return {
+        "mAP": result.average_precision[valid],
+        "rank1": (result.first_match_rank[valid] <= 1).astype(float),
+    }
+
+
+def intervals(row: Row) -> dict[str, tuple[float, float]]:
+    """95 % bootstrap interval over queries of mAP and Rank-1."""
+    return {name: bootstrap_interval(values) for name, values in per_query(row).items()}
+
+
+def gains(row: Row, base: Row) -> dict[str, tuple[float, float]]:
+    """95 % paired bootstrap interval of the difference to `base`, for mAP and Rank-1."""
+    before = per_query(base)
+    return {name: paired_bootstrap(values, before[name]) for name, values in per_query(row).items()}
+
+
+def text_table(outcomes: Sequence[Outcome]) -> str:
+    """The rows as aligned text in percent, for a terminal."""
+    names = [row.name for row in outcomes[0].rows]
+    width = max(len(name) for name in names)
+    lines = [f"{'':<{width}}  " + "".join(f"{TITLES[name]:>8}" for name in METRICS) + f"{'calls':>9}{'seconds':>9}"]
+    for position, row in enumerate(outcomes[0].rows):
+        metrics = mean_metrics(outcomes, position)
+        values = "".join(f"{100 * metrics[name]:8.1f}" for name in METRICS)
+        lines.append(f"{row.name:<{width}}  {values}{row.calls:9d}{row.seconds:9.1f}")
+    return "\n".join(lines)
+
+
+def build_report(
+    outcome: Outcome, *, title: str, subtitle: str = "", notice: str = "", facts: Mapping[str, str | int | float]
+) -> Report:
+    """The page of one evaluated trial: table, curves, one card per query."""
+    return Report(
+        title=title,
+        subtitle=subtitle,
+        notice=notice,
+        created=now(),
+        facts=facts,
+        metric_rows=tuple(metric_row(row, outcome.rows[0]) for row in outcome.rows),
+        query_cards=tuple(query_card(outcome, position) for position in range(len(outcome.trial.query))),
+        curves=(cmc_curve(outcome),),
+    )
+
+
+def now() -> str:
+    """Date and time of this moment, for a page."""
+    return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def metric_row(row: Row, base: Row) -> MetricRow:
+    """A table row with its intervals."""
+    return MetricRow(
+        row.name,
+        row.metrics(),
+        intervals=intervals(row),
+        gains={} if row is base else gains(row, base),
+        queries=int((row.result.matches > 0).sum()),
+        calls=row.calls,
+        seconds=row.seconds,
+        note=row.note,
+    )
+
+
+def cmc_curve(outcome: Outcome, ranks: int = 20) -> Curve:
+    """Cumulative matching characteristic of every row up to `ranks`."""
+    series = []
+    for row in outcome.rows:
+        values = [row.result.rank(rank) for rank in range(1, ranks + 1)]
+        series.append(Series(row.name, list(range(1, ranks + 1)), values))
+    return Curve("cmc", tuple(series))
+
+
+def query_card(outcome: Outcome, position: int) -> QueryCard:
+    """One query with the head of its ranked list, ignored crops in their places."""
+    trial = outcome.trial
+    query = trial.query[position]
+    base = outcome.rows[0].result
+    after_row = next((row for row in reversed(outcome.rows) if row.name.startswith("reasoner")), None)
+    matched = int(base.matches[position])
+    status = f"in the gallery, {matched} match{'es' if matched != 1 else ''}" if matched else "not in the gallery"
+    asked = "" if outcome.scores is None else asked_sentence(outcome, position)
+    return QueryCard(
+        id=query.id,
+        image=query.image,
+        person=query.person,
+        camera=query.camera,
+        status=status,
+        candidates=card_candidates(outcome, position),
+        average_precision_before=float(base.average_precision[position]) if matched else None,
+        average_precision_after=(
+            float(after_row.result.average_precision[position]) if matched and after_row is not None else None
+        ),
+        asked=asked,
+    )
+
+
+def asked_sentence(outcome: Outcome, position: int) -> str:
+    """Why and how often the reasoner was asked about this query."""
+    assert outcome.scores is not None
+    number = int(np.isfinite(outcome.scores[position]).sum())
+    query = outcome.trial.query[position].id
+    thought = sum(first == query for first, _ in outcome.verdicts)
+    words = f", and wrote its reasons for {thought}" if thought else ""
+    return f"The reasoner scored the retriever's first {number} candidates in both orders{words}."
+
+
+def card_candidates(outcome: Outcome, position: int) -> tuple[Candidate, ...]:
+    """The head of a ranked list: ignored crops keep their places, the others move as the reasoner says."""
+    trial = outcome.trial
+    raw = outcome.shown.indices[position]
+    counted = set(outcome.ranked.indices[position].tolist()) - {-1}
+    places: list[int] = []
+    for index in raw.tolist():
+        if index < 0 or sum(i in counted for i in places) == SHOWN:
+            break
+        places.append(index)
+    order = places
+    if outcome.fused is not None:
+        moved = [i for i in outcome.fused.indices[position].tolist() if i in counted and i in set(places)]
+        fresh = iter(moved)
+        order = [next(fresh) if index in counted else index for index in places]
+    before = {index: rank for rank, index in enumerate(places, start=1)}
+    after = {index: rank for rank, index in enumerate(order, start=1)}
+    distances = dict(zip(raw.tolist(), outcome.shown.distances[position].tolist(), strict=True))
+    columns = {index: column for column, index in enumerate(outcome.ranked.indices[position].tolist())}
+    query = trial.query[position]
+    found = []
+    for index in order:
+        crop = trial.gallery[index]
+        verdict = outcome.verdicts.get((query.id, crop.id))
+        probability = None
+        if outcome.scores is not None and columns.get(index, 10**9) < outcome.scores.shape[1]:
+            value = outcome.scores[position, columns[index]]
+            probability = float(value) if np.isfinite(value) else None
+        found.append(
+            candidate(
+                crop,
+                mark_of(query, crop, index in counted),
+                before[index],
+                after[index] if outcome.fused is not None else None,
+                distances[index],
+                probability,
+                verdict,
+                fused_distance(outcome, position, index),
+            )
+        )
+    return tuple(found)
+
+
+def candidate(
+    crop: Crop,
+    mark: Mark,
+    before: int,
+    after: int | None,
+    distance: float,
+    probability: float | None,
+    verdict: Verdict | None,
+    score_after: float | None,
+) -> Candidate:
+    """One crop of a card; where the reasoner thought, its probability and words count, else its direct score."""
+    thought = verdict is not None and verdict.parsable
+    return Candidate(
+        id=crop.id,
+        image=crop.image,
+        mark=mark,
+        rank_before=before,
+        rank_after=after,
+        distance=distance,
+        person=crop.person,
+        camera=crop.camera,
+        probability=verdict.probability if thought and verdict is not None else probability,
+        score_after=score_after,
+        reasoning=None if verdict is None else verdict.reasoning or "(no words)",
+        cues=() if verdict is None else tuple(f"{cue.region}: {cue.agreement}" for cue in verdict.cues),
+        answer=None if verdict is None else verdict.answer,
+    )
+
+
+def fused_distance(outcome: Outcome, position: int, index: int) -> float | None:
+    """The distance of a candidate after fusion, None where nothing was fused."""
+    if outcome.fused is None:
+        return None
+    at = np.flatnonzero(outcome.fused.indices[position] == index)
+    return float(outcome.fused.distances[position, at[0]]) if len(at) else None
+
+
+def mark_of(query: Crop, crop: Crop, counted: bool) -> Mark:
+    """Right, wrong, or junk (ignored by the protocol)."""
+    if not counted:
+        return "junk"
+    return "right" if crop.person is not None and crop.person == query.person else "wrong"
+
+
+def found_card(found: Found) -> QueryCard:
+    """The card of a search in a folder: matches in order, no truth."""
+    fused = any(match.probability is not None for match in found.matches)
+    candidates = tuple(
+        candidate(
+            match.crop,
+            "unknown",
+            match.rank_before,
+            place if fused else None,
+            match.distance,
+            match.probability,
+            match.verdict,
+            None,
+        )
+        for place, match in enumerate(found.matches, start=1)
+    )
+    thought = sum(match.verdict is not None for match in found.matches)
+    asked = f"The reasoner scored {len(candidates)} candidates in both orders and wrote reasons for {thought}."
+    return QueryCard(
+        id=found.query.id, image=found.query.image, candidates=candidates, asked=asked if fused else "It was not asked."
+    )

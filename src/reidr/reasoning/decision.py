@@ -1,0 +1,53 @@
+"""How far a reasoner's probabilities are trusted: the fusion weight chosen for it, stored beside its weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from reidr.errors import WeightsError
+
+FILE = "decision.json"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided on training identities when a reasoner was trained.
+
+    Attributes:
+        weight: fusion weight in [0, 1] (see `fuse`). chosen_on: the data it was chosen on.
+        notice: what a reader of a report must know of this reasoner; empty when nothing.
+    """
+
+    weight: float
+    chosen_on: str
+    notice: str = ""
+
+
+UNTUNED = Decision(0.2, "not tuned: MUSE's default", "The fusion weight of this reasoner was not tuned on any data.")
+
+
+def stored_decision(source: str | Path) -> Decision:
+    """The decision stored with a checkpoint (preset name or folder); `UNTUNED` where there is none.
+
+    Raises WeightsError when the file is there but cannot be used.
+    """
+    from reidr.reasoning.checkpoint import PRESETS
+
+    preset = PRESETS / str(source) / FILE
+    path = preset if preset.is_file() else Path(source) / FILE
+    if not path.is_file():
+        return UNTUNED
+    try:
+        decision = Decision(**json.loads(path.read_text(encoding="utf-8")))
+    except (json.JSONDecodeError, TypeError) as error:
+        raise WeightsError(f"{path}: not a stored decision ({error})") from None
+    if not 0 <= decision.weight <= 1:
+        raise WeightsError(f"{path}: weight {decision.weight} lies outside [0, 1]")
+    return decision
+
+
+def store_decision(decision: Decision, folder: Path) -> None:
+    """Write `decision.json` beside a checkpoint's weights."""
+    (folder / FILE).write_text(json.dumps(asdict(decision), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,71 @@
+"""The stages of a recipe as the command line calls them: read settings, load data, train, save."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from reidr.data.join import join_training
+from reidr.data.load import load_dataset
+from reidr.errors import RecipeError
+from reidr.frame.progress import progress
+from reidr.frame.recipe import read_yaml
+from reidr.frame.run import Run, content_hash
+from reidr.training.identities import hold_out_identities
+from reidr.training.recipes import RetrieverRecipe
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+
+
+def find_recipe(name: str) -> Path:
+    """A recipe file by path, or a shipped one by name (`nano`, `recipes/nano.yaml`). Raises RecipeError."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = RECIPES / f"{path.stem}.yaml"
+    if shipped.is_file():
+        return shipped
+    names = ", ".join(sorted(recipe.stem for recipe in RECIPES.glob("*.yaml")))
+    raise RecipeError(f"{name}: no such recipe file, and no shipped recipe of that name ({names})")
+
+
+def stage_values(recipe: str, stage: str, changes: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The values of one stage of a recipe with `changes` put over them, and the recipe's path for messages."""
+    path = find_recipe(recipe)
+    values = read_yaml(path).get(stage)
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path}: has no section {stage!r}")
+    return {**values, **changes}, f"{path}: {stage}"
+
+
+def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
+    """Train the retriever of a recipe; returns the folder of the finished model. A finished run does nothing."""
+    values, source = stage_values(recipe_name, "retriever", changes)
+    recipe = RetrieverRecipe.from_values(values, source)
+    datasets = [load_dataset(path) for path in recipe.data]
+    crops, held_out = hold_out_identities(join_training(datasets), recipe.held_out_share, recipe.seed)
+    data = {
+        str(path): content_hash([crop.id for crop in dataset.train])
+        for path, dataset in zip(recipe.data, datasets, strict=True)
+    }
+    run = Run(folder, "train retriever", recipe.model_dump(mode="json"), data)
+    if run.finished("retriever"):
+        return run.folder / "model"
+    from reidr.retrieval.retriever import save_retriever
+    from reidr.training.retriever import train_retriever
+
+    started = time.perf_counter()
+    with progress("training the retriever", recipe.epochs) as advance:
+        network = train_retriever(recipe, crops, folder, advance)
+    facts = {
+        "data": {dataset.name: len(dataset.train) for dataset in datasets},
+        "images": len(crops),
+        "identities": len({crop.person for crop in crops}),
+        "held_out_identities": len({crop.person for crop in held_out}),
+        "recipe": recipe.model_dump(mode="json"),
+        "environment": run.manifest["environment"],
+    }
+    save_retriever(network, folder / "model", facts)
+    run.finish("retriever", started, model="model")
+    return folder / "model"

@@ -1,0 +1,59 @@
+"""The command line: quick to start, one sentence for an error, options from the recipe's fields."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from reidr.cli.main import COMMANDS, reidr
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "reidr.cli.main", *words], capture_output=True, text=True, timeout=60)
+
+
+def test_help_names_every_command_without_importing_torch() -> None:
+    code = (
+        "import sys; from reidr.cli.main import main; sys.argv = ['reidr', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print('HEAVY', [m for m in ('torch', 'transformers', 'matplotlib', 'pydantic', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "HEAVY []" in done.stdout
+    for name in COMMANDS:
+        assert name in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    result = CliRunner().invoke(reidr, [name, "--help"])
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("Usage:")
+
+
+def test_an_error_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
+    done = run("evaluate", str(tmp_path / "nowhere"))
+    assert done.returncode == 1
+    assert done.stderr.startswith("reidr: ")
+    assert str(tmp_path / "nowhere") in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_unknown_command_lists_the_known_ones() -> None:
+    done = run("fnd")
+    assert done.returncode == 2
+    assert "find" in done.stderr
+
+
+def test_recipe_fields_are_options_and_wrong_values_are_refused() -> None:
+    result = CliRunner().invoke(reidr, ["train", "retriever", "--help"])
+    assert "--learning-rate" in result.output
+    assert "--batch-persons" in result.output
+    done = run("train", "retriever", "--epochs", "0")
+    assert done.returncode == 1
+    assert "epochs" in done.stderr

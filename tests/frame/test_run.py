@@ -1,0 +1,98 @@
+"""Run folders: resumed with the same settings, refused with others, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from reidr.errors import RecipeError
+from reidr.frame.recipe import Recipe
+from reidr.frame.run import Run, content_hash, write_json
+
+
+def test_a_second_run_knows_what_is_done(tmp_path: Path) -> None:
+    first = Run(tmp_path / "run", "train", {"seed": 1, "data": Path("a")}, {"a": "x"})
+    assert first.finished("stage") is None
+    first.finish("stage", time.perf_counter(), model="model")
+    second = Run(tmp_path / "run", "train", {"seed": 1, "data": Path("a")}, {"a": "x"})
+    facts = second.finished("stage")
+    assert facts is not None
+    assert facts["model"] == "model"
+
+
+@pytest.mark.parametrize(
+    ("job", "settings", "data", "word"),
+    [
+        ("train", {"seed": 2}, {"a": "x"}, "seed"),
+        ("train", {"seed": 1, "more": 3}, {"a": "x"}, "more"),
+        ("evaluate", {"seed": 1}, {"a": "x"}, "job"),
+        ("train", {"seed": 1}, {"a": "y"}, "other data"),
+    ],
+)
+def test_other_settings_are_refused_by_name(tmp_path: Path, job: str, settings: dict, data: dict, word: str) -> None:
+    Run(tmp_path, "train", {"seed": 1}, {"a": "x"})
+    with pytest.raises(RecipeError, match=word):
+        Run(tmp_path, job, settings, data)
+
+
+def test_the_manifest_says_what_made_the_run(tmp_path: Path) -> None:
+    Run(tmp_path, "train", {"seed": 1}, {"a": "x"})
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["settings"] == {"seed": 1}
+    assert manifest["data"] == {"a": "x"}
+    assert {"python", "packages"} <= set(manifest["environment"])
+    assert manifest["environment"]["packages"]["numpy"]
+
+
+def test_a_damaged_manifest_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(RecipeError, match=r"manifest\.json"):
+        Run(tmp_path, "train", {})
+
+
+def test_json_is_never_half_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"x": 1})
+    with pytest.raises(ValueError, match="Circular"):
+        circle: list = []
+        circle.append(circle)
+        write_json(path, circle)
+    assert json.loads(path.read_text()) == {"x": 1}
+
+
+def test_content_hash_tells_lists_apart() -> None:
+    assert content_hash(["ab", "c"]) != content_hash(["a", "bc"])
+    assert content_hash(["a", "b"]) != content_hash(["b", "a"])
+    assert content_hash(["a"]) == content_hash(["a"])
+
+
+class Small(Recipe):
+    steps: int
+    rate: float = 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("steps: many", "steps"),
+        ("steps: 1\nstepz: 2", "known: steps, rate"),
+        ("rate: 1", "steps"),
+        ("- 1", "mapping"),
+        ("a: [", "YAML"),
+    ],
+)
+def test_a_wrong_recipe_names_file_and_field(tmp_path: Path, text: str, word: str) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=word) as raised:
+        Small.load(path)
+    assert "r.yaml" in str(raised.value)
+
+
+def test_options_win_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text("steps: 1")
+    assert Small.load(path, steps=3) == Small(steps=3, rate=0.5)
