@@ -14,7 +14,15 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
 def pip(*words: str, quiet: bool = True) -> bool:
-    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *(["-q"] if quiet else []), *words]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        *(["-q"] if quiet else []),
+        *words,
+    ]
     return subprocess.run(command, stderr=subprocess.DEVNULL if quiet else None).returncode == 0
 
 

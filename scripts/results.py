@@ -1,6 +1,6 @@
 """Write docs/results.md: every number in it comes from this command, with date and commit.
 
-    python scripts/results.py --data ../shared/data [--queries N]
+python scripts/results.py --data ../shared/data [--queries N]
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def table(result: dict) -> str:
 
 def section(title: str, words: str, result: dict) -> str:
     facts = (
-        f"Protocol `{result['protocol']}`, {result['queries']} queries ({result['queries_without_match']} without a match, "
-        f"left out of the means), gallery of {result['gallery']}. In percent; small: {result['interval']}."
+        f"Protocol `{result['protocol']}`, {result['queries']} queries "
+        f"({result['queries_without_match']} without a match, left out of the means), gallery of {result['gallery']}. In percent; small: {result['interval']}."
     )
     return f"## {title}\n\n{words}\n\n{facts}\n\n{table(result)}\n"
 
@@ -61,7 +61,8 @@ def main() -> None:
     parser.add_argument("--street", type=Path, default=REPOSITORY / "runs" / "results-street")
     parser.add_argument("--queries", type=int, help="sample of queries for the photo rows (default: all)")
     arguments = parser.parse_args()
-    from reidr.data.street.street import StreetSettings, render_street
+    from reidr.data.street.settings import StreetSettings
+    from reidr.data.street.street import render_street
     from reidr.frame.run import environment
 
     sample = ("--queries", str(arguments.queries)) if arguments.queries else ()
@@ -76,12 +77,12 @@ def main() -> None:
         sections.append(section("market1501-dev", words, result))
     else:
         sections.append(f"## market1501-dev\n\nNot measured: {market} is absent.\n")
-    settings = StreetSettings(seed=11, train_persons=0, test_persons=100)
+    settings = StreetSettings(seed=11, test_people=100, distractors=400, junk=60)
     render_street(arguments.street, settings)
     result = evaluate(arguments.street, "--baseline")
     words = (
-        "100 drawn people, seed 11, never trained on. The colour histogram is the baseline that must not solve it; the retriever "
-        "has seen photos only."
+        "100 drawn people, seed 11, never trained on. The colour histogram is the baseline that must not solve it; "
+        "the retriever has seen photos only."
     )
     sections.append(section("The rendered street", words, result))
     facts = environment()

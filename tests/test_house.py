@@ -13,6 +13,8 @@ REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "src" / "reidr"
 ROOMS = ("data", "retrieval", "reasoning", "evaluation", "training", "service", "cli")
 BELOW_ALL = ("errors", "frame")
+UNSAFE_CALLS = ("pickle.load", "pickle.loads", "yaml.load", "eval", "exec")
+PHOTO = re.compile(r"(^|/)\d{4}_c\d(s\d)?_\d+_\d+\.(jpg|png)$")
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -57,7 +59,7 @@ def test_files_are_short_and_loading_is_safe(path: Path) -> None:
             words = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
             if call.endswith("torch.load"):
                 assert words.get("weights_only") == "True", f"{path}:{node.lineno}: torch.load without weights_only"
-            assert call not in ("pickle.load", "pickle.loads", "yaml.load", "eval", "exec"), f"{path}:{node.lineno}: {call}"
+            assert call not in UNSAFE_CALLS, f"{path}:{node.lineno}: {call}"
             assert words.get("trust_remote_code") in (None, "False"), f"{path}:{node.lineno}: trust_remote_code"
             assert words.get("allow_pickle") in (None, "False"), f"{path}:{node.lineno}: allow_pickle"
 
@@ -76,8 +78,7 @@ def test_no_research_photo_is_tracked() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("not a git checkout")
-    photos = [line for line in listed.stdout.splitlines() if re.search(r"(^|/)\d{4}_c\d(s\d)?_\d+_\d+\.(jpg|png)$", line)]
-    assert not photos
+    assert not [line for line in listed.stdout.splitlines() if PHOTO.search(line)]
 
 
 def test_weights_stay_within_their_budget() -> None:

@@ -56,9 +56,9 @@ def test_a_damaged_manifest_is_one_sentence(tmp_path: Path) -> None:
 def test_json_is_never_half_written(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_json(path, {"x": 1})
+    circle: list = []
+    circle.append(circle)
     with pytest.raises(ValueError, match="Circular"):
-        circle: list = []
-        circle.append(circle)
         write_json(path, circle)
     assert json.loads(path.read_text()) == {"x": 1}
 

@@ -9,7 +9,9 @@ import click
 
 
 @click.command("demo")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/demo"), help="Run folder. [runs/demo]")
+@click.option(
+    "--run", "folder", type=click.Path(path_type=Path), default=Path("runs/demo"), help="Run folder. [runs/demo]"
+)
 @click.option("--seed", type=click.IntRange(0), default=0, help="Another seed, another street. [0]")
 @click.option("--k", type=click.IntRange(1, 20), default=10, help="Candidates per query put before the reasoner. [10]")
 @click.option("--think", type=click.IntRange(0), default=5, help="Candidates per query it gives reasons for. [5]")
@@ -20,8 +22,9 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
     code: no photo, no download.
     """
     from reidr.cli.shared import facts_of, load_reasoner, load_retriever, notice_of
-    from reidr.data.load import load_dataset
-    from reidr.data.street.street import StreetSettings, render_street
+    from reidr.data.street.plan import plan_street
+    from reidr.data.street.settings import StreetSettings
+    from reidr.data.street.street import render_street
     from reidr.evaluation.experiment import Settings, run_experiment
     from reidr.evaluation.present import build_report, rows_json, text_table
     from reidr.evaluation.report import write_report
@@ -37,9 +40,8 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
         click.echo(f"already done: {folder / 'report.html'} (delete {folder} to run it anew)")
         return
     street = StreetSettings(seed=seed)
-    with progress("rendering the street", street.crops) as advance:
-        render_street(folder / "street", street, advance)
-    dataset = load_dataset(folder / "street", "street")
+    with progress("rendering the street", len(plan_street(street).sightings)) as advance:
+        dataset = render_street(folder / "street", street, advance)
     retriever, reasoner = load_retriever("nano"), load_reasoner("nano")
     decision = stored_decision("nano")
     settings = Settings(k=k, think=think, weight=decision.weight, seed=seed)

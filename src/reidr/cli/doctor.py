@@ -41,7 +41,9 @@ def problems() -> list[str]:
         try:
             import torchvision  # noqa: F401
         except (RuntimeError, OSError) as error:
-            found.append(f"torchvision is installed but broken ({error}), which breaks transformers: pip uninstall torchvision")
+            found.append(
+                f"torchvision is installed but broken ({error}), which breaks transformers: pip uninstall torchvision"
+            )
     if os.environ.get("OMP_WAIT_POLICY", "").upper() != "PASSIVE" and torch.get_num_threads() > 1:
         found.append("OMP_WAIT_POLICY is not PASSIVE: beside another busy process torch gets 10-20x slower")
     return found

@@ -15,10 +15,14 @@ ANSWERS = {"same": "says same", "different": "says different", "insufficient": "
 
 @click.command("find")
 @click.argument("person", type=click.Path(path_type=Path))
-@click.option("--in", "gallery", type=click.Path(path_type=Path), required=True, help="Folder of person crops to search.")
+@click.option(
+    "--in", "gallery", type=click.Path(path_type=Path), required=True, help="Folder of person crops to search."
+)
 @click.option("--k", type=click.IntRange(1, 100), default=10, help="Number of matches. [10]")
 @click.option("--think", type=click.IntRange(0), help="Give reasons for this many of them. [all]")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/find"), help="Where the report goes.")
+@click.option(
+    "--run", "folder", type=click.Path(path_type=Path), default=Path("runs/find"), help="Where the report goes."
+)
 @RETRIEVER_OPTION
 @REASONER_OPTION
 @CACHE_OPTION
@@ -33,7 +37,7 @@ def command(
     cache: bool,
 ) -> None:
     """Find a person in a folder of crops; prints the matches with a reason each and writes a report."""
-    from reidr.cli.shared import facts_of, load_retriever, notice_of
+    from reidr.cli.shared import facts_of, load_retriever
     from reidr.evaluation.find import search
     from reidr.evaluation.present import found_card, now
     from reidr.evaluation.report import find_report, write_report

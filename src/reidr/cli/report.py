@@ -9,7 +9,9 @@ import click
 
 @click.command("report")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--cards", type=click.IntRange(0), default=40, help="Most query cards on the page; worst and best first. [40]")
+@click.option(
+    "--cards", type=click.IntRange(0), default=40, help="Most query cards on the page; worst and best first. [40]"
+)
 def command(run: Path, cards: int) -> None:
     """Write report.html, metrics.json, metrics.csv and queries.csv of a finished run again."""
     from reidr.evaluation.report import write_report

@@ -12,10 +12,16 @@ if TYPE_CHECKING:
     from reidr.retrieval.embedder import Embedder
 
 RETRIEVER_OPTION = click.option(
-    "--retriever", "retriever_name", default="nano", help="A shipped retriever, a trained folder, or an .onnx file. [nano]"
+    "--retriever",
+    "retriever_name",
+    default="nano",
+    help="A shipped retriever, a trained folder, or an .onnx file. [nano]",
 )
 REASONER_OPTION = click.option(
-    "--reasoner", "reasoner_name", default="nano", help="A shipped reasoner, a checkpoint folder, a hub id, or none. [nano]"
+    "--reasoner",
+    "reasoner_name",
+    default="nano",
+    help="A shipped reasoner, a checkpoint folder, a hub id, or none. [nano]",
 )
 CACHE_OPTION = click.option("--cache/--no-cache", default=True, help="Keep embeddings for the next time. [cache]")
 

@@ -10,7 +10,9 @@ import click
 
 @click.command("validate")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--pixels/--no-pixels", default=True, help="Also decode every picture (finds broken and truncated files).")
+@click.option(
+    "--pixels/--no-pixels", default=True, help="Also decode every picture (finds broken and truncated files)."
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the findings to this file too.")
 def command(data: Path, pixels: bool, json_file: Path | None) -> None:
     """Check a data set: files, names, identities, cameras, splits. Exit status 1 when something would break."""
@@ -20,11 +22,12 @@ def command(data: Path, pixels: bool, json_file: Path | None) -> None:
     from reidr.frame.progress import progress
     from reidr.frame.run import write_json
 
-    findings = []
-    with progress("checking", 1) as advance:
-        findings = validate(data, pixels=pixels)
-        advance(1)
-    marks = {"error": click.style("error  ", fg="red"), "warning": click.style("warning", fg="yellow"), "info": "info   "}
+    findings = validate(data, pixels=pixels, progress=progress)
+    marks = {
+        "error": click.style("error  ", fg="red"),
+        "warning": click.style("warning", fg="yellow"),
+        "info": "info   ",
+    }
     for finding in findings:
         click.echo(f"{marks[finding.severity]}  {finding.message}")
     errors = sum(finding.severity == "error" for finding in findings)

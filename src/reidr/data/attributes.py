@@ -7,6 +7,7 @@ purpose: reasons must not rest on them.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,7 +30,11 @@ TWO_VALUED = {
 def load_market_attributes(path: Path) -> dict[int, Mapping[str, str]]:
     """Attributes by person number. Raises DataError naming the line that cannot be used."""
     table: dict[int, Mapping[str, str]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    with io.StringIO(text, newline="") as file:
         reader = csv.DictReader(file)
         missing = {"pid", *TWO_VALUED} - set(reader.fieldnames or ())
         if missing:
@@ -37,14 +42,15 @@ def load_market_attributes(path: Path) -> dict[int, Mapping[str, str]]:
         for row in reader:
             try:
                 table[int(row["pid"])] = row_attributes(row)
-            except (ValueError, TypeError, KeyError, IndexError):
-                raise DataError(f"{path}: line {reader.line_num} is not a row of 1s and 2s with a person number") from None
+            except (ValueError, TypeError, KeyError):
+                where = f"{path}: line {reader.line_num}"
+                raise DataError(f"{where} is not a row of 1s and 2s with a person number") from None
     return table
 
 
 def row_attributes(row: Mapping[str, str]) -> dict[str, str]:
     """One row of 1s and 2s as words. A garment with no marked colour is `"other"` (mixed or unlisted)."""
-    found = {name: (first, second)[int(row[column]) - 1] for column, (name, first, second) in TWO_VALUED.items()}
+    found = {name: {"1": first, "2": second}[row[column]] for column, (name, first, second) in TWO_VALUED.items()}
     for name, prefix, colors in (("upper_color", "up", UPPER_COLORS), ("lower_color", "down", LOWER_COLORS)):
         marked = [color for color in colors if row.get(prefix + color) == "2"]
         found[name] = marked[0] if len(marked) == 1 else "other"

@@ -1,192 +1,196 @@
-"""Evaluation protocols as data: which crops are queries, which are gallery, what is ignored for a query.
-
-The field's papers differ here more than in their methods (docs/datasets.md), so every table and file of ReID-R carries
-the protocol's name.
-"""
+"""From a data set and a protocol to what an evaluator needs: queries, gallery, labels as integers, what is ignored."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.data.protocol_table import PROTOCOLS, Protocol, check_unseen, find_protocol
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
-Clothes = Literal["changed", "same"]
+__all__ = ["PROTOCOLS", "Protocol", "Trial", "check_unseen", "find_protocol", "gallery_draws", "trials"]
 
-
-@dataclass(frozen=True)
-class Protocol:
-    """One evaluation rule.
-
-    Attributes:
-        name: stands in every table and file.
-        description: one sentence.
-        clothes: "changed" also ignores gallery crops of the same person in the same outfit, "same" those in another
-            outfit; None ignores neither.
-        ignore_same_camera: ignore gallery crops of the same person and camera (the field's standard rule).
-        query_cameras, gallery_cameras: only crops of these cameras take part; None: all.
-        draws: 0 searches the whole gallery; n > 0 repeats with one random gallery crop per person, n times.
-        open_set: queries whose person is not in the gallery count (as non-mated searches) instead of being left out.
-    """
-
-    name: str
-    description: str
-    clothes: Clothes | None = None
-    ignore_same_camera: bool = True
-    query_cameras: tuple[str, ...] | None = None
-    gallery_cameras: tuple[str, ...] | None = None
-    draws: int = 0
-    open_set: bool = False
-
-
-def _table(*protocols: Protocol) -> dict[str, Protocol]:
-    return {protocol.name: protocol for protocol in protocols}
-
-
-PRCC_MULTI = "all of camera A as gallery (Simple-CCReID and followers)"
-PRCC_SINGLE = "one random crop of camera A per person as gallery, mean of 10 draws (the original paper)"
-
-PROTOCOLS = _table(
-    Protocol("standard", "Market-1501 rule: gallery crops of the query's person and camera are ignored, junk dropped."),
-    Protocol("cuhk03-np/detected", "CUHK03 767/700 split, detected boxes; standard rule."),
-    Protocol("cuhk03-np/labelled", "CUHK03 767/700 split, hand-drawn boxes; standard rule."),
-    Protocol("single-gallery-shot", "One random gallery crop per person, mean of 10 draws; standard rule.", draws=10),
-    Protocol("cross-domain", "Standard rule on a data set that no model was trained on."),
-    Protocol("open-set", "Standard rule; queries whose person is absent are non-mated searches.", open_set=True),
-    Protocol(
-        "prcc/same-clothes/multi-shot",
-        f"Query camera B; {PRCC_MULTI}.",
-        query_cameras=("B",),
-        gallery_cameras=("A",),
-    ),
-    Protocol(
-        "prcc/clothes-changing/multi-shot",
-        f"Query camera C; {PRCC_MULTI}.",
-        query_cameras=("C",),
-        gallery_cameras=("A",),
-    ),
-    Protocol(
-        "prcc/same-clothes/single-shot",
-        f"Query camera B; {PRCC_SINGLE}.",
-        query_cameras=("B",),
-        gallery_cameras=("A",),
-        draws=10,
-    ),
-    Protocol(
-        "prcc/clothes-changing/single-shot",
-        f"Query camera C; {PRCC_SINGLE}.",
-        query_cameras=("C",),
-        gallery_cameras=("A",),
-        draws=10,
-    ),
-    Protocol("ltcc/general", "Standard rule, whatever is worn."),
-    Protocol("ltcc/clothes-changing", "Standard rule, and same person in the same outfit ignored.", clothes="changed"),
-    Protocol("ltcc/same-clothes", "Standard rule, and same person in another outfit ignored.", clothes="same"),
-    Protocol("vc-clothes/all", "All four cameras; standard rule."),
-    Protocol(
-        "vc-clothes/same-clothes",
-        "Cameras 2 and 3, where people wear the same; standard rule.",
-        query_cameras=("2", "3"),
-        gallery_cameras=("2", "3"),
-    ),
-    Protocol(
-        "vc-clothes/clothes-changing",
-        "Cameras 3 and 4, between which people change; standard rule.",
-        query_cameras=("3", "4"),
-        gallery_cameras=("3", "4"),
-    ),
-)
-
-
-def find_protocol(name: str) -> Protocol:
-    """The protocol of that name. Raises DataError listing all names."""
-    if name not in PROTOCOLS:
-        raise DataError(f"no protocol {name!r}; there are: {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[name]
+Labels = Sequence[str | None]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One search to be measured: the queries, the gallery, and the rule between them."""
+    """One search to be measured: the queries, the gallery, and the rule between them.
+
+    Attributes:
+        draw: number of this draw, for protocols that repeat. seed: the draws' seed.
+    """
 
     protocol: Protocol
     query: tuple[Crop, ...]
     gallery: tuple[Crop, ...]
+    draw: int = 0
+    seed: int = 0
 
-    def arguments(self) -> dict[str, Any]:
-        """Keyword arguments of `evaluate_ranking` and `evaluate_features`: ids, cameras, junk, outfits, clothes."""
+    def arguments(self, *, blockwise: bool = True) -> dict[str, Any]:
+        """Keyword arguments of `evaluate_features`, or with `blockwise=False` of `evaluate_ranking`.
+
+        Person and camera labels are int64, equal where the labels are; an unknown person or camera equals nothing.
+        `junk` is (G,) bool. Clothes-changing rules add outfits, per-query draws add `ignored`.
+        """
         arguments: dict[str, Any] = {
-            "query_ids": [crop.person for crop in self.query],
-            "gallery_ids": [crop.person for crop in self.gallery],
-            "query_cameras": cameras(self.query, self.protocol),
-            "gallery_cameras": cameras(self.gallery, self.protocol),
-            "junk": np.array([crop.junk for crop in self.gallery], dtype=bool),
+            "query_ids": self._codes["person"][0],
+            "gallery_ids": self._codes["person"][1],
+            "query_cameras": self._codes["camera"][0],
+            "gallery_cameras": self._codes["camera"][1],
+            "junk": self.junk,
         }
         if self.protocol.clothes is not None:
             arguments |= {
-                "query_outfits": outfits(self.query),
-                "gallery_outfits": outfits(self.gallery),
+                "query_outfits": self._codes["outfit"][0],
+                "gallery_outfits": self._codes["outfit"][1],
                 "clothes": self.protocol.clothes,
             }
+        if self.draws_per_query:
+            arguments["ignored"] = self.not_drawn if blockwise else self.not_drawn(slice(None))
         return arguments
+
+    @property
+    def draws_per_query(self) -> bool:
+        """Whether each query has its own drawn gallery."""
+        return self.protocol.draws > 0 and self.protocol.draw == "per query"
+
+    @cached_property
+    def junk(self) -> NDArray[np.bool_]:
+        """(G,) True for crops that no protocol ranks."""
+        return np.array([crop.junk for crop in self.gallery], dtype=bool)
+
+    @cached_property
+    def mated(self) -> NDArray[np.bool_]:
+        """(Q,) True where the gallery answers the query after all rules; the others are non-mated searches."""
+        rows = [self._matching(slice(q, q + 256)).any(axis=1) for q in range(0, len(self.query), 256)]
+        return np.concatenate(rows) if rows else np.zeros(0, dtype=bool)
 
     def excluded(self, rows: slice = slice(None)) -> NDArray[np.bool_]:
         """(rows, G) True where a gallery crop is ignored for a query: what a reasoner must never be asked about."""
-        same_person = self._equal("person", rows)
-        ignored = np.zeros_like(same_person)
-        if self.protocol.ignore_same_camera:
-            ignored |= same_person & self._equal("camera", rows)
-        if self.protocol.clothes is not None:
-            same = self._equal("outfit", rows)
-            ignored |= same_person & (same if self.protocol.clothes == "changed" else ~same)
-        ignored |= np.array([crop.junk for crop in self.gallery], dtype=bool)[None, :]
-        return ignored
+        ignored = self._ignored_by_labels(rows)
+        return ignored | self.not_drawn(rows) if self.draws_per_query else ignored
 
     def matches(self, rows: slice = slice(None)) -> NDArray[np.bool_]:
         """(rows, G) True where a gallery crop shows the query's person and is not ignored."""
         return self._equal("person", rows) & ~self.excluded(rows)
 
+    def not_drawn(self, rows: slice = slice(None)) -> NDArray[np.bool_]:
+        """(rows, G) True for what a per-query draw leaves aside: all crops but one of each person, and distractors.
+
+        Drawn among the crops the labels do not ignore; the draw depends on seed, draw and the ids of query and gallery
+        crops, not on their order.
+        """
+        persons = self._codes["person"][1]
+        known = np.array([crop.person is not None for crop in self.gallery], dtype=bool)
+        by_id = np.argsort(np.argsort(np.array([crop.id for crop in self.gallery], dtype=np.str_), kind="stable"))
+        aside = self._ignored_by_labels(rows) | ~known[None, :]
+        for row, crop in enumerate(self.query[rows]):
+            random = np.random.default_rng([self.seed, self.draw, zlib.crc32(crop.id.encode("utf-8", "replace"))])
+            keys = random.random(len(self.gallery))[by_id]
+            open_to = np.flatnonzero(~aside[row])
+            order = open_to[np.lexsort((keys[open_to], persons[open_to]))]
+            later = np.ones(len(order), dtype=bool)
+            later[:1] = False
+            later[1:] = persons[order[1:]] == persons[order[:-1]]
+            aside[row, order[later]] = True
+        return aside
+
+    def _matching(self, rows: slice) -> NDArray[np.bool_]:
+        return self._equal("person", rows) & ~self._ignored_by_labels(rows)
+
+    def _ignored_by_labels(self, rows: slice) -> NDArray[np.bool_]:
+        same_person = self._equal("person", rows)
+        ignored = same_person & self._equal("camera", rows)
+        if self.protocol.clothes is not None:
+            same = self._equal("outfit", rows)
+            ignored |= same_person & (same if self.protocol.clothes == "changed" else ~same)
+        ignored |= self.junk[None, :]
+        return ignored
+
     def _equal(self, label: str, rows: slice) -> NDArray[np.bool_]:
-        """(rows, G) True where query and gallery carry the same known label."""
         query, gallery = self._codes[label]
-        return (query[rows, None] == gallery[None, :]) & (query[rows, None] >= 0)
+        equal: NDArray[np.bool_] = query[rows, None] == gallery[None, :]
+        return equal
 
     @cached_property
     def _codes(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        return {
-            label: _codes([getattr(c, label) for c in self.query], [getattr(c, label) for c in self.gallery])
-            for label in ("person", "camera", "outfit")
+        codes = {
+            "person": shared_codes([c.person for c in self.query], [c.person for c in self.gallery]),
+            "camera": shared_codes(cameras(self.query, self.protocol), cameras(self.gallery, self.protocol)),
         }
+        if self.protocol.clothes is not None:
+            codes["outfit"] = shared_codes(outfits(self.query), outfits(self.gallery))
+        return codes
 
 
 def trials(dataset: ReIDDataset, protocol: Protocol, seed: int = 0) -> list[Trial]:
-    """The searches of a protocol on a data set: one, or `protocol.draws` of them with one gallery crop per person.
+    """The searches of a protocol on a data set: one, or `protocol.draws` of them.
 
     Draws are made from crops sorted by id, so they do not depend on the order of files on a disk.
-    Raises DataError when no query or no gallery crop is left.
+    Raises DataError when no query or no gallery crop is left, naming the protocol's cameras where they are the reason.
     """
-    query = _of_cameras(dataset.query, protocol.query_cameras)
-    gallery = _of_cameras(dataset.gallery, protocol.gallery_cameras)
-    for what, crops in (("query", query), ("gallery", gallery)):
-        if not crops:
-            raise DataError(f"{dataset.name}: no {what} crop for protocol {protocol.name}; run `reidr validate` on it")
+    query = of_cameras(dataset, "query", protocol.query_cameras)
+    gallery = of_cameras(dataset, "gallery", protocol.gallery_cameras)
+    if protocol.withheld:
+        gallery = without_some(query, gallery, protocol.withheld, seed)
     if not protocol.draws:
-        return [Trial(protocol, query, gallery)]
-    random = np.random.default_rng(seed)
-    by_person: dict[str, list[Crop]] = {}
-    for crop in sorted(gallery, key=lambda crop: crop.id):
-        if crop.person is not None:
-            by_person.setdefault(crop.person, []).append(crop)
+        return [Trial(protocol, query, gallery, seed=seed)]
+    if protocol.draw == "per query":
+        return [Trial(protocol, query, gallery, draw, seed) for draw in range(protocol.draws)]
     return [
-        Trial(protocol, query, tuple(crops[random.integers(len(crops))] for _, crops in sorted(by_person.items())))
-        for _ in range(protocol.draws)
+        Trial(protocol, query, tuple(gallery[i] for i in chosen), draw, seed)
+        for draw, chosen in enumerate(gallery_draws(gallery, protocol.draws, seed))
     ]
+
+
+def of_cameras(dataset: ReIDDataset, split: str, wanted: tuple[str, ...] | None) -> tuple[Crop, ...]:
+    """The crops of a split that the protocol's cameras saw. Raises DataError when none is left."""
+    crops: tuple[Crop, ...] = getattr(dataset, split)
+    if not crops:
+        raise DataError(f"{dataset.name}: no {split} crops to evaluate on; run `reidr validate` on it")
+    left = crops if wanted is None else tuple(crop for crop in crops if crop.camera in wanted)
+    if not left:
+        there = ", ".join(sorted({crop.camera or "none" for crop in crops}))
+        raise DataError(
+            f"{dataset.name}: {split} has crops of cameras {there}, but the protocol needs {', '.join(wanted or ())}; "
+            "choose another protocol"
+        )
+    return left
+
+
+def gallery_draws(gallery: Sequence[Crop], draws: int, seed: int) -> list[NDArray[np.int64]]:
+    """`draws` random gallery subsets with one crop of each person, as positions; distractors and junk are never drawn.
+
+    Persons and crops are sorted by label and id first, so the same crops are drawn whatever the gallery's order.
+    """
+    of_person: dict[str, list[int]] = {}
+    for position in sorted(range(len(gallery)), key=lambda position: gallery[position].id):
+        person = gallery[position].person
+        if person is not None:
+            of_person.setdefault(person, []).append(position)
+    random = np.random.default_rng(seed)
+    groups = [of_person[person] for person in sorted(of_person)]
+    return [
+        np.array([group[random.integers(len(group))] for group in groups], dtype=np.int64) for _ in range(draws)
+    ]
+
+
+def without_some(query: Sequence[Crop], gallery: Sequence[Crop], share: float, seed: int) -> tuple[Crop, ...]:
+    """The gallery without all crops of a `share` of the query persons it shows, drawn by `seed` from sorted labels."""
+    shown = {crop.person for crop in gallery}
+    mated = sorted({crop.person for crop in query if crop.person is not None and crop.person in shown})
+    number = round(share * len(mated))
+    drawn = np.random.default_rng(seed).choice(len(mated), number, replace=False) if number else ()
+    taken_out = {mated[i] for i in drawn}
+    return tuple(crop for crop in gallery if crop.person not in taken_out)
 
 
 def cameras(crops: Sequence[Crop], protocol: Protocol) -> list[str | None]:
@@ -194,24 +198,23 @@ def cameras(crops: Sequence[Crop], protocol: Protocol) -> list[str | None]:
     return [crop.camera if protocol.ignore_same_camera else None for crop in crops]
 
 
-def outfits(crops: Sequence[Crop]) -> list[str]:
+def outfits(crops: Sequence[Crop]) -> list[str | None]:
     """Outfit labels, unique across persons. Raises DataError for a labelled crop without one."""
     for crop in crops:
         if crop.person is not None and crop.outfit is None:
             raise DataError(f"{crop.id}: has no outfit label, which a clothes-changing protocol needs")
-    return [f"{crop.person}/{crop.outfit}" for crop in crops]
+    return [None if crop.person is None else f"{crop.person}/{crop.outfit}" for crop in crops]
 
 
-def _of_cameras(crops: tuple[Crop, ...], wanted: tuple[str, ...] | None) -> tuple[Crop, ...]:
-    return crops if wanted is None else tuple(crop for crop in crops if crop.camera in wanted)
+def shared_codes(query: Labels, gallery: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Labels as integers shared by both lists, none negative (which some evaluators take for junk).
 
-
-def _codes(
-    query: Sequence[str | None], gallery: Sequence[str | None]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Labels as integers shared by both lists; None becomes -1 in the query and -2 in the gallery (never equal)."""
-    known = {label: code for code, label in enumerate(sorted({*query, *gallery} - {None}, key=str))}
+    None becomes one number in the query and another in the gallery that no label has, so it never equals anything.
+    """
+    labels = sorted({*query, *gallery} - {None}, key=str)
+    codes: dict[str | None, int] = {label: code for code, label in enumerate(labels)}
+    unknown = len(codes)
     return (
-        np.array([known.get(label, -1) for label in query], dtype=np.int64),
-        np.array([known.get(label, -2) for label in gallery], dtype=np.int64),
+        np.array([codes.get(label, unknown) for label in query], dtype=np.int64),
+        np.array([codes.get(label, unknown + 1) for label in gallery], dtype=np.int64),
     )

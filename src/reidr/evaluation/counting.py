@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -20,29 +21,34 @@ from reidr.evaluation.reranked import place_reranked
 from reidr.retrieval.ranking import RankedList
 
 Ties = Literal["pessimistic", "optimistic", "expected"]
-# A chunk of rows that stays in a core's second-level cache while it is passed over several times.
-CHUNK_BYTES = 1 << 19
-# Below this many values sorting them is cheaper than one comparison for each match.
-FEW = 1024
+# Rows whose few own crops are looked up together; the rest is done row by row, in a core's second-level cache.
+CHUNK_BYTES = 1 << 22
+# Measured with AVX2 and AVX-512: copying out one value costs as much as comparing and counting about 48, and below
+# about 64 values for each match that is left, sorting them costs less than comparing them.
+COPY_COST, SORT_BELOW = 48, 64
 
 
 class NegativeCounts:
     """For every match of every query, how many wrong crops are nearer than it and how many are not farther.
 
     Attributes:
-        distances: (M,) distances of the matches, ascending within a query, queries one after another as in
-            `matching.match_starts`; where a list was re-ranked, the keys that stand for its distances.
+        starts: (Q + 1,) matches of query q are numbers `starts[q]` to `starts[q + 1]`, nearest first.
+        distances: (M,) distances of the matches; where a list was re-ranked, the keys that stand for its distances.
         not_farther: (M,) wrong crops at or below that distance; counted unless ties are optimistic.
         nearer: (M,) wrong crops strictly below it; counted unless ties are pessimistic.
     """
 
-    def __init__(self, matching: Matching, ties: Ties, reranked: RankedList | None = None) -> None:
+    def __init__(
+        self, matching: Matching, ties: Ties, reranked: RankedList | None = None, floor: float | None = None
+    ) -> None:
+        """`floor`: smaller distances in a block, which is then overwritten, are rounding and count as equal to it."""
         self.matching = matching
         self.reranked = reranked
-        matches = len(matching.match_items)
-        self.distances = np.empty(matches)
-        self.not_farther = np.zeros(matches if ties != "optimistic" else 0, dtype=np.int64)
-        self.nearer = np.zeros(matches if ties != "pessimistic" else 0, dtype=np.int64)
+        self.floor = floor
+        self.starts = np.concatenate([[0], np.cumsum(matching.matches)])
+        self.distances = np.empty(self.starts[-1])
+        self.not_farther = np.zeros(self.starts[-1] if ties != "optimistic" else 0, dtype=np.int64)
+        self.nearer = np.zeros(self.starts[-1] if ties != "pessimistic" else 0, dtype=np.int64)
 
     def add(self, block: NDArray[Any], first: int) -> None:
         """Count the rows of `block` (B, G): queries `first`, `first + 1`, …, in as many threads as there are cores.
@@ -70,94 +76,107 @@ class NegativeCounts:
                 pass
 
     def _add_chunk(self, chunk: NDArray[Any], first: int) -> None:
-        if not chunk.size:
-            return
-        # The minimum of anything with NaN is NaN: one pass finds what would otherwise silently rank last.
-        if not chunk.min() > -np.inf:
-            refuse(chunk, first)
-        last = first + len(chunk)
-        rows, items, starts = pairs_of(self.matching.match_items, self.matching.match_starts, first, last)
-        if not len(items):
-            return
-        if self.reranked is not None:
-            shown = self._wrong(np.ones(chunk.shape, dtype=bool), first, last)
-            shown[rows, items] = True
-            chunk = place_reranked(
-                chunk, shown, self.reranked.indices[first:last], self.reranked.distances[first:last]
-            )
-        found = chunk[rows, items]
-        found = found[np.lexsort((found, rows))]
-        here = slice(starts[0], starts[-1])
-        self.distances[here] = found
-        farthest = np.full(len(chunk), -np.inf, dtype=chunk.dtype)
-        farthest[rows] = found
-        bounds = (starts - starts[0]).tolist()
-        for counts, compare, side in ((self.not_farther, np.less_equal, "right"), (self.nearer, np.less, "left")):
-            if not len(counts):
-                continue
-            within = self._wrong(compare(chunk, farthest[:, None]), first, last)
-            part = counts[here]
-            for row, (low, high) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
-                if low < high:
-                    count_row(chunk[row], within[row], found[low:high], part[low:high], compare, side)
-
-    def _wrong(self, mask: NDArray[np.bool_], first: int, last: int) -> NDArray[np.bool_]:
-        """`mask` (rows, G), cleared in place where a crop is junk, ignored, or shows the query's own person."""
         matching = self.matching
+        last = first + len(chunk)
+        person = slice(matching.starts[first], matching.starts[last])
+        rows = np.repeat(np.arange(len(chunk)), np.diff(matching.starts[first : last + 1]))
+        items, right = matching.items[person], matching.right[person]
+        shown = self._shown(first, last, rows[~right], items[~right])
+        if self.reranked is not None and shown is not None:
+            for row, distances in enumerate(chunk):
+                self._check(distances, first + row)
+            listed = self.reranked.indices[first:last], self.reranked.distances[first:last]
+            chunk = place_reranked(chunk, shown, *listed)
+        values = chunk[rows, items]
+        if self.floor is not None and self.reranked is None:
+            np.maximum(values, self.floor, out=values)
+        if shown is not None:
+            visible = shown[rows, items]
+            rows, values, right = rows[visible], values[visible], right[visible]
+        order = np.lexsort((values, rows))
+        values, right = values[order], right[order]
+        own_nearer, own_not_farther = counts_of_own(rows, values)
+        here = slice(self.starts[first], self.starts[last])
+        self.distances[here] = found = values[right]
+        bounds = (self.starts[first : last + 1] - self.starts[first]).tolist()
+        for row, (low, high) in enumerate(pairwise(bounds)):
+            if self.reranked is None:
+                self._check(chunk[row], first + row)
+            seen = None if shown is None else shown[row]
+            for counts, compare, side in ((self.not_farther, np.less_equal, "right"), (self.nearer, np.less, "left")):
+                if low < high and len(counts):
+                    count_row(chunk[row], seen, found[low:high], counts[here][low:high], compare, side)
+        # Crops of the query's own person were counted with the others: they are few and known.
+        for counts, own in ((self.not_farther, own_not_farther), (self.nearer, own_nearer)):
+            if len(counts):
+                counts[here] -= own[right]
+
+    def _check(self, row: NDArray[Any], query: int) -> None:
+        """Apply the floor in place. Raises ReIDError for NaN and minus infinity."""
+        if self.floor is not None:
+            np.maximum(row, self.floor, out=row)
+        # The minimum of anything with NaN is NaN: one pass finds what would otherwise silently rank last.
+        if row.size and not row.min() > -np.inf:
+            item = int(np.argmax(~(row > -np.inf)))
+            raise ReIDError(
+                f"the distance of query {query} to gallery crop {item} is {row[item]}; "
+                "find out where the features became unusable"
+            )
+
+    def _shown(
+        self, first: int, last: int, rows: NDArray[np.int64], items: NDArray[np.int64]
+    ) -> NDArray[np.bool_] | None:
+        """(rows, G) True for crops that count, right or wrong; None where only `rows`, `items` do not."""
+        matching = self.matching
+        if matching.kept is None and matching.ignored is None and self.reranked is None:
+            return None
+        shown = np.ones((last - first, matching.gallery), dtype=bool)
         if matching.kept is not None:
-            mask &= matching.kept
+            shown &= matching.kept
         if matching.ignored is not None:
-            mask &= ~matching.ignored[first:last]
-        rows, items, _ = pairs_of(matching.same_items, matching.same_starts, first, last)
-        mask.reshape(-1)[rows * mask.shape[1] + items] = False
-        return mask
+            shown &= ~matching.ignored(slice(first, last))
+        shown[rows, items] = False
+        return shown
 
 
-def pairs_of(
-    items: NDArray[np.int64], starts: NDArray[np.int64], first: int, last: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Rows first…last of a ragged list: row numbers from 0, items, and the slice of `starts`."""
-    part = starts[first : last + 1]
-    return np.repeat(np.arange(last - first), np.diff(part)), items[part[0] : part[-1]], part
+def counts_of_own(
+    rows: NDArray[np.int64], values: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For `values` sorted within `rows`: how many of the same row are smaller, and how many are not larger."""
+    opens = np.ones(len(rows), dtype=bool)
+    opens[1:] = (values[1:] != values[:-1]) | (rows[1:] != rows[:-1])
+    bounds = np.append(np.flatnonzero(opens), len(rows))
+    group = np.cumsum(opens) - 1
+    begin = np.searchsorted(rows, rows)
+    return bounds[group] - begin, bounds[group + 1] - begin
 
 
 def count_row(
     row: NDArray[Any],
-    inside: NDArray[np.bool_],
+    shown: NDArray[np.bool_] | None,
     distances: NDArray[Any],
     counts: NDArray[np.int64],
     compare: Callable[..., Any],
     side: Any,
 ) -> None:
-    """Fill `counts` for one query: its matches' ascending `distances`, `inside` = wrong crops within the last of them.
+    """Fill `counts`: how many of the `shown` values of `row` are within each of the ascending `distances`.
 
-    Matches are settled from the far end, each by one comparison over what is still inside, until that is so little
-    that copying it out, and at last sorting it, is cheaper.
+    Distances are settled from the far end, each by one comparison over what is still within, until copying that out
+    costs no more than the comparisons so far and the ones to come; sorting it ends the work.
     """
-    values, within, whole = row, inside, True
-    count = np.count_nonzero(within)
-    counts[-1] = count
-    for match in range(len(distances) - 2, -1, -1):
-        if count * 8 <= len(values):
-            values, whole = values[within.nonzero()[0]], False
-            if count <= FEW:
-                values.sort()
-                counts[: match + 1] = values.searchsorted(distances[: match + 1], side)
-                return
+    values, compared = row, 0
+    for match in range(len(distances) - 1, -1, -1):
         within = compare(values, distances[match])
-        if whole:
-            within &= inside
-        count = np.count_nonzero(within)
-        counts[match] = count
-
-
-def refuse(chunk: NDArray[Any], first: int) -> None:
-    """Raises ReIDError for the first entry of `chunk` that is NaN or minus infinity."""
-    row, item = np.argwhere(~(chunk > -np.inf))[0]
-    raise ReIDError(
-        f"the distance of query {first + row} to gallery crop {item} is {chunk[row, item]}; "
-        "find out where the features became unusable"
-    )
+        if shown is not None:
+            within &= shown
+        counts[match] = count = np.count_nonzero(within)
+        compared += 1
+        if count * COPY_COST <= min(match, compared) * len(values):
+            values, shown, compared = values[within.nonzero()[0]], None, 0
+            if count <= SORT_BELOW * match:
+                values.sort()
+                counts[:match] = values.searchsorted(distances[:match], side)
+                return
 
 
 def usable_cores() -> int:

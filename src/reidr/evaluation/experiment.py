@@ -174,9 +174,7 @@ def _run_trial(
         known = [(pair.query.id, pair.candidate.id) for pair in pairs]
         todo = [i for i, key in enumerate(known) if key not in pairs_seen]
         with progress("scoring pairs", len(todo)) as advance:
-            fresh = reasoner.score(
-                [pairs[i] for i in todo], batch_size=settings.batch, progress=steps_of(advance)
-            )
+            fresh = reasoner.score([pairs[i] for i in todo], batch_size=settings.batch, progress=steps_of(advance))
         pairs_seen.update({known[i]: float(value) for i, value in zip(todo, fresh, strict=True)})
         scores = np.full((len(ranked), k), np.nan)
         scores[places] = [pairs_seen[key] for key in known]

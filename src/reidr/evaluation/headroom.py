@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
-from reidr.evaluation.matching import Labels, check_length, encode_labels
 from reidr.retrieval.ranking import RankedList
 
 
-def oracle_at_k(ranked: RankedList, query_ids: Labels, gallery_ids: Labels, k: int) -> RankedList:
-    """What a perfect verifier makes of the first `k` crops: those of the query's person first, otherwise unchanged.
+def oracle_at_k(ranked: RankedList, is_match: NDArray[np.bool_]) -> RankedList:
+    """What a perfect verifier makes of the first k crops: the matches first, the order otherwise kept.
 
     Args:
-        ranked: the retriever's list, without the crops the protocol ignores.
-        query_ids, gallery_ids: persons, as for `evaluate_ranking`.
+        ranked: the retriever's list, without crops that the protocol ignores.
+        is_match: (Q, k) True where a crop shows the query's person; k ≤ `ranked.k`, what follows stays.
 
-    Rank-1 of the result is the share of queries with a match among the retriever's first k crops (recall@k).
+    Rank-1 of the result is the share of queries with a match among their first k crops (recall@k).
+    Raises ReIDError when `is_match` does not fit `ranked`.
     """
-    check_length("query ids", len(query_ids), len(ranked))  # type: ignore[arg-type]
-    check_length("gallery ids", len(gallery_ids), len(ranked.gallery_ids))  # type: ignore[arg-type]
-    if k < 1:
-        raise ReIDError(f"k is {k}; a verifier needs at least one crop")
-    head = ranked.top(k)
-    persons = encode_labels("person", query_ids, gallery_ids)
-    right = (persons[1][head.indices] == persons[0][:, None]) & (head.indices >= 0)
-    finite = np.where(np.isfinite(head.distances), head.distances, 0.0)
+    is_match = np.asarray(is_match, dtype=bool)
+    if is_match.ndim != 2 or len(is_match) != len(ranked) or is_match.shape[1] > ranked.k:
+        raise ReIDError(f"is_match {is_match.shape} does not fit a ranked list of ({len(ranked)}, {ranked.k})")
+    distances = ranked.distances[:, : is_match.shape[1]]
+    finite = np.where(np.isfinite(distances), distances, 0.0)
     span = finite.max(axis=1, keepdims=True, initial=0.0) - finite.min(axis=1, keepdims=True, initial=0.0)
-    return ranked.reordered(np.where(right, head.distances, head.distances + span + 1.0), f"oracle@{k}")
+    # One span and more between the last match and the first wrong crop, whatever their distances were.
+    behind = np.where(is_match, distances, distances + span + 1.0)
+    return ranked.reordered(behind, f"oracle@{is_match.shape[1]}")
 
 
 def captured_headroom(base: float, ours: float, oracle: float) -> float:
     """Share of the possible gain that was made: (ours - base) / (oracle - base); NaN where nothing could be gained.
 
-    1 is a perfect verifier, 0 one that changes nothing, below 0 one that does harm.
+    1 is a perfect verifier, 0 one that changes nothing, below 0 one that does harm. Raises ReIDError where the oracle
+    is below the base, which a perfect verifier on the same list cannot be.
     """
+    if oracle < base:
+        raise ReIDError(f"oracle {oracle:g} is below base {base:g}; they were not measured on the same list")
     return (ours - base) / (oracle - base) if oracle > base else float("nan")

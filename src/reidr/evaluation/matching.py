@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +13,10 @@ from reidr.errors import ReIDError
 
 Labels = ArrayLike | Sequence[str | None] | Sequence[int]
 Clothes = Literal["changed", "same"]
+Ignored = NDArray[np.bool_] | Callable[[slice], NDArray[np.bool_]]
 Integers = NDArray[np.int64]
+# Queries for which `ignored` is asked at a time.
+ROWS = 256
 UNKNOWN_QUERY, UNKNOWN_GALLERY = -1, -2
 
 
@@ -21,28 +24,35 @@ UNKNOWN_QUERY, UNKNOWN_GALLERY = -1, -2
 class Matching:
     """Which gallery crops count for which query.
 
-    Row q of a ragged list is `items[starts[q] : starts[q + 1]]`, positions in the gallery.
+    The crops of query q's person are `items[starts[q] : starts[q + 1]]`, positions in the gallery.
 
     Attributes:
-        match_items, match_starts: crops of the query's person that count.
-        same_items, same_starts: all crops of the query's person, the ignored ones included.
+        items, starts: all gallery crops of each query's person.
+        right: for each of `items`, True where it counts as a match and False where the rules ignore it.
         kept: (G,) False for junk, which counts for nobody; None where there is no junk.
-        ignored: (Q, G) True for further pairs that do not count; None where there are none.
+        ignored: gives for a slice of queries (rows, G) True for further pairs that do not count; None: there are none.
+        gallery: G.
         why: for queries without a match, how many have which reason.
     """
 
-    match_items: Integers
-    match_starts: Integers
-    same_items: Integers
-    same_starts: Integers
+    items: Integers
+    starts: Integers
+    right: NDArray[np.bool_]
     kept: NDArray[np.bool_] | None
-    ignored: NDArray[np.bool_] | None
+    ignored: Callable[[slice], NDArray[np.bool_]] | None
+    gallery: int
     why: dict[str, int]
+
+    @property
+    def queries(self) -> int:
+        """Q."""
+        return len(self.starts) - 1
 
     @property
     def matches(self) -> Integers:
         """(Q,) number of matches of each query."""
-        return np.diff(self.match_starts)
+        rows = np.repeat(np.arange(self.queries), np.diff(self.starts))
+        return np.bincount(rows[self.right], minlength=self.queries)
 
 
 def find_matches(
@@ -55,7 +65,7 @@ def find_matches(
     query_outfits: Labels | None = None,
     gallery_outfits: Labels | None = None,
     clothes: Clothes | None = None,
-    ignored: NDArray[np.bool_] | None = None,
+    ignored: Ignored | None = None,
 ) -> Matching:
     """Apply the field's rules; arguments as in `reidr.evaluation.ranking.evaluate_ranking`."""
     persons = encode_labels("person", query_ids, gallery_ids)
@@ -71,8 +81,7 @@ def find_matches(
     if junk is not None:
         check_length("junk", len(junk), g)
         left_out = left_out | np.asarray(junk, dtype=bool)
-    if ignored is not None and ignored.shape != (q, g):
-        raise ReIDError(f"ignored has shape {ignored.shape}, but there are {q} queries and {g} gallery crops")
+    further = None if ignored is None else row_reader(ignored, q, g)
 
     order = np.argsort(persons[1], kind="stable")
     ascending = persons[1][order]
@@ -88,18 +97,29 @@ def find_matches(
         if clothes not in ("changed", "same"):
             raise ReIDError(f'clothes is {clothes!r}; say "changed", "same" or None')
         usable &= wears_what_is_asked(rows, items, query_outfits, gallery_outfits, clothes)
-    if ignored is not None:
-        usable &= ~ignored[rows, items]
+    if further is not None:
+        for begin in range(0, q, ROWS):
+            part = slice(starts[begin], starts[min(begin + ROWS, q)])
+            usable[part] &= ~further(slice(begin, begin + ROWS))[rows[part] - begin, items[part]]
     counts = np.bincount(rows[usable], minlength=q)
     return Matching(
-        match_items=items[usable],
-        match_starts=np.concatenate([[0], np.cumsum(counts)]),
-        same_items=items,
-        same_starts=starts,
+        items=items,
+        starts=starts,
+        right=usable,
         kept=~left_out if left_out.any() else None,
-        ignored=ignored,
+        ignored=further,
+        gallery=g,
         why=reasons(persons[0], size, counts),
     )
+
+
+def row_reader(ignored: Ignored, queries: int, gallery: int) -> Callable[[slice], NDArray[np.bool_]]:
+    """A function of a slice of queries, from such a function or from a mask (Q, G). ReIDError for other shapes."""
+    if callable(ignored):
+        return ignored
+    if ignored.shape != (queries, gallery) or ignored.dtype != np.bool_:
+        raise ReIDError(f"ignored must be ({queries}, {gallery}) bool, not {ignored.shape} {ignored.dtype}")
+    return ignored.__getitem__
 
 
 def encode_labels(what: str, query: Labels, gallery: Labels) -> tuple[Integers, Integers]:
@@ -140,9 +160,7 @@ def as_labels(labels: Labels) -> NDArray[np.generic]:
 
 def unknown(labels: NDArray[np.generic]) -> NDArray[np.bool_]:
     """True where a label is None."""
-    return np.array([label is None for label in labels], dtype=bool) if labels.dtype.kind == "O" else np.zeros(
-        len(labels), dtype=bool
-    )
+    return np.array([label is None for label in labels.tolist()], dtype=bool)
 
 
 def negative(labels: Labels) -> NDArray[np.bool_]:

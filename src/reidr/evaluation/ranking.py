@@ -1,322 +1,245 @@
-"""mAP, CMC and mINP of a ranking: exact, by counting instead of sorting, from a distance matrix or from features.
-
-For each query the rank of a match is one plus the number of counted entries put before it; nothing else of the row's
-order matters. A row is therefore compared with its few match distances and never sorted. Ranks are integers and
-averages float64, so the result is exact for the distances given, whatever their type.
-"""
+"""mAP, CMC and mINP of a ranking, exact, in one pass over the distances and with a stated policy for ties."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, replace
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
-from reidr.evaluation.averages import Matches, PerQuery, Ties, per_query
-from reidr.evaluation.row_counts import count_rows
-from reidr.evaluation.relevance import Clothes, Labels, Relevance, SamePerson
-from reidr.evaluation.replacement import ListReplacement, unit_rows
+from reidr.evaluation import ties as tied
+from reidr.evaluation.counting import NegativeCounts, Ties
+from reidr.evaluation.headroom import captured_headroom, oracle_at_k
+from reidr.evaluation.matching import Clothes, Ignored, Labels, Matching, check_length, find_matches
 from reidr.retrieval.ranking import RankedList
 
-BLOCK = 512
+__all__ = ["RankingResult", "Ties", "captured_headroom", "evaluate_features", "evaluate_ranking", "oracle_at_k"]
+
+Values = NDArray[np.float64]
+UNIT_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class RankingResult:
-    """What a ranking is worth, query by query.
+    """How well every query found its person; means are over the queries that have a match.
 
     Attributes:
-        average_precision, inverse_negative_penalty: (Q,) in (0, 1], NaN where a query has no match.
-        first_match_rank: (Q,) 1 is best, NaN where there is no match; a mean over tie orders for `expected` ties.
-        matches: (Q,) counted matches in the gallery.
-        hits: (Q, R) 1 where a match is within rank r + 1, else 0 (for `expected` ties the chance), NaN without a match.
-        ties: how tied distances were ordered.
+        average_precision: (Q,) mean of the precisions at a query's matches; NaN where it has none.
+        first_match_rank: (Q,) rank of the nearest match, from 1; NaN where there is none.
+        inverse_negative_penalty: (Q,) matches / rank of the farthest match (Ye et al. 2021); NaN where there is none.
+        matches: (Q,) number of gallery crops that count as right.
+        hits: (Q, R) 1 where a match is among the first 1, 2, … R crops, else 0; NaN where there is none.
+        ties: how a match was placed among wrong crops at exactly its distance: behind them ("pessimistic"), before
+            them ("optimistic"), or every order equally likely ("expected": all of the above are expected values).
     """
 
-    average_precision: NDArray[np.float64]
-    first_match_rank: NDArray[np.float64]
-    inverse_negative_penalty: NDArray[np.float64]
+    average_precision: Values
+    first_match_rank: Values
+    inverse_negative_penalty: Values
     matches: NDArray[np.int64]
-    hits: NDArray[np.float64]
+    hits: Values
     ties: Ties
 
     @property
-    def queries(self) -> int:
-        """Number of queries, those without a match included."""
-        return len(self.matches)
-
-    @property
-    def queries_without_match(self) -> int:
-        """Queries whose person is not in the counted gallery; no mean below includes them."""
-        return int((self.matches == 0).sum())
-
-    @property
     def mean_average_precision(self) -> float:
-        """mAP over the queries that have a match."""
-        return self._mean(self.average_precision)
+        """mAP: mean of `average_precision`."""
+        return float(self.average_precision[self.evaluated].mean())
 
     @property
     def mean_inverse_negative_penalty(self) -> float:
-        """mINP over the queries that have a match."""
-        return self._mean(self.inverse_negative_penalty)
+        """mINP: mean of `inverse_negative_penalty`."""
+        return float(self.inverse_negative_penalty[self.evaluated].mean())
 
     @property
-    def cmc(self) -> NDArray[np.float64]:
-        """(R,) cumulative matching characteristic: share of queries with a match within rank 1, 2, …, R."""
-        mean: NDArray[np.float64] = self.hits[self.matches > 0].mean(axis=0)
-        return mean
+    def cmc(self) -> Values:
+        """(R,) cumulative matching characteristic: share of queries with a match among the first 1, 2, … R crops."""
+        return np.asarray(self.hits[self.evaluated].mean(axis=0))
+
+    @property
+    def evaluated(self) -> NDArray[np.bool_]:
+        """(Q,) True for the queries that have a match."""
+        return self.matches > 0
+
+    @property
+    def queries_without_match(self) -> int:
+        """Number of queries that enter no mean because nothing in the gallery matches them."""
+        return int((self.matches == 0).sum())
 
     def rank(self, k: int) -> float:
-        """Rank-k accuracy, the CMC at k. Raises ReIDError beyond the maximum rank that was measured."""
+        """Rank-k, the CMC at k. Raises ReIDError beyond the maximum rank that was measured."""
         if not 1 <= k <= self.hits.shape[1]:
-            raise ReIDError(f"rank {k} was not measured; give evaluate_ranking a maximum_rank of at least {k}")
-        return self._mean(self.hits[:, k - 1])
-
-    def _mean(self, values: NDArray[np.float64]) -> float:
-        return float(values[self.matches > 0].mean())
+            raise ReIDError(f"rank {k} was not measured; evaluate with a maximum_rank of at least {k}")
+        return float(self.hits[self.evaluated, k - 1].mean())
 
 
 def evaluate_ranking(
     distances: ArrayLike,
     query_ids: Labels,
     gallery_ids: Labels,
-    query_cameras: Labels,
-    gallery_cameras: Labels,
+    query_cameras: Labels | None,
+    gallery_cameras: Labels | None,
     *,
-    junk: ArrayLike | None = None,
+    junk: NDArray[np.bool_] | None = None,
     query_outfits: Labels | None = None,
     gallery_outfits: Labels | None = None,
     clothes: Clothes | None = None,
-    ignored: NDArray[np.bool_] | None = None,
+    ignored: Ignored | None = None,
+    reranked: RankedList | None = None,
     ties: Ties = "pessimistic",
     maximum_rank: int = 50,
-    workers: int | None = None,
 ) -> RankingResult:
-    """Evaluate a full distance matrix.
+    """Measure a full matrix of distances.
+
+    Gallery crops of a query's person from the query's own camera are ignored for that query. Crops of unknown persons
+    match nothing and count as wrong.
 
     Args:
-        distances: (Q, G), smaller is nearer; any real type, infinities allowed.
-        query_ids, gallery_ids: persons (text, integers, or None for unknown: a query without matches, a distractor).
-        query_cameras, gallery_cameras: a gallery entry of the query's person *and* camera is ignored; None is an
-            unknown camera and equals no other.
-        junk: (G,) bool, entries dropped for every query (Market-1501's person -1).
-        query_outfits, gallery_outfits, clothes: with `clothes="changed"` also ignore the same person in the same
-            outfit, with `"same"` the same person in another outfit (LTCC's rules). Compared for the same person only.
-        ignored: (Q, G) bool, further entries left out for single queries.
-        ties: order of equal distances: matches last (`pessimistic`), first (`optimistic`), or the exact mean over all
-            orders (`expected`).
-        maximum_rank: length of the CMC.
-        workers: threads, None for one per core.
+        distances: (Q, G), smaller is nearer; float32 and float64 are compared as they are. A memory map will do: its
+            rows are read in small blocks.
+        query_ids, gallery_ids: person of each crop: integers (negative: junk, as in Market-1501), or strings and None
+            (unknown); one kind for both.
+        query_cameras, gallery_cameras: camera of each crop: integers, or strings and None. An unknown camera is no
+            reason to ignore a crop; None instead of a list: all are unknown.
+        junk: (G,) True for crops that count for no query.
+        query_outfits, gallery_outfits: outfit of each crop, likewise; compared between crops of one person only.
+        clothes: "changed" also ignores crops of the same person in the same outfit, "same" those in another one.
+        ignored: further pairs to ignore: (Q, G) True, or a function of a slice of queries giving those rows.
+        reranked: a list of the Q queries over these G crops. Its crops come first, in its order and with its ties;
+            all others follow by `distances` (see `reidr.evaluation.reranked`), so a re-ranked top k gets the exact
+            metrics of the whole ranking.
+        ties: see `RankingResult`.
+        maximum_rank: R, the length of the CMC curve.
 
-    Raises:
-        ReIDError: a NaN distance (with its query and gallery position), sizes or options that do not fit, or no query
-            with a match.
+    Raises ReIDError for a NaN (with its position), lists that do not belong together, and when no query has a match
+    (with the reasons).
     """
-    relevance = Relevance(
-        query_ids, gallery_ids, query_cameras, gallery_cameras, junk, query_outfits, gallery_outfits, clothes
-    )
-    matrix = np.asarray(distances)
-    if matrix.shape != (relevance.queries, relevance.gallery):
-        raise ReIDError(
-            f"distances {matrix.shape} do not fit {relevance.queries} queries and {relevance.gallery} gallery entries"
-        )
-    _check_options(relevance, ignored, ties, maximum_rank)
-    common = np.zeros(relevance.gallery, dtype=np.bool_)
-    common[relevance.kept] = True
-    parts = []
-    for start in range(0, relevance.queries, BLOCK):
-        rows = slice(start, start + BLOCK)
-        same = relevance.of(rows)
-        same = replace(same, gallery=relevance.kept[same.gallery])
-        keep = None if common.all() else common
-        if ignored is not None:
-            keep = ~ignored[rows] & common
-            same = _without(same, ~keep)
-        found = _count_block(matrix[rows], same, keep, ties, workers, start)
-        parts.append(per_query(found, len(matrix[rows]), ties, maximum_rank))
-    return _joined(parts, ties)
+    matrix = distances if isinstance(distances, np.ndarray) else np.asarray(distances)
+    if matrix.ndim != 2:
+        raise ReIDError(f"distances must have the shape (queries, gallery), not {matrix.shape}")
+    matching = find_matches(
+        query_ids, gallery_ids, query_cameras, gallery_cameras, junk=junk, query_outfits=query_outfits,
+        gallery_outfits=gallery_outfits, clothes=clothes, ignored=ignored,
+    )  # fmt: skip
+    check(matching, matrix.shape, reranked, ties, maximum_rank)
+    counts = NegativeCounts(matching, ties, reranked)
+    counts.add(matrix, 0)
+    return summarise(counts, ties, maximum_rank)
 
 
 def evaluate_features(
-    query_features: NDArray[np.floating[Any]],
-    gallery_features: NDArray[np.floating[Any]],
+    query_features: NDArray[Any],
+    gallery_features: NDArray[Any],
     query_ids: Labels,
     gallery_ids: Labels,
-    query_cameras: Labels,
-    gallery_cameras: Labels,
+    query_cameras: Labels | None,
+    gallery_cameras: Labels | None,
     *,
-    junk: ArrayLike | None = None,
+    junk: NDArray[np.bool_] | None = None,
     query_outfits: Labels | None = None,
     gallery_outfits: Labels | None = None,
     clothes: Clothes | None = None,
-    ignored: NDArray[np.bool_] | None = None,
+    ignored: Ignored | None = None,
+    reranked: RankedList | None = None,
     ties: Ties = "pessimistic",
     maximum_rank: int = 50,
-    workers: int | None = None,
-    block: int = BLOCK,
-    reranked: RankedList | None = None,
+    block: int = 256,
 ) -> RankingResult:
-    """Evaluate L2-normalised features by Euclidean distance, blockwise: the full matrix is never held.
+    """The same from unit vectors, (Q, D) and (G, D): `block` rows of distances exist at a time, never the matrix.
 
-    Args:
-        query_features: (Q, D), gallery_features: (G, D), rows of length 1.
-        block: queries at a time; memory beyond the features is about `block × G × 5` bytes.
-        reranked: a list over this gallery whose order replaces the retriever's: its entries come first, sorted by its
-            distances; everything else follows by Euclidean distance. Where the list is the retriever's own head and
-            still ends at the retriever's distance, an entry outside it at that same distance stays tied with its end,
-            so a re-ranking that changes nothing changes no metric. Ignored entries may be listed; they do not count.
-
-    The other arguments are those of `evaluate_ranking`; one ordering is all that matters, so cosines are compared and
-    no square root is taken.
-
-    Raises:
-        ReIDError: as `evaluate_ranking`; features that are not finite unit rows; a list of another size.
+    Crops are ranked by their cosine in single precision, which is the order of Euclidean distance; as in
+    `rank_features`, a cosine beyond 1 is rounding and counts as 1. Memory beside the features is about
+    `block × G × 4` bytes. Raises ReIDError also for rows that are not finite or not of length 1.
     """
-    relevance = Relevance(
-        query_ids, gallery_ids, query_cameras, gallery_cameras, junk, query_outfits, gallery_outfits, clothes
-    )
-    _check_options(relevance, ignored, ties, maximum_rank)
-    query = unit_rows(query_features, relevance.queries, "query")
-    gallery = unit_rows(gallery_features, relevance.gallery, "gallery")
+    query, gallery = unit_rows("query", query_features), unit_rows("gallery", gallery_features)
     if query.shape[1] != gallery.shape[1]:
-        raise ReIDError(f"query features have {query.shape[1]} columns but gallery features {gallery.shape[1]}")
-    replacement = None if reranked is None else ListReplacement(reranked, relevance)
-    gallery = gallery if len(relevance.kept) == len(gallery) else gallery[relevance.kept]
-    memory = np.empty((min(block, len(query)), len(gallery)), dtype=np.result_type(query, gallery))
-    parts = []
-    for start in range(0, len(query), block):
-        rows = slice(start, start + block)
-        keys = memory[: len(query[rows])]
-        np.matmul(-query[rows], gallery.T, out=keys)
-        same = relevance.of(rows)
-        keep = None
-        if ignored is not None:
-            keep = ~ignored[rows][:, relevance.kept]
-            same = _without(same, ~keep)
-        if replacement is not None:
-            replacement.apply(keys, rows, same, keep)
-        found = _count_block(keys, same, keep, ties, workers, start, least=-1.0 if replacement is None else -np.inf)
-        parts.append(per_query(found, len(keys), ties, maximum_rank))
-    return _joined(parts, ties)
+        raise ReIDError(f"query features have {query.shape[1]} numbers a row, gallery features {gallery.shape[1]}")
+    matching = find_matches(
+        query_ids, gallery_ids, query_cameras, gallery_cameras, junk=junk, query_outfits=query_outfits,
+        gallery_outfits=gallery_outfits, clothes=clothes, ignored=ignored,
+    )  # fmt: skip
+    check(matching, (len(query), len(gallery)), reranked, ties, maximum_rank)
+    counts = NegativeCounts(matching, ties, reranked, floor=-1.0)
+    room = np.empty((min(block, len(query)), len(gallery)), dtype=np.float32)
+    for first in range(0, len(query), block):
+        rows = -query[first : first + block]
+        counts.add(np.matmul(rows, gallery.T, out=room[: len(rows)]), first)
+    return summarise(counts, ties, maximum_rank)
 
 
-def oracle_at_k(ranked: RankedList, is_match: NDArray[np.bool_]) -> RankedList:
-    """What a perfect verifier makes of a list: in each row all matches first, else the order kept.
-
-    Args:
-        is_match: (Q, k) True where the entry shows the query's person; at most `ranked.k` columns, the rest stays.
-
-    Raises:
-        ReIDError: `is_match` does not fit `ranked`.
-    """
-    depth = is_match.shape[1] if is_match.ndim == 2 else -1
-    if len(is_match) != len(ranked) or not 0 <= depth <= ranked.k:
-        raise ReIDError(f"is_match {is_match.shape} does not fit a ranked list of ({len(ranked)}, {ranked.k})")
-    known = np.isfinite(ranked.distances)
-    low = np.where(known, ranked.distances, np.inf).min(axis=1, initial=np.inf)
-    high = np.where(known, ranked.distances, -np.inf).max(axis=1, initial=-np.inf)
-    # One span beyond the nearest entry, so that every match stands strictly before every other entry.
-    ahead = np.where(np.isfinite(low), high - low, 0.0) + 1.0
-    distances = ranked.distances.copy()
-    distances[:, :depth] -= np.where(np.asarray(is_match, dtype=bool) & known[:, :depth], ahead[:, None], 0.0)
-    order = np.argsort(distances, axis=1, kind="stable")
-    return replace(
-        ranked,
-        indices=np.take_along_axis(ranked.indices, order, axis=1),
-        distances=np.take_along_axis(distances, order, axis=1),
-        made_by=(*ranked.made_by, f"oracle@{depth}"),
-    )
+def unit_rows(what: str, features: NDArray[Any]) -> NDArray[np.float32]:
+    """`features` as float32. Raises ReIDError naming the first row that is not finite or not of length 1."""
+    features = np.asarray(features, dtype=np.float32)
+    if features.ndim != 2:
+        raise ReIDError(f"{what} features must have the shape (crops, numbers), not {features.shape}")
+    length = np.sqrt(np.einsum("ij,ij->i", features, features))
+    wrong = ~(np.abs(length - 1) <= UNIT_TOLERANCE)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ReIDError(f"{what} feature {row} has length {length[row]:.4g} instead of 1; normalise the features first")
+    return features
 
 
-def captured_headroom(base: float, ours: float, oracle: float) -> float:
-    """Share of the oracle's gain that we reach, `(ours - base) / (oracle - base)`: 0 is the retriever, 1 the oracle.
-
-    NaN where the oracle gains nothing (there was nothing to capture); negative where we are worse than the retriever.
-    Raises ReIDError where the oracle is below the base, which a perfect verifier cannot be.
-    """
-    if oracle < base:
-        raise ReIDError(f"the oracle ({oracle:g}) is below the base ({base:g}); they were not measured on the same list")
-    return (ours - base) / (oracle - base) if oracle > base else float("nan")
-
-
-def _count_block(
-    keys: NDArray[np.floating[Any]],
-    same: SamePerson,
-    keep: NDArray[np.bool_] | None,
-    ties: Ties,
-    workers: int | None,
-    first_query: int,
-    least: float = -np.inf,
-) -> Matches:
-    """The matches of a block, each with the numbers of counted non-matches before it.
-
-    Rows are counted whole; entries of the query's own person (matches and ignored ones) are then subtracted.
-    """
-    key = np.maximum(keys[same.query, same.gallery], keys.dtype.type(least)) if least > -np.inf else keys[
-        same.query, same.gallery
-    ]
-    order = np.lexsort((key, same.query))
-    query, key, match = same.query[order], key[order], same.match[order]
-    number = np.bincount(query, minlength=len(keys))
-    begin = np.cumsum(number) - number
-    tied = np.zeros(len(query), dtype=np.bool_)
-    tied[1:] = (query[1:] == query[:-1]) & (key[1:] == key[:-1])
-    run = np.cumsum(~tied) - 1
-    run_start = np.flatnonzero(~tied)
-    run_stop = np.append(run_start[1:], len(query))
-    bounds = np.concatenate([[0], np.cumsum(np.bincount(query[match], minlength=len(keys)))])
-    chosen = np.flatnonzero(match)
-
-    def others(strict: bool) -> NDArray[np.int64]:
-        threads = workers or os.cpu_count() or 1
-        counts = count_rows(
-            keys, key[chosen], bounds, keep, strict=strict, workers=threads, first_query=first_query
-        )
-        own = (run_start if strict else run_stop)[run[chosen]] - begin[query[chosen]]
-        return counts - own
-
-    not_farther = others(strict=False) if ties != "optimistic" else np.empty(0, dtype=np.int64)
-    nearer = others(strict=True) if ties != "pessimistic" else not_farther
-    again = np.zeros(len(chosen), dtype=np.bool_)
-    again[1:] = run[chosen][1:] == run[chosen][:-1]
-    return Matches(query[chosen], again, nearer, not_farther if ties != "optimistic" else nearer)
-
-
-def _without(same: SamePerson, ignored: NDArray[np.bool_]) -> SamePerson:
-    """The pairs less those that a (B, columns) mask leaves out."""
-    stays = ~ignored[same.query, same.gallery]
-    return SamePerson(same.query[stays], same.gallery[stays], same.match[stays])
-
-
-def _check_options(
-    relevance: Relevance, ignored: NDArray[np.bool_] | None, ties: Ties, maximum_rank: int
+def check(
+    matching: Matching, shape: tuple[int, ...], reranked: RankedList | None, ties: Ties, maximum_rank: int
 ) -> None:
-    if ties not in get_args(Ties):
-        raise ReIDError(f"ties must be one of {get_args(Ties)}, not {ties!r}")
+    """Raises ReIDError unless everything belongs together and some query has a match."""
+    check_length("query ids", matching.queries, shape[0])
+    check_length("gallery ids", matching.gallery, shape[1])
+    if ties not in ("pessimistic", "optimistic", "expected"):
+        raise ReIDError(f'ties is {ties!r}; say "pessimistic", "optimistic" or "expected"')
     if maximum_rank < 1:
-        raise ReIDError(f"maximum_rank must be at least 1, not {maximum_rank}")
-    if not relevance.queries:
-        raise ReIDError("there is no query to evaluate")
-    wanted = (relevance.queries, relevance.gallery)
-    if ignored is not None and (ignored.shape != wanted or ignored.dtype != np.bool_):
-        raise ReIDError(f"ignored must be {wanted} bool, not {ignored.shape} {ignored.dtype}")
+        raise ReIDError(f"maximum_rank is {maximum_rank}; it must be at least 1")
+    if reranked is not None:
+        check_length("re-ranked list, queries", len(reranked), matching.queries)
+        check_length("re-ranked list, gallery", len(reranked.gallery_ids), matching.gallery)
+    if not matching.matches.any():
+        why = "; ".join(f"{count} {reason}" for reason, count in matching.why.items() if count)
+        raise ReIDError(f"none of {matching.queries} queries has a match in the gallery: {why or 'there is no query'}")
 
 
-def _joined(parts: list[PerQuery], ties: Ties) -> RankingResult:
-    """One result of all blocks. Raises ReIDError when no query has a match."""
-    result = RankingResult(
-        np.concatenate([part.average_precision for part in parts]),
-        np.concatenate([part.first_match_rank for part in parts]),
-        np.concatenate([part.inverse_negative_penalty for part in parts]),
-        np.concatenate([part.matches for part in parts]),
-        np.concatenate([part.hits for part in parts]),
-        ties,
-    )
-    if result.queries_without_match == result.queries:
-        raise ReIDError(
-            f"none of the {result.queries} queries has a match in the gallery; check the ids, the cameras and the protocol"
-        )
+def summarise(counts: NegativeCounts, ties: Ties, maximum_rank: int) -> RankingResult:
+    """Metrics from the number of wrong crops before each match."""
+    matches, starts = np.diff(counts.starts), counts.starts
+    queries = np.repeat(np.arange(len(matches)), matches)
+    order = np.arange(1, len(queries) + 1) - starts[queries]
+    ranks = order + (counts.nearer if ties == "optimistic" else counts.not_farther)
+    has = matches > 0
+    precision, first, penalty = (np.full(len(matches), np.nan) for _ in range(3))
+    precision[has] = (np.bincount(queries, order / ranks, len(matches)) / np.maximum(matches, 1))[has]
+    first[has] = ranks[starts[:-1][has]]
+    penalty[has] = matches[has] / ranks[starts[1:][has] - 1]
+    hits = np.where(np.isnan(first)[:, None], np.nan, np.arange(1, maximum_rank + 1) >= first[:, None])
+    result = RankingResult(precision, first, penalty, matches, hits, ties)
+    if ties == "expected":
+        share_out_ties(result, counts, order, queries)
     return result
+
+
+def share_out_ties(
+    result: RankingResult, counts: NegativeCounts, order: NDArray[np.int64], queries: NDArray[np.int64]
+) -> None:
+    """Replace, in place, the pessimistic contribution of every group of tied crops by its expected value."""
+    matches, starts = result.matches, counts.starts
+    distances = counts.distances
+    opens = np.ones(len(order), dtype=bool)
+    opens[1:] = (distances[1:] != distances[:-1]) | (queries[1:] != queries[:-1])
+    heads = np.flatnonzero(opens)
+    sizes = np.diff(np.append(heads, len(order)))
+    mixed = counts.not_farther[heads] > counts.nearer[heads]
+    for head, size in zip(heads[mixed].tolist(), sizes[mixed].tolist(), strict=True):
+        query, found = queries[head], int(order[head]) - 1
+        nearer, not_farther = int(counts.nearer[head]), int(counts.not_farther[head])
+        before, crops = found + nearer, size + not_farther - nearer
+        place = order[head : head + size]
+        pessimistic = float(np.sum(place / (place + not_farther)))
+        expected = tied.expected_precision_sum(before, found, crops, size)
+        result.average_precision[query] += (expected - pessimistic) / matches[query]
+        if head == starts[query]:
+            result.first_match_rank[query] = tied.expected_first_rank(before, crops, size)
+            after = result.hits[query, before:]
+            after[:] = tied.chance_of_match(crops, size, len(after))
+        if head + size == starts[query + 1]:
+            last = tied.expected_inverse_rank_of_last(before, crops, size)
+            result.inverse_negative_penalty[query] = matches[query] * last

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 def place_reranked(
     chunk: NDArray[Any], shown: NDArray[np.bool_], indices: NDArray[np.int64], distances: NDArray[np.float64]
 ) -> NDArray[Any]:
-    """A copy of the retriever's distances in which the listed crops come first, in the order and with the ties of the list.
+    """A copy of the retriever's distances in which the listed crops come first, in the list's order and with its ties.
 
     Everything that is not listed follows with the retriever's distances. Where the listed crops are the retriever's
     own nearest ones, an unlisted crop exactly as far as the farthest of them ties with the list's last entries, so that

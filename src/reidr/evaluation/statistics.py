@@ -11,7 +11,10 @@ from reidr.errors import ReIDError
 def bootstrap_interval(
     values: ArrayLike, *, draws: int = 1000, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of per-query `values` (N,); (0, 0) for no values (Efron 1979)."""
+    """Percentile bootstrap interval of the mean of per-query `values` (N,); (0, 0) for no values (Efron 1979).
+
+    Raises ReIDError for a NaN, the mark of a query without a match.
+    """
     means = _bootstrap_means(np.asarray(values, dtype=float), draws, seed)
     return _percentiles(means, level)
 
@@ -21,7 +24,7 @@ def paired_bootstrap(
 ) -> tuple[float, float]:
     """Interval of the mean difference `ours - theirs` of the same queries, resampled together.
 
-    Raises ReIDError when the two are not of one length.
+    Raises ReIDError when the two are not of one length, or hold NaN.
     """
     first, second = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
     if first.shape != second.shape:
@@ -29,7 +32,29 @@ def paired_bootstrap(
     return _percentiles(_bootstrap_means(first - second, draws, seed), level)
 
 
+def headroom_interval(
+    base: ArrayLike, ours: ArrayLike, oracle: ArrayLike, *, draws: int = 1000, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Interval of the captured headroom, `mean(ours - base) / mean(oracle - base)`, over the same queries.
+
+    Draws in which the oracle gains nothing have no share and are left out; (NaN, NaN) where none is left.
+    Raises ReIDError when the three are not of one length, or hold NaN.
+    """
+    values = [np.asarray(each, dtype=float) for each in (base, ours, oracle)]
+    if len({each.shape for each in values}) != 1:
+        raise ReIDError(f"headroom: {[each.shape for each in values]} values are not of the same queries")
+    # One seed, one number of queries: both resample the same ones.
+    gained = _bootstrap_means(values[1] - values[0], draws, seed)
+    possible = _bootstrap_means(values[2] - values[0], draws, seed)
+    some = possible > 0
+    return _percentiles(gained[some] / possible[some], level) if some.any() else (float("nan"), float("nan"))
+
+
 def _bootstrap_means(values: NDArray[np.float64], draws: int, seed: int) -> NDArray[np.float64]:
+    if np.isnan(values).any():
+        raise ReIDError(
+            f"bootstrap: value {int(np.flatnonzero(np.isnan(values))[0])} is NaN; leave out queries without a match first"
+        )
     if not len(values):
         return np.zeros(1)
     random = np.random.default_rng(seed)

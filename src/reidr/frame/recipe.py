@@ -17,7 +17,7 @@ class Recipe(BaseModel):
 
     @classmethod
     def from_values(cls, values: dict[str, Any], source: str) -> Self:
-        """Check `values` (from YAML, options or both). Raises RecipeError naming `source`, the field and what is wrong."""
+        """Check `values` (YAML and options). Raises RecipeError naming `source`, the field, and what is wrong."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:

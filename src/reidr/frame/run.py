@@ -43,7 +43,9 @@ class Run:
                     "choose another run folder, or delete this one"
                 )
             if data is not None and self.manifest.get("data") not in (None, data):
-                raise RecipeError(f"{folder}: made from other data than now; choose another run folder, or delete this one")
+                raise RecipeError(
+                    f"{folder}: made from other data than now; choose another run folder, or delete this one"
+                )
         else:
             self.manifest = {
                 "job": job,

@@ -37,7 +37,7 @@ def embed_crops(
     embedder: Embedder, crops: Sequence[Crop], *, batch: int = 128, advance: Advance | None = None
 ) -> NDArray[np.float32]:
     """Embeddings of all `crops`, (N, D) float32 unit rows. Raises ImageError for the first unusable file."""
-    features, kept, problems = embed_usable_crops(embedder, crops, batch=batch, advance=advance)
+    features, _, problems = embed_usable_crops(embedder, crops, batch=batch, advance=advance)
     if problems:
         raise ImageError(problems[0])
     return features

@@ -19,7 +19,7 @@ from reidr.retrieval.ranking import RankedList, rank_features
 
 
 def cache_folder() -> Path:
-    """Where embeddings are cached: `$REIDR_CACHE`, else `~/.cache/reidr`. They are biometric data: delete them with care."""
+    """Where embeddings, which are biometric data, are cached: `$REIDR_CACHE`, else `~/.cache/reidr`."""
     return Path(os.environ.get("REIDR_CACHE") or Path.home() / ".cache" / "reidr") / "embeddings"
 
 
@@ -123,4 +123,6 @@ class EmbeddingCache:
             np.savez(partial, keys=np.array(list(self.rows)), features=np.stack(list(self.rows.values())))
             partial.replace(self.path)
         except OSError as error:
-            raise DataError(f"{self.path}: cannot write the embedding cache ({error}); set REIDR_CACHE or use --no-cache") from None
+            raise DataError(
+                f"{self.path}: cannot write the embedding cache ({error}); set REIDR_CACHE or use --no-cache"
+            ) from None

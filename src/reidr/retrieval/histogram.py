@@ -18,7 +18,7 @@ SIZE = (96, 48)  # height, width
 class HistogramEmbedder:
     """HSV histograms per stripe, square-rooted, so that Euclidean distance is Hellinger's. An `Embedder`."""
 
-    name = "colour histogram"
+    name = "histogram"
     fingerprint = f"histogram-{STRIPES}-{BINS}-{SIZE}"
 
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:

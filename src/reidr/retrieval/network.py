@@ -74,8 +74,8 @@ class RetrieverNetwork(nn.Module):
         self.reduce = nn.ModuleList(
             nn.Linear(settings.embedding, settings.stripe_embedding, bias=False) for _ in range(settings.stripes)
         )
-        sizes = [settings.embedding] + [settings.stripe_embedding] * settings.stripes
-        self.necks = nn.ModuleList(BNNeck(size) for size in sizes)
+        self.branch_sizes = [settings.embedding] + [settings.stripe_embedding] * settings.stripes
+        self.necks = nn.ModuleList(BNNeck(size) for size in self.branch_sizes)
 
     def feature_map(self, pixels: Tensor) -> Tensor:
         """(N, 3, H, W) normalised pixels → (N, embedding, h, w), the map that is pooled."""

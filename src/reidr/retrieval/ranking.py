@@ -77,7 +77,9 @@ class RankedList:
         """
         m = distances.shape[1]
         if m > self.k or len(distances) != len(self):
-            raise ReIDError(f"re-ranking gives {distances.shape} distances for a ranked list of ({len(self)}, {self.k})")
+            raise ReIDError(
+                f"re-ranking gives {distances.shape} distances for a ranked list of ({len(self)}, {self.k})"
+            )
         known = self.indices[:, :m] >= 0
         fresh = np.where(known, distances, -np.inf)
         last = np.where(known, self.distances[:, :m], -np.inf).max(axis=1, initial=-np.inf)

@@ -52,7 +52,9 @@ class Retriever:
         try:
             settings = NetworkSettings.model_validate(json.loads(settings_path.read_text(encoding="utf-8"))["network"])
         except (json.JSONDecodeError, KeyError, TypeError, ValidationError) as error:
-            raise WeightsError(f"{settings_path}: not a retriever's settings ({' '.join(str(error).split())})") from None
+            raise WeightsError(
+                f"{settings_path}: not a retriever's settings ({' '.join(str(error).split())})"
+            ) from None
         try:
             weights = {key: value.float() for key, value in load_file(weights_path).items()}
         except SafetensorError as error:
@@ -63,7 +65,7 @@ class Retriever:
         missing = [key for key in missing if not key.endswith("num_batches_tracked")]
         if missing or unexpected:
             raise WeightsError(
-                f"{weights_path}: does not fit backbone {settings.backbone}: lacks {missing[:3]}, has extra {unexpected[:3]}"
+                f"{weights_path}: does not fit {settings.backbone}: lacks {missing[:3]}, has extra {unexpected[:3]}"
             )
         digest = hashlib.sha256(settings_path.read_bytes() + weights_path.read_bytes()).hexdigest()
         return cls(network.to(memory_format=torch.channels_last), folder.name, digest)  # type: ignore[call-overload]

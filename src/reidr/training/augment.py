@@ -36,8 +36,10 @@ class Augment:
         pixels = torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).float() / 255.0
         mirrored = torch.from_numpy(random.random(number) < 0.5)
         pixels = torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(3), pixels)
-        gain = 1 + random.uniform(-self.jitter, self.jitter, (number, 1)) + random.uniform(
-            -self.cast, self.cast, (number, 3)
+        gain = (
+            1
+            + random.uniform(-self.jitter, self.jitter, (number, 1))
+            + random.uniform(-self.cast, self.cast, (number, 3))
         )
         contrast = 1 + random.uniform(-self.jitter, self.jitter, (number, 1, 1, 1))
         middle = pixels.mean(dim=(1, 2, 3), keepdim=True)
@@ -48,7 +50,10 @@ class Augment:
         top = random.integers(0, 2 * self.shift + 1, number)
         left = random.integers(0, 2 * self.shift + 1, number)
         moved = torch.stack(
-            [padded[i, :, top[i] : top[i] + height, left[i] : left[i] + width] for i in range(number)]
+            [
+                picture[:, y : y + height, x : x + width]
+                for picture, y, x in zip(padded, top.tolist(), left.tolist(), strict=True)
+            ]
         )
         self._erase(moved, random)
         return moved.contiguous(memory_format=torch.channels_last)

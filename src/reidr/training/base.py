@@ -38,9 +38,7 @@ class PairSource:
         self.by_person: dict[str, list[Crop]] = {}
         for crop in self.crops:
             self.by_person.setdefault(str(crop.person), []).append(crop)
-        self.across = [
-            person for person, own in self.by_person.items() if len({crop.camera for crop in own}) > 1
-        ]
+        self.across = [person for person, own in self.by_person.items() if len({crop.camera for crop in own}) > 1]
         if len(self.by_person) < 2 or not self.across:
             raise DataError("base training needs two persons or more, some of them seen by two cameras")
 
@@ -100,8 +98,8 @@ def train_base(
 ) -> list[dict[str, float]]:
     """Train `model` in place for `recipe.steps` steps; returns the logged losses.
 
-    Writes `checkpoint.pt` every `recipe.save_every` steps and one JSON line per 20 steps to `log.jsonl` in `run`; called
-    again it goes on from the last checkpoint, with the same examples it would have drawn.
+    Writes `checkpoint.pt` every `recipe.save_every` steps and one JSON line per 20 steps to `log.jsonl` in `run`;
+    called again it goes on from the last checkpoint, with the same examples it would have drawn.
     """
     model.train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.01, betas=(0.9, 0.98))

@@ -35,7 +35,10 @@ class Region:
 
 REGIONS = (
     Region(
-        "upper clothing", False, ("upper_color", "upper_pattern"), lambda color, pattern: _article(f"{color} {pattern} top")
+        "upper clothing",
+        False,
+        ("upper_color", "upper_pattern"),
+        lambda color, pattern: _article(f"{color} {pattern} top"),
     ),
     Region("sleeves", True, ("sleeve",), lambda length: f"{length} sleeves"),
     Region(

@@ -15,7 +15,10 @@ class RetrieverRecipe(Recipe):
 
     data: tuple[Path, ...] = Field(description="data sets whose training split is used")
     held_out_share: float = Field(
-        0.1, ge=0, le=0.5, description="share of training identities kept aside to choose thresholds and fusion weights on"
+        0.1,
+        ge=0,
+        le=0.5,
+        description="share of training identities kept aside to choose thresholds and fusion weights on",
     )
     network: NetworkSettings = NetworkSettings()
     imagenet: bool = Field(True, description="start the trunk from ImageNet weights (efficientnet-lite0 only)")
@@ -36,8 +39,9 @@ class RetrieverRecipe(Recipe):
 class BaseRecipe(Recipe):
     """How the small reasoner is first taught to look, compare and answer (`reidr train base`)."""
 
-    street_persons: int = Field(300, ge=2, description="persons of the rendered street it is taught on")
-    steps: int = Field(1200, ge=1)
+    street_people: int = Field(250, ge=4, description="people of the rendered street it is taught on")
+    street_seed: int = Field(100, ge=0, description="of that street; the demo's street has another")
+    steps: int = Field(700, ge=1)
     batch: int = Field(32, ge=2, description="pairs per step")
     learning_rate: float = Field(1e-3, gt=0)
     warmup_steps: int = Field(50, ge=0)

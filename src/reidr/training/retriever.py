@@ -1,4 +1,4 @@
-"""Teach the retriever: identity cross-entropy + batch-hard triplet on every branch, ImageNet start, weight averaging."""
+"""Teach the retriever: identity cross-entropy and batch-hard triplet, ImageNet start, averaged weights."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reidr.data.types import Crop
-from reidr.errors import DataError, MissingExtraError
-from reidr.training.recipes import RetrieverRecipe
+from reidr.errors import DataError, MissingExtraError, RecipeError
+from reidr.retrieval.backbones.efficientnet_lite import EfficientNetLite, load_imagenet_weights
 from reidr.retrieval.network import RetrieverNetwork, build_network
 from reidr.retrieval.preprocess import decode
 from reidr.training.augment import Augment
+from reidr.training.recipes import RetrieverRecipe
 from reidr.training.sampling import identity_batches
 
 Advance = Callable[[float], None]  # called with the share of an epoch that has passed since the last call
 
 
 class IdentityLosses(nn.Module):
-    """Per branch: label-smoothed cross-entropy on the BNNeck feature. On all pooled branches together: batch-hard triplet."""
+    """Cross-entropy on each branch's BNNeck feature; batch-hard triplet on all pooled branches together."""
 
     def __init__(self, network: RetrieverNetwork, identities: int, margin: float, smoothing: float) -> None:
         super().__init__()
@@ -37,11 +38,9 @@ class IdentityLosses(nn.Module):
             raise MissingExtraError(
                 "training a retriever needs pytorch-metric-learning; install with: pip install 'reidr[train]'"
             ) from None
-        self.classifiers = nn.ModuleList(
-            nn.Linear(neck.num_features, identities, bias=False) for neck in network.necks  # type: ignore[arg-type]
-        )
+        self.classifiers = nn.ModuleList(nn.Linear(size, identities, bias=False) for size in network.branch_sizes)
         for classifier in self.classifiers:
-            nn.init.normal_(classifier.weight, std=0.001)
+            nn.init.normal_(classifier.get_parameter("weight"), std=0.001)
         self.smoothing = smoothing
         self.miner = BatchHardMiner()
         self.triplet = TripletMarginLoss(margin=margin)
@@ -73,9 +72,8 @@ def start_network(recipe: RetrieverRecipe) -> RetrieverNetwork:
     """The network a training starts from: ImageNet trunk where the recipe asks for it, first blocks frozen."""
     network = build_network(recipe.network)
     if recipe.imagenet:
-        from reidr.retrieval.backbones.efficientnet_lite import EfficientNetLite, load_imagenet_weights
-
-        assert isinstance(network.trunk, EfficientNetLite)
+        if not isinstance(network.trunk, EfficientNetLite):
+            raise RecipeError("imagenet works with backbone efficientnet-lite0 only; set imagenet: false")
         load_imagenet_weights(network.trunk)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -84,10 +82,12 @@ def freeze_first_blocks(network: RetrieverNetwork, blocks: int) -> None:
     """Stop gradients and batch-norm updates in the stem and the first `blocks` blocks: half the time of a CPU step."""
     if not blocks:
         return
-    frozen = [network.trunk.stem, *network.trunk.blocks[:blocks]]  # type: ignore[index,misc]
-    for module in frozen:
-        module.eval()  # type: ignore[union-attr]
-        for parameter in module.parameters():  # type: ignore[union-attr]
+    trunk = network.trunk
+    if not isinstance(trunk, EfficientNetLite):
+        raise RecipeError("frozen_blocks works with backbone efficientnet-lite0 only; set frozen_blocks: 0")
+    for module in [trunk.stem, *list(trunk.blocks)[:blocks]]:
+        module.eval()
+        for parameter in module.parameters():
             parameter.requires_grad_(False)
 
 
@@ -135,7 +135,9 @@ def train_retriever(
         ):
             step = epoch * batches_per_epoch + min(index, batches_per_epoch - 1)
             for group in optimiser.param_groups:
-                group["lr"] = recipe.learning_rate * learning_rate_at(step, steps, recipe.warmup_epochs * batches_per_epoch)
+                group["lr"] = recipe.learning_rate * learning_rate_at(
+                    step, steps, recipe.warmup_epochs * batches_per_epoch
+                )
             pooled, normed = network.branches(augment(pixels[rows], random))
             loss, parts = losses(pooled, normed, torch.from_numpy(labels[rows]))
             optimiser.zero_grad(set_to_none=True)
@@ -179,7 +181,11 @@ class TrainingState:
     def save(self, epoch: int, random: np.random.Generator) -> None:
         """Write all parts, the epoch count and both random states."""
         state = {name: part.state_dict() for name, part in self.parts.items()}
-        state |= {"epoch": epoch, "torch_random": torch.get_rng_state(), "random": json.dumps(random.bit_generator.state)}
+        state |= {
+            "epoch": epoch,
+            "torch_random": torch.get_rng_state(),
+            "random": json.dumps(random.bit_generator.state),
+        }
         partial = self.path.with_suffix(".partial")
         torch.save(state, partial)
         partial.replace(self.path)

@@ -8,12 +8,14 @@ from typing import Any
 
 from reidr.data.join import join_training
 from reidr.data.load import load_dataset
+from reidr.data.street.settings import StreetSettings
 from reidr.errors import RecipeError
 from reidr.frame.progress import progress
 from reidr.frame.recipe import read_yaml
 from reidr.frame.run import Run, content_hash
+from reidr.reasoning.decision import Decision, store_decision
 from reidr.training.identities import hold_out_identities
-from reidr.training.recipes import RetrieverRecipe
+from reidr.training.recipes import BaseRecipe, RetrieverRecipe
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -69,3 +71,74 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
     save_retriever(network, folder / "model", facts)
     run.finish("retriever", started, model="model")
     return folder / "model"
+
+
+NOTICE = (
+    "The reasoner `nano` is barely trained, on drawn people only: read its reasons as a demonstration of the format, "
+    "not as evidence."
+)
+
+
+def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
+    """Teach the small reasoner of a recipe on a rendered street; returns the folder of the finished checkpoint."""
+    values, source = stage_values(recipe_name, "base", changes)
+    recipe = BaseRecipe.from_values(values, source)
+    run = Run(folder, "train base", recipe.model_dump(mode="json"))
+    if run.finished("base"):
+        return run.folder / "model"
+    import numpy as np
+    import torch
+
+    from reidr.data.street.plan import plan_street
+    from reidr.data.street.street import render_street
+    from reidr.reasoning.nano import build_nano
+    from reidr.training.base import train_base
+    from reidr.training.comparisons import compare
+
+    started = time.perf_counter()
+    street = StreetSettings(
+        seed=recipe.street_seed, train_people=recipe.street_people, crops_per_camera=3, distractors=0, junk=0
+    )
+    with progress("rendering the street", len(plan_street(street).sightings)) as advance:
+        crops = render_street(folder / "street", street, advance).train
+    random = np.random.default_rng(recipe.seed)
+    pairs = random.integers(len(crops), size=(3000, 2))
+    texts = [compare(crops[i].attributes, crops[j].attributes, random, regions=7) for i, j in pairs.tolist()]
+    torch.manual_seed(recipe.seed)
+    model, processor = build_nano(texts, vocabulary=recipe.vocabulary, seed=recipe.seed)
+    with progress("teaching the reasoner", recipe.steps) as advance:
+        log = train_base(recipe, crops, folder, model, processor, advance)
+    where = folder / "model"
+    model.half().save_pretrained(where)
+    processor.save_pretrained(where)
+    weight, chosen_on, curves = decide_weight(where, street, recipe_name)
+    store_decision(Decision(weight, chosen_on, NOTICE), where)
+    run.finish("base", started, model="model", last_loss=log[-1]["loss"] if log else None, weight_curves=curves)
+    return where
+
+
+def decide_weight(
+    where: Path, street: StreetSettings, recipe_name: str, *, k: int = 10, queries: int = 150
+) -> tuple[float, str, dict[str, list[tuple[float, float, float]]]]:
+    """(fusion weight, what it was chosen on, curves) of the reasoner in `where` beside the shipped retriever.
+
+    Searches: a street of other people, and, where its photos are at hand, the identities that the recipe's retriever
+    held out. The weight is the one with the best mean mAP of the two.
+    """
+    from dataclasses import replace
+
+    from reidr.data.street.street import street_crops
+    from reidr.reasoning.reasoner import Reasoner
+    from reidr.retrieval.retriever import Retriever
+    from reidr.training.decide import as_search, best_weight, weight_curve
+
+    others = replace(street, seed=street.seed + 1, train_people=60)
+    searches = [as_search("another street", tuple(street_crops(others, "train")), queries, street.seed)]
+    recipe = RetrieverRecipe.from_values(*stage_values(recipe_name, "retriever", {}))
+    if all(path.is_dir() for path in recipe.data):
+        joined = join_training([load_dataset(path) for path in recipe.data])
+        _, held_out = hold_out_identities(joined, recipe.held_out_share, recipe.seed)
+        searches.append(as_search("held-out training identities", held_out, queries, recipe.seed))
+    retriever, reasoner = Retriever.load(), Reasoner.load(where)
+    curves = {search.name: weight_curve(search, retriever, reasoner, k, progress) for search in searches}
+    return best_weight(list(curves.values())), " and ".join(curves), curves

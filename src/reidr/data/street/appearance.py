@@ -92,8 +92,11 @@ class Outfit:
         for name in (*ATTRIBUTES,):
             if name not in ("jacket", "hair_length", "hair_color"):
                 check_choice(f"outfit {self.label}: {name}", getattr(self, name), ATTRIBUTES[name])
-        for thing, color, nothing in (("upper_pattern", "pattern_color", "plain"), ("bag", "bag_color", "none"),
-                                      ("hat", "hat_color", "none")):
+        for thing, color, nothing in (
+            ("upper_pattern", "pattern_color", "plain"),
+            ("bag", "bag_color", "none"),
+            ("hat", "hat_color", "none"),
+        ):
             if (getattr(self, thing) == nothing) != (getattr(self, color) == "none"):
                 raise DataError(
                     f"outfit {self.label}: {thing} is {getattr(self, thing)!r} but {color} is {getattr(self, color)!r}"
@@ -124,6 +127,4 @@ class Person:
 
 def true_attributes(person: Person, outfit: Outfit) -> dict[str, str]:
     """All attributes of `person` in `outfit`, whether or not a camera could see them."""
-    return {
-        name: getattr(person if name.startswith("hair_") else outfit, name) for name in ATTRIBUTES
-    }
+    return {name: getattr(person if name.startswith("hair_") else outfit, name) for name in ATTRIBUTES}

@@ -97,7 +97,13 @@ def draw_handbag(canvas: Canvas, skeleton: Skeleton, outfit: Outfit) -> None:
         return rounded(colors, 0.85 * across, canvas.light), Part.BAG
 
     canvas.fill(
-        [(box[0] + 0.12 * half, top), (box[1] - 0.12 * half, top), (box[1], bottom - 3), (box[1] - 4, bottom),
-         (box[0] + 4, bottom), (box[0], bottom - 3)],
+        [
+            (box[0] + 0.12 * half, top),
+            (box[1] - 0.12 * half, top),
+            (box[1], bottom - 3),
+            (box[1] - 4, bottom),
+            (box[0] + 4, bottom),
+            (box[0], bottom - 3),
+        ],
         paint,
     )

@@ -62,7 +62,7 @@ class Canvas:
         if not isinstance(parts, int):
             kept = parts > 0
             rows, columns, colors, parts = rows[kept], columns[kept], colors[kept], parts[kept]
-        self.color[rows, columns] = np.clip(colors, 0, 255)
+        self.color[rows, columns] = np.minimum(np.maximum(colors, 0), 255)
         self.parts[rows, columns] = parts
 
     def shadow(self, outline: Outline, factor: float) -> None:
@@ -71,12 +71,16 @@ class Canvas:
         if len(rows):
             self.color[rows, columns] = self.color[rows, columns] * np.float32(factor)
 
+    def shadow_below(self, row: int, factor: float) -> None:
+        """Darken everything drawn below a row."""
+        below = self.color[row:]
+        np.multiply(below, np.float32(factor), out=below, casting="unsafe")
+
     def _inside(self, outline: Outline) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         height, width = self.parts.shape
-        left = max(0, math.floor(min(x for x, _ in outline)))
-        top = max(0, math.floor(min(y for _, y in outline)))
-        right = min(width, math.ceil(max(x for x, _ in outline)) + 1)
-        bottom = min(height, math.ceil(max(y for _, y in outline)) + 1)
+        across, down = zip(*outline, strict=True)
+        left, top = max(0, math.floor(min(across))), max(0, math.floor(min(down)))
+        right, bottom = min(width, math.ceil(max(across)) + 1), min(height, math.ceil(max(down)) + 1)
         if right <= left or bottom <= top:
             return np.empty(0, np.intp), np.empty(0, np.intp)
         mask = Image.new("L", (right - left, bottom - top))
@@ -97,8 +101,7 @@ def capsule(a: tuple[float, float], b: tuple[float, float], start: float, end: f
 def ellipse(x: float, y: float, half_width: float, half_height: float) -> list[tuple[float, float]]:
     """Outline of an upright ellipse."""
     return [
-        (x + half_width * math.cos(t), y + half_height * math.sin(t))
-        for t in (2 * math.pi * i / 24 for i in range(24))
+        (x + half_width * math.cos(t), y + half_height * math.sin(t)) for t in (2 * math.pi * i / 24 for i in range(24))
     ]
 
 
@@ -112,7 +115,7 @@ def along_limb(
     radius = start + (end - start) * np.clip(share, 0, 1)
     across = ((x - a[0]) * -dy + (y - a[1]) * dx) / (length * radius)
     # Left-handed limbs (pointing up or left) would otherwise be lit from the wrong side.
-    return share, np.clip(-across if dy > 0 else across, -1, 1)
+    return share.astype(np.float32), np.clip(-across if dy > 0 else across, -1, 1).astype(np.float32)
 
 
 def rounded(colors: Floats | RGB, across: Floats, light: float) -> Floats:

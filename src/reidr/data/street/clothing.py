@@ -28,7 +28,7 @@ class Cloth:
     print_shape: int = 0
 
     def woven(self, along: Floats, around: Floats) -> Floats:
-        """Colours (n, 3) at `along` cm down and `around` cm across the garment. Prints and two-tone are sewn on later."""
+        """Colours (n, 3) at `along` cm down and `around` cm across the garment. Print and yoke are sewn on later."""
         colors = np.empty((len(along), 3), dtype=np.float32)
         colors[:] = self.color
         if self.pattern == "horizontal stripes":
@@ -171,7 +171,7 @@ def draw_upper(canvas: Canvas, skeleton: Skeleton, outfit: Outfit) -> None:
 
 
 def in_print(shape: int, across: Floats, down: Floats) -> NDArray[np.bool_]:
-    """Which points of the print zone (both coordinates from -1 to 1) belong to the print: disc, ring, words or arrow."""
+    """Which points of the print zone (-1 to 1 both ways) belong to the print: disc, ring, two bars or arrow."""
     if shape == 0:
         return across * across + down * down < 0.72
     if shape == 1:

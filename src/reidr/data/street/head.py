@@ -1,4 +1,4 @@
-"""Head, face, hair and hats, painted by their direction on a sphere: from behind there is no face without a special case."""
+"""Head, face, hair and hats, painted by direction on a sphere: from behind no face shows, without a special case."""
 
 from __future__ import annotations
 
@@ -90,6 +90,9 @@ def draw_head(canvas: Canvas, head: Head, person: Person, outfit: Outfit) -> Non
         colors[ear] = skin * 0.82
         return rounded(colors, across, canvas.light), Part.FACE
 
+    def paint_nose(x: Floats, y: Floats) -> tuple[Floats, int]:
+        return np.broadcast_to(skin * 0.94, (len(x), 3)), Part.FACE
+
     jaw = [
         (head.x + head.across * math.cos(t) * (1.0 - 0.16 * max(0.0, math.sin(t))), head.y + head.up * math.sin(t))
         for t in (2 * math.pi * i / 28 for i in range(28))
@@ -97,7 +100,7 @@ def draw_head(canvas: Canvas, head: Head, person: Person, outfit: Outfit) -> Non
     tip = head.at(0.0, -0.16, 1.08)
     if tip[2] > -0.1:
         bridge = head.at(0.0, 0.1, 0.9)
-        canvas.fill(capsule(bridge[:2], tip[:2], 1.2, 0.11 * head.up), paint_face)
+        canvas.fill(capsule(bridge[:2], tip[:2], 1.2, 0.10 * head.up), paint_nose)
     canvas.fill(jaw, paint_face)
     line = HAIRLINE_LONG if person.hair_length == "long" else HAIRLINE
 
@@ -117,12 +120,8 @@ def draw_head(canvas: Canvas, head: Head, person: Person, outfit: Outfit) -> Non
 
 def draw_cap(canvas: Canvas, head: Head, color: RGB, size: float) -> None:
     """A cap: crown, and a brim over the face."""
-    peak = [head.at(s, 0.44, f) for s, f in ((-0.85, 0.5), (-0.75, 1.45), (0.0, 1.75), (0.75, 1.45), (0.85, 0.5))]
-    drop = 0.14 * head.up
-    edge = [(x, y + (drop if i in (1, 2, 3) else 0)) for i, (x, y, _) in enumerate(peak)]
-    brim = [edge[0], *edge[1:4], edge[4], (edge[4][0], edge[4][1] - 0.15 * head.up)]
-    brim += [(x, y - 0.17 * head.up) for x, y in reversed(edge[1:4])]
-    brim.append((edge[0][0], edge[0][1] - 0.15 * head.up))
+    sides = [head.at(s, 0.40, f) for s, f in ((-0.8, 0.55), (-0.72, 1.4), (0.0, 1.72), (0.72, 1.4), (0.8, 0.55))]
+    peak, rim = [(x, y + drop) for (x, y, _), drop in zip(sides, (0, 5, 6, 5, 0), strict=True)], head.at(0.0, 0.5, 0.7)
 
     def paint_brim(x: Floats, y: Floats) -> tuple[Floats, int]:
         base = np.broadcast_to(np.asarray(shaded(color, -0.22), np.float32), (len(x), 3))
@@ -136,13 +135,14 @@ def draw_cap(canvas: Canvas, head: Head, color: RGB, size: float) -> None:
         worn = up > np.interp(forward, [-1.0, 0.0, 1.0], [0.16, 0.28, 0.40])
         return rounded(base, across, canvas.light), np.where(worn, np.uint8(Part.HAT), EMPTY)
 
-    hidden = peak[2][2] < 0
-    if not hidden:
-        shade = [(x, y + 0.14 * head.up) for x, y in brim]
-        canvas.shadow(shade, 0.75)
+    facing = sides[2][2] > -0.2
+    brims = (peak, capsule(rim[:2], peak[2], 0.10 * head.up, 0.05 * head.up))
+    if facing:
+        canvas.shadow([(x, y + 0.14 * head.up) for x, y in peak], 0.75)
     canvas.fill(ellipse(head.x, head.y, head.across * size, head.up * size), paint_crown)
-    if not hidden:
-        canvas.fill(brim, paint_brim)
+    if facing:
+        for brim in brims:
+            canvas.fill(brim, paint_brim)
 
 
 def draw_beanie(canvas: Canvas, head: Head, color: RGB, size: float) -> None:
@@ -181,8 +181,13 @@ def draw_long_hair(canvas: Canvas, head: Head, person: Person) -> None:
     bulge = 1.1 * max(top, end)
     canvas.fill(
         [
-            (top_x - top, top_y), (top_x + top, top_y), (middle_x + bulge, middle_y), (end_x + end, end_y - 4),
-            (end_x + 0.5 * end, end_y + 3), (end_x - 0.5 * end, end_y + 3), (end_x - end, end_y - 4),
+            (top_x - top, top_y),
+            (top_x + top, top_y),
+            (middle_x + bulge, middle_y),
+            (end_x + end, end_y - 4),
+            (end_x + 0.5 * end, end_y + 3),
+            (end_x - 0.5 * end, end_y + 3),
+            (end_x - end, end_y - 4),
             (middle_x - bulge, middle_y),
         ],
         paint,
@@ -190,7 +195,7 @@ def draw_long_hair(canvas: Canvas, head: Head, person: Person) -> None:
 
 
 def draw_locks(canvas: Canvas, head: Head, person: Person) -> None:
-    """The two locks of long hair that hang in front of the shoulders, seen from the front and the near one from the side."""
+    """The locks of long hair in front of the shoulders: both from the front, the near one from the side."""
     skeleton, height = head.skeleton, person.body.height
     cloth = Cloth(shaded(HAIR_COLORS[person.hair_color], -0.02))
     for side in (-1, 1):

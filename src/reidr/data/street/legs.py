@@ -11,7 +11,7 @@ from reidr.data.street.appearance import Outfit
 from reidr.data.street.canvas import Canvas, Floats, Part, along_limb, capsule, rounded
 from reidr.data.street.clothing import Cloth, Trunk, jacket_cloth, lower_cloth, upper_cloth
 from reidr.data.street.palette import COLORS, shaded
-from reidr.data.street.pose import CANVAS_HEIGHT, CANVAS_WIDTH, PIXELS_PER_CM, Limb, Skeleton, Vector
+from reidr.data.street.pose import PIXELS_PER_CM, Limb, Skeleton, Vector
 
 SHORT_SLEEVE = 0.72  # of the upper arm
 SHORTS_END = 0.86  # of the thigh
@@ -81,7 +81,7 @@ def draw_legs(canvas: Canvas, skeleton: Skeleton, outfit: Outfit) -> None:
         draw_leg(canvas, skeleton, outfit, leg)
         if number == 0:
             hip = skeleton.projection.screen(leg.top)[1]
-            canvas.shadow([(0, hip), (CANVAS_WIDTH, hip), (CANVAS_WIDTH, CANVAS_HEIGHT), (0, CANVAS_HEIGHT)], 0.86)
+            canvas.shadow_below(round(hip), 0.86)
     if outfit.lower_kind == "skirt":
         draw_skirt(canvas, skeleton, outfit)
     else:
@@ -96,8 +96,8 @@ def draw_leg(canvas: Canvas, skeleton: Skeleton, outfit: Outfit, leg: Limb) -> N
     if outfit.lower_kind == "trousers":
         draw_shoe(canvas, skeleton, outfit, leg)
         wide = 1.02 + 0.16 * outfit.fit
-        hem = ankle * (1.1 + 0.75 * outfit.fit)
-        draw_bone(canvas, skeleton, leg.middle, leg.end, knee * wide * 1.02, hem, cloth, Part.LOWER_CALF)
+        hem, end = ankle * (1.15 + 0.55 * outfit.fit), between(leg.middle, leg.end, 0.93)
+        draw_bone(canvas, skeleton, leg.middle, end, knee * wide * 1.02, hem, cloth, Part.LOWER_CALF)
         draw_bone(canvas, skeleton, leg.top, leg.middle, thigh * wide, knee * wide * 1.02, cloth, Part.LOWER)
         return
     draw_bone(canvas, skeleton, leg.middle, leg.end, knee, ankle * 0.85, skin, Part.CALF_SKIN)
@@ -115,8 +115,11 @@ def draw_pelvis(canvas: Canvas, skeleton: Skeleton, outfit: Outfit) -> None:
     """The seat of trousers or shorts, which joins the legs."""
     body = skeleton.body
     girth = body.hips * (0.5 + 0.5 * body.build)
-    levels = [(0.60, 0.090 * girth, 0.066 * girth), (0.52, 0.101 * girth, 0.075 * girth),
-              (body.legs - 0.035, 0.092 * girth, 0.068 * girth)]
+    levels = [
+        (0.60, 0.090 * girth, 0.066 * girth),
+        (0.52, 0.101 * girth, 0.075 * girth),
+        (body.legs - 0.035, 0.092 * girth, 0.068 * girth),
+    ]
     trunk = Trunk(skeleton, levels)
     color = np.asarray(lower_cloth(outfit).color, np.float32)
 
@@ -133,8 +136,11 @@ def draw_skirt(canvas: Canvas, skeleton: Skeleton, outfit: Outfit) -> None:
     girth = body.hips * (0.5 + 0.5 * body.build)
     flare = 1.15 + 0.35 * outfit.fit
     hem = 0.315 - 0.03 * outfit.fit
-    levels = [(0.60, 0.088 * girth, 0.064 * girth), (0.52, 0.102 * girth, 0.077 * girth),
-              (hem, 0.102 * girth * flare, 0.082 * girth * flare)]
+    levels = [
+        (0.60, 0.088 * girth, 0.064 * girth),
+        (0.52, 0.102 * girth, 0.077 * girth),
+        (hem, 0.102 * girth * flare, 0.082 * girth * flare),
+    ]
     trunk = Trunk(skeleton, levels)
     knees = [skeleton.projection.screen(leg.middle)[0] for leg in skeleton.legs]
     reach = PIXELS_PER_CM * 0.036 * body.height

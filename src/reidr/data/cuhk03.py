@@ -1,0 +1,139 @@
+"""CUHK03-NP (767 training and 700 test identities), detected or labelled boxes, from folders or the .mat split file.
+
+    ROOT/detected/{bounding_box_train,query,bounding_box_test}/0001_c1_1.png      (labelled: labeled/)
+    ROOT/cuhk03_new_protocol_config_detected.mat + ROOT/images_detected/1_001_1_01.png
+
+The two kinds of boxes give different numbers, so one of them has to be chosen and stands in name and protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from reidr.data.counts import compare
+from reidr.data.listing import list_folder, some_of
+from reidr.data.market1501 import fits_market1501, load_market1501
+from reidr.data.types import Crop, ReIDDataset
+from reidr.errors import DataError
+
+BOXES = {"detected": "detected", "labeled": "labelled", "labelled": "labelled"}
+SPLITS = ("train", "query", "gallery")
+MAT = "cuhk03_new_protocol_config_*.mat"
+TREE = """  detected/bounding_box_train, query, bounding_box_test    (CUHK03-NP; or labeled/…)
+  cuhk03_new_protocol_config_detected.mat + images_detected/1_001_1_01.png"""
+
+
+def fits_cuhk03(root: Path) -> bool:
+    """Whether `root` is a box folder of CUHK03-NP, holds one, or holds a split file."""
+    return bool(box_folders(root) or split_files(root))
+
+
+def box_folders(root: Path) -> dict[str, Path]:
+    """By kind of box the folders with a Market-1501 layout: `root` itself or those in it."""
+    places = [root.resolve()] if root.name.lower() in BOXES or root.resolve().name.lower() in BOXES else []
+    places += [root / name for name in ("detected", "labeled", "labelled")]
+    return {BOXES[place.name.lower()]: place for place in places if fits_market1501(place)}
+
+
+def split_files(root: Path) -> list[Path]:
+    """The .mat split files in `root`, sorted."""
+    return sorted(root.glob(MAT))
+
+
+def load_cuhk03(root: Path, name: str | None = None) -> ReIDDataset:
+    """Read CUHK03-NP. Raises DataError when both kinds of boxes are there and none is chosen."""
+    folders, files = box_folders(root), split_files(root)
+    if len(folders) > 1 or (not folders and len(files) > 1):
+        choices = [str(path) for path in folders.values()] or [str(path) for path in files]
+        raise DataError(
+            f"{root}: holds both kinds of boxes of CUHK03-NP, whose results differ; choose one: {' or '.join(choices)}"
+        )
+    if not folders:
+        return load_cuhk03_mat(files[0], name)
+    [(boxes, folder)] = folders.items()
+    key = f"cuhk03-np/{boxes}"
+    dataset = load_market1501(folder, name or key.replace("/", "-"), official=key)
+    return replace(dataset, notes=(f"CUHK03-NP, {boxes} boxes, from folders", *dataset.notes[1:]))
+
+
+def load_cuhk03_mat(path: Path, name: str | None = None) -> ReIDDataset:
+    """Read CUHK03-NP from its .mat split file and the pictures beside it (images_detected or images_labeled).
+
+    Raises DataError when the file is not such a split file or no listed picture is there.
+    """
+    boxes = "labelled" if "label" in path.name.lower() else "detected"
+    table = read_split(path)
+    folder = picture_folder(path.parent, boxes)
+    present = frozenset(list_folder(folder).pictures)
+    splits: dict[str, tuple[Crop, ...]] = {}
+    missing: list[str] = []
+    for split in SPLITS:
+        crops, absent = crops_of_split(folder, table[split], present)
+        splits[split] = tuple(crops)
+        missing += absent
+    if not any(splits.values()):
+        raise DataError(f"{path}: none of its pictures is in {folder}, e.g. {missing[0]}; expected\n{TREE}")
+    key = f"cuhk03-np/{boxes}"
+    notes = [f"CUHK03-NP, {boxes} boxes, from {path.name}"]
+    if missing:
+        notes.append(f"{path.name}: {len(missing):,} listed pictures are not in {folder.name}: {some_of(missing)}")
+    label = name or key.replace("/", "-")
+    dataset = ReIDDataset(label, path.parent, splits["train"], splits["query"], splits["gallery"], key)
+    return replace(dataset, notes=(*notes, *compare(key, dataset.summary())))
+
+
+def read_split(path: Path) -> dict[str, list[tuple[str, str]]]:
+    """(file name, person) by split of a .mat split file. Raises DataError when it is damaged or something else."""
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    wanted = ("filelist", "labels", "train_idx", "query_idx", "gallery_idx")
+    try:
+        table = loadmat(path, variable_names=wanted)
+        files = [str(cell.item() if hasattr(cell, "item") else cell) for cell in table["filelist"].ravel()]
+        labels = [f"{int(label):04d}" for label in table["labels"].ravel()]
+        # MATLAB counts from 1.
+        rows = {split: [int(row) - 1 for row in table[f"{split}_idx"].ravel()] for split in SPLITS}
+        if min(min(r, default=0) for r in rows.values()) < 0:
+            raise IndexError("row 0")
+        return {split: [(files[row], labels[row]) for row in numbers] for split, numbers in rows.items()}
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (MatReadError, NotImplementedError, KeyError, ValueError, TypeError, IndexError, OSError) as error:
+        raise DataError(
+            f"{path}: not a CUHK03-NP split file with {', '.join(wanted)} ({error}); "
+            "it is published in zhunzhong07/person-re-ranking"
+        ) from None
+
+
+def picture_folder(root: Path, boxes: str) -> Path:
+    """Where the pictures of a split file lie. Raises DataError naming the folders looked for."""
+    short = "labeled" if boxes == "labelled" else boxes
+    names = dict.fromkeys((f"images_{short}", f"images_{boxes}", short, boxes))
+    for place in [root / name for name in names] + [root]:
+        if list_folder(place).pictures:
+            return place
+    raise DataError(
+        f"{root}: no pictures beside the split file; expected a folder {' or '.join(names)} with files like "
+        "1_001_1_01.png (camera pair, person of the pair, view, image)"
+    )
+
+
+def crops_of_split(
+    folder: Path, rows: Sequence[tuple[str, str]], present: frozenset[str]
+) -> tuple[list[Crop], list[str]]:
+    """Crops of (file name, person), and the names not `present`. The camera is the view, 1 or 2."""
+    crops: list[Crop] = []
+    missing: list[str] = []
+    for file, person in sorted(rows):
+        fields = file.split("_")
+        if len(fields) != 4 or not fields[2].isdecimal():
+            raise DataError(f"{folder / file}: not a CUHK03 name like 1_001_1_01.png (pair, person, view, image)")
+        if file not in present:
+            missing.append(file)
+            continue
+        crop_id = f"{folder.name}/{file}"
+        crops.append(Crop(crop_id, folder / file, person=person, camera=fields[2], sequence=f"pair{fields[0]}"))
+    return crops, missing

@@ -1,0 +1,112 @@
+"""MSMT17 as published: folders of persons and four lists (the Market-style copy is read by `market1501`).
+
+    ROOT/train, ROOT/test                       V1
+    ROOT/mask_train_v2, ROOT/mask_test_v2       V2: the same crops, faces blurred
+    ROOT/list_{train,val,query,gallery}.txt     0000/0000_000_01_0303morning_0008_0.jpg 0
+
+The camera is the third `_` field of the file's name, 1 to 15.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from reidr.data.counts import compare
+from reidr.data.listing import list_tree, some_of
+from reidr.data.market1501 import PREFIX_NOTE, TRAIN_PREFIX, garbage_collection_paused
+from reidr.data.types import Crop, ReIDDataset
+from reidr.errors import DataError
+
+VERSIONS = {"V2": ("mask_train_v2", "mask_test_v2"), "V1": ("train", "test")}
+LISTS = {"train": ("list_train.txt", "list_val.txt"), "query": ("list_query.txt",), "gallery": ("list_gallery.txt",)}
+TREE = """  list_train.txt, list_val.txt, list_query.txt, list_gallery.txt   (MSMT17)
+  train/0000/0000_000_01_0303morning_0008_0.jpg  (V2: mask_train_v2/…)
+  test/0000/…                                    (V2: mask_test_v2/…)"""
+
+
+def fits_msmt17(root: Path) -> bool:
+    """Whether `root` holds one of the lists and one of the folders."""
+    listed = any((root / file).is_file() for files in LISTS.values() for file in files)
+    return listed and version_of(root) is not None
+
+
+def version_of(root: Path) -> str | None:
+    """V1 or V2 by the folders' names, None where there is neither."""
+    return next((v for v, folders in VERSIONS.items() if any((root / f).is_dir() for f in folders)), None)
+
+
+def load_msmt17(root: Path, name: str | None = None) -> ReIDDataset:
+    """Read MSMT17 V1 or V2; the version stands in the name and the notes. Training is the train and val lists together.
+
+    Listed files that are not there are left out and counted. Raises DataError naming a list's line that does not parse.
+    """
+    version = version_of(root)
+    if version is None:
+        raise DataError(f"{root}: neither the folders of MSMT17 V1 nor of V2; expected\n{TREE}")
+    notes = [f"MSMT17 {version}: folders {' and '.join(VERSIONS[version])}"]
+    folders = {"train": VERSIONS[version][0], "query": VERSIONS[version][1], "gallery": VERSIONS[version][1]}
+    present = {folder: frozenset(list_tree(root / folder)) for folder in VERSIONS[version]}
+    splits: dict[str, list[Crop]] = {split: [] for split in LISTS}
+    for split, files in LISTS.items():
+        folder = folders[split]
+        for file in files:
+            if not (root / file).is_file():
+                notes.append(f"{file} is missing, so {split} lacks its crops")
+                continue
+            lines = (root / file).read_text(encoding="utf-8", errors="replace").splitlines()
+            prefix = TRAIN_PREFIX if split == "train" else ""
+            with garbage_collection_paused():
+                crops, missing = parse_list(root, folder, lines, file, present[folder], prefix)
+            splits[split] += crops
+            if missing:
+                count = f"{len(missing):,} of {len(lines):,}"
+                notes.append(f"{file}: {count} listed files are not in {folder}: {some_of(missing)}")
+    if not any(splits.values()):
+        raise DataError(f"{root}: none of the files in MSMT17's lists is there; expected\n{TREE}")
+    train, query, gallery = (tuple(sorted(splits[split], key=lambda crop: crop.id)) for split in LISTS)
+    if splits["train"] and splits["gallery"]:
+        notes.append(PREFIX_NOTE)
+    dataset = ReIDDataset(name or f"msmt17-{version.lower()}", root, train, query, gallery)
+    return replace(dataset, notes=(*notes, *compare("msmt17", dataset.summary())))
+
+
+def parse_list(
+    root: Path,
+    folder: str,
+    lines: Iterable[str],
+    file: str,
+    present: Container[str] | None = None,
+    prefix: str = "",
+) -> tuple[list[Crop], list[str]]:
+    """Crops of a list's lines `PATH PERSON`, and the paths not `present` (None: all are). Opens no file.
+
+    Raises DataError with the list's name and the line number.
+    """
+    crops: list[Crop] = []
+    missing: list[str] = []
+    place = root / folder
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        path, _, person = line.strip().rpartition(" ")
+        fields = path.rpartition("/")[2].split("_")
+        if len(fields) < 4 or not fields[2].isdecimal() or not person.isdecimal() or ".." in path or path[0] == "/":
+            raise DataError(
+                f"{root / file}: line {number} is {line.strip()[:80]!r}; expected PATH PERSON as in "
+                "0000/0000_000_01_0303morning_0008_0.jpg 0 (the third _ field is the camera)"
+            )
+        if present is not None and path not in present:
+            missing.append(path)
+            continue
+        crops.append(
+            Crop(
+                id=f"{folder}/{path}",
+                image=place / path,
+                person=prefix + person.zfill(4),
+                camera=str(int(fields[2])),
+                sequence=fields[3],
+            )
+        )
+    return crops, missing

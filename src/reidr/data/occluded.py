@@ -1,0 +1,79 @@
+"""Data sets that are lists over another data set's pictures, as Occluded-Duke's official lists are over DukeMTMC-reID.
+
+    ROOT/{train,query,gallery}.list                  one file name per line: 0001_c2_f0046182.jpg
+    ROOT/[DukeMTMC-reID/]{bounding_box_train,query,bounding_box_test}/…
+
+DukeMTMC itself was withdrawn by its authors and has no loader here (docs/datasets.md). Where the lists were already
+applied (folders bounding_box_train, query, bounding_box_test), `market1501` reads the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from reidr.data.counts import compare, identify
+from reidr.data.listing import list_folder, some_of, sub_folders
+from reidr.data.market1501 import FOLDERS, PATTERN, fits_market1501, parse_names
+from reidr.data.types import Crop, ReIDDataset
+from reidr.errors import DataError
+
+LISTS = {"train": "train.list", "query": "query.list", "gallery": "gallery.list"}
+TREE = """  train.list, query.list, gallery.list         (Occluded-Duke's lists, over the pictures in)
+  DukeMTMC-reID/bounding_box_train, query, bounding_box_test"""
+
+
+def fits_occluded(root: Path) -> bool:
+    """Whether `root` holds one of the lists."""
+    return any((root / file).is_file() for file in LISTS.values())
+
+
+def load_occluded(root: Path, name: str | None = None) -> ReIDDataset:
+    """Read the lists and find their pictures in `root` or in a folder of it. No picture is opened.
+
+    A picture may have moved between splits (Occluded-Duke takes queries from Duke's gallery), so all three folders are
+    searched, the split's own first. Raises DataError when no listed picture is there, or a list names a path.
+    """
+    places = [place for place in (root, *sub_folders(root)) if fits_market1501(place)]
+    if not places:
+        raise DataError(f"{root}: has lists but no pictures they speak of; expected\n{TREE}")
+    place = places[0]
+    present = {split: frozenset(list_folder(place / folder).pictures) for split, folder in FOLDERS.items()}
+    splits: dict[str, tuple[Crop, ...]] = {}
+    notes = [f"lists in {root.name} over the pictures in {place.name}"]
+    for split, file in LISTS.items():
+        if not (root / file).is_file():
+            notes.append(f"{file} is missing, so {split} is empty")
+            continue
+        names = sorted(set(read_list(root / file)))
+        found: list[Crop] = []
+        left = names
+        for source in dict.fromkeys((split, "gallery", "train", "query")):
+            here = [n for n in left if n in present[source]]
+            crops, unparsed = parse_names(place, FOLDERS[source], here)
+            if unparsed:
+                raise DataError(f"{root / file}: {some_of(unparsed)} do not follow {PATTERN}")
+            found += crops
+            left = [n for n in left if n not in present[source]]
+        if left:
+            notes.append(f"{file}: {len(left):,} of {len(names):,} listed pictures are not there: {some_of(left)}")
+        splits[split] = tuple(sorted(found, key=lambda crop: crop.id))
+    if not any(splits.values()):
+        raise DataError(f"{root}: none of the pictures in its lists is in {place}; expected\n{TREE}")
+    label = name or root.resolve().name
+    train, query, gallery = (splits.get(split, ()) for split in LISTS)
+    dataset = ReIDDataset(label, place, train, query, gallery)
+    known = identify(label, dataset.summary())
+    return replace(dataset, notes=(*notes, *(compare(known, dataset.summary()) if known else ())))
+
+
+def read_list(path: Path) -> list[str]:
+    """File names, one a line. Raises DataError for a line that is a path, or for a file that is no text."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    for number, line in enumerate(lines, start=1):
+        if "/" in line or "\\" in line:
+            raise DataError(f"{path}: line {number} is {line.strip()[:80]!r}; expected a file name without folders")
+    return [line.strip() for line in lines if line.strip()]

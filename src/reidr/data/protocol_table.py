@@ -1,0 +1,128 @@
+"""Evaluation protocols as data: which crops are queries, which are gallery, what is ignored for a query.
+
+The field's papers differ here more than in their methods (docs/datasets.md), so every table and file of ReID-R carries
+the protocol's name. `reidr.data.protocol.trials` turns a data set and a protocol into what an evaluator needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from reidr.errors import DataError
+
+Clothes = Literal["changed", "same"]
+Draw = Literal["per trial", "per query"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One evaluation rule.
+
+    Attributes:
+        name: stands in every table and file.
+        description: one sentence.
+        clothes: "changed" also ignores gallery crops of the same person in the same outfit, "same" those in another
+            outfit; None ignores neither.
+        ignore_same_camera: ignore gallery crops of the same person and camera (the field's standard rule).
+        query_cameras, gallery_cameras: only crops of these cameras take part; None: all.
+        draws: 0 searches the whole gallery; n > 0 repeats n times with one random gallery crop per person.
+        draw: "per trial" draws one small gallery for all queries (PRCC); "per query" draws for each query among the
+            crops that are not ignored for it (single-gallery-shot of the old CUHK03 protocol).
+        withheld: share of the query persons whose gallery crops are taken out, so that their searches are non-mated.
+        open_set: queries whose person is not in the gallery count (as non-mated searches) instead of being left out.
+        unseen: the models may not have been trained on this data set (`check_unseen`).
+    """
+
+    name: str
+    description: str
+    clothes: Clothes | None = None
+    ignore_same_camera: bool = True
+    query_cameras: tuple[str, ...] | None = None
+    gallery_cameras: tuple[str, ...] | None = None
+    draws: int = 0
+    draw: Draw = "per trial"
+    withheld: float = 0.0
+    open_set: bool = False
+    unseen: bool = False
+
+
+def _prcc(query: str, kind: str, draws: int) -> Protocol:
+    clothes = "same-clothes" if query == "B" else "clothes-changing"
+    gallery = (
+        f"one random crop of camera A per person as gallery, mean of {draws} draws (the original paper)"
+        if draws
+        else "all of camera A as gallery (Simple-CCReID and followers)"
+    )
+    description = f"Queries of camera {query}, {gallery}."
+    return Protocol(f"prcc/{clothes}/{kind}", description, query_cameras=(query,), gallery_cameras=("A",), draws=draws)
+
+
+def _vc_clothes(name: str, cameras: tuple[str, str], what: str) -> Protocol:
+    description = f"Cameras {cameras[0]} and {cameras[1]}, between which people {what}; standard rule."
+    return Protocol(f"vc-clothes/{name}", description, query_cameras=cameras, gallery_cameras=cameras)
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol("standard", "Gallery crops of the query's person and camera are ignored, junk is dropped."),
+        Protocol("cuhk03-np/detected", "CUHK03 767/700 split, detected boxes; standard rule."),
+        Protocol("cuhk03-np/labelled", "CUHK03 767/700 split, hand-drawn boxes; standard rule."),
+        Protocol(
+            "single-gallery-shot",
+            "Standard rule, then one random gallery crop per person and query, mean of 10 draws (old CUHK03 protocol).",
+            draws=10,
+            draw="per query",
+        ),
+        Protocol("cross-domain", "Standard rule on a data set that no model was trained on.", unseen=True),
+        Protocol(
+            "open-set",
+            "Standard rule; half of the query persons are taken out of the gallery, their searches are non-mated.",
+            withheld=0.5,
+            open_set=True,
+        ),
+        Protocol("any-camera", "Nothing is ignored but junk: search within one camera.", ignore_same_camera=False),
+        _prcc("C", "multi-shot", 0),
+        _prcc("B", "multi-shot", 0),
+        _prcc("C", "single-shot", 10),
+        _prcc("B", "single-shot", 10),
+        Protocol("ltcc/general", "Standard rule, whatever is worn."),
+        Protocol("ltcc/clothes-changing", "Standard rule; same person in the same outfit ignored.", clothes="changed"),
+        Protocol("ltcc/same-clothes", "Standard rule; same person in another outfit ignored.", clothes="same"),
+        Protocol("vc-clothes/all", "All four cameras; standard rule."),
+        _vc_clothes("same-clothes", ("2", "3"), "wear the same"),
+        _vc_clothes("clothes-changing", ("3", "4"), "change clothes"),
+    )
+}
+SHORT = {"cc": "clothes-changing", "sc": "same-clothes", "labeled": "labelled"}
+
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol of that name; the field's short forms `cc`, `sc` and `labeled` are understood as parts of it.
+
+    Raises DataError listing the names that come nearest.
+    """
+    full = "/".join(SHORT.get(part, part) for part in name.strip().lower().split("/"))
+    if full in PROTOCOLS:
+        return PROTOCOLS[full]
+    near = [known for known in PROTOCOLS if known.split("/")[0] == full.split("/")[0]]
+    raise DataError(f"no protocol {name!r}; there are: {', '.join(near or PROTOCOLS)}")
+
+
+def check_unseen(protocol: Protocol, dataset: str, trained_on: Sequence[str]) -> None:
+    """Raise DataError where a cross-domain protocol meets a model trained on (a part of) the same data set.
+
+    `trained_on` are names of training data sets; a name counts as the same when one contains the other's first word
+    (`market1501-dev` and `market1501`).
+    """
+    if not protocol.unseen:
+        return
+    first = dataset.lower().split("-")[0]
+    seen = [name for name in trained_on if name.lower().split("-")[0] == first]
+    if seen:
+        raise DataError(
+            f"protocol {protocol.name} needs models that have not seen {dataset}, but one was trained on {seen[0]}; "
+            "use protocol standard, or another model"
+        )

@@ -1,0 +1,179 @@
+"""Whether probabilities mean what they say, what abstaining would buy, and two ways to correct them.
+
+Everywhere: `probabilities` (N,) of "same person" in [0, 1], `outcomes` (N,) whether it was. Corrections are fitted on
+other (training) identities than they are judged on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import isotonic_regression, minimize_scalar
+
+from reidr.errors import ReIDError
+
+Reals = NDArray[np.float64]
+Binning = Literal["mass", "width"]
+TEMPERATURES = (0.01, 100.0)
+NEARLY_SURE = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class ReliabilityCurve:
+    """Per non-empty bin: (B,) mean probability, (B,) frequency of the outcome, (B,) number of cases."""
+
+    probability: Reals
+    frequency: Reals
+    count: NDArray[np.int64]
+
+    @property
+    def expected_error(self) -> float:
+        """Expected calibration error: mean gap between probability and frequency, weighted by cases."""
+        return float(np.average(np.abs(self.probability - self.frequency), weights=self.count))
+
+
+@dataclass(frozen=True, eq=False)
+class RiskCoverage:
+    """(N,) coverage i/N for i = 1 … N and the (N,) error rate among the i most confident cases."""
+
+    coverage: Reals
+    risk: Reals
+
+    @property
+    def area(self) -> float:
+        """AURC, the mean risk over all coverages (Geifman, Uziel and El-Yaniv, ICLR 2019); smaller is better."""
+        return float(self.risk.mean())
+
+
+def reliability_curve(
+    probabilities: ArrayLike, outcomes: ArrayLike, *, bins: int = 15, binning: Binning = "mass"
+) -> ReliabilityCurve:
+    """Observed frequency against stated probability.
+
+    Args:
+        binning: "mass" puts equally many cases into each bin (equal probabilities never share out over two bins, so
+            there may be fewer bins), "width" cuts [0, 1] into equal parts, each holding its upper end.
+
+    Raises:
+        ReIDError: no cases, lengths that differ, a probability outside [0, 1], or NaN.
+    """
+    given, happened = _checked(probabilities, outcomes)
+    if bins < 1 or binning not in ("mass", "width"):
+        raise ReIDError(f"reliability: needs at least 1 bin and binning 'mass' or 'width', not {bins} and {binning!r}")
+    if binning == "width":
+        place = np.clip(np.ceil(given * bins) - 1, 0, bins - 1).astype(np.int64)
+    else:
+        # Equal values take the bin of their first: the bin is a function of the value, not of the order of cases.
+        before = np.searchsorted(np.sort(given), given, side="left")
+        place = before * bins // len(given)
+    count = np.bincount(place, minlength=bins)
+    some = count > 0
+    mean = np.bincount(place, weights=given, minlength=bins)[some] / count[some]
+    frequency = np.bincount(place, weights=happened, minlength=bins)[some] / count[some]
+    return ReliabilityCurve(mean, frequency, count[some])
+
+
+def expected_calibration_error(
+    probabilities: ArrayLike, outcomes: ArrayLike, *, bins: int = 15, binning: Binning = "mass"
+) -> float:
+    """ECE (Naeini et al., AAAI 2015); 0 is calibrated. Arguments and errors as `reliability_curve`."""
+    return reliability_curve(probabilities, outcomes, bins=bins, binning=binning).expected_error
+
+
+def brier_score(probabilities: ArrayLike, outcomes: ArrayLike) -> float:
+    """Mean squared distance of probability and outcome (Brier 1950). Errors as `reliability_curve`."""
+    given, happened = _checked(probabilities, outcomes)
+    return float(np.mean((given - happened) ** 2))
+
+
+def risk_coverage(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverage:
+    """Error rate when only the most confident cases are answered.
+
+    Args:
+        confidence: (N,) any scale, more is surer. correct: (N,) whether the answer was right.
+
+    Cases of equal confidence are taken in random order, and the risk is the mean over all such orders.
+    Raises ReIDError for no cases, lengths that differ, or NaN.
+    """
+    sure = np.asarray(confidence, dtype=np.float64)
+    right = np.asarray(correct, dtype=np.float64)
+    if sure.ndim != 1 or sure.shape != right.shape or not len(sure):
+        raise ReIDError(f"risk-coverage: confidence {sure.shape} and correct {right.shape} must be one equal length")
+    if np.isnan(sure).any():
+        raise ReIDError(f"risk-coverage: confidence {int(np.flatnonzero(np.isnan(sure))[0])} is NaN")
+    _, group, size = np.unique(-sure, return_inverse=True, return_counts=True)
+    error_rate = np.bincount(group, weights=1.0 - right) / size
+    errors = np.cumsum(np.repeat(error_rate, size))
+    taken = np.arange(1, len(sure) + 1)
+    return RiskCoverage(taken / len(sure), errors / taken)
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Temperature scaling (Guo et al., ICML 2017): log-odds divided by `value`; above 1 makes answers less sure."""
+
+    value: float
+
+    def apply(self, probabilities: ArrayLike) -> Reals:
+        """Corrected probabilities, same shape and order."""
+        scaled: Reals = 1.0 / (1.0 + np.exp(-_log_odds(np.asarray(probabilities, dtype=np.float64)) / self.value))
+        return scaled
+
+
+@dataclass(frozen=True, eq=False)
+class Isotonic:
+    """A non-decreasing correction: (M,) probabilities seen, ascending, and (M,) what they became."""
+
+    seen: Reals
+    became: Reals
+
+    def apply(self, probabilities: ArrayLike) -> Reals:
+        """Corrected probabilities, linear between those seen in fitting and constant beyond them."""
+        return np.interp(np.asarray(probabilities, dtype=np.float64), self.seen, self.became)
+
+
+def fit_temperature(probabilities: ArrayLike, outcomes: ArrayLike) -> Temperature:
+    """The temperature in [0.01, 100] with the highest likelihood of `outcomes`. Errors as `reliability_curve`."""
+    given, happened = _checked(probabilities, outcomes)
+    signed = np.where(happened > 0, -1.0, 1.0) * _log_odds(given)
+
+    def loss(log_temperature: float) -> float:
+        return float(np.logaddexp(0.0, signed / np.exp(log_temperature)).mean())
+
+    low, high = np.log(TEMPERATURES)
+    found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-8})
+    return Temperature(float(np.exp(found.x)))
+
+
+def fit_isotonic(probabilities: ArrayLike, outcomes: ArrayLike) -> Isotonic:
+    """The non-decreasing correction with the least squared error, by pooling adjacent violators (Ayer et al. 1955).
+
+    Equal probabilities become equal. Errors as `reliability_curve`.
+    """
+    given, happened = _checked(probabilities, outcomes)
+    seen, place, count = np.unique(given, return_inverse=True, return_counts=True)
+    frequency = np.bincount(place, weights=happened) / count
+    return Isotonic(seen, np.asarray(isotonic_regression(frequency, weights=count).x, dtype=np.float64))
+
+
+def _checked(probabilities: ArrayLike, outcomes: ArrayLike) -> tuple[Reals, Reals]:
+    given = np.asarray(probabilities, dtype=np.float64)
+    happened = np.asarray(outcomes, dtype=np.float64)
+    if given.ndim != 1 or given.shape != happened.shape or not len(given):
+        raise ReIDError(f"calibration: probabilities {given.shape} and outcomes {happened.shape} must be one equal length")
+    wrong = ~((given >= 0) & (given <= 1))
+    if wrong.any():
+        position = int(np.flatnonzero(wrong)[0])
+        raise ReIDError(f"calibration: probability {position} is {given[position]}, outside [0, 1]; leave out unasked pairs")
+    if not np.isin(happened, (0.0, 1.0)).all():
+        raise ReIDError("calibration: outcomes must be True or False")
+    return given, happened
+
+
+def _log_odds(probabilities: Reals) -> Reals:
+    clipped = np.clip(probabilities, NEARLY_SURE, 1.0 - NEARLY_SURE)
+    odds: Reals = np.log(clipped) - np.log1p(-clipped)
+    return odds

@@ -1,0 +1,137 @@
+"""Searches for people who may not be enrolled, in the words of ISO/IEC 19795-1.
+
+A search is *mated* when its person is enrolled in the gallery, *non-mated* otherwise. It returns the candidates within
+distance T, at most R of them. FPIR(N, T) is the share of non-mated searches that return anybody; FNIR(N, R, T) the
+share of mated searches that do not return the right person; N is the number of enrolled identities. Candidates are
+identities: crops of one person count once, at the nearest of them; a crop of an unknown person is an identity of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reidr.errors import ReIDError
+from reidr.evaluation.matching import Labels, encode_labels
+from reidr.retrieval.ranking import RankedList
+
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Searches:
+    """What the searches found, as far as open-set errors depend on it.
+
+    Attributes:
+        mated: (Q,) whether the person is enrolled. enrolled: N, the number of identities in the gallery.
+        nearest: (Q,) distance of the nearest candidate, +inf where there is none.
+        match: (Q,) distance of the right person, +inf where not listed or not enrolled.
+        match_rank: (Q,) the right person's rank among identities, ties against them; +inf likewise.
+        depth: crops listed per search; ranks are known up to this.
+    """
+
+    mated: NDArray[np.bool_]
+    enrolled: int
+    nearest: Reals
+    match: Reals
+    match_rank: Reals
+    depth: int
+
+    def __post_init__(self) -> None:
+        if self.mated.all() or not self.mated.any():
+            raise ReIDError(
+                f"open-set: {int(self.mated.sum())} of {len(self.mated)} searches are mated; both kinds are needed"
+            )
+
+
+@dataclass(frozen=True)
+class OpenSetErrors:
+    """FNIR(N, R, T) and FPIR(N, T) at one threshold, with all they depend on."""
+
+    false_negative: float
+    false_positive: float
+    threshold: float
+    rank: int
+    enrolled: int
+    mated: int
+    non_mated: int
+
+
+def searches_of(
+    ranked: RankedList, query_ids: Labels, gallery_ids: Labels, mated: ArrayLike | None = None
+) -> Searches:
+    """Reduce ranked lists (ignored entries left out) to `Searches`.
+
+    Args:
+        query_ids, gallery_ids: persons, None for unknown.
+        mated: (Q,) whether a query has a match that counts (`RankingResult.matches > 0`); None: whether its person
+            occurs in the gallery at all, which is the same where nothing is ignored.
+
+    Raises:
+        ReIDError: lengths that do not fit, or searches that are all mated or all non-mated.
+    """
+    query, gallery = encode_labels("person", query_ids, gallery_ids)
+    if len(query) != len(ranked) or len(gallery) != len(ranked.gallery_ids):
+        raise ReIDError(
+            f"open-set: {len(query)} query and {len(gallery)} gallery persons for a ranked list of {len(ranked)} "
+            f"queries and {len(ranked.gallery_ids)} crops"
+        )
+    # Unknown persons get a number each, below all others.
+    identity = np.where(gallery < 0, -2 - np.arange(len(gallery)), gallery)
+    enrolled = np.isin(query, gallery) if mated is None else np.asarray(mated, dtype=bool)
+    match, rank = np.full(len(query), np.inf), np.full(len(query), np.inf)
+    for row in range(len(query)):
+        listed = ranked.indices[row] >= 0
+        persons, distances = identity[ranked.indices[row][listed]], ranked.distances[row][listed]
+        right = np.flatnonzero(persons == query[row])
+        if enrolled[row] and len(right):
+            match[row] = distances[right[0]]
+            rank[row] = len(np.unique(persons[distances <= match[row]]))
+    nearest = ranked.distances[:, 0].copy() if ranked.k else np.full(len(query), np.inf)
+    return Searches(enrolled, len(np.unique(identity)), nearest, match, rank, ranked.k)
+
+
+def open_set_errors(searches: Searches, threshold: float, *, rank: int = 1) -> OpenSetErrors:
+    """FNIR and FPIR when candidates within `threshold` are returned, at most `rank` of them.
+
+    Raises ReIDError for a rank beyond the depth of the lists, where the right person might stand unseen.
+    """
+    if not 1 <= rank <= searches.depth:
+        raise ReIDError(f"open-set: rank {rank} is not within the {searches.depth} candidates that were listed")
+    missed = (searches.match > threshold) | (searches.match_rank > rank)
+    alarm = (searches.nearest <= threshold) & np.isfinite(searches.nearest)
+    mated = searches.mated
+    return OpenSetErrors(
+        float(missed[mated].mean()),
+        float(alarm[~mated].mean()),
+        float(threshold),
+        rank,
+        searches.enrolled,
+        int(mated.sum()),
+        int((~mated).sum()),
+    )
+
+
+def threshold_at(searches: Searches, false_positive: float) -> float:
+    """The largest threshold whose FPIR on `searches` is at most `false_positive`; +inf where every search may alarm.
+
+    Choose it on training identities and measure it on others. With n non-mated searches an FPIR below 1/n cannot be
+    told from 0, and the threshold is then just below the nearest candidate of all of them.
+    """
+    if not 0.0 <= false_positive <= 1.0:
+        raise ReIDError(f"open-set: the wanted FPIR must lie in [0, 1], not {false_positive}")
+    nearest = np.sort(searches.nearest[~searches.mated])
+    # A hair for products such as 0.07 × 100, which fall short of the whole number they mean.
+    allowed = int(np.floor(false_positive * len(nearest) + 1e-9))
+    return float(np.nextafter(nearest[allowed], -np.inf)) if allowed < len(nearest) else float("inf")
+
+
+def open_set_curve(searches: Searches, *, rank: int = 1) -> list[OpenSetErrors]:
+    """All operating points by rising FPIR: one for each distance at which another non-mated search alarms, and none."""
+    nearest = searches.nearest[~searches.mated]
+    steps = np.unique(nearest[np.isfinite(nearest)])
+    # Just before the next alarm the most mated searches are found for the same FPIR.
+    thresholds = np.append(np.nextafter(steps, -np.inf), np.inf)
+    return [open_set_errors(searches, float(threshold), rank=rank) for threshold in thresholds]

@@ -1,0 +1,168 @@
+"""The whole evaluation on a small rendered street, with scripted verifiers in place of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from reidr.data.street.settings import StreetSettings
+from reidr.data.street.street import render_street
+from reidr.data.types import ReIDDataset
+from reidr.errors import DataError
+from reidr.evaluation.experiment import Outcome, Settings, run_experiment, sample_queries
+from reidr.evaluation.present import build_report, rows_json, text_table
+from reidr.evaluation.report import write_report
+from reidr.evaluation.report.store import load_report, save_report
+from reidr.reasoning.types import Cue, Pair, Verdict
+from reidr.retrieval.histogram import HistogramEmbedder
+
+
+class Scripted:
+    """A verifier that knows the truth, or says the same of every pair."""
+
+    name = "scripted"
+
+    def __init__(self, constant: float | None = None) -> None:
+        self.constant = constant
+        self.pairs: list[Pair] = []
+
+    def score(self, pairs: Sequence[Pair], **_: object) -> NDArray[np.float64]:
+        self.pairs += pairs
+        return np.array([float(bool(p.label)) if self.constant is None else self.constant for p in pairs])
+
+    def think(self, pairs: Sequence[Pair], **_: object) -> list[Verdict]:
+        return [
+            Verdict(
+                "same" if pair.label else "different",
+                float(bool(pair.label)),
+                "The shoes agree.",
+                (Cue("shoes", "agree"),),
+                5,
+                0.1,
+                "scripted",
+                "p",
+                "k",
+            )
+            for pair in pairs
+        ]
+
+
+@contextmanager
+def silent(what: str, total: int) -> Iterator:  # type: ignore[type-arg]
+    yield lambda steps: None
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> ReIDDataset:
+    settings = StreetSettings(
+        seed=3, cameras=3, test_people=8, cameras_per_person=3, crops_per_camera=1, distractors=6, junk=4
+    )
+    return render_street(tmp_path_factory.mktemp("street") / "s", settings)
+
+
+def run(street: ReIDDataset, reasoner: Scripted | None, **changes: object) -> Outcome:
+    settings = Settings(**{"k": 5, "weight": 1.0, **changes})  # type: ignore[arg-type]
+    return run_experiment(street, HistogramEmbedder(), reasoner, settings, silent)[0]  # type: ignore[arg-type]
+
+
+def metrics(outcome: Outcome, start: str) -> dict[str, float]:
+    row = outcome.row(start)
+    assert row is not None
+    return row.metrics()
+
+
+def test_a_perfect_verifier_reaches_the_oracle_and_rank1_is_recall_at_k(street: ReIDDataset) -> None:
+    outcome = run(street, Scripted())
+    assert metrics(outcome, "reasoner") == pytest.approx(metrics(outcome, "oracle@5"))
+    base = outcome.row("retriever")
+    assert base is not None
+    assert metrics(outcome, "oracle@5")["rank1"] == pytest.approx(base.result.rank(5))
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.5, 1.0])
+def test_a_verifier_that_says_the_same_of_all_changes_nothing_below_full_weight(
+    street: ReIDDataset, constant: float
+) -> None:
+    outcome = run(street, Scripted(constant), weight=0.7)
+    assert metrics(outcome, "reasoner") == pytest.approx(metrics(outcome, "retriever"))
+
+
+def test_the_reasoner_is_never_asked_about_ignored_crops(street: ReIDDataset) -> None:
+    verifier = Scripted()
+    run(street, verifier)
+    for pair in verifier.pairs:
+        assert not pair.candidate.junk
+        assert not (pair.candidate.person == pair.query.person and pair.candidate.camera == pair.query.camera)
+        assert pair.label == (pair.candidate.person is not None and pair.candidate.person == pair.query.person)
+
+
+def test_rows_have_the_public_shape(street: ReIDDataset) -> None:
+    outcome = run(street, Scripted(), think=2)
+    content = rows_json([outcome])
+    names = [row["name"] for row in content["rows"]]
+    assert [name.split()[0] for name in names] == ["retriever", "k-reciprocal", "reasoner", "reasoner", "oracle@5"]
+    for row in content["rows"]:
+        for metric in ("mAP", "rank1", "rank5", "rank10", "mINP"):
+            assert 0.0 <= row[metric] <= 1.0
+    queries = len(outcome.trial.query)
+    assert content["queries"] == queries
+    assert content["protocol"] == "standard"
+    direct = content["rows"][2]
+    assert direct["calls"] == 2 * int(np.isfinite(outcome.scores).sum())  # type: ignore[arg-type]
+    assert content["queries_without_match"] == int((outcome.rows[0].result.matches == 0).sum()) > 0
+    assert all(name in text_table([outcome]) for name in names)
+
+
+def test_intervals_hold_their_metric(street: ReIDDataset) -> None:
+    for row in rows_json([run(street, None)])["rows"]:
+        for name, (low, high) in row["intervals"].items():
+            assert low <= row[name] <= high
+
+
+def test_sampled_queries_are_a_seeded_subset(street: ReIDDataset) -> None:
+    one, two = sample_queries(street, 5, 1), sample_queries(street, 5, 1)
+    assert [c.id for c in one.query] == [c.id for c in two.query]
+    assert len(one.query) == 5
+    assert {c.id for c in one.query} <= {c.id for c in street.query}
+    assert sample_queries(street, 10**6, 1) is street
+    with pytest.raises(DataError, match="at least 1"):
+        sample_queries(street, 0, 1)
+
+
+def test_the_report_shows_junk_in_its_place_and_is_read_back_alike(street: ReIDDataset, tmp_path: Path) -> None:
+    outcome = run(street, Scripted(), think=3, k=5)
+    report = build_report(outcome, title="t", facts={"seed": 0})
+    save_report(report, tmp_path)
+    assert load_report(tmp_path) == report
+    page = write_report(load_report(tmp_path), tmp_path).read_text(encoding="utf-8")
+    assert "The shoes agree." in page
+    by_id = {card.id: card for card in report.query_cards}
+    for row, query in enumerate(outcome.trial.query):
+        card = by_id[query.id]
+        ranks = sorted(candidate.rank_before for candidate in card.candidates)
+        assert ranks == list(range(1, len(ranks) + 1))
+        shown = outcome.shown.indices[row, : len(ranks)]
+        ids = {candidate.rank_before: candidate.id for candidate in card.candidates}
+        assert [ids[rank] for rank in ranks] == [outcome.trial.gallery[i].id for i in shown]
+        for candidate in card.candidates:
+            if candidate.mark == "junk":
+                assert candidate.rank_after == candidate.rank_before
+                assert candidate.reasoning is None
+    assert any(c.mark == "junk" for card in report.query_cards for c in card.candidates)
+
+
+def test_a_broken_gallery_picture_is_named_and_the_rest_goes_on(street: ReIDDataset, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"not a picture")
+    gallery = (*street.gallery, replace(street.gallery[0], id="broken", image=broken))
+    outcome = run(replace(street, gallery=gallery), None)
+    assert len(outcome.problems) == 1
+    assert str(broken) in outcome.problems[0]
+    assert metrics(outcome, "retriever") == pytest.approx(metrics(run(street, None), "retriever"))

@@ -1,0 +1,128 @@
+"""Retriever training on a handful of drawn crops: it learns, everything moves that should, and a stop costs nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reidr.data.types import Crop
+from reidr.errors import DataError
+from reidr.retrieval.network import NetworkSettings
+from reidr.training.augment import Augment
+from reidr.training.recipes import RetrieverRecipe
+from reidr.training.retriever import learning_rate_at, train_retriever
+
+SMALL = NetworkSettings(height=32, width=32, embedding=16, stripes=2, stripe_embedding=8, flip=False)
+
+
+def people(number: int = 6, images: int = 4) -> list[Crop]:
+    """Crops of plain colour per person with noise: learnable in a few steps."""
+    random = np.random.default_rng(0)
+    crops = []
+    for person in range(number):
+        color = random.integers(0, 255, 3)
+        for image in range(images):
+            pixels = np.clip(color + random.normal(0, 12, (32, 32, 3)), 0, 255).astype(np.uint8)
+            crops.append(
+                Crop(id=f"{person}/{image}", image=Image.fromarray(pixels), person=str(person), camera=str(image % 2))
+            )
+    return crops
+
+
+def recipe(**changes: object) -> RetrieverRecipe:
+    values = {
+        "data": (),
+        "network": SMALL,
+        "imagenet": False,
+        "frozen_blocks": 0,
+        "epochs": 2,
+        "warmup_epochs": 0,
+        "batch_persons": 3,
+        "batch_images": 2,
+        "learning_rate": 1e-3,
+    }
+    return RetrieverRecipe(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_two_epochs_then_two_more_equal_four(tmp_path: Path) -> None:
+    whole = train_retriever(recipe(epochs=4), people(), make(tmp_path / "whole"))
+    # Stopped after two of four epochs: the schedule must be that of four.
+    folder = make(tmp_path / "halves")
+    with pytest.raises(KeyboardInterrupt):
+        train_retriever(recipe(epochs=4), people(), folder, stop_after(2.0))
+    assert len((folder / "log.jsonl").read_text().splitlines()) == 2
+    resumed = train_retriever(recipe(epochs=4), people(), folder)
+    for (name, one), (_, two) in zip(whole.state_dict().items(), resumed.state_dict().items(), strict=True):
+        assert torch.equal(one, two), name
+
+
+def make(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def stop_after(epochs: float):  # type: ignore[no-untyped-def]
+    seen = 0.0
+
+    def advance(share: float) -> None:
+        nonlocal seen
+        seen += share
+        if seen > epochs + 1e-6:
+            raise KeyboardInterrupt
+
+    return advance
+
+
+def test_every_trainable_parameter_moves_and_frozen_ones_do_not(tmp_path: Path) -> None:
+    from reidr.retrieval.network import build_network
+
+    torch.manual_seed(0)
+    before = build_network(SMALL).state_dict()
+    # averaging=0 returns the last weights themselves. Seeded alike, training starts from the same random weights.
+    trained = train_retriever(recipe(frozen_blocks=2, averaging=0.0), people(), tmp_path)
+    after = trained.state_dict()
+    for name, parameter in trained.named_parameters():
+        frozen = name.startswith(("trunk.stem", "trunk.blocks.0.", "trunk.blocks.1."))
+        necks_bias = name.startswith("necks") and name.endswith("bias")
+        assert torch.equal(before[name], after[name]) == (frozen or necks_bias), name
+        assert torch.isfinite(parameter).all()
+    # Frozen batch norms must not drift either.
+    assert torch.equal(before["trunk.stem.1.running_mean"], after["trunk.stem.1.running_mean"])
+
+
+def test_the_identity_loss_falls(tmp_path: Path) -> None:
+    # One batch an epoch with all six people in it; a random deep trunk needs some twenty steps to tell colours.
+    quick = recipe(epochs=20, erasing=0.0, label_smoothing=0.0, learning_rate=5e-3, batch_persons=6, batch_images=4)
+    train_retriever(quick, people(), tmp_path)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["identity_loss"] < log[0]["identity_loss"] - 0.1
+
+
+def test_crops_without_persons_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no training crop"):
+        train_retriever(recipe(), [Crop(id="a", image=Image.new("RGB", (8, 8)))], tmp_path)
+
+
+def test_learning_rate_warms_up_then_falls_to_a_hundredth() -> None:
+    rates = [learning_rate_at(step, 100, 10) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == pytest.approx(1.0)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] == pytest.approx(0.01, abs=0.01)
+
+
+def test_augmentation_keeps_shape_range_and_seed() -> None:
+    batch = np.random.default_rng(0).integers(0, 256, (16, 32, 16, 3), dtype=np.uint8)
+    augment = Augment((0.5,) * 3, (0.5,) * 3, erasing=1.0)
+    one, two = (augment(batch, np.random.default_rng(3)) for _ in range(2))
+    assert one.shape == (16, 3, 32, 16)
+    assert torch.equal(one, two)
+    assert float(one.min()) >= -1.0
+    assert float(one.max()) <= 1.0
+    # erasing=1 leaves a rectangle of exact zeros in every picture
+    assert ((one == 0).all(dim=1).flatten(1).sum(dim=1) >= 0.02 * 32 * 16 * 0.5).all()
