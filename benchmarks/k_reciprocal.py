@@ -20,7 +20,8 @@ import measure
 import numpy as np
 from ranking import SIZES, Data, make
 
-TORCHREID = "deep-person-reid/torchreid/utils/rerank.py"
+# In its repository, and in its source package on PyPI.
+TORCHREID = ("deep-person-reid/torchreid/utils/rerank.py", "deep-person-reid/torchreid/reid/utils/rerank.py")
 TOP = 100
 # A quarter of Market-1501, and Market-1501 with features that hardly tell persons apart: neighbour sets overlap widely.
 ALL_SIZES = {
@@ -72,8 +73,10 @@ def product_in_blocks(data: Data) -> None:
 
 def run_torchreid(data: Data) -> dict[str, Any]:
     """torchreid from its three distance matrices (making them is not counted), and how far our answer is from its."""
-    path = Path(os.environ.get("PEER_DIR", "")) / TORCHREID
-    if not os.environ.get("PEER_DIR") or not path.is_file():
+    folder = os.environ.get("PEER_DIR")
+    places = [Path(folder) / name for name in TORCHREID] if folder else []
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
         return {"skipped": "no deep-person-reid in PEER_DIR"}
     spec = importlib.util.spec_from_file_location("rerank", path)
     assert spec is not None

@@ -23,6 +23,8 @@ import measure
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.retrieval.memory import available_memory
+
 DIMENSIONS = 512
 NAIVE_QUERIES = 100
 
@@ -44,6 +46,8 @@ SIZES = {
     "market": Size(3_368, 15_913, 750, 2_798, 6, 2.0, 7),
     "msmt17": Size(11_659, 82_161, 3_060, 0, 15, 2.2, 2),
 }
+# What the peers' argsort and match matrices take for each distance, both with 64-bit entries, and some spare.
+PEER_BYTES = 20
 KINDS = ("ours", "ours-features", "product", "naive", "torchreid", "torchreid-cython", "fastreid", "fastreid-cython")
 CASES = [f"{size}/{kind}" for size in SIZES for kind in KINDS]
 SOURCES = {
@@ -176,6 +180,9 @@ def run_peer(kind: str, distances: NDArray[np.float32], data: Data, size: Size) 
     if cython and not peer.IS_CYTHON_AVAI:
         return {"skipped": f"the Cython module of {folder} is not built"}
     few = size.queries if cython else NAIVE_QUERIES
+    needed = PEER_BYTES * few * size.gallery
+    if needed > (available_memory() or needed):
+        return {"skipped": f"needs about {needed / 1e9:.0f} GB more than the matrix"}
     labels = (data.query_ids[:few], data.gallery_ids, data.query_cameras[:few], data.gallery_cameras)
 
     def work() -> Any:

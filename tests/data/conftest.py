@@ -40,7 +40,9 @@ def picture_tree() -> Tree:
             path.parent.mkdir(parents=True, exist_ok=True)
             picture = Image.new("RGB", (16, 32), (number * 7 % 256, number * 31 % 256, 90))
             # A JPEG of few pixels may round two colours to the same bytes; a comment makes each file its own.
-            picture.save(path, comment=f"picture {number} {name}".encode()) if path.suffix == ".jpg" else picture.save(path)
+            picture.save(path, comment=f"picture {number} {name}".encode()) if path.suffix == ".jpg" else picture.save(
+                path
+            )
         return root
 
     return make

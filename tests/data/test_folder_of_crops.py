@@ -9,7 +9,9 @@ from reidr.errors import DataError
 
 
 def test_all_pictures_below_sorted_by_path(tmp_path: Path, empty_tree) -> None:
-    empty_tree(tmp_path, ["b/x.png", "a/y.JPG", "z.webp", "a/.hidden.jpg", ".git/p.jpg", "a/notes.txt", "a/sub/deep.jpeg"])
+    empty_tree(
+        tmp_path, ["b/x.png", "a/y.JPG", "z.webp", "a/.hidden.jpg", ".git/p.jpg", "a/notes.txt", "a/sub/deep.jpeg"]
+    )
     crops = crops_in_folder(tmp_path)
     assert [crop.id for crop in crops] == ["a/sub/deep.jpeg", "a/y.JPG", "b/x.png", "z.webp"]
     assert all(crop.person is None and crop.camera is None and not crop.junk for crop in crops)

@@ -41,7 +41,11 @@ def test_msmt17_versions(tmp_path: Path, empty_tree, version: str, train: str, t
     assert dataset.protocol == "standard"
     assert any(note.startswith(f"MSMT17 {version}") for note in dataset.notes)
     # Train and val lists together; training people are other people than test people of the same number.
-    assert labels(dataset, "train") == [("train:0000", "1", None), ("train:0001", "2", None), ("train:0001", "15", None)]
+    assert labels(dataset, "train") == [
+        ("train:0000", "1", None),
+        ("train:0001", "2", None),
+        ("train:0001", "15", None),
+    ]
     assert labels(dataset, "query") == [("0000", "12", None)]
     assert labels(dataset, "gallery") == [("0000", "1", None)]
     assert dataset.query[0].image.is_file()
@@ -64,7 +68,9 @@ def test_msmt17_list_lines_that_do_not_parse(tmp_path: Path, empty_tree, line: s
         load_dataset(tmp_path)
 
 
-@pytest.mark.parametrize(("folder", "said"), [("msmt17_v2", "MSMT17 V2 by the folder's name"), ("MSMT17", "version unknown")])
+@pytest.mark.parametrize(
+    ("folder", "said"), [("msmt17_v2", "MSMT17 V2 by the folder's name"), ("MSMT17", "version unknown")]
+)
 def test_market_style_msmt17(tmp_path: Path, empty_tree, folder: str, said: str) -> None:
     paths = ["bounding_box_train/0000_c12_0001.jpg", "query/0000_c1_0002.jpg", "bounding_box_test/0000_c15_0003.jpg"]
     dataset = load_dataset(empty_tree(tmp_path / folder, paths))
@@ -78,7 +84,9 @@ def cuhk03(root: Path, empty_tree) -> Path:
     return empty_tree(root, folders)
 
 
-@pytest.mark.parametrize(("folder", "boxes"), [("detected", "detected"), ("labeled", "labelled"), ("labelled", "labelled")])
+@pytest.mark.parametrize(
+    ("folder", "boxes"), [("detected", "detected"), ("labeled", "labelled"), ("labelled", "labelled")]
+)
 def test_cuhk03_np_folders(tmp_path: Path, empty_tree, folder: str, boxes: str) -> None:
     cuhk03(tmp_path / "cuhk03-np" / folder, empty_tree)
     for path in (tmp_path / "cuhk03-np", tmp_path / "cuhk03-np" / folder):
@@ -95,6 +103,12 @@ def test_cuhk03_np_with_both_kinds_of_boxes_must_be_chosen(tmp_path: Path, empty
     with pytest.raises(DataError, match=r"whose results differ; choose one: .*detected or .*labeled"):
         load_dataset(tmp_path)
     assert load_dataset(tmp_path / "labeled").protocol == "cuhk03-np/labelled"
+
+
+def test_a_folder_called_detected_is_not_cuhk03_by_that_alone(tmp_path: Path, empty_tree) -> None:
+    cuhk03(tmp_path / "detector" / "detected", empty_tree)
+    dataset = load_dataset(tmp_path / "detector")
+    assert (dataset.name, dataset.protocol) == ("detected", "standard")
 
 
 def cuhk03_mat(root: Path, empty_tree, files: list[str], boxes: str = "detected") -> Path:

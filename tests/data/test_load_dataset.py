@@ -14,11 +14,25 @@ def test_nothing_fits_shows_what_is_there_and_the_expected_trees(tmp_path: Path,
         load_dataset(tmp_path)
     text = str(caught.value)
     assert "it holds b.jpg, holiday" in text
-    for word in ("bounding_box_train/0002_c1s1_000451_03.jpg", "list_train.txt", "rgb/test", "LTCC", "manifest.csv", "detected"):
+    for word in (
+        "bounding_box_train/0002_c1s1_000451_03.jpg",
+        "list_train.txt",
+        "rgb/test",
+        "LTCC",
+        "manifest.csv",
+        "detected",
+    ):
         assert word in text
 
 
-@pytest.mark.parametrize(("name", "said"), [("nowhere", "no such folder"), ("a.zip", "not a data set; give a folder")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nowhere", "no such folder"),
+        ("a.zip", "not a data set; give a folder"),
+        ("x" * 5000, r"cannot be read \(File name too long\)"),
+    ],
+)
 def test_paths_that_are_no_data_set(tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "a.zip").touch()
     with pytest.raises(DataError, match=said):

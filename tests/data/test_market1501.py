@@ -37,7 +37,8 @@ def test_names_give_person_camera_sequence_and_time(
 
 
 @pytest.mark.parametrize(
-    "name", ["person.jpg", "0012.jpg", "c5s1_0012.jpg", "0012_5s1_000651.jpg", "-2_c1s1_1_1.jpg", "0012_cs1.jpg", "٣_c1.jpg"]
+    "name",
+    ["person.jpg", "0012.jpg", "c5s1_0012.jpg", "0012_5s1_000651.jpg", "-2_c1s1_1_1.jpg", "0012_cs1.jpg", "٣_c1.jpg"],
 )
 def test_other_names_do_not_parse(name: str) -> None:
     assert parse_names(Path("/data"), "query", [name]) == ([], [name])
@@ -80,7 +81,12 @@ def test_any_folder_may_be_absent(tmp_path: Path, empty_tree, folders: tuple[str
 
 
 def test_listing_is_sorted_and_unknown_files_are_noted(tmp_path: Path, empty_tree) -> None:
-    names = ["0003_c1s1_000001_00.jpg", "0002_c1s1_000001_00.JPG", "0001_c1s1_000001_00.jpeg", "0004_c1s1_000001_00.png"]
+    names = [
+        "0003_c1s1_000001_00.jpg",
+        "0002_c1s1_000001_00.JPG",
+        "0001_c1s1_000001_00.jpeg",
+        "0004_c1s1_000001_00.png",
+    ]
     empty_tree(tmp_path, [f"query/{n}" for n in (*names, "Thumbs.db", ".hidden.jpg", "notes.txt", "holiday.jpg")])
     dataset = load_market1501(tmp_path, "mine")
     assert [crop.person for crop in dataset.query] == ["0001", "0002", "0003", "0004"]
@@ -91,6 +97,13 @@ def test_listing_is_sorted_and_unknown_files_are_noted(tmp_path: Path, empty_tre
     assert "1 files are no pictures by their ending: notes.txt" in notes
     assert "Thumbs" not in notes
     assert "hidden" not in notes
+
+
+def test_a_folder_per_person_is_read_too(tmp_path: Path, empty_tree) -> None:
+    names = ["query/0002/0002_c1s1_000451_03.jpg", "query/0003/0003_c2s1_000451_03.jpg", "query/0003/.x.jpg"]
+    dataset = load_market1501(empty_tree(tmp_path, names))
+    assert [(crop.id, crop.person) for crop in dataset.query] == [(names[0], "0002"), (names[1], "0003")]
+    assert dataset.query[1].image == tmp_path / names[1]
 
 
 def test_names_that_are_no_text_are_left_out(tmp_path: Path, empty_tree) -> None:
@@ -111,7 +124,9 @@ def test_nothing_that_parses_is_an_error_that_shows_three_names(tmp_path: Path, 
 
 
 def test_attributes_become_words_without_gender_and_age(tmp_path: Path, empty_tree) -> None:
-    empty_tree(tmp_path, ["query/0007_c1s1_000001_00.jpg", "query/0010_c1s1_000001_00.jpg", "query/0011_c1s1_000001_00.jpg"])
+    empty_tree(
+        tmp_path, ["query/0007_c1s1_000001_00.jpg", "query/0010_c1s1_000001_00.jpg", "query/0011_c1s1_000001_00.jpg"]
+    )
     # 0007: age 2, backpack yes, bag no, handbag yes, lower black (column downblack = 2), upper red,
     #       clothes 1 dress, down 2 short, up 1 long sleeve, hair 2 long, hat 1 no.
     first = "train,0007,2,2,1,2, 2,1,1,1,1,1,1,1,1, 1,1,1,1,1,2,1,1, 1,2,1, 2,1,2".replace(" ", "")

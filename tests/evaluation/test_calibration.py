@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -87,7 +87,7 @@ def test_tied_confidence_is_the_mean_over_all_orders():
     sure, right = [0.9, 0.5, 0.5, 0.5, 0.1, 0.1], [1, 0, 1, 1, 1, 0]
     risks = []
     for order in permutations(range(6)):
-        if all(sure[a] >= sure[b] for a, b in zip(order, order[1:], strict=False)):
+        if all(sure[a] >= sure[b] for a, b in pairwise(order)):
             wrong = np.cumsum([1 - right[i] for i in order])
             risks.append(wrong / np.arange(1, 7))
     found = risk_coverage(sure, right)

@@ -166,3 +166,22 @@ def test_a_broken_gallery_picture_is_named_and_the_rest_goes_on(street: ReIDData
     assert len(outcome.problems) == 1
     assert str(broken) in outcome.problems[0]
     assert metrics(outcome, "retriever") == pytest.approx(metrics(run(street, None), "retriever"))
+
+
+def test_a_perfect_verifier_captures_all_headroom_and_one_that_changes_nothing_none(street: ReIDDataset) -> None:
+    perfect = rows_json([run(street, Scripted())])["captured_headroom"]["reasoner scripted direct"]
+    idle = rows_json([run(street, Scripted(0.5), weight=0.5)])["captured_headroom"]["reasoner scripted direct"]
+    assert perfect["mAP"] == pytest.approx(1.0)
+    assert perfect["rank1"] == pytest.approx(1.0)
+    assert idle["mAP"] == pytest.approx(0.0)
+    low, high = perfect["mAP_interval"]
+    assert low == pytest.approx(1.0)
+    assert high == pytest.approx(1.0)
+
+
+def test_a_perfect_verifier_is_calibrated_and_lowers_the_open_set_error(street: ReIDDataset) -> None:
+    content = rows_json([run(street, Scripted())])
+    assert content["expected_calibration_error"] == pytest.approx(0.0)
+    assert content["non_mated_queries"] > 0
+    for wanted in ("FNIR at FPIR 0.01", "FNIR at FPIR 0.1"):
+        assert content["open_set"]["reasoner"][wanted] <= content["open_set"]["retriever"][wanted]

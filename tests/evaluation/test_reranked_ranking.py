@@ -133,6 +133,9 @@ def test_oracle_leaves_no_tie_between_right_and_wrong() -> None:
     oracle = oracle_at_k(ranked, np.array([[False, True]]))
     assert oracle.indices.tolist() == [[1, 0, 2]]
     assert oracle.distances[0, 0] < oracle.distances[0, 1] == 2.0
+    # Two copies of the query, one of them of another person.
+    copies = oracle_at_k(RankedList(("q",), ("0", "1"), [[0, 1]], [[0.0, 0.0]]), np.array([[False, True]]))
+    assert copies.distances[0, 0] < copies.distances[0, 1] == 0.0
 
 
 def test_captured_headroom() -> None:
@@ -141,6 +144,13 @@ def test_captured_headroom() -> None:
     assert np.isnan(captured_headroom(0.5, 0.5, 0.5))
     with pytest.raises(ReIDError, match=r"oracle 0\.4 is below base 0\.5"):
         captured_headroom(0.5, 0.5, 0.4)
+
+
+def test_nan_is_refused_under_a_list_too() -> None:
+    case = random_case(0)
+    case["distances"][5, 2] = np.nan
+    with pytest.raises(ReIDError, match="query 5 to gallery crop 2 is nan"):
+        evaluate_ranking(**case, reranked=random_list(random_case(0), 4, 0, nearest=False))
 
 
 def test_a_list_of_another_gallery_is_refused() -> None:

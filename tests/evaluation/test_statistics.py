@@ -10,7 +10,7 @@ from reidr.evaluation.statistics import bootstrap_interval, headroom_interval, p
 
 
 def test_a_mean_of_two_values_has_the_outcomes_that_can_be_counted():
-    # Resamples of (0, 1): means 0, 1/2, 1/2, 1 equally often, so 25 % lie at either end and the 95 % interval is [0, 1],
+    # Resamples of (0, 1): means 0, 1/2, 1/2, 1 equally often, so 25 % lie at either end: the 95 % interval is [0, 1],
     # the 40 % interval [1/2, 1/2].
     assert bootstrap_interval([0.0, 1.0], draws=2000) == (0.0, 1.0)
     assert bootstrap_interval([0.0, 1.0], draws=2000, level=0.4) == (0.5, 0.5)
@@ -61,9 +61,7 @@ def test_headroom_equals_resampling_by_loops():
     base, ours = random.random(12), random.random(12)
     oracle = np.maximum(base, ours) + 0.1
     draws = np.random.default_rng(7).integers(12, size=(60, 12))
-    shares = [
-        sum(ours[i] - base[i] for i in draw) / sum(oracle[i] - base[i] for i in draw) for draw in draws.tolist()
-    ]
+    shares = [sum(ours[i] - base[i] for i in draw) / sum(oracle[i] - base[i] for i in draw) for draw in draws.tolist()]
     expected = np.quantile(shares, [0.05, 0.95])
     np.testing.assert_allclose(headroom_interval(base, ours, oracle, draws=60, level=0.9, seed=7), expected)
 

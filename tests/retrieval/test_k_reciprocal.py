@@ -104,18 +104,18 @@ def test_only_the_first_k_come_out_and_they_are_the_first_of_the_whole_list():
 
 
 def test_it_finds_a_match_that_looks_different_but_has_the_same_neighbours():
-    # Worked by hand, k1 = 2, k2 = 1, lambda = 0. One circle, degrees: q 0, a 5, b 10; alone: c -9, d -10, e -11.
-    # q's three nearest (itself, a 5, c 9): a has (a, q, b), so q is among them; c has (c, d, e), not q.
-    # N(q, 2) = {q, a}. So c shares nothing with q: Jaccard distance 1, though c (9) is nearer than b (10).
-    # a's three nearest are a, q (5), b (5): N(a, 2) = {a, q, b} as both have a among their three (b: b, a, q).
-    # N(b, 2) = {b, a}: q is b's third nearest (10) but q's three hold no b. k1/2 = 1: N(q, 1) = {q, a} as a's nearest
-    # other is q (5, before b by position), and N(b, 1) = {b} as a's two are a and q.
-    # b shares a with q, so b comes before c after re-ranking.
-    angles = np.radians([0, 5, 10, -9, -10, -11])
+    # Worked by hand, k1 = 2, k2 = 1, lambda = 0. On a circle, degrees: q 0, a 5, b 10.5 and c -9, d -10, e -11.
+    # Three nearest, itself included: q: q a c; a: a q b; b: b a q; c: c d e.
+    # Reciprocal sets: N(q) = {q, a}, since a has q among its three and c has not; N(a) = {a, q, b};
+    # N(b) = {b, a}, since q has no b; N(c), N(d), N(e) lie within {c, d, e}.
+    # Sets of k1 / 2 = 1, that is of two nearest: {q, a} for q and a, {b} for b. They add nothing to N(q), and nothing
+    # to N(b): of a's {a, q} only one of two is in N(b), which is not more than 2/3.
+    # So b shares a with q, while c, d and e share nothing: Jaccard distance 1, though c and d are nearer than b.
+    angles = np.radians([0, 5, 10.5, -9, -10, -11])
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float64)
     before = rank_features(points[:1], points[1:], ("q",), tuple("abcde"), 5)
     after = k_reciprocal(points[:1], points[1:], ("q",), tuple("abcde"), k=5, k1=2, k2=1, weight=0.0)
-    assert [before.gallery_ids[i] for i in before.indices[0, :3]] == ["a", "c", "b"]
+    assert [before.gallery_ids[i] for i in before.indices[0]] == ["a", "c", "d", "b", "e"]
     assert [after.gallery_ids[i] for i in after.indices[0, :2]] == ["a", "b"]
     np.testing.assert_allclose(after.distances[0, 2:], 1.0)
 
@@ -178,6 +178,15 @@ def test_smallest_in_rows_equal_a_full_sort(columns, k):
     expected = np.argsort(rows, axis=1, kind="stable")[:, :k]
     np.testing.assert_array_equal(positions, expected)
     np.testing.assert_array_equal(values, np.take_along_axis(rows, expected, axis=1))
+
+
+@pytest.mark.parametrize("columns", [6, 900])
+def test_smallest_in_rows_take_all_below_the_least_value_as_equal(columns):
+    rows = np.ones((1, columns), dtype=np.float32)
+    rows[0, 1:4] = [-1.1, -1.3, -1.2]
+    positions, values = smallest_in_rows(rows, 2, least=-1.0)
+    assert positions.tolist() == [[1, 2]]
+    assert values.tolist() == [[-1.0, -1.0]]
 
 
 def test_too_little_memory_is_refused_before_anything_starts():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from statistics import median
 
 from reidr.data.finding import Finding, about, examples, listed
@@ -17,7 +18,11 @@ Seen = Mapping[str, set[tuple[str | None, str | None]]]
 
 
 def check_labels(dataset: ReIDDataset) -> list[Finding]:
-    """All checks of this file."""
+    """All checks of this file; under the standard rule where the data set's own protocol is not known."""
+    try:
+        find_protocol(dataset.protocol)
+    except DataError as error:
+        return [Finding("error", "protocol", str(error)), *check_labels(replace(dataset, protocol="standard"))]
     checks: tuple[Callable[[ReIDDataset], list[Finding]], ...] = (
         check_splits,
         check_identities,
@@ -198,7 +203,7 @@ def check_marks(dataset: ReIDDataset) -> list[Finding]:
     zero = [crop for crop in dataset.query if is_zero(crop.person)]
     crops = Counter(crop.person for crop in dataset.gallery if crop.person is not None)
     zeros = sum(number for person, number in crops.items() if is_zero(person))
-    usual = median(crops.values()) if crops else 0
+    usual = median([number for person, number in crops.items() if not is_zero(person)] or [0])
     if zero and zeros > max(50, 5 * usual):
         problem = (
             f"{len(zero):,} queries carry person 0, and so do {zeros:,} gallery crops (a usual person has {usual:g}): "

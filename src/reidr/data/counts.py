@@ -172,7 +172,7 @@ def compare(key: str, summary: Summary) -> list[str]:
             words = "training" if split == "train" else split
             text = f"{found:,} of {official.number:,} {words} {what}"
             if found == official.number:
-                agreeing.append(text)
+                agreeing.append(f"{found:,} {words} {what}")
             elif found not in official.also:
                 (unsure if official.evidence == "memory" else fewer if found < official.number else more).append(text)
     sentences = []

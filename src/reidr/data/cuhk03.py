@@ -26,8 +26,11 @@ TREE = """  detected/bounding_box_train, query, bounding_box_test    (CUHK03-NP;
 
 
 def fits_cuhk03(root: Path) -> bool:
-    """Whether `root` is a box folder of CUHK03-NP, holds one, or holds a split file."""
-    return bool(box_folders(root) or split_files(root))
+    """Whether `root` holds a split file, or is or holds a box folder and its path says CUHK03.
+
+    A folder `detected` alone is too common a name; without the word, counts alone can tell CUHK03-NP.
+    """
+    return bool(split_files(root)) or ("cuhk" in str(root.resolve()).lower() and bool(box_folders(root)))
 
 
 def box_folders(root: Path) -> dict[str, Path]:

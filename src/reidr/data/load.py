@@ -49,7 +49,16 @@ def load_dataset(path: str | Path, name: str | None = None) -> ReIDDataset:
     stands in tables and files. No picture is opened; the notes say which layout was found.
     Raises DataError with the expected trees when nothing fits, or when several folders do.
     """
-    path = Path(path)
+    try:
+        return load_path(Path(path), name)
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or path}: cannot be read ({error.strerror}); check the path and its rights"
+        ) from None
+
+
+def load_path(path: Path, name: str | None) -> ReIDDataset:
+    """`load_dataset`, with errors of the file system as they come."""
     if path.is_file():
         if path.suffix.lower() == ".mat":
             return load_cuhk03_mat(path, name)

@@ -1,7 +1,7 @@
 """LTCC: long-term clothes changing, 12 cameras.
 
-    ROOT/{train,query,test}/001_1_c5_015874.png      person, outfit of that person, camera, frame
-    ROOT/info/cloth-change_id_{train,test}.txt       not needed: outfits are in the names
+ROOT/{train,query,test}/001_1_c5_015874.png      person, outfit of that person, camera, frame
+ROOT/info/cloth-change_id_{train,test}.txt       not needed: outfits are in the names
 """
 
 from __future__ import annotations

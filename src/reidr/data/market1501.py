@@ -19,7 +19,7 @@ from pathlib import Path
 
 from reidr.data.attributes import load_market_attributes
 from reidr.data.counts import compare, identify, protocol_of
-from reidr.data.listing import left_out_note, list_folder, some_of
+from reidr.data.listing import Listing, left_out_note, list_folder, list_tree, some_of
 from reidr.data.types import Crop, ReIDDataset, count_crops
 from reidr.errors import DataError
 
@@ -47,7 +47,7 @@ def load_market1501(root: Path, name: str | None = None, *, official: str | None
     Files that are no pictures and names that do not parse are left out and counted in the notes.
     Raises DataError when not a single name parses, showing three of them.
     """
-    listings = {split: list_folder(root / folder) for split, folder in FOLDERS.items()}
+    listings = {split: list_people(root / folder) for split, folder in FOLDERS.items()}
     strange = [
         f"{FOLDERS[split]}: {len(listing.others):,} files are no pictures by their ending: {some_of(listing.others)}"
         for split, listing in listings.items()
@@ -56,6 +56,12 @@ def load_market1501(root: Path, name: str | None = None, *, official: str | None
     names = {split: listing.pictures for split, listing in listings.items()}
     dataset = market1501_from_names(root, names, name, official=official, notes=strange)
     return with_attributes(dataset, root / "attributes.csv") if (root / "attributes.csv").is_file() else dataset
+
+
+def list_people(folder: Path) -> Listing:
+    """List a folder of the layout; where it holds no picture itself, those in its folders (one folder per person)."""
+    listing = list_folder(folder)
+    return listing if listing.pictures else Listing(folder, tuple(list_tree(folder)), listing.others)
 
 
 def market1501_from_names(
@@ -82,7 +88,7 @@ def market1501_from_names(
         zero_is_nobody = split == "gallery" and not any(is_zero(crop.person) for crop in crops["query"])
         if split == "train" and (official or identify(label, summary)) == "msmt17":
             test = {crop.person for crop in (*crops["query"], *crops["gallery"])}
-            if any((facts := NAME.match(n)) is not None and facts["person"] in test for n in listed):
+            if any(crop.person in test for crop in parse_names(root, FOLDERS[split], listed[:1000])[0]):
                 prefix = TRAIN_PREFIX
                 notes.append(PREFIX_NOTE)
         with garbage_collection_paused():
@@ -115,7 +121,7 @@ def parse_names(
     place = root / folder
     match = NAME.match
     for name in names:
-        facts = match(name)
+        facts = match(name.rpartition("/")[2])
         if facts is None:
             unparsed.append(name)
             continue

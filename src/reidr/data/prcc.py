@@ -1,8 +1,8 @@
 """PRCC: people seen in the same clothes by cameras A and B, in other clothes by camera C.
 
-    ROOT/rgb/train/001/A_cropped_rgb001.jpg     camera: the first letter of the name
-    ROOT/rgb/val/…                              further crops of the training people, not used
-    ROOT/rgb/test/{A,B,C}/003/…                 camera: the folder; gallery A, queries B and C
+ROOT/rgb/train/001/A_cropped_rgb001.jpg     camera: the first letter of the name
+ROOT/rgb/val/…                              further crops of the training people, not used
+ROOT/rgb/test/{A,B,C}/003/…                 camera: the folder; gallery A, queries B and C
 """
 
 from __future__ import annotations

@@ -178,9 +178,7 @@ def gallery_draws(gallery: Sequence[Crop], draws: int, seed: int) -> list[NDArra
             of_person.setdefault(person, []).append(position)
     random = np.random.default_rng(seed)
     groups = [of_person[person] for person in sorted(of_person)]
-    return [
-        np.array([group[random.integers(len(group))] for group in groups], dtype=np.int64) for _ in range(draws)
-    ]
+    return [np.array([group[random.integers(len(group))] for group in groups], dtype=np.int64) for _ in range(draws)]
 
 
 def without_some(query: Sequence[Crop], gallery: Sequence[Crop], share: float, seed: int) -> tuple[Crop, ...]:

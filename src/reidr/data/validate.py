@@ -20,9 +20,7 @@ __all__ = ["Finding", "validate"]
 Progress = Callable[[str, int], AbstractContextManager[Callable[[float], None]]]
 
 
-def validate(
-    data: str | Path | ReIDDataset, *, pixels: bool = True, progress: Progress | None = None
-) -> list[Finding]:
+def validate(data: str | Path | ReIDDataset, *, pixels: bool = True, progress: Progress | None = None) -> list[Finding]:
     """Check a data set (a path or a loaded one) and return what was found, errors first.
 
     With `pixels` every picture is decoded; without, files are only looked for and compared. `progress(what, total)`

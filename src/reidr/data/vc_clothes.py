@@ -1,6 +1,6 @@
 """VC-Clothes: rendered people, 4 cameras; the same clothes in cameras 2 and 3, other clothes in 3 and 4.
 
-    ROOT/{train,query,gallery}/0001-01-01-00.jpg     person-camera-outfit-index
+ROOT/{train,query,gallery}/0001-01-01-00.jpg     person-camera-outfit-index
 """
 
 from __future__ import annotations

@@ -163,11 +163,15 @@ def _checked(probabilities: ArrayLike, outcomes: ArrayLike) -> tuple[Reals, Real
     given = np.asarray(probabilities, dtype=np.float64)
     happened = np.asarray(outcomes, dtype=np.float64)
     if given.ndim != 1 or given.shape != happened.shape or not len(given):
-        raise ReIDError(f"calibration: probabilities {given.shape} and outcomes {happened.shape} must be one equal length")
+        raise ReIDError(
+            f"calibration: probabilities {given.shape} and outcomes {happened.shape} must be one equal length"
+        )
     wrong = ~((given >= 0) & (given <= 1))
     if wrong.any():
         position = int(np.flatnonzero(wrong)[0])
-        raise ReIDError(f"calibration: probability {position} is {given[position]}, outside [0, 1]; leave out unasked pairs")
+        raise ReIDError(
+            f"calibration: probability {position} is {given[position]}, outside [0, 1]; leave out unasked pairs"
+        )
     if not np.isin(happened, (0.0, 1.0)).all():
         raise ReIDError("calibration: outcomes must be True or False")
     return given, happened

@@ -139,9 +139,7 @@ class NegativeCounts:
         return shown
 
 
-def counts_of_own(
-    rows: NDArray[np.int64], values: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def counts_of_own(rows: NDArray[np.int64], values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """For `values` sorted within `rows`: how many of the same row are smaller, and how many are not larger."""
     opens = np.ones(len(rows), dtype=bool)
     opens[1:] = (values[1:] != values[:-1]) | (rows[1:] != rows[:-1])

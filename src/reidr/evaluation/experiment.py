@@ -17,7 +17,7 @@ from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 from reidr.evaluation.ranking import RankingResult, evaluate_features, oracle_at_k
 from reidr.frame.progress import Advance
-from reidr.reasoning.fusion import fuse
+from reidr.reasoning.fusion import fuse, fuse_for_threshold
 from reidr.reasoning.types import Pair, Verdict
 from reidr.retrieval.embedder import Embedder
 from reidr.retrieval.gallery import Gallery
@@ -86,6 +86,7 @@ class Outcome:
         scores: (Q, k) P(same) of the direct score, NaN where not asked; None without a reasoner.
         verdicts: by (query id, gallery id), where the reasoner thought.
         fused: the ranked list after the reasoner (thinking where there is any), None without one.
+        thresholded: its first k by distances that are comparable across queries, for open-set thresholds.
         problems: one sentence per unusable picture.
     """
 
@@ -97,6 +98,7 @@ class Outcome:
     scores: NDArray[np.float64] | None = None
     verdicts: dict[tuple[str, str], Verdict] = field(default_factory=dict)
     fused: RankedList | None = None
+    thresholded: RankedList | None = None
     problems: tuple[str, ...] = ()
 
     def row(self, start: str) -> Row | None:
@@ -161,13 +163,16 @@ def _run_trial(
     rows.insert(0, Row(f"retriever {retriever.name}", base, seconds=time.perf_counter() - started))
     if settings.k_reciprocal and len(gallery) > 2:
         started = time.perf_counter()
-        again = k_reciprocal(queries.features, gallery.features, queries.ids, gallery.ids, k=len(gallery))
+        # Whole lists of a large gallery would fill the memory; crops that share no neighbour with the query, which is
+        # all but a few hundred, keep the retriever's order anyway.
+        depth = min(len(gallery), max(1000, 20_000_000 // len(queries)))
+        again = k_reciprocal(queries.features, gallery.features, queries.ids, gallery.ids, k=depth)
         result = evaluate_features(queries.features, gallery.features, **arguments, reranked=again)
         note = again.made_by[-1]
         rows.append(Row("k-reciprocal", result, seconds=time.perf_counter() - started, note=note))
 
     k = min(settings.k, ranked.k)
-    scores, verdicts, fused = None, dict[tuple[str, str], Verdict](), None
+    scores, verdicts, fused, thresholded = None, dict[tuple[str, str], Verdict](), None, None
     if reasoner is not None:
         started = time.perf_counter()
         pairs, places = candidate_pairs(trial, ranked, k)
@@ -179,6 +184,7 @@ def _run_trial(
         scores = np.full((len(ranked), k), np.nan)
         scores[places] = [pairs_seen[key] for key in known]
         fused = fuse(ranked, scores, settings.weight)
+        thresholded = fuse_for_threshold(ranked, scores, settings.weight)
         result = evaluate_features(queries.features, gallery.features, **arguments, reranked=fused)
         seconds = time.perf_counter() - started
         note = f"direct score, both orders, weight {settings.weight:g}"
@@ -193,6 +199,7 @@ def _run_trial(
             after[places] = [verdict.evidence for verdict in thoughts]
             after = np.where(np.isnan(after), scores, after)
             fused = fuse(ranked, after, settings.weight)
+            thresholded = fuse_for_threshold(ranked, after, settings.weight)
             result = evaluate_features(queries.features, gallery.features, **arguments, reranked=fused)
             seconds = time.perf_counter() - started
             parsed = np.mean([verdict.parsable for verdict in thoughts]) if thoughts else 1.0
@@ -203,7 +210,7 @@ def _run_trial(
         queries.features, gallery.features, **arguments, reranked=oracle_at_k(ranked.top(k), truth)
     )
     rows.append(Row(f"oracle@{settings.k}", perfect, note="a perfect verifier of the retriever's first k"))
-    return Outcome(name, trial, tuple(rows), ranked, shown, scores, verdicts, fused, tuple(problems))
+    return Outcome(name, trial, tuple(rows), ranked, shown, scores, verdicts, fused, thresholded, tuple(problems))
 
 
 def embed_trial(

@@ -92,10 +92,7 @@ def search(
     from reidr.reasoning.reasoner import Reasoner
     from reidr.retrieval.retriever import Retriever
 
-    if isinstance(person, Image.Image):
-        query = Crop(id="query", image=person)
-    else:
-        query = crop_of_file(Path(person))
+    query = Crop(id="query", image=person) if isinstance(person, Image.Image) else crop_of_file(Path(person))
     query.open()  # an unusable query is an error, unlike an unusable gallery file
     retriever = retriever or Retriever.load()
     crops = crops_in_folder(Path(gallery)) if isinstance(gallery, str | Path) else tuple(gallery)

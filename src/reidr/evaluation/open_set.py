@@ -3,7 +3,8 @@
 A search is *mated* when its person is enrolled in the gallery, *non-mated* otherwise. It returns the candidates within
 distance T, at most R of them. FPIR(N, T) is the share of non-mated searches that return anybody; FNIR(N, R, T) the
 share of mated searches that do not return the right person; N is the number of enrolled identities. Candidates are
-identities: crops of one person count once, at the nearest of them; a crop of an unknown person is an identity of its own.
+identities: crops of one person count once, at the nearest of them; a crop of an unknown person is an identity of its
+own.
 """
 
 from __future__ import annotations
@@ -59,9 +60,7 @@ class OpenSetErrors:
     non_mated: int
 
 
-def searches_of(
-    ranked: RankedList, query_ids: Labels, gallery_ids: Labels, mated: ArrayLike | None = None
-) -> Searches:
+def searches_of(ranked: RankedList, query_ids: Labels, gallery_ids: Labels, mated: ArrayLike | None = None) -> Searches:
     """Reduce ranked lists (ignored entries left out) to `Searches`.
 
     Args:

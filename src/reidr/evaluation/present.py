@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from reidr.data.types import Crop
+from reidr.evaluation.curves import curves_of, numbers_of
 from reidr.evaluation.experiment import Outcome, Row, mean_metrics
 from reidr.evaluation.find import Found
-from reidr.evaluation.report import Candidate, Curve, MetricRow, QueryCard, Report, Series
+from reidr.evaluation.report import Candidate, MetricRow, QueryCard, Report
 from reidr.evaluation.statistics import bootstrap_interval, paired_bootstrap
 from reidr.frame.run import environment
 from reidr.reasoning.types import Verdict
@@ -46,6 +47,7 @@ def rows_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "queries_without_match": first.rows[0].result.queries_without_match,
         "gallery": len(first.trial.gallery),
         "interval": "95 % percentile bootstrap over queries, 1,000 draws",
+        **(numbers_of(first) if len(outcomes) == 1 else {}),
         "problems": list(first.problems),
         "environment": environment(),
     }
@@ -96,7 +98,7 @@ def build_report(
         facts=facts,
         metric_rows=tuple(metric_row(row, outcome.rows[0]) for row in outcome.rows),
         query_cards=tuple(query_card(outcome, position) for position in range(len(outcome.trial.query))),
-        curves=(cmc_curve(outcome),),
+        curves=curves_of(outcome),
     )
 
 
@@ -117,15 +119,6 @@ def metric_row(row: Row, base: Row) -> MetricRow:
         seconds=row.seconds,
         note=row.note,
     )
-
-
-def cmc_curve(outcome: Outcome, ranks: int = 20) -> Curve:
-    """Cumulative matching characteristic of every row up to `ranks`."""
-    series = []
-    for row in outcome.rows:
-        values = [row.result.rank(rank) for rank in range(1, ranks + 1)]
-        series.append(Series(row.name, list(range(1, ranks + 1)), values))
-    return Curve("cmc", tuple(series))
 
 
 def query_card(outcome: Outcome, position: int) -> QueryCard:

@@ -52,9 +52,8 @@ def headroom_interval(
 
 def _bootstrap_means(values: NDArray[np.float64], draws: int, seed: int) -> NDArray[np.float64]:
     if np.isnan(values).any():
-        raise ReIDError(
-            f"bootstrap: value {int(np.flatnonzero(np.isnan(values))[0])} is NaN; leave out queries without a match first"
-        )
+        position = int(np.flatnonzero(np.isnan(values))[0])
+        raise ReIDError(f"bootstrap: value {position} is NaN; leave out queries without a match first")
     if not len(values):
         return np.zeros(1)
     random = np.random.default_rng(seed)

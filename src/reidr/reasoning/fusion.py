@@ -40,6 +40,23 @@ def fuse(ranked: RankedList, probabilities: NDArray[np.float64], weight: float) 
     return ranked.reordered(head, f"reasoner weight={weight:g} k={head.shape[1]}")
 
 
+def fuse_for_threshold(ranked: RankedList, probabilities: NDArray[np.float64], weight: float) -> RankedList:
+    """The first m candidates alone, by their fused distances as they are: comparable across queries.
+
+    `fuse` shifts each query's distances to keep the rest of its list in place, which changes no order but makes them
+    useless for one threshold over all queries; here nothing is shifted and nothing follows. Arguments as `fuse`.
+    """
+    head = fused_distances(ranked, probabilities, weight)
+    order = np.argsort(head, axis=1, kind="stable")
+    return RankedList(
+        ranked.query_ids,
+        ranked.gallery_ids,
+        np.take_along_axis(ranked.indices[:, : head.shape[1]], order, axis=1),
+        np.take_along_axis(head, order, axis=1),
+        (*ranked.made_by, f"reasoner weight={weight:g} k={head.shape[1]}, for thresholds"),
+    )
+
+
 def fused_distances(ranked: RankedList, probabilities: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
     """`fuse`'s distances of the first m candidates, (Q, m), +inf where padded. Raises ReIDError as `fuse`."""
     probabilities = np.asarray(probabilities, dtype=np.float64)

@@ -72,9 +72,9 @@ class NanoSize:
     key_value_heads: int = 2
     vision_hidden: int = 160
     vision_layers: int = 4
-    patch: int = 12
+    patch: int = 16
     merge: int = 2
-    pixels: tuple[int, int] = (9216, 12000)  # 144x72 for a 1:2 crop: 18 visual tokens
+    pixels: tuple[int, int] = (8192, 9216)  # 128x64 for a 1:2 crop: 8 visual tokens
 
 
 NANO = NanoSize()

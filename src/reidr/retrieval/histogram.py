@@ -31,4 +31,4 @@ class HistogramEmbedder:
             for stripe, part in enumerate(np.array_split(cells, STRIPES)):
                 counts = np.bincount(part.ravel(), minlength=int(np.prod(BINS)))
                 features[row, stripe * len(counts) : (stripe + 1) * len(counts)] = np.sqrt(counts / part.size)
-        return features / np.sqrt(STRIPES)
+        return features / np.float32(np.sqrt(STRIPES))

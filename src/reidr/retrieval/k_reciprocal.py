@@ -188,7 +188,8 @@ def _overlap(own: sparse.csr_array, others: sparse.csc_array, rows: slice) -> ND
     place = np.arange(length.sum()) + np.repeat(first - (np.cumsum(length) - length), length)
     pair = np.repeat(row * others.shape[0], length) + others.indices[place]
     smaller = np.minimum(np.repeat(mine, length), others.data[place])
-    return np.bincount(pair, weights=smaller, minlength=(rows.stop - rows.start) * others.shape[0])
+    pairs = (rows.stop - rows.start) * others.shape[0]
+    return np.asarray(np.bincount(pair, weights=smaller, minlength=pairs), dtype=np.float64)
 
 
 def _blocks(own: sparse.csr_array, others: sparse.csc_array) -> Iterator[slice]:

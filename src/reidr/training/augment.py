@@ -52,7 +52,7 @@ class Augment:
         moved = torch.stack(
             [
                 picture[:, y : y + height, x : x + width]
-                for picture, y, x in zip(padded, top.tolist(), left.tolist(), strict=True)
+                for picture, y, x in zip(padded.unbind(0), top.tolist(), left.tolist(), strict=True)
             ]
         )
         self._erase(moved, random)

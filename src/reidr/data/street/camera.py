@@ -55,7 +55,7 @@ def make_cameras(seed: int, count: int) -> tuple[Camera, ...]:
 
     hues = [2 * math.pi * v for v in spread(0.0, 1.0)]
     casts, brightness, gamma = spread(0.004, 0.02), spread(0.84, 1.12), spread(0.92, 1.1)
-    saturation, slope, haze = spread(0.85, 1.1), spread(0.05, 0.35), spread(0.0, 0.2)
+    saturation, slope, haze = spread(0.85, 1.1), spread(0.05, 0.25), spread(0.0, 0.2)
     blur, noise, quality = spread(0.25, 1.0), spread(2.0, 10.0), spread(38, 88)
     lowest, pitch = spread(96, 138), spread(0.02, 0.32)
     occlusion, loose = spread(0.12, 0.34), spread(0.25, 1.0)
@@ -122,7 +122,7 @@ def cast_shadow(
 ) -> NDArray[np.float32]:
     """(H, W) factors of a soft-edged shadow that lies over part of some crops."""
     present, angle, offset, depth = random.random(4)
-    if present > 0.25:
+    if present > 0.2:
         return np.ones((rows.shape[0], columns.shape[1]), dtype=np.float32)
     line = math.cos(math.pi * angle) * columns + math.sin(math.pi * angle) * rows - (0.6 * offset - 0.3)
     return (1.0 - (0.2 + 0.35 * depth) / (1.0 + np.exp(-line * 30.0))).astype(np.float32)

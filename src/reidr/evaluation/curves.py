@@ -1,0 +1,123 @@
+"""The curves and single numbers of an outcome: CMC, reliability, risk-coverage, open set, headroom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reidr.evaluation.calibration import expected_calibration_error, reliability_curve, risk_coverage
+from reidr.evaluation.experiment import Outcome, Row, matches_of
+from reidr.evaluation.headroom import captured_headroom
+from reidr.evaluation.open_set import OpenSetErrors, open_set_curve, searches_of
+from reidr.evaluation.report import Curve, Series
+from reidr.evaluation.statistics import headroom_interval
+from reidr.retrieval.ranking import RankedList
+
+CMC_RANKS = 20
+WANTED_FPIR = (0.01, 0.1)
+
+
+def curves_of(outcome: Outcome) -> tuple[Curve, ...]:
+    """Every curve that the outcome's data allow, in reading order."""
+    curves = [cmc_curve(outcome)]
+    known = scored_pairs(outcome)
+    if known is not None:
+        probabilities, truth = known
+        found = reliability_curve(probabilities, truth)
+        curves.append(
+            Curve(
+                "reliability",
+                (Series("direct score", found.probability.tolist(), found.frequency.tolist(), found.count.tolist()),),
+            )
+        )
+        answered = risk_coverage(np.abs(probabilities - 0.5), (probabilities > 0.5) == truth)
+        curves.append(
+            Curve("risk-coverage", (Series("direct score", answered.coverage.tolist(), answered.risk.tolist()),))
+        )
+    open_set = [(name, errors) for name, ranked in lists_of(outcome) if (errors := open_set_of(outcome, ranked))]
+    if open_set:
+        series = tuple(
+            Series(name, [e.false_positive for e in errors], [e.false_negative for e in errors])
+            for name, errors in open_set
+        )
+        curves.append(Curve("open-set", series))
+    return tuple(curves)
+
+
+def numbers_of(outcome: Outcome) -> dict[str, Any]:
+    """Single numbers beside the rows: captured headroom with interval, calibration error, FNIR at wanted FPIRs."""
+    numbers: dict[str, Any] = {}
+    base, oracle = outcome.rows[0], outcome.row("oracle")
+    reasoners = [row for row in outcome.rows if row.name.startswith("reasoner")]
+    if oracle is not None and reasoners:
+        numbers["captured_headroom"] = {row.name: headroom_of(base, row, oracle) for row in reasoners}
+    known = scored_pairs(outcome)
+    if known is not None:
+        numbers["expected_calibration_error"] = expected_calibration_error(*known)
+    errors = {
+        name: {f"FNIR at FPIR {wanted:g}": fnir_at(found, wanted) for wanted in WANTED_FPIR}
+        for name, ranked in lists_of(outcome)
+        if (found := open_set_of(outcome, ranked))
+    }
+    if errors:
+        numbers["open_set"] = errors
+        numbers["non_mated_queries"] = int((~outcome.trial.mated).sum())
+    return numbers
+
+
+def headroom_of(base: Row, row: Row, oracle: Row) -> dict[str, Any]:
+    """Share of the oracle's gain in mAP and Rank-1 that a row makes, with its bootstrap interval; None for no gain."""
+    shares: dict[str, Any] = {}
+    valid = base.result.matches > 0
+    for name, values in (
+        ("mAP", [r.result.average_precision[valid] for r in (base, row, oracle)]),
+        ("rank1", [(r.result.first_match_rank[valid] <= 1).astype(float) for r in (base, row, oracle)]),
+    ):
+        means = [float(each.mean()) if len(each) else 0.0 for each in values]
+        share = captured_headroom(means[0], means[1], max(means[0], means[2]))
+        interval = headroom_interval(*values)
+        shares[name] = None if np.isnan(share) else share
+        shares[f"{name}_interval"] = None if np.isnan(interval).any() else list(interval)
+    return shares
+
+
+def cmc_curve(outcome: Outcome) -> Curve:
+    """Cumulative matching characteristic of every row."""
+    ranks = list(range(1, CMC_RANKS + 1))
+    return Curve(
+        "cmc", tuple(Series(row.name, ranks, [row.result.rank(rank) for rank in ranks]) for row in outcome.rows)
+    )
+
+
+def scored_pairs(outcome: Outcome) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:
+    """(probabilities, truths) of all pairs the reasoner scored, flat; None where it scored none."""
+    if outcome.scores is None:
+        return None
+    asked = np.isfinite(outcome.scores)
+    truth = matches_of(outcome.trial, outcome.ranked, outcome.scores.shape[1])
+    return (outcome.scores[asked], truth[asked]) if asked.any() else None
+
+
+def lists_of(outcome: Outcome) -> list[tuple[str, RankedList]]:
+    """The ranked lists whose distances can be thresholded: the retriever's, and the fused one."""
+    lists = [("retriever", outcome.ranked)]
+    return lists if outcome.thresholded is None else [*lists, ("reasoner", outcome.thresholded)]
+
+
+def open_set_of(outcome: Outcome, ranked: RankedList) -> list[OpenSetErrors]:
+    """The FNIR-FPIR curve of a ranked list; empty without both mated and non-mated queries."""
+    mated = outcome.trial.mated
+    if mated.all() or not mated.any():
+        return []
+    trial = outcome.trial
+    searches = searches_of(
+        ranked, [crop.person for crop in trial.query], [crop.person for crop in trial.gallery], mated
+    )
+    return open_set_curve(searches)
+
+
+def fnir_at(curve: list[OpenSetErrors], wanted: float) -> float:
+    """The lowest FNIR whose FPIR is at most `wanted`; 1 where none is."""
+    return min((errors.false_negative for errors in curve if errors.false_positive <= wanted), default=1.0)

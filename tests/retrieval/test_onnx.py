@@ -1,0 +1,153 @@
+"""ONNX: the exported retriever embeds like the retriever; foreign models are checked before they are used."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from pictures import SMALL, let_it_see, pictures, small_network
+from torch import nn
+
+from reidr.errors import MissingExtraError, WeightsError
+from reidr.retrieval.network import RetrieverNetwork
+from reidr.retrieval.onnx import OnnxEmbedder, export_onnx
+from reidr.retrieval.retriever import Retriever
+
+SIDECAR = {"height": 4, "width": 2, "mean": [0, 0, 0], "std": [1, 1, 1], "flip": False}
+
+
+def foreign_model(path, shape=("n", 3, 4, 2), sidecar=SIDECAR, reduce_all=False, kind="FLOAT"):
+    """Mean colour per channel as embedding, (N, 3): its output can be worked out by hand."""
+    onnx = pytest.importorskip("onnx", reason="needs the extra 'onnx'")
+    pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
+    helper, kind = onnx.helper, getattr(onnx.TensorProto, kind)
+    axes = onnx.numpy_helper.from_array(np.array([1, 2, 3] if reduce_all else [2, 3], dtype=np.int64), "axes")
+    node = helper.make_node("ReduceMean", ["pixels", "axes"], ["embedding"], keepdims=0)
+    inputs = [helper.make_tensor_value_info("pixels", kind, shape)]
+    outputs = [helper.make_tensor_value_info("embedding", kind, None)]
+    graph = helper.make_graph([node], "colour", inputs, outputs, [axes])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    if sidecar is not None:
+        path.with_suffix(".json").write_text(json.dumps(sidecar))
+    return path
+
+
+def solid(colour):
+    from PIL import Image
+
+    return Image.new("RGB", (6, 9), colour)
+
+
+def trained_network(backbone):
+    if backbone == "one convolution":
+        trunk = nn.Conv2d(3, 12, 3, 4)
+        trunk.channels = 12
+        torch.manual_seed(0)
+        return let_it_see(RetrieverNetwork(SMALL, trunk))
+    return small_network(SMALL.model_copy(update={"backbone": backbone}))
+
+
+# Exporting a whole trunk takes most of its time in the exporter's tracing: half a minute each.
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        "one convolution",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("osnet-x0.25", "efficientnet-lite0")),
+    ],
+)
+def test_the_exported_retriever_embeds_alike(tmp_path, backbone):
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason="needs the extra 'onnx'")
+    retriever = Retriever(trained_network(backbone), "small", "f")
+    export_onnx(retriever, tmp_path / "deep" / "small.onnx")
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["small.json", "small.onnx"]
+    embedder = OnnxEmbedder.load(tmp_path / "deep" / "small.onnx")
+    assert embedder.name == "small"
+    for number in (1, 5):
+        ours, theirs = retriever.embed_pictures(pictures(number)), embedder.embed_pictures(pictures(number))
+        assert theirs.shape == (number, SMALL.size)
+        assert theirs.dtype == np.float32
+        assert np.abs(ours - theirs).max() < 2e-5
+
+
+@pytest.mark.parametrize("batch", ["n", 1])
+def test_hand_worked_colour(tmp_path, batch):
+    """(102, 204, 0) / 255 = (.4, .8, 0), of length sqrt(.16 + .64) = .8944: (.4472, .8944, 0)."""
+    embedder = OnnxEmbedder.load(foreign_model(tmp_path / "colour.onnx", shape=(batch, 3, 4, 2)))
+    rows = embedder.embed_pictures([solid((102, 204, 0)), solid((0, 0, 9))])
+    assert np.allclose(rows, [[0.4472136, 0.8944272, 0], [0, 0, 1]], atol=1e-6)
+    assert len(embedder.embed_pictures([])) == 0
+
+
+def test_channel_order_mean_and_std_come_from_the_sidecar(tmp_path):
+    """Blue first: (0, .8, .4); minus mean (0, .2, 0), by std (1, 1, .5): (0, .6, .8), already of length 1."""
+    sidecar = SIDECAR | {"channels": "bgr", "mean": [0, 0.2, 0], "std": [1, 1, 0.5], "flip": True}
+    embedder = OnnxEmbedder.load(foreign_model(tmp_path / "colour.onnx", sidecar=sidecar))
+    assert np.allclose(embedder.embed_pictures([solid((102, 204, 0))]), [[0, 0.6, 0.8]], atol=1e-6)
+
+
+def test_the_fingerprint_follows_model_and_sidecar(tmp_path):
+    path = foreign_model(tmp_path / "colour.onnx")
+    first = OnnxEmbedder.load(path).fingerprint
+    assert OnnxEmbedder.load(path).fingerprint == first
+    (tmp_path / "colour.onnx.data").write_bytes(b"other weights")
+    assert OnnxEmbedder.load(path).fingerprint != first
+    (tmp_path / "colour.onnx.data").unlink()
+    path.with_suffix(".json").write_text(json.dumps(SIDECAR | {"flip": True}))
+    assert OnnxEmbedder.load(path).fingerprint != first
+
+
+def refuse(path, sentence):
+    with pytest.raises(WeightsError, match=sentence) as caught:
+        OnnxEmbedder.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_and_damaged_files(tmp_path):
+    refuse(tmp_path / "none.onnx", "none.onnx: no such ONNX file")
+    path = foreign_model(tmp_path / "colour.onnx", sidecar=None)
+    refuse(path, "colour.json: missing; .* height, width, mean, std, flip, channels")
+    foreign_model(path)
+    path.write_bytes(path.read_bytes()[:30])
+    refuse(path, "colour.onnx: onnxruntime cannot load it")
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "sentence"),
+    [
+        ({"height": 4}, "colour.json: width: Field required"),
+        (SIDECAR | {"channels": "gray"}, "channels: Input should be 'rgb' or 'bgr'"),
+        (SIDECAR | {"std": [1, 0, 1]}, "must be above 0"),
+        (SIDECAR | {"size": 3}, "size: Extra inputs"),
+        ("x", "colour.json: the file"),
+        (SIDECAR | {"height": 5}, r"takes \['n', 3, 4, 2\]"),
+    ],
+)
+def test_wrong_sidecars(tmp_path, sidecar, sentence):
+    refuse(foreign_model(tmp_path / "colour.onnx", sidecar=sidecar), sentence)
+
+
+def test_useless_models(tmp_path):
+    refuse(foreign_model(tmp_path / "double.onnx", kind="DOUBLE"), "needs one float input")
+    refuse(
+        foreign_model(tmp_path / "eight.onnx", shape=(8, 3, 4, 2)), r"one picture as eight.json says is \[1, 3, 4, 2\]"
+    )
+    refuse(foreign_model(tmp_path / "number.onnx", reduce_all=True), r"gives \(1,\) for 1 pictures")
+    embedder = OnnxEmbedder.load(foreign_model(tmp_path / "colour.onnx"))
+    with pytest.raises(WeightsError, match="embedding of zeros"):
+        embedder.embed_pictures([solid((0, 0, 0))])
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
+    path = tmp_path / "any.onnx"
+    path.write_bytes(b"")
+    path.with_suffix(".json").write_text(json.dumps(SIDECAR))
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'reidr\[onnx\]'"):
+        OnnxEmbedder.load(path)
+    monkeypatch.setattr("reidr.retrieval.onnx.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match="onnx and onnxscript"):
+        export_onnx(Retriever(small_network(), "small", "f"), path)
