@@ -50,9 +50,29 @@ def table(result: dict) -> str:
 def section(title: str, words: str, result: dict) -> str:
     facts = (
         f"Protocol `{result['protocol']}`, {result['queries']} queries "
-        f"({result['queries_without_match']} without a match, left out of the means), gallery of {result['gallery']}. In percent; small: {result['interval']}."
+        f"({result['queries_without_match']} without a match, left out of the means), gallery of {result['gallery']}. "
+        f"In percent; small: {result['interval']}."
     )
-    return f"## {title}\n\n{words}\n\n{facts}\n\n{table(result)}\n"
+    return f"## {title}\n\n{words}\n\n{facts}\n\n{table(result)}\n\n{beside(result)}"
+
+
+def beside(result: dict) -> str:
+    """The numbers that are no rows: captured headroom, calibration, open set."""
+    lines = []
+    for name, share in result.get("captured_headroom", {}).items():
+        for metric, title in (("mAP", "mAP"), ("rank1", "Rank-1")):
+            if share[metric] is not None:
+                low, high = share[f"{metric}_interval"] or (float("nan"), float("nan"))
+                lines.append(
+                    f"- {name}: {percent(share[metric])} % of the oracle's {title} headroom captured "
+                    f"({percent(low)} to {percent(high)})"
+                )
+    if "expected_calibration_error" in result:
+        lines.append(f"- calibration error of the raw score (ECE): {result['expected_calibration_error']:.3f}")
+    for name, errors in result.get("open_set", {}).items():
+        text = ", ".join(f"{what} {percent(value)} %" for what, value in errors.items())
+        lines.append(f"- open set, {result['non_mated_queries']} non-mated queries, {name}: {text}")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:

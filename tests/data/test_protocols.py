@@ -183,6 +183,9 @@ def test_open_set_takes_half_of_the_mated_persons_out() -> None:
     assert len(trial.gallery) == 31  # 10 persons with 3 crops each, and the distractor
     [again] = trials(replace(dataset, gallery=dataset.gallery[::-1]), find_protocol("open-set"), seed=1)
     assert {c.id for c in again.gallery} == {c.id for c in trial.gallery}
+    [quarter] = trials(dataset, replace(find_protocol("open-set"), withheld=0.25), seed=1)
+    assert quarter.mated.sum() == 15
+    assert quarter.gallery[-1].id == "x"
     [other] = trials(dataset, find_protocol("open-set"), seed=2)
     assert {c.id for c in other.gallery} != {c.id for c in trial.gallery}
 

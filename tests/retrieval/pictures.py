@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from reidr.retrieval.network import NetworkSettings, RetrieverNetwork, build_network
 
@@ -26,8 +27,9 @@ def small_network(settings=SMALL, seed=0) -> RetrieverNetwork:
 
 def let_it_see(network) -> RetrieverNetwork:
     """Batch norms that have seen pixels, so that embeddings differ from picture to picture."""
-    network.train()
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.momentum = 1.0  # one batch decides
     with torch.no_grad():
-        for _ in range(30):
-            network(torch.randn(8, 3, network.settings.height, network.settings.width))
+        network.train()(torch.randn(16, 3, network.settings.height, network.settings.width))
     return network.eval()

@@ -50,7 +50,7 @@ def trained_network(backbone):
     return small_network(SMALL.model_copy(update={"backbone": backbone}))
 
 
-# Exporting a whole trunk takes most of its time in the exporter's tracing: half a minute each.
+# Exporting a whole trunk takes most of its time in the exporter's tracing: some twenty seconds each.
 @pytest.mark.parametrize(
     "backbone",
     [

@@ -88,7 +88,7 @@ def market_names(folder: str, names: list[str]) -> list[Finding]:
         Finding(
             "warning",
             kind,
-            f"{folder}: {len(files):,} {what}, and left out: {listed(files)}",
+            f"{folder}: {len(files):,} {what} and are left out: {listed(files)}",
             remedy,
             files=examples(f"{folder}/{name}" for name in files),
         )

@@ -83,7 +83,7 @@ class ReIDDataset:
         for split in ("train", "query", "gallery"):
             repeated = [i for i, n in Counter(c.id for c in getattr(self, split)).items() if n > 1]
             if repeated:
-                raise DataError(f"{self.name}: {split} lists {repeated[0]!r} more than once; give every crop its own id")
+                raise DataError(f"{self.name}: {split} lists {repeated[0]!r} twice; give every crop an id of its own")
 
     def summary(self) -> dict[str, dict[str, int]]:
         """Per split: images, persons, cameras, distractors, junk."""

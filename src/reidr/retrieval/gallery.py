@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ class EmbeddingCache:
             try:
                 with np.load(self.path, allow_pickle=False) as stored:
                     self.rows = dict(zip(stored["keys"].tolist(), stored["features"], strict=True))
-            except (OSError, ValueError, KeyError, EOFError):
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
                 # A cache may be thrown away at any time: a damaged one is rebuilt, never an error.
                 self.rows = {}
 

@@ -145,9 +145,8 @@ def check_input(path: Path, inputs: Sequence[Any], settings: OnnxSettings) -> No
         raise WeightsError(f"{path}: needs one float input (N, 3, height, width), but its inputs are: {found}")
     # Free dimensions are names or None; a fixed one is a number.
     if any(isinstance(have, int) and have != want for have, want in zip(inputs[0].shape, wanted, strict=True)):
-        raise WeightsError(
-            f"{path}: takes {inputs[0].shape}, but one picture as {path.with_suffix('.json').name} says is {list(wanted)}"
-        )
+        sidecar = path.with_suffix(".json").name
+        raise WeightsError(f"{path}: takes {inputs[0].shape}, but one picture as {sidecar} says is {list(wanted)}")
 
 
 def export_onnx(retriever: Retriever, path: str | Path) -> None:

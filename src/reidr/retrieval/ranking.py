@@ -45,6 +45,8 @@ class RankedList:
             row, column = np.argwhere(np.isnan(self.distances))[0]
             raise ReIDError(f"ranked list: distance of query {self.query_ids[row]} at rank {column + 1} is NaN")
         padded = self.indices < 0
+        if (padded[:, :-1] & ~padded[:, 1:]).any():
+            raise ReIDError("ranked list: padding (-1) must come at the end of a row")
         if (self.indices >= len(self.gallery_ids)).any() or not np.isposinf(self.distances[padded]).all():
             raise ReIDError("ranked list: an index lies outside the gallery, or a padded entry has a finite distance")
         if self.indices.shape[1] > 1:
@@ -81,16 +83,21 @@ class RankedList:
                 f"re-ranking gives {distances.shape} distances for a ranked list of ({len(self)}, {self.k})"
             )
         known = self.indices[:, :m] >= 0
-        fresh = np.where(known, distances, -np.inf)
+        if not np.isfinite(distances[known]).all():
+            row, column = np.argwhere(known & ~np.isfinite(distances))[0]
+            raise ReIDError(
+                f"re-ranking: new distance of query {self.query_ids[row]} at rank {column + 1} is infinite or NaN"
+            )
         last = np.where(known, self.distances[:, :m], -np.inf).max(axis=1, initial=-np.inf)
-        worst = fresh.max(axis=1, initial=-np.inf)
-        shift = np.where(np.isfinite(last) & np.isfinite(worst), last - worst, 0.0)
-        fresh = np.where(known, fresh + shift[:, None], np.inf)
+        worst = np.where(known, distances, -np.inf).max(axis=1, initial=-np.inf)
+        # A row that is all padding has neither and is left alone.
+        shift = np.subtract(last, worst, where=known.any(axis=1), out=np.zeros(len(self)))
+        fresh = np.where(known, distances + shift[:, None], np.inf)
         order = np.argsort(fresh, axis=1, kind="stable")
-        head = np.take_along_axis(fresh, order, axis=1)
         indices = np.concatenate([np.take_along_axis(self.indices[:, :m], order, axis=1), self.indices[:, m:]], axis=1)
+        head = np.take_along_axis(fresh, order, axis=1)
         # Rounding in the shift may leave the last re-ranked entry a hair beyond the next one.
-        head = np.minimum(head, last[:, None], where=known, out=head.copy()) if m else head
+        head = np.where(np.isfinite(head), np.minimum(head, last[:, None]), np.inf)
         return replace(
             self,
             indices=indices,

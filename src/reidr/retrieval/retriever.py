@@ -60,6 +60,12 @@ class Retriever:
         except SafetensorError as error:
             raise WeightsError(f"{weights_path}: not a whole safetensors file ({error})") from None
         network = build_network(settings)
+        wanted = network.state_dict()
+        resized = [key for key in weights if key in wanted and weights[key].shape != wanted[key].shape]
+        if resized:
+            key = resized[0]
+            found, asked = tuple(weights[key].shape), tuple(wanted[key].shape)
+            raise WeightsError(f"{weights_path}: does not fit {settings_path.name}: {key} is {found}, not {asked}")
         missing, unexpected = network.load_state_dict(weights, strict=False)
         # Batch counters are not shipped; nothing reads them at inference.
         missing = [key for key in missing if not key.endswith("num_batches_tracked")]
@@ -103,13 +109,14 @@ def find_model(source: str | Path | None) -> Path:
 
 
 def save_retriever(network: RetrieverNetwork, folder: Path, facts: dict[str, object]) -> None:
-    """Write settings, half-precision safetensors and `facts` (how it was trained) to `folder`."""
+    """Write settings, safetensors in half precision (vectors in full) and `facts` of the training to `folder`."""
     import torch
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
+    # Vectors (norm statistics among them, some below what half precision can hold) cost nothing in full precision.
     weights = {
-        key: value.detach().to(torch.float16).contiguous()
+        key: value.detach().to(torch.float16 if value.ndim > 1 else torch.float32).contiguous()
         for key, value in network.state_dict().items()
         if not key.endswith("num_batches_tracked")
     }

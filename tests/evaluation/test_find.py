@@ -1,0 +1,97 @@
+"""`find` in any folder: order, reasons, the query's own file, bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from test_experiment import Scripted
+
+from reidr.cli.main import reidr
+from reidr.data.types import Crop
+from reidr.errors import DataError, ImageError
+from reidr.evaluation.find import find, search
+from reidr.retrieval.histogram import HistogramEmbedder
+
+COLORS = {"red": (200, 30, 30), "green": (30, 160, 30), "blue": (30, 30, 200), "gray": (120, 120, 120)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "crops"
+    (path / "sub").mkdir(parents=True)
+    for name, color in COLORS.items():
+        Image.new("RGB", (20, 40), color).save(path / "sub" / f"{name}.png")
+    return path
+
+
+def look(person: Path | Image.Image, folder: Path | list[Crop], **words: object):  # type: ignore[no-untyped-def]
+    settings = {"retriever": HistogramEmbedder(), "reasoner": None, **words}
+    return search(person, folder, 3, **settings)  # type: ignore[arg-type]
+
+
+def test_the_nearest_comes_first_and_k_bounds_the_list(folder: Path) -> None:
+    found = look(Image.new("RGB", (30, 60), (195, 35, 30)), folder)
+    assert found.matches[0].crop.id == "sub/red.png"
+    assert len(found.matches) == 3
+    assert found.searched == 4
+    distances = [match.distance for match in found.matches]
+    assert distances == sorted(distances)
+    assert all(match.probability is None and match.verdict is None for match in found.matches)
+
+
+def test_the_query_file_is_not_its_own_match(folder: Path) -> None:
+    found = look(folder / "sub" / "red.png", folder)
+    assert "sub/red.png" not in [match.crop.id for match in found.matches]
+
+
+def test_a_reasoner_that_is_sure_of_one_crop_puts_it_first(folder: Path) -> None:
+    class Sure(Scripted):
+        def score(self, pairs, **_):  # type: ignore[no-untyped-def]
+            return np.array([float(pair.candidate.id == "sub/gray.png") for pair in pairs])
+
+    # nano's stored weight must let a sure verdict win; k covers all four crops here
+    found = search(Image.new("RGB", (30, 60), (195, 35, 30)), folder, 4, retriever=HistogramEmbedder(), reasoner=Sure())  # type: ignore[arg-type]
+    places = {match.crop.id: place for place, match in enumerate(found.matches)}
+    before = {match.crop.id: match.rank_before for match in found.matches}
+    assert sorted(before.values()) == [1, 2, 3, 4]
+    assert places["sub/gray.png"] <= before["sub/gray.png"] - 1
+    assert all(match.verdict is not None for match in found.matches)
+
+
+def test_think_bounds_the_reasons(folder: Path) -> None:
+    found = look(Image.new("RGB", (30, 60), (195, 35, 30)), folder, reasoner=Scripted(0.5), think=1)
+    assert [match.verdict is not None for match in found.matches] == [True, False, False]
+
+
+def test_the_public_function_gives_the_matches(folder: Path) -> None:
+    matches = find(Image.new("RGB", (9, 9), (30, 30, 190)), folder, 2, retriever=HistogramEmbedder(), reasoner=None)
+    assert matches[0].crop.id == "sub/blue.png"
+
+
+@pytest.mark.parametrize(
+    ("person", "where", "error"), [("none.png", "", ImageError), ("sub/red.png", "nowhere", DataError)]
+)
+def test_bad_input_is_one_sentence(folder: Path, person: str, where: str, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"none\.png|nowhere"):
+        look(folder / person, folder / where)
+
+
+def test_the_command_prints_matches_and_writes_a_page(folder: Path, tmp_path: Path) -> None:
+    (folder / "broken.png").write_bytes(b"no")
+    run = tmp_path / "run"
+    words = ["find", str(folder / "sub" / "red.png"), "--in", str(folder), "--reasoner", "none", "--run", str(run)]
+    result = CliRunner().invoke(reidr, [*words, "--k", "2"])
+    assert result.exit_code == 0, result.output
+    assert "1. sub/" in result.output
+    assert "broken.png" in result.output
+    assert (run / "report.html").is_file()
+    (row,) = json.loads((run / "report.json").read_text())["query_cards"]
+    assert len(row["candidates"]) == 2
+    assert {candidate["mark"] for candidate in row["candidates"]} == {"unknown"}
+    again = CliRunner().invoke(reidr, ["report", str(run)])
+    assert again.exit_code == 0, again.output
