@@ -95,3 +95,13 @@ def test_the_command_prints_matches_and_writes_a_page(folder: Path, tmp_path: Pa
     assert {candidate["mark"] for candidate in row["candidates"]} == {"unknown"}
     again = CliRunner().invoke(reidr, ["report", str(run)])
     assert again.exit_code == 0, again.output
+
+
+@pytest.mark.parametrize(("threshold", "absent"), [(0.0001, True), (2.0, False)])
+def test_a_person_beyond_the_stored_threshold_is_probably_absent(folder: Path, threshold: float, absent: bool) -> None:
+    class Thresholded(HistogramEmbedder):
+        thresholds = {"0.01": threshold / 2, "0.1": threshold}  # noqa: RUF012
+
+    found = look(Image.new("RGB", (30, 60), (250, 240, 10)), folder, retriever=Thresholded())
+    assert bool(found.absent) == absent
+    assert not absent or "10%" in found.absent

@@ -58,14 +58,15 @@ def command(
         if match.verdict is not None:
             text = match.verdict.reasoning if match.verdict.parsable else "(its answer could not be read)"
             click.echo(textwrap.fill(text or "(no words)", 100, initial_indent="     ", subsequent_indent="     "))
-    if notice:
-        click.echo(click.style(notice, fg="yellow"))
+    for sentence in (found.absent, notice):
+        if sentence:
+            click.echo(click.style(sentence, fg="yellow"))
     report = find_report(
         found_card(found),
         gallery=str(gallery),
         gallery_size=found.searched,
         created=now(),
-        notice=notice,
+        notice=f"{found.absent} {notice}".strip(),
         facts=facts_of(
             {
                 "retriever": retriever.name,

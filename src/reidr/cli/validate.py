@@ -34,5 +34,5 @@ def command(data: Path, pixels: bool, json_file: Path | None) -> None:
     warnings = sum(finding.severity == "warning" for finding in findings)
     click.echo(f"{data}: {errors} errors, {warnings} warnings")
     if json_file is not None:
-        write_json(json_file, [asdict(finding) for finding in findings])
+        write_json(json_file, [{"message": finding.message, **asdict(finding)} for finding in findings])
     sys.exit(1 if errors else 0)

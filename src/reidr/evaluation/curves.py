@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from reidr.evaluation.calibration import expected_calibration_error, reliability_curve, risk_coverage
 from reidr.evaluation.experiment import Outcome, Row, matches_of
 from reidr.evaluation.headroom import captured_headroom
-from reidr.evaluation.open_set import OpenSetErrors, open_set_curve, searches_of
+from reidr.evaluation.open_set import OpenSetErrors, Searches, open_set_curve, open_set_errors, searches_of
 from reidr.evaluation.report import Curve, Series
 from reidr.evaluation.statistics import headroom_interval
 from reidr.retrieval.ranking import RankedList
@@ -64,6 +64,7 @@ def numbers_of(outcome: Outcome) -> dict[str, Any]:
     if errors:
         numbers["open_set"] = errors
         numbers["non_mated_queries"] = int((~outcome.trial.mated).sum())
+        numbers["open_set_at_stored_thresholds"] = at_stored_thresholds(outcome)
     return numbers
 
 
@@ -106,16 +107,28 @@ def lists_of(outcome: Outcome) -> list[tuple[str, RankedList]]:
     return lists if outcome.thresholded is None else [*lists, ("reasoner", outcome.thresholded)]
 
 
+def at_stored_thresholds(outcome: Outcome) -> dict[str, dict[str, float]]:
+    """FPIR and FNIR of the retriever here, at thresholds that were chosen elsewhere for a wanted FPIR."""
+    found = {}
+    for wanted, threshold in outcome.thresholds.items():
+        errors = open_set_errors(searches(outcome, outcome.ranked), threshold)
+        found[wanted] = {"distance": threshold, "FPIR": errors.false_positive, "FNIR": errors.false_negative}
+    return found
+
+
+def searches(outcome: Outcome, ranked: RankedList) -> Searches:
+    """The searches of a ranked list of this outcome, mated and non-mated."""
+    trial = outcome.trial
+    people = [crop.person for crop in trial.query], [crop.person for crop in trial.gallery]
+    return searches_of(ranked, *people, trial.mated)
+
+
 def open_set_of(outcome: Outcome, ranked: RankedList) -> list[OpenSetErrors]:
     """The FNIR-FPIR curve of a ranked list; empty without both mated and non-mated queries."""
     mated = outcome.trial.mated
     if mated.all() or not mated.any():
         return []
-    trial = outcome.trial
-    searches = searches_of(
-        ranked, [crop.person for crop in trial.query], [crop.person for crop in trial.gallery], mated
-    )
-    return open_set_curve(searches)
+    return open_set_curve(searches(outcome, ranked))
 
 
 def fnir_at(curve: list[OpenSetErrors], wanted: float) -> float:

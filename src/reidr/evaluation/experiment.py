@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from reidr.data.protocol import Trial, find_protocol, trials
+from reidr.data.protocol import Trial, check_unseen, find_protocol, trials
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 from reidr.evaluation.ranking import RankingResult, evaluate_features, oracle_at_k
@@ -87,6 +87,7 @@ class Outcome:
         verdicts: by (query id, gallery id), where the reasoner thought.
         fused: the ranked list after the reasoner (thinking where there is any), None without one.
         thresholded: its first k by distances that are comparable across queries, for open-set thresholds.
+        thresholds: the retriever's distances for "not in the gallery", by wanted FPIR.
         problems: one sentence per unusable picture.
     """
 
@@ -99,6 +100,7 @@ class Outcome:
     verdicts: dict[tuple[str, str], Verdict] = field(default_factory=dict)
     fused: RankedList | None = None
     thresholded: RankedList | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
     def row(self, start: str) -> Row | None:
@@ -119,6 +121,7 @@ def run_experiment(
     `baselines` are measured as rows of their own beside the retriever. Raises DataError when nothing can be searched.
     """
     protocol = find_protocol(settings.protocol or dataset.protocol)
+    check_unseen(protocol, dataset.name, getattr(retriever, "trained_on", ()))
     pairs_seen: dict[tuple[str, str], float] = {}
     return [
         _run_trial(dataset.name, trial, retriever, reasoner, settings, progress, baselines, pairs_seen)
@@ -210,7 +213,19 @@ def _run_trial(
         queries.features, gallery.features, **arguments, reranked=oracle_at_k(ranked.top(k), truth)
     )
     rows.append(Row(f"oracle@{settings.k}", perfect, note="a perfect verifier of the retriever's first k"))
-    return Outcome(name, trial, tuple(rows), ranked, shown, scores, verdicts, fused, thresholded, tuple(problems))
+    return Outcome(
+        name,
+        trial,
+        tuple(rows),
+        ranked,
+        shown,
+        scores,
+        verdicts,
+        fused,
+        thresholded,
+        getattr(retriever, "thresholds", {}),
+        tuple(problems),
+    )
 
 
 def embed_trial(

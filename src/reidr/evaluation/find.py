@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from reidr.data.folder import crop_of_file, crops_in_folder
@@ -47,12 +48,16 @@ class Match:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search gave: the query, its matches in order, how many crops were searched, unusable files."""
+    """What a search gave: the query, its matches in order, how many crops were searched, unusable files.
+
+    `absent` is a sentence where the nearest crop is so far that the person may well not be in the gallery, else empty.
+    """
 
     query: Crop
     matches: tuple[Match, ...]
     searched: int
     problems: tuple[str, ...]
+    absent: str = ""
 
 
 def find(
@@ -130,7 +135,22 @@ def search(
         )
         for i in order
     )
-    return Found(query, matches, len(store), store.problems)
+    absent = absence(ranked.distances[0], getattr(retriever, "thresholds", {}))
+    return Found(query, matches, len(store), store.problems, absent)
+
+
+def absence(distances: NDArray[np.float64], thresholds: Mapping[str, float]) -> str:
+    """A sentence where even the nearest distance lies beyond the loosest stored threshold; empty otherwise."""
+    finite = distances[np.isfinite(distances)]
+    if not thresholds or not len(finite):
+        return ""
+    wanted = max(thresholds, key=float)
+    if finite.min() <= thresholds[wanted]:
+        return ""
+    return (
+        f"Probably not in the gallery: the nearest crop is at distance {finite.min():.3f}; only "
+        f"{float(wanted):.0%} of searches for absent people come nearer than {thresholds[wanted]:.3f}."
+    )
 
 
 def is_same_file(query: Crop, crop: Crop) -> bool:

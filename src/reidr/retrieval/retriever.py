@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +25,26 @@ SETTINGS_FILE, WEIGHTS_FILE = "retriever.json", "model.safetensors"
 class Retriever:
     """A trained network with its preprocessing. Load one with `Retriever.load()`; it is an `Embedder`."""
 
-    def __init__(self, network: RetrieverNetwork, name: str, fingerprint: str) -> None:
+    def __init__(
+        self,
+        network: RetrieverNetwork,
+        name: str,
+        fingerprint: str,
+        trained_on: tuple[str, ...] = (),
+        thresholds: Mapping[str, float] | None = None,
+    ) -> None:
+        """Wrap a trained network.
+
+        Args:
+            trained_on: names of its training data sets. thresholds: by wanted FPIR (`"0.1"`) the distance chosen on
+                training identities it never saw; beyond it a search should answer "not in the gallery".
+        """
         self.network = network.eval()
         self.settings: NetworkSettings = network.settings
         self.name = name
         self.fingerprint = fingerprint
+        self.trained_on = trained_on
+        self.thresholds = dict(thresholds or {})
 
     @classmethod
     def load(cls, source: str | Path | None = None) -> Retriever:
@@ -50,8 +65,11 @@ class Retriever:
             if not path.is_file():
                 raise WeightsError(f"{path}: missing; a retriever folder holds {SETTINGS_FILE} and {WEIGHTS_FILE}")
         try:
-            settings = NetworkSettings.model_validate(json.loads(settings_path.read_text(encoding="utf-8"))["network"])
-        except (json.JSONDecodeError, KeyError, TypeError, ValidationError) as error:
+            content = json.loads(settings_path.read_text(encoding="utf-8"))
+            settings = NetworkSettings.model_validate(content["network"])
+            facts = content.get("trained", {})
+            trained_on, thresholds = tuple(facts.get("data", {})), dict(facts.get("thresholds", {}))
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValidationError) as error:
             raise WeightsError(
                 f"{settings_path}: not a retriever's settings ({' '.join(str(error).split())})"
             ) from None
@@ -74,7 +92,7 @@ class Retriever:
                 f"{weights_path}: does not fit {settings.backbone}: lacks {missing[:3]}, has extra {unexpected[:3]}"
             )
         digest = hashlib.sha256(settings_path.read_bytes() + weights_path.read_bytes()).hexdigest()
-        return cls(network.to(memory_format=torch.channels_last), folder.name, digest)  # type: ignore[call-overload]
+        return cls(network.to(memory_format=torch.channels_last), folder.name, digest, trained_on, thresholds)  # type: ignore[call-overload]
 
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """(N, settings.size) float32 unit rows for N RGB pictures of any size."""

@@ -54,13 +54,14 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
     run = Run(folder, "train retriever", recipe.model_dump(mode="json"), data)
     if run.finished("retriever"):
         return run.folder / "model"
-    from reidr.retrieval.retriever import save_retriever
+    from reidr.retrieval.retriever import Retriever, save_retriever
     from reidr.training.retriever import train_retriever
+    from reidr.training.thresholds import choose_thresholds
 
     started = time.perf_counter()
     with progress("training the retriever", recipe.epochs) as advance:
         network = train_retriever(recipe, crops, folder, advance)
-    facts = {
+    facts: dict[str, object] = {
         "data": {dataset.name: len(dataset.train) for dataset in datasets},
         "images": len(crops),
         "identities": len({crop.person for crop in crops}),
@@ -68,6 +69,8 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
         "recipe": recipe.model_dump(mode="json"),
         "environment": run.manifest["environment"],
     }
+    save_retriever(network, folder / "model", facts)
+    facts["thresholds"] = choose_thresholds(held_out, Retriever.load(folder / "model"), recipe.seed, progress)
     save_retriever(network, folder / "model", facts)
     run.finish("retriever", started, model="model")
     return folder / "model"
