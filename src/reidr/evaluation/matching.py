@@ -166,7 +166,7 @@ def unknown(labels: NDArray[np.generic]) -> NDArray[np.bool_]:
 def negative(labels: Labels) -> NDArray[np.bool_]:
     """True where an integer label is negative: Market-1501 writes -1 for junk."""
     array = as_labels(labels)
-    return np.asarray(array < 0) if array.dtype.kind == "i" else np.zeros(len(array), dtype=bool)
+    return np.asarray(array.astype(np.int64) < 0) if array.dtype.kind == "i" else np.zeros(len(array), dtype=bool)
 
 
 def wears_what_is_asked(

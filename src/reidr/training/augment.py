@@ -47,14 +47,8 @@ class Augment:
         pixels = (pixels * torch.from_numpy(gain).float().view(number, 3, 1, 1)).clamp(0, 1)
         pixels = (pixels - self.mean) / self.std
         padded = functional.pad(pixels, [self.shift] * 4)
-        top = random.integers(0, 2 * self.shift + 1, number)
-        left = random.integers(0, 2 * self.shift + 1, number)
-        moved = torch.stack(
-            [
-                picture[:, y : y + height, x : x + width]
-                for picture, y, x in zip(padded.unbind(0), top.tolist(), left.tolist(), strict=True)
-            ]
-        )
+        corners: list[list[int]] = random.integers(0, 2 * self.shift + 1, (number, 2)).tolist()
+        moved = torch.stack([padded[i, :, y : y + height, x : x + width] for i, (y, x) in enumerate(corners)])
         self._erase(moved, random)
         return moved.contiguous(memory_format=torch.channels_last)
 
