@@ -67,11 +67,9 @@ def test_too_few_people_give_no_threshold() -> None:
     assert choose_thresholds([], ByPixel(), 0, silent) == {}  # type: ignore[arg-type]
 
 
-def test_the_best_weight_is_best_on_the_mean_and_the_smallest_of_equals() -> None:
+def test_the_best_weight_is_the_smallest_of_equals() -> None:
     from reidr.reasoning.fusion import WEIGHTS
 
-    rising = [(w, w, 0.0) for w in WEIGHTS]
-    falling = [(w, 2 * (1 - w), 0.0) for w in WEIGHTS]
-    assert best_weight([rising]) == 1.0
-    assert best_weight([rising, falling]) == 0.0
-    assert best_weight([[(w, 0.5, 0.0) for w in WEIGHTS]]) == 0.0
+    assert best_weight([(w, w, 0.0) for w in WEIGHTS]) == 1.0
+    assert best_weight([(w, 1 - abs(w - 0.3), 0.0) for w in WEIGHTS]) == 0.3
+    assert best_weight([(w, 0.5, 0.0) for w in WEIGHTS]) == 0.0

@@ -44,7 +44,8 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
         dataset = render_street(folder / "street", street, advance)
     retriever, reasoner = load_retriever("nano"), load_reasoner("nano")
     decision = stored_decision("nano")
-    settings = Settings(k=k, think=think, weight=decision.weight, seed=seed)
+    weight = decision.weight if decision.street_weight is None else decision.street_weight
+    settings = Settings(k=k, think=think, weight=weight, seed=seed)
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress, [HistogramEmbedder()])
     seconds = time.perf_counter() - started
     report = build_report(
@@ -58,7 +59,7 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
                 "protocol": outcomes[0].trial.protocol.name,
                 "retriever": retriever.name,
                 "reasoner": "nano",
-                "fusion weight": f"{decision.weight:g}, chosen on {decision.chosen_on}",
+                "fusion weight": f"{weight:g}, chosen on another street",
                 "k": k,
                 "seed": seed,
                 "seconds": round(seconds, 1),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForImageTextToText, PreTrainedModel
+from transformers.utils import logging
 
 from reidr.errors import WeightsError
 from reidr.reasoning.processor import first_line
@@ -51,6 +52,7 @@ def load_model(path: str, *, local_files_only: bool, device: str, dtype: torch.d
     Raises:
         WeightsError: not a vision-language model, damaged, or with weights missing or of a wrong shape.
     """
+    logging.disable_progress_bar()  # ours says what takes time; a bar over 0.1 s of loading is noise
     options: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
     options |= {"dtype": dtype, "local_files_only": local_files_only}
     loaded: Any

@@ -17,12 +17,14 @@ class Decision:
 
     Attributes:
         weight: fusion weight in [0, 1] (see `fuse`). chosen_on: the data it was chosen on.
+        street_weight: the one for rendered streets, chosen on another street; None: `weight` there too.
         notice: what a reader of a report must know of this reasoner; empty when nothing.
     """
 
     weight: float
     chosen_on: str
     notice: str = ""
+    street_weight: float | None = None
 
 
 UNTUNED = Decision(0.2, "not tuned: MUSE's default", "The fusion weight of this reasoner was not tuned on any data.")
@@ -43,8 +45,9 @@ def stored_decision(source: str | Path) -> Decision:
         decision = Decision(**json.loads(path.read_text(encoding="utf-8")))
     except (json.JSONDecodeError, TypeError) as error:
         raise WeightsError(f"{path}: not a stored decision ({error})") from None
-    if not 0 <= decision.weight <= 1:
-        raise WeightsError(f"{path}: weight {decision.weight} lies outside [0, 1]")
+    for weight in (decision.weight, decision.street_weight):
+        if weight is not None and not 0 <= weight <= 1:
+            raise WeightsError(f"{path}: weight {weight} lies outside [0, 1]")
     return decision
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from reidr.data.protocol import Trial, find_protocol
 from reidr.data.types import Crop, ReIDDataset
 from reidr.evaluation.experiment import Progress, candidate_pairs, embed_trial, matches_of, steps_of
-from reidr.reasoning.fusion import WEIGHTS, choose_weight
+from reidr.reasoning.fusion import choose_weight
 from reidr.reasoning.reasoner import Reasoner
 from reidr.retrieval.embedder import Embedder
 
@@ -47,7 +47,6 @@ def weight_curve(
     return list(choose_weight(ranked, scores, matches_of(trial, ranked, ranked.k)).grid)
 
 
-def best_weight(curves: Sequence[Sequence[tuple[float, float, float]]]) -> float:
-    """The weight with the best mean mAP over several searches; the smallest of equals."""
-    means = np.mean([[mean for _, mean, _ in curve] for curve in curves], axis=0)
-    return WEIGHTS[int(np.argmax(np.round(means, 9)))]
+def best_weight(curve: Sequence[tuple[float, float, float]]) -> float:
+    """The weight with the best mAP of a `weight_curve`; the smallest of equals."""
+    return max(curve, key=lambda row: (round(row[1], 9), -row[0]))[0]

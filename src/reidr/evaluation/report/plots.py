@@ -119,13 +119,21 @@ def risk_coverage_svg(series: Sequence[Series]) -> str:
 def open_set_svg(series: Sequence[Series]) -> str:
     """Open set: FPIR on a logarithmic axis → FNIR (ISO/IEC 19795-1). Points with FPIR 0 have no place on it."""
 
+    from matplotlib.ticker import NullFormatter
+
     def paint(axes: Axes) -> None:
         visible = [positive(line) for line in series if any(value > 0 for value in line.x)]
         axes.set_xscale("log")
         for number, line in enumerate(visible):
             plot_line(axes, number, line.x, line.y, steps=True)
-        axes.set_xlim(min((min(line.x) for line in visible), default=0.001), 1)
+        least = min((min(line.x) for line in visible), default=0.001)
+        axes.set_xlim(least, 1)
         axes.set_ylim(0, 1)
+        # A range within one decade would make matplotlib label the minor ticks, with a formatter of its own.
+        steps = (1,) if least < 0.02 else (1, 2, 5)
+        ticks = [step * 10.0**power for power in range(-6, 1) for step in steps]
+        axes.set_xticks([tick for tick in ticks if least * 0.999 <= tick <= 1])
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_formatter(lambda value, _: f"{value * 100:g}\u202f%")
         whole_percent(axes, "y")
         axes.set_xlabel("FPIR, logarithmic: strangers that raise a match")
