@@ -20,6 +20,7 @@ from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 @click.option("--queries", type=click.IntRange(1), help="Sample this many queries by seed. [all]")
 @click.option("--protocol", help="Evaluation rule by name. [the data set's own]")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the query sample and of protocol draws. [0]")
+@click.option("--held-out", is_flag=True, help="Use the training identities that the retriever never saw instead.")
 @click.option("--baseline/--no-baseline", default=False, help="Also measure the colour-histogram baseline.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the rows to this file.")
 @click.option("--run", "folder", type=click.Path(path_type=Path), help="Write report.html and its data to this folder.")
@@ -34,6 +35,7 @@ def command(
     queries: int | None,
     protocol: str | None,
     seed: int,
+    held_out: bool,
     baseline: bool,
     json_file: Path | None,
     folder: Path | None,
@@ -52,6 +54,10 @@ def command(
 
     dataset = load_dataset(data)
     retriever, reasoner = load_retriever(retriever_name), load_reasoner(reasoner_name)
+    if held_out:
+        from reidr.training.decide import held_out_search
+
+        dataset = held_out_search(dataset, retriever)
     settings = Settings(
         k=k,
         queries=queries,

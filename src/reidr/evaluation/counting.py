@@ -113,10 +113,13 @@ class NegativeCounts:
 
     def _check(self, row: NDArray[Any], query: int) -> None:
         """Apply the floor in place. Raises ReIDError for NaN and minus infinity."""
-        if self.floor is not None:
-            np.maximum(row, self.floor, out=row)
+        if not row.size:
+            return
         # The minimum of anything with NaN is NaN: one pass finds what would otherwise silently rank last.
-        if row.size and not row.min() > -np.inf:
+        least = row.min()
+        if self.floor is not None and least < self.floor:  # seldom: most rows need no second pass
+            np.maximum(row, self.floor, out=row)
+        if not least > -np.inf:
             item = int(np.argmax(~(row > -np.inf)))
             raise ReIDError(
                 f"the distance of query {query} to gallery crop {item} is {row[item]}; "

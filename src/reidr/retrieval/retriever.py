@@ -32,12 +32,14 @@ class Retriever:
         fingerprint: str,
         trained_on: tuple[str, ...] = (),
         thresholds: Mapping[str, float] | None = None,
+        held_out: tuple[float, int] | None = None,
     ) -> None:
         """Wrap a trained network.
 
         Args:
             trained_on: names of its training data sets. thresholds: by wanted FPIR (`"0.1"`) the distance chosen on
                 training identities it never saw; beyond it a search should answer "not in the gallery".
+            held_out: (share, seed) by which those identities were set aside (`hold_out_identities`); None: unknown.
         """
         self.network = network.eval()
         self.settings: NetworkSettings = network.settings
@@ -45,6 +47,7 @@ class Retriever:
         self.fingerprint = fingerprint
         self.trained_on = trained_on
         self.thresholds = dict(thresholds or {})
+        self.held_out = held_out
 
     @classmethod
     def load(cls, source: str | Path | None = None) -> Retriever:
@@ -69,6 +72,8 @@ class Retriever:
             settings = NetworkSettings.model_validate(content["network"])
             facts = content.get("trained", {})
             trained_on, thresholds = tuple(facts.get("data", {})), dict(facts.get("thresholds", {}))
+            recipe = facts.get("recipe")
+            held_out = None if recipe is None else (float(recipe["held_out_share"]), int(recipe["seed"]))
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValidationError) as error:
             raise WeightsError(
                 f"{settings_path}: not a retriever's settings ({' '.join(str(error).split())})"
@@ -92,7 +97,7 @@ class Retriever:
                 f"{weights_path}: does not fit {settings.backbone}: lacks {missing[:3]}, has extra {unexpected[:3]}"
             )
         digest = hashlib.sha256(settings_path.read_bytes() + weights_path.read_bytes()).hexdigest()
-        return cls(network.to(memory_format=torch.channels_last), folder.name, digest, trained_on, thresholds)  # type: ignore[call-overload]
+        return cls(network.to(memory_format=torch.channels_last), folder.name, digest, trained_on, thresholds, held_out)  # type: ignore[call-overload]
 
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """(N, settings.size) float32 unit rows for N RGB pictures of any size."""

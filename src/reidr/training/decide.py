@@ -7,12 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.data.join import join_training
 from reidr.data.protocol import Trial, find_protocol
 from reidr.data.types import Crop, ReIDDataset
+from reidr.errors import DataError
 from reidr.evaluation.experiment import Progress, candidate_pairs, embed_trial, matches_of, steps_of
 from reidr.reasoning.fusion import choose_weight
 from reidr.reasoning.reasoner import Reasoner
 from reidr.retrieval.embedder import Embedder
+from reidr.training.identities import hold_out_identities
 
 
 def as_search(name: str, crops: Sequence[Crop], queries: int, seed: int) -> ReIDDataset:
@@ -50,3 +53,19 @@ def weight_curve(
 def best_weight(curve: Sequence[tuple[float, float, float]]) -> float:
     """The weight with the best mAP of a `weight_curve`; the smallest of equals."""
     return max(curve, key=lambda row: (round(row[1], 9), -row[0]))[0]
+
+
+def held_out_search(dataset: ReIDDataset, retriever: Embedder) -> ReIDDataset:
+    """The training identities of `dataset` that `retriever` never saw, as a search.
+
+    Raises DataError where the retriever was not trained on this data set (by its folder's name), does not say whom it
+    held out, or nobody was held out.
+    """
+    held_out = getattr(retriever, "held_out", None)
+    if held_out is None or dataset.name not in getattr(retriever, "trained_on", ()):
+        raise DataError(f"retriever {retriever.name} does not say which identities of {dataset.name} it held out")
+    _, crops = hold_out_identities(join_training([dataset]), *held_out)
+    search = as_search(f"{dataset.name}, held-out training identities", crops, len(crops) + 1, 0)
+    if not search.query or not search.gallery:
+        raise DataError(f"{dataset.name}: retriever {retriever.name} held out nobody who is seen by two cameras")
+    return search
