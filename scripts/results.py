@@ -113,8 +113,8 @@ def main() -> None:
         result = evaluate(cuhk03, "--baseline", "--held-out", *sample)
         words = (
             "The training identities of CUHK03-NP (detected) that the shipped retriever held out; fusion weight and "
-            "thresholds were chosen on them, so this is no test. Two cameras: an easier search than the official split, "
-            "and a small one. `reidr evaluate ../shared/data/cuhk03-np-train --held-out --baseline`"
+            "thresholds were chosen on them, so it is no test. Two cameras, few people: not the official split. "
+            "`reidr evaluate ../shared/data/cuhk03-np-train --held-out --baseline`"
         )
         sections.append(section("CUHK03-NP, held-out training identities", words, result))
     settings = StreetSettings(seed=11, test_people=100, distractors=400, junk=60)
