@@ -56,6 +56,9 @@ def section(title: str, words: str, result: dict) -> str:
     return f"## {title}\n\n{words}\n\n{facts}\n\n{table(result)}\n\n{beside(result)}"
 
 
+ENOUGH = 20  # non-mated queries below which an error rate says nothing
+
+
 def beside(result: dict) -> str:
     """The numbers that are no rows: captured headroom, calibration, open set."""
     lines = []
@@ -69,6 +72,8 @@ def beside(result: dict) -> str:
                 )
     if "expected_calibration_error" in result:
         lines.append(f"- calibration error of the raw score (ECE): {result['expected_calibration_error']:.3f}")
+    if result.get("non_mated_queries", 0) < ENOUGH:
+        return "\n".join(lines) + "\n"
     for wanted, errors in result.get("open_set_at_stored_thresholds", {}).items():
         lines.append(
             f"- retriever at the distance {errors['distance']:.3f}, chosen on held-out training identities for FPIR "

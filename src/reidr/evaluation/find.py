@@ -148,8 +148,8 @@ def absence(distances: NDArray[np.float64], thresholds: Mapping[str, float]) -> 
     if finite.min() <= thresholds[wanted]:
         return ""
     return (
-        f"Probably not in the gallery: the nearest crop is at distance {finite.min():.3f}; only "
-        f"{float(wanted):.0%} of searches for absent people come nearer than {thresholds[wanted]:.3f}."
+        f"Perhaps not in the gallery: the nearest crop is at distance {finite.min():.3f}; among the retriever's held-out "
+        f"training people only {float(wanted):.0%} of searches for absent persons came nearer than {thresholds[wanted]:.3f}."
     )
 
 
