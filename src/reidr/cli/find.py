@@ -53,7 +53,10 @@ def command(
     notice = stored_decision(reasoner).notice if reasoner is not None else ""
     for place, match in enumerate(found.matches, start=1):
         same = "" if match.probability is None else f"  P(same) {match.probability:.2f}"
-        answer = "" if match.verdict is None else f"  {ANSWERS[match.verdict.answer]}"
+        answer = ""
+        if match.verdict is not None:
+            thought = f" with P(same) {match.verdict.probability:.2f}" if match.verdict.parsable else ""
+            answer = f"; after thinking {ANSWERS[match.verdict.answer]}{thought}"
         click.echo(f"{place:3d}. {match.crop.id}  distance {match.distance:.3f}{same}{answer}")
         if match.verdict is not None:
             text = match.verdict.reasoning if match.verdict.parsable else "(its answer could not be read)"

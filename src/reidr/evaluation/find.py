@@ -148,8 +148,9 @@ def absence(distances: NDArray[np.float64], thresholds: Mapping[str, float]) -> 
     if finite.min() <= thresholds[wanted]:
         return ""
     return (
-        f"Perhaps not in the gallery: the nearest crop is at distance {finite.min():.3f}; among the retriever's held-out "
-        f"training people only {float(wanted):.0%} of searches for absent persons came nearer than {thresholds[wanted]:.3f}."
+        f"Perhaps not in the gallery: the nearest crop is at distance {finite.min():.3f}; among the retriever's "
+        f"held-out training people only {float(wanted):.0%} of searches for absent persons came nearer than "
+        f"{thresholds[wanted]:.3f}."
     )
 
 
