@@ -134,8 +134,8 @@ def main() -> None:
     head = (
         "# Results\n\n"
         f"Written by `make results` on {date.today().isoformat()}, commit `{facts.get('commit', 'unknown')}`, "
-        f"torch {facts['packages']['torch']}, {facts['platform']}. Photos: Zheng et al. 2015 (Market-1501), Li et al. 2014 "
-        "and Zhong et al. 2017 (CUHK03-NP), research use only.\n"
+        f"torch {facts['packages']['torch']}, {facts['platform']}. Photos: Zheng et al. 2015 (Market-1501), "
+        "Li et al. 2014 and Zhong et al. 2017 (CUHK03-NP), research use only.\n"
     )
     out = REPOSITORY / "docs" / "results.md"
     out.write_text(head + "\n" + "\n".join(sections), encoding="utf-8")
