@@ -13,13 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from reidr.data.counts import compare
+from reidr.data.cuhk03_mat import SPLITS, read_split
 from reidr.data.listing import list_folder, some_of
 from reidr.data.market1501 import fits_market1501, load_market1501
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
 BOXES = {"detected": "detected", "labeled": "labelled", "labelled": "labelled"}
-SPLITS = ("train", "query", "gallery")
 MAT = "cuhk03_new_protocol_config_*.mat"
 TREE = """  detected/bounding_box_train, query, bounding_box_test    (CUHK03-NP; or labeled/…)
   cuhk03_new_protocol_config_detected.mat + images_detected/1_001_1_01.png"""
@@ -85,30 +85,6 @@ def load_cuhk03_mat(path: Path, name: str | None = None) -> ReIDDataset:
     label = name or key.replace("/", "-")
     dataset = ReIDDataset(label, path.parent, splits["train"], splits["query"], splits["gallery"], key)
     return replace(dataset, notes=(*notes, *compare(key, dataset.summary())))
-
-
-def read_split(path: Path) -> dict[str, list[tuple[str, str]]]:
-    """(file name, person) by split of a .mat split file. Raises DataError when it is damaged or something else."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    wanted = ("filelist", "labels", "train_idx", "query_idx", "gallery_idx")
-    try:
-        table = loadmat(path, variable_names=wanted)
-        files = [str(cell.item() if hasattr(cell, "item") else cell) for cell in table["filelist"].ravel()]
-        labels = [f"{int(label):04d}" for label in table["labels"].ravel()]
-        # MATLAB counts from 1.
-        rows = {split: [int(row) - 1 for row in table[f"{split}_idx"].ravel()] for split in SPLITS}
-        if min(min(r, default=0) for r in rows.values()) < 0:
-            raise IndexError("row 0")
-        return {split: [(files[row], labels[row]) for row in numbers] for split, numbers in rows.items()}
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (MatReadError, NotImplementedError, KeyError, ValueError, TypeError, IndexError, OSError) as error:
-        raise DataError(
-            f"{path}: not a CUHK03-NP split file with {', '.join(wanted)} ({error}); "
-            "it is published in zhunzhong07/person-re-ranking"
-        ) from None
 
 
 def picture_folder(root: Path, boxes: str) -> Path:

@@ -33,11 +33,12 @@ def open_image(path: Path) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=ALLOWED_FORMATS) as picture:
                 check_size(path, picture.size)
-                if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-                    flat = Image.new("RGBA", picture.size, (127, 127, 127, 255))
-                    flat.alpha_composite(picture.convert("RGBA"))
+                upright = ImageOps.exif_transpose(picture)
+                if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+                    flat = Image.new("RGBA", upright.size, (127, 127, 127, 255))
+                    flat.alpha_composite(upright.convert("RGBA"))
                     return flat.convert("RGB")
-                return ImageOps.exif_transpose(picture).convert("RGB")
+                return upright.convert("RGB")
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
     except IsADirectoryError:
