@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from reidr.data.load import load_dataset
 from reidr.data.types import ReIDDataset
@@ -152,6 +152,25 @@ def test_cuhk03_mat_that_is_something_else(tmp_path: Path, empty_tree) -> None:
     for picture in (tmp_path / "images_detected").iterdir():
         picture.unlink()
     with pytest.raises(DataError, match="no pictures beside the split file; expected a folder images_detected"):
+        load_dataset(path)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_damaged_mat_file_never_ends_the_program(tmp_path: Path, empty_tree, compressed: bool) -> None:
+    path = cuhk03_mat(tmp_path, empty_tree, ["1_001_1_01.png", "1_001_2_06.png", "5_010_1_02.png", "5_010_2_07.png"])
+    table = loadmat(path)
+    savemat(path, {key: value for key, value in table.items() if key[0] != "_"}, do_compression=compressed)
+    data = bytearray(path.read_bytes())
+    if compressed:
+        data[150] ^= 0xFF  # inside the first variable: zlib refuses it
+    else:
+        # The data type code after the variable's name, 12 (signed 64 bits). SciPy 1.17 looks 8 up in a table where it
+        # has no entry and ends the process (scipy/scipy#25349).
+        place = data.index(b"labels") + 8
+        assert data[place] == 12
+        data[place] = 8
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="not a CUHK03-NP split file"):
         load_dataset(path)
 
 

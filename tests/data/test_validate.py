@@ -281,6 +281,15 @@ def test_the_same_file_as_query_and_gallery_of_a_manifest(sound: Path) -> None:
     assert rows[0]["image"] in found(validate(manifest(sound, rows)), "same picture in query and gallery").message
 
 
+def test_junk_as_a_query_of_a_data_set_made_in_code_is_an_error(sound: Path) -> None:
+    # The Market-1501 loader leaves such boxes out and manifests refuse them; only code can still put one in.
+    dataset = load_dataset(sound)
+    [junk] = [crop for crop in dataset.gallery if crop.junk]
+    finding = found(validate(replace(dataset, query=(*dataset.query, junk)), pixels=False), "junk in query")
+    assert finding.severity == "error"
+    assert finding.files == (junk.id,)
+
+
 def test_a_path_that_cannot_be_read_is_one_finding(tmp_path: Path) -> None:
     [finding] = validate(tmp_path)
     assert (finding.severity, finding.kind) == ("error", "unreadable")

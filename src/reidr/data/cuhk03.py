@@ -8,17 +8,24 @@ The two kinds of boxes give different numbers, so one of them has to be chosen a
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from reidr.data.counts import compare
-from reidr.data.cuhk03_mat import SPLITS, read_split
 from reidr.data.listing import list_folder, some_of
 from reidr.data.market1501 import fits_market1501, load_market1501
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
+SPLITS = ("train", "query", "gallery")
+WANTED = ("filelist", "labels", "train_idx", "query_idx", "gallery_idx")
+SECONDS = 120  # an official file takes one; a crafted one may unpack without end
+Rows = list[tuple[str, str]]
 BOXES = {"detected": "detected", "labeled": "labelled", "labelled": "labelled"}
 MAT = "cuhk03_new_protocol_config_*.mat"
 TREE = """  detected/bounding_box_train, query, bounding_box_test    (CUHK03-NP; or labeled/…)
@@ -87,6 +94,52 @@ def load_cuhk03_mat(path: Path, name: str | None = None) -> ReIDDataset:
     return replace(dataset, notes=(*notes, *compare(key, dataset.summary())))
 
 
+def read_split(path: Path) -> dict[str, Rows]:
+    """(file name, person) by split of a .mat split file. Raises DataError when it is damaged or something else.
+
+    The file is read in a process of its own: SciPy's reader is not hardened, and some damaged files end the whole
+    interpreter (scipy/scipy#25349), which no `except` can turn into a sentence.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    # The child finds this package and SciPy wherever the parent did, installed or not.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(place for place in sys.path if place)}
+    command = [sys.executable, "-P", "-m", "reidr.data.cuhk03", os.fspath(path.resolve())]
+    try:
+        child = subprocess.run(  # noqa: S603 - our own module, no shell, the path is one argument
+            command, env=environment, capture_output=True, timeout=SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise not_a_split(path, f"not read after {SECONDS} seconds") from None
+    if child.returncode != 0:
+        said = child.stderr.decode("utf-8", "replace").strip().splitlines()
+        ended_by_signal = child.returncode < 0
+        raise not_a_split(path, "damaged" if ended_by_signal or not said else said[-1][:200])
+    return {split: [(file, person) for file, person in rows] for split, rows in json.loads(child.stdout).items()}
+
+
+def not_a_split(path: Path, why: str) -> DataError:
+    """The error for a split file that cannot be used."""
+    return DataError(
+        f"{path}: not a CUHK03-NP split file with {', '.join(WANTED)} ({why}); "
+        "it is published in zhunzhong07/person-re-ranking"
+    )
+
+
+def rows_of(path: str) -> dict[str, Rows]:
+    """What `read_split` gives; for its child only, because damaged files raise anything or end the process."""
+    from scipy.io import loadmat
+
+    table = loadmat(path, variable_names=WANTED)
+    files = [str(cell.item() if hasattr(cell, "item") else cell) for cell in table["filelist"].ravel()]
+    labels = [f"{int(label):04d}" for label in table["labels"].ravel()]
+    # MATLAB counts from 1.
+    rows = {split: [int(row) - 1 for row in table[f"{split}_idx"].ravel()] for split in SPLITS}
+    if min(min(numbers, default=0) for numbers in rows.values()) < 0:
+        raise IndexError("row 0")
+    return {split: [(files[row], labels[row]) for row in numbers] for split, numbers in rows.items()}
+
+
 def picture_folder(root: Path, boxes: str) -> Path:
     """Where the pictures of a split file lie. Raises DataError naming the folders looked for."""
     short = "labeled" if boxes == "labelled" else boxes
@@ -116,3 +169,7 @@ def crops_of_split(
         crop_id = f"{folder.name}/{file}"
         crops.append(Crop(crop_id, folder / file, person=person, camera=fields[2], sequence=f"pair{fields[0]}"))
     return crops, missing
+
+
+if __name__ == "__main__":
+    print(json.dumps(rows_of(sys.argv[1])))

@@ -24,7 +24,7 @@ def open_image(path: Path) -> Image.Image:
 
     Raises:
         ImageError: missing, empty, not an allowed format, truncated, above `MAXIMUM_PIXELS`,
-            or with a side below `MINIMUM_SIDE` pixels. The message names the file.
+            with a side below `MINIMUM_SIDE` pixels, or of 32-bit values. The message names the file.
     """
     try:
         # Pillow warns, and above twice its own limit raises, before we could look at the size: keep both quiet
@@ -38,7 +38,7 @@ def open_image(path: Path) -> Image.Image:
                     flat = Image.new("RGBA", upright.size, (127, 127, 127, 255))
                     flat.alpha_composite(upright.convert("RGBA"))
                     return flat.convert("RGB")
-                return upright.convert("RGB")
+                return eight_bits(path, upright).convert("RGB")
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -49,6 +49,15 @@ def open_image(path: Path) -> Image.Image:
         raise ImageError(f"{path}: more pixels than the limit of {MAXIMUM_PIXELS:,}; crop or shrink it first") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageError(f"{path}: damaged or truncated picture ({error}); replace the file or leave it out") from None
+
+
+def eight_bits(path: Path, picture: Image.Image) -> Image.Image:
+    """16-bit grey scaled to 8 bits: Pillow's `convert` clips, which turns all but the darkest pixels white."""
+    if picture.mode.startswith("I;16"):
+        return picture.point(lambda value: value * (1 / 256)).convert("L")
+    if picture.mode in ("I", "F"):
+        raise ImageError(f"{path}: 32-bit values have no agreed black and white; save the picture with 8 bits")
+    return picture
 
 
 def check_size(path: Path, size: tuple[int, int]) -> None:
