@@ -2,6 +2,7 @@
 
     python benchmarks/table.py                 run everything (about 10 minutes on two free cores), then write
     python benchmarks/table.py LINES.jsonl     write from lines that were printed before
+    python benchmarks/table.py msmt17/ours …   run these cases of benchmarks/ranking.py again, keep all other rows
 
 With `PEER_DIR` set, peers are measured too. The lines behind the table are kept in benchmarks/results.jsonl.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,10 @@ BEGIN, END = "<!-- begin {} -->", "<!-- end {} -->"
 
 def main(arguments: list[str]) -> None:
     """Measure or read, and replace what stands between the page's marks."""
-    if arguments:
-        lines = [json.loads(line) for line in Path(arguments[0]).read_text(encoding="utf-8").splitlines() if line]
+    if arguments and not arguments[0].endswith(".jsonl"):
+        lines = merged(read(RESULTS), run("ranking", arguments))
+    elif arguments:
+        lines = read(Path(arguments[0]))
     else:
         lines = [line for script in SCRIPTS for line in run(script)]
     RESULTS.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
@@ -39,10 +43,22 @@ def main(arguments: list[str]) -> None:
     PAGE.write_text(page, encoding="utf-8")
 
 
-def run(script: str) -> list[dict[str, Any]]:
-    """The lines of one benchmark, shown as they come."""
+def read(path: Path) -> list[dict[str, Any]]:
+    """Lines that were kept."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+
+
+def merged(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The old lines, with those of the same cases replaced."""
+    fresh = {(line["benchmark"], line["case"]): line for line in new}
+    return [fresh.get((line["benchmark"], line["case"]), line) for line in old]
+
+
+def run(script: str, cases: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The lines of one benchmark, or of some of its cases, shown as they come."""
     found = []
-    with subprocess.Popen([sys.executable, f"{script}.py"], cwd=HERE, stdout=subprocess.PIPE, text=True) as child:
+    command = [sys.executable, f"{script}.py", *cases]
+    with subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         for text in child.stdout:
             print(text, end="", flush=True)
@@ -63,8 +79,14 @@ def table(lines: list[dict[str, Any]]) -> str:
         memory = f"{line['peak_gb']:.2f} GB" if "seconds" in line else "–"
         rows.append(f"| {line['case']} | {seconds} | {memory} | {remark(line)} |")
     last = lines[-1]
+    places: dict[str, list[str]] = {}
+    for line in lines:
+        places.setdefault(f"{line['date']} at commit {line['commit']}", []).append(line["case"])
+    # The place of most rows stands first; rows measured elsewhere are named.
+    main_place, *others = sorted(places, key=lambda place: -len(places[place]))
+    where = main_place + "".join(f" ({', '.join(places[place])}: {place})" for place in others)
     rows.append(
-        f"\nMeasured {last['date']} at commit {last['commit']} on {last['cores']} cores, BLAS threads "
+        f"\nMeasured {where} on {last['cores']} cores, BLAS threads "
         f"{last['blas_threads']}, load {max(line['load'] for line in lines)} at most, NumPy {last['numpy']}, "
         f"Python {last['python']}. Memory is the whole child process: interpreter, NumPy and input included."
     )
@@ -88,8 +110,8 @@ def remark(line: dict[str, Any]) -> str:
 
 
 def commit() -> str:
-    """Short hash of the repository's head."""
-    command = ["git", "rev-parse", "--short", "HEAD"]
+    """Short hash of the repository's head, and whether the tree differs from it."""
+    command = ["git", "describe", "--always", "--dirty"]
     return subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
 
 

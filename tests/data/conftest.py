@@ -18,13 +18,13 @@ def empty_tree() -> Tree:
     """Make empty files: loading opens none, so a loader that reads pixels fails on them."""
 
     def make(root: Path, paths: Iterable[str]) -> Path:
-        made: set[Path] = set()
+        place, made = os.fspath(root), set()
         for name in paths:
-            path = root / name
-            if path.parent not in made:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                made.add(path.parent)
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o644))
+            folder = name.rpartition("/")[0]
+            if folder not in made:
+                (root / folder).mkdir(parents=True, exist_ok=True)
+                made.add(folder)
+            os.close(os.open(f"{place}/{name}", os.O_CREAT | os.O_WRONLY, 0o644))
         return root
 
     return make

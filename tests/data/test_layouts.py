@@ -236,3 +236,16 @@ def test_occluded_lists_must_hold_file_names(tmp_path: Path, empty_tree) -> None
     (tmp_path / "query.list").write_text("0009_c1_f0046181.jpg\n")
     with pytest.raises(DataError, match="none of the pictures in its lists"):
         load_dataset(tmp_path)
+
+
+def test_lists_over_market_1501_keep_its_rules_for_junk_and_distractors(tmp_path: Path, empty_tree) -> None:
+    query, person, nobody, junk = (
+        f"{who}_c{i}s1_00000{i}_00.jpg" for i, who in enumerate(("0002", "0002", "0000", "-1"))
+    )
+    empty_tree(tmp_path, [f"query/{query}", *(f"bounding_box_test/{name}" for name in (person, nobody, junk))])
+    (tmp_path / "query.list").write_text(f"{query}\n{junk}\n")
+    (tmp_path / "gallery.list").write_text(f"{person}\n{nobody}\n{junk}\n")
+    dataset = load_dataset(tmp_path)
+    assert [crop.person for crop in dataset.query] == ["0002"]
+    assert any(note.startswith("query.list: 1 junk boxes") for note in dataset.notes)
+    assert dataset.summary()["gallery"] == {"images": 3, "persons": 1, "cameras": 3, "distractors": 1, "junk": 1}

@@ -8,14 +8,42 @@ from typing import Any
 import click
 
 from reidr.cli.options import given, recipe_options
+from reidr.training.reasoning_recipes import WarmupRecipe
 from reidr.training.recipes import BaseRecipe, RetrieverRecipe
+from reidr.training.reinforce_recipe import ReinforcementStageRecipe
 
 RUN_HELP = "Run folder; a stopped training in it is resumed."
 
 
-@click.group("train")
+class StagesOrAll(click.Group):
+    """`reidr train STAGE` runs one stage; a first word that is no stage is a recipe, and all its stages run."""
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["all", *args]
+        return super().resolve_command(context, args)
+
+
+@click.group("train", cls=StagesOrAll)
 def command() -> None:
-    """Teach a model. RECIPE is a YAML file or the name of a shipped one (nano)."""
+    """Teach a model: `reidr train RECIPE` runs all stages, `reidr train STAGE RECIPE` one of them.
+
+    RECIPE is a YAML file or the name of a shipped one (nano, nano-street).
+    """
+
+
+@command.command("all")
+@click.argument("recipe", default="nano")
+@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of all runs.")
+@click.option("--base", type=click.Path(path_type=Path), help="Run folder of a finished `train base` to start from.")
+@click.option("--quick", is_flag=True, help="Minutes instead of an hour: the street alone, few people, few steps.")
+def everything(recipe: str, folder: Path, base: Path | None, quick: bool) -> None:
+    """Base, pairs, warm-up, sampling, reinforcement, fusion weight, evaluation; what is finished is skipped."""
+    from reidr.training.pipeline import train_all
+
+    click.echo(f"report: {train_all(recipe, folder, base, quick)}")
 
 
 @command.command("retriever")
@@ -35,7 +63,29 @@ def retriever(recipe: str, folder: Path, **options: Any) -> None:
 @click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/base"), help=RUN_HELP)
 @recipe_options(BaseRecipe)
 def base(recipe: str, folder: Path, **options: Any) -> None:
-    """Teach the small reasoner to look, compare and answer on a rendered street; writes FOLDER/model."""
-    from reidr.training.stages import base_stage
+    """Teach the small reasoner to see and to read (describe, answer, compare; no verdict yet); writes FOLDER/model."""
+    from reidr.training.base_stage import base_stage
 
     click.echo(f"reasoner: {base_stage(recipe, folder, given(options))}")
+
+
+@command.command("warmup")
+@click.argument("recipe", default="nano")
+@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/warmup"), help=RUN_HELP)
+@recipe_options(WarmupRecipe)
+def warmup(recipe: str, folder: Path, **options: Any) -> None:
+    """Warm the base up on identity labels alone, without chain-of-thought labels; writes FOLDER/model."""
+    from reidr.training.reasoning_stages import warmup_stage
+
+    click.echo(f"reasoner: {warmup_stage(recipe, folder, given(options))}")
+
+
+@command.command("rl")
+@click.argument("recipe", default="nano")
+@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/rl"), help=RUN_HELP)
+@recipe_options(ReinforcementStageRecipe)
+def rl(recipe: str, folder: Path, **options: Any) -> None:
+    """Reinforce the reasoner on sampled pairs by GRPO; writes FOLDER/model."""
+    from reidr.training.reasoning_stages import rl_stage
+
+    click.echo(f"reasoner: {rl_stage(recipe, folder, given(options))}")

@@ -25,6 +25,7 @@ TWO_VALUED = {
     "bag": ("shoulder_bag", "no", "yes"),
     "handbag": ("handbag", "no", "yes"),
 }
+MARKET_BAGS = ("backpack", "shoulder_bag", "handbag")
 
 
 def load_market_attributes(path: Path) -> dict[int, Mapping[str, str]]:
@@ -55,3 +56,24 @@ def row_attributes(row: Mapping[str, str]) -> dict[str, str]:
         marked = [color for color in colors if row.get(prefix + color) == "2"]
         found[name] = marked[0] if len(marked) == 1 else "other"
     return found
+
+
+def common_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Attributes of a photo set or of the street in one vocabulary, so that one model learns from both.
+
+    Market-1501's table knows dress or trousers, long or short, and three kinds of bag by yes and no; the street draws
+    one kind of lower garment and at most one bag. Market's become `lower_kind` (trousers, shorts, skirt), `bag` (none,
+    backpack, shoulder bag, handbag; of several the first of these) and `hat` (none, hat). `"other"` colours (mixed, or
+    not marked) are left out: unknown is not a colour. Names that need no joining pass unchanged.
+    """
+    joined = {name: value for name, value in attributes.items() if value != "other"}
+    if "lower_length" in joined:
+        short = joined.pop("lower_length") == "short"
+        joined["lower_kind"] = "skirt" if joined.get("lower_kind") == "dress" else "shorts" if short else "trousers"
+    bags = [name for name in MARKET_BAGS if name in joined]
+    if bags:
+        carried = [name.replace("_", " ") for name in bags if joined.pop(name) == "yes"]
+        joined["bag"] = carried[0] if carried else "none"
+    if joined.get("hat") in ("no", "yes"):
+        joined["hat"] = "hat" if joined["hat"] == "yes" else "none"
+    return joined

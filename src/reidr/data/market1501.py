@@ -126,6 +126,8 @@ def parse_names(
             unparsed.append(name)
             continue
         person, camera, sequence, frame = facts.groups()
+        # Some copies write c01 where others write c1: one camera, or its own crops would count as matches.
+        camera = camera.lstrip("0") or "0"
         junk = person == "-1"
         crops.append(
             Crop(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reidr.data.counts import compare, protocol_of
 from reidr.data.listing import left_out_note, list_folder, some_of
+from reidr.data.market1501 import garbage_collection_paused
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -52,20 +53,22 @@ def named_folders_from_names(
     failed: list[str] = []
     for split, folder in folders.items():
         crops, unparsed = [], []
-        for file in names.get(split, ()):
-            facts = pattern.match(file)
-            if facts is None:
-                unparsed.append(file)
-                continue
-            crops.append(
-                Crop(
-                    id=f"{folder}/{file}",
-                    image=root / folder / file,
-                    person=facts["person"],
-                    camera=str(int(facts["camera"])),
-                    outfit=facts["outfit"],
+        place = root / folder
+        with garbage_collection_paused():
+            for file in names.get(split, ()):
+                facts = pattern.match(file)
+                if facts is None:
+                    unparsed.append(file)
+                    continue
+                crops.append(
+                    Crop(
+                        id=f"{folder}/{file}",
+                        image=place / file,
+                        person=facts["person"],
+                        camera=str(int(facts["camera"])),
+                        outfit=facts["outfit"],
+                    )
                 )
-            )
         if unparsed:
             notes.append(left_out_note(folder, unparsed, len(names[split]), example))
         failed += unparsed

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from reidr.data.counts import compare, identify
 from reidr.data.listing import list_folder, some_of, sub_folders
-from reidr.data.market1501 import FOLDERS, PATTERN, fits_market1501, parse_names
+from reidr.data.market1501 import FOLDERS, PATTERN, fits_market1501, is_zero, parse_names
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -48,12 +48,17 @@ def load_occluded(root: Path, name: str | None = None) -> ReIDDataset:
         names = sorted(set(read_list(root / file)))
         found: list[Crop] = []
         left = names
+        # As in Market-1501's own folders, see `market1501_from_names`.
+        zero_is_nobody = split == "gallery" and not any(is_zero(crop.person) for crop in splits.get("query", ()))
         for source in dict.fromkeys((split, "gallery", "train", "query")):
             here = [n for n in left if n in present[source]]
-            crops, unparsed = parse_names(place, FOLDERS[source], here)
+            crops, unparsed = parse_names(place, FOLDERS[source], here, zero_is_nobody=zero_is_nobody)
             if unparsed:
                 raise DataError(f"{root / file}: {some_of(unparsed)} do not follow {PATTERN}")
-            found += crops
+            junk = [crop.id for crop in crops if crop.junk and split != "gallery"]
+            if junk:
+                notes.append(f"{file}: {len(junk):,} junk boxes (person -1) are left out: {some_of(junk)}")
+            found += [crop for crop in crops if not crop.junk or split == "gallery"]
             left = [n for n in left if n not in present[source]]
         if left:
             notes.append(f"{file}: {len(left):,} of {len(names):,} listed pictures are not there: {some_of(left)}")

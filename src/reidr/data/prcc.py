@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from reidr.data.counts import compare, protocol_of
 from reidr.data.listing import left_out_note, list_tree
+from reidr.data.market1501 import garbage_collection_paused
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -53,20 +54,21 @@ def prcc_from_paths(root: Path, place: Path, paths: Iterable[str], name: str | N
     unparsed: list[str] = []
     paths = sorted(paths)
     prefix = "" if place == root else f"{place.relative_to(root).as_posix()}/"
-    for path in paths:
-        facts = parse_path(path)
-        if facts is None:
-            unparsed.append(path)
-            continue
-        split, person, camera = facts
-        crop = Crop(
-            id=prefix + path,
-            image=place / path,
-            person=person,
-            camera=camera,
-            outfit="2" if camera == "C" else "1",
-        )
-        splits[split].append(crop)
+    with garbage_collection_paused():
+        for path in paths:
+            facts = parse_path(path)
+            if facts is None:
+                unparsed.append(path)
+                continue
+            split, person, camera = facts
+            crop = Crop(
+                id=prefix + path,
+                image=place / path,
+                person=person,
+                camera=camera,
+                outfit="2" if camera == "C" else "1",
+            )
+            splits[split].append(crop)
     if not any(splits.values()):
         raise DataError(f"{root}: no crops in the PRCC layout; expected\n{TREE}")
     notes = ["PRCC layout: gallery camera A, queries camera B (same clothes) and C (changed)"]
@@ -79,7 +81,7 @@ def prcc_from_paths(root: Path, place: Path, paths: Iterable[str], name: str | N
 
 def parse_path(path: str) -> tuple[str, str, str] | None:
     """(split, person, camera) of a path, None where it does not follow the layout."""
-    parts = PurePosixPath(path).parts
+    parts = path.split("/")
     if len(parts) == 3 and parts[0] == "train" and parts[2][0] in CAMERAS:
         return "train", parts[1], parts[2][0]
     if len(parts) == 4 and parts[0] == "test" and parts[1] in CAMERAS:

@@ -1,7 +1,7 @@
 """Count, don't sort: how many wrong crops stand before each match.
 
 A rank is a number of crops that are not farther, so it can be counted in a pass over the row of distances; nothing
-has to be sorted. A row costs one comparison with its farthest match, and then only what lies within is looked at.
+has to be sorted. Far matches cost one comparison each; the little that lies within the first near one is sorted.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from reidr.retrieval.ranking import RankedList
 Ties = Literal["pessimistic", "optimistic", "expected"]
 # Rows whose few own crops are looked up together; the rest is done row by row, in a core's second-level cache.
 CHUNK_BYTES = 1 << 22
-# Measured with AVX2 and AVX-512: copying out one value costs as much as comparing and counting about 48, and below
-# about 64 values for each match that is left, sorting them costs less than comparing them.
-COPY_COST, SORT_BELOW = 48, 64
+# Copying out what is within and sorting it costs about as much as four comparisons of the row when a 64th of it is
+# left, and settles all matches that remain; fewer than three of them are compared instead. Measured with AVX-512.
+SORT_SHARE, SORT_ALWAYS, FEW_MATCHES = 64, 512, 3
+# Copying out half a row costs about as much as so many comparisons, so it is done after as many, with as many to come.
+PATIENCE = 8
 
 
 class NegativeCounts:
@@ -61,11 +63,12 @@ class NegativeCounts:
 
         def add_share(begin: int) -> None:
             end = min(begin + share, len(block))
+            room = np.empty(block.shape[1], dtype=bool)
             for start in range(begin, end, step):
                 chunk = block[start : min(start + step, end)]
                 if chunk.dtype not in (np.float32, np.float64):
                     chunk = chunk.astype(np.float64)
-                self._add_chunk(np.ascontiguousarray(chunk), first + start)
+                self._add_chunk(np.ascontiguousarray(chunk), first + start, room)
 
         if workers == 1 or len(block) <= share:
             for begin in range(0, len(block), share):
@@ -75,7 +78,7 @@ class NegativeCounts:
             for _ in pool.map(add_share, range(0, len(block), share)):
                 pass
 
-    def _add_chunk(self, chunk: NDArray[Any], first: int) -> None:
+    def _add_chunk(self, chunk: NDArray[Any], first: int, room: NDArray[np.bool_]) -> None:
         matching = self.matching
         last = first + len(chunk)
         person = slice(matching.starts[first], matching.starts[last])
@@ -105,7 +108,7 @@ class NegativeCounts:
             seen = None if shown is None else shown[row]
             for counts, compare, side in ((self.not_farther, np.less_equal, "right"), (self.nearer, np.less, "left")):
                 if low < high and len(counts):
-                    count_row(chunk[row], seen, found[low:high], counts[here][low:high], compare, side)
+                    count_row(chunk[row], seen, found[low:high], counts[here][low:high], compare, side, room)
         # Crops of the query's own person were counted with the others: they are few and known.
         for counts, own in ((self.not_farther, own_not_farther), (self.nearer, own_nearer)):
             if len(counts):
@@ -159,25 +162,30 @@ def count_row(
     counts: NDArray[np.int64],
     compare: Callable[..., Any],
     side: Any,
+    room: NDArray[np.bool_],
 ) -> None:
     """Fill `counts`: how many of the `shown` values of `row` are within each of the ascending `distances`.
 
-    Distances are settled from the far end, each by one comparison over what is still within, until copying that out
-    costs no more than the comparisons so far and the ones to come; sorting it ends the work.
+    Distances are settled from the far end, each by one comparison, until what is within is short enough to be sorted,
+    which settles the rest. Where matches are many, what is within is copied out in between.
+
+    Args:
+        room: (G,) anything; a buffer of its own for each thread stays in the core's cache.
     """
     values, compared = row, 0
     for match in range(len(distances) - 1, -1, -1):
-        within = compare(values, distances[match])
+        within = compare(values, distances[match], out=room[: len(values)])
         if shown is not None:
             within &= shown
         counts[match] = count = np.count_nonzero(within)
         compared += 1
-        if count * COPY_COST <= min(match, compared) * len(values):
-            values, shown, compared = values[within.nonzero()[0]], None, 0
-            if count <= SORT_BELOW * match:
-                values.sort()
-                counts[:match] = values.searchsorted(distances[:match], side)
-                return
+        if match >= FEW_MATCHES and count <= max(len(values) // SORT_SHARE, SORT_ALWAYS):
+            values = values.take(within.nonzero()[0])
+            values.sort()
+            counts[:match] = values.searchsorted(distances[:match], side)
+            return
+        if min(match, compared) >= PATIENCE and 2 * count <= len(values):
+            values, shown, compared = values.take(within.nonzero()[0]), None, 0
 
 
 def usable_cores() -> int:

@@ -129,7 +129,9 @@ def encode_labels(what: str, query: Labels, gallery: Labels) -> tuple[Integers, 
     """
     left, right = as_labels(query), as_labels(gallery)
     if left.dtype.kind in "iu" and right.dtype.kind in "iu":
-        both = np.unique(np.concatenate([left, right]), return_inverse=True)[1]
+        both = np.concatenate([left.astype(np.int64), right.astype(np.int64)])
+        if both.size and both.min() < 0:  # else they can stay: codes of unknown labels are negative
+            both = np.unique(both, return_inverse=True)[1]
     else:
         if left.dtype.kind in "iu" or right.dtype.kind in "iu":
             raise ReIDError(
@@ -160,6 +162,8 @@ def as_labels(labels: Labels) -> NDArray[np.generic]:
 
 def unknown(labels: NDArray[np.generic]) -> NDArray[np.bool_]:
     """True where a label is None."""
+    if labels.dtype.kind in "iu":
+        return np.zeros(len(labels), dtype=bool)
     return np.array([label is None for label in labels.tolist()], dtype=bool)
 
 

@@ -5,8 +5,9 @@ The same classes, chat template and code path as the billion-parameter checkpoin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -17,11 +18,18 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
 )
 
+from reidr.reasoning.convolutional import (
+    ConvolutionalConfig,
+    ConvolutionalForConditionalGeneration,
+    ConvolutionalVisionConfig,
+)
 from reidr.reasoning.grammar import ANSWER_WORDS, TAGS
 from reidr.reasoning.processor import Qwen3VLProcessor
-from reidr.reasoning.prompt import PERSON_A, PERSON_B, QUESTIONS
+from reidr.reasoning.prompt import DESCRIBE, PERSON_A, PERSON_B, QUESTIONS
+from reidr.retrieval.network import RetrieverNetwork
 
 HEAD = 32  # size of an attention head; the multimodal rotary sections below must sum to half of it
+CELL = 16  # pixels of a cell of the convolutional map: the trunk halves the picture four times
 ROTARY_SECTIONS = [4, 6, 6]
 END, START, STOP = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
@@ -92,27 +100,8 @@ def build_nano(
         seed: of the initial weights.
     """
     tokenizer = build_tokenizer(texts, vocabulary)
-    tokens = tokenizer.get_vocab()
     config = Qwen3VLConfig(
-        text_config={
-            "vocab_size": len(tokenizer),
-            "hidden_size": size.hidden,
-            "intermediate_size": 3 * size.hidden,
-            "num_hidden_layers": size.layers,
-            "num_attention_heads": size.hidden // HEAD,
-            "num_key_value_heads": size.key_value_heads,
-            "head_dim": HEAD,
-            "max_position_embeddings": 2048,
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": 10_000.0,
-                "mrope_section": ROTARY_SECTIONS,
-                "mrope_interleaved": True,
-            },
-            "eos_token_id": tokenizer.eos_token_id,
-            "pad_token_id": tokenizer.pad_token_id,
-            "bos_token_id": None,
-        },
+        text_config=language_config(tokenizer, size.hidden, size.layers, size.key_value_heads),
         vision_config={
             "depth": size.vision_layers,
             "hidden_size": size.vision_hidden,
@@ -124,10 +113,7 @@ def build_nano(
             "num_position_embeddings": 256,
             "deepstack_visual_indexes": [size.vision_layers // 2],
         },
-        image_token_id=tokens["<|image_pad|>"],
-        video_token_id=tokens["<|video_pad|>"],
-        vision_start_token_id=tokens["<|vision_start|>"],
-        vision_end_token_id=tokens["<|vision_end|>"],
+        **special_tokens(tokenizer),
         tie_word_embeddings=True,
     )
     with torch.random.fork_rng(devices=[]):
@@ -137,14 +123,93 @@ def build_nano(
     return model, processor
 
 
-def build_image_processor(size: NanoSize) -> Qwen2VLImageProcessorPil:
-    """Picture preparation for `size`: bicubic resizing into its pixel budget, values scaled to [-1, 1]."""
+def build_convolutional(
+    texts: Iterable[str],
+    network: RetrieverNetwork,
+    *,
+    hidden: int = 192,
+    layers: int = 6,
+    key_value_heads: int = 2,
+    vocabulary: int = 700,
+    merge: int = 2,
+    seed: int = 0,
+) -> tuple[ConvolutionalForConditionalGeneration, Qwen3VLProcessor]:
+    """`nano` with the trained `network` as its eyes: one visual token per `merge` x `merge` cells of its map.
+
+    A 1:2 crop gives 18 tokens at 192x96 with a merge of 2, and 32 at 128x64 with a merge of 1.
+
+    Args:
+        texts, vocabulary, seed: as in `build_nano`. hidden, layers, key_value_heads: of the language half.
+    """
+    tokenizer = build_tokenizer(texts, vocabulary)
+    settings = network.settings
+    config = ConvolutionalConfig(
+        text_config=language_config(tokenizer, hidden, layers, key_value_heads),
+        vision_config={
+            "model_type": ConvolutionalVisionConfig.model_type,
+            "network": settings.model_dump(mode="json"),
+            "hidden_size": hidden,
+            "out_hidden_size": hidden,
+            "patch_size": CELL,
+            "spatial_merge_size": merge,
+        },
+        **special_tokens(tokenizer),
+        tie_word_embeddings=True,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = ConvolutionalForConditionalGeneration(config)
+    model.model.visual.tower.load_state_dict(network.state_dict())
+    area = settings.height * settings.width
+    size = NanoSize(patch=CELL, merge=merge, pixels=(area, area + area // 8))
+    images = build_image_processor(size, settings.mean, settings.std)
+    return model, Qwen3VLProcessor(images, tokenizer, chat_template=CHAT_TEMPLATE)
+
+
+def language_config(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int, heads: int) -> dict[str, Any]:
+    """Text half of a configuration: `hidden` dimensions, heads of 32, `heads` of them for keys and values."""
+    return {
+        "vocab_size": len(tokenizer),
+        "hidden_size": hidden,
+        "intermediate_size": 3 * hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": hidden // HEAD,
+        "num_key_value_heads": heads,
+        "head_dim": HEAD,
+        "max_position_embeddings": 2048,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 10_000.0,
+            "mrope_section": ROTARY_SECTIONS,
+            "mrope_interleaved": True,
+        },
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": None,
+    }
+
+
+def special_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+    """The control tokens that a configuration names."""
+    tokens = tokenizer.get_vocab()
+    return {
+        "image_token_id": tokens["<|image_pad|>"],
+        "video_token_id": tokens["<|video_pad|>"],
+        "vision_start_token_id": tokens["<|vision_start|>"],
+        "vision_end_token_id": tokens["<|vision_end|>"],
+    }
+
+
+def build_image_processor(
+    size: NanoSize, mean: Sequence[float] = (0.5,) * 3, std: Sequence[float] = (0.5,) * 3
+) -> Qwen2VLImageProcessorPil:
+    """Picture preparation for `size`: bicubic resizing into its pixel budget, values normalised (to [-1, 1])."""
     return Qwen2VLImageProcessorPil(
         patch_size=size.patch,
         merge_size=size.merge,
         size={"shortest_edge": size.pixels[0], "longest_edge": size.pixels[1]},
-        image_mean=[0.5] * 3,
-        image_std=[0.5] * 3,
+        image_mean=list(mean),
+        image_std=list(std),
     )
 
 
@@ -170,7 +235,7 @@ def build_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     # Not special: decoding must keep them.
     words = (*ANSWER_WORDS, "system", "user", "assistant")
     bpe.add_tokens([*TAGS, *(AddedToken(word, single_word=True, normalized=False) for word in words)])
-    bpe.add_tokens([AddedToken(text, normalized=False) for text in (PERSON_A, PERSON_B, *QUESTIONS.values())])
+    bpe.add_tokens([AddedToken(text, normalized=False) for text in (PERSON_A, PERSON_B, DESCRIBE, *QUESTIONS.values())])
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe, eos_token=STOP, pad_token=END, padding_side="left", model_max_length=2048
     )

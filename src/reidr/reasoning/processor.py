@@ -10,6 +10,7 @@ from transformers import Qwen2_5_VLProcessor as UpstreamQwen2_5_VLProcessor
 from transformers import Qwen3VLProcessor as UpstreamQwen3VLProcessor
 
 from reidr.errors import WeightsError
+from reidr.reasoning.convolutional import ConvolutionalConfig
 
 # Upstream's processors demand a video processor, which demands torchvision (transformers issue 48558); ours show no
 # videos. transformers reads the parts of a processor from the names in `__init__`, and writes the class's name into
@@ -34,7 +35,11 @@ class Qwen3VLProcessor(UpstreamQwen3VLProcessor):
         super().__init__(image_processor, tokenizer, None, chat_template=chat_template, **options)
 
 
-IMAGE_ONLY: dict[str, type[ProcessorMixin]] = {"qwen2_5_vl": Qwen2_5_VLProcessor, "qwen3_vl": Qwen3VLProcessor}
+IMAGE_ONLY: dict[str, type[ProcessorMixin]] = {
+    "qwen2_5_vl": Qwen2_5_VLProcessor,
+    "qwen3_vl": Qwen3VLProcessor,
+    ConvolutionalConfig.model_type: Qwen3VLProcessor,
+}
 
 
 def torchvision_usable() -> bool:

@@ -34,6 +34,10 @@ QUESTIONS: dict[Task, str] = {
     "think": COMPARE + "Write what you compare in <think></think>, then <answer>yes</answer>, <answer>no</answer>, or"
     " <answer>insufficient</answer> if too little can be seen.",
 }
+DESCRIBE = (
+    "Describe hair, headwear, upper clothing, sleeves, lower clothing, shoes and bags of this person, and say what"
+    " cannot be seen."
+)
 PREFIXES: dict[Task, str] = {"score": "<answer>", "think": ""}
 
 CROP_PIXELS = (256 * 128, 280 * 140)
@@ -72,6 +76,13 @@ def open_pair(pair: Pair | Images) -> Images:
     if isinstance(pair, Pair):
         return pair.query.open(), pair.candidate.open()
     return pair
+
+
+def render_crop(processor: ProcessorMixin, text: str) -> str:
+    """The prompt that puts `text` (a question, or `DESCRIBE`) beside one crop, with one image token."""
+    content = [{"type": "text", "text": PERSON_A}, {"type": "image"}, {"type": "text", "text": text}]
+    messages: list[Any] = [{"role": "user", "content": content}]
+    return str(processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 
 def render(processor: ProcessorMixin, task: Task, prefix: str | None = None) -> str:
@@ -121,6 +132,29 @@ def encode_pairs(
         row = int((expected != found).nonzero()[0])
         raise ReIDError(f"pair {row}: {int(found[row])} image tokens for pictures that need {int(expected[row])}")
     return batch
+
+
+def encode_crops(
+    processor: Any, images: Sequence[Image.Image], texts: Sequence[str], pixels: tuple[int, int] | None = None
+) -> BatchFeature:
+    """One batch of single crops, each with its own question or `DESCRIBE` (`render_crop`), padded on the left.
+
+    Raises ReIDError where the numbers of pictures and texts differ or are zero.
+    """
+    if not images or len(images) != len(texts):
+        raise ReIDError(f"{len(images)} pictures and {len(texts)} questions; give one question for each picture")
+    options: dict[str, Any] = {}
+    if pixels is not None:
+        options["size"] = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
+    prompts = [render_crop(processor, text) for text in texts]
+    return processor(
+        text=prompts,
+        images=[[image] for image in images],
+        padding=True,
+        padding_side="left",
+        return_tensors="pt",
+        images_kwargs=options,
+    )
 
 
 def check_placeholders(texts: Sequence[str], images: Sequence[Sequence[Image.Image]], image_token: str) -> None:

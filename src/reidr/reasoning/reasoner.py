@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, ProcessorMixin
 
+from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.reasoning.answers import (
     AnswerLogits,
@@ -31,8 +32,10 @@ from reidr.reasoning.grammar import ANSWERS, try_parse
 from reidr.reasoning.processor import load_processor
 from reidr.reasoning.prompt import (
     CROP_PIXELS,
+    DESCRIBE,
     Images,
     Task,
+    encode_crops,
     encode_pairs,
     open_pair,
     prompt_version,
@@ -179,6 +182,40 @@ class Reasoner:
                 progress(start + len(batch), len(pairs))
         return verdicts
 
+    @torch.inference_mode()
+    def tell(
+        self,
+        crops: Sequence[Crop],
+        texts: str | Sequence[str] = DESCRIBE,
+        *,
+        max_new_tokens: int = 120,
+        batch_size: int = 64,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """What the model says of each crop alone: its description, or its answer to a question (greedy).
+
+        Args:
+            texts: one question for all crops, or one each.
+
+        Raises:
+            ImageError: a picture that cannot be used.
+        """
+        questions = [texts] * len(crops) if isinstance(texts, str) else list(texts)
+        settings = Thinking(max_new_tokens)
+        told: list[str] = []
+        ends = end_token_ids(self.model, self.processor.tokenizer)
+        for start in range(0, len(crops), batch_size):
+            images = [crop.open() for crop in crops[start : start + batch_size]]
+            asked = questions[start : start + len(images)]
+            batch = encode_crops(self.processor, images, asked, self.pixels).to(self.model.device)
+            batch["pixel_values"] = batch["pixel_values"].to(self.model.dtype)
+            completions, _ = self._complete(share_vision(self.model, dict(batch), images), settings)
+            words = [ids[:-1] if ids[-1] in ends else ids for ids in completions]
+            told += [decode(self.processor.tokenizer, ids).strip() for ids in words]
+            if progress is not None:
+                progress(start + len(images), len(crops))
+        return told
+
     def key(self, pair: Pair | Images, settings: Thinking | None = None) -> str:
         """Cache key of `think` for this pair: SHA-256 of weights, prompt, pixel budget, settings and both pictures.
 
@@ -193,7 +230,9 @@ class Reasoner:
 
     def _generate(self, images: Sequence[Images], settings: Thinking) -> tuple[list[list[int]], NDArray[np.float64]]:
         """Token ids of each completion, end token included, and the answer words' logits at each step, (T, N, 3)."""
-        inputs = self._inputs(images, "think")
+        return self._complete(self._inputs(images, "think"), settings)
+
+    def _complete(self, inputs: dict[str, Any], settings: Thinking) -> tuple[list[list[int]], NDArray[np.float64]]:
         tokenizer = self.processor.tokenizer
         vocabulary = tokenizer.get_vocab()
         ends = end_token_ids(self.model, tokenizer)

@@ -84,7 +84,10 @@ class RetrieverNetwork(nn.Module):
 
     def branches(self, pixels: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Pooled features before and after their BNNecks: whole body first, then the stripes from top to bottom."""
-        features = self.feature_map(pixels)
+        return self.pooled_branches(self.feature_map(pixels))
+
+    def pooled_branches(self, features: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """`branches` from the map that `feature_map` gives."""
         pooled = [self.pool(features)]
         if self.settings.stripes:
             rows = torch.tensor_split(features, self.settings.stripes, dim=2)

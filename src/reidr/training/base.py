@@ -1,7 +1,8 @@
-"""Teach a small vision-language model to look at two crops, say what it compares, and answer.
+"""Teach the language half of `nano` to read crops: describe one, answer a question about it, compare two.
 
-The texts come from true attributes (`comparisons`), the answer word from identity labels. The loss is cross-entropy on
-the completion only; half of the examples ask for the answer word directly, as the scorer does.
+All texts come from true attributes (`facts`). Identity labels are never a target: a comparison is written under the
+thinking prompt and in its form, but its answer word is drawn by lot and carries no loss, so that the form is learned
+and verdicts are not.
 """
 
 from __future__ import annotations
@@ -14,95 +15,120 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
 
 from reidr.data.types import Crop
 from reidr.errors import DataError
-from reidr.reasoning.prompt import Task, encode_pairs
-from reidr.training.comparisons import compare
+from reidr.reasoning.crop_features import CropFeatures
+from reidr.reasoning.grammar import ANSWER_WORDS
+from reidr.reasoning.prompt import DESCRIBE, render, render_crop
+from reidr.reasoning.questions import QUESTIONS, answer_of
+from reidr.training.examples import Example, completion_loss, example_batch
+from reidr.training.facts import ask, compare, describe
 from reidr.training.recipes import BaseRecipe
 from reidr.training.retriever import learning_rate_at
 
-Example = tuple[Crop, Crop, Task, str]
 Advance = Callable[[float], None]
 
 
-class PairSource:
-    """Draws labelled pairs across cameras: half of one person, half of two, look-alikes preferred among the latter."""
+class FactSource:
+    """Draws examples from crops with attributes: of each data set alike, whatever its size."""
 
-    def __init__(self, crops: Sequence[Crop], random: np.random.Generator) -> None:
-        """`crops` carry persons, cameras and attributes. Raises DataError when no person is seen by two cameras."""
-        self.random = random
-        self.crops = [crop for crop in crops if crop.person is not None]
-        self.by_person: dict[str, list[Crop]] = {}
-        for crop in self.crops:
-            self.by_person.setdefault(str(crop.person), []).append(crop)
-        self.across = [person for person, own in self.by_person.items() if len({crop.camera for crop in own}) > 1]
-        if len(self.by_person) < 2 or not self.across:
-            raise DataError("base training needs two persons or more, some of them seen by two cameras")
+    def __init__(self, crops: Sequence[Crop], processor: Any) -> None:
+        """`crops` carry persons, cameras and joined attributes. Raises DataError where nothing can be compared."""
+        self.crops = crops
+        self.stop = str(processor.tokenizer.eos_token)
+        self.compare_prompt = render(processor, "think")
+        self.render = lambda text: render_crop(processor, text)
+        self.sets: dict[str, _Set] = {}
+        for place, crop in enumerate(crops):
+            if crop.person is not None and crop.attributes:
+                self.sets.setdefault(crop.person.split(":")[0], _Set()).add(place, crop)
+        self.sets = {name: each for name, each in self.sets.items() if each.across}
+        if not self.sets:
+            raise DataError("base training needs persons with known attributes, some of them seen by two cameras")
 
-    def draw(self) -> tuple[Crop, Crop, bool]:
-        """(A, B, same person?), the two crops from different cameras where that is possible."""
-        if self.random.random() < 0.5:
-            own = self.by_person[self.across[int(self.random.integers(len(self.across)))]]
-            first = own[int(self.random.integers(len(own)))]
-            others = [crop for crop in own if crop.camera != first.camera]
-            second = others[int(self.random.integers(len(others)))] if others else own[0]
-            return first, second, True
-        first = self.crops[int(self.random.integers(len(self.crops)))]
-        drawn = [self.crops[int(i)] for i in self.random.integers(len(self.crops), size=8)]
-        others = [crop for crop in drawn if crop.person != first.person]
-        if not others:
-            others = [crop for crop in self.crops if crop.person != first.person][:8]
-        # Of a handful, the one that shares most attributes: telling red from blue all day teaches little.
-        alike = [sum(first.attributes.get(k) == v for k, v in crop.attributes.items()) for crop in others]
-        return first, others[int(np.argmax(alike))], False
+    def draw(self, random: np.random.Generator) -> Example:
+        """One example: a comparison (0.45), a description (0.25) or a question (0.3)."""
+        names = sorted(self.sets)
+        own = self.sets[names[int(random.integers(len(names)))]]
+        kind = random.random()
+        if kind < 0.45:
+            return self._comparison(own, random)
+        if kind < 0.7:
+            place = own.places[int(random.integers(len(own.places)))]
+            text = describe(self.crops[place].attributes, random) + self.stop
+            return Example((place,), self.render(DESCRIBE), text)
+        attribute = own.attributes[int(random.integers(len(own.attributes)))]
+        # Every value alike: a reader who always says "no hat" is right most of the time and reads nothing.
+        values = own.by_value[attribute]
+        value = sorted(values)[int(random.integers(len(values)))]
+        place = values[value][int(random.integers(len(values[value])))]
+        return Example((place,), self.render(ask(attribute, random)), answer_of(value) + self.stop)
+
+    def _comparison(self, own: _Set, random: np.random.Generator) -> Example:
+        first, second = own.pair(random)
+        facts = compare(self.crops[first].attributes, self.crops[second].attributes, random)
+        word = ANSWER_WORDS[int(random.integers(len(ANSWER_WORDS)))]
+        before = f"<think>{facts}</think><answer>"
+        text = f"{before}{word}</answer>{self.stop}"
+        return Example((first, second), self.compare_prompt, text, ((len(before), len(before) + len(word)),))
 
 
-def draw_example(source: PairSource, random: np.random.Generator) -> Example:
-    """A pair with its task and the completion to learn."""
-    a, b, same = source.draw()
-    answer = f"<answer>{'yes' if same else 'no'}</answer>"
-    if random.random() < 0.5:
-        return a, b, "score", answer
-    return a, b, "think", f"<think>{compare(a.attributes, b.attributes, random)}</think>{answer}"
+class _Set:
+    """The crops of one data set, by person and by attribute value."""
 
+    def __init__(self) -> None:
+        self.places: list[int] = []
+        self.by_person: dict[str, list[tuple[int, str | None]]] = {}
+        self.by_value: dict[str, dict[str, list[int]]] = {}
 
-def completion_loss(model: Any, processor: Any, examples: Sequence[Example]) -> Tensor:
-    """Mean cross-entropy over the completions' tokens, each completion counted alike.
+    def add(self, place: int, crop: Crop) -> None:
+        self.places.append(place)
+        self.by_person.setdefault(str(crop.person), []).append((place, crop.camera))
+        for name in QUESTIONS:
+            if name in crop.attributes:
+                self.by_value.setdefault(name, {}).setdefault(crop.attributes[name], []).append(place)
 
-    Prompts of both tasks are encoded with the completion as the assistant's turn; everything before it is masked.
-    """
-    losses = []
-    for task in ("score", "think"):
-        rows = [example for example in examples if example[2] == task]
-        if not rows:
-            continue
-        stop = processor.tokenizer.eos_token
-        texts = [text + stop for _, _, _, text in rows]
-        batch = encode_pairs(processor, [(a.open(), b.open()) for a, b, _, _ in rows], task, prefix=texts)
-        logits = model(**batch, use_cache=False).logits[:, :-1]
-        labels = batch["input_ids"][:, 1:].clone()
-        lengths = torch.tensor([len(processor.tokenizer.encode(text, add_special_tokens=False)) for text in texts])
-        # Left padding: the completion is the end of every row.
-        places = torch.arange(labels.shape[1] - 1, -1, -1)[None, :]
-        labels[places >= lengths[:, None]] = -100
-        each = functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none", ignore_index=-100)
-        losses.append(each.sum(dim=1) / (labels != -100).sum(dim=1))
-    return torch.cat(losses).mean()
+    @property
+    def across(self) -> list[str]:
+        """Persons seen by two cameras or more."""
+        return [person for person, own in self.by_person.items() if len({camera for _, camera in own}) > 1]
+
+    @property
+    def attributes(self) -> list[str]:
+        """Attributes that take more than one value."""
+        return [name for name, values in self.by_value.items() if len(values) > 1]
+
+    def pair(self, random: np.random.Generator) -> tuple[int, int]:
+        """Two crops: of one person by two cameras, or of any two persons; each half of the time."""
+        if random.random() < 0.5:
+            across = self.across
+            own = self.by_person[across[int(random.integers(len(across)))]]
+            first, camera = own[int(random.integers(len(own)))]
+            others = [place for place, other in own if other != camera]
+            return first, others[int(random.integers(len(others)))]
+        first, second = random.choice(len(self.places), 2, replace=False).tolist()
+        return self.places[first], self.places[second]
 
 
 def train_base(
-    recipe: BaseRecipe, crops: Sequence[Crop], run: Path, model: Any, processor: Any, advance: Advance | None = None
+    recipe: BaseRecipe,
+    source: FactSource,
+    run: Path,
+    model: Any,
+    seen: CropFeatures,
+    advance: Advance | None = None,
 ) -> list[dict[str, float]]:
-    """Train `model` in place for `recipe.steps` steps; returns the logged losses.
+    """Train the connector and the language half in place for `recipe.steps` steps; returns the logged losses.
 
-    Writes `checkpoint.pt` every `recipe.save_every` steps and one JSON line per 20 steps to `log.jsonl` in `run`;
-    called again it goes on from the last checkpoint, with the same examples it would have drawn.
+    `seen` holds the crops in the order of the source's. Writes `checkpoint.pt` every `recipe.save_every` steps and one
+    JSON line per 25 steps to `log.jsonl` in `run`; called again it goes on from the last checkpoint, with the same
+    examples.
     """
     model.train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
+    model.model.visual.tower.requires_grad_(False)
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
     path, first = run / "checkpoint.pt", 0
     if path.exists():
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -116,19 +142,25 @@ def train_base(
     for step in range(first, recipe.steps):
         # A generator per step: a resumed run draws what the whole run would have drawn.
         random = np.random.default_rng((recipe.seed, step))
-        source = PairSource(crops, random)
-        examples = [draw_example(source, random) for _ in range(recipe.batch)]
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate * learning_rate_at(step, recipe.steps, recipe.warmup_steps)
-        loss = completion_loss(model, processor, examples)
+        examples = [source.draw(random) for _ in range(recipe.batch)]
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        total = 0.0
+        # One picture or two: sequences of like length go together, the gradients add up.
+        for pictures in (1, 2):
+            chosen = [example for example in examples if len(example.crops) == pictures]
+            if chosen:
+                inputs, labels = example_batch(seen, chosen)
+                loss = completion_loss(model(**inputs).logits, labels).sum() / recipe.batch
+                loss.backward()
+                total += float(loss.detach())
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
-        recent.append(float(loss.detach()))
+        recent.append(total)
         if advance is not None:
             advance(1)
-        if (step + 1) % 20 == 0 or step + 1 == recipe.steps:
+        if (step + 1) % 25 == 0 or step + 1 == recipe.steps:
             record = {"step": step + 1, "loss": round(float(np.mean(recent)), 4)}
             record["seconds"] = round(time.perf_counter() - started, 1)
             recent = []

@@ -10,16 +10,9 @@ from reidr.frame.recipe import Recipe
 from reidr.retrieval.network import NetworkSettings
 
 
-class RetrieverRecipe(Recipe):
-    """How a retriever is trained (`reidr train retriever`)."""
+class EmbedderTraining(Recipe):
+    """How an embedding network is trained, whatever it is then used for."""
 
-    data: tuple[Path, ...] = Field(description="data sets whose training split is used")
-    held_out_share: float = Field(
-        0.1,
-        ge=0,
-        le=0.5,
-        description="share of training identities kept aside to choose thresholds and fusion weights on",
-    )
     network: NetworkSettings = NetworkSettings()
     imagenet: bool = Field(True, description="start the trunk from ImageNet weights (efficientnet-lite0 only)")
     frozen_blocks: int = Field(3, ge=0, le=16, description="first trunk blocks left as they are; 0 trains all")
@@ -32,19 +25,55 @@ class RetrieverRecipe(Recipe):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     margin: float = Field(0.3, gt=0, description="of the batch-hard triplet loss, on unit vectors")
     erasing: float = Field(0.5, ge=0, le=1, description="share of crops with a random rectangle erased")
+    attributes: float = Field(0.0, ge=0, description="weight of the appearance attributes' loss; 0 leaves them out")
     averaging: float = Field(0.999, ge=0, lt=1, description="decay of the weights' moving average, per step")
     seed: int = Field(0, ge=0)
 
 
-class BaseRecipe(Recipe):
-    """How the small reasoner is first taught to look, compare and answer (`reidr train base`)."""
+class RetrieverRecipe(EmbedderTraining):
+    """How a retriever is trained (`reidr train retriever`)."""
 
-    street_people: int = Field(250, ge=4, description="people of the rendered street it is taught on")
-    street_seed: int = Field(100, ge=0, description="of that street; the demo's street has another")
-    steps: int = Field(700, ge=1)
-    batch: int = Field(32, ge=2, description="pairs per step")
+    data: tuple[Path, ...] = Field(description="data sets whose training split is used")
+    held_out_share: float = Field(
+        0.1,
+        ge=0,
+        le=0.5,
+        description="share of training identities kept aside to choose thresholds and fusion weights on",
+    )
+
+
+class LanguageSize(Recipe):
+    """Measures of the reasoner's language half. Attention heads have 32 dimensions."""
+
+    hidden: int = Field(192, ge=64, multiple_of=32)
+    layers: int = Field(6, ge=1)
+    key_value_heads: int = Field(2, ge=1)
+    vocabulary: int = Field(700, ge=256, description="byte-level BPE entries of the tokenizer")
+
+
+class BaseRecipe(Recipe):
+    """How the small reasoner is taught to look and to read, before any verdict (`reidr train base`)."""
+
+    data: tuple[Path, ...] = Field((), description="photo sets with a training split; none: the rendered street alone")
+    held_out_share: float = Field(
+        0.1, ge=0, le=0.5, description="share of their training identities kept aside for choices"
+    )
+    reasoning_share: float = Field(
+        0.35,
+        gt=0,
+        lt=1,
+        description="share of the rest that the tower never sees: pairs for reasoning are made of them",
+    )
+    split_seed: int = Field(0, ge=0, description="of both splits; the held-out part must be the retriever's")
+    tower_start: EmbedderTraining = Field(EmbedderTraining(), description="the tower's first epochs, on small pictures")
+    tower: EmbedderTraining = Field(EmbedderTraining(), description="its last ones; their network is the reasoner's")
+    tower_street_people: int = Field(100, ge=4, description="people of the rendered street that the tower is taught on")
+    street_people: int = Field(300, ge=4, description="people of another street, for the language half")
+    street_seed: int = Field(1000, ge=0, description="of the tower's street; the language half's is the next")
+    language: LanguageSize = LanguageSize()
+    steps: int = Field(1500, ge=1)
+    batch: int = Field(32, ge=2, description="examples per step")
     learning_rate: float = Field(1e-3, gt=0)
     warmup_steps: int = Field(50, ge=0)
     save_every: int = Field(100, ge=1)
-    vocabulary: int = Field(600, ge=256, description="byte-level BPE entries of the tokenizer")
     seed: int = Field(0, ge=0)

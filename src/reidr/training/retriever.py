@@ -20,7 +20,7 @@ from reidr.retrieval.backbones.efficientnet_lite import EfficientNetLite, load_i
 from reidr.retrieval.network import RetrieverNetwork, build_network
 from reidr.retrieval.preprocess import decode
 from reidr.training.augment import Augment
-from reidr.training.recipes import RetrieverRecipe
+from reidr.training.recipes import EmbedderTraining
 from reidr.training.sampling import identity_batches
 
 Advance = Callable[[float], None]  # called with the share of an epoch that has passed since the last call
@@ -60,6 +60,42 @@ class IdentityLosses(nn.Module):
         }
 
 
+class AttributeLosses(nn.Module):
+    """Cross-entropy of one linear classifier per appearance attribute, on the whole body's BNNeck feature.
+
+    `"not visible"` is a value like any other: it teaches what cannot be seen. A crop without a known value of an
+    attribute takes no part in that attribute's loss (Lin et al. 2019 train person attributes beside identities).
+    """
+
+    def __init__(self, size: int, crops: Sequence[Crop], weight: float) -> None:
+        super().__init__()
+        self.weight = weight
+        known = [crop.attributes for crop in crops]
+        self.values = {
+            name: sorted({each[name] for each in known if name in each})
+            for name in sorted({n for a in known for n in a})
+        }
+        self.classifiers = nn.ModuleList(nn.Linear(size, len(values)) for values in self.values.values())
+        # (crops, attributes): place of each crop's value, -100 (ignored) where it is not known.
+        self.labels = torch.tensor(
+            [
+                [values.index(each[name]) if name in each else -100 for name, values in self.values.items()]
+                for each in known
+            ]
+        )
+
+    def forward(self, feature: Tensor, rows: Tensor) -> tuple[Tensor, dict[str, float]]:
+        losses = []
+        for column, classifier in enumerate(self.classifiers):
+            labels = self.labels[rows, column]
+            if bool((labels >= 0).any()):
+                losses.append(functional.cross_entropy(classifier(feature), labels))
+        if not losses:
+            return feature.sum() * 0.0, {}
+        loss = torch.stack(losses).mean()
+        return self.weight * loss, {"attribute_loss": float(loss.detach())}
+
+
 def learning_rate_at(step: int, steps: int, warmup: int) -> float:
     """Share of the full learning rate at `step`: linear warm-up, then cosine to 1 % (Loshchilov & Hutter 2017)."""
     if step < warmup:
@@ -68,7 +104,7 @@ def learning_rate_at(step: int, steps: int, warmup: int) -> float:
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
-def start_network(recipe: RetrieverRecipe) -> RetrieverNetwork:
+def start_network(recipe: EmbedderTraining) -> RetrieverNetwork:
     """The network a training starts from: ImageNet trunk where the recipe asks for it, first blocks frozen."""
     network = build_network(recipe.network)
     if recipe.imagenet:
@@ -92,9 +128,15 @@ def freeze_first_blocks(network: RetrieverNetwork, blocks: int) -> None:
 
 
 def train_retriever(
-    recipe: RetrieverRecipe, crops: Sequence[Crop], run: Path, advance: Advance | None = None
+    recipe: EmbedderTraining,
+    crops: Sequence[Crop],
+    run: Path,
+    advance: Advance | None = None,
+    start: RetrieverNetwork | None = None,
 ) -> RetrieverNetwork:
     """Train on the labelled `crops` and return the averaged network, ready to embed.
+
+    `start` is a network to go on from, with its weights but not its settings; None starts as the recipe says.
 
     Writes `checkpoint.pt` after every epoch and one JSON line per epoch to `log.jsonl` in `run`; called again with
     the same recipe it goes on after the last finished epoch. Raises DataError when no crop carries a person.
@@ -110,13 +152,22 @@ def train_retriever(
 
     settings = recipe.network
     network = start_network(recipe)
+    if start is not None:
+        network.load_state_dict(start.state_dict())
     losses = IdentityLosses(network, len(names), recipe.margin, recipe.label_smoothing)
-    parameters = [p for module in (network, losses) for p in module.parameters() if p.requires_grad]
+    modules: list[nn.Module] = [network, losses]
+    attributes = None
+    if recipe.attributes and any(crop.attributes for crop in crops):
+        attributes = AttributeLosses(settings.embedding, crops, recipe.attributes)
+        modules.append(attributes)
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.averaging), use_buffers=True
     )
     state = TrainingState(run / "checkpoint.pt", network, losses, optimiser, averaged)
+    if attributes is not None:
+        state.parts["attributes"] = attributes
     first_epoch = state.load(random)
     if advance is not None:
         advance(first_epoch)
@@ -140,6 +191,9 @@ def train_retriever(
                 )
             pooled, normed = network.branches(augment(pixels[rows], random))
             loss, parts = losses(pooled, normed, torch.from_numpy(labels[rows]))
+            if attributes is not None:
+                more, shown = attributes(normed[0], torch.from_numpy(rows))
+                loss, parts = loss + more, parts | shown
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, 5.0)

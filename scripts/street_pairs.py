@@ -1,0 +1,87 @@
+"""Write docs/street-pairs.md: ten pairs of drawn people, what a reasoner says of them, and the truth.
+
+python scripts/street_pairs.py [--reasoner nano]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+SEED = 4242  # of a street that nothing was trained on
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--reasoner", default="nano")
+    arguments = parser.parse_args()
+    import numpy as np
+    from PIL import Image
+
+    from reidr.data.street.settings import StreetSettings
+    from reidr.data.street.street import street_crops
+    from reidr.frame.run import environment
+    from reidr.reasoning.reasoner import Reasoner, Thinking
+    from reidr.reasoning.regions import REGIONS
+    from reidr.reasoning.types import Pair
+
+    random = np.random.default_rng(SEED)
+    crops = list(street_crops(StreetSettings(seed=SEED, train_people=24, crops_per_camera=1), "train"))
+    pairs = []
+    people = sorted({str(crop.person) for crop in crops})
+    for number, person in enumerate(random.permutation(people)[:10].tolist()):
+        own = [crop for crop in crops if crop.person == person]
+        first = own[int(random.integers(len(own)))]
+        if number % 2 == 0:
+            others = [crop for crop in own if crop.camera != first.camera]
+        else:
+            # Look-alikes are drawn one after the other: the neighbours share the colours of their clothes.
+            near = {f"{int(person) + step:04d}" for step in (-2, -1, 1, 2)}
+            others = [crop for crop in crops if crop.person in near and crop.camera != first.camera]
+        pairs.append(Pair(first, others[int(random.integers(len(others)))], label=number % 2 == 0))
+    reasoner = Reasoner.load(arguments.reasoner)
+    scores = reasoner.score(pairs)
+    verdicts = reasoner.think(pairs, Thinking(max_new_tokens=200))
+    told = reasoner.tell([crop for pair in pairs for crop in (pair.query, pair.candidate)])
+    folder = REPOSITORY / "docs" / "street-pairs"
+    folder.mkdir(exist_ok=True)
+    facts = environment()
+    lines = [
+        "# Ten pairs from the street",
+        "",
+        f"Written by `python scripts/street_pairs.py --reasoner {arguments.reasoner}` at commit "
+        f"`{facts.get('commit')}`: people of a street that nothing was trained on, drawn by lot and not chosen. Every "
+        "second pair shows two look-alikes.",
+        "",
+    ]
+    for number, (pair, score, verdict) in enumerate(zip(pairs, scores, verdicts, strict=True), start=1):
+        sheet = Image.new("RGB", (268, 256), "white")
+        for place, crop in enumerate((pair.query, pair.candidate)):
+            sheet.paste(crop.open().resize((128, 256), Image.Resampling.BICUBIC), (140 * place, 0))
+        sheet.save(folder / f"{number:02d}.jpg", quality=88)
+        lines += [
+            f"## {number}. {'one person' if pair.label else 'two people'}",
+            "",
+            f"![crop A left, crop B right](street-pairs/{number:02d}.jpg)",
+            "",
+            f"- **A, as described:** {told[2 * number - 2]}",
+            f"- **A, true and in view:** {truth(pair.query.attributes, REGIONS)}",
+            f"- **B, as described:** {told[2 * number - 1]}",
+            f"- **B, true and in view:** {truth(pair.candidate.attributes, REGIONS)}",
+            f"- **compared:** {verdict.reasoning}",
+            f"- answer after thinking: {verdict.answer}; P(same) directly: {score:.2f}",
+            "",
+        ]
+    (REPOSITORY / "docs" / "street-pairs.md").write_text("\n".join(lines), encoding="utf-8")
+    print("wrote docs/street-pairs.md")
+
+
+def truth(attributes: dict[str, str], regions: tuple) -> str:
+    """What is true and in view, region by region."""
+    said = [region.say(region.visible(attributes)) for region in regions]
+    return ", ".join(text for text in said if text) + "."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""`reidr pairs [RECIPE]`: mine candidate pairs out of fold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reidr.cli.options import given, recipe_options
+from reidr.training.reasoning_recipes import PairsRecipe
+
+
+@click.command("pairs")
+@click.argument("recipe", default="nano")
+@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/pairs"), help="Run folder.")
+@recipe_options(PairsRecipe)
+def command(recipe: str, folder: Path, **options: Any) -> None:
+    """Mine hard pairs of people that their ranker never saw; writes FOLDER/pairs.parquet."""
+    from reidr.training.reasoning_stages import pairs_stage
+
+    click.echo(f"candidate pairs: {pairs_stage(recipe, folder, given(options))}")

@@ -1,0 +1,28 @@
+"""`reidr sample [RECIPE]`: choose the pairs worth reinforcing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reidr.cli.options import given, recipe_options
+from reidr.training.reasoning_recipes import SampleRecipe
+
+
+@click.command("sample")
+@click.argument("recipe", default="nano")
+@click.option(
+    "--run",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("runs/sample"),
+    help="Run folder; a stopped run in it goes on.",
+)
+@recipe_options(SampleRecipe)
+def command(recipe: str, folder: Path, **options: Any) -> None:
+    """Roll pairs out and keep the non-trivial ones; writes FOLDER/sampled.parquet and pass_rates.png."""
+    from reidr.training.reasoning_stages import sample_stage
+
+    click.echo(f"sampled pairs: {sample_stage(recipe, folder, given(options))}")

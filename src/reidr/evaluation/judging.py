@@ -1,0 +1,129 @@
+"""Does a reasoner judge better than the retriever's distance, on the very pairs that the retriever proposes?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from reidr.errors import DataError
+from reidr.evaluation.statistics import bootstrap_interval
+from reidr.reasoning.fusion import fused_distances
+from reidr.retrieval.ranking import RankedList
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Judging:
+    """On the first k candidates of each query: areas under the ROC curve over pairs, and ranking by the fused distance.
+
+    Attributes:
+        pairs: how many, `positive` of them of one person. weight: of the fusion.
+        distance, alone, fused: areas of the retriever's distance, of the reasoner, of both.
+        gain: 95 % interval of fused - distance, bootstrap over queries.
+        rank1, mean_average_precision: (retriever, fused) as shares of 1, over queries with a match in the gallery.
+        rank1_gain, map_gain: 95 % paired bootstrap intervals of the differences over queries.
+        captured: share of the Rank-1 headroom of a perfect verifier of the first k.
+    """
+
+    pairs: int
+    positive: int
+    weight: float
+    distance: float
+    alone: float
+    fused: float
+    gain: Interval
+    rank1: tuple[float, float]
+    rank1_gain: Interval
+    mean_average_precision: tuple[float, float]
+    map_gain: Interval
+    captured: float
+
+
+def roc_area(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve: P(a positive scores above a negative), ties count half (Mann & Whitney 1947).
+
+    Raises DataError unless both kinds occur.
+    """
+    positives = int(truth.sum())
+    negatives = truth.size - positives
+    if not positives or not negatives:
+        raise DataError("the area under the ROC curve needs pairs of one person and pairs of two")
+    ranks = rankdata(scores)
+    return float((ranks[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def measure_judging(
+    ranked: RankedList,
+    probabilities: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    matches: NDArray[np.int64],
+    weight: float,
+    seed: int = 0,
+) -> Judging:
+    """Compare distance, reasoner and their fusion (`fuse`) at a `weight` that was chosen on other people.
+
+    Args:
+        probabilities: (Q, k) P(same). truth: (Q, k) whether the candidate is the query's person.
+        matches: (Q,) matches in the whole gallery; queries without any take no part.
+
+    Ties are ordered pessimistically, matches last.
+    """
+    kept = np.flatnonzero(matches > 0)
+    columns = probabilities.shape[1]
+    distances = ranked.distances[:, :columns]
+    fused = fused_distances(ranked, probabilities, weight)
+    known = np.isfinite(distances) & ~np.isnan(probabilities)
+    areas = [_areas(rows, distances, probabilities, fused, truth, known) for rows in _draws(kept, seed)]
+    ranks = [_rank(each[kept], truth[kept], matches[kept]) for each in (distances, fused)]
+    (first_before, precision_before), (first_after, precision_after) = ranks
+    gains = np.array([area[2] - area[0] for area in areas[1:]])
+    low, high = np.quantile(gains, (0.025, 0.975)) if len(gains) else (np.nan, np.nan)
+    oracle = truth[kept].any(axis=1).mean()
+    room = oracle - first_before.mean()
+    return Judging(
+        int(known[kept].sum()),
+        int((truth & known)[kept].sum()),
+        weight,
+        *areas[0],
+        (float(low), float(high)),
+        (float(first_before.mean()), float(first_after.mean())),
+        bootstrap_interval(first_after - first_before, seed=seed),
+        (float(precision_before.mean()), float(precision_after.mean())),
+        bootstrap_interval(precision_after - precision_before, seed=seed),
+        float((first_after.mean() - first_before.mean()) / room) if room > 0 else float("nan"),
+    )
+
+
+def _draws(rows: NDArray[np.int64], seed: int, number: int = 300) -> list[NDArray[np.int64]]:
+    """All rows, then `number` bootstrap samples of them."""
+    random = np.random.default_rng(seed)
+    return [rows, *(rows[random.integers(len(rows), size=len(rows))] for _ in range(number))]
+
+
+def _areas(
+    rows: NDArray[np.int64],
+    distances: NDArray[np.float64],
+    probabilities: NDArray[np.float64],
+    fused: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+) -> tuple[float, float, float]:
+    use = known[rows]
+    same = truth[rows][use]
+    each = (-distances, probabilities, -fused)
+    first, second, third = (roc_area(scores[rows][use], same) for scores in each)
+    return first, second, third
+
+
+def _rank(
+    distances: NDArray[np.float64], truth: NDArray[np.bool_], matches: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Per query: first candidate right, and average precision over the first k (later matches count as missed)."""
+    order = np.lexsort((truth, distances), axis=1)
+    hits = np.take_along_axis(truth, order, axis=1)
+    precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
+    return hits[:, 0].astype(float), (precision * hits).sum(axis=1) / matches

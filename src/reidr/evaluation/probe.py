@@ -1,0 +1,74 @@
+"""A linear reader of frozen features: multinomial logistic regression, every value weighted alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Fitted weights: standardised features → one score per value."""
+
+    values: tuple[str, ...]
+    mean: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(N, values), rows sum to 1."""
+        scores = ((features - self.mean) / self.scale) @ self.weight + self.bias
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True)).astype(np.float64)
+        shares: NDArray[np.float64] = scores / scores.sum(axis=1, keepdims=True)
+        return shares
+
+    def read(self, features: NDArray[np.float32]) -> NDArray[np.str_]:
+        """The likeliest value of each row."""
+        return np.array(self.values)[self.probabilities(features).argmax(axis=1)]
+
+    def probability_of(self, features: NDArray[np.float32], values: NDArray[np.str_]) -> NDArray[np.float64]:
+        """P of each row's own value; 1 for a value that the fit never saw, about which nothing is known."""
+        shares = self.probabilities(features)
+        known = {value: column for column, value in enumerate(self.values)}
+        return np.array([shares[row, known[v]] if v in known else 1.0 for row, v in enumerate(values.tolist())])
+
+
+def fit_probe(
+    features: NDArray[np.float32], values: NDArray[np.str_], *, decay: float = 1e-2, steps: int = 60
+) -> Probe:
+    """Fit by L-BFGS with weight decay; each value counts alike, however rare ("balanced" class weights).
+
+    Args:
+        features: (N, D). values: (N,) names.
+    """
+    import torch
+    from torch.nn import functional
+
+    names, labels = np.unique(values, return_inverse=True)
+    mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
+    inputs = torch.from_numpy(np.ascontiguousarray((features - mean) / scale)).float()
+    targets = torch.from_numpy(labels)
+    counts = torch.bincount(targets, minlength=len(names)).float()
+    balance = len(targets) / (len(names) * counts)
+    weight = torch.zeros(inputs.shape[1], len(names), requires_grad=True)
+    bias = torch.zeros(len(names), requires_grad=True)
+    optimiser = torch.optim.LBFGS([weight, bias], max_iter=steps, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimiser.zero_grad()
+        loss = functional.cross_entropy(inputs @ weight + bias, targets, weight=balance)
+        loss = loss + decay * weight.square().sum() / 2
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    return Probe(
+        tuple(names.tolist()),
+        mean.astype(np.float32),
+        scale.astype(np.float32),
+        weight.detach().numpy(),
+        bias.detach().numpy(),
+    )

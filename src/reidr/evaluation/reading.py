@@ -1,0 +1,109 @@
+"""Does a reasoner read? Balanced accuracy of its answers per attribute, beside a linear probe and a constant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reidr.data.types import Crop
+from reidr.errors import DataError
+from reidr.evaluation.experiment import Progress, steps_of
+from reidr.evaluation.probe import fit_probe
+from reidr.reasoning.questions import QUESTIONS, value_of
+from reidr.reasoning.reasoner import Reasoner
+from reidr.reasoning.regions import UNSEEN
+from reidr.retrieval.embedder import Embedder, embed_crops
+
+LEAST = 5  # crops of a value below which its recall is noise: such values are left out
+MOST = 600  # crops asked per attribute
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How well one attribute is read on crops of unknown people, as shares of 1.
+
+    Attributes:
+        values: how many values are told apart. crops: asked. answered: balanced accuracy of the reasoner's answers.
+        probe: of a linear probe on the retriever's features. majority: of always the commonest value (1 / values).
+        gain: 95 % interval of answered - probe, bootstrap over crops.
+    """
+
+    attribute: str
+    values: int
+    crops: int
+    answered: float
+    probe: float
+    majority: float
+    gain: tuple[float, float]
+
+
+def balanced_accuracy(truth: NDArray[np.str_], said: NDArray[np.str_]) -> float:
+    """Mean over the values in `truth` of the share of their crops that are read rightly."""
+    return float(np.mean([(said[truth == value] == value).mean() for value in np.unique(truth)]))
+
+
+def usable(crops: Sequence[Crop], attribute: str, seed: int) -> list[Crop]:
+    """Crops whose `attribute` is known and in view, values with fewer than `LEAST` crops left out, at most `MOST`."""
+    known = [crop for crop in crops if crop.attributes.get(attribute, UNSEEN) != UNSEEN]
+    values, counts = np.unique([crop.attributes[attribute] for crop in known], return_counts=True)
+    common = set(values[counts >= LEAST].tolist())
+    kept = [crop for crop in known if crop.attributes[attribute] in common]
+    if len(kept) > MOST:
+        rows = np.sort(np.random.default_rng(seed).choice(len(kept), MOST, replace=False))
+        kept = [kept[row] for row in rows]
+    return kept
+
+
+def measure_reading(
+    reasoner: Reasoner,
+    retriever: Embedder,
+    training: Sequence[Crop],
+    test: Sequence[Crop],
+    progress: Progress,
+    seed: int = 0,
+) -> list[Reading]:
+    """Ask `reasoner` about every attribute of `test` that takes two values or more.
+
+    Args:
+        training: crops of other people, for the probe on the retriever's features. test: crops of people whom neither
+            model has seen. Both with attributes in one vocabulary (`common_attributes`).
+
+    Raises DataError when no attribute can be asked about.
+    """
+    with progress("embedding for the probe", len(training) + len(test)) as advance:
+        known = embed_crops(retriever, training, advance=advance)
+        new = embed_crops(retriever, test, advance=advance)
+    row_of = {crop.id: row for row, crop in enumerate(test)}
+    readings = []
+    for attribute, questions in QUESTIONS.items():
+        asked = usable(test, attribute, seed)
+        rows = [i for i, crop in enumerate(training) if crop.attributes.get(attribute, UNSEEN) != UNSEEN]
+        truth = np.array([crop.attributes[attribute] for crop in asked])
+        taught = np.array([training[row].attributes[attribute] for row in rows])
+        if len(set(truth)) < 2 or len(set(taught)) < 2:
+            continue
+        with progress(f"asking: {questions[0]}", len(asked)) as advance:
+            told = reasoner.tell(asked, questions[0], max_new_tokens=12, progress=steps_of(advance))
+        said = np.array([value_of(answer) for answer in told])
+        probed = fit_probe(known[rows], taught).read(new[[row_of[crop.id] for crop in asked]])
+        random = np.random.default_rng(seed)
+        draws = [random.integers(len(truth), size=len(truth)) for _ in range(300)]
+        gains = [balanced_accuracy(truth[d], said[d]) - balanced_accuracy(truth[d], probed[d]) for d in draws]
+        low, high = np.quantile(gains, (0.025, 0.975))
+        readings.append(
+            Reading(
+                attribute,
+                len(set(truth)),
+                len(asked),
+                balanced_accuracy(truth, said),
+                balanced_accuracy(truth, probed),
+                1 / len(set(truth)),
+                (float(low), float(high)),
+            )
+        )
+    if not readings:
+        raise DataError("no attribute of these crops is known with two values or more, so nothing can be asked")
+    return readings

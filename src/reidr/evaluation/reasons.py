@@ -1,0 +1,343 @@
+"""Reasons that are tested: order flips, words against verdicts, erased cues, words alone, and claims against facts.
+
+Every number comes with a 95 % percentile bootstrap over queries (all pairs of a query drawn together), so that many
+candidates of one query do not pass for many independent cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reidr.errors import ReIDError
+from reidr.evaluation.claims import Claim, Mark, check_claim, parse_claims, states_what_is_hidden
+from reidr.evaluation.masking import Filling, MasksOf, control_region, erase, outside
+from reidr.evaluation.text_alone import TextAlone, read_from_text
+from reidr.frame.progress import Advance
+from reidr.reasoning.types import Cue, Pair, Verdict
+
+Bools = NDArray[np.bool_]
+Progress = Callable[[str, int], Any]
+ANSWER_SIGN = {"same": 1.0, "different": -1.0}
+
+
+class Asked(Protocol):
+    """What is tested: any reasoner with these two methods (`reasoning.reasoner.Reasoner`)."""
+
+    def score(self, pairs: Sequence[Pair], *, both_orders: bool = True) -> NDArray[np.float64]:
+        """P(same) of each pair, (N,)."""
+        ...
+
+    def think(self, pairs: Sequence[Pair]) -> list[Verdict]:
+        """One verdict per pair."""
+        ...
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean, its 95 % interval (low, high), and the number of cases behind it."""
+
+    value: float
+    low: float
+    high: float
+    cases: int
+
+
+@dataclass(frozen=True)
+class CueMasking:
+    """How P(same) of the direct score moves when one region is erased in both crops, over pairs with a control.
+
+    Attributes:
+        cited, uncited: mean absolute movement when a region that bears out the verdict is erased, and when one of
+            similar size that the reasoning does not name is. difference: cited - uncited, paired.
+        cited_against, uncited_against, difference_against: the same, signed: movement away from the verdict
+            (downwards for "same", upwards for "different").
+        cited_area, uncited_area: mean share of the crop erased; alike, or the comparison is unfair.
+    """
+
+    cited: Estimate
+    uncited: Estimate
+    difference: Estimate
+    cited_against: Estimate
+    uncited_against: Estimate
+    difference_against: Estimate
+    cited_area: float
+    uncited_area: float
+
+
+@dataclass(frozen=True)
+class ClaimsTested:
+    """How claims stand against the known attributes.
+
+    `true` is confirmed / (confirmed + contradicted), `invented` the share of claims that state a value of a crop which
+    does not show it; `marks` counts claims by mark, `by_region` the share of true ones.
+    """
+
+    true: Estimate | None
+    invented: Estimate | None
+    marks: Mapping[str, int]
+    by_region: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class ReasonCase:
+    """One pair for a page. Probabilities are direct scores: of both whole crops, and with a region erased."""
+
+    query: str
+    candidate: str
+    verdict: Verdict
+    claims: tuple[tuple[Claim, Mark], ...]
+    probability: float
+    cited: str | None = None
+    uncited: str | None = None
+    without_cited: float | None = None
+    without_uncited: float | None = None
+
+
+@dataclass(frozen=True)
+class ReasonsTested:
+    """One number each; None where nothing could be measured.
+
+    Attributes:
+        pairs: how many. parsable: share of completions that follow the grammar.
+        score_flips: share of direct scores that cross 0.5 when the two crops change places. score_gap: mean
+            |difference| of the two. verdict_flips: share of pairs whose answer changes, unparsable ones counting as
+            "insufficient".
+        hard_flips: share that goes from "same" to "different" or back.
+        agreement: share of verdicts that their own words bear out (`bears_out`), among parsable ones with cues.
+        agreement_by_chance: the same were the texts dealt out to the verdicts at random.
+        silent: share of parsable verdicts whose words compare nothing.
+        masking, text_alone, claims: see there. cases: every pair, for pages.
+    """
+
+    pairs: int
+    parsable: Estimate
+    score_flips: Estimate
+    score_gap: Estimate
+    verdict_flips: Estimate
+    hard_flips: Estimate
+    agreement: Estimate | None
+    agreement_by_chance: float | None
+    silent: Estimate | None
+    masking: CueMasking | None
+    text_alone: TextAlone | None
+    claims: ClaimsTested
+    cases: tuple[ReasonCase, ...]
+
+    def numbers(self) -> dict[str, Any]:
+        """Everything as plain values for JSON; of the cases only how many there are."""
+        return asdict(replace(self, cases=())) | {"cases": len(self.cases)}
+
+
+def measure_reasons(
+    reasoner: Asked,
+    pairs: Sequence[Pair],
+    masks_of: MasksOf,
+    progress: Progress,
+    *,
+    per_crop: bool,
+    filling: Filling = "mean",
+    seed: int = 0,
+) -> ReasonsTested:
+    """Put `pairs` before `reasoner` in both orders, with words and without, and with regions erased.
+
+    Cost: two thoughts and about six forward passes a pair. The query is person A.
+
+    Args:
+        pairs: with crops whose attributes are known, where claims shall be tested.
+        masks_of: where the regions of a crop lie (`StreetMasks`, or `band_masks` for photos).
+        per_crop: whether attributes say what each crop shows (the street) or are known per person (photos).
+
+    Raises ReIDError where there are no pairs.
+    """
+    if not pairs:
+        raise ReIDError("there are no pairs whose reasons could be tested")
+    groups = np.unique([pair.query.id for pair in pairs], return_inverse=True)[1]
+    turned = [pair.swapped() for pair in pairs]
+    orders = []
+    for name, own in (("scoring", pairs), ("scoring, other order", turned)):
+        with progress(name, len(own)) as advance:
+            orders.append(reasoner.score(own, both_orders=False))
+            advance(len(own))
+    with progress("thinking", 2 * len(pairs)) as advance:
+        verdicts = reasoner.think(pairs)
+        advance(len(pairs))
+        others = reasoner.think(turned)
+        advance(len(pairs))
+    before = np.mean(orders, axis=0)
+    with progress("erasing regions", 2 * len(pairs)) as advance:
+        erased = score_erased(reasoner, pairs, verdicts, masks_of, filling, advance)
+
+    claims = [
+        tuple((claim, check_claim(claim, *attributes_of(pair), per_crop=per_crop)) for claim in parse_claims(reasoning))
+        for pair, reasoning in zip(pairs, (verdict.reasoning for verdict in verdicts), strict=True)
+    ]
+    parsable = np.array([verdict.parsable for verdict in verdicts])
+    speaking = np.array([bool(verdict.cues) for verdict in verdicts]) & parsable
+    borne = np.array([bears_out(verdict.answer, verdict.cues) for verdict in verdicts])
+    flips = order_flips(verdicts, others)
+    return ReasonsTested(
+        pairs=len(pairs),
+        parsable=estimate(parsable, groups, seed),
+        score_flips=estimate(np.sign(orders[0] - 0.5) * np.sign(orders[1] - 0.5) < 0, groups, seed),
+        score_gap=estimate(np.abs(orders[0] - orders[1]), groups, seed),
+        verdict_flips=estimate(flips[0], groups, seed),
+        hard_flips=estimate(flips[1], groups, seed),
+        agreement=estimate(borne[speaking], groups[speaking], seed) if speaking.any() else None,
+        agreement_by_chance=by_chance([v for v, own in zip(verdicts, speaking, strict=True) if own]),
+        silent=estimate(~speaking[parsable], groups[parsable], seed) if parsable.any() else None,
+        masking=masking_of(verdicts, before, erased, groups, seed),
+        text_alone=read_from_text(verdicts, groups, seed=seed),
+        claims=claims_tested(pairs, claims, groups, seed, per_crop),
+        cases=tuple(
+            ReasonCase(p.query.id, p.candidate.id, v, own, float(at), *((e[0], e[1], e[4], e[5]) if e else ()))
+            for p, v, own, at, e in zip(pairs, verdicts, claims, before, erased, strict=True)
+        ),
+    )
+
+
+def estimate(values: Any, groups: NDArray[np.int64], seed: int = 0, draws: int = 1000) -> Estimate:
+    """Mean of `values` (N,) with the interval of a bootstrap over whole `groups` (N,) (Field and Welsh 2007)."""
+    values = np.asarray(values, dtype=np.float64)
+    _, place = np.unique(groups, return_inverse=True)
+    total, count = np.bincount(place, weights=values), np.bincount(place)
+    drawn = np.random.default_rng(seed).integers(len(count), size=(draws, len(count)))
+    low, high = np.quantile(total[drawn].sum(axis=1) / count[drawn].sum(axis=1), (0.025, 0.975))
+    return Estimate(float(values.mean()), float(low), float(high), len(values))
+
+
+def order_flips(verdicts: Sequence[Verdict], turned: Sequence[Verdict]) -> tuple[Bools, Bools]:
+    """(N,) whether the answer changes with the order of the crops, and (N,) whether from "same" to "different"."""
+    first = np.array([verdict.answer for verdict in verdicts])
+    second = np.array([verdict.answer for verdict in turned])
+    return first != second, (first != second) & (first != "insufficient") & (second != "insufficient")
+
+
+def bears_out(answer: str, cues: Sequence[Cue]) -> bool:
+    """Whether what the words compare bears out the answer.
+
+    "same": more regions agree than differ. "different": some region differs, since one difference can decide.
+    "insufficient": something cannot be seen, and no more is compared than that.
+    """
+    count = {said: sum(cue.agreement == said for cue in cues) for said in ("agree", "differ", "unseen")}
+    if answer == "same":
+        return count["agree"] > count["differ"]
+    if answer == "different":
+        return count["differ"] > 0
+    return count["unseen"] > 0 and count["unseen"] >= count["agree"] + count["differ"]
+
+
+def by_chance(verdicts: Sequence[Verdict]) -> float | None:
+    """Expected agreement were every text equally likely to stand under every verdict; None for no verdicts."""
+    if not verdicts:
+        return None
+    answers = [verdict.answer for verdict in verdicts]
+    shares = {answer: answers.count(answer) / len(answers) for answer in set(answers)}
+    return float(np.mean([sum(w * bears_out(a, v.cues) for a, w in shares.items()) for v in verdicts]))
+
+
+Erased = tuple[str, str, float, float, float, float]
+"""Cited and uncited region, their areas, and P(same) without each."""
+
+
+def score_erased(
+    reasoner: Asked,
+    pairs: Sequence[Pair],
+    verdicts: Sequence[Verdict],
+    masks_of: MasksOf,
+    filling: Filling,
+    advance: Advance,
+) -> list[Erased | None]:
+    """Per pair the direct scores without a cited and without an uncited region; None where there is no such pair.
+
+    Of the cited regions that bear out the verdict and show in a crop (agreeing ones for "same", differing ones for
+    "different") the one is erased to which an uncited one is most alike in size.
+    """
+    tried: list[tuple[int, str, str, float, float]] = []
+    changed: list[Pair] = []
+    for place, (pair, verdict) in enumerate(zip(pairs, verdicts, strict=True)):
+        advance(1)
+        wanted = {"same": "agree", "different": "differ"}.get(verdict.answer)
+        named: set[str] = {cue.region for cue in verdict.cues}
+        if wanted is None or not named:
+            continue
+        first, second = masks_of(pair.query), masks_of(pair.candidate)
+        shown: list[str] = [
+            c.region for c in verdict.cues if c.agreement == wanted and (c.region in first or c.region in second)
+        ]
+        choices = [(*found, region) for region in shown if (found := control_region(region, named, first, second))]
+        if not choices:
+            continue
+        _, uncited, cited = min(choices)
+        areas = []
+        for region, kept in ((cited, set[str]()), (uncited, named)):
+            parts = [outside(region, kept, masks) for masks in (first, second)]
+            areas.append(float(np.mean([0.0 if part is None else part.mean() for part in parts])))
+            query, candidate = erase(pair.query, parts[0], filling), erase(pair.candidate, parts[1], filling)
+            changed.append(Pair(query, candidate, pair.distance, pair.label))
+        tried.append((place, cited, uncited, areas[0], areas[1]))
+    scores = reasoner.score(changed, both_orders=True) if changed else np.empty(0)
+    advance(len(pairs))
+    erased: list[Erased | None] = [None] * len(pairs)
+    for row, (place, cited, uncited, area, other_area) in enumerate(tried):
+        erased[place] = (cited, uncited, area, other_area, float(scores[2 * row]), float(scores[2 * row + 1]))
+    return erased
+
+
+def masking_of(
+    verdicts: Sequence[Verdict],
+    before: NDArray[np.float64],
+    erased: Sequence[Erased | None],
+    groups: NDArray[np.int64],
+    seed: int,
+) -> CueMasking | None:
+    """The movements that erasing made; None where no pair could be tried."""
+    rows = [row for row, each in enumerate(erased) if each is not None]
+    if not rows:
+        return None
+    known = [each for each in erased if each is not None]
+    areas = np.array([each[2:4] for each in known])
+    moved = np.array([each[4:6] for each in known]) - before[rows][:, None]
+    against = -np.array([ANSWER_SIGN[verdicts[row].answer] for row in rows])[:, None] * moved
+    parts = [
+        estimate(values, groups[rows], seed)
+        for each in (np.abs(moved), against)
+        for values in (each[:, 0], each[:, 1], each[:, 0] - each[:, 1])
+    ]
+    return CueMasking(
+        parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], float(areas[:, 0].mean()), float(areas[:, 1].mean())
+    )
+
+
+def claims_tested(
+    pairs: Sequence[Pair],
+    claims: Sequence[Sequence[tuple[Claim, Mark]]],
+    groups: NDArray[np.int64],
+    seed: int,
+    per_crop: bool,
+) -> ClaimsTested:
+    """Marks of all claims summed up."""
+    flat = [(row, claim, mark) for row, own in enumerate(claims) for claim, mark in own]
+    marks = {name: sum(mark == name for *_, mark in flat) for name in ("confirmed", "contradicted", "untestable")}
+    testable = [(row, claim.region, mark == "confirmed") for row, claim, mark in flat if mark != "untestable"]
+
+    def share(rows: Sequence[tuple[int, str, bool]]) -> Estimate:
+        return estimate([true for *_, true in rows], groups[[row for row, *_ in rows]], seed)
+
+    hidden = [states_what_is_hidden(claim, *attributes_of(pairs[row])) for row, claim, _ in flat]
+    regions = sorted({region for _, region, _ in testable})
+    return ClaimsTested(
+        share(testable) if testable else None,
+        estimate(hidden, groups[[row for row, *_ in flat]], seed) if flat and per_crop else None,
+        marks,
+        {region: share([each for each in testable if each[1] == region]) for region in regions},
+    )
+
+
+def attributes_of(pair: Pair) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """What is known of the query and of the candidate."""
+    return pair.query.attributes, pair.candidate.attributes

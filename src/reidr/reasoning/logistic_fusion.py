@@ -1,0 +1,194 @@
+"""Other ways to fuse than `fusion.fuse`: into the whole list, and by a fitted model whose output is a probability."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from reidr.errors import ReIDError
+from reidr.reasoning.fusion import fused_distances
+from reidr.retrieval.neighbourhood import normalised_distances
+from reidr.retrieval.ranking import RankedList
+
+Reals = NDArray[np.float64]
+FEATURES = ("distance", "normalised distance", "log rank", "margin")
+DECAY = 1e-3
+
+
+def fuse_whole(
+    ranked: RankedList, probabilities: NDArray[np.float64], weight: float, *, scale: float = 2.0
+) -> RankedList:
+    """MUSE's own fusion: `(1 - w)·d + w·scale·(1 - p)` for the first m, and the whole list sorted anew.
+
+    Unlike `fuse`, a scored candidate may fall behind unscored ones, or pass them. What would fall behind the end of the
+    list stands at its end: list more than is scored (50 for m = 10).
+
+    Args:
+        probabilities: (Q, m) P(same), NaN where not asked. scale: the range of the distances: 2 for unit vectors
+            (MUSE), 1 for a list that k-reciprocal re-ranking has made (fusion after it).
+
+    Raises ReIDError as `fuse`.
+    """
+    if scale <= 0:
+        raise ReIDError(f"fusion: the scale must be above 0, not {scale!r}")
+    # `fused_distances` is made for distances within [0, 2].
+    stretched = RankedList(ranked.query_ids, ranked.gallery_ids, ranked.indices, ranked.distances * (2.0 / scale))
+    head = fused_distances(stretched, probabilities, weight) * (scale / 2.0)
+    distances = np.concatenate([head, ranked.distances[:, head.shape[1] :]], axis=1)
+    order = np.argsort(distances, axis=1, kind="stable")
+    return RankedList(
+        ranked.query_ids,
+        ranked.gallery_ids,
+        np.take_along_axis(ranked.indices, order, axis=1),
+        np.take_along_axis(distances, order, axis=1),
+        (*ranked.made_by, f"reasoner weight={weight:g} k={head.shape[1]}, into the whole list"),
+    )
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Logistic regression on standardised features: P = 1 / (1 + exp(-(weights·(x - mean)/scale + bias)))."""
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    weights: tuple[float, ...]
+    bias: float
+
+    def probabilities(self, features: Reals) -> Reals:
+        """P of each row of features (..., F)."""
+        odds = ((features - np.array(self.mean)) / np.array(self.scale)) @ np.array(self.weights) + self.bias
+        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * odds)))
+
+
+@dataclass(frozen=True)
+class LogisticFusion:
+    """P(same) of each candidate from the retriever and, where it was asked, the reasoner.
+
+    Attributes:
+        asked: for candidates with a margin (features in the order of `FEATURES`). unasked: for those without (all but
+            the last), so that asked and unasked candidates stand on one scale.
+        first, last: ranks of the neighbourhood that normalises distances.
+    """
+
+    asked: Logistic
+    unasked: Logistic
+    first: int
+    last: int
+
+    def probabilities(self, ranked: RankedList, margins: NDArray[np.float64]) -> Reals:
+        """(Q, m) P(same) for margins (Q, m), NaN where not asked; NaN where the list is padded.
+
+        Raises ReIDError for shapes that do not fit or a list too short for the neighbourhood.
+        """
+        features, known = features_of(ranked, margins, self.first, self.last)
+        result = np.full(known.shape, np.nan)
+        scored = known & np.isfinite(features[..., -1])
+        rest = known & ~scored
+        result[scored] = self.asked.probabilities(features[scored])
+        result[rest] = self.unasked.probabilities(features[rest][:, :-1])
+        return result
+
+    def stored(self) -> dict[str, Any]:
+        """Plain values for `decision.json`."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> LogisticFusion:
+        """From `stored`. Raises ReIDError where it is none."""
+        try:
+            parts = [
+                Logistic(tuple(each["mean"]), tuple(each["scale"]), tuple(each["weights"]), float(each["bias"]))
+                for each in (stored["asked"], stored["unasked"])
+            ]
+            return cls(parts[0], parts[1], int(stored["first"]), int(stored["last"]))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ReIDError(f"not a stored fusion: {error!r}") from None
+
+
+def features_of(
+    ranked: RankedList, margins: NDArray[np.float64], first: int, last: int
+) -> tuple[Reals, NDArray[np.bool_]]:
+    """(Q, m, 4) features in the order of `FEATURES`, and (Q, m) where there is a candidate."""
+    margins = np.asarray(margins, dtype=np.float64)
+    if margins.ndim != 2 or len(margins) != len(ranked) or margins.shape[1] > ranked.k:
+        raise ReIDError(f"fusion: margins {margins.shape} do not fit a ranked list of ({len(ranked)}, {ranked.k})")
+    m = margins.shape[1]
+    distances = ranked.distances[:, :m]
+    ranks = np.broadcast_to(np.log(np.arange(1, m + 1)), distances.shape)
+    return np.stack([distances, normalised_distances(ranked, first, last)[:, :m], ranks, margins], axis=-1), (
+        ranked.indices[:, :m] >= 0
+    )
+
+
+def fit_logistic(features: Reals, outcomes: NDArray[np.bool_], decay: float = DECAY) -> Logistic:
+    """Greatest likelihood with weight decay on the standardised weights (N, F), (N,); a constant feature gets none.
+
+    Raises ReIDError unless both outcomes occur.
+    """
+    if outcomes.all() or not outcomes.any():
+        raise ReIDError("fusion: needs candidates of the same person and of other persons to be fitted")
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(scale > 1e-9, scale, 1.0)
+    inputs = np.column_stack([(features - mean) / scale, np.ones(len(features))])
+    target = outcomes.astype(np.float64)
+    penalty = np.append(np.full(features.shape[1], decay), 0.0)
+
+    def loss(weights: Reals) -> tuple[float, Reals]:
+        odds = inputs @ weights
+        surplus = 0.5 * (1.0 + np.tanh(0.5 * odds)) - target
+        value = (np.logaddexp(0.0, odds) - target * odds).mean() + (penalty * weights**2).sum() / 2
+        return float(value), inputs.T @ surplus / len(inputs) + penalty * weights
+
+    found = minimize(loss, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B").x
+    return Logistic(tuple(mean.tolist()), tuple(scale.tolist()), tuple(found[:-1].tolist()), float(found[-1]))
+
+
+def fit_logistic_fusion(
+    ranked: RankedList,
+    margins: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    *,
+    first: int = 11,
+    last: int = 50,
+) -> LogisticFusion:
+    """Fit both models on training identities: margins (Q, m), NaN where not asked, and truth (Q, m).
+
+    `unasked` is fitted on all candidates, as though none had been asked. Raises ReIDError as `features_of` and
+    `fit_logistic`.
+    """
+    features, known = features_of(ranked, margins, first, last)
+    truth = np.asarray(truth, dtype=bool)
+    if truth.shape != known.shape:
+        raise ReIDError(f"fusion: truth {truth.shape} and margins {known.shape} need equal shapes")
+    scored = known & np.isfinite(features[..., -1])
+    return LogisticFusion(
+        fit_logistic(features[scored], truth[scored]),
+        fit_logistic(features[known][:, :-1], truth[known]),
+        first,
+        last,
+    )
+
+
+def rank_by_probability(ranked: RankedList, probabilities: Reals) -> RankedList:
+    """Re-rank the first m candidates by falling P(same), ties in the retriever's order; nothing beyond m moves."""
+    behind = np.where(np.isnan(probabilities), np.inf, 1.0 - probabilities)
+    return ranked.reordered(behind, f"fused probability k={behind.shape[1]}")
+
+
+def probabilities_for_threshold(ranked: RankedList, probabilities: Reals) -> RankedList:
+    """The first m candidates alone, at distance 1 - P(same): comparable across queries and scenes."""
+    m = probabilities.shape[1]
+    behind = np.where(np.isnan(probabilities), np.inf, 1.0 - probabilities)
+    order = np.argsort(behind, axis=1, kind="stable")
+    return RankedList(
+        ranked.query_ids,
+        ranked.gallery_ids,
+        np.take_along_axis(ranked.indices[:, :m], order, axis=1),
+        np.take_along_axis(behind, order, axis=1),
+        (*ranked.made_by, f"1 - fused probability k={m}"),
+    )

@@ -1,0 +1,146 @@
+"""`reidr train base`: the tower is taught identity and attributes, then the language half to read what it sees."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reidr.data.attributes import common_attributes
+from reidr.data.join import join_training
+from reidr.data.load import load_dataset
+from reidr.data.street.plan import plan_street
+from reidr.data.street.settings import StreetSettings
+from reidr.data.street.street import render_street
+from reidr.data.types import Crop
+from reidr.frame.progress import progress
+from reidr.frame.run import Run, content_hash, write_json
+from reidr.reasoning.decision import Decision, store_decision
+from reidr.training.identities import hold_out_identities
+from reidr.training.recipes import BaseRecipe
+from reidr.training.stages import stage_values
+
+if TYPE_CHECKING:
+    from reidr.retrieval.network import RetrieverNetwork
+
+PEOPLE = "people.json"
+NOTICE = "This reasoner was never taught a verdict (it is the base of warm-up and reinforcement learning)."
+
+
+@dataclass(frozen=True)
+class People:
+    """Who was used for what when a reasoner's base was trained.
+
+    Attributes:
+        tower: photos of identities that its vision tower was taught on. reasoning: of identities that the tower never
+            saw; honest pairs are made of them. held_out: of identities that no part ever saw, for choices.
+    """
+
+    tower: tuple[Crop, ...]
+    reasoning: tuple[Crop, ...]
+    held_out: tuple[Crop, ...]
+
+
+def split_people(recipe: BaseRecipe) -> People:
+    """Split the photos' training identities by hash; all empty for a recipe without photos."""
+    if not recipe.data:
+        return People((), (), ())
+    crops = join_training([load_dataset(path) for path in recipe.data])
+    joined = [replace(crop, attributes=common_attributes(crop.attributes)) for crop in crops]
+    kept, held_out = hold_out_identities(joined, recipe.held_out_share, recipe.split_seed)
+    # Another seed: with the same one the second cut would fall on the people the first has taken away.
+    tower, reasoning = hold_out_identities(kept, recipe.reasoning_share, recipe.split_seed + 1)
+    return People(tower, reasoning, held_out)
+
+
+def street_people(folder: Path, people: int, seed: int) -> tuple[Crop, ...]:
+    """The labelled crops of a rendered street, persons and cameras named after its seed."""
+    settings = StreetSettings(seed=seed, train_people=people, crops_per_camera=3, distractors=0, junk=0)
+    with progress(f"rendering street {seed}", len(plan_street(settings).sightings)) as advance:
+        crops = render_street(folder, settings, advance).train
+    name = f"street{seed}"
+    return tuple(
+        replace(crop, id=f"{name}/{crop.id}", person=f"{name}:{crop.person}", camera=f"{name}:{crop.camera}")
+        for crop in crops
+    )
+
+
+def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
+    """Train the base of a recipe; returns the folder of the finished checkpoint. A finished run does nothing."""
+    values, source = stage_values(recipe_name, "base", changes)
+    recipe = BaseRecipe.from_values(values, source)
+    people = split_people(recipe)
+    data = {name: content_hash([crop.id for crop in crops]) for name, crops in vars(people).items()}
+    run = Run(folder, "train base", recipe.model_dump(mode="json"), data)
+    where = folder / "model"
+    if run.finished("base"):
+        return where
+    network = _tower(recipe, run, people)
+    started = time.perf_counter()
+    crops = [
+        *(crop for crop in (*people.tower, *people.reasoning) if crop.attributes),
+        *street_people(folder / "street", recipe.street_people, recipe.street_seed + 1),
+    ]
+    log = _language(recipe, run, network, crops)
+    write_json(
+        where / PEOPLE, {**recipe.model_dump(mode="json", include={"data", "held_out_share", "reasoning_share"})}
+    )
+    store_decision(Decision(0.0, "nothing: no verdict was taught", NOTICE, None), where)
+    run.finish("base", started, model="model", last_loss=log[-1]["loss"] if log else None)
+    return where
+
+
+def _tower(recipe: BaseRecipe, run: Run, people: People) -> RetrieverNetwork:
+    """The vision tower: small pictures first, which is quick, then the pictures it will see."""
+    import torch
+
+    from reidr.retrieval.network import build_network
+    from reidr.training.retriever import train_retriever
+
+    path = run.path("tower/weights.pt")
+    if path.is_file():
+        taught = build_network(recipe.tower.network)
+        taught.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        return taught.eval()
+    started = time.perf_counter()
+    street = street_people(run.folder / "tower-street", recipe.tower_street_people, recipe.street_seed)
+    crops = [*people.tower, *street]
+    network: RetrieverNetwork | None = None
+    for name, training in (("tower-start", recipe.tower_start), ("tower", recipe.tower)):
+        run.path(f"{name}/log.jsonl")
+        with progress(f"teaching the tower, pictures of {training.network.height} rows", training.epochs) as advance:
+            network = train_retriever(training, crops, run.folder / name, advance, start=network)
+    assert network is not None
+    torch.save(network.state_dict(), path)
+    run.finish("tower", started, images=len(crops), identities=len({crop.person for crop in crops}))
+    return network
+
+
+def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Sequence[Crop]) -> list[dict[str, float]]:
+    """Teach connector and language half to read `crops`; the checkpoint is written to the run's `model` folder."""
+    import torch
+
+    from reidr.reasoning.crop_features import CropFeatures
+    from reidr.reasoning.nano import build_convolutional
+    from reidr.training.base import FactSource, train_base
+    from reidr.training.facts import vocabulary_corpus
+    from reidr.training.visibility import hide_what_is_not_seen
+
+    torch.manual_seed(recipe.seed)
+    size = recipe.language
+    model, processor = build_convolutional(
+        vocabulary_corpus(np.random.default_rng(recipe.seed)), network, seed=recipe.seed, **size.model_dump()
+    )
+    with progress("looking at the crops", len(crops)) as advance:
+        seen = CropFeatures(model, processor, [crop.open for crop in crops], learning="connector", advance=advance)
+    crops = hide_what_is_not_seen(crops, seen)
+    with progress("teaching the language half", recipe.steps) as advance:
+        log = train_base(recipe, FactSource(crops, processor), run.folder, model, seen, advance)
+    where = run.folder / "model"
+    model.half().save_pretrained(where)
+    processor.save_pretrained(where)
+    return log

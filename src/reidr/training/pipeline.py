@@ -1,0 +1,93 @@
+"""`reidr train RECIPE`: every stage of the method, one after the other; finished stages are skipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from reidr.data.load import load_dataset
+from reidr.data.street.settings import StreetSettings
+from reidr.data.street.street import render_street
+from reidr.data.types import ReIDDataset
+from reidr.frame.progress import progress
+from reidr.frame.run import environment
+from reidr.training.base_stage import base_stage
+from reidr.training.decide_stage import decide_stage
+from reidr.training.reasoning_stages import base_recipe, pairs_stage, rl_stage, sample_stage, warmup_stage
+
+Changes = dict[str, dict[str, Any]]
+
+SMALL = {"epochs": 1, "batch_persons": 8, "attributes": 1.0}
+QUICK: Changes = {
+    "base": {
+        "data": [],
+        "tower_start": {**SMALL, "network": {"height": 128, "width": 64}},
+        "tower": {**SMALL, "network": {"height": 192, "width": 96}},
+        "tower_street_people": 24,
+        "street_people": 24,
+        "steps": 40,
+        "warmup_steps": 5,
+    },
+    "pairs": {"pairs": 300, "held_out_pairs": 60, "held_out_street_people": 16},
+    "warmup": {"steps": 12, "batch": 12, "regenerate": 6, "measure_every": 6, "measure_pairs": 40, "warmup_steps": 2},
+    "sample": {"rollouts": 4, "budget_share": 0.5, "max_new_tokens": 40},
+    "rl": {"steps": 3, "pairs": 4, "group": 4, "backward_rows": 16, "max_new_tokens": 40},
+}
+"""What `--quick` changes: the street alone, few people, few steps. It shows that all stages run, not that they help."""
+
+
+def train_all(recipe: str, folder: Path, base: Path | None = None, quick: bool = False) -> Path:
+    """Base, pairs, warm-up, sampling, reinforcement, fusion weight, evaluation; returns the HTML report.
+
+    Args:
+        folder: the stages' run folders are made in it, each resumable; a finished stage does nothing.
+        base: run folder of a finished base to start from instead of teaching one.
+    """
+    changes: Changes = QUICK if quick else {}
+
+    def of(stage: str, **more: Any) -> dict[str, Any]:
+        return {**changes.get(stage, {}), **more}
+
+    if base is None:
+        base = folder / "base"
+        base_stage(recipe, base, of("base"))
+    base_recipe(base)  # a folder that is no base run is refused before an hour is spent
+    pairs = pairs_stage(recipe, folder / "pairs", of("pairs", base=str(base)))
+    warm = warmup_stage(recipe, folder / "warmup", of("warmup", model=str(base / "model"), pairs=str(pairs)))
+    sampled = sample_stage(recipe, folder / "sample", of("sample", model=str(warm), pairs=str(pairs)))
+    model = rl_stage(recipe, folder / "rl", of("rl", model=str(warm), sampled=str(sampled)))
+    if not (model / "weights.json").is_file():
+        decide_stage(recipe, model, of("base"), queries=40 if quick else 200)
+    return evaluate_reasoner(model, base, folder, quick)
+
+
+def evaluate_reasoner(model: Path, base: Path, folder: Path, quick: bool) -> Path:
+    """The page of a search that no stage has touched: the photos' test split where there is one, else a street."""
+    from reidr.evaluation.experiment import Settings, run_experiment
+    from reidr.evaluation.present import build_report
+    from reidr.evaluation.report import write_report
+    from reidr.evaluation.report.store import save_report
+    from reidr.reasoning.decision import stored_decision
+    from reidr.reasoning.reasoner import Reasoner
+    from reidr.retrieval.retriever import Retriever
+
+    reasoner, retriever, decision = Reasoner.load(model), Retriever.load(), stored_decision(model)
+    dataset, weight = unseen_search(base, folder), decision.weight
+    if dataset.name == "street-test" and decision.street_weight is not None:
+        weight = decision.street_weight
+    settings = Settings(think=3, weight=weight, queries=20 if quick else 200)
+    (outcome, *_) = run_experiment(dataset, retriever, reasoner, settings, progress)
+    facts = environment() | {"reasoner": str(model), "fusion weight": settings.weight, "data set": dataset.name}
+    page = build_report(outcome, title=dataset.name, notice=decision.notice, facts=facts)
+    save_report(page, folder)
+    return write_report(page, folder)
+
+
+def unseen_search(base: Path, folder: Path) -> ReIDDataset:
+    """The first of the base's photo sets that has a test split, else a rendered street of people seen by no stage."""
+    for path in base_recipe(base).data:
+        dataset = load_dataset(path)
+        if dataset.query and dataset.gallery:
+            return dataset
+    settings = StreetSettings(seed=71, test_people=30, distractors=100, junk=10)
+    return render_street(folder / "street-test", settings)

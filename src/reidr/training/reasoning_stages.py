@@ -1,0 +1,284 @@
+"""`reidr pairs`, `reidr train warmup`, `reidr sample`: read settings, load, work, save. A finished one does nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reidr.data.join import join_training
+from reidr.data.load import load_dataset
+from reidr.data.types import Crop
+from reidr.errors import DataError
+from reidr.frame.progress import progress
+from reidr.frame.run import MANIFEST, Run, content_hash, write_json
+from reidr.training.base_stage import PEOPLE, split_people, street_people
+from reidr.training.identities import hold_out_identities
+from reidr.training.pair_table import MinedPair, read_mined, read_pairs, write_pairs
+from reidr.training.pairs import Ranker, balance_pairs, mine_pairs, rank_out_of_fold
+from reidr.training.reasoning_recipes import PairsRecipe, SampleRecipe, WarmupRecipe
+from reidr.training.recipes import BaseRecipe
+from reidr.training.reinforce_recipe import ReinforcementStageRecipe
+from reidr.training.stages import stage_values
+
+if TYPE_CHECKING:
+    from reidr.retrieval.embedder import Embedder
+    from reidr.retrieval.retriever import Retriever
+
+NOTICE = "Taught verdicts on identity labels; no fusion weight was chosen for it yet, so its verdicts move nothing."
+
+
+def pairs_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
+    """Mine the candidate pairs of a recipe; returns the Parquet file. A finished run does nothing."""
+    values, source = stage_values(recipe_name, "pairs", changes)
+    recipe = PairsRecipe.from_values(values, source)
+    crops, forbidden = training_crops(recipe)
+    streets = street_parts(recipe, folder) if recipe.source == "base" else {}
+    crops = (*crops, *(crop for part in streets.values() for crop in part))
+    run = Run(folder, "pairs", recipe.model_dump(mode="json"), {"crops": content_hash([crop.id for crop in crops])})
+    path = folder / "pairs.parquet"
+    if run.finished("pairs"):
+        return path
+    started = time.perf_counter()
+    found: list[MinedPair] = []
+    rankers = rankers_of(recipe, crops, folder, streets)
+    for ranker in rankers:
+        own = sum(crop.person in ranker.unseen for crop in crops)
+        with progress(f"mining pairs, fold {ranker.fold} ({ranker.part})", own) as advance:
+            found += mine_pairs(recipe, crops, ranker, forbidden, advance)
+    found = once(found)
+    kept = [
+        pair
+        for part, most in (("train", recipe.pairs), ("held_out", recipe.held_out_pairs))
+        for pair in balance_pairs([pair for pair in found if pair.part == part], most, recipe.seed)
+    ]
+    if not any(pair.part == "train" for pair in kept):
+        raise DataError("no pairs of both labels were found across cameras; the recipe's data sets are too small")
+    write_pairs(path, kept, recipe.model_dump(mode="json"))
+    counts = Counter(f"{pair.part} {pair.dataset} {'same' if pair.label else 'different'}" for pair in kept)
+    run.finish("pairs", started, pairs=len(kept), found=len(found), counts=dict(sorted(counts.items())))
+    return path
+
+
+def training_crops(recipe: PairsRecipe) -> tuple[tuple[Crop, ...], frozenset[str]]:
+    """The joined training crops, and the test people of the same data sets, whom no pair may show."""
+    paths = base_recipe(recipe.base).data if recipe.source == "base" else recipe.data
+    if not paths and recipe.source != "base":
+        raise DataError("mining pairs needs photo sets: the recipe names none (data)")
+    datasets = [load_dataset(path) for path in paths]
+    training = join_training(datasets) if datasets else ()
+    trained = {crop.person for crop in training}
+    tested = {f"{each.name}:{c.person}" for each in datasets for c in (*each.query, *each.gallery) if c.person}
+    # Of a person who is on both sides nothing may be learnt.
+    return tuple(crop for crop in training if crop.person not in trained & tested), frozenset(tested)
+
+
+def street_parts(recipe: PairsRecipe, folder: Path) -> dict[str, tuple[Crop, ...]]:
+    """Drawn people whom the base's tower never saw: those of the language half to learn from, and others to judge."""
+    base = base_recipe(recipe.base)
+    return {
+        "train": street_people(recipe.base / "street", base.street_people, base.street_seed + 1),
+        "held_out": street_people(folder / "street", recipe.held_out_street_people, base.street_seed + 2),
+    }
+
+
+def rankers_of(
+    recipe: PairsRecipe, crops: Sequence[Crop], folder: Path, streets: Mapping[str, Sequence[Crop]]
+) -> list[Ranker]:
+    """Who ranks whom: see `PairsRecipe.source`. `streets` are drawn people whom the tower of a base never saw."""
+    if recipe.source == "base":
+        people = split_people(base_recipe(recipe.base))
+        embedder = tower_of(recipe.base)
+        return [
+            Ranker(embedder, names_of((*part, *streets[name])), 0, name)
+            for name, part in (("train", people.reasoning), ("held_out", people.held_out))
+        ]
+    if recipe.source == "retriever":
+        from reidr.retrieval.retriever import Retriever
+
+        retriever = Retriever.load(recipe.retriever)
+        if retriever.held_out is None:
+            raise DataError(f"retriever {retriever.name} does not say whom it held out; mine with `source: folds`")
+        strange = {str(crop.person).split(":")[0] for crop in crops} - set(retriever.trained_on)
+        if strange:
+            raise DataError(f"retriever {retriever.name} was not trained on {min(strange)}; mine with `source: folds`")
+        _, unseen = hold_out_identities(crops, *retriever.held_out)
+        train, judge = hold_out_identities(unseen, recipe.held_out_share, recipe.seed + 1)
+        return [
+            Ranker(retriever, names_of(part), 0, name) for name, part in (("train", train), ("held_out", judge)) if part
+        ]
+    kept, judge = hold_out_identities(crops, recipe.held_out_share, recipe.seed)
+    rankers = rank_out_of_fold(
+        kept, names_of(kept), recipe.folds, recipe.seed, lambda seen, fold: fold_retriever(recipe, seen, fold, folder)
+    )
+    if judge:
+        # No fold saw them, so the first fold's retriever will do.
+        rankers.append(Ranker(rankers[0].embedder, names_of(judge), 0, "held_out"))
+    return rankers
+
+
+def fold_retriever(recipe: PairsRecipe, seen: Sequence[Crop], fold: int, folder: Path) -> Retriever:
+    """Train a fold's retriever, or load it where an earlier start of this run has finished it."""
+    from reidr.retrieval.retriever import SETTINGS_FILE, Retriever, save_retriever
+    from reidr.training.retriever import train_retriever
+
+    run = folder / f"fold-{fold}"
+    run.mkdir(parents=True, exist_ok=True)
+    if not (run / "model" / SETTINGS_FILE).is_file():
+        with progress(f"training the retriever of fold {fold}", recipe.training.epochs) as advance:
+            network = train_retriever(recipe.training, seen, run, advance)
+        save_retriever(network, run / "model", {"images": len(seen), "identities": len(names_of(seen))})
+    return Retriever.load(run / "model")
+
+
+def base_recipe(run: Path) -> BaseRecipe:
+    """The recipe that a run of `train base` was made with. Raises DataError where there is no such run."""
+    path = run / MANIFEST
+    if not path.is_file():
+        raise DataError(f"{run}: no run of `reidr train base`; give its folder as `base`")
+    return BaseRecipe.from_values(json.loads(path.read_text(encoding="utf-8"))["settings"], str(path))
+
+
+def tower_of(run: Path) -> Embedder:
+    """The vision tower of a base run as an embedder. Raises DataError where it is not there."""
+    import torch
+
+    from reidr.retrieval.network import build_network
+    from reidr.retrieval.retriever import Retriever
+
+    path = run / "tower" / "weights.pt"
+    if not path.is_file():
+        raise DataError(f"{path}: missing; the base run has not taught its tower yet")
+    network = build_network(base_recipe(run).tower.network)
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return Retriever(network, "tower of the base", hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def names_of(crops: Sequence[Crop]) -> frozenset[str]:
+    """The people on `crops`."""
+    return frozenset(str(crop.person) for crop in crops if crop.person is not None)
+
+
+def once(pairs: Sequence[MinedPair]) -> list[MinedPair]:
+    """The pairs without repetitions in either order."""
+    found: dict[frozenset[str], MinedPair] = {}
+    for pair in pairs:
+        found.setdefault(frozenset((pair.query.id, pair.candidate.id)), pair)
+    return list(found.values())
+
+
+def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
+    """Warm a base up; returns the folder of the finished checkpoint. A finished run does nothing."""
+    values, source = stage_values(recipe_name, "warmup", changes)
+    recipe = WarmupRecipe.from_values(values, source)
+    pairs, held_out = read_pairs(recipe.pairs), read_pairs(recipe.pairs, "held_out")
+    if recipe.variant == "rl":
+        return _reinforced(recipe, pairs, folder)
+    run = Run(folder, "train warmup", recipe.model_dump(mode="json"), {"pairs": pairs_hash(pairs)})
+    where = folder / "model"
+    if run.finished("warmup"):
+        return where
+    from reidr.training.reasoning_figures import draw_warmup
+    from reidr.training.warmup import warm_up
+
+    started = time.perf_counter()
+    model, processor = load_reasoner(recipe.model, lora=bool(recipe.lora_rank))
+    with progress("warming the reasoner up", recipe.steps) as advance:
+        taught, log = warm_up(recipe, pairs, held_out, model, processor, folder, advance)
+    taught.save_pretrained(where)
+    processor.save_pretrained(where)
+    carry_over(recipe.model, where)
+    draw_warmup(log, folder / "warmup.png")
+    last = {name: value for name, value in log[-1].items() if name.startswith("held_out_") or name.endswith("loss")}
+    run.finish("warmup", started, model="model", pairs=len(pairs), **last)
+    return where
+
+
+def rl_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
+    """Reinforce a warmed-up reasoner on sampled pairs; returns the folder of the finished checkpoint."""
+    from reidr.training.reinforce import reinforce_stage
+
+    values, source = stage_values(recipe_name, "rl", changes)
+    recipe = ReinforcementStageRecipe.from_values(values, source)
+    where = reinforce_stage(recipe, read_pairs(recipe.sampled), recipe.model, folder)
+    carry_over(recipe.model, where)
+    return where
+
+
+def _reinforced(recipe: WarmupRecipe, pairs: Sequence[Any], folder: Path) -> Path:
+    """The variant `rl`: reinforcement with the format and identity rewards alone."""
+    from reidr.training.reinforce import reinforce_stage
+    from reidr.training.rewards import RewardWeights
+
+    alone = RewardWeights(calibration=0, cues=0, rank=0, text_only=0)
+    where = reinforce_stage(recipe.reinforcement.model_copy(update={"rewards": alone}), pairs, recipe.model, folder)
+    carry_over(recipe.model, where)
+    return where
+
+
+def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
+    """Choose the pairs worth reinforcing; returns the Parquet file of all pairs with numbers and reasons.
+
+    `read_pairs` of that file gives the kept ones. A finished run does nothing; a stopped one goes on.
+    """
+    values, source = stage_values(recipe_name, "sample", changes)
+    recipe = SampleRecipe.from_values(values, source)
+    mined = [pair for pair in read_mined(recipe.pairs) if pair.part == "train"]
+    run = Run(folder, "sample", recipe.model_dump(mode="json"), {"pairs": pairs_hash([pair.pair() for pair in mined])})
+    path = folder / "sampled.parquet"
+    if run.finished("sample"):
+        return path
+    from reidr.training.non_trivial import roll_out, sampled_columns, sampler, select_non_trivial
+    from reidr.training.reasoning_figures import draw_pass_rates
+
+    started = time.perf_counter()
+    model, processor = load_reasoner(recipe.model, lora=False)
+    with progress("rolling the pairs out", len(mined)) as advance:
+        rollouts = roll_out(recipe, mined, sampler(recipe, model, processor), folder / "rollouts.jsonl", advance)
+    rates = [each.pass_rate(recipe.pass_above) for each in rollouts]
+    labels = [pair.label for pair in mined]
+    reasons = select_non_trivial(rates, labels, [p.rank for p in mined], [p.gap for p in mined], recipe)
+    write_pairs(path, mined, recipe.model_dump(mode="json"), sampled_columns(rollouts, reasons, recipe))
+    draw_pass_rates(rates, labels, reasons, recipe, folder / "pass_rates.png")
+    counts = dict(Counter(reasons).most_common())
+    write_json(folder / "reasons.json", counts)
+    if "kept" not in counts:
+        raise DataError(
+            f"{path}: no pair was kept ({counts}); widen the band, rank_most or gap_most, or warm up longer"
+        )
+    run.finish("sample", started, pairs=len(mined), reasons=counts, mean_pass_rate=sum(rates) / len(rates))
+    return path
+
+
+def load_reasoner(source: str, *, lora: bool) -> tuple[Any, Any]:
+    """Model and processor of a checkpoint, on the GPU where there is one; half precision there under LoRA only."""
+    import torch
+
+    from reidr.reasoning.checkpoint import find_checkpoint, load_model
+    from reidr.reasoning.processor import load_processor
+
+    path, local = find_checkpoint(source)
+    gpu = torch.cuda.is_available()
+    precision = torch.bfloat16 if gpu and lora else torch.float32
+    model = load_model(path, local_files_only=local, device="cuda" if gpu else "cpu", dtype=precision)
+    return model, load_processor(path, local_files_only=local)
+
+
+def carry_over(source: str, where: Path) -> None:
+    """Put beside a taught checkpoint who its base was taught on, and that its scores are not yet to be acted on."""
+    from reidr.reasoning.decision import Decision, store_decision
+
+    known = Path(source) / PEOPLE
+    if known.is_file():
+        shutil.copyfile(known, where / PEOPLE)
+    store_decision(Decision(0.0, "nothing yet", NOTICE, None), where)
+
+
+def pairs_hash(pairs: Sequence[Any]) -> str:
+    """A hash of who is compared with whom, and of the labels."""
+    return content_hash([f"{pair.query.id} {pair.candidate.id} {pair.label}" for pair in pairs])

@@ -1,0 +1,324 @@
+"""The reinforcement stage: labelled pairs and a model in, a model taught by its own rollouts out."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reidr.errors import DataError
+from reidr.frame.progress import progress
+from reidr.frame.run import Run, content_hash
+from reidr.reasoning.types import Pair
+from reidr.training.reinforce_recipe import ReinforcementRecipe
+from reidr.training.rewards import RankContext, Reward, total_reward
+
+if TYPE_CHECKING:
+    from reidr.reasoning.rollout import Completion
+    from reidr.training.reinforce_trainer import PairTrainer
+
+Advance = Callable[[float], None]
+
+LANGUAGE_HALF = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
+
+# TRL's names → ours, in the order of a line of log.jsonl.
+LOGGED = {
+    "loss": "loss",
+    "reward": "reward",
+    "reward_std": "reward_deviation",
+    "frac_reward_zero_std": "zero_variance_share",
+    "accuracy_same": "accuracy_same",
+    "accuracy_different": "accuracy_different",
+    "said_yes": "said_yes",
+    "said_insufficient": "said_insufficient",
+    "parsable": "parsable",
+    "distinct_texts": "distinct_texts",
+    "entropy": "entropy",
+    "kl": "kl",
+    "clip_ratio/low_mean": "clipped_low",
+    "clip_ratio/high_mean": "clipped_high",
+    "completions/mean_length": "tokens",
+    "completions/max_length": "tokens_most",
+    "completions/clipped_ratio": "cut_off",
+    "grad_norm": "gradient_norm",
+    "learning_rate": "learning_rate",
+    "step_time": "seconds",
+}
+
+
+def reinforce_stage(recipe: ReinforcementRecipe, pairs: Sequence[Pair], source: str | Path, folder: Path) -> Path:
+    """Teach the checkpoint `source` (folder or preset) on `pairs`; returns the folder of the finished model.
+
+    A finished run does nothing; an interrupted one goes on from its last checkpoint. In `folder`: `log.jsonl` (one line
+    per step), `completions.jsonl` (every rollout with its rewards), `checkpoints/`, `model/`.
+
+    Raises:
+        DataError: as `reinforce`. WeightsError: `source` cannot be loaded. RecipeError: `folder` holds another run.
+    """
+    data = {
+        "pairs": content_hash([f"{pair.query.id} {pair.candidate.id} {pair.label}" for pair in pairs]),
+        "model": str(source),
+    }
+    run = Run(folder, "train rl", recipe.model_dump(mode="json"), data)
+    if run.finished("rl"):
+        return folder / "model"
+    import torch
+
+    from reidr.reasoning.checkpoint import find_checkpoint, load_model
+    from reidr.reasoning.processor import load_processor
+
+    started = time.perf_counter()
+    path, local = find_checkpoint(source)
+    gpu = torch.cuda.is_available()
+    # LoRA keeps its own float32 weights; weights that are themselves trained would lose small steps in bfloat16.
+    precision = torch.bfloat16 if gpu and recipe.lora_rank else torch.float32
+    model = load_model(path, local_files_only=local, device="cuda" if gpu else "cpu", dtype=precision)
+    processor = load_processor(path, local_files_only=local)
+    with progress("reinforcing the reasoner", recipe.steps) as advance:
+        taught, log = reinforce(recipe, pairs, model, processor, folder, advance)
+    taught.save_pretrained(folder / "model")
+    processor.save_pretrained(folder / "model")
+    rewards = [line["reward"] for line in log if "reward" in line]
+    run.finish("rl", started, model="model", pairs=len(pairs), first_reward=rewards[0], last_reward=rewards[-1])
+    return folder / "model"
+
+
+def reinforce(
+    recipe: ReinforcementRecipe,
+    pairs: Sequence[Pair],
+    model: Any,
+    processor: Any,
+    folder: Path,
+    advance: Advance | None = None,
+) -> tuple[Any, list[dict[str, Any]]]:
+    """GRPO on `pairs`, resuming from the last checkpoint in `folder`.
+
+    Returns:
+        The taught model, LoRA merged into it (with full fine-tuning it is `model` itself), and the lines of log.jsonl.
+
+    Raises:
+        DataError: a pair without a label, or no pair of one of the two labels.
+    """
+    from transformers.trainer_utils import get_last_checkpoint
+
+    trainer = build_trainer(recipe, pairs, model, processor, folder, advance)
+    checkpoint = get_last_checkpoint(trainer.args.output_dir)
+    done = int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
+    log = folder / "log.jsonl"
+    for path in (log, folder / "completions.jsonl"):
+        keep_steps(path, done)
+    if advance is not None:
+        advance(done)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    taught = trainer.accelerator.unwrap_model(trainer.model)
+    if recipe.lora_rank:
+        taught = taught.merge_and_unload()
+    # TRL put its own forward around the model's.
+    taught.__dict__.pop("forward", None)
+    taught.requires_grad_(True)
+    taught.eval()
+    return taught, [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+
+
+def build_trainer(
+    recipe: ReinforcementRecipe,
+    pairs: Sequence[Pair],
+    model: Any,
+    processor: Any,
+    folder: Path,
+    advance: Advance | None = None,
+) -> PairTrainer:
+    """The trainer of `reinforce`, ready to `train()`. Raises DataError as `reinforce`."""
+    from datasets import Dataset
+    from transformers import PrinterCallback
+
+    from reidr.reasoning.prompt import pair_messages
+    from reidr.reasoning.reasoner import crop_pixels
+    from reidr.reasoning.rollout import unwrap
+    from reidr.training.reinforce_callback import StepLog
+    from reidr.training.reinforce_trainer import PairTrainer
+
+    drawn = draw_pairs(pairs, -(-recipe.steps // recipe.iterations) * recipe.pairs, recipe.seed)
+    contexts = rank_contexts(pairs, recipe.fusion_weight)
+    places = {id(pair): place for place, pair in enumerate(pairs)}
+    folder.mkdir(parents=True, exist_ok=True)
+    processor = copy.copy(processor)
+    pixels = crop_pixels(processor)
+    if pixels is not None:
+        # TRL has no other way to be told the size of a crop.
+        processor.image_processor = copy.copy(processor.image_processor)
+        processor.image_processor.size = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
+    if not recipe.train_vision:
+        unwrap(model).model.visual.requires_grad_(False)
+    frozen = copy.deepcopy(model).eval().requires_grad_(False) if recipe.rewards.text_only else None
+
+    def open_rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        # Rows of one group get the very same pictures: that is how the rollout knows them.
+        images = {
+            number: [drawn[number][0].query.open(), drawn[number][0].candidate.open()] for number in batch["pair"]
+        }
+        return {
+            "prompt": [pair_messages(None, "think") for _ in batch["pair"]],
+            "images": [images[number] for number in batch["pair"]],
+            "pair": batch["pair"],
+        }
+
+    def describe(number: int) -> dict[str, Any]:
+        pair = drawn[number][0]
+        return {"pair": number, "a": pair.query.id, "b": pair.candidate.id, "label": pair.label}
+
+    def score(numbers: Sequence[int], completions: Sequence[Completion]) -> list[Reward]:
+        text_only = text_only_of(frozen, processor, completions)
+        return [
+            total_reward(
+                completion.text,
+                bool(drawn[number][0].label),
+                recipe.rewards,
+                probability=completion.probability,
+                text_only_probability=text,
+                rank_context=contexts[places[id(drawn[number][1])]],
+            )
+            for number, completion, text in zip(numbers, completions, text_only, strict=True)
+        ]
+
+    trainer = PairTrainer(
+        recipe,
+        score,
+        describe,
+        folder / "completions.jsonl",
+        model=model,
+        processor=processor,
+        args=arguments(recipe, folder),
+        train_dataset=Dataset.from_dict({"pair": list(range(len(drawn)))}).with_transform(open_rows),
+        peft_config=lora(recipe),
+        callbacks=[StepLog(folder / "log.jsonl", LOGGED, advance)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def arguments(recipe: ReinforcementRecipe, folder: Path) -> Any:
+    """TRL's settings for `recipe`: DAPO's token-level loss and clip-higher, nothing sent anywhere."""
+    import torch
+    from trl import GRPOConfig
+
+    gpu = torch.cuda.is_available()
+    passes = recipe.pairs * recipe.group // recipe.rows
+    return GRPOConfig(
+        output_dir=str(folder / "checkpoints"),
+        max_steps=recipe.steps,
+        per_device_train_batch_size=recipe.rows,
+        gradient_accumulation_steps=passes,
+        steps_per_generation=passes,
+        num_generations=recipe.group,
+        num_iterations=recipe.iterations,
+        max_completion_length=recipe.max_new_tokens,
+        temperature=recipe.temperature,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type="constant_with_warmup",
+        warmup_steps=recipe.warmup_steps,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.gradient_norm,
+        loss_type="dapo",
+        epsilon=recipe.clip_low,
+        epsilon_high=recipe.clip_high,
+        scale_rewards=recipe.scale_rewards,
+        entropy_coef=recipe.entropy_weight,
+        # A rollout that was cut off is unparsable: it should be punished, not passed over.
+        mask_truncated_completions=False,
+        shuffle_dataset=False,  # `draw_pairs` has put them in order
+        save_strategy="steps",
+        save_steps=recipe.save_every,
+        save_total_limit=1,
+        logging_steps=1,
+        seed=recipe.seed,
+        report_to="none",
+        push_to_hub=False,
+        use_cpu=not gpu,
+        bf16=gpu,
+        gradient_checkpointing=False,
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+    )
+
+
+def lora(recipe: ReinforcementRecipe) -> Any:
+    """LoRA on every projection of the language half, or None for full fine-tuning."""
+    if not recipe.lora_rank:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=recipe.lora_rank, lora_alpha=recipe.lora_alpha, target_modules=LANGUAGE_HALF, task_type="CAUSAL_LM"
+    )
+
+
+def draw_pairs(pairs: Sequence[Pair], count: int, seed: int) -> list[tuple[Pair, Pair]]:
+    """`count` pairs to learn from, in order: (as it is to be shown, as it was given).
+
+    Labels take turns; within a label every pair comes once before any comes again; half are shown in the other order.
+
+    Raises:
+        DataError: a pair without a label, or no pair of one of the labels.
+    """
+    unlabelled = next((place for place, pair in enumerate(pairs) if pair.label is None), None)
+    if unlabelled is not None:
+        raise DataError(f"pair {unlabelled} has no label; reinforcement needs to know who is who")
+    random = np.random.default_rng(seed)
+    streams = []
+    for label, name in ((True, "one person"), (False, "two persons")):
+        own = [pair for pair in pairs if pair.label is label]
+        if not own:
+            raise DataError(f"none of the {len(pairs)} pairs shows {name}; reinforcement needs both kinds")
+        order: list[int] = []
+        while len(order) < count // 2 + 1:
+            order += random.permutation(len(own)).tolist()
+        streams.append([own[place] for place in order])
+    drawn = [streams[turn % 2][turn // 2] for turn in range(count)]
+    turned = random.random(count) < 0.5
+    return [(pair.swapped() if swap else pair, pair) for pair, swap in zip(drawn, turned, strict=True)]
+
+
+def rank_contexts(pairs: Sequence[Pair], weight: float) -> list[RankContext | None]:
+    """For each pair the list in which it stands: all pairs of its query. None where a distance is missing."""
+    queries: dict[str, list[int]] = {}
+    for place, pair in enumerate(pairs):
+        queries.setdefault(pair.query.id, []).append(place)
+    contexts: list[RankContext | None] = [None] * len(pairs)
+    for places in queries.values():
+        distances = [pairs[place].distance for place in places]
+        known = tuple(distance for distance in distances if distance is not None)
+        if len(known) < len(distances):
+            continue
+        labels = tuple(bool(pairs[place].label) for place in places)
+        for position, place in enumerate(places):
+            contexts[place] = RankContext(known, labels, position, weight)
+    return contexts
+
+
+def text_only_of(frozen: Any, processor: Any, completions: Sequence[Completion]) -> list[float | None]:
+    """The frozen scorer's P(same) for each parsable completion; all None without a scorer."""
+    from reidr.reasoning.grammar import try_parse
+    from reidr.training.text_only import text_only_probabilities
+
+    found: list[float | None] = [None] * len(completions)
+    if frozen is not None:
+        parsed = {place: answer for place, c in enumerate(completions) if (answer := try_parse(c.text)) is not None}
+        chances = text_only_probabilities(frozen, processor, [answer.reasoning for answer in parsed.values()])
+        for place, chance in zip(parsed, chances, strict=True):
+            found[place] = chance
+    return found
+
+
+def keep_steps(path: Path, last: int) -> None:
+    """Drop the lines of a JSONL file whose `step` comes after `last`: the steps that are about to be taken again."""
+    if not path.is_file():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= last]
+    path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")

@@ -1,0 +1,262 @@
+"""TRL's GRPO trainer for pairs of crops: shared-prompt rollouts, our rewards, a shared-prompt forward pass.
+
+TRL decides advantages, ratios, clipping and the loss. Changed are three things that cost time or lose information:
+rollouts continue from one prompt per pair, so do the log-probabilities of a group, and the probability at the answer
+position of each rollout reaches the rewards.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reidr.reasoning.prompt import encode_pairs
+from reidr.reasoning.rollout import Completion, continue_prompts, read_completions, unwrap
+from reidr.reasoning.vision import share_vision
+from reidr.training.reinforce_recipe import ReinforcementRecipe
+from reidr.training.rewards import Reward
+
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+from trl import GRPOTrainer
+from trl.trainer.utils import add_fused_lm_head
+
+Score = Callable[[Sequence[int], Sequence[Completion]], list[Reward]]
+"""(numbers of the pairs in the data set, their rollouts) → rewards."""
+
+Describe = Callable[[int], dict[str, Any]]
+"""Number of a pair in the data set → what is written of it beside each completion."""
+
+
+class PairTrainer(GRPOTrainer):
+    """`GRPOTrainer` whose data set rows have a `prompt`, two `images` and their number `pair`."""
+
+    def __init__(
+        self,
+        recipe: ReinforcementRecipe,
+        score: Score,
+        describe: Describe,
+        completions: Path,
+        *,
+        model: Any,
+        processor: Any,
+        **options: Any,
+    ) -> None:
+        """`completions` is the JSONL file to which every rollout is appended; `options` are GRPOTrainer's."""
+        self.recipe, self.score, self.describe, self.file = recipe, score, describe, completions
+        self.processor = processor
+        self.groups = torch.empty(0)
+        self.rollouts: list[Completion] = []
+        self.rewards: list[Reward] = []
+        # TRL would load the reference again by the model's path and by a class of transformers' own; ours may have
+        # neither. With LoRA, the reference is the model without its adapters.
+        reference = copy.deepcopy(model).eval() if recipe.beta and not recipe.lora_rank else None
+        super().__init__(
+            model=model, processing_class=processor, reward_funcs=[self.reward], rollout_func=rollout, **options
+        )
+        self.beta = recipe.beta
+        if reference is not None:
+            self.ref_model = reference.requires_grad_(False)
+            add_fused_lm_head(self.ref_model, temperature=recipe.temperature)
+
+    def reward(self, pair: Sequence[int], log_metric: Callable[[str, float], None], **_: Any) -> list[float | None]:
+        """Totals for TRL; the parts and what the answers are like go to the log."""
+        self.rewards = self.score(pair, self.rollouts)
+        for name, value in statistics(
+            self.rewards, self.rollouts, [self.describe(row)["label"] for row in pair]
+        ).items():
+            log_metric(name, value)
+        return [reward.total for reward in self.rewards]
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        pairs = [row["pair"] for row in inputs]
+        self.groups = torch.tensor(pairs)
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        output["groups"] = self.groups
+        self._write(pairs, output["advantages"].tolist())
+        return output
+
+    def _write(self, pairs: Sequence[int], advantages: Sequence[float]) -> None:
+        """Append this batch's rollouts to the completions file."""
+        with self.file.open("a", encoding="utf-8") as file:
+            for pair, done, reward, advantage in zip(pairs, self.rollouts, self.rewards, advantages, strict=True):
+                record = {
+                    "step": self.state.global_step + 1,
+                    **self.describe(pair),
+                    "text": done.text,
+                    "tokens": len(done.ids),
+                    "ended": done.ended,
+                    "answer": reward.answer,
+                    "probability": done.probability,
+                    "reward": reward.total,
+                    "parts": dict(reward.parts),
+                    "advantage": advantage,
+                }
+                file.write(json.dumps(record) + "\n")
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        self.groups = inputs["groups"]
+        loss: Tensor = super()._compute_loss(model, inputs)
+        return loss
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        # With several processes the wrapper around the model must see the forward pass, and TRL's own is used.
+        if self.accelerator.num_processes > 1:
+            return super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, batch_size=batch_size, **options
+            )
+        base = unwrap(self.accelerator.unwrap_model(model))
+        size = batch_size or len(input_ids)
+        chances, entropies = [], []
+        pictures = options["image_grid_thw"].view(len(input_ids), 2, 3)
+        patches = options["pixel_values"].split(pictures.prod(dim=2).sum(dim=1).tolist())
+        for start in range(0, len(input_ids), size):
+            rows = slice(start, start + size)
+            with self.accelerator.autocast():
+                found = shared_log_probabilities(
+                    base,
+                    self.groups[rows],
+                    input_ids[rows],
+                    attention_mask[rows],
+                    options["mm_token_type_ids"][rows],
+                    pictures[rows],
+                    patches[rows],
+                    logits_to_keep,
+                    self.temperature,
+                )
+            chances.append(found[0])
+            entropies.append(found[1])
+        return torch.cat(chances), torch.cat(entropies), None
+
+
+def shared_log_probabilities(
+    model: Any,
+    groups: Tensor,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    types: Tensor,
+    grids: Tensor,
+    patches: Sequence[Tensor],
+    length: int,
+    temperature: float,
+) -> tuple[Tensor, Tensor]:
+    """Log-probability and entropy of each completion token, (R, `length`) each; prompts are run once per group.
+
+    Args:
+        groups: (R,) rows of equal number have the same prompt and pictures. input_ids, attention_mask, types: (R, P +
+            `length`), prompts padded on the left, completions on the right. grids: (R, 2, 3). patches: per row.
+
+    Equal to a pass over whole rows, gradients included (tested): the key-value cache of a prompt is part of the graph.
+    """
+    _, source = torch.unique(groups, return_inverse=True)
+    first = torch.stack([(source == group).nonzero()[0, 0] for group in range(int(source.max()) + 1)])
+    source = source.to(input_ids.device)
+    prompt = input_ids.shape[1] - length
+    begun = model.model(
+        input_ids=input_ids[first, :prompt],
+        attention_mask=attention_mask[first, :prompt],
+        mm_token_type_ids=types[first, :prompt],
+        pixel_values=torch.cat([patches[row] for row in first.tolist()]),
+        image_grid_thw=grids[first].flatten(0, 1),
+        use_cache=True,
+    )
+    cache = begun.past_key_values
+    cache.batch_select_indices(source)
+    start = attention_mask[:, :prompt].sum(dim=1) + model.model.rope_deltas[source, 0]
+    model.model.rope_deltas = None
+    positions = start[:, None] + torch.arange(length, device=start.device)
+    # The last token predicts nothing that is kept.
+    went_on = model.model(
+        input_ids=input_ids[:, prompt:-1],
+        attention_mask=attention_mask[:, :-1],
+        position_ids=positions[:, :-1].expand(3, -1, -1),
+        past_key_values=cache,
+        use_cache=True,
+    )
+    hidden = torch.cat([begun.last_hidden_state[source, -1:], went_on.last_hidden_state], dim=1)
+    scores = (model.get_output_embeddings()(hidden).float() / temperature).log_softmax(dim=-1)
+    chosen = scores.gather(2, input_ids[:, prompt:, None])[:, :, 0]
+    with torch.no_grad():
+        spread = -(scores.exp() * scores).sum(dim=-1)
+    return chosen, spread
+
+
+def rollout(prompts: list[Any], trainer: Any) -> dict[str, Any]:
+    """TRL's `rollout_func`: one completion for each of `prompts`, those of the same pictures from one prefill."""
+    recipe, processor = trainer.recipe, trainer.processor
+    pictures = [
+        tuple(part["image"] for message in prompt for part in message["content"] if part["type"] == "image")
+        for prompt in prompts
+    ]
+    rows: dict[tuple[int, ...], list[int]] = {}
+    for row, pair in enumerate(pictures):
+        rows.setdefault(tuple(id(picture) for picture in pair), []).append(row)
+    images = [pictures[own[0]] for own in rows.values()]
+    base = unwrap(trainer.accelerator.unwrap_model(trainer.model))
+    inputs = encode_pairs(processor, images, "think").to(base.device)
+    inputs["pixel_values"] = inputs["pixel_values"].to(base.dtype)
+    with torch.no_grad():
+        shared = share_vision(base, dict(inputs), [picture for pair in images for picture in pair])
+    sampled = continue_prompts(
+        base,
+        processor.tokenizer,
+        shared,
+        [len(own) for own in rows.values()],
+        temperature=recipe.temperature,
+        max_new_tokens=recipe.max_new_tokens,
+        seed=recipe.seed * 1_000_003 + trainer.state.global_step * 1009 + trainer.accelerator.process_index,
+    )
+    found = iter(read_completions(base, processor.tokenizer, sampled))
+    places = [place for own in rows.values() for place in own]
+    trainer.rollouts = [completion for _, completion in sorted(zip(places, found, strict=True), key=lambda x: x[0])]
+    masks = inputs["attention_mask"].bool()
+    prompt_ids: list[list[int]] = [[]] * len(prompts)
+    for number, own in enumerate(rows.values()):
+        ids = inputs["input_ids"][number][masks[number]].tolist()
+        for row in own:
+            prompt_ids[row] = ids
+    return {
+        "prompt_ids": prompt_ids,
+        "completion_ids": [list(completion.ids) for completion in trainer.rollouts],
+        "logprobs": None,  # TRL counts one update per rollout batch as on-policy, and so are these rollouts
+    }
+
+
+def statistics(rewards: Sequence[Reward], rollouts: Sequence[Completion], labels: Sequence[bool]) -> dict[str, float]:
+    """What the answers of one batch are like; a share of nothing is NaN, which TRL leaves out of its means."""
+
+    def mean(values: Sequence[float]) -> float:
+        return sum(values) / len(values) if values else float("nan")
+
+    said = Counter(reward.answer for reward in rewards)
+    known = [reward.parts for reward in rewards]
+    parts = {name: [part[name] for part in known if part[name] is not None] for name in known[0]}
+    texts = [completion.text for completion, reward in zip(rollouts, rewards, strict=True) if reward.answer]
+    return {
+        "parsable": 1.0 - said[None] / len(rewards),
+        "said_yes": said["yes"] / len(rewards),
+        "said_insufficient": said["insufficient"] / len(rewards),
+        "distinct_texts": mean([len(set(texts)) / len(texts)]) if texts else float("nan"),
+        **{
+            f"accuracy_{name}": mean(
+                [float(r.correct) for r, label in zip(rewards, labels, strict=True) if label == of]
+            )
+            for name, of in (("same", True), ("different", False))
+        },
+        **{f"reward_{name}": mean(values) for name, values in parts.items()},  # type: ignore[arg-type]
+    }

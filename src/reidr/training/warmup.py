@@ -1,0 +1,351 @@
+"""Discriminative warm-up without chain-of-thought labels: identity labels are all that teaches.
+
+Variant `answer`: cross-entropy on the answer word alone, asked directly in both orders, and after a rationale that the
+model wrote itself. No token of a rationale is ever a target. Variant `feature`: a contrastive loss on what the language
+half makes of the two pictures; it teaches no word. (Variant `rl` is `reinforce_stage` with two rewards.)
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from reidr.reasoning.answers import answer_token_ids
+from reidr.reasoning.crop_features import CropFeatures
+from reidr.reasoning.prompt import render
+from reidr.reasoning.rollout import unwrap
+from reidr.reasoning.types import Pair
+from reidr.training.curriculum import Curriculum, Drawn, hard_share
+from reidr.training.own_words import Rationale, health, read_rationale, rounded, write_rationales
+from reidr.training.reasoning_recipes import WarmupRecipe
+from reidr.training.reinforce import LANGUAGE_HALF, keep_steps
+from reidr.training.retriever import learning_rate_at
+
+Advance = Callable[[float], None]
+Target = tuple[int, int, float]
+"""(index of a token that follows the prompt, what it should have been, weight of its loss)."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One sequence of a training pass: `ids` follow the prompt `text` about `crops`; the loss is at `targets`."""
+
+    text: str
+    crops: tuple[int, int]
+    ids: tuple[int, ...]
+    targets: tuple[Target, ...]
+    label: bool
+
+
+def warm_up(
+    recipe: WarmupRecipe,
+    pairs: Sequence[Pair],
+    held_out: Sequence[Pair],
+    model: Any,
+    processor: Any,
+    folder: Path,
+    advance: Advance | None = None,
+    look: Advance | None = None,
+) -> tuple[Any, list[dict[str, Any]]]:
+    """Warm `model` up on labelled `pairs` by the variant `answer` or `feature`; resumes from `folder/checkpoint.pt`.
+
+    A resumed run takes the steps that the whole run would have taken, bit for bit. `log.jsonl` gets a line per step;
+    with it go measurements on `held_out` pairs, from which nothing is learnt, every `measure_every` steps.
+
+    Args:
+        advance: called with the number of steps done. look: with the number of crops looked at.
+
+    Returns:
+        The taught model, LoRA merged into it (else `model` itself), and the lines of the log.
+
+    Raises:
+        DataError: as `Curriculum`. ReIDError: as `CropFeatures`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    teacher = Teacher(recipe, pairs, held_out, model, processor, folder, look)
+    first = teacher.load()
+    log = folder / "log.jsonl"
+    keep_steps(log, first)
+    if advance is not None:
+        advance(first)
+    for step in range(first, recipe.steps):
+        record = teacher.step(step)
+        if (step + 1) % recipe.measure_every == 0 or step + 1 == recipe.steps:
+            record |= teacher.measure()
+        with log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(rounded(record)) + "\n")
+        if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
+            teacher.save(step + 1)
+        if advance is not None:
+            advance(1)
+    taught = teacher.model.merge_and_unload() if recipe.lora_rank else model
+    taught.requires_grad_(True)
+    return taught.eval(), [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+
+
+class Teacher:
+    """The state of a warm-up: model, optimiser, and the rationales of the current round."""
+
+    def __init__(
+        self,
+        recipe: WarmupRecipe,
+        pairs: Sequence[Pair],
+        held_out: Sequence[Pair],
+        model: Any,
+        processor: Any,
+        folder: Path,
+        look: Advance | None,
+    ) -> None:
+        self.recipe, self.path = recipe, folder / "checkpoint.pt"
+        self.curriculum = Curriculum(recipe, pairs)
+        crops = list(self.curriculum.crops)
+        self.held_out = choose_measured(held_out, recipe.measure_pairs, recipe.seed)
+        places = {crop.id: place for place, crop in enumerate(crops)}
+        for pair in self.held_out:
+            for crop in (pair.query, pair.candidate):
+                if crop.id not in places:
+                    places[crop.id] = len(crops)
+                    crops.append(crop)
+        self.held_out_places = [(places[pair.query.id], places[pair.candidate.id]) for pair in self.held_out]
+        self.model = prepare(recipe, model)
+        # Evaluation mode all through: batch norms fitted on whole training sets stay, and nothing is dropped out.
+        self.base = unwrap(self.model).eval()
+        self.seen = CropFeatures(
+            self.base, processor, [crop.open for crop in crops], learning=recipe.learn_vision, advance=look
+        )
+        self.texts = {task: render(processor, task) for task in ("score", "think")}
+        self.words = answer_token_ids(processor.tokenizer)
+        self.learning = {name: each for name, each in self.model.named_parameters() if each.requires_grad}
+        self.optimiser = torch.optim.AdamW(
+            self.learning.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
+        )
+        self.rationales: dict[str, Rationale] = {}
+        self.started = time.perf_counter()
+
+    def step(self, step: int) -> dict[str, Any]:
+        """Take one step; returns its line of the log."""
+        recipe = self.recipe
+        record: dict[str, Any] = {"step": step + 1, "hard_share": hard_share(recipe, step)}
+        if recipe.variant == "answer" and recipe.rationales and step % recipe.regenerate == 0:
+            record |= self._write(step)
+        drawn = self.curriculum.draw(step)
+        direct = [self._direct(pair, turned) for pair in drawn for turned in (False, True)]
+        after = [
+            self._after(pair, self.rationales[key])
+            for number, pair in enumerate(drawn)
+            if (key := f"{step} {number}") in self.rationales
+        ]
+        for group in self.optimiser.param_groups:
+            group["lr"] = recipe.learning_rate * learning_rate_at(step, recipe.steps, recipe.warmup_steps)
+        self.optimiser.zero_grad(set_to_none=True)
+        if recipe.variant == "feature":
+            record |= self._learn_features(direct)
+        else:
+            kinds = [("direct", direct), ("after_rationale", after)]
+            given = [(name, lessons) for name, lessons in kinds if lessons]
+            for name, lessons in given:
+                record |= self._learn_answers(name, lessons, 1 / len(given))
+            record["loss"] = sum(record[f"{name}_loss"] for name, _ in given) / len(given)
+        torch.nn.utils.clip_grad_norm_(self.learning.values(), 1.0)
+        self.optimiser.step()
+        return record | {"seconds": time.perf_counter() - self.started}
+
+    def _write(self, step: int) -> dict[str, float]:
+        """Have the model write the rationales of this round: for each step's first pairs, as they will be shown."""
+        recipe = self.recipe
+        number = round(recipe.rationales * recipe.batch)
+        last = min(step + recipe.regenerate, recipe.steps)
+        # Neighbours of both labels: the curriculum lets labels take turns.
+        asked = {
+            f"{each} {place}": self.curriculum.draw(each)[place]
+            for each in range(step, last)
+            for place in range(number)
+        }
+        completions = write_rationales(
+            self.seen,
+            [pair.places() for pair in asked.values()],
+            temperature=recipe.temperature,
+            max_new_tokens=recipe.max_new_tokens,
+            seed=recipe.seed * 1_000_003 + step,
+        )
+        read = [read_rationale(self.seen, completion) for completion in completions]
+        self.rationales = {key: each for key, each in zip(asked, read, strict=True) if each is not None}
+        return health(completions, [pair.label for pair in asked.values()])
+
+    def _direct(self, pair: Drawn, turned: bool) -> Lesson:
+        return Lesson(self.texts["score"], pair.places(turned), (), ((0, self._word(pair.label), 1.0),), pair.label)
+
+    def _after(self, pair: Drawn, rationale: Rationale) -> Lesson:
+        targets = [(rationale.answer, self._word(pair.label), 1.0)]
+        weight = self.recipe.format_weight
+        if weight:
+            targets += [(place, rationale.ids[place], weight / len(rationale.tags)) for place in rationale.tags]
+        # Without a loss on the tags nothing after the answer word matters.
+        ids = rationale.ids if weight else rationale.ids[: rationale.answer]
+        return Lesson(self.texts["think"], pair.places(), ids, tuple(targets), pair.label)
+
+    def _word(self, label: bool) -> int:
+        return self.words[0 if label else 1]
+
+    def _hidden(self, lessons: Sequence[Lesson]) -> Tensor:
+        """(N, length, size) last hidden states."""
+        inputs = self.seen.teach([(each.text, each.crops, each.ids) for each in lessons])
+        hidden: Tensor = self.base.model(**inputs)[0]
+        return hidden
+
+    def _logits(self, lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (targets, vocabulary) at every target of every lesson, the targets, and their weights."""
+        hidden = self._hidden(lessons)
+        rows, places, wanted, weights = [], [], [], []
+        for row, lesson in enumerate(lessons):
+            start = len(self.seen.prompt(lesson.text, lesson.crops)[0])
+            for index, token, weight in lesson.targets:
+                rows.append(row)
+                places.append(start + index - 1)
+                wanted.append(token)
+                weights.append(weight)
+        device = hidden.device
+        logits = self.base.lm_head(hidden[rows, places]).float()
+        return logits, torch.tensor(wanted, device=device), torch.tensor(weights, device=device)
+
+    def _learn_answers(self, name: str, lessons: Sequence[Lesson], share: float) -> dict[str, float]:
+        """Add the gradients of the mean answer loss of `lessons`, times `share`."""
+        total = correct = yes = 0.0
+        for start in range(0, len(lessons), self.recipe.rows):
+            part = lessons[start : start + self.recipe.rows]
+            logits, wanted, weights = self._logits(part)
+            each = functional.cross_entropy(logits, wanted, reduction="none")
+            loss = (each * weights).sum() / len(lessons)
+            (loss * share).backward()
+            total += float(loss.detach())
+            # A lesson's first target is its answer word.
+            firsts = np.cumsum([0, *(len(lesson.targets) for lesson in part)])[:-1].tolist()
+            said = logits.detach()[firsts][:, self.words].argmax(dim=1)
+            labels = torch.tensor([0 if lesson.label else 1 for lesson in part], device=said.device)
+            correct += float((said == labels).sum())
+            yes += float((said == 0).sum())
+        number = len(lessons)
+        return {f"{name}_loss": total, f"{name}_accuracy": correct / number, f"{name}_said_yes": yes / number}
+
+    def _learn_features(self, lessons: Sequence[Lesson]) -> dict[str, float]:
+        """Contrastive loss (Hadsell et al. 2006, on cosines): 1 - cos for one person, max(0, cos - margin) for two."""
+        total, cosines = 0.0, []
+        for start in range(0, len(lessons), self.recipe.rows):
+            part = lessons[start : start + self.recipe.rows]
+            hidden = self._hidden(part)
+            found = []
+            for row, lesson in enumerate(part):
+                ids = torch.tensor(self.seen.prompt(lesson.text, lesson.crops)[0])
+                pictures = (ids == self.seen.processor.image_token_id).nonzero()[:, 0]
+                length = self.seen.visual_tokens(lesson.crops[0])
+                sides = (pictures[:length], pictures[length:])
+                first, second = (hidden[row, side.to(hidden.device)].float().mean(dim=0) for side in sides)
+                found.append(functional.cosine_similarity(first, second, dim=0))
+            cosine = torch.stack(found)
+            labels = torch.tensor([lesson.label for lesson in part], device=cosine.device)
+            loss = torch.where(labels, 1 - cosine, (cosine - self.recipe.margin).clamp(min=0)).sum() / len(lessons)
+            loss.backward()
+            total += float(loss.detach())
+            cosines += cosine.detach().tolist()
+        same = [cosine for cosine, lesson in zip(cosines, lessons, strict=True) if lesson.label]
+        different = [cosine for cosine, lesson in zip(cosines, lessons, strict=True) if not lesson.label]
+        return {"loss": total, "cosine_same": float(np.mean(same)), "cosine_different": float(np.mean(different))}
+
+    @torch.no_grad()
+    def measure(self) -> dict[str, Any]:
+        """Direct scores in both orders and one rationale each for the held-out pairs; empty without any."""
+        if not self.held_out:
+            return {}
+        labels = np.array([bool(pair.label) for pair in self.held_out])
+        orders = []
+        for turned in (False, True):
+            lessons = [
+                Lesson(self.texts["score"], places[::-1] if turned else places, (), ((0, 0, 1.0),), bool(label))
+                for places, label in zip(self.held_out_places, labels, strict=True)
+            ]
+            parts = [
+                self._logits(lessons[start : start + self.recipe.rows])[0][:, self.words[:2]]
+                for start in range(0, len(lessons), self.recipe.rows)
+            ]
+            orders.append(torch.cat(parts).softmax(dim=1)[:, 0].cpu().numpy())
+        yes = np.mean(orders, axis=0)
+        completions = write_rationales(
+            self.seen,
+            self.held_out_places,
+            temperature=self.recipe.temperature,
+            max_new_tokens=self.recipe.max_new_tokens,
+            seed=self.recipe.seed,
+        )
+        found = health(completions, labels.tolist())
+        above = (yes[labels][:, None] > yes[~labels]) + 0.5 * (yes[labels][:, None] == yes[~labels])
+        found |= {
+            "direct_accuracy": float(((yes > 0.5) == labels).mean()),
+            "direct_area": float(above.mean()),
+            "direct_said_yes": float((yes > 0.5).mean()),
+            "order_flips": float(((orders[0] > 0.5) != (orders[1] > 0.5)).mean()),
+        }
+        return {f"held_out_{name}": value for name, value in found.items()}
+
+    def save(self, step: int) -> None:
+        """Write what a resumed run needs, replacing the last checkpoint at once."""
+        state = {
+            "weights": {name: each.detach() for name, each in self.learning.items()},
+            "optimiser": self.optimiser.state_dict(),
+            "rationales": json.dumps({key: asdict(each) for key, each in self.rationales.items()}),
+            "step": step,
+        }
+        partial = self.path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(self.path)
+
+    def load(self) -> int:
+        """Restore the checkpoint where there is one; returns the number of steps taken."""
+        if not self.path.is_file():
+            return 0
+        state = torch.load(self.path, map_location=self.base.device, weights_only=True)
+        with torch.no_grad():
+            for name, each in self.learning.items():
+                each.copy_(state["weights"][name])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.rationales = {
+            key: Rationale(tuple(each["ids"]), each["answer"], tuple(each["tags"]))
+            for key, each in json.loads(state["rationales"]).items()
+        }
+        return int(state["step"])
+
+
+def prepare(recipe: WarmupRecipe, model: Any) -> Any:
+    """`model` with gradients where it is to learn, LoRA around it where the recipe asks for it."""
+    base = unwrap(model)
+    base.requires_grad_(True)
+    if recipe.learn_vision != "all":
+        base.model.visual.requires_grad_(False)
+        if recipe.learn_vision == "connector":
+            for part in base.model.visual.connecting:
+                part.requires_grad_(True)
+    if not recipe.lora_rank:
+        return model
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(recipe.seed)
+    settings = LoraConfig(
+        r=recipe.lora_rank, lora_alpha=recipe.lora_alpha, target_modules=LANGUAGE_HALF, task_type="CAUSAL_LM"
+    )
+    return get_peft_model(model, settings)
+
+
+def choose_measured(pairs: Sequence[Pair], most: int, seed: int) -> list[Pair]:
+    """At most `most` of the labelled pairs, both labels alike, drawn by `seed`."""
+    random = np.random.default_rng(seed)
+    own = [[pair for pair in pairs if pair.label is label] for label in (True, False)]
+    number = min(most // 2, *(len(each) for each in own))
+    return [each[int(place)] for each in own for place in random.permutation(len(each))[:number]]

@@ -1,0 +1,85 @@
+"""Batches from kept features give the logits of the pixel path, for every part of the vision half that may learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from reidr.errors import ReIDError
+from reidr.reasoning.crop_features import CropFeatures
+from reidr.reasoning.prompt import encode_pairs, render
+from reidr.reasoning.rollout import continue_prompts, read_completions, sample_completions
+from reidr.reasoning.types import Pair
+
+WORDS = ["yes</answer>", "no"]
+
+
+def kept(reasoner: Any, pairs: list[Pair], **options: Any) -> tuple[CropFeatures, list[tuple[int, int]]]:
+    crops = {crop.id: crop for pair in pairs for crop in (pair.query, pair.candidate)}
+    order = list(crops)
+    seen = CropFeatures(
+        reasoner.model, reasoner.processor, [crops[name].open for name in order], pixels=reasoner.pixels, **options
+    )
+    return seen, [(order.index(pair.query.id), order.index(pair.candidate.id)) for pair in pairs]
+
+
+@pytest.mark.parametrize("learning", ["nothing", "all"])
+@torch.no_grad()
+def test_logits_are_those_of_the_pixels(reasoner: Any, pairs: list[Pair], learning: Any) -> None:
+    seen, places = kept(reasoner, pairs, dtype=torch.float32, batch=3, learning=learning)
+    text = render(reasoner.processor, "score")
+    endings = [reasoner.processor.tokenizer.encode(WORDS[i % 2]) for i in range(len(pairs))]
+    inputs = seen.teach([(text, crops, ending) for crops, ending in zip(places, endings, strict=True)])
+    found = reasoner.model(**inputs).logits
+    prefixes = ["<answer>" + WORDS[i % 2] for i in range(len(pairs))]
+    wanted = reasoner.model(**encode_pairs(reasoner.processor, pairs, "score", prefixes, reasoner.pixels)).logits
+    for row, (crops, ending) in enumerate(zip(places, endings, strict=True)):
+        length = len(seen.prompt(text, crops)[0]) + len(ending)
+        torch.testing.assert_close(found[row, :length], wanted[row, -length:], atol=2e-4, rtol=1e-4)
+
+
+def test_half_precision_stays_close_and_crops_tell(reasoner: Any, pairs: list[Pair]) -> None:
+    seen, places = kept(reasoner, pairs)
+    assert seen._kept[0][0].dtype == torch.float16
+    text = render(reasoner.processor, "score")
+    with torch.no_grad():
+        logits = [
+            reasoner.model(**seen.teach([(text, crops, ())])).logits[0, -1, reasoner.answer_ids]
+            for crops in (places[0], places[0][::-1])
+        ]
+    wanted = torch.tensor(reasoner.answer_logits(pairs[:1]))[:, 0]
+    # Features are of order 1 and half precision has 11 bits: a thousandth, times what the layers make of it.
+    torch.testing.assert_close(torch.stack(logits).double(), wanted, atol=0.05, rtol=0.02)
+    assert not torch.allclose(logits[0], logits[1], atol=0.1)
+
+
+def test_rollouts_are_those_of_the_pixels(reasoner: Any, pairs: list[Pair]) -> None:
+    seen, places = kept(reasoner, pairs, dtype=torch.float32)
+    text = render(reasoner.processor, "think")
+    rows = [(text, crops) for crops in places]
+    sampled = continue_prompts(
+        reasoner.model, reasoner.processor.tokenizer, seen.ask(rows), [1] * 7, temperature=0.0, max_new_tokens=6, seed=0
+    )
+    found = read_completions(reasoner.model, reasoner.processor.tokenizer, sampled)
+    wanted = sample_completions(
+        reasoner.model, reasoner.processor, pairs, 1, temperature=0.0, max_new_tokens=6, pixels=reasoner.pixels
+    )
+    assert [each.ids for each in found] == [each.ids for (each,) in wanted]
+
+
+def test_gradients_reach_the_vision_half_only_where_it_is_to_learn(reasoner: Any, pairs: list[Pair]) -> None:
+    for learning, reached in (("nothing", False), ("all", True)):
+        seen, places = kept(reasoner, pairs[:2], learning=learning)
+        reasoner.model.zero_grad(set_to_none=True)
+        text = render(reasoner.processor, "score")
+        reasoner.model(**seen.teach([(text, places[0], ())])).logits[0, -1].logsumexp(0).backward()
+        own = [parameter.grad for parameter in reasoner.model.model.visual.parameters()]
+        assert any(each is not None and bool(each.abs().sum()) for each in own) is reached
+    reasoner.model.zero_grad(set_to_none=True)
+
+
+def test_a_connector_is_asked_for_where_there_is_none(reasoner: Any, pairs: list[Pair]) -> None:
+    with pytest.raises(ReIDError, match="no connector"):
+        kept(reasoner, pairs, learning="connector")

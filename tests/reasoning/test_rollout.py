@@ -1,0 +1,152 @@
+"""Shared-prompt rollouts against the plain ways: transformers' generate, and a teacher-forced forward pass."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small_nano import build_small_nano
+
+from reidr.errors import ReIDError
+from reidr.reasoning.answers import yes_probability
+from reidr.reasoning.prompt import encode_pairs
+from reidr.reasoning.reasoner import Thinking
+from reidr.reasoning.rollout import sample_completions
+from reidr.reasoning.types import Pair
+
+
+def teacher_forced(reasoner: Any, pair: Pair, ids: tuple[int, ...], temperature: float) -> list[float]:
+    """Log-probabilities of `ids` after the pair's prompt: one row, no padding, no cache, pictures encoded as usual."""
+    batch = encode_pairs(reasoner.processor, [pair], "think", pixels=reasoner.pixels)
+    length = batch["input_ids"].shape[1]
+    for name, value in (("input_ids", torch.tensor([ids])), ("attention_mask", torch.ones(1, len(ids)).long()),
+                        ("mm_token_type_ids", torch.zeros(1, len(ids)).int())):  # fmt: skip
+        batch[name] = torch.cat([batch[name], value.to(batch[name].dtype)], dim=1)
+    with torch.no_grad():
+        logits = reasoner.model(**batch, use_cache=False).logits[0, length - 1 : -1].double() / temperature
+    return logits.log_softmax(dim=-1).gather(1, torch.tensor(ids)[:, None])[:, 0].tolist()
+
+
+def test_greedy_rollouts_are_what_generate_writes(reasoner: Any, pairs: list[Pair]) -> None:
+    settings = Thinking(max_new_tokens=24)
+    images = [(pair.query.open(), pair.candidate.open()) for pair in pairs]
+    with torch.no_grad():
+        expected, _ = reasoner._generate(images, settings)
+    rollouts = sample_completions(
+        reasoner.model, reasoner.processor, pairs, 2, temperature=0, max_new_tokens=24, batch_size=4
+    )
+    assert [list(group[0].ids) for group in rollouts] == expected
+    assert all(group[0] == group[1] for group in rollouts)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_log_probabilities_are_those_of_a_teacher_forced_pass(
+    reasoner: Any, pairs: list[Pair], temperature: float
+) -> None:
+    rollouts = sample_completions(
+        reasoner.model, reasoner.processor, pairs[:4], 3, temperature=temperature, max_new_tokens=12, seed=3
+    )
+    for pair, group in zip(pairs, rollouts, strict=False):
+        for completion in group:
+            expected = teacher_forced(reasoner, pair, completion.ids, temperature)
+            np.testing.assert_allclose(completion.log_probabilities, expected, atol=2e-4)
+
+
+def test_nano_rolls_out_like_any_other(pairs: list[Pair]) -> None:
+    from reidr.reasoning.reasoner import Reasoner
+
+    nano = Reasoner(*build_small_nano())
+    images = [(pair.query.open(), pair.candidate.open()) for pair in pairs]
+    with torch.no_grad():
+        expected, _ = nano._generate(images, Thinking(max_new_tokens=16))
+    options = {"max_new_tokens": 16, "batch_size": 4}
+    greedy = sample_completions(nano.model, nano.processor, pairs, 1, temperature=0, **options)
+    assert [list(group[0].ids) for group in greedy] == expected
+    for pair, group in zip(pairs, sample_completions(nano.model, nano.processor, pairs, 2, **options), strict=True):
+        for completion in group:
+            forced = teacher_forced(nano, pair, completion.ids, 1.0)
+            np.testing.assert_allclose(completion.log_probabilities, forced, atol=2e-4)
+
+
+def test_first_tokens_are_drawn_from_the_models_distribution(reasoner: Any, pairs: list[Pair]) -> None:
+    draws = 2000
+    group = sample_completions(reasoner.model, reasoner.processor, pairs[:1], draws, max_new_tokens=1, seed=1)[0]
+    counts = Counter(completion.ids[0] for completion in group)
+    likely = [token for token, _ in counts.most_common(8)]
+    for token in likely:
+        probability = math.exp(teacher_forced(reasoner, pairs[0], (token,), 1.0)[0])
+        # Five standard deviations of a binomial share.
+        assert abs(counts[token] / draws - probability) < 5 * math.sqrt(probability * (1 - probability) / draws) + 1e-3
+
+
+def test_rows_that_end_early_leave_and_the_rest_goes_on_unchanged(taught: Any, lessons: list[Pair]) -> None:
+    """Heated, a taught model ends its texts at different lengths, so rows do leave the batch."""
+    rollouts = sample_completions(
+        taught.model, taught.processor, lessons, 6, temperature=1.6, max_new_tokens=40, seed=5
+    )
+    lengths = {len(completion.ids) for group in rollouts for completion in group}
+    assert len(lengths) > 4
+    for pair, group in zip(lessons, rollouts, strict=True):
+        for completion in group:
+            expected = teacher_forced(taught, pair, completion.ids, 1.6)
+            np.testing.assert_allclose(completion.log_probabilities, expected, atol=2e-4)
+            assert completion.ended == (completion.ids[-1] == taught.processor.tokenizer.eos_token_id)
+            assert completion.ended or len(completion.ids) == 40
+
+
+def test_the_answer_is_read_where_it_is_written(taught: Any, lessons: list[Pair]) -> None:
+    rollouts = sample_completions(taught.model, taught.processor, lessons, 1, temperature=0, max_new_tokens=60)
+    verdicts = taught.think(lessons, Thinking(max_new_tokens=60))
+    for pair, group, verdict in zip(lessons, rollouts, verdicts, strict=True):
+        assert group[0].probability == pytest.approx(verdict.probability, abs=1e-5)
+        assert (group[0].probability > 0.5) == pair.label
+        assert group[0].answer_logits is not None
+        assert group[0].probability == pytest.approx(yes_probability(np.array([[group[0].answer_logits]]))[0])
+
+
+def test_an_unparsable_completion_has_no_probability(reasoner: Any, pairs: list[Pair]) -> None:
+    group = sample_completions(reasoner.model, reasoner.processor, pairs[:1], 2, max_new_tokens=5)[0]
+    assert all(completion.probability is None and completion.answer_logits is None for completion in group)
+
+
+def test_the_seed_decides_and_the_mode_is_handed_back(taught: Any, lessons: list[Pair]) -> None:
+    def draw(seed: int) -> list[Any]:
+        options = {"temperature": 1.6, "max_new_tokens": 20, "seed": seed}
+        return sample_completions(taught.model, taught.processor, lessons, 4, **options)
+
+    state = torch.get_rng_state()
+    taught.model.train()
+    try:
+        first, second, other = draw(1), draw(1), draw(2)
+        assert taught.model.training
+    finally:
+        taught.model.eval()
+    assert first == second != other
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_lora_takes_part(taught: Any, lessons: list[Pair]) -> None:
+    peft = pytest.importorskip("peft")
+    import copy
+
+    settings = peft.LoraConfig(r=2, target_modules=r".*language_model.*\.(q|v)_proj")
+    model = peft.get_peft_model(copy.deepcopy(taught.model), settings)
+    options = {"temperature": 0, "max_new_tokens": 12}
+    before = sample_completions(model, taught.processor, lessons, 1, **options)
+    assert before == sample_completions(taught.model, taught.processor, lessons, 1, **options)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.fill_(0.5)
+    assert before != sample_completions(model, taught.processor, lessons, 1, **options)
+
+
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"n": 1, "temperature": -1.0}, {"n": 1, "max_new_tokens": 0},
+                                   {"n": 1, "batch_size": 0}])  # fmt: skip
+def test_settings_out_of_range_are_refused(taught: Any, lessons: list[Pair], wrong: dict[str, Any]) -> None:
+    with pytest.raises(ReIDError, match="at least"):
+        sample_completions(taught.model, taught.processor, lessons, **wrong)

@@ -1,0 +1,88 @@
+"""Pairs, warm-up and sampling as stages: from a folder of photos to the pairs worth reinforcing, tiny."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from reidr.errors import DataError
+from reidr.reasoning.nano import TINY, build_nano
+from reidr.reasoning.reasoner import Reasoner
+from reidr.training.pair_table import read_columns, read_mined, read_pairs
+from reidr.training.reasoning_stages import pairs_stage, sample_stage, warmup_stage
+
+NETWORK = {"height": 32, "width": 32, "embedding": 16, "stripes": 2, "stripe_embedding": 8, "flip": False}
+TRAINING = {
+    "network": NETWORK, "imagenet": False, "frozen_blocks": 0, "epochs": 1, "warmup_epochs": 0, "batch_persons": 2,
+    "batch_images": 2,
+}  # fmt: skip
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A recipe file, and beside it photos (Market-1501's layout, 24 people and 3 for the test) and a tiny model."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for person in range(1, 28):
+        colour = random.integers(60, 255, 3)
+        for camera in (1, 2):
+            split = "bounding_box_train" if person < 25 else ("query", "bounding_box_test")[camera - 1]
+            path = tmp_path / "photos" / split / f"{person:04d}_c{camera}s1_000001_00.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (64, 128), tuple(int(value / camera) for value in colour)).save(path)
+    model, processor = build_nano(["Shoes cannot be seen."], TINY, vocabulary=300)
+    model.save_pretrained(tmp_path / "start")
+    processor.save_pretrained(tmp_path / "start")
+    values: dict[str, Any] = {
+        "pairs": {"data": ["photos"], "source": "folds", "folds": 2, "training": TRAINING, "held_out_share": 0.3},
+        "warmup": {"model": "start", "pairs": "pairs/pairs.parquet", "steps": 2, "batch": 4, "max_new_tokens": 8},
+        "sample": {
+            "model": "warmup/model", "pairs": "pairs/pairs.parquet", "rollouts": 2, "max_new_tokens": 8,
+            "rule": "random", "budget_share": 0.5,
+        },
+    }  # fmt: skip
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
+    return "recipe.yaml"
+
+
+def test_from_photos_to_sampled_pairs(recipe: str) -> None:
+    path = pairs_stage(recipe, Path("pairs"), {})
+    mined = read_mined(path)
+    assert {pair.part for pair in mined} == {"train", "held_out"}
+    people = {part: {p for each in mined if each.part == part for p in (each.query.person, each.candidate.person)}
+              for part in ("train", "held_out")}  # fmt: skip
+    assert not people["train"] & people["held_out"]
+    # Test people are 0025 to 0027.
+    assert all(int(str(person).split(":")[1]) < 25 for own in people.values() for person in own)
+    assert sum(pair.label for pair in mined if pair.part == "train") * 2 == sum(pair.part == "train" for pair in mined)
+
+    where = warmup_stage(recipe, Path("warmup"), {})
+    assert 0 <= float(Reasoner.load(where).score(read_pairs(path)[:1])[0]) <= 1
+    assert Path("warmup/warmup.png").is_file()
+
+    sampled = sample_stage(recipe, Path("sample"), {})
+    columns = read_columns(sampled)
+    train = [pair for pair in mined if pair.part == "train"]
+    assert len(columns["reason"]) == len(train)
+    assert len(read_pairs(sampled)) == sum(columns["kept"]) == 2 * (len(train) // 4)
+    assert Path("sample/pass_rates.png").is_file()
+    assert json.loads(Path("sample/reasons.json").read_text())["kept"] == sum(columns["kept"])
+
+    files = [path, where / "model.safetensors", sampled]
+    before = [file.stat().st_mtime_ns for file in files]
+    assert [pairs_stage(recipe, Path("pairs"), {}), sample_stage(recipe, Path("sample"), {})] == [path, sampled]
+    warmup_stage(recipe, Path("warmup"), {})
+    assert [file.stat().st_mtime_ns for file in files] == before
+
+
+def test_what_is_missing_is_named(recipe: str) -> None:
+    with pytest.raises(DataError, match="no run of `reidr train base`"):
+        pairs_stage(recipe, Path("pairs"), {"source": "base", "base": "nowhere"})
+    with pytest.raises(DataError, match="no such file of pairs"):
+        warmup_stage(recipe, Path("warmup"), {"pairs": "nowhere.parquet"})

@@ -1,0 +1,296 @@
+"""Rewards: worked examples, adversarial tables, and policies that must not pay."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from reidr.errors import RecipeError, ReIDError
+from reidr.reasoning.grammar import ParsedAnswer
+from reidr.reasoning.prompt import QUESTIONS
+from reidr.training.rewards import (
+    RankContext,
+    RewardWeights,
+    average_precision,
+    calibration_reward,
+    cues_reward,
+    format_reward,
+    identity_reward,
+    rank_reward,
+    text_only_reward,
+    total_reward,
+)
+
+WEIGHTS = RewardWeights(rank=0.3, text_only=0.3)
+ALIKE = "Hair: same in both. Upper clothing: same in both. Shoes match."
+UNLIKE = "Hair: same in both. Upper clothing: red in A, blue in B: differ. Shoes differ."
+
+
+def say(reasoning: str, answer: str) -> str:
+    return f"<think>{reasoning}</think><answer>{answer}</answer>"
+
+
+UNPARSABLE = [
+    "",
+    "yes",
+    "<answer>yes</answer>",
+    "<think></think><answer>yes</answer>",
+    "<think>...</think><answer>yes</answer>",
+    say(ALIKE, "Yes"),
+    say(ALIKE, "yes or no"),
+    say(ALIKE, "yes") + say(ALIKE, "no"),
+    say(ALIKE, "yes") + " no",
+    "So: " + say(ALIKE, "yes"),
+    say(ALIKE + "<answer>no</answer>", "yes"),
+    say(ALIKE, "yes").replace("</think>", ""),
+    say(ALIKE, "yes") + "<|im_end|>",
+    say("a" * 30_000, "yes"),
+    say("Hair\u200b same.", "yes"),
+    say(ALIKE, "yes")[:-1],
+]
+
+
+@pytest.mark.parametrize("text", UNPARSABLE)
+@pytest.mark.parametrize("label", [True, False])
+def test_an_unparsable_answer_earns_the_least_there_is(text: str, label: bool) -> None:
+    reward = total_reward(text, label, WEIGHTS, probability=float(label), text_only_probability=float(label))
+    assert reward.total == -WEIGHTS.total() < 0
+    assert reward.answer is None
+    assert not reward.correct
+    assert reward.parts["format"] == -1
+    assert all(value is None for name, value in reward.parts.items() if name != "format")
+    # Even the worst parsable answer is above it: there is no reason to break the grammar when in doubt.
+    context = RankContext((0.1, 0.5), (True, False), 0)
+    worst = total_reward(
+        say("Hair: same. Hair: different.", "no" if label else "yes"), label, WEIGHTS,
+        probability=float(not label), text_only_probability=float(label), rank_context=context,
+    )  # fmt: skip
+    assert worst.total > reward.total
+
+
+@pytest.mark.parametrize("weights", [RewardWeights(), WEIGHTS, RewardWeights(format=0), RewardWeights(identity=0)])
+def test_an_unparsable_answer_never_earns_more_than_zero(weights: RewardWeights) -> None:
+    assert all(total_reward(text, True, weights, probability=1.0).total <= 0 for text in UNPARSABLE)
+
+
+def test_format() -> None:
+    assert format_reward(None) == -1
+    assert format_reward(ParsedAnswer("yes", "Hair: same.")) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "label", "expected"),
+    [("yes", True, 1), ("yes", False, -1), ("no", False, 1), ("no", True, -1), ("insufficient", True, 0),
+     ("insufficient", False, 0)],
+)  # fmt: skip
+def test_identity(answer: str, label: bool, expected: float) -> None:
+    assert identity_reward(answer, label) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("answer", "label", "probability", "expected"),
+    [
+        ("yes", True, 1.0, 1.0),  # 1 - 0²
+        ("yes", True, 0.6, 0.84),  # 1 - 0.4²
+        ("yes", False, 0.6, -0.36),  # 0 - 0.6²
+        ("yes", False, 1.0, -1.0),
+        ("no", False, 0.25, 0.9375),  # q = 0.75: 1 - 0.25²
+        ("no", True, 0.25, -0.5625),  # 0 - 0.75²
+        ("no", True, 1.0, 0.0),  # said no, believed yes: wrong, but not sure of it
+        ("insufficient", True, 0.5, None),
+        ("yes", True, None, None),
+    ],
+)
+def test_calibration(answer: str, label: bool, probability: float | None, expected: float | None) -> None:
+    found = calibration_reward(answer, label, probability)  # type: ignore[arg-type]
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+@pytest.mark.parametrize("truth", [0.0, 0.3, 0.5, 0.8, 1.0])
+def test_calibration_is_proper(truth: float) -> None:
+    """The expected reward of a "yes" that is right with chance `truth` peaks at q = truth, at truth², never below 0."""
+
+    def expected(q: float) -> float:
+        return truth * calibration_reward("yes", True, q) + (1 - truth) * calibration_reward("yes", False, q)  # type: ignore[operator]
+
+    grid = [round(0.05 * i, 2) for i in range(21)]
+    assert max(grid, key=expected) == truth
+    assert expected(truth) == pytest.approx(truth**2)
+
+
+CUES = [
+    # reasoning, reward for yes, no, insufficient
+    (ALIKE, 1.0, -1.0, -1.0),
+    (UNLIKE, -1 / 3, 1.0, -1.0),  # one region agrees, two differ
+    ("Hair: same in both.", 1 / 3, -1.0, -1.0),  # one region of three
+    ("Hair: same. Shoes match.", 2 / 3, -1.0, -1.0),
+    ("Shoes differ.", -1.0, 1 / 3, -1.0),
+    ("Hair: same. Hair: different. Shoes match.", -1.0, -1.0, -1.0),  # disagrees with itself
+    ("Hair cannot be seen. Shoes cannot be seen. Bag is hidden.", 0.0, 0.0, 1.0),
+    ("Hair cannot be seen. Shoes match.", 1 / 3, -1.0, 0.0),
+    ("a.", 0.0, 0.0, 0.0),
+    ("Hair, headwear, upper clothing, sleeves, lower clothing, shoes, bags, build.", 0.0, 0.0, 0.0),
+    ("Same background. Same lighting. Same pose.", 0.0, 0.0, 0.0),
+    ("The background differs and the camera angle differs.", 0.0, 0.0, 0.0),
+    ("Hair: same. Shoes match. Build is the same. Same background. Same pose. Same camera.", 0.5, -1.0, -1.0),
+    ("Hair: same. " * 40, 1 / 3, -1.0, -1.0),  # repetition is not breadth
+    ("Person A is Person B.", 0.0, 0.0, 0.0),
+    ("Light grey trousers in both. Light blue shirt in both. Shoes match.", 1.0, -1.0, -1.0),  # colours, not lighting
+    (QUESTIONS["think"].replace("<", "").replace(">", ""), 0.0, 0.0, 0.0),
+]
+
+
+@pytest.mark.parametrize(("reasoning", "yes", "no", "insufficient"), CUES)
+def test_cues(reasoning: str, yes: float, no: float, insufficient: float) -> None:
+    assert cues_reward("yes", reasoning) == pytest.approx(yes)
+    assert cues_reward("no", reasoning) == pytest.approx(no)
+    assert cues_reward("insufficient", reasoning) == pytest.approx(insufficient)
+
+
+def test_no_reasoning_suits_both_yes_and_no() -> None:
+    """Whoever writes one text for every answer is punished for one of them, or earns nothing."""
+    for reasoning, yes, no, _ in CUES:
+        assert not (yes > 0 and no > 0), reasoning
+
+
+def test_rank_worked_example() -> None:
+    # Neutral distances with w = 0.5: 0.5d + 0.5 = 0.7, 0.75, 0.9; matches at ranks 2 and 3:
+    # AP = (1/2 + 2/3) / 2 = 7/12.
+    context = RankContext((0.4, 0.5, 0.8), (False, True, True), 1)
+    # p = 0.9: 0.75 + 0.5·(1 - 1.8) = 0.35, now first: AP = (1 + 2/3) / 2 = 5/6; the change is 1/4.
+    assert rank_reward(0.9, context) == pytest.approx(0.25)
+    # p = 0.1: 0.75 + 0.4 = 1.15, now last: AP still 7/12.
+    assert rank_reward(0.1, context) == pytest.approx(0.0)
+    # Place 0 is no match. p = 0.1 moves it to 1.1, last: AP = 1, the change 5/12.
+    assert rank_reward(0.1, RankContext((0.4, 0.5, 0.8), (False, True, True), 0)) == pytest.approx(5 / 12)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_rank_neutral_verdict_changes_nothing_and_truth_never_harms(place: int) -> None:
+    random = np.random.default_rng(place)
+    for _ in range(50):
+        labels = tuple(bool(x) for x in random.random(4) < 0.5)
+        context = RankContext(tuple(random.random(4).tolist()), labels, place, float(random.random()))
+        if not any(labels):
+            assert rank_reward(0.9, context) is None
+            continue
+        assert rank_reward(0.5, context) == 0
+        right, wrong = (rank_reward(p if labels[place] else 1 - p, context) for p in (0.95, 0.05))
+        assert right is not None
+        assert wrong is not None
+        assert wrong <= 0 <= right
+
+
+def test_rank_does_not_apply() -> None:
+    assert rank_reward(0.9, None) is None
+    assert rank_reward(None, RankContext((0.1,), (True,), 0)) is None
+    assert rank_reward(0.9, RankContext((0.1, 0.2), (False, False), 0)) is None
+
+
+def test_ties_are_pessimistic() -> None:
+    assert average_precision([1.0, 1.0], [True, False]) == average_precision([1.0, 1.0], [False, True]) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("answer", "probability", "expected"),
+    [("yes", 1.0, 1.0), ("yes", 0.0, -1.0), ("no", 0.0, 1.0), ("no", 0.75, -0.5), ("yes", 0.5, 0.0),
+     ("insufficient", 0.9, None), ("yes", None, None)],
+)  # fmt: skip
+def test_text_only(answer: str, probability: float | None, expected: float | None) -> None:
+    assert text_only_reward(answer, probability) == expected  # type: ignore[arg-type]
+
+
+def test_total_is_the_weighted_sum() -> None:
+    reward = total_reward(say(ALIKE, "yes"), True, RewardWeights(), probability=0.8)
+    # 0.2·1 + 1·1 + 0.5·(1 - 0.2²) + 0.3·1
+    assert reward.total == pytest.approx(0.2 + 1 + 0.48 + 0.3)
+    assert reward.correct
+    assert reward.answer == "yes"
+    assert reward.parts["rank"] is None
+    assert reward.parts["text_only"] is None
+    assert not total_reward(say(ALIKE, "insufficient"), True, RewardWeights()).correct
+
+
+def expectation(policy: str, accuracy: float, weights: RewardWeights) -> float:
+    """Expected total reward of a policy on a balanced set.
+
+    "honest" answers right with chance `accuracy`, says so in its probability, and gives reasons for what it answers.
+    All others get the best probabilities that they could give: the true chances of being right.
+    """
+    total = 0.0
+    for label, right in itertools.product((True, False), (True, False)):
+        chance = 0.5 * (accuracy if right else 1 - accuracy)
+        belief = label if right else not label  # what this policy's eyes say
+        word, sure = ("yes", accuracy) if belief else ("no", 1 - accuracy)
+        completion, probability = {
+            "honest": (say(ALIKE if belief else UNLIKE, word), sure),
+            "always yes": (say(ALIKE, "yes"), 0.5),
+            "always no": (say(UNLIKE, "no"), 0.5),
+            "always yes, sure of it": (say(ALIKE, "yes"), 1.0),
+            "always insufficient": (say("Hair, shoes and bag cannot be seen.", "insufficient"), 0.5),
+            "a.": (say("a.", word), sure),
+            "a. and yes": (say("a.", "yes"), 0.5),
+            "copies the prompt": (QUESTIONS["think"], sure),
+            "copies the prompt into its thoughts": (say(CUES[-1][0], word), sure),
+            "one reason for everything": (say(ALIKE, word), sure),
+            "breaks the grammar": ("I cannot tell.", 0.5),
+            "breaks the grammar when in doubt": (say(ALIKE, word) if right else "I cannot tell.", sure),
+        }[policy]
+        text_only = (
+            0.9 if "same in both. Upper clothing: same" in completion else 0.1 if "differ" in completion else 0.5
+        )
+        reward = total_reward(completion, label, weights, probability=probability, text_only_probability=text_only)
+        total += chance * reward.total
+    return total
+
+
+CHEATS = ["always yes", "always no", "always yes, sure of it", "always insufficient", "a.", "a. and yes",
+          "copies the prompt", "copies the prompt into its thoughts", "one reason for everything",
+          "breaks the grammar"]  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", CHEATS)
+@pytest.mark.parametrize("accuracy", [0.6, 0.75, 0.95])
+@pytest.mark.parametrize("weights", [RewardWeights(), WEIGHTS])
+def test_no_cheat_beats_an_honest_policy(policy: str, accuracy: float, weights: RewardWeights) -> None:
+    assert expectation(policy, accuracy, weights) < expectation("honest", accuracy, weights)
+
+
+@pytest.mark.parametrize("part", ["cues", "calibration", "text_only", "format"])
+@pytest.mark.parametrize(
+    "policy", ["always yes", "always no", "always insufficient", "a. and yes", "copies the prompt"]
+)
+def test_without_any_one_part_constant_answers_still_do_not_pay(policy: str, part: str) -> None:
+    weights = WEIGHTS.model_copy(update={part: 0.0})
+    assert expectation(policy, 0.75, weights) < expectation("honest", 0.75, weights)
+
+
+def test_breaking_the_grammar_is_worse_than_being_wrong() -> None:
+    wrong = total_reward(say(ALIKE, "yes"), False, RewardWeights(), probability=1.0)
+    assert total_reward("I cannot tell.", False, RewardWeights(), probability=1.0).total < wrong.total
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"probability": 1.2}, {"probability": float("nan")}, {"text_only_probability": -0.1}]
+)
+def test_a_probability_out_of_range_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ReIDError, match=r"must lie in \[0, 1\]"):
+        total_reward(say(ALIKE, "yes"), True, RewardWeights(), **wrong)  # type: ignore[arg-type]
+
+
+def test_a_rank_context_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ReIDError, match="do not fit"):
+        RankContext((0.1, 0.2), (True,), 0)
+    with pytest.raises(ReIDError, match="do not fit"):
+        RankContext((0.1,), (True,), 1)
+    with pytest.raises(ReIDError, match="weight"):
+        RankContext((0.1,), (True,), 0, weight=1.5)
+
+
+def test_weights_are_checked() -> None:
+    with pytest.raises(RecipeError, match="idenity"):
+        RewardWeights.from_values({"idenity": 1.0}, "here")
+    with pytest.raises(RecipeError, match="format"):
+        RewardWeights.from_values({"format": -1}, "here")
