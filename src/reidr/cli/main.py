@@ -9,6 +9,7 @@ from importlib import import_module
 import click
 
 from reidr.errors import ReIDError
+from reidr.frame.memory import keep_freed_memory
 
 COMMANDS = {
     "demo": "Render a street, search it, think about the top k and write a report.",
@@ -71,6 +72,7 @@ def reidr() -> None:
 def main() -> None:
     """Entry point: errors made for people are printed as one sentence, Ctrl-C leaves a resumable run."""
     set_threads()
+    keep_freed_memory()
     try:
         reidr(standalone_mode=False)
     except ReIDError as error:

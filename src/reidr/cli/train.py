@@ -39,10 +39,14 @@ def command() -> None:
 @click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of all runs.")
 @click.option("--base", type=click.Path(path_type=Path), help="Run folder of a finished `train base` to start from.")
 @click.option("--quick", is_flag=True, help="Minutes instead of an hour: the street alone, few people, few steps.")
-def everything(recipe: str, folder: Path, base: Path | None, quick: bool) -> None:
+@click.option("--plan", "plan_only", is_flag=True, help="Only check the recipe and print what would be done.")
+def everything(recipe: str, folder: Path, base: Path | None, quick: bool, plan_only: bool) -> None:
     """Base, pairs, warm-up, sampling, reinforcement, fusion weight, evaluation; what is finished is skipped."""
-    from reidr.training.pipeline import train_all
+    from reidr.training.pipeline import plan, train_all
 
+    if plan_only:
+        click.echo("\n".join(plan(recipe)))
+        return
     click.echo(f"report: {train_all(recipe, folder, base, quick)}")
 
 

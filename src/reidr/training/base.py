@@ -1,8 +1,8 @@
 """Teach the language half of `nano` to read crops: describe one, answer a question about it, compare two.
 
 All texts come from true attributes (`facts`). Identity labels are never a target: a comparison is written under the
-thinking prompt and in its form, but its answer word is drawn by lot and carries no loss, so that the form is learned
-and verdicts are not.
+thinking prompt and in its form, but its answer word is drawn by lot, and the loss asks only that one of the three words
+stands there: the form is learned and verdicts are not.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 
 from reidr.data.types import Crop
 from reidr.errors import DataError
+from reidr.reasoning.answers import answer_token_ids
 from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.grammar import ANSWER_WORDS
 from reidr.reasoning.prompt import DESCRIBE, render, render_crop
@@ -137,6 +138,7 @@ def train_base(
         first = int(state["step"])
     if advance is not None:
         advance(first)
+    words = answer_token_ids(seen.processor.tokenizer)
     log: list[dict[str, float]] = []
     started, recent = time.perf_counter(), []
     for step in range(first, recipe.steps):
@@ -152,7 +154,7 @@ def train_base(
             chosen = [example for example in examples if len(example.crops) == pictures]
             if chosen:
                 inputs, labels = example_batch(seen, chosen)
-                loss = completion_loss(model(**inputs).logits, labels).sum() / recipe.batch
+                loss = completion_loss(model(**inputs).logits, labels, words).sum() / recipe.batch
                 loss.backward()
                 total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

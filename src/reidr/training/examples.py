@@ -12,6 +12,9 @@ from torch.nn import functional
 
 from reidr.reasoning.crop_features import CropFeatures
 
+FREE = -200
+"""Label of a token that may be any of the answer words."""
+
 Spans = tuple[tuple[int, int], ...]
 """(first, end) character ranges of a completion."""
 
@@ -23,31 +26,44 @@ class Example:
     Attributes:
         crops: places in the `CropFeatures`, in the order of the prompt's pictures.
         prompt: rendered text with one image token per picture. completion: what follows it, end token included.
-        silent: parts of the completion that carry no loss.
+        free: parts of the completion, answer words, of which only the form is to be learned: any of the words will do.
     """
 
     crops: tuple[int, ...]
     prompt: str
     completion: str
-    silent: Spans = field(default=())
+    free: Spans = field(default=())
 
 
 def example_batch(seen: CropFeatures, examples: Sequence[Example]) -> tuple[dict[str, Any], Tensor]:
-    """Model inputs and (N, length) labels, -100 where no loss counts: on prompts, silent parts and padding."""
+    """Model inputs and (N, length) labels: -100 on prompts and padding, `FREE` on free parts."""
     rows, labels = [], []
     for example in examples:
         encoded = seen.processor.tokenizer(example.completion, add_special_tokens=False, return_offsets_mapping=True)
         ids, ranges = encoded["input_ids"], encoded["offset_mapping"]
-        quiet = [any(a < end and first < b for first, end in example.silent) for a, b in ranges]
+        free = [any(a < end and first < b for first, end in example.free) for a, b in ranges]
         opening, _ = seen.prompt(example.prompt, example.crops)
         rows.append((example.prompt, example.crops, ids))
-        labels.append([-100] * len(opening) + [-100 if q else token for token, q in zip(ids, quiet, strict=True)])
+        labels.append(
+            [-100] * len(opening) + [FREE if any_word else token for token, any_word in zip(ids, free, strict=True)]
+        )
     inputs = seen.teach(rows)
     longest = inputs["input_ids"].shape[1]
     return inputs, torch.tensor([row + [-100] * (longest - len(row)) for row in labels])
 
 
-def completion_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy of the next token over each row's labelled tokens, (N,)."""
-    each = functional.cross_entropy(logits[:, :-1].transpose(1, 2), labels[:, 1:], reduction="none", ignore_index=-100)
-    return each.sum(dim=1) / (labels[:, 1:] != -100).sum(dim=1).clamp(min=1)
+def completion_loss(logits: Tensor, labels: Tensor, words: Sequence[int]) -> Tensor:
+    """Mean cross-entropy of the next token over each row's labelled tokens, (N,).
+
+    At a `FREE` token the loss is -log of the probability of all `words` (token ids) together: that one of them stands
+    there is learned, and nothing about which.
+    """
+    logits, labels = logits[:, :-1], labels[:, 1:]
+    any_word = labels == FREE
+    each = functional.cross_entropy(
+        logits.transpose(1, 2), labels.masked_fill(any_word, -100), reduction="none", ignore_index=-100
+    )
+    places = logits[any_word]
+    form = places.logsumexp(dim=-1) - places[:, list(words)].logsumexp(dim=-1)
+    each = each.masked_scatter(any_word, form)
+    return each.sum(dim=1) / (labels != -100).sum(dim=1).clamp(min=1)

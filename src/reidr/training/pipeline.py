@@ -9,12 +9,26 @@ from reidr.data.load import load_dataset
 from reidr.data.street.settings import StreetSettings
 from reidr.data.street.street import render_street
 from reidr.data.types import ReIDDataset
+from reidr.errors import RecipeError
 from reidr.frame.progress import progress
+from reidr.frame.recipe import Recipe
 from reidr.frame.run import environment
 from reidr.training.base_stage import base_stage
 from reidr.training.decide_stage import decide_stage
+from reidr.training.reasoning_recipes import PairsRecipe, SampleRecipe, WarmupRecipe
 from reidr.training.reasoning_stages import base_recipe, pairs_stage, rl_stage, sample_stage, warmup_stage
+from reidr.training.recipes import BaseRecipe, RetrieverRecipe
+from reidr.training.reinforce_recipe import ReinforcementStageRecipe
+from reidr.training.stages import find_recipe, read_recipe, stage_values
 
+STAGES: dict[str, type[Recipe]] = {
+    "retriever": RetrieverRecipe,
+    "base": BaseRecipe,
+    "pairs": PairsRecipe,
+    "warmup": WarmupRecipe,
+    "sample": SampleRecipe,
+    "rl": ReinforcementStageRecipe,
+}
 Changes = dict[str, dict[str, Any]]
 
 SMALL = {"epochs": 1, "batch_persons": 8, "attributes": 1.0}
@@ -36,6 +50,24 @@ QUICK: Changes = {
 """What `--quick` changes: the street alone, few people, few steps. It shows that all stages run, not that they help."""
 
 
+def plan(recipe: str) -> list[str]:
+    """What a recipe would do, stage by stage, every section checked; nothing is loaded or trained.
+
+    Raises RecipeError naming the first section or field that is wrong.
+    """
+    sections = read_recipe(find_recipe(recipe))
+    unknown = sorted(set(sections) - set(STAGES))
+    if unknown:
+        raise RecipeError(f"{recipe}: no stage {unknown[0]!r}; there are {', '.join(STAGES)}")
+    lines = []
+    for stage, kind in STAGES.items():
+        if stage in sections:
+            settings = kind.from_values(*stage_values(recipe, stage, {})).model_dump(mode="json")
+            given = {name: settings[name] for name in sections[stage]}
+            lines.append(f"{stage}: " + ", ".join(f"{name} {value}" for name, value in given.items()))
+    return lines
+
+
 def train_all(recipe: str, folder: Path, base: Path | None = None, quick: bool = False) -> Path:
     """Base, pairs, warm-up, sampling, reinforcement, fusion weight, evaluation; returns the HTML report.
 
@@ -48,6 +80,8 @@ def train_all(recipe: str, folder: Path, base: Path | None = None, quick: bool =
     def of(stage: str, **more: Any) -> dict[str, Any]:
         return {**changes.get(stage, {}), **more}
 
+    if "base" not in read_recipe(find_recipe(recipe)):
+        raise RecipeError(f"{recipe}: has no section 'base'; run its stages one by one (`reidr train --help`)")
     if base is None:
         base = folder / "base"
         base_stage(recipe, base, of("base"))

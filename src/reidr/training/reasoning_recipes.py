@@ -100,6 +100,7 @@ class SampleRecipe(Recipe):
         "non-trivial", description="non-trivial; or, to compare with: as many at random, or all (labels balanced)"
     )
     rewards: RewardWeights = Field(RewardWeights(), description="those of the reinforcement that follows")
+    most_pairs: int = Field(100_000, ge=2, description="pairs rolled out at most, balanced as mining balances them")
     rollouts: int = Field(8, ge=2, description="completions per pair")
     temperature: float = Field(1.0, gt=0)
     max_new_tokens: int = Field(96, ge=8)

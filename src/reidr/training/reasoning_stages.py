@@ -229,6 +229,8 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     values, source = stage_values(recipe_name, "sample", changes)
     recipe = SampleRecipe.from_values(values, source)
     mined = [pair for pair in read_mined(recipe.pairs) if pair.part == "train"]
+    if len(mined) > recipe.most_pairs:
+        mined = balance_pairs(mined, recipe.most_pairs, recipe.seed)
     run = Run(folder, "sample", recipe.model_dump(mode="json"), {"pairs": pairs_hash([pair.pair() for pair in mined])})
     path = folder / "sampled.parquet"
     if run.finished("sample"):

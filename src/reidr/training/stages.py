@@ -23,7 +23,7 @@ def find_recipe(name: str) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    shipped = RECIPES / f"{path.stem}.yaml"
+    shipped = RECIPES / f"{path.name.removesuffix('.yaml')}.yaml"
     if shipped.is_file():
         return shipped
     names = ", ".join(sorted(recipe.stem for recipe in RECIPES.glob("*.yaml")))

@@ -1,0 +1,169 @@
+"""Measure how well reasoners judge the shipped retriever's first ten, and write docs/judging.json for `make results`.
+
+python scripts/judging.py --model base=runs/base/model --model warm-up=runs/warmup/model [--think]
+python scripts/judging.py --fit runs/base/model --pairs runs/pairs/pairs.parquet --seeds 3
+
+With --fit the base gets a short answer-only fit for each seed (no rationales, no reinforcement): a check that it
+carries identity at all. Fusion weights are chosen on held-out training identities, the numbers are of test identities.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REPOSITORY = Path(__file__).parent.parent
+OUT = REPOSITORY / "docs" / "judging.json"
+K = 10
+
+
+class Search:
+    """A search's ranked first ten, with places of its crops among all crops."""
+
+    def __init__(self, dataset: Any, retriever: Any, first: int) -> None:
+        from reidr.data.protocol import find_protocol, trials
+        from reidr.evaluation.experiment import embed_trial, matches_of
+        from reidr.frame.progress import progress
+
+        (trial,) = trials(dataset, find_protocol("standard"), 0)
+        queries, gallery, self.trial = embed_trial(trial, retriever, None, progress)
+        self.ranked = gallery.search(queries, K, excluded=self.trial.excluded)
+        self.truth = matches_of(self.trial, self.ranked, K)
+        self.matches = self.trial.matches().sum(axis=1)
+        self.crops = [*self.trial.query, *self.trial.gallery]
+        rows, self.columns = np.nonzero(self.ranked.indices >= 0)
+        self.rows = rows
+        gallery_places = self.ranked.indices[rows, self.columns] + len(self.trial.query)
+        self.pairs = [(first + int(a), first + int(b)) for a, b in zip(rows, gallery_places, strict=True)]
+
+    def table(self, values: np.ndarray) -> np.ndarray:
+        filled = np.full(self.ranked.indices.shape, np.nan)
+        filled[self.rows, self.columns] = values
+        return filled
+
+
+def direct(seen: Any, model: Any, pairs: list[tuple[int, int]]) -> np.ndarray:
+    """P(same) of the direct score, both orders averaged."""
+    import torch
+
+    from reidr.reasoning.answers import answer_token_ids, yes_probability
+    from reidr.reasoning.prompt import render
+
+    text, words = render(seen.processor, "score"), list(answer_token_ids(seen.processor.tokenizer))
+    orders = []
+    with torch.inference_mode():
+        for turned in (False, True):
+            rows = [(b, a) if turned else (a, b) for a, b in pairs]
+            found = []
+            for start in range(0, len(rows), 256):
+                inputs = seen.teach([(text, row, ()) for row in rows[start : start + 256]])
+                found.append(model(**inputs, logits_to_keep=1).logits[:, -1, words].double().numpy())
+            orders.append(np.concatenate(found))
+    return yes_probability(np.stack(orders))
+
+
+def thinking(seen: Any, pairs: list[tuple[int, int]]) -> tuple[np.ndarray, dict[str, float]]:
+    """P(same) after a greedy rationale, NaN where the answer is not parsable; and how healthy the rationales are."""
+    from reidr.reasoning.grammar import try_parse
+    from reidr.training.own_words import write_rationales
+
+    completions = write_rationales(seen, pairs, temperature=0.0, max_new_tokens=110, seed=0)
+    parsed = [try_parse(each.text) for each in completions]
+    values = [each.probability if good else np.nan for each, good in zip(completions, parsed, strict=True)]
+    health = {
+        "parsable": float(np.mean([each is not None for each in parsed])),
+        "distinct": len({each.reasoning for each in parsed if each}) / len(parsed),
+        "tokens": float(np.mean([len(each.ids) for each in completions])),
+        "said_yes": float(np.mean([each is not None and each.answer == "yes" for each in parsed])),
+    }
+    return np.array([np.nan if value is None else value for value in values], dtype=float), health
+
+
+def judge(model: Any, processor: Any, test: Search, held: Search, think: bool) -> dict[str, Any]:
+    """Numbers of one model: direct, and with `think` after a rationale too."""
+    from reidr.evaluation.judging import measure_judging
+    from reidr.reasoning.crop_features import CropFeatures
+    from reidr.reasoning.fusion import choose_weight
+
+    started = time.perf_counter()
+    seen = CropFeatures(model.eval(), processor, [crop.open for crop in (*test.crops, *held.crops)])
+    found: dict[str, Any] = {"looking_seconds": round(time.perf_counter() - started, 1)}
+    for kind in ("direct", "thinking") if think else ("direct",):
+        started = time.perf_counter()
+        tables, health = [], {}
+        for search in (held, test):
+            if kind == "direct":
+                values = direct(seen, model, search.pairs)
+            else:
+                values, health = thinking(seen, search.pairs)
+            tables.append(search.table(values))
+        weight = choose_weight(held.ranked, tables[0], held.truth).weight
+        result = measure_judging(test.ranked, tables[1], test.truth, test.matches, weight)
+        found[kind] = {**asdict(result), **health, "seconds": round(time.perf_counter() - started, 1)}
+        print(kind, json.dumps(found[kind]), flush=True)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data" / "market1501-dev")
+    parser.add_argument("--model", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--think", action="store_true")
+    parser.add_argument("--fit", metavar="FOLDER")
+    parser.add_argument("--pairs", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--learning-rate", type=float, default=6e-4)
+    parser.add_argument("--recipe", default="nano")
+    arguments = parser.parse_args()
+    from reidr.data.join import join_training
+    from reidr.data.load import load_dataset
+    from reidr.frame.run import environment
+    from reidr.reasoning.reasoner import Reasoner
+    from reidr.retrieval.retriever import Retriever
+    from reidr.training.decide import as_search
+    from reidr.training.identities import hold_out_identities
+    from reidr.training.pair_table import read_pairs
+    from reidr.training.reasoning_recipes import WarmupRecipe
+    from reidr.training.recipes import RetrieverRecipe
+    from reidr.training.stages import stage_values
+    from reidr.training.warmup import warm_up
+
+    retriever = Retriever.load()
+    test = Search(load_dataset(arguments.data), retriever, 0)
+    recipe = RetrieverRecipe.from_values(*stage_values(arguments.recipe, "retriever", {}))
+    joined = join_training([load_dataset(path) for path in recipe.data])
+    _, unseen = hold_out_identities(joined, recipe.held_out_share, recipe.seed)
+    held = Search(as_search("held-out training identities", unseen, 400, 0), retriever, len(test.crops))
+    known = json.loads(OUT.read_text(encoding="utf-8")) if OUT.is_file() else {}
+    for text in arguments.model:
+        name, _, folder = text.partition("=")
+        reasoner = Reasoner.load(folder)
+        print(name, flush=True)
+        known[name] = judge(reasoner.model, reasoner.processor, test, held, arguments.think)
+    if arguments.fit:
+        pairs, others = read_pairs(arguments.pairs), read_pairs(arguments.pairs, "held_out")
+        for seed in range(arguments.seeds):
+            reasoner = Reasoner.load(arguments.fit)
+            fitting = WarmupRecipe(
+                rationales=0, learn_vision="connector", steps=arguments.steps, batch=24, seed=seed, ramp=0.5,
+                learning_rate=arguments.learning_rate, measure_every=arguments.steps, save_every=arguments.steps,
+            )  # fmt: skip
+            with tempfile.TemporaryDirectory() as folder:
+                taught, _ = warm_up(fitting, pairs, others, reasoner.model, reasoner.processor, Path(folder))
+            print("seed", seed, flush=True)
+            known[f"answer-only fit, seed {seed}"] = judge(taught, reasoner.processor, test, held, False)
+    known["made"] = {key: environment().get(key) for key in ("commit", "platform")}
+    OUT.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    print(f"wrote {OUT}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Scores and verdicts that were paid for once, in one SQLite file that several processes may use at a time.
+
+Keys are hashes of weights, prompt, pixel budget, settings and both pictures: equal keys are the same question to the
+same model. The file holds no picture and no name, but its reasons describe people: it is made readable by its owner
+only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from reidr.errors import ReIDError
+from reidr.reasoning.types import Cue, Verdict
+
+VERSION = 1
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS scores (key TEXT PRIMARY KEY, yes REAL, no REAL, insufficient REAL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, verdict TEXT NOT NULL) WITHOUT ROWID",
+)
+AT_ONCE = 500  # keys in one look-up; SQLite has a limit on the placeholders of a statement
+
+Logits = tuple[float, float, float]
+
+
+def question_key(parts: Sequence[Any]) -> str:
+    """Hash of what a question consists of besides its pictures, for `pair_key`."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(repr(part).encode() + b"\0")
+    return digest.hexdigest()
+
+
+def pair_key(question: str, first: str, second: str) -> str:
+    """Cache key of one question about two pictures in this order, from `question_key` and their `picture_digest`s."""
+    return hashlib.sha256(f"{question} {first} {second}".encode()).hexdigest()
+
+
+def default_path() -> Path:
+    """`verdicts.sqlite` beside the cached embeddings: in `$REIDR_CACHE`, else in `~/.cache/reidr`."""
+    from reidr.retrieval.gallery import cache_folder
+
+    return cache_folder().parent / "verdicts.sqlite"
+
+
+class VerdictCache:
+    """A file of answer logits and verdicts by key. Use from one thread at a time; close it, or use it with `with`."""
+
+    def __init__(self, path: Path, *, patience: float = 60.0) -> None:
+        """Open or make the file.
+
+        Args:
+            patience: seconds to wait while another process writes.
+
+        Raises:
+            ReIDError: the file is no cache of this version, is damaged, or cannot be written.
+        """
+        self.path = path
+        with self._explained():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            # Autocommit: transactions begin where `_writing` says so.
+            self._connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
+        try:
+            with self._explained():
+                self._set_up(patience)
+        except ReIDError:
+            self._connection.close()
+            raise
+
+    def _set_up(self, patience: float) -> None:
+        begun = time.monotonic()
+        while True:
+            try:
+                # Readers and a writer do not block each other. The switch itself does not wait for other processes.
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                break
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() - begun > patience:
+                    raise
+                time.sleep(0.05)
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        with self._writing():
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if version != VERSION and tables:
+                raise ReIDError(
+                    f"{self.path}: not a verdict cache of this version (its version is {version}, not {VERSION});"
+                    " delete it or name another file"
+                )
+            for statement in SCHEMA:
+                self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA user_version={VERSION}")
+
+    def scores(self, keys: Iterable[str]) -> dict[str, Logits]:
+        """The kept logits of yes, no and insufficient among `keys`."""
+        return {key: (yes, no, doubt) for key, yes, no, doubt in self._select("scores", keys)}
+
+    def verdicts(self, keys: Iterable[str]) -> dict[str, Verdict]:
+        """The kept verdicts among `keys`. Raises ReIDError where one cannot be read."""
+        found = {}
+        for key, text in self._select("verdicts", keys):
+            with self._explained():
+                found[key] = verdict_from_json(text)
+        return found
+
+    def keep_scores(self, scores: Mapping[str, Sequence[float]]) -> None:
+        """Store logits of yes, no and insufficient by key; what is there already is replaced."""
+        with self._explained(), self._writing():
+            rows = [(key, *map(float, values)) for key, values in scores.items()]
+            self._connection.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)", rows)
+
+    def keep_verdicts(self, verdicts: Iterable[Verdict]) -> None:
+        """Store verdicts by their own key; what is there already is replaced."""
+        with self._explained(), self._writing():
+            rows = [(verdict.key, json.dumps(asdict(verdict))) for verdict in verdicts]
+            self._connection.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?)", rows)
+
+    def close(self) -> None:
+        """Close the file; the last process to do so folds the journal into it."""
+        self._connection.close()
+
+    def __enter__(self) -> VerdictCache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _select(self, table: str, keys: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+        wanted = list(dict.fromkeys(keys))
+        for start in range(0, len(wanted), AT_ONCE):
+            some = wanted[start : start + AT_ONCE]
+            marks = ",".join("?" * len(some))
+            with self._explained():
+                rows = self._connection.execute(f"SELECT * FROM {table} WHERE key IN ({marks})", some)  # noqa: S608
+                yield from rows.fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """SQLite's and the file system's errors as one sentence."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise ReIDError(f"{self.path}: the verdict cache cannot be used ({error})") from error
+        except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as error:
+            raise ReIDError(
+                f"{self.path}: the verdict cache is damaged ({error}); delete the file, it will be made again"
+            ) from error
+        except OSError as error:
+            raise ReIDError(f"{self.path}: the verdict cache cannot be made there ({error.strerror})") from error
+
+
+def verdict_from_json(text: str) -> Verdict:
+    """A verdict as `keep_verdicts` wrote it."""
+    stored = json.loads(text)
+    return Verdict(**{**stored, "cues": tuple(Cue(**cue) for cue in stored["cues"])})

@@ -1,0 +1,160 @@
+"""Base training: facts are learned and form is learned, verdicts are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reidr.data.types import Crop
+from reidr.errors import DataError
+from reidr.reasoning.answers import answer_token_ids
+from reidr.reasoning.crop_features import CropFeatures
+from reidr.reasoning.grammar import ANSWER_WORDS, parse_completion
+from reidr.reasoning.nano import build_convolutional
+from reidr.reasoning.prompt import DESCRIBE, encode_crops, encode_pairs, render
+from reidr.retrieval.network import NetworkSettings, build_network
+from reidr.training.base import FactSource, train_base
+from reidr.training.examples import FREE, Example, completion_loss, example_batch
+from reidr.training.facts import vocabulary_corpus
+from reidr.training.recipes import BaseRecipe
+
+COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 160, 30), "white": (230, 230, 230)}
+
+
+def crops() -> list[Crop]:
+    """Four persons, two cameras each: one colour above, another below."""
+    made = []
+    for person, (upper, lower) in enumerate([("red", "blue"), ("blue", "green"), ("green", "white"), ("white", "red")]):
+        for camera in ("1", "2"):
+            picture = np.zeros((64, 32, 3), dtype=np.uint8)
+            picture[:32], picture[32:] = COLORS[upper], COLORS[lower]
+            attributes = {"upper_color": upper, "lower_color": lower, "lower_kind": "trousers", "hat": "none"}
+            image = Image.fromarray(picture)
+            made.append(Crop(f"s/{person}-{camera}", image, f"s:{person}", f"s:{camera}", attributes=attributes))
+    return made
+
+
+@pytest.fixture(scope="module")
+def parts() -> tuple[Any, Any]:
+    return fresh()
+
+
+def fresh() -> tuple[Any, Any]:
+    torch.manual_seed(0)
+    network = build_network(NetworkSettings(height=64, width=32, embedding=32, stripe_embedding=16))
+    for _ in range(20):  # batch norms that know the range of what they see; untaught ones let nothing through
+        network(2 * torch.rand(8, 3, 64, 32) - 1)
+    network.eval()
+    texts = vocabulary_corpus(np.random.default_rng(0), 300)
+    return build_convolutional(texts, network, hidden=64, layers=2, vocabulary=400)
+
+
+def look(model: Any, processor: Any, dtype: torch.dtype = torch.float32) -> CropFeatures:
+    openers = [crop.open for crop in crops()]
+    return CropFeatures(model, processor, openers, learning="connector", dtype=dtype)
+
+
+def test_a_batch_of_looked_at_crops_gives_the_logits_of_the_pixel_path(parts: tuple[Any, Any]) -> None:
+    model, processor = parts
+    source, seen = FactSource(crops(), processor), look(model, processor)
+    text = "<think>Both have a red top.</think><answer>yes</answer>"
+    pair = Example((0, 3), source.compare_prompt, text)
+    inputs, labels = example_batch(seen, [pair])
+    images = [crop.open() for crop in crops()]
+    with torch.no_grad():
+        found = model(**inputs).logits[0]
+        wanted = model(**encode_pairs(processor, [(images[0], images[3])], "think", prefix=text)).logits[0]
+    assert torch.allclose(found, wanted, atol=1e-4)
+    alone, _ = example_batch(seen, [Example((2,), source.render(DESCRIBE), "")])
+    with torch.no_grad():
+        found = model(**alone).logits[0]
+        wanted = model(**encode_crops(processor, [images[2]], [DESCRIBE])).logits[0]
+    assert torch.allclose(found, wanted, atol=1e-4)
+    # Only the completion is learned.
+    said = processor.tokenizer.decode([token for token in labels[0].tolist() if token != -100])
+    assert said == text
+
+
+def test_comparisons_follow_the_grammar_and_their_word_says_nothing_of_the_label(parts: tuple[Any, Any]) -> None:
+    _, processor = parts
+    source, random = FactSource(crops(), processor), np.random.default_rng(0)
+    counts = {same: dict.fromkeys(ANSWER_WORDS, 0) for same in (True, False)}
+    people = [crop.person for crop in crops()]
+    for _ in range(1500):
+        example = source.draw(random)
+        if len(example.crops) == 2:
+            a, b = example.crops
+            parsed = parse_completion(example.completion.removesuffix(source.stop))
+            counts[people[a] == people[b]][parsed.answer] += 1
+            ((start, end),) = example.free
+            assert example.completion[start:end] == parsed.answer
+    for words in counts.values():
+        shares = np.array(list(words.values())) / sum(words.values())
+        assert np.abs(shares - 1 / 3).max() < 0.1
+
+
+def test_the_loss_cannot_tell_one_answer_word_from_another(parts: tuple[Any, Any]) -> None:
+    model, processor = parts
+    seen, prompt = look(model, processor), render(processor, "think")
+    words = answer_token_ids(processor.tokenizer)
+    gradients = []
+    for word in ("yes", "no"):
+        before = "<think>Both have a red top.</think><answer>"
+        example = Example((0, 2), prompt, f"{before}{word}", ((len(before), len(before) + len(word)),))
+        inputs, labels = example_batch(seen, [example])
+        assert int((labels == FREE).sum()) == 1
+        logits = model(**inputs).logits.detach().requires_grad_(True)
+        completion_loss(logits, labels, words).sum().backward()
+        gradients.append(logits.grad)
+    assert torch.equal(*gradients)
+    # By hand: after <answer>, -log of the three words' probability.
+    place = labels.shape[1] - 2
+    found = torch.softmax(logits[0, place].detach(), -1)[list(words)].sum().log().neg()
+    only = torch.full_like(labels, -100)
+    only[0, -1] = FREE
+    assert completion_loss(logits.detach(), only, words)[0] == pytest.approx(float(found), rel=1e-5)
+
+
+def recipe(steps: int, save_every: int = 100) -> BaseRecipe:
+    return BaseRecipe(steps=steps, batch=6, save_every=save_every, warmup_steps=1, learning_rate=3e-3)
+
+
+def test_two_and_two_steps_are_four(tmp_path: Path) -> None:
+    whole, processor = fresh()
+    source = FactSource(crops(), processor)
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    train_base(recipe(4, 2), source, tmp_path / "whole", whole, look(whole, processor))
+    stopped, _ = fresh()
+
+    def stop(_: float) -> None:
+        if (tmp_path / "parts" / "checkpoint.pt").exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_base(recipe(4, 2), source, tmp_path / "parts", stopped, look(stopped, processor), stop)
+    resumed, _ = fresh()
+    train_base(recipe(4, 2), source, tmp_path / "parts", resumed, look(resumed, processor))
+    for (name, one), other in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(one, other), name
+
+
+def test_it_learns_to_say_what_it_sees_and_leaves_the_tower_alone(tmp_path: Path) -> None:
+    model, processor = fresh()
+    before = {name: each.clone() for name, each in model.model.visual.tower.state_dict().items()}
+    connector = model.model.visual.connector[0].weight.detach().clone()
+    log = train_base(recipe(50), FactSource(crops(), processor), tmp_path, model, look(model, processor))
+    assert log[-1]["loss"] < 0.6 * log[0]["loss"]
+    assert all(torch.equal(before[name], each) for name, each in model.model.visual.tower.state_dict().items())
+    assert not torch.equal(connector, model.model.visual.connector[0].weight)
+
+
+def test_crops_without_attributes_are_refused() -> None:
+    _, processor = fresh()
+    with pytest.raises(DataError, match="known attributes"):
+        FactSource([Crop("a", Path("x.jpg"), "s:1", "s:1")], processor)

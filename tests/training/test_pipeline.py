@@ -1,0 +1,57 @@
+"""All stages in a row: recipes fit their stages, and a quick run goes from nothing to a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reidr.errors import RecipeError
+from reidr.training.pipeline import QUICK, STAGES, plan, train_all
+from reidr.training.stages import RECIPES, read_recipe, stage_values
+
+
+@pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.yaml")))
+def test_every_shipped_recipe_loads_and_plans(recipe: str) -> None:
+    lines = plan(recipe)
+    assert [line.split(":")[0] for line in lines] == [s for s in STAGES if s in read_recipe(RECIPES / f"{recipe}.yaml")]
+
+
+def test_quick_changes_only_what_the_stages_know() -> None:
+    for stage, changes in QUICK.items():
+        settings = STAGES[stage].from_values(*stage_values("nano", stage, changes)).model_dump(mode="json")
+        for name, value in changes.items():
+            if not isinstance(value, dict):
+                assert settings[name] == value
+
+
+def test_nano_street_differs_in_one_line() -> None:
+    photos, street = (read_recipe(RECIPES / f"{name}.yaml") for name in ("nano", "nano-street"))
+    assert photos["base"]["data"]
+    assert street["base"]["data"] == []
+    assert {**street["base"], "data": photos["base"]["data"]} == photos["base"]
+    assert {name: street[name] for name in street if name != "base"} == {n: photos[n] for n in photos if n != "base"}
+
+
+def test_a_recipe_with_an_unknown_stage_or_field_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("extends: nano\nwarmpu: {steps: 3}\n")
+    with pytest.raises(RecipeError, match="no stage 'warmpu'"):
+        plan(str(path))
+    path.write_text("extends: nano\nwarmup: {stepz: 3}\n")
+    with pytest.raises(RecipeError, match="stepz"):
+        plan(str(path))
+    path.write_text("pairs: {source: retriever}\n")
+    with pytest.raises(RecipeError, match="one by one"):
+        train_all(str(path), tmp_path / "runs")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_quick_goes_from_nothing_to_a_page_and_a_second_run_does_nothing(tmp_path: Path) -> None:
+    page = train_all("nano", tmp_path, quick=True)
+    assert page.is_file()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")}
+    assert len(before) == 3
+    train_all("nano", tmp_path, quick=True)
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")}
