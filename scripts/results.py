@@ -160,6 +160,28 @@ def reading_sections(data: Path, street: Path) -> list[str]:
     return sections
 
 
+def judged(each: dict) -> list[str]:
+    """The cells of one reasoner and score."""
+
+    def interval(values: list[float]) -> str:
+        return f"<sub>{percent(values[0])} to {percent(values[1])}</sub>"
+
+    before, after = each["rank1"]
+    map_before, map_after = each["mean_average_precision"]
+    low, high = each["gain"]
+    return [
+        f"{each['alone']:.3f}",
+        f"{each['fused']:.3f} ({each['distance']:.3f})",
+        f"{each['fused'] - each['distance']:+.3f} <sub>{low:+.3f} to {high:+.3f}</sub>",
+        f"{each['weight']:g}",
+        f"{percent(after)} ({percent(before)})",
+        f"{percent(after - before)} {interval(each['rank1_gain'])}",
+        f"{percent(map_after - map_before)} {interval(each['map_gain'])}",
+        percent(each["captured"]),
+        *(percent(each[key]) if key in each else "" for key in ("parsable", "distinct")),
+    ]
+
+
 def judging_section() -> list[str]:
     """The stages of `nano` and their judgement, as `scripts/judging.py` measured them (docs/judging.json)."""
     path = REPOSITORY / "docs" / "judging.json"
@@ -167,35 +189,22 @@ def judging_section() -> list[str]:
         return ["## How nano judges\n\nNot measured: run scripts/judging.py.\n"]
     known = json.loads(path.read_text(encoding="utf-8"))
     made = known.pop("made", {})
-    lines = [
-        "| reasoner | score | AUC alone | AUC fused (distance alone) | gain | weight | Rank-1 (retriever) | gain | mAP@10 gain | headroom "
-        "| parsable | distinct |",
-        "| --- |" + " --- |" * 11,
-    ]
-
-    def interval(values: list[float]) -> str:
-        return f"<sub>{percent(values[0])} to {percent(values[1])}</sub>"
-
+    titles = (
+        "reasoner", "score", "AUC alone", "AUC fused (distance alone)", "gain", "weight", "Rank-1 (retriever)", "gain",
+        "mAP@10 gain", "headroom", "parsable", "distinct",
+    )  # fmt: skip
+    lines = ["| " + " | ".join(titles) + " |", "| --- |" + " --- |" * (len(titles) - 1)]
     for name, kinds in known.items():
         for kind in ("direct", "thinking"):
             if kind in kinds:
-                each = kinds[kind]
-                health = [percent(each[key]) if key in each else "" for key in ("parsable", "distinct")]
-                before, after = each["rank1"]
-                map_before, map_after = each["mean_average_precision"]
-                lines.append(
-                    f"| {name} | {kind} | {each['alone']:.3f} | {each['fused']:.3f} ({each['distance']:.3f}) | "
-                    f"{each['fused'] - each['distance']:+.3f} <sub>{each['gain'][0]:+.3f} to {each['gain'][1]:+.3f}</sub> | "
-                    f"{each['weight']:g} | {percent(after)} ({percent(before)}) | {percent(after - before)} "
-                    f"{interval(each['rank1_gain'])} | {percent(map_after - map_before)} {interval(each['map_gain'])} | "
-                    f"{percent(each['captured'])} | {health[0]} | {health[1]} |"
-                )
+                lines.append("| " + " | ".join([name, kind, *judged(kinds[kind])]) + " |")
     words = (
-        "The shipped retriever's cross-camera first ten of market1501-dev, 6,580 pairs of people that neither model has seen; both orders "
-        "averaged; AUC: area under the ROC curve over pairs. Fusion weights by mAP on held-out training identities. Gains with 95 % "
-        "bootstrap intervals over queries, in percent where no decimal point leads. The *answer-only fit* is a check and no stage of the "
-        "method: 60 steps on the answer word from the base, to see whether the base carries identity. Its three seeds differ "
-        f"in the pairs drawn. Written by scripts/judging.py at commit `{made.get('commit')}`."
+        "The shipped retriever's cross-camera first ten of market1501-dev, 6,580 pairs of people that neither model "
+        "has seen; both orders averaged; AUC: area under the ROC curve over pairs. Fusion weights by mAP on held-out "
+        "training identities. Gains with 95 % bootstrap intervals over queries; Rank-1, mAP, headroom in percent. The "
+        "*answer-only fit* is a check and no stage of the method: 60 steps on the answer word from the base, to see "
+        "whether the base carries identity; its seeds differ in the pairs drawn. Written by scripts/judging.py at "
+        f"commit `{made.get('commit')}`."
     )
     return [f"## How nano judges\n\n{words}\n\n" + "\n".join(lines) + "\n"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from reidr.errors import DataError
 from reidr.retrieval.network import NetworkSettings
 from reidr.training.augment import Augment
 from reidr.training.recipes import RetrieverRecipe
-from reidr.training.retriever import learning_rate_at, train_retriever
+from reidr.training.retriever import AttributeLosses, learning_rate_at, train_retriever
 
 SMALL = NetworkSettings(height=32, width=32, embedding=16, stripes=2, stripe_embedding=8, flip=False)
 
@@ -126,3 +127,82 @@ def test_augmentation_keeps_shape_range_and_seed() -> None:
     assert float(one.max()) <= 1.0
     # erasing=1 leaves a rectangle of exact zeros in every picture
     assert ((one == 0).all(dim=1).flatten(1).sum(dim=1) >= 0.02 * 32 * 16 * 0.5).all()
+
+
+def dressed(number: int = 6, images: int = 4) -> list[Crop]:
+    """`people` with attributes: every hat is known, the sleeves of every other person, and of one crop nothing."""
+    crops = []
+    for place, crop in enumerate(people(number, images)):
+        person = int(str(crop.person))
+        attributes = {"hat": ("none", "cap", "not visible")[person % 3]}
+        if person % 2:
+            attributes["sleeve"] = ("long", "short")[person % 4 == 1]
+        crops.append(replace(crop, attributes={} if place == 0 else attributes))
+    return crops
+
+
+def test_the_attribute_loss_is_the_mean_over_attributes_of_what_is_known() -> None:
+    torch.manual_seed(0)
+    crops = dressed()
+    losses = AttributeLosses(5, crops, weight=0.5)
+    assert losses.values == {"hat": ["cap", "none", "not visible"], "sleeve": ["long", "short"]}
+    rows = [0, 3, 4, 9, 20, 22]
+    feature = torch.randn(len(rows), 5)
+    loss, shown = losses(feature, torch.tensor(rows))
+    each = []
+    for classifier, (name, values) in zip(losses.classifiers, losses.values.items(), strict=True):
+        found = []
+        for place, row in enumerate(rows):
+            if name in crops[row].attributes:
+                shares = torch.softmax(classifier(feature[place]), dim=0)
+                found.append(-float(torch.log(shares[values.index(crops[row].attributes[name])])))
+        each.append(sum(found) / len(found))
+    assert shown["attribute_loss"] == pytest.approx(sum(each) / 2, rel=1e-5)
+    assert float(loss) == pytest.approx(0.5 * sum(each) / 2, rel=1e-5)
+    # Of crop 0 nothing is known: no loss, and no gradient, but still something to add to the others.
+    alone = feature[:1].clone().requires_grad_(True)
+    none, shown = losses(alone, torch.tensor([0]))
+    none.backward()
+    assert float(none) == 0.0
+    assert shown == {}
+    assert not alone.grad.any()
+
+
+def test_attributes_are_learned_beside_identities_and_a_stop_costs_nothing(tmp_path: Path) -> None:
+    quick = recipe(epochs=6, erasing=0.0, attributes=1.0, learning_rate=5e-3, batch_persons=6, batch_images=4)
+    whole = train_retriever(quick, dressed(), make(tmp_path / "whole"))
+    log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["attribute_loss"] < log[0]["attribute_loss"]
+    folder = make(tmp_path / "parts")
+    with pytest.raises(KeyboardInterrupt):
+        train_retriever(quick, dressed(), folder, stop_after(3.0))
+    resumed = train_retriever(quick, dressed(), folder)
+    for (name, one), (_, two) in zip(whole.state_dict().items(), resumed.state_dict().items(), strict=True):
+        assert torch.equal(one, two), name
+
+
+def test_attributes_that_nobody_has_or_nobody_asks_for_change_nothing(tmp_path: Path) -> None:
+    weights = [
+        train_retriever(recipe(epochs=1, attributes=weight), crops, make(tmp_path / name)).state_dict()
+        for name, weight, crops in (("plain", 0.0, people()), ("unknown", 1.0, people()), ("unasked", 0.0, dressed()))
+    ]
+    for other in weights[1:]:
+        assert all(torch.equal(one, other[name]) for name, one in weights[0].items())
+
+
+def test_training_goes_on_from_a_given_network_at_another_size(tmp_path: Path) -> None:
+    from reidr.retrieval.network import build_network
+
+    torch.manual_seed(9)
+    start = build_network(SMALL)
+    with torch.no_grad():
+        start.pool.power.fill_(2.5)
+    before = {name: each.clone() for name, each in start.state_dict().items()}
+    larger = SMALL.model_copy(update={"height": 48, "width": 24})
+    still = recipe(epochs=1, network=larger, learning_rate=1e-12, weight_decay=0.0, averaging=0.0)
+    trained = train_retriever(still, people(), tmp_path, start=start)
+    assert (trained.settings.height, trained.settings.width) == (48, 24)
+    for name, parameter in trained.named_parameters():
+        torch.testing.assert_close(parameter.detach(), before[name], atol=1e-6, rtol=1e-5)
+    # The network that was given is not trained itself.
+    assert all(torch.equal(before[name], each) for name, each in start.state_dict().items())

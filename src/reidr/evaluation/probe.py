@@ -48,7 +48,9 @@ def fit_probe(
     from torch.nn import functional
 
     names, labels = np.unique(values, return_inverse=True)
-    mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
+    # In double precision, and 1 where a feature never varies: divided by rounding noise it would outweigh all others.
+    mean, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    scale[scale < 1e-6 * (1 + np.abs(mean))] = 1.0
     inputs = torch.from_numpy(np.ascontiguousarray((features - mean) / scale)).float()
     targets = torch.from_numpy(labels)
     counts = torch.bincount(targets, minlength=len(names)).float()

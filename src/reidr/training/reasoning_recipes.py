@@ -68,6 +68,13 @@ class WarmupRecipe(Recipe):
     format_weight: float = Field(
         0.0, ge=0, description="weight of a loss on the tags of the model's own parsable answers; 0 leaves it out"
     )
+    # Label-free: what is kept is what the model itself said before a verdict was taught.
+    keep_weight: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the KL divergence from the starting model on the model's own rationales, answer word"
+        " left out; without it a small model forgets how to speak",
+    )
     hard_start: float = Field(0.0, ge=0, le=1, description="share of mined hard pairs at the start; the rest is random")
     hard_end: float = Field(1.0, ge=0, le=1, description="share of mined hard pairs at the end of the ramp")
     ramp: float = Field(0.7, gt=0, le=1, description="share of the steps over which it rises, in a straight line")

@@ -7,6 +7,7 @@ half makes of the two pictures; it teaches no word. (Variant `rl` is `reinforce_
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -129,6 +130,12 @@ class Teacher:
             self.learning.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
         )
         self.rationales: dict[str, Rationale] = {}
+        self.first: tuple[Any, CropFeatures] | None = None
+        if recipe.keep_weight:
+            # The starting model, looking at the same crops through its own connector.
+            model_before, seen_before = copy.deepcopy(self.base).requires_grad_(False), copy.copy(self.seen)
+            seen_before.model, seen_before.visual = model_before, model_before.model.visual
+            self.first = model_before, seen_before
         self.started = time.perf_counter()
 
     def step(self, step: int) -> dict[str, Any]:
@@ -155,6 +162,8 @@ class Teacher:
             for name, lessons in given:
                 record |= self._learn_answers(name, lessons, 1 / len(given))
             record["loss"] = sum(record[f"{name}_loss"] for name, _ in given) / len(given)
+            if after and self.first is not None:
+                record |= self._keep_words(after)
         torch.nn.utils.clip_grad_norm_(self.learning.values(), 1.0)
         self.optimiser.step()
         return record | {"seconds": time.perf_counter() - self.started}
@@ -189,8 +198,8 @@ class Teacher:
         weight = self.recipe.format_weight
         if weight:
             targets += [(place, rationale.ids[place], weight / len(rationale.tags)) for place in rationale.tags]
-        # Without a loss on the tags nothing after the answer word matters.
-        ids = rationale.ids if weight else rationale.ids[: rationale.answer]
+        # Without a loss on the tags or on the words nothing after the answer word matters.
+        ids = rationale.ids if weight or self.recipe.keep_weight else rationale.ids[: rationale.answer]
         return Lesson(self.texts["think"], pair.places(), ids, tuple(targets), pair.label)
 
     def _word(self, label: bool) -> int:
@@ -235,6 +244,30 @@ class Teacher:
             yes += float((said == 0).sum())
         number = len(lessons)
         return {f"{name}_loss": total, f"{name}_accuracy": correct / number, f"{name}_said_yes": yes / number}
+
+    def _keep_words(self, lessons: Sequence[Lesson]) -> dict[str, float]:
+        """Add the gradient of KL(starting model || model), mean over the lessons' tokens, answer words left out."""
+        assert self.first is not None
+        before, seen_before = self.first
+        total, count = 0.0, sum(len(lesson.ids) - 1 for lesson in lessons)
+        for start in range(0, len(lessons), self.recipe.rows):
+            part = lessons[start : start + self.recipe.rows]
+            rows, places = [], []
+            for row, lesson in enumerate(part):
+                opening = len(self.seen.prompt(lesson.text, lesson.crops)[0])
+                own = [place for place in range(len(lesson.ids)) if place != lesson.targets[0][0]]
+                rows += [row] * len(own)
+                places += [opening + place - 1 for place in own]
+            texts = [(each.text, each.crops, each.ids) for each in part]
+            with torch.no_grad():
+                wanted = before.lm_head(before.model(**seen_before.teach(texts))[0][rows, places]).float()
+            now = self.base.lm_head(self._hidden(part)[rows, places]).float()
+            apart = functional.kl_div(
+                now.log_softmax(dim=-1), wanted.log_softmax(dim=-1), reduction="sum", log_target=True
+            )
+            (self.recipe.keep_weight * apart / count).backward()
+            total += float(apart.detach()) / count
+        return {"kept_divergence": total}
 
     def _learn_features(self, lessons: Sequence[Lesson]) -> dict[str, float]:
         """Contrastive loss (Hadsell et al. 2006, on cosines): 1 - cos for one person, max(0, cos - margin) for two."""

@@ -1,0 +1,129 @@
+"""Reading is measured rightly: who knows all scores 1, who guesses scores chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reidr.data.types import Crop
+from reidr.errors import DataError
+from reidr.evaluation.reading import LEAST, MOST, balanced_accuracy, measure_reading, usable
+from reidr.reasoning.questions import QUESTIONS, answer_of
+from reidr.reasoning.regions import UNSEEN
+
+ASKED = {text: name for name, texts in QUESTIONS.items() for text in texts}
+COLORS = ("black", "blue", "green", "red")
+
+
+@contextmanager
+def progress(_: str, __: float) -> Iterator[Callable[[float], None]]:
+    yield lambda _: None
+
+
+def crops(number: int, seed: int) -> list[Crop]:
+    """Pictures that show their hat and upper colour in one pixel each; black is commonest."""
+    random = np.random.default_rng(seed)
+    made = []
+    for place in range(number):
+        color, hat = int(random.choice(4, p=(0.55, 0.15, 0.15, 0.15))), int(random.random() < 0.2)
+        image = Image.new("RGB", (4, 8), (60 * color, 200 * hat, 0))
+        attributes = {
+            "upper_color": COLORS[color],
+            "hat": ("none", "cap")[hat],
+            "sleeve": "long",
+            "shoes_color": UNSEEN,
+        }
+        made.append(Crop(f"{seed}/{place}", image, str(place), attributes=known))
+    return made
+
+
+class Eye:
+    """A retriever whose features are the colours of the first pixel; with `noise` it sees nothing else."""
+
+    name = fingerprint = "eye"
+
+    def embed_pictures(self, pictures: Sequence[Image.Image]) -> Any:
+        seen = np.array([picture.getpixel((0, 0)) for picture in pictures], dtype=np.float32) / 255
+        # One-hot in the red channel, so that a linear reader can tell the four.
+        hot = np.eye(4)[np.rint(seen[:, 0] * 255 / 60).astype(int)]
+        return np.concatenate([hot, seen[:, 1:2]], axis=1).astype(np.float32)
+
+
+class Scripted:
+    """A reasoner that answers as it is told to."""
+
+    def __init__(self, answer: Callable[[str, Crop], str]) -> None:
+        self.answer = answer
+        self.questions: list[str] = []
+
+    def tell(self, asked: Sequence[Crop], text: str, *, max_new_tokens: int, progress: Any) -> list[str]:
+        self.questions.append(text)
+        progress(len(asked), len(asked))
+        return [answer_of(self.answer(ASKED[text], crop)) for crop in asked]
+
+
+def measure(answer: Callable[[str, Crop], str]) -> dict[str, Any]:
+    reasoner: Any = Scripted(answer)
+    readings = measure_reading(reasoner, Eye(), crops(200, 1), crops(300, 2), progress)
+    assert len(reasoner.questions) == len(readings)
+    return {each.attribute: each for each in readings}
+
+
+def test_one_who_knows_all_scores_one_and_is_as_good_as_the_probe() -> None:
+    found = measure(lambda name, crop: crop.attributes[name])
+    assert set(found) == {"upper_color", "hat"}  # sleeves are all long and shoes never in view
+    for each in found.values():
+        assert each.answered == each.probe == 1.0
+        assert each.gain == (0.0, 0.0)
+        assert each.crops == 300
+    assert (found["upper_color"].values, found["upper_color"].majority) == (4, 0.25)
+    assert (found["hat"].values, found["hat"].majority) == (2, 0.5)
+
+
+def test_one_who_always_says_the_commonest_scores_one_over_the_values() -> None:
+    found = measure(lambda name, _: {"upper_color": "black", "hat": "none"}[name])
+    for each in found.values():
+        assert each.answered == each.majority
+        assert each.gain[0] <= each.answered - each.probe <= each.gain[1] < 0
+
+
+def test_one_who_guesses_is_about_as_good_as_chance_and_one_who_sees_nothing_has_none_right() -> None:
+    random = np.random.default_rng(3)
+    found = measure(lambda name, _: str(random.choice({"upper_color": COLORS, "hat": ("none", "cap")}[name])))
+    # Of 45 crops of a rare value a quarter is read by luck, give or take 0.06; the mean of four is within 0.1.
+    assert found["upper_color"].answered == pytest.approx(0.25, abs=0.1)
+    assert found["hat"].answered == pytest.approx(0.5, abs=0.12)
+    assert all(each.answered == 0.0 for each in measure(lambda *_: UNSEEN).values())
+
+
+def test_balanced_accuracy_by_hand() -> None:
+    truth = np.array(["a", "a", "a", "a", "b", "c"])
+    said = np.array(["a", "a", "a", "b", "b", "a"])
+    # 3 of 4, 1 of 1, 0 of 1
+    assert balanced_accuracy(truth, said) == pytest.approx((0.75 + 1 + 0) / 3)
+
+
+def test_crops_asked_are_in_view_common_and_no_more_than_enough() -> None:
+    known = crops(2 * MOST, 4)
+    rare = [
+        Crop(f"rare/{place}", Image.new("RGB", (4, 8)), attributes={"upper_color": "pink"})
+        for place in range(LEAST - 1)
+    ]
+    asked = usable([*known, *rare], "upper_color", 0)
+    assert len(asked) == MOST
+    assert not any(crop.attributes["upper_color"] == "pink" for crop in asked)
+    assert asked == usable([*known, *rare], "upper_color", 0)
+    assert usable(known, "shoes_color", 0) == []
+    assert usable(known, "bag", 0) == []
+
+
+def test_crops_of_which_nothing_is_known_are_refused() -> None:
+    plain: list[Crop] = [Crop(str(place), Image.new("RGB", (4, 8))) for place in range(8)]
+    reasoner: Any = Scripted(lambda *_: "red")
+    with pytest.raises(DataError, match="nothing can be asked"):
+        measure_reading(reasoner, Eye(), plain, plain, progress)

@@ -1,0 +1,88 @@
+"""Repainting changes one garment and nothing else, and the measure tells a reader from a parrot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reidr.data.types import Crop
+from reidr.evaluation.repaint import GARMENTS, Repainted, measure_repainting, repaint
+from reidr.reasoning.questions import QUESTIONS, answer_of
+from reidr.reasoning.regions import UNSEEN
+
+ASKED = {text: name for name, texts in QUESTIONS.items() for text in texts}
+NUMBER = 4
+
+
+@contextmanager
+def progress(_: str, __: float) -> Iterator[Callable[[float], None]]:
+    yield lambda _: None
+
+
+@pytest.fixture(scope="module")
+def repainted() -> dict[str, list[tuple[Crop, Crop]]]:
+    return repaint(NUMBER, 500)
+
+
+def test_one_attribute_changes_and_every_other_fact_stays(repainted: dict[str, list[tuple[Crop, Crop]]]) -> None:
+    assert set(repainted) == set(GARMENTS)
+    for garment, pairs in repainted.items():
+        assert len(pairs) == NUMBER
+        assert len({crop.id for pair in pairs for crop in pair}) == 2 * NUMBER
+        for before, after in pairs:
+            assert before.attributes[garment] != after.attributes[garment]
+            assert UNSEEN not in (before.attributes[garment], after.attributes[garment])
+            assert {**before.attributes, garment: ""} == {**after.attributes, garment: ""}
+
+
+def test_only_some_pixels_change_and_pictures_keep_their_size(repainted: dict[str, list[tuple[Crop, Crop]]]) -> None:
+    for pairs in repainted.values():
+        for before, after in pairs:
+            one, two = np.asarray(before.open(), dtype=int), np.asarray(after.open(), dtype=int)
+            assert one.shape == two.shape
+            # The light may be measured anew, and JPEG spreads a little: what was repainted stands out.
+            much = np.abs(one - two).max(axis=2) > 30
+            assert 0.001 < much.mean() < 0.7
+
+
+def test_a_street_is_repainted_alike_each_time(repainted: dict[str, list[tuple[Crop, Crop]]]) -> None:
+    again = repaint(NUMBER, 500)["shoes_color"]
+    for (one, _), (two, _) in zip(repainted["shoes_color"], again, strict=True):
+        assert one.open().tobytes() == two.open().tobytes()
+
+
+def measure(monkeypatch: pytest.MonkeyPatch, pairs: Any, answer: Callable[[str, Crop], str]) -> dict[str, Repainted]:
+    class Scripted:
+        def tell(self, asked: Sequence[Crop], text: str, *, max_new_tokens: int, progress: Any) -> list[str]:
+            progress(len(asked), len(asked))
+            return [answer_of(answer(ASKED[text], crop)) for crop in asked]
+
+    monkeypatch.setattr("reidr.evaluation.repaint.repaint", lambda number, seed: pairs)
+    reasoner: Any = Scripted()
+    return {each.garment: each for each in measure_repainting(reasoner, progress)}
+
+
+def test_reader_parrot_and_guesser(
+    repainted: dict[str, list[tuple[Crop, Crop]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = measure(monkeypatch, repainted, lambda name, crop: crop.attributes[name])
+    parrot = measure(monkeypatch, repainted, lambda name, _: "black")
+    random = np.random.default_rng(0)
+    guesser = measure(monkeypatch, repainted, lambda *_: str(random.choice(["red", "blue"])))
+    for garment in GARMENTS:
+        assert reader[garment] == Repainted(garment, NUMBER, 1.0, 1.0, 1.0)
+        assert (parrot[garment].moved, parrot[garment].right, parrot[garment].kept) == (0.0, 0.0, 1.0)
+        # Two coins: they agree half of the time; some 40 other answers per garment, give or take 0.08.
+        assert guesser[garment].kept == pytest.approx(0.5, abs=0.25)
+
+
+def test_one_who_reads_the_garment_into_everything_keeps_nothing(
+    repainted: dict[str, list[tuple[Crop, Crop]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shoes = {"shoes_color": repainted["shoes_color"]}
+    found = measure(monkeypatch, shoes, lambda _, crop: crop.attributes["shoes_color"])["shoes_color"]
+    assert (found.moved, found.right, found.kept) == (1.0, 1.0, 0.0)

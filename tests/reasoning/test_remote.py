@@ -1,0 +1,418 @@
+"""A reasoner behind a server says what it says in process; and servers that misbehave do no harm."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reidr.data.types import Crop
+from reidr.errors import ReIDError
+from reidr.reasoning.engine import Engine, load_reasoner
+from reidr.reasoning.prompt import CROP_PIXELS, QUESTIONS
+from reidr.reasoning.reasoner import Reasoner, Thinking
+from reidr.reasoning.remote import RemoteReasoner, Reply, data_url, fit, read_answer, smoothed
+from reidr.reasoning.serve import ModelServer
+from reidr.reasoning.types import Pair
+from reidr.reasoning.verdict_cache import VerdictCache
+
+THOUGHT = "<think>Shoes: same in both.</think><answer>yes</answer>"
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[Any], Any]]:
+    """Starts servers in threads of their own, and ends them after the test."""
+    running = []
+
+    def run(server: Any) -> Any:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        running.append((server, thread))
+        return server
+
+    yield run
+    for server, thread in running:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def served(taught: Reasoner, start: Callable[[Any], Any]) -> ModelServer:
+    return start(ModelServer(taught))
+
+
+class Scripted(ThreadingHTTPServer):
+    """A server that answers each chat request by a function of (its JSON, how many came before): (status, JSON)."""
+
+    daemon_threads = True
+
+    def __init__(self, script: Callable[[dict[str, Any], int], tuple[int, Any]], models: Any = None) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.times: list[float] = []
+        self.lock = threading.Lock()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.headers.append(dict(self.headers))
+                self.reply(200, models or {"data": [{"id": "m"}]})
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with outer.lock:
+                    number = len(outer.asked)
+                    outer.asked.append(body)
+                    outer.headers.append(dict(self.headers))
+                    outer.times.append(time.monotonic())
+                self.reply(*script(body, number))
+
+            def reply(self, status: int, answer: Any) -> None:
+                raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                self.send_response(status)
+                if status == 302:
+                    self.send_header("Location", "http://127.0.0.1:9/v1/chat/completions")
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+def answer(text: str, tokens: list[tuple[str, dict[str, float]]] | None = None, **message: str) -> Any:
+    content = [
+        {"token": t, "logprob": 0.0, "top_logprobs": [{"token": a, "logprob": v} for a, v in top.items()]}
+        for t, top in tokens or []
+    ]
+    choice = {"message": {"content": text, **message}, "logprobs": {"content": content} if tokens else None}
+    return {"choices": [choice], "usage": {"completion_tokens": 9}}
+
+
+DIRECT = answer("<answer>yes</answer>", [("<answer>", {}), ("yes", {"yes": -0.5, "no": -1.5, "in": -3.0})])
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reidr.reasoning.endpoint.LONGEST_PAUSE", 0.02)
+    monkeypatch.delenv("REIDR_API_KEY", raising=False)
+
+
+def test_same_pairs_same_verdicts_in_process_and_through_a_server(
+    taught: Reasoner, served: ModelServer, lessons: list[Pair], pairs: list[Pair]
+) -> None:
+    both = lessons + pairs[:2]
+    here = Engine(taught)
+    expected, thoughts = here.score(both), here.think(both, Thinking(40))
+    assert len({round(float(value), 2) for value in expected}) > 1
+    there = load_reasoner(served.address)
+    assert isinstance(there, RemoteReasoner)
+    began = RemoteReasoner(served.address, begin_answer=True)
+    np.testing.assert_allclose(began.score(both), expected, atol=1e-3)
+    np.testing.assert_allclose(began.score(both, both_orders=False), here.score(both, both_orders=False), atol=1e-3)
+    # What was taught begins with <answer> by itself; noise may call forth anything, and is then sampled.
+    np.testing.assert_allclose(there.score(lessons), expected[:4], atol=1e-3)
+    assert began.sampled == there.sampled == 0
+    for mine, theirs in zip(thoughts, there.think(both, Thinking(40)), strict=True):
+        assert (mine.answer, mine.reasoning, mine.cues, mine.tokens, mine.parsable, mine.prompt) == (
+            theirs.answer, theirs.reasoning, theirs.cues, theirs.tokens, theirs.parsable, theirs.prompt
+        )  # fmt: skip
+        assert mine.probability == pytest.approx(theirs.probability, abs=1e-3)
+    assert there.name == f"taught at {served.address.removeprefix('http://')}"
+
+
+def test_both_architectures_give_their_own_logits(
+    reasoner: Reasoner, start: Callable[[Any], Any], pairs: list[Pair]
+) -> None:
+    remote = RemoteReasoner(start(ModelServer(reasoner)).address, begin_answer=True)
+    found = remote.answer_logits(pairs[:3])
+    wanted = reasoner.answer_logits(pairs[:3])
+    inside = np.isin(np.arange(3), [0, 1])
+    # Where yes or no is among the 20 alternatives of 300 tokens the difference of the two is told exactly.
+    lists = [remote._chat([*remote._messages((p.query.open(), p.candidate.open()), "score"),
+                           {"role": "assistant", "content": "<answer>"}], 1, continue_final_message=True).tokens[0][1]
+             for p in pairs[:3]]  # fmt: skip
+    told = [row for row, chances in enumerate(lists) if {"yes", "no"} <= set(chances)]
+    for row in told:
+        np.testing.assert_allclose(np.diff(found[0, row, inside]), np.diff(wanted[0, row, inside]), atol=1e-3)
+    for row, chances in enumerate(lists):
+        assert found[0, row, 0] == pytest.approx(chances.get("yes", min(chances.values())), abs=1e-4)
+
+
+def test_what_a_server_has_answered_is_not_asked_again(
+    start: Callable[[Any], Any], pairs: list[Pair], tmp_path: Path
+) -> None:
+    thought = answer(THOUGHT, [("…<answer>", {}), ("yes", {"yes": -0.1, "no": -3.1})])
+
+    def script(body: dict[str, Any], number: int) -> tuple[int, Any]:
+        return 200, thought if QUESTIONS["think"] in json.dumps(body, ensure_ascii=False) else DIRECT
+
+    server = start(Scripted(script))
+    with VerdictCache(tmp_path / "kept.sqlite") as cache:
+        first = RemoteReasoner(server.address, cache=cache)
+        scores, verdicts = first.score(pairs), first.think(pairs)
+        asked = len(server.asked)
+        assert asked == 3 * len(pairs)
+        again = RemoteReasoner(server.address, cache=cache)
+        np.testing.assert_array_equal(again.score(pairs), scores)
+        assert again.think(pairs) == verdicts
+        assert len(server.asked) == asked
+        RemoteReasoner(server.address, cache=cache, pixels=(4000, 5000)).score(pairs[:1])
+        assert len(server.asked) == asked + 2
+    assert verdicts[0].probability == pytest.approx(1 / (1 + math.exp(-3)))
+    assert verdicts[0].tokens == 9
+    assert [(c.region, c.agreement) for c in verdicts[0].cues] == [("shoes", "agree")]
+    assert scores[0] == pytest.approx(1 / (1 + math.exp(-1)))
+
+
+def test_what_is_paid_for_survives_a_failure(start: Callable[[Any], Any], pairs: list[Pair], tmp_path: Path) -> None:
+    server = start(
+        Scripted(lambda body, number: (200, DIRECT) if number < 5 else (400, {"error": {"message": "full"}}))
+    )
+    with VerdictCache(tmp_path / "kept.sqlite") as cache:
+        remote = RemoteReasoner(server.address, cache=cache, concurrency=1)
+        with pytest.raises(ReIDError, match="refused the request: HTTP 400, full"):
+            remote.score(pairs)
+        asked = len(server.asked)
+        assert 6 <= asked < 14
+    later = start(Scripted(lambda body, number: (200, DIRECT)))
+    later_address = later.address
+    with VerdictCache(tmp_path / "kept.sqlite") as cache:
+        remote = RemoteReasoner(later_address, cache=cache)
+        remote._identity = (f"{server.address}/v1", *remote._identity[1:])
+        remote.score(pairs)
+    assert len(later.asked) == 14 - 5
+
+
+def test_passing_trouble_is_tried_again(start: Callable[[Any], Any], pairs: list[Pair]) -> None:
+    trouble = iter([(503, {}), (429, {"error": "slow down"}), (500, b"oops"), (200, b"no json"), (200, [1])])
+    server = start(Scripted(lambda body, number: next(trouble, (200, DIRECT))))
+    remote = RemoteReasoner(server.address, concurrency=1)
+    assert remote.score(pairs[:1], both_orders=False)[0] == pytest.approx(1 / (1 + math.exp(-1)))
+    assert len(server.asked) == 6
+    always = RemoteReasoner(start(Scripted(lambda body, number: (503, {"message": "busy"}))).address, tries=3)
+    with pytest.raises(ReIDError, match=r"no usable answer after 3 tries \(HTTP 503, busy\)"):
+        always.score(pairs[:1])
+    with pytest.raises(ReIDError, match=r"no usable answer after 2 tries .*is the server running"):
+        RemoteReasoner("http://127.0.0.1:9", tries=2)
+
+
+def test_the_key_goes_to_the_server_and_nowhere_else(
+    start: Callable[[Any], Any], pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REIDR_API_KEY", "sk-secret")
+    server = start(Scripted(lambda body, number: (401, {"error": {"message": "wrong key sk-secret given"}})))
+    remote = RemoteReasoner(server.address)
+    with pytest.raises(ReIDError, match=r"HTTP 401, wrong key \(key\) given") as told:
+        remote.score(pairs[:1])
+    assert all(headers["Authorization"] == "Bearer sk-secret" for headers in server.headers)
+    assert "secret" not in str(told.value) + repr(vars(remote)) + remote.name
+    away = RemoteReasoner(start(Scripted(lambda body, number: (302, {}))).address)
+    with pytest.raises(ReIDError, match="HTTP 302"):
+        away.score(pairs[:1])
+
+
+def test_requests_are_paced_and_at_most_so_many_at_a_time(start: Callable[[Any], Any], pairs: list[Pair]) -> None:
+    now, most = [0], [0]
+    lock = threading.Lock()
+
+    def script(body: dict[str, Any], number: int) -> tuple[int, Any]:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.03)
+        with lock:
+            now[0] -= 1
+        return 200, DIRECT
+
+    server = start(Scripted(script))
+    RemoteReasoner(server.address, concurrency=3).score(pairs)
+    assert most[0] == 3
+    server.times.clear()
+    RemoteReasoner(server.address, concurrency=3, per_second=40).score(pairs)
+    assert server.times[-1] - server.times[0] >= (len(server.times) - 2) / 40
+
+
+def test_without_log_probabilities_answers_are_counted(start: Callable[[Any], Any], pairs: list[Pair]) -> None:
+    def script(body: dict[str, Any], number: int) -> tuple[int, Any]:
+        if body.get("top_logprobs", 0) > 0:
+            return 400, {"error": {"message": "logprobs are not supported by this model"}}
+        word = "no" if body["temperature"] == 1 and body["seed"] in (0, 5) else "yes"
+        return 200, answer(f"<answer>{word}</answer>")
+
+    server = start(Scripted(script))
+    remote = RemoteReasoner(server.address, samples=8, concurrency=1)
+    # 6 yes, 2 no, half a count more each: 6.5 / 9.
+    assert remote.score(pairs[:1], both_orders=False)[0] == pytest.approx(6.5 / 9)
+    assert remote.sampled == 1
+    assert [body.get("top_logprobs") for body in server.asked[:3]] == [20, 5, None]
+    assert "logprobs" not in server.asked[-1]
+    assert len(server.asked) == 2 + 1 + 8
+
+
+def test_thoughts_that_a_server_puts_aside_are_put_back(start: Callable[[Any], Any], pairs: list[Pair]) -> None:
+    tokens = [("hm", {}), ("<answer>", {}), ("no", {"no": -0.2, "yes": -2.2})]
+    message = answer("<answer>no</answer>", tokens, reasoning_content="Bag: only in A: differ.")
+    remote = RemoteReasoner(start(Scripted(lambda body, number: (200, message))).address)
+    verdict = remote.think(pairs[:1])[0]
+    assert (verdict.answer, verdict.reasoning, verdict.parsable) == ("different", "Bag: only in A: differ.", True)
+    assert verdict.probability == pytest.approx(1 / (1 + math.exp(2)))
+
+
+def test_nonsense_is_no_verdict_and_no_crash(start: Callable[[Any], Any], pairs: list[Pair]) -> None:
+    remote = RemoteReasoner(start(Scripted(lambda body, number: (200, answer("I think so")))).address, samples=2)
+    verdict = remote.think(pairs[:1])[0]
+    assert (verdict.answer, verdict.parsable, verdict.reasoning) == ("insufficient", False, "I think so")
+    assert remote.score(pairs[:1]).tolist() == [0.5]
+    for wrong in ({}, {"choices": []}, {"choices": [{"message": None}]}, {"choices": "x"}):
+        broken = RemoteReasoner(start(Scripted(lambda body, number, wrong=wrong: (200, wrong))).address)
+        with pytest.raises(ReIDError, match="its answer is no chat completion"):
+            broken.think(pairs[:1])
+
+
+def test_addresses_and_models(start: Callable[[Any], Any]) -> None:
+    two = start(Scripted(lambda body, number: (200, DIRECT), {"data": [{"id": "a"}, {"id": "b"}]}))
+    with pytest.raises(ReIDError, match=r"name one of its own after a # \(a, b\)"):
+        RemoteReasoner(two.address)
+    with pytest.raises(ReIDError, match="no model 'c'"):
+        RemoteReasoner(f"{two.address}#c")
+    assert RemoteReasoner(f"{two.address}/v1/#b").model == "b"
+    assert RemoteReasoner(two.address, model="a").model == "a"
+    with pytest.raises(ReIDError, match="no password or key") as told:
+        RemoteReasoner("http://user:geheim@example.invalid/v1")
+    assert "geheim" not in str(told.value)
+    for wrong in ("http://", "ftp://host", "http://host:port"):
+        with pytest.raises(ReIDError, match="the address of a server reads"):
+            RemoteReasoner(wrong)
+
+
+def test_the_answer_word_by_hand() -> None:
+    logits = {"yes": -1.0, "no": -2.0, "ins": -4.0, "i": -3.0, "maybe": -5.0}
+    reply = Reply("", (("<", {}), ("answer", {}), (">", {}), ("yes", logits)), 4)
+    assert read_answer(reply) == (-1.0, -2.0, -4.0)
+    # What is missing is at most as likely as the least that is listed.
+    assert read_answer(Reply("", (("<answer>", {}), ("no", {"no": -0.1, "No": -7.0})), 2)) == (-7.0, -0.1, -7.0)
+    assert read_answer(Reply("", (("yes", logits),), 1)) is None
+    assert read_answer(Reply("", (("yes", logits),), 1), "<answer>") == (-1.0, -2.0, -4.0)
+    twice = Reply("", (("<answer>", {}), ("yes", {"yes": 0.0}), ("<answer>", {}), ("no", {"no": -1.0})), 4)
+    assert read_answer(twice, last=True) == (-1.0, -1.0, -1.0)
+    assert read_answer(twice) == (0.0, 0.0, 0.0)
+    # 3 of 4 and none: (3.5, 1.5, .5) / 5.5
+    np.testing.assert_allclose(np.exp(smoothed({"yes": 3, "no": 1})), [3.5 / 5.5, 1.5 / 5.5, 0.5 / 5.5])
+
+
+def test_pictures_are_fitted_and_sent_whole() -> None:
+    small, large = Image.new("RGB", (40, 100), "red"), Image.new("RGB", (300, 600))
+    assert fit(small, None) is small
+    for image in (small, large):
+        width, height = fit(image, CROP_PIXELS).size
+        assert CROP_PIXELS[0] * 0.98 <= width * height <= CROP_PIXELS[1] * 1.02
+        assert width / height == pytest.approx(image.width / image.height, rel=0.02)
+    assert data_url(small).startswith("data:image/png;base64,iVBOR")
+
+
+def post(server: ModelServer, body: Any, **headers: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", int(server.server_address[1]), timeout=10)
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    connection.request("POST", "/v1/chat/completions", raw, {"Content-Type": "application/json", **headers})
+    answer = connection.getresponse()
+    told = json.loads(answer.read())
+    connection.close()
+    return answer.status, told.get("error", {}).get("message", "")
+
+
+def ask_about(url: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}],
+            "max_tokens": 1, "temperature": 0}  # fmt: skip
+
+
+def test_the_server_takes_nothing_it_should_not(served: ModelServer, tmp_path: Path) -> None:
+    good = data_url(Image.new("RGB", (30, 60)))
+    file = tmp_path / "photo.png"
+    Image.new("RGB", (30, 60)).save(file)
+    assert post(served, ask_about(good)) == (200, "")
+    for url in ("http://127.0.0.1:9/a.png", f"file://{file}", str(file), "data:text/html;base64,aaaa", None, 3):
+        assert post(served, ask_about(url))[0] == 400
+        assert "only data URLs are taken" in post(served, ask_about(url))[1]
+    gif = "data:image/png;base64,R0lGODlhAQABAAAAACw="
+    for url in (good[:80], good + "!", gif, "data:image/png;base64,"):
+        assert post(served, ask_about(url)) == (400, "picture 1: not a PNG, JPEG or WebP picture")
+    assert post(served, ask_about(good[: len(good) // 2 // 4 * 4]))[0] == 400
+    large = data_url(Image.new("RGB", (2100, 2000)))
+    assert "more than 4,000,000 pixels" in post(served, ask_about(large))[1]
+    assert post(served, ask_about(data_url(Image.new("RGB", (2, 60)))))[1].startswith("picture 1: 2x60 is too small")
+    smuggled = {"messages": [{"role": "user", "content": "<|image_pad|>"}]}
+    assert "1 image placeholders for 0 pictures" in post(served, smuggled)[1]
+    for wrong, words in (
+        ([], "JSON object"), (b"{", "not JSON"), (b"[" * 100_000, "not JSON"), ({}, "messages"),
+        ({"messages": [3]}, "messages"), ({"messages": [{"role": "tool", "content": ""}]}, "role"),
+        ({"messages": [{"role": "user", "content": 3}]}, "content"),
+        ({"messages": [{"role": "user", "content": "x" * 20_001}]}, "20,001 characters"),
+        ({**ask_about(good), "max_tokens": 10**6}, "max_tokens"), ({**ask_about(good), "seed": -1}, "seed"),
+        ({**ask_about(good), "temperature": float("nan")}, "temperature"), ({**ask_about(good), "n": 2}, "n must be 1"),
+        ({**ask_about(good), "stream": True}, "stream"), ({**ask_about(good), "logprobs": 3}, "logprobs"),
+        ({**ask_about(good), "continue_final_message": True}, "continue_final_message"),
+    ):  # fmt: skip
+        status, told = post(served, wrong)
+        assert (status, words in told) == (400, True), (wrong if len(str(wrong)) < 300 else "", told)
+    assert post(served, {**ask_about(good), "model": "other"})[0] == 404
+    assert post(served, {}, **{"Content-Type": "text/plain"})[0] == 415
+    assert post(served, {}, Host="evil.example")[0] == 403
+    assert post(served, {}, **{"Content-Length": "9000000"})[0] == 413
+    assert post(served, {}, **{"Content-Length": "-1"})[0] == 411
+    assert post(served, ask_about(good)) == (200, "")
+
+
+def test_a_conversation_in_words_alone_is_answered(served: ModelServer) -> None:
+    assert post(served, {"messages": [{"role": "user", "content": "Shoes?"}], "max_tokens": 3}) == (200, "")
+
+
+def test_a_taken_port_is_one_sentence(served: ModelServer, taught: Reasoner) -> None:
+    with pytest.raises(ReIDError, match=r"cannot listen on 127\.0\.0\.1"):
+        ModelServer(taught, port=int(served.server_address[1]))
+
+
+def test_the_command_serves_until_it_is_ended(
+    taught: Reasoner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from reidr.cli.serve_model import command
+
+    taught.model.save_pretrained(tmp_path / "model")
+    taught.processor.save_pretrained(tmp_path / "model")
+    pair = Pair(Crop("a", Image.new("RGB", (64, 128), "red")), Crop("b", Image.new("RGB", (64, 128), "blue")))
+    scores: list[float] = []
+
+    def serve_two(server: ModelServer) -> None:
+        """As `serve_forever`, until somebody presses Ctrl-C."""
+        thread = threading.Thread(target=ThreadingHTTPServer.serve_forever, args=(server, 0.02))
+        thread.start()
+        scores.extend(RemoteReasoner(server.address, begin_answer=True).score([pair]))
+        server.shutdown()
+        thread.join()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ModelServer, "serve_forever", serve_two)
+    ran = CliRunner().invoke(command, [str(tmp_path / "model"), "--port", "0", "--device", "cpu"])
+    assert ran.exit_code == 0, ran.output
+    assert ran.output.startswith("serving model at http://127.0.0.1:")
+    assert ran.output.endswith("ended\n")
+    np.testing.assert_allclose(scores, taught.score([pair]), atol=1e-3)

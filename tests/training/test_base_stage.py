@@ -1,0 +1,132 @@
+"""The stage around base training: nobody is on two sides of a split, and what is done is not done again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from reidr.data.join import join_training
+from reidr.data.types import Crop, ReIDDataset
+from reidr.frame.run import Run, content_hash
+from reidr.training import base_stage as stage
+from reidr.training.identities import hold_out_identities
+from reidr.training.recipes import BaseRecipe
+
+PICTURE = Image.new("RGB", (4, 8))
+
+
+def dataset(path: Path) -> ReIDDataset:
+    """300 persons of two crops, attributes as Market-1501's table has them."""
+    attributes = {"bag": "no"} | {"hat": "yes", "lower_kind": "dress", "lower_length": "long", "upper_color": "other"}
+    train = tuple(
+        Crop(f"{person}-{camera}", PICTURE, f"{person:04d}", str(camera), attributes=attributes)
+        for person in range(300)
+        for camera in (1, 2)
+    )
+    return ReIDDataset(Path(path).name, None, train)
+
+
+@pytest.fixture
+def recipe() -> BaseRecipe:
+    return BaseRecipe(data=(Path("one"), Path("two")), held_out_share=0.1, reasoning_share=0.35)
+
+
+def test_every_person_is_on_one_side_and_the_held_out_are_the_retrievers(
+    recipe: BaseRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "load_dataset", dataset)
+    people = stage.split_people(recipe)
+    sides = [{crop.person for crop in side} for side in (people.tower, people.reasoning, people.held_out)]
+    assert sum(map(len, sides)) == len(set.union(*sides)) == 600
+    assert len(people.tower) + len(people.reasoning) + len(people.held_out) == 1200
+    # Of 600 people a tenth are held out, and of the other 540 a share of 0.35 are kept from the tower: 60, 189, 351,
+    # give or take three standard deviations of a coin (22, 33).
+    assert len(sides[2]) == pytest.approx(60, abs=22)
+    assert len(sides[1]) == pytest.approx(189, abs=40)
+    _, retrievers = hold_out_identities(join_training([dataset(Path("one")), dataset(Path("two"))]), 0.1, 0)
+    assert {crop.person for crop in retrievers} == sides[2]
+    # More people kept for reasoning are taken from the tower alone.
+    more = stage.split_people(recipe.model_copy(update={"reasoning_share": 0.6}))
+    assert {crop.person for crop in more.held_out} == sides[2]
+    assert {crop.person for crop in more.reasoning} > sides[1]
+    assert people.tower[0].attributes == {"bag": "no", "hat": "hat", "lower_kind": "skirt"}
+
+
+class Drawn:
+    """Stands in for the tower and the language half: notes on whom they are taught."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, recipe: BaseRecipe) -> None:
+        self.language: list[Crop] = []
+        self.calls: list[str] = []
+        monkeypatch.setattr(stage, "stage_values", lambda *_: (recipe.model_dump(mode="json"), "test"))
+        monkeypatch.setattr(stage, "street_people", self.street)
+        monkeypatch.setattr(stage, "_tower", lambda *_: self.calls.append("tower"))
+        monkeypatch.setattr(stage, "_language", self.teach)
+
+    def street(self, folder: Path, people: int, seed: int) -> tuple[Crop, ...]:
+        self.calls.append(f"street {seed}")
+        return (Crop("street/1", PICTURE, f"street{seed}:1", f"street{seed}:1", attributes={"hat": "cap"}),)
+
+    def teach(self, recipe: BaseRecipe, run: Run, network: Any, crops: list[Crop]) -> list[dict[str, float]]:
+        self.language = list(crops)
+        (run.folder / "model").mkdir()
+        return [{"loss": 1.5}]
+
+
+def test_the_language_half_never_meets_the_held_out_and_a_finished_stage_does_nothing(
+    recipe: BaseRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "load_dataset", dataset)
+    drawn = Drawn(monkeypatch, recipe)
+    where = stage.base_stage("nano", tmp_path / "run", {})
+    assert where == tmp_path / "run" / "model"
+    people = stage.split_people(recipe)
+    taught = {crop.person for crop in drawn.language}
+    assert taught == {crop.person for crop in (*people.tower, *people.reasoning)} | {"street1001:1"}
+    assert (where / stage.PEOPLE).is_file()
+    assert drawn.calls == ["tower", "street 1001"]
+    before = {path: path.stat().st_mtime_ns for path in sorted((tmp_path / "run").rglob("*"))}
+    assert stage.base_stage("nano", tmp_path / "run", {}) == where
+    assert drawn.calls == ["tower", "street 1001"]
+    assert {path: path.stat().st_mtime_ns for path in sorted((tmp_path / "run").rglob("*"))} == before
+
+
+def test_a_recipe_of_the_street_alone_opens_no_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> ReIDDataset:
+        raise AssertionError(f"{path} was opened")
+
+    monkeypatch.setattr(stage, "load_dataset", refuse)
+    monkeypatch.setattr("reidr.data.types.open_image", refuse)
+    drawn = Drawn(monkeypatch, BaseRecipe(data=()))
+    stage.base_stage("nano-street", tmp_path / "run", {})
+    assert [crop.person for crop in drawn.language] == ["street1001:1"]
+    manifest = Run(tmp_path / "run", "train base", BaseRecipe(data=()).model_dump(mode="json")).manifest
+    assert manifest["data"] == dict.fromkeys(("tower", "reasoning", "held_out"), content_hash([]))
+
+
+def test_the_shipped_street_recipe_names_no_photos_and_differs_in_nothing_else() -> None:
+    from reidr.training.stages import stage_values
+
+    street, nano = (BaseRecipe.from_values(*stage_values(name, "base", {})) for name in ("nano-street", "nano"))
+    assert street.data == ()
+    assert nano.data
+    assert street.model_copy(update={"data": nano.data}) == nano
+    retriever = stage_values("nano", "retriever", {})[0]
+    # Nobody whom the shipped retriever holds out may teach the reasoner.
+    assert (nano.held_out_share, nano.split_seed) == (retriever["held_out_share"], retriever["seed"])
+    assert [str(path) for path in nano.data] == retriever["data"]
+
+
+def test_the_people_of_a_street_carry_its_seed(tmp_path: Path) -> None:
+    started = time.perf_counter()
+    one, two = (stage.street_people(tmp_path / str(seed), 1, seed) for seed in (7, 8))
+    assert {crop.person for crop in one} == {"street7:0001"}
+    assert not {crop.person for crop in one} & {crop.person for crop in two}
+    assert len({crop.camera for crop in one}) == 5
+    assert len({crop.id for crop in (*one, *two)}) == len(one) + len(two) == 30
+    assert all(crop.attributes for crop in one)
+    print(f"two streets: {time.perf_counter() - started:.1f} s")
