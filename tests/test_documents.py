@@ -17,6 +17,9 @@ LINK = re.compile(r"\]\((?!http)([^)#]+)\)")
 TARGET = re.compile(r"(?:^ {4}|`)make ([a-z-]+)", re.M)
 
 
+STAGES = ("retriever", "base", "warmup", "rl")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_options_exist(page: Path) -> None:
     for name, words in COMMAND.findall(page.read_text(encoding="utf-8")):
@@ -24,8 +27,7 @@ def test_commands_and_options_exist(page: Path) -> None:
         path = [name]
         if name == "train":
             stage = words.split()[0] if words.split() else ""
-            if stage in ("retriever", "base"):
-                path.append(stage)
+            path.append(stage if stage in STAGES else "all")
         text = CliRunner().invoke(reidr, [*path, "--help"]).output
         for option in re.findall(r"--[a-z][a-z-]+", words.split("#")[0]):
             assert option in text, f"{page.name}: reidr {name} {option}"

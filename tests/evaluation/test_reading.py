@@ -38,7 +38,7 @@ def crops(number: int, seed: int) -> list[Crop]:
             "sleeve": "long",
             "shoes_color": UNSEEN,
         }
-        made.append(Crop(f"{seed}/{place}", image, str(place), attributes=known))
+        made.append(Crop(f"{seed}/{place}", image, str(place), attributes=attributes))
     return made
 
 

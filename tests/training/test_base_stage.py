@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from PIL import Image
 
 from reidr.data.join import join_training
+from reidr.data.street.settings import StreetSettings
 from reidr.data.types import Crop, ReIDDataset
 from reidr.frame.run import Run, content_hash
 from reidr.training import base_stage as stage
@@ -121,12 +121,18 @@ def test_the_shipped_street_recipe_names_no_photos_and_differs_in_nothing_else()
     assert [str(path) for path in nano.data] == retriever["data"]
 
 
-def test_the_people_of_a_street_carry_its_seed(tmp_path: Path) -> None:
-    started = time.perf_counter()
-    one, two = (stage.street_people(tmp_path / str(seed), 1, seed) for seed in (7, 8))
-    assert {crop.person for crop in one} == {"street7:0001"}
-    assert not {crop.person for crop in one} & {crop.person for crop in two}
-    assert len({crop.camera for crop in one}) == 5
-    assert len({crop.id for crop in (*one, *two)}) == len(one) + len(two) == 30
-    assert all(crop.attributes for crop in one)
-    print(f"two streets: {time.perf_counter() - started:.1f} s")
+def test_the_people_of_a_street_carry_its_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def render(folder: Path, settings: StreetSettings, advance: Any) -> ReIDDataset:
+        assert (settings.train_people, settings.distractors, settings.junk) == (4, 0, 0)
+        return ReIDDataset(
+            "street",
+            folder,
+            tuple(Crop(f"{place}.jpg", PICTURE, f"{place // 2:04d}", str(place % 2)) for place in range(8)),
+        )
+
+    monkeypatch.setattr(stage, "render_street", render)
+    one, two = (stage.street_people(tmp_path / str(seed), 4, seed) for seed in (7, 8))
+    assert {crop.person for crop in one} == {f"street7:{person:04d}" for person in range(4)}
+    assert {crop.camera for crop in one} == {"street7:0", "street7:1"}
+    for side in ("id", "person", "camera"):
+        assert not {getattr(crop, side) for crop in one} & {getattr(crop, side) for crop in two}

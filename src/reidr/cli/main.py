@@ -20,6 +20,7 @@ COMMANDS = {
     "sample": "Choose the pairs worth reinforcing, by pass rate.",
     "evaluate": "Measure retriever, re-ranking and reasoner on a data set.",
     "report": "Write the HTML report of a finished run again.",
+    "serve-model": "Serve a reasoner over an OpenAI-compatible API.",
     "doctor": "Say what is installed, what is missing and how fast this machine is.",
 }
 
@@ -33,7 +34,7 @@ class LazyCommands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"reidr.cli.{name}").command
+        command: click.Command = import_module(f"reidr.cli.{name.replace('-', '_')}").command
         return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:

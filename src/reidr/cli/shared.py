@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from reidr.reasoning.reasoner import Reasoner
+    from reidr.reasoning.remote import RemoteReasoner
     from reidr.retrieval.embedder import Embedder
 
 RETRIEVER_OPTION = click.option(
@@ -21,7 +22,7 @@ REASONER_OPTION = click.option(
     "--reasoner",
     "reasoner_name",
     default="nano",
-    help="A shipped reasoner, a checkpoint folder, a hub id, or none. [nano]",
+    help="A shipped reasoner, a checkpoint folder, a hub id, the URL of a server, or none. [nano]",
 )
 CACHE_OPTION = click.option("--cache/--no-cache", default=True, help="Keep embeddings for the next time. [cache]")
 
@@ -37,16 +38,20 @@ def load_retriever(name: str) -> Embedder:
     return Retriever.load(name)
 
 
-def load_reasoner(name: str) -> Reasoner | None:
+def load_reasoner(name: str) -> Reasoner | RemoteReasoner | None:
     """The reasoner an option names, None for `none`."""
     if name == "none":
         return None
+    if name.startswith(("http://", "https://")):
+        from reidr.reasoning.remote import RemoteReasoner
+
+        return RemoteReasoner(name)
     from reidr.reasoning.reasoner import Reasoner
 
     return Reasoner.load(name)
 
 
-def notice_of(reasoner: Reasoner | None) -> str:
+def notice_of(reasoner: Reasoner | RemoteReasoner | None) -> str:
     """What a reader of the report must know of the reasoner, from its model card's first facts."""
     if reasoner is None:
         return ""

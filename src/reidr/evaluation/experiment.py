@@ -25,7 +25,7 @@ from reidr.retrieval.k_reciprocal import k_reciprocal
 from reidr.retrieval.ranking import RankedList
 
 if TYPE_CHECKING:
-    from reidr.reasoning.reasoner import Reasoner
+    from reidr.reasoning.engine import Backend
 
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 DEPTH = 50  # ranked candidates kept per query: what pages and CMC curves show
@@ -111,7 +111,7 @@ class Outcome:
 def run_experiment(
     dataset: ReIDDataset,
     retriever: Embedder,
-    reasoner: Reasoner | None,
+    reasoner: Backend | None,
     settings: Settings,
     progress: Progress,
     baselines: Sequence[Embedder] = (),
@@ -143,7 +143,7 @@ def _run_trial(
     name: str,
     trial: Trial,
     retriever: Embedder,
-    reasoner: Reasoner | None,
+    reasoner: Backend | None,
     settings: Settings,
     progress: Progress,
     baselines: Sequence[Embedder],

@@ -227,7 +227,8 @@ class RemoteReasoner:
                 for future in sorted(ended, key=lambda future: future.exception() is not None):
                     yield running.pop(future), future.result()
         finally:
-            stop.set()
+            if running:
+                stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _question(self, task: Task, *settings: Any) -> str:
