@@ -6,7 +6,7 @@
 A search: 6 queries with 10 candidates each out of 20 crops. `plain` is the loop that the field runs: one `generate` per
 pair (and, for scores, per order) on the processor's own inputs. `reasoner` is `Reasoner` in batches of 32, `engine` is
 `Engine`, made anew for every round and without a verdict cache, so that nothing is remembered. `nano` is its
-architecture at its size, `qwen3` a Qwen3-VL of about that size (there the engine shares the beginnings of prompts, which
+architecture at its size, `qwen3` a Qwen3-VL of about that size (there the engine shares beginnings of prompts, which
 `nano`'s comparison of pictures does not allow); weights are random, drawn wide enough for answers to differ. Rates are
 by processor time. `difference` is the greatest distance of a probability from the plain loop's, `answers` whether every
 thought is the same text. One thread unless OMP_NUM_THREADS says otherwise.

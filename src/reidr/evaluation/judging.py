@@ -77,7 +77,10 @@ def measure_judging(
     distances = ranked.distances[:, :columns]
     fused = fused_distances(ranked, probabilities, weight)
     known = np.isfinite(distances) & ~np.isnan(probabilities)
-    areas = [_areas(rows, distances, probabilities, fused, truth, known) for rows in _draws(kept, seed)]
+    every, *draws = _draws(kept, seed)
+    # A draw of few queries may hold one kind of pair only; it has no area and says nothing about the gain.
+    mixed = [rows for rows in draws if np.unique(truth[rows][known[rows]]).size == 2]
+    areas = [_areas(rows, distances, probabilities, fused, truth, known) for rows in (every, *mixed)]
     ranks = [_rank(each[kept], truth[kept], matches[kept]) for each in (distances, fused)]
     (first_before, precision_before), (first_after, precision_after) = ranks
     gains = np.array([area[2] - area[0] for area in areas[1:]])
