@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import pytest
 
 from reidr.data.street.appearance import ATTRIBUTES
 from reidr.reasoning.cues import extract_cues
@@ -137,7 +136,6 @@ def test_the_cues_of_a_comparison_are_exactly_what_is_true() -> None:
     assert compared > 1000
 
 
-@pytest.mark.xfail(strict=True, reason="cues.py does not know 'clothing on the legs' as lower clothing")
 def test_colours_of_legs_whose_garment_cannot_be_told_are_a_cue() -> None:
     legs = {"lower_color": "blue", "lower_kind": UNSEEN}
     assert extract_cues(compare(legs, legs, always(2))) == (Cue("lower clothing", "agree"),)

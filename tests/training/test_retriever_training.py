@@ -155,7 +155,7 @@ def test_the_attribute_loss_is_the_mean_over_attributes_of_what_is_known() -> No
         for place, row in enumerate(rows):
             if name in crops[row].attributes:
                 shares = torch.softmax(classifier(feature[place]), dim=0)
-                found.append(-float(torch.log(shares[values.index(crops[row].attributes[name])])))
+                found.append(-float(torch.log(shares[values.index(crops[row].attributes[name])]).detach()))
         each.append(sum(found) / len(found))
     assert shown["attribute_loss"] == pytest.approx(sum(each) / 2, rel=1e-5)
     assert float(loss) == pytest.approx(0.5 * sum(each) / 2, rel=1e-5)
