@@ -158,7 +158,7 @@ def test_the_attribute_loss_is_the_mean_over_attributes_of_what_is_known() -> No
                 found.append(-float(torch.log(shares[values.index(crops[row].attributes[name])]).detach()))
         each.append(sum(found) / len(found))
     assert shown["attribute_loss"] == pytest.approx(sum(each) / 2, rel=1e-5)
-    assert float(loss) == pytest.approx(0.5 * sum(each) / 2, rel=1e-5)
+    assert float(loss.detach()) == pytest.approx(0.5 * sum(each) / 2, rel=1e-5)
     # Of crop 0 nothing is known: no loss, and no gradient, but still something to add to the others.
     alone = feature[:1].clone().requires_grad_(True)
     none, shown = losses(alone, torch.tensor([0]))

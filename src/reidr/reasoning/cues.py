@@ -17,7 +17,8 @@ REGION_WORDS: dict[Region, str] = {
     "upper clothing": r"upper (?:clothing|body|garment)|shirts?|t-shirts?|tshirts?|tops?|jackets?|coats?|hoodies?"
     r"|sweaters?|jumpers?|blouses?|vests?|cardigans?|dress(?:es)?",
     "sleeves": r"sleeves?|long-sleeved|short-sleeved|sleeveless",
-    "lower clothing": r"lower (?:clothing|body|garment)|clothing on the legs|trousers|pants|jeans|shorts|skirts?|leggings",
+    "lower clothing": r"lower (?:clothing|body|garment)|clothing on the legs|trousers|pants|jeans|shorts|skirts?"
+    r"|leggings",
     "shoes": r"shoes?|sneakers|boots?|sandals?|trainers|footwear|heels",
     "bag": r"bags?|backpacks?|rucksacks?|handbags?|suitcases?|satchels?|luggage|umbrellas?|carr(?:y|ies|ied|ying)",
     "build": r"(?:body )?build|body shape|stature|height",
