@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -28,6 +29,9 @@ CHUNK_BYTES = 1 << 22
 SORT_SHARE, SORT_ALWAYS, FEW_MATCHES = 64, 512, 3
 # Copying out half a row costs about as much as so many comparisons, so it is done after as many, with as many to come.
 PATIENCE = 8
+# Distances from which it pays to load the compiled counting (half a second), and matches of one query up to which a
+# comparison for each is cheaper there than sorting what is near.
+WORTH_COMPILING, FEW_ENOUGH = 200_000_000, 64
 
 
 class NegativeCounts:
@@ -51,6 +55,11 @@ class NegativeCounts:
         self.distances = np.empty(self.starts[-1])
         self.not_farther = np.zeros(self.starts[-1] if ties != "optimistic" else 0, dtype=np.int64)
         self.nearer = np.zeros(self.starts[-1] if ties != "pessimistic" else 0, dtype=np.int64)
+        # Below the floor values are equal, which only a strict comparison would have to know.
+        simple = reranked is None and (floor is None or ties == "pessimistic")
+        few = int(matching.matches.max(initial=0)) <= FEW_ENOUGH
+        large = matching.queries * matching.gallery >= WORTH_COMPILING
+        self.compiled = compiled_counter() if simple and few and large else None
 
     def add(self, block: NDArray[Any], first: int) -> None:
         """Count the rows of `block` (B, G): queries `first`, `first + 1`, …, in as many threads as there are cores.
@@ -101,7 +110,12 @@ class NegativeCounts:
         own_nearer, own_not_farther = counts_of_own(rows, values)
         here = slice(self.starts[first], self.starts[last])
         self.distances[here] = found = values[right]
-        bounds = (self.starts[first : last + 1] - self.starts[first]).tolist()
+        places = self.starts[first : last + 1] - self.starts[first]
+        if self.compiled is not None and shown is None:
+            self._count_compiled(chunk, first, places, here)
+            bounds = [0]
+        else:
+            bounds = places.tolist()
         for row, (low, high) in enumerate(pairwise(bounds)):
             if self.reranked is None:
                 self._check(chunk[row], first + row)
@@ -113,6 +127,16 @@ class NegativeCounts:
         for counts, own in ((self.not_farther, own_not_farther), (self.nearer, own_nearer)):
             if len(counts):
                 counts[here] -= own[right]
+
+    def _count_compiled(self, chunk: NDArray[Any], first: int, places: NDArray[np.int64], here: slice) -> None:
+        """Count all rows of a chunk at once, with the distances of their matches as the chunk has them."""
+        assert self.compiled is not None
+        found = self.distances[here].astype(chunk.dtype)
+        for counts, strict in ((self.not_farther, False), (self.nearer, True)):
+            if len(counts):
+                bad = self.compiled(chunk, places, found, counts[here], strict)
+                if bad >= 0:
+                    self._check(chunk[bad], first + bad)
 
     def _check(self, row: NDArray[Any], query: int) -> None:
         """Apply the floor in place. Raises ReIDError for NaN and minus infinity."""
@@ -143,6 +167,17 @@ class NegativeCounts:
             shown &= ~matching.ignored(slice(first, last))
         shown[rows, items] = False
         return shown
+
+
+def compiled_counter() -> Callable[..., int] | None:
+    """`count_rows` of `evaluation.compiled`, None where numba is not installed or may keep its code in no folder."""
+    if find_spec("numba") is None:
+        return None
+    try:
+        from reidr.evaluation.compiled import count_rows
+    except RuntimeError:
+        return None
+    return count_rows  # type: ignore[no-any-return, unused-ignore]
 
 
 def counts_of_own(rows: NDArray[np.int64], values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
