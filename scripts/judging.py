@@ -37,10 +37,10 @@ class Search:
         self.ranked = gallery.search(queries, K, excluded=self.trial.excluded)
         self.truth = matches_of(self.trial, self.ranked, K)
         self.matches = self.trial.matches().sum(axis=1)
-        self.crops = [*self.trial.query, *self.trial.gallery]
-        rows, self.columns = np.nonzero(self.ranked.indices >= 0)
-        self.rows = rows
-        gallery_places = self.ranked.indices[rows, self.columns] + len(self.trial.query)
+        self.rows, self.columns = rows, columns = np.nonzero(self.ranked.indices >= 0)
+        listed, places = np.unique(self.ranked.indices[rows, columns], return_inverse=True)
+        self.crops = [*self.trial.query, *(self.trial.gallery[item] for item in listed)]
+        gallery_places = places + len(self.trial.query)
         self.pairs = [(first + int(a), first + int(b)) for a, b in zip(rows, gallery_places, strict=True)]
 
     def table(self, values: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText
 
 from reidr.data.types import Crop
-from reidr.reasoning.convolutional import ConvolutionalForConditionalGeneration
+from reidr.reasoning.convolutional import LOOK, ConvolutionalForConditionalGeneration, looks_of
 from reidr.reasoning.nano import build_convolutional
 from reidr.reasoning.processor import load_processor
 from reidr.reasoning.prompt import encode_pairs
@@ -160,3 +160,22 @@ def test_a_stray_opening_mark_in_the_text_does_not_mix_pictures_up() -> None:
     batch = encode_pairs(processor, [(a, b)], "score", prefix="<|vision_start|>")
     with torch.no_grad():
         assert torch.isfinite(model(**batch).logits).all()
+
+
+def test_looks_are_the_plain_numbers_of_each_cell() -> None:
+    picture = torch.rand(2, 3, 12, 8, generator=torch.Generator().manual_seed(0))
+    found = looks_of(picture, 3, 2)  # cells of 4 x 4 pixels
+    assert found.shape == (2, 3, 2, LOOK)
+    for number, row, column in np.ndindex(2, 3, 2):
+        cell = picture[number, :, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
+        quarters = [cell[:, y : y + 2, x : x + 2].mean(dim=(1, 2)) for y in (0, 2) for x in (0, 2)]
+        # Colour by colour: the four quarters of red, of green, of blue.
+        wanted = [float(quarter[color]) for color in range(3) for quarter in quarters]
+        wanted += [float(cell[color].std(correction=0)) for color in range(3)]
+        assert found[number, row, column, :15] / 2 == pytest.approx(wanted, abs=1e-5)
+    stripes = torch.zeros(1, 3, 8, 8)
+    stripes[:, :, ::2] = 1.0  # every second row: the brightness changes downwards and never sideways
+    down, side = looks_of(stripes, 1, 1)[0, 0, 0, -2:].tolist()
+    assert down == pytest.approx(2 * 2 * 7 / 8)
+    assert side == 0.0
+    assert looks_of(stripes.transpose(2, 3), 1, 1)[0, 0, 0, -2:].tolist() == [side, down]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
+from small_nano import build_small_nano
 
 from reidr.errors import ReIDError
 from reidr.reasoning.crop_features import CropFeatures
@@ -83,3 +86,27 @@ def test_gradients_reach_the_vision_half_only_where_it_is_to_learn(reasoner: Any
 def test_a_connector_is_asked_for_where_there_is_none(reasoner: Any, pairs: list[Pair]) -> None:
     with pytest.raises(ReIDError, match="no connector"):
         kept(reasoner, pairs, learning="connector")
+
+
+@torch.no_grad()
+def test_what_was_seen_serves_models_with_the_same_eyes_only() -> None:
+    model, processor = build_small_nano()
+    crops = [Image.new("RGB", (32, 64), color) for color in ("red", "blue")]
+    openers = [lambda picture=picture: picture for picture in crops]
+    taught = copy.deepcopy(model)
+    taught.model.visual.connector[0].weight.mul_(1.5)
+    seen = CropFeatures(model, processor, openers, learning="connector", dtype=torch.float32)
+    before = seen.features([0, 1]).pooler_output
+    seen.serve(taught)
+    fresh = CropFeatures(taught, processor, openers, learning="connector", dtype=torch.float32)
+    for served, wanted, first in zip(
+        seen.features([0, 1]).pooler_output, fresh.features([0, 1]).pooler_output, before, strict=True
+    ):
+        torch.testing.assert_close(served, wanted)
+        assert not torch.allclose(served, first)
+    other = copy.deepcopy(model)
+    next(other.model.visual.tower.parameters()).mul_(2)
+    with pytest.raises(ReIDError, match="other eyes"):
+        seen.serve(other)
+    with pytest.raises(ReIDError, match="other eyes"):
+        CropFeatures(model, processor, openers).serve(taught)

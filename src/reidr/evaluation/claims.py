@@ -14,7 +14,7 @@ from typing import Literal
 from reidr.data.attributes import common_attributes
 from reidr.data.street.appearance import ATTRIBUTES
 from reidr.reasoning.cues import extract_cues
-from reidr.reasoning.regions import REGIONS, UNSEEN
+from reidr.reasoning.regions import ADJECTIVES, REGIONS, UNSEEN, value_of_adjective
 from reidr.reasoning.types import REGIONS as REGION_NAMES
 from reidr.reasoning.types import Agreement
 
@@ -31,9 +31,10 @@ COLOR_OF = {
 }
 COLOR = "|".join((*ATTRIBUTES["upper_color"], "grey"))
 HAIR = "|".join((*ATTRIBUTES["hair_color"], "grey"))
+PATTERN = "|".join(ADJECTIVES.get(value, value) for value in ATTRIBUTES["upper_pattern"])
 PHRASES = {
-    "upper clothing": rf"(?:an? )?(?:(?P<upper_color>{COLOR}) )?(?:(?P<upper_pattern>"
-    rf"{'|'.join(ATTRIBUTES['upper_pattern'])}) )?(?:top|shirt)(?: under an? (?P<jacket_color>{COLOR}) jacket)?",
+    "upper clothing": rf"(?:an? )?(?:(?P<upper_color>{COLOR}) )?(?:(?P<upper_pattern>{PATTERN}) )?"
+    rf"(?:top|shirt)(?: under an? (?P<jacket_color>{COLOR}) jacket)?",
     "sleeves": r"(?P<sleeve>long|short) sleeves",
     "lower clothing": rf"(?:an? )?(?:(?P<lower_color>{COLOR}) )?"
     rf"(?:(?P<lower_kind>{'|'.join(ATTRIBUTES['lower_kind'])})|clothing on the legs)",
@@ -135,7 +136,7 @@ def read_phrase(phrase: str, region: str | None = None) -> tuple[str, dict[str, 
 
 def plain(value: str) -> str:
     """A stated value as attributes spell it."""
-    value = value.strip().lower()
+    value = value_of_adjective(value.strip().lower())
     return "none" if value.startswith("no ") else "gray" if value == "grey" else value
 
 

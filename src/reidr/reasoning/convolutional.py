@@ -31,6 +31,7 @@ from reidr.errors import WeightsError
 from reidr.retrieval.network import NetworkSettings, build_network
 
 PLACE = 8  # values that tell a token's place
+LOOK = 17  # values that tell a token's colours and texture
 
 
 class ConvolutionalVisionConfig(PreTrainedConfig):
@@ -44,6 +45,7 @@ class ConvolutionalVisionConfig(PreTrainedConfig):
     out_hidden_size: int = 192
     key_size: int = 128
     heads: int = 4
+    looks: bool = False
     patch_size: int = 16
     temporal_patch_size: int = 2
     spatial_merge_size: int = 1
@@ -69,7 +71,8 @@ class ConvolutionalVision(PreTrainedModel):
     """Processor patches → pictures → re-identification network → one token per cell of its map.
 
     Each token holds its cell of the map, the crop's whole-body embedding, the embedding of the stripe in which the cell
-    lies, and its place. What it gives has `out_hidden_size` values for the language half, and then, for `Comparison`,
+    lies, the plain colours and texture of its pixels (`looks_of`: a network taught identity forgets which red it was),
+    and its place. What it gives has `out_hidden_size` values for the language half, and then, for `Comparison`,
     the cell's key of `key_size` values and the two embeddings as unit vectors. The network (`tower`) stays in
     evaluation mode whatever `train()` says: its batch norms were fitted on whole training sets, and batches of pairs
     would spoil them.
@@ -85,12 +88,14 @@ class ConvolutionalVision(PreTrainedModel):
         if settings.stripes < 1:
             raise WeightsError("a convolutional vision tower needs a network with stripes of at least 1")
         self.tower = build_network(settings).eval()
-        self.sizes = (settings.embedding, settings.embedding, settings.stripe_embedding, PLACE)
+        self.mirror = settings.flip
+        looks = LOOK if config.looks else 0
+        self.sizes = (settings.embedding, settings.embedding, settings.stripe_embedding, looks, PLACE)
         wide = 2 * config.out_hidden_size
         self.connector = nn.Sequential(
             nn.Linear(sum(self.sizes), wide), nn.GELU(), nn.Linear(wide, config.out_hidden_size)
         )
-        self.cell_key = nn.Linear(self.sizes[0] + PLACE, config.key_size, bias=False)
+        self.cell_key = nn.Linear(self.sizes[0] + sum(self.sizes[3:]), config.key_size, bias=False)
         self.post_init()
 
     def train(self, mode: bool = True) -> ConvolutionalVision:
@@ -112,9 +117,10 @@ class ConvolutionalVision(PreTrainedModel):
 
     def connect(self, raw: Tensor) -> Tensor:
         """(tokens, sum of `sizes`) as `look` gives them → (tokens, out_hidden_size + key_size + both embeddings)."""
-        cell, whole, stripe, place = raw.split(self.sizes, dim=-1)
+        cell, whole, stripe, look, place = raw.split(self.sizes, dim=-1)
         embeddings = functional.normalize(whole, dim=-1), functional.normalize(stripe, dim=-1)
-        return torch.cat([self.connector(raw), self.cell_key(torch.cat([cell, place], dim=-1)), *embeddings], dim=-1)
+        key = self.cell_key(torch.cat([cell, look, place], dim=-1))
+        return torch.cat([self.connector(raw), key, *embeddings], dim=-1)
 
     def look(self, pixel_values: Tensor, grid_thw: Tensor) -> Tensor:
         """What the tower sees, before the connector: (tokens, sum of `sizes`)."""
@@ -136,12 +142,21 @@ class ConvolutionalVision(PreTrainedModel):
         cells = patches.view(height // merge, width // merge, merge, merge, 3, -1, size, size)[:, :, :, :, :, 0]
         return cells.permute(4, 0, 2, 5, 1, 3, 6).reshape(3, height * size, width * size)
 
+    def _seen(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The tower's map of pictures, and its embeddings of whole body and stripes."""
+        features = self.tower.feature_map(pictures.contiguous(memory_format=torch.channels_last))
+        return features, self.tower.pooled_branches(features)[1]
+
     def tokens(self, pictures: Tensor, grid: tuple[int, int]) -> Tensor:
         """(N, 3, H, W) → (N, tokens, sum of `sizes`), parts brought to the same scale."""
         merge = self.config.spatial_merge_size
         rows, columns = grid[0] // merge, grid[1] // merge
-        features = self.tower.feature_map(pictures.contiguous(memory_format=torch.channels_last))
-        whole, *stripes = self.tower.pooled_branches(features)[1]
+        features, (whole, *stripes) = self._seen(pictures)
+        if self.mirror:
+            # A mirrored crop shows the same person: two looks, averaged, are worth 0.008 of the pairs' ROC area.
+            turned, others = self._seen(pictures.flip(3))
+            features = (features + turned.flip(3)) / 2
+            whole, *stripes = ((one + other) / 2 for one, other in zip((whole, *stripes), others, strict=True))
         if features.shape[2:] != (rows, columns):
             features = functional.adaptive_avg_pool2d(features, (rows, columns))
         number = len(pictures)
@@ -150,8 +165,31 @@ class ConvolutionalVision(PreTrainedModel):
         own = torch.stack(stripes, dim=1)[:, which][:, :, None].expand(number, rows, columns, -1)
         parts = (cells, whole[:, None, None].expand(number, rows, columns, -1), own)
         scaled = [functional.layer_norm(part, part.shape[-1:]) for part in parts]
+        if self.config.looks:
+            scaled.append(looks_of(pictures, rows, columns))
         scaled.append(places_of(rows, columns, cells).expand(number, rows, columns, -1))
         return torch.cat(scaled, dim=-1).reshape(number, rows * columns, -1)
+
+
+def looks_of(pictures: Tensor, rows: int, columns: int) -> Tensor:
+    """(N, 3, H, W) → (N, rows, columns, LOOK): colours and texture of each cell, by plain arithmetic.
+
+    Mean colours of its four quarters, the spread of its colours, and how much its brightness changes from pixel to
+    pixel downwards (horizontal stripes) and sideways (vertical ones). In units of the normalised picture, times 2, so
+    that few numbers are found beside many.
+    """
+    number = len(pictures)
+    quarters = functional.adaptive_avg_pool2d(pictures, (2 * rows, 2 * columns))
+    quarters = quarters.view(number, 3, rows, 2, columns, 2).permute(0, 2, 4, 1, 3, 5)
+    quarters = quarters.reshape(number, rows, columns, 12)
+    mean = functional.adaptive_avg_pool2d(pictures, (rows, columns))
+    square = functional.adaptive_avg_pool2d(pictures.square(), (rows, columns))
+    spread = (square - mean.square()).clamp(min=0).sqrt()
+    grey = pictures.mean(dim=1, keepdim=True)
+    down = functional.pad((grey[:, :, 1:] - grey[:, :, :-1]).abs(), (0, 0, 0, 1))
+    side = functional.pad((grey[..., 1:] - grey[..., :-1]).abs(), (0, 1))
+    change = functional.adaptive_avg_pool2d(torch.cat([down, side], dim=1), (rows, columns))
+    return 2 * torch.cat([quarters, spread.permute(0, 2, 3, 1), 2 * change.permute(0, 2, 3, 1)], dim=-1)
 
 
 def places_of(rows: int, columns: int, like: Tensor) -> Tensor:

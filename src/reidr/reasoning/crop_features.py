@@ -78,6 +78,21 @@ class CropFeatures:
     def __len__(self) -> int:
         return len(self.grids)
 
+    def serve(self, model: Any) -> None:
+        """Make inputs for another model with the same eyes: what was seen stays (not with `learning="nothing"`).
+
+        Raises ReIDError where its tower has other weights, or what is kept is beyond what the two have in common.
+        """
+        other = unwrap(model)
+        if self.learning == "connector":
+            own, its = (each.model.visual.tower.state_dict() for each in (self.model, other))
+            same = own.keys() == its.keys() and all(torch.equal(own[name], its[name]) for name in own)
+        else:
+            same = self.learning == "all" or other is self.model
+        if not same:
+            raise ReIDError("these crops were looked at by other eyes; make new CropFeatures for this model")
+        self.model, self.visual = other, other.model.visual
+
     def visual_tokens(self, row: int) -> int:
         """Number of a crop's image tokens in a prompt."""
         frames, height, width = self.grids[row]

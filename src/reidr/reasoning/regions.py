@@ -6,6 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 UNSEEN = "not visible"
+# Values that do not read well before a noun, as adjectives; `value_of_adjective` is the way back.
+ADJECTIVES = {
+    "horizontal stripes": "horizontally striped",
+    "vertical stripes": "vertically striped",
+    "print": "printed",
+}
 Known = Mapping[str, str]
 
 
@@ -43,11 +49,16 @@ def joined(*words: str | None) -> str:
     return " ".join(word for word in words if word)
 
 
+def value_of_adjective(word: str) -> str:
+    """The attribute's value that `word` says; other words come back as they are."""
+    return next((value for value, adjective in ADJECTIVES.items() if adjective == word), word)
+
+
 def say_upper(known: Known) -> str | None:
-    color = known.get("upper_color")
+    color, pattern = known.get("upper_color"), known.get("upper_pattern")
     if color is None:
         return None
-    top = article(joined(color, known.get("upper_pattern"), "top"))
+    top = article(joined(color, pattern and ADJECTIVES.get(pattern, pattern), "top"))
     jacket = known.get("jacket_color", "none")
     return top if jacket == "none" else f"{top} under {article(jacket)} jacket"
 

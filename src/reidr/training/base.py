@@ -1,8 +1,8 @@
 """Teach the language half of `nano` to read crops: describe one, answer a question about it, compare two.
 
 All texts come from true attributes (`facts`). Identity labels are never a target: a comparison is written under the
-thinking prompt and in its form, but its answer word is drawn by lot, and the loss asks only that one of the three words
-stands there: the form is learned and verdicts are not.
+thinking prompt and in its form, but its answer word is drawn by lot, and the loss asks for all three words alike: the
+form is learned and verdicts are not.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from reidr.training.recipes import BaseRecipe
 from reidr.training.retriever import learning_rate_at
 
 Advance = Callable[[float], None]
+RIVALS = 12  # crops of which the most alike is taken for a pair of look-alikes
 
 
 class FactSource:
@@ -42,7 +43,7 @@ class FactSource:
         self.render = lambda text: render_crop(processor, text)
         self.sets: dict[str, _Set] = {}
         for place, crop in enumerate(crops):
-            if crop.person is not None and crop.attributes:
+            if crop.person is not None and any(name in crop.attributes for name in QUESTIONS):
                 self.sets.setdefault(crop.person.split(":")[0], _Set()).add(place, crop)
         self.sets = {name: each for name, each in self.sets.items() if each.across}
         if not self.sets:
@@ -80,11 +81,13 @@ class _Set:
 
     def __init__(self) -> None:
         self.places: list[int] = []
+        self.values: list[frozenset[tuple[str, str]]] = []
         self.by_person: dict[str, list[tuple[int, str | None]]] = {}
         self.by_value: dict[str, dict[str, list[int]]] = {}
 
     def add(self, place: int, crop: Crop) -> None:
         self.places.append(place)
+        self.values.append(frozenset((name, value) for name, value in crop.attributes.items() if name in QUESTIONS))
         self.by_person.setdefault(str(crop.person), []).append((place, crop.camera))
         for name in QUESTIONS:
             if name in crop.attributes:
@@ -101,15 +104,26 @@ class _Set:
         return [name for name, values in self.by_value.items() if len(values) > 1]
 
     def pair(self, random: np.random.Generator) -> tuple[int, int]:
-        """Two crops: of one person by two cameras, or of any two persons; each half of the time."""
-        if random.random() < 0.5:
+        """Two crops: of one person by two cameras (half of the time), of any two, or of look-alikes (a quarter each).
+
+        Look-alikes: of some crops drawn by lot the one that shares most with the first. What differs between them is
+        little, and to be found by looking; any two crops differ in nearly everything.
+        """
+        kind = random.random()
+        if kind < 0.5:
             across = self.across
             own = self.by_person[across[int(random.integers(len(across)))]]
             first, camera = own[int(random.integers(len(own)))]
             others = [place for place, other in own if other != camera]
             return first, others[int(random.integers(len(others)))]
-        first, second = random.choice(len(self.places), 2, replace=False).tolist()
+        number = 2 if kind < 0.75 else min(1 + RIVALS, len(self.places))
+        first, *rivals = random.choice(len(self.places), number, replace=False).tolist()
+        second = max(rivals, key=lambda rival: self._shared(first, rival))
         return self.places[first], self.places[second]
+
+    def _shared(self, first: int, second: int) -> int:
+        """How many attributes two crops (numbers within this set) have in common."""
+        return len(self.values[first] & self.values[second])
 
 
 def train_base(

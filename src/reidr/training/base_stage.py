@@ -17,6 +17,7 @@ from reidr.data.street.plan import plan_street
 from reidr.data.street.settings import StreetSettings
 from reidr.data.street.street import render_street
 from reidr.data.types import Crop
+from reidr.errors import ReIDError
 from reidr.frame.progress import progress
 from reidr.frame.run import Run, content_hash, write_json
 from reidr.reasoning.decision import Decision, store_decision
@@ -86,9 +87,8 @@ def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
         *street_people(folder / "street", recipe.street_people, recipe.street_seed + 1),
     ]
     log = _language(recipe, run, network, crops)
-    write_json(
-        where / PEOPLE, {**recipe.model_dump(mode="json", include={"data", "held_out_share", "reasoning_share"})}
-    )
+    kept = {"data", "held_out_share", "reasoning_share", "split_seed"}
+    write_json(where / PEOPLE, recipe.model_dump(mode="json", include=kept))
     store_decision(Decision(0.0, "nothing: no verdict was taught", NOTICE, None), where)
     run.finish("base", started, model="model", last_loss=log[-1]["loss"] if log else None)
     return where
@@ -135,12 +135,24 @@ def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Se
     model, processor = build_convolutional(
         vocabulary_corpus(np.random.default_rng(recipe.seed)), network, seed=recipe.seed, **size.model_dump()
     )
+    where = run.folder / "model"
+    check_same_words(where, processor)
     with progress("looking at the crops", len(crops)) as advance:
         seen = CropFeatures(model, processor, [crop.open for crop in crops], learning="connector", advance=advance)
     crops = hide_what_is_not_seen(crops, seen)
     with progress("teaching the language half", recipe.steps) as advance:
         log = train_base(recipe, FactSource(crops, processor), run.folder, model, seen, advance)
-    where = run.folder / "model"
     model.half().save_pretrained(where)
-    processor.save_pretrained(where)
     return log
+
+
+def check_same_words(where: Path, processor: Any) -> None:
+    """Keep the tokenizer with a run's first step: raises ReIDError where a resumed run would read its weights with
+    another one, because the grammar has changed since.
+    """
+    began = where / "tokenizer.json"
+    kept = began.read_text(encoding="utf-8") if began.is_file() else None
+    processor.save_pretrained(where)
+    if kept is not None and kept != began.read_text(encoding="utf-8"):
+        began.write_text(kept, encoding="utf-8")
+        raise ReIDError(f"{where}: the grammar has changed since this run began; give a new folder with --run")

@@ -13,7 +13,7 @@ from torch.nn import functional
 from reidr.reasoning.crop_features import CropFeatures
 
 FREE = -200
-"""Label of a token that may be any of the answer words."""
+"""Label of a token that is one of the answer words, each as likely as the others."""
 
 Spans = tuple[tuple[int, int], ...]
 """(first, end) character ranges of a completion."""
@@ -26,7 +26,7 @@ class Example:
     Attributes:
         crops: places in the `CropFeatures`, in the order of the prompt's pictures.
         prompt: rendered text with one image token per picture. completion: what follows it, end token included.
-        free: parts of the completion, answer words, of which only the form is to be learned: any of the words will do.
+        free: parts of the completion, answer words, of which only the form is to be learned: all of the words alike.
     """
 
     crops: tuple[int, ...]
@@ -55,8 +55,9 @@ def example_batch(seen: CropFeatures, examples: Sequence[Example]) -> tuple[dict
 def completion_loss(logits: Tensor, labels: Tensor, words: Sequence[int]) -> Tensor:
     """Mean cross-entropy of the next token over each row's labelled tokens, (N,).
 
-    At a `FREE` token the loss is -log of the probability of all `words` (token ids) together: that one of them stands
-    there is learned, and nothing about which.
+    At a `FREE` token the target is every one of `words` (token ids) with the same share: that one of them stands there
+    is learned, and that nothing is known about which. (Were any of them right, the model would settle on one, and to
+    teach it the others afterwards is violent; see the lab book.)
     """
     logits, labels = logits[:, :-1], labels[:, 1:]
     any_word = labels == FREE
@@ -64,6 +65,6 @@ def completion_loss(logits: Tensor, labels: Tensor, words: Sequence[int]) -> Ten
         logits.transpose(1, 2), labels.masked_fill(any_word, -100), reduction="none", ignore_index=-100
     )
     places = logits[any_word]
-    form = places.logsumexp(dim=-1) - places[:, list(words)].logsumexp(dim=-1)
+    form = places.logsumexp(dim=-1) - places[:, list(words)].mean(dim=-1)
     each = each.masked_scatter(any_word, form)
     return each.sum(dim=1) / (labels != -100).sum(dim=1).clamp(min=1)
