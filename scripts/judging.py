@@ -29,7 +29,8 @@ class Search:
 
     def __init__(self, dataset: Any, retriever: Any, first: int) -> None:
         from reidr.data.protocol import find_protocol, trials
-        from reidr.evaluation.experiment import embed_trial, matches_of
+        from reidr.evaluation.asking import matches_of
+        from reidr.evaluation.experiment import embed_trial
         from reidr.frame.progress import progress
 
         (trial,) = trials(dataset, find_protocol("standard"), 0)

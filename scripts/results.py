@@ -56,6 +56,33 @@ def section(title: str, words: str, result: dict) -> str:
     return f"## {title}\n\n{words}\n\n{facts}\n\n{table(result)}\n\n{beside(result)}"
 
 
+def spending_lines(spending: dict) -> list[str]:
+    """What asking fewer pairs costs: the stored policy beside asking all, and the fewest calls that keep the gain."""
+    if not spending:
+        return []
+    fixed, (stored,) = spending["first candidates"], spending["stored policy"]
+    none, full = fixed[0], fixed[-1]
+    lines = []
+    for metric, title in (("mean_average_precision", "mAP"), ("rank1", "Rank-1")):
+        gain = full[metric] - none[metric]
+        if gain <= 0:
+            lines.append(f"- asking: all {full['calls']:g} pairs per query gain nothing in {title}")
+            continue
+        kept = (stored[metric] - none[metric]) / gain
+        wanted = none[metric] + 0.95 * gain
+        cheap = [
+            min((point["calls"] for point in points if point[metric] >= wanted - 1e-9), default=None)
+            for points in (fixed, spending.get("in doubt only", []) + spending["stored policy"])
+        ]
+        words = [f"{calls:.2f} pairs" if calls is not None else "not reached" for calls in cheap]
+        lines.append(
+            f"- asking, {title}: all {full['calls']:.1f} pairs per query gain {percent(gain)}; the stored policy asks "
+            f"{stored['calls']:.2f} ({percent(stored['calls'] / full['calls'])} %) and keeps {percent(kept)} % of it; "
+            f"95 % of it need the first {words[0]} of every query, or by policies {words[1]}"
+        )
+    return lines
+
+
 ENOUGH = 20  # non-mated queries below which an error rate says nothing
 
 
@@ -71,7 +98,12 @@ def beside(result: dict) -> str:
                     f"({percent(low)} to {percent(high)})"
                 )
     if "expected_calibration_error" in result:
-        lines.append(f"- calibration error of the raw score (ECE): {result['expected_calibration_error']:.3f}")
+        text = f"- calibration error of the raw score (ECE): {result['expected_calibration_error']:.3f}"
+        if "expected_calibration_error_calibrated" in result:
+            after = result["expected_calibration_error_calibrated"]
+            text += f"; calibrated on held-out training identities: {after:.3f}"
+        lines.append(text)
+    lines += spending_lines(result.get("spending", {}))
     if result.get("non_mated_queries", 0) < ENOUGH:
         return "\n".join(lines) + "\n"
     for wanted, errors in result.get("open_set_at_stored_thresholds", {}).items():

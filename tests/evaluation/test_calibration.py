@@ -1,4 +1,4 @@
-"""Calibration, risk-coverage and the two corrections: worked by hand, and against plain loops."""
+"""Calibration and risk-coverage: worked by hand, and against plain loops."""
 
 from __future__ import annotations
 
@@ -11,15 +11,9 @@ from reidr.errors import ReIDError
 from reidr.evaluation.calibration import (
     brier_score,
     expected_calibration_error,
-    fit_isotonic,
-    fit_temperature,
     reliability_curve,
     risk_coverage,
 )
-
-
-def sigmoid(values):
-    return 1 / (1 + np.exp(-values))
 
 
 def test_bins_of_equal_width_by_hand():
@@ -94,64 +88,6 @@ def test_tied_confidence_is_the_mean_over_all_orders():
     np.testing.assert_allclose(found.risk, np.mean(risks, axis=0))
 
 
-def test_temperature_undoes_overconfidence():
-    random = np.random.default_rng(3)
-    odds = random.normal(0, 2, 100_000)
-    happened = random.random(100_000) < sigmoid(odds)
-    found = fit_temperature(sigmoid(3 * odds), happened)
-    assert found.value == pytest.approx(3, abs=0.06)
-    np.testing.assert_allclose(found.apply(sigmoid(3 * odds[:50])), sigmoid(3 * odds[:50] / found.value), atol=1e-9)
-
-
-def test_temperature_has_the_best_likelihood_of_a_grid():
-    random = np.random.default_rng(4)
-    given, happened = random.random(300), random.integers(0, 2, 300)
-    found = fit_temperature(given, happened)
-
-    def loss(value):
-        corrected = sigmoid(np.log(given / (1 - given)) / value)
-        return -np.mean(np.where(happened, np.log(corrected), np.log(1 - corrected)))
-
-    assert loss(found.value) <= min(loss(value) for value in np.geomspace(0.2, 100, 400)) + 1e-9
-
-
-def test_temperature_keeps_order_and_survives_certainty():
-    found = fit_temperature([0.0, 1.0, 1.0, 0.6, 0.4], [0, 1, 0, 1, 0])
-    corrected = found.apply([0.0, 0.3, 0.5, 0.9, 1.0])
-    assert np.isfinite(corrected).all()
-    assert (np.diff(corrected) > 0).all()
-    assert corrected[2] == pytest.approx(0.5)
-
-
-def test_isotonic_by_hand():
-    # Frequencies by rising probability: .1 → 0, .3 → 1, .5 → 0, .7 (twice) → 1/2, .9 → 1.
-    # 1, 0 violate: pooled to 1/2 (weight 2); 1/2, 1/2, 1 stand. Result 0, 1/2, 1/2, 1/2, 1.
-    found = fit_isotonic([0.7, 0.1, 0.3, 0.5, 0.9, 0.7], [1, 0, 1, 0, 1, 0])
-    np.testing.assert_allclose(found.seen, [0.1, 0.3, 0.5, 0.7, 0.9])
-    np.testing.assert_allclose(found.became, [0, 0.5, 0.5, 0.5, 1])
-    np.testing.assert_allclose(found.apply([0.0, 0.2, 0.8, 1.0]), [0, 0.25, 0.75, 1])
-
-
-def pooled_twin(values, weights):
-    """Pool adjacent violators, by plain loops."""
-    blocks = []
-    for value, weight in zip(values, weights, strict=True):
-        blocks.append([value, weight, 1])
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (a, wa, na), (b, wb, nb) = blocks[-2:]
-            blocks[-2:] = [[(a * wa + b * wb) / (wa + wb), wa + wb, na + nb]]
-    return [value for value, _, number in blocks for _ in range(number)]
-
-
-def test_isotonic_equals_pooling_by_loops():
-    random = np.random.default_rng(5)
-    given = random.integers(0, 20, 200) / 20
-    happened = random.random(200) < 0.2 + 0.6 * given
-    levels = np.unique(given)
-    expected = pooled_twin([happened[given == x].mean() for x in levels], [(given == x).sum() for x in levels])
-    np.testing.assert_allclose(fit_isotonic(given, happened).became, expected)
-
-
 @pytest.mark.parametrize(
     ("given", "happened", "message"),
     [
@@ -162,7 +98,7 @@ def test_isotonic_equals_pooling_by_loops():
         ([0.5, 0.5], [1, 2], "True or False"),
     ],
 )
-@pytest.mark.parametrize("measure", [reliability_curve, brier_score, fit_temperature, fit_isotonic])
+@pytest.mark.parametrize("measure", [reliability_curve, brier_score])
 def test_bad_input_is_refused(measure, given, happened, message):
     with pytest.raises(ReIDError, match=message):
         measure(given, happened)

@@ -14,6 +14,7 @@ from reidr.data.street.settings import StreetSettings
 from reidr.data.street.street import render_street
 from reidr.data.types import ReIDDataset
 from reidr.errors import DataError
+from reidr.evaluation.adaptive import Policy
 from reidr.evaluation.experiment import Outcome, Settings, run_experiment, sample_queries
 from reidr.evaluation.present import build_report, rows_json, text_table
 from reidr.evaluation.report import write_report
@@ -185,3 +186,36 @@ def test_a_perfect_verifier_is_calibrated_and_lowers_the_open_set_error(street: 
     assert content["non_mated_queries"] > 0
     for wanted in ("FNIR at FPIR 0.01", "FNIR at FPIR 0.1"):
         assert content["open_set"]["reasoner"][wanted] <= content["open_set"]["retriever"][wanted]
+
+
+def test_an_adaptive_row_asks_less_and_saves_the_calls_when_alone(street: ReIDDataset) -> None:
+    policy = Policy(1.0, 3, first=3, last=12)
+    both = run(street, Scripted(), policy=policy, k_reciprocal_weight=0.5)
+    direct, adaptive = both.row("reasoner scripted direct"), both.row("reasoner scripted adaptive")
+    assert direct is not None
+    assert adaptive is not None
+    assert both.asked is not None
+    assert 0 < adaptive.calls == 2 * both.asked.sum() < direct.calls
+    verifier = Scripted()
+    alone = run(street, verifier, policy=policy, only_policy=True)
+    row = alone.row("reasoner scripted adaptive")
+    assert row is not None
+    assert row.calls == 2 * len(verifier.pairs) == adaptive.calls
+    assert row.metrics() == adaptive.metrics()
+    assert alone.row("reasoner scripted direct") is None
+    numbers = rows_json([both])["spending"]
+    # Asking all of the first 5 is the direct row, asking none the retriever; the stored policy is the adaptive row.
+    assert numbers["first candidates"][0]["mean_average_precision"] == pytest.approx(metrics(both, "retriever")["mAP"])
+    assert numbers["first candidates"][-1]["mean_average_precision"] == pytest.approx(direct.metrics()["mAP"])
+    assert numbers["stored policy"][0]["mean_average_precision"] == pytest.approx(adaptive.metrics()["mAP"])
+    assert any(curve.kind == "spending" for curve in build_report(both, title="t", facts={}).curves)
+
+
+def test_after_k_reciprocal_a_perfect_verifier_is_asked_about_its_own_first_candidates(street: ReIDDataset) -> None:
+    outcome = run(street, Scripted(), k_reciprocal_weight=1.0)
+    before, after = metrics(outcome, "k-reciprocal"), metrics(outcome, "k-reciprocal, then reasoner")
+    row = outcome.row("k-reciprocal")
+    assert row is not None
+    # Whoever had a match among the first five of that list now has it first.
+    assert after["rank1"] == pytest.approx(row.result.rank(5))
+    assert after["mAP"] >= before["mAP"]

@@ -60,7 +60,7 @@ class Shoes:
             return (levels[:, 0] > levels[:, 1]) * 0.8 + 0.1
         return np.where(np.abs(levels[:, 0] - levels[:, 1]) < 20, 0.9, 0.1)
 
-    def think(self, own: Sequence[Pair]) -> list[Verdict]:
+    def think(self, own: Sequence[Pair], **_: object) -> list[Verdict]:
         verdicts = []
         for same in self.score(own) > 0.5:
             region = "upper clothing" if self.liar else "shoes"
@@ -127,7 +127,7 @@ def test_no_pairs_are_refused_and_unparsable_ones_survive() -> None:
         measure_reasons(Shoes(), [], band_masks, silent, per_crop=True)
 
     class Babble(Shoes):
-        def think(self, own: Sequence[Pair]) -> list[Verdict]:
+        def think(self, own: Sequence[Pair], **_: object) -> list[Verdict]:
             return [verdict("insufficient", "hm", parsable=False) for _ in own]
 
     found = measure_reasons(Babble(), pairs(), band_masks, silent, per_crop=True)

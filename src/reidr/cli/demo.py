@@ -25,7 +25,8 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
     from reidr.data.street.plan import plan_street
     from reidr.data.street.settings import StreetSettings
     from reidr.data.street.street import render_street
-    from reidr.evaluation.experiment import Settings, run_experiment
+    from reidr.evaluation.experiment import run_experiment
+    from reidr.evaluation.outcome import settings_of
     from reidr.evaluation.present import build_report, rows_json, text_table
     from reidr.evaluation.report import write_report
     from reidr.evaluation.report.store import save_report
@@ -42,10 +43,10 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
     street = StreetSettings(seed=seed)
     with progress("rendering the street", len(plan_street(street).sightings)) as advance:
         dataset = render_street(folder / "street", street, advance)
-    retriever, reasoner = load_retriever("nano"), load_reasoner("nano")
+    retriever, reasoner = load_retriever("nano"), load_reasoner("nano", cache=False)
     decision = stored_decision("nano")
     weight = decision.weight if decision.street_weight is None else decision.street_weight
-    settings = Settings(k=k, think=think, weight=weight, seed=seed)
+    settings = settings_of(decision, k=k, think=think, weight=weight, seed=seed)
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress, [HistogramEmbedder()])
     seconds = time.perf_counter() - started
     report = build_report(

@@ -18,10 +18,20 @@ from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 @click.option("--think", type=click.IntRange(0), default=0, help="Let it also think about this many of them. [0]")
 @click.option("--weight", type=click.FloatRange(0, 1), help="Fusion weight. [the one chosen on training identities]")
 @click.option("--queries", type=click.IntRange(1), help="Sample this many queries by seed. [all]")
+@click.option("--adaptive", is_flag=True, help="Ask only where the policy chosen on training identities doubts.")
+@click.option("--budget", type=click.FloatRange(0), help="With --adaptive: pairs per query that may be asked.")
 @click.option("--protocol", help="Evaluation rule by name. [the data set's own]")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the query sample and of protocol draws. [0]")
 @click.option("--held-out", is_flag=True, help="Use the training identities that the retriever never saw instead.")
 @click.option("--baseline/--no-baseline", default=False, help="Also measure the colour-histogram baseline.")
+@click.option(
+    "--reasons",
+    type=click.IntRange(0),
+    is_flag=False,
+    flag_value=200,
+    metavar="[N]",
+    help="Also test the reasons for N pairs of the first k, drawn by seed; 0 for all. [200 where N is left out]",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the rows to this file.")
 @click.option("--run", "folder", type=click.Path(path_type=Path), help="Write report.html and its data to this folder.")
 @CACHE_OPTION
@@ -32,11 +42,14 @@ def command(
     k: int,
     think: int,
     weight: float | None,
+    adaptive: bool,
+    budget: float | None,
     queries: int | None,
     protocol: str | None,
     seed: int,
     held_out: bool,
     baseline: bool,
+    reasons: int | None,
     json_file: Path | None,
     folder: Path | None,
     cache: bool,
@@ -44,7 +57,9 @@ def command(
     """Measure retriever, k-reciprocal, reasoner and the oracle at k on a data set's query and gallery."""
     from reidr.cli.shared import facts_of, load_reasoner, load_retriever, notice_of
     from reidr.data.load import load_dataset
-    from reidr.evaluation.experiment import Settings, run_experiment
+    from reidr.errors import ReIDError
+    from reidr.evaluation.experiment import run_experiment
+    from reidr.evaluation.outcome import settings_of
     from reidr.evaluation.present import build_report, rows_json, text_table
     from reidr.frame.progress import progress
     from reidr.frame.run import write_json
@@ -52,17 +67,23 @@ def command(
     from reidr.retrieval.gallery import cache_folder
     from reidr.retrieval.histogram import HistogramEmbedder
 
+    if reasons is not None and reasoner_name == "none":
+        raise ReIDError("--reasons tests what a reasoner writes, and --reasoner is none; name one, or drop --reasons")
     dataset = load_dataset(data)
-    retriever, reasoner = load_retriever(retriever_name), load_reasoner(reasoner_name)
+    retriever, reasoner = load_retriever(retriever_name), load_reasoner(reasoner_name, cache)
     if held_out:
         from reidr.training.decide import held_out_search
 
         dataset = held_out_search(dataset, retriever)
-    settings = Settings(
+    decision = stored_decision(reasoner_name)
+    settings = settings_of(
+        decision,
+        adaptive=adaptive,
+        budget=budget,
         k=k,
         queries=queries,
         think=think,
-        weight=weight if weight is not None else stored_decision(reasoner_name).weight,
+        weight=weight if weight is not None else decision.weight,
         protocol=protocol,
         seed=seed,
         cache=cache_folder() if cache else None,
@@ -79,6 +100,14 @@ def command(
         f"{dataset.name}, protocol {counted['protocol']}, {counted['queries']} queries "
         f"({counted['queries_without_match']} without a match), gallery {counted['gallery']}"
     )
+    tested = None
+    if reasons is not None and reasoner is not None:
+        from reidr.evaluation.reason_numbers import number_lines
+        from reidr.evaluation.reasons_run import run_reasons
+
+        tested = run_reasons(first, reasoner, dataset.root, k, reasons, seed, progress, click.echo)
+        click.echo(number_lines(tested.tested))
+        counted["reasons"] = tested.document()
     if json_file is not None:
         write_json(json_file, counted)
     if folder is not None:
@@ -97,6 +126,13 @@ def command(
                 "seconds": round(time.perf_counter() - started, 1),
             }
         )
+        if tested is not None:
+            from reidr.evaluation.present import now
+            from reidr.evaluation.reasons_run import reasons_page
+            from reidr.evaluation.report.reasons import write_reasons
+
+            page = reasons_page(tested, title=dataset.name, created=now(), facts=facts, notice=notice_of(reasoner))
+            click.echo(f"reasons: {write_reasons(page, folder)}")
         report = build_report(first, title=f"{dataset.name}", notice=notice_of(reasoner), facts=facts)
         folder.mkdir(parents=True, exist_ok=True)
         save_report(report, folder)

@@ -37,20 +37,19 @@ def command(
     cache: bool,
 ) -> None:
     """Find a person in a folder of crops; prints the matches with a reason each and writes a report."""
-    from reidr.cli.shared import facts_of, load_retriever
+    from reidr.cli.shared import facts_of, load_reasoner, load_retriever, notice_of
     from reidr.evaluation.find import search
     from reidr.evaluation.present import found_card, now
     from reidr.evaluation.report import find_report, write_report
     from reidr.evaluation.report.store import save_report
-    from reidr.reasoning.decision import stored_decision
 
     started = time.perf_counter()
     retriever = load_retriever(retriever_name)
-    reasoner = None if reasoner_name == "none" else reasoner_name
+    reasoner = load_reasoner(reasoner_name, cache)
     found = search(person, gallery, k, retriever=retriever, reasoner=reasoner, think=think, keep=cache)
     for problem in found.problems:
         click.echo(f"left out: {problem}", err=True)
-    notice = stored_decision(reasoner).notice if reasoner is not None else ""
+    notice = notice_of(reasoner)
     for place, match in enumerate(found.matches, start=1):
         same = "" if match.probability is None else f"  P(same) {match.probability:.2f}"
         answer = ""

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from reidr.reasoning.reasoner import Reasoner
-    from reidr.reasoning.remote import RemoteReasoner
+    from reidr.reasoning.engine import Backend
     from reidr.retrieval.embedder import Embedder
 
 RETRIEVER_OPTION = click.option(
@@ -24,7 +23,9 @@ REASONER_OPTION = click.option(
     default="nano",
     help="A shipped reasoner, a checkpoint folder, a hub id, the URL of a server, or none. [nano]",
 )
-CACHE_OPTION = click.option("--cache/--no-cache", default=True, help="Keep embeddings for the next time. [cache]")
+CACHE_OPTION = click.option(
+    "--cache/--no-cache", default=True, help="Keep embeddings and verdicts for the next time. [cache]"
+)
 
 
 def load_retriever(name: str) -> Embedder:
@@ -38,20 +39,17 @@ def load_retriever(name: str) -> Embedder:
     return Retriever.load(name)
 
 
-def load_reasoner(name: str) -> Reasoner | RemoteReasoner | None:
-    """The reasoner an option names, None for `none`."""
+def load_reasoner(name: str, cache: bool = True) -> Backend | None:
+    """The reasoner an option names, None for `none`; with `cache` it is not asked again what it was asked before."""
     if name == "none":
         return None
-    if name.startswith(("http://", "https://")):
-        from reidr.reasoning.remote import RemoteReasoner
+    from reidr.reasoning.engine import load_reasoner as load
+    from reidr.reasoning.verdict_cache import VerdictCache, default_path
 
-        return RemoteReasoner(name)
-    from reidr.reasoning.reasoner import Reasoner
-
-    return Reasoner.load(name)
+    return load(name, cache=VerdictCache(default_path()) if cache else None)
 
 
-def notice_of(reasoner: Reasoner | RemoteReasoner | None) -> str:
+def notice_of(reasoner: Backend | None) -> str:
     """What a reader of the report must know of the reasoner, from its model card's first facts."""
     if reasoner is None:
         return ""

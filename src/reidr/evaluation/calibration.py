@@ -1,7 +1,6 @@
-"""Whether probabilities mean what they say, what abstaining would buy, and two ways to correct them.
+"""Whether probabilities mean what they say, and what abstaining would buy; `reasoning.calibrate` corrects them.
 
-Everywhere: `probabilities` (N,) of "same person" in [0, 1], `outcomes` (N,) whether it was. Corrections are fitted on
-other (training) identities than they are judged on.
+Everywhere: `probabilities` (N,) of "same person" in [0, 1], `outcomes` (N,) whether it was.
 """
 
 from __future__ import annotations
@@ -11,14 +10,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import isotonic_regression, minimize_scalar
 
 from reidr.errors import ReIDError
 
 Reals = NDArray[np.float64]
 Binning = Literal["mass", "width"]
-TEMPERATURES = (0.01, 100.0)
-NEARLY_SURE = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,54 +107,6 @@ def risk_coverage(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverage:
     return RiskCoverage(taken / len(sure), errors / taken)
 
 
-@dataclass(frozen=True)
-class Temperature:
-    """Temperature scaling (Guo et al., ICML 2017): log-odds divided by `value`; above 1 makes answers less sure."""
-
-    value: float
-
-    def apply(self, probabilities: ArrayLike) -> Reals:
-        """Corrected probabilities, same shape and order."""
-        scaled: Reals = 1.0 / (1.0 + np.exp(-_log_odds(np.asarray(probabilities, dtype=np.float64)) / self.value))
-        return scaled
-
-
-@dataclass(frozen=True, eq=False)
-class Isotonic:
-    """A non-decreasing correction: (M,) probabilities seen, ascending, and (M,) what they became."""
-
-    seen: Reals
-    became: Reals
-
-    def apply(self, probabilities: ArrayLike) -> Reals:
-        """Corrected probabilities, linear between those seen in fitting and constant beyond them."""
-        return np.interp(np.asarray(probabilities, dtype=np.float64), self.seen, self.became)
-
-
-def fit_temperature(probabilities: ArrayLike, outcomes: ArrayLike) -> Temperature:
-    """The temperature in [0.01, 100] with the highest likelihood of `outcomes`. Errors as `reliability_curve`."""
-    given, happened = _checked(probabilities, outcomes)
-    signed = np.where(happened > 0, -1.0, 1.0) * _log_odds(given)
-
-    def loss(log_temperature: float) -> float:
-        return float(np.logaddexp(0.0, signed / np.exp(log_temperature)).mean())
-
-    low, high = np.log(TEMPERATURES)
-    found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-8})
-    return Temperature(float(np.exp(found.x)))
-
-
-def fit_isotonic(probabilities: ArrayLike, outcomes: ArrayLike) -> Isotonic:
-    """The non-decreasing correction with the least squared error, by pooling adjacent violators (Ayer et al. 1955).
-
-    Equal probabilities become equal. Errors as `reliability_curve`.
-    """
-    given, happened = _checked(probabilities, outcomes)
-    seen, place, count = np.unique(given, return_inverse=True, return_counts=True)
-    frequency = np.bincount(place, weights=happened) / count
-    return Isotonic(seen, np.asarray(isotonic_regression(frequency, weights=count).x, dtype=np.float64))
-
-
 def _checked(probabilities: ArrayLike, outcomes: ArrayLike) -> tuple[Reals, Reals]:
     given = np.asarray(probabilities, dtype=np.float64)
     happened = np.asarray(outcomes, dtype=np.float64)
@@ -175,9 +123,3 @@ def _checked(probabilities: ArrayLike, outcomes: ArrayLike) -> tuple[Reals, Real
     if not np.isin(happened, (0.0, 1.0)).all():
         raise ReIDError("calibration: outcomes must be True or False")
     return given, happened
-
-
-def _log_odds(probabilities: Reals) -> Reals:
-    clipped = np.clip(probabilities, NEARLY_SURE, 1.0 - NEARLY_SURE)
-    odds: Reals = np.log(clipped) - np.log1p(-clipped)
-    return odds

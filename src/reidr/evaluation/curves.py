@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.evaluation.adaptive import Point, Study, adaptive_curve, fixed_curve
+from reidr.evaluation.asking import matches_of
 from reidr.evaluation.calibration import expected_calibration_error, reliability_curve, risk_coverage
-from reidr.evaluation.experiment import Outcome, Row, matches_of
 from reidr.evaluation.headroom import captured_headroom
+from reidr.evaluation.normalised import lists_to_threshold
 from reidr.evaluation.open_set import OpenSetErrors, Searches, open_set_curve, open_set_errors, searches_of
+from reidr.evaluation.outcome import Outcome, Row
 from reidr.evaluation.report import Curve, Series
 from reidr.evaluation.statistics import headroom_interval
+from reidr.reasoning.calibrate import margin_of
 from reidr.retrieval.ranking import RankedList
 
-CMC_RANKS = 20
+CMC_RANKS, CMC_LINES = 20, 5
 WANTED_FPIR = (0.01, 0.1)
 
 
@@ -37,6 +42,17 @@ def curves_of(outcome: Outcome) -> tuple[Curve, ...]:
             Curve("risk-coverage", (Series("direct score", answered.coverage.tolist(), answered.risk.tolist()),))
         )
     open_set = [(name, errors) for name, ranked in lists_of(outcome) if (errors := open_set_of(outcome, ranked))]
+    spent = spending_of(outcome)
+    if spent:
+        curves.append(
+            Curve(
+                "spending",
+                tuple(
+                    Series(name, [point.calls for point in points], [point.mean_average_precision for point in points])
+                    for name, points in spent.items()
+                ),
+            )
+        )
     if open_set:
         series = tuple(
             Series(name, [e.false_positive for e in errors], [e.false_negative for e in errors])
@@ -56,6 +72,12 @@ def numbers_of(outcome: Outcome) -> dict[str, Any]:
     known = scored_pairs(outcome)
     if known is not None:
         numbers["expected_calibration_error"] = expected_calibration_error(*known)
+        if outcome.settings.calibration is not None:
+            believed = outcome.settings.calibration.apply(margin_of(known[0]))
+            numbers["expected_calibration_error_calibrated"] = expected_calibration_error(believed, known[1])
+    spent = spending_of(outcome)
+    if spent:
+        numbers["spending"] = {name: [asdict(point) for point in points] for name, points in spent.items()}
     errors = {
         name: {f"FNIR at FPIR {wanted:g}": fnir_at(found, wanted) for wanted in WANTED_FPIR}
         for name, ranked in lists_of(outcome)
@@ -66,6 +88,24 @@ def numbers_of(outcome: Outcome) -> dict[str, Any]:
         numbers["non_mated_queries"] = int((~outcome.trial.mated).sum())
         numbers["open_set_at_stored_thresholds"] = at_stored_thresholds(outcome)
     return numbers
+
+
+def spending_of(outcome: Outcome) -> dict[str, list[Point]]:
+    """What asking costs and brings, by name: the first candidates of all queries, and the stored policies.
+
+    Empty where not all of the first k were scored, or no policy is stored.
+    """
+    policy = outcome.settings.policy
+    if outcome.scores is None or outcome.asked is None or policy is None or outcome.settings.only_policy:
+        return {}
+    truth = matches_of(outcome.trial, outcome.ranked, outcome.scores.shape[1])
+    base = outcome.rows[0].result
+    study = Study(outcome.ranked, outcome.scores, truth, base, outcome.settings.weight)
+    found = {"first candidates": fixed_curve(study)}
+    if outcome.settings.policies:
+        found["in doubt only"] = adaptive_curve(study, outcome.settings.policies)
+    found["stored policy"] = adaptive_curve(study, [policy])
+    return found
 
 
 def headroom_of(base: Row, row: Row, oracle: Row) -> dict[str, Any]:
@@ -85,11 +125,13 @@ def headroom_of(base: Row, row: Row, oracle: Row) -> dict[str, Any]:
 
 
 def cmc_curve(outcome: Outcome) -> Curve:
-    """Cumulative matching characteristic of every row."""
+    """Cumulative matching characteristic of the rows."""
     ranks = list(range(1, CMC_RANKS + 1))
-    return Curve(
-        "cmc", tuple(Series(row.name, ranks, [row.result.rank(rank) for rank in ranks]) for row in outcome.rows)
-    )
+    # More than five lines are not told apart: the adaptive row and the baselines are in the table.
+    drawn = [row for row in outcome.rows if not row.name.endswith(" adaptive") or outcome.settings.only_policy]
+    if len(drawn) > CMC_LINES:
+        drawn = [row for row in drawn if not row.name.startswith("baseline")]
+    return Curve("cmc", tuple(Series(row.name, ranks, [row.result.rank(rank) for rank in ranks]) for row in drawn))
 
 
 def scored_pairs(outcome: Outcome) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:
@@ -104,7 +146,11 @@ def scored_pairs(outcome: Outcome) -> tuple[NDArray[np.float64], NDArray[np.bool
 def lists_of(outcome: Outcome) -> list[tuple[str, RankedList]]:
     """The ranked lists whose distances can be thresholded: the retriever's, and the fused one."""
     lists = [("retriever", outcome.ranked)]
-    return lists if outcome.thresholded is None else [*lists, ("reasoner", outcome.thresholded)]
+    if outcome.scores is None or outcome.thresholded is None:
+        return lists
+    more = lists_to_threshold(outcome.ranked, outcome.scores, outcome.settings.weight)
+    del more["distance"], more["fused distance"]
+    return [*lists, ("reasoner", outcome.thresholded), *more.items()]
 
 
 def at_stored_thresholds(outcome: Outcome) -> dict[str, dict[str, float]]:

@@ -3,109 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reidr.data.protocol import Trial, check_unseen, find_protocol, trials
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
-from reidr.evaluation.ranking import RankingResult, evaluate_features, oracle_at_k
-from reidr.frame.progress import Advance
-from reidr.reasoning.fusion import fuse, fuse_for_threshold
-from reidr.reasoning.types import Pair, Verdict
+from reidr.evaluation.asking import matches_of
+from reidr.evaluation.outcome import DEPTH, Outcome, Progress, Row, Settings
+from reidr.evaluation.ranking import evaluate_features, oracle_at_k
+from reidr.evaluation.reasoner_rows import ask_reasoner
 from reidr.retrieval.embedder import Embedder
 from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.k_reciprocal import k_reciprocal
-from reidr.retrieval.ranking import RankedList
 
 if TYPE_CHECKING:
     from reidr.reasoning.engine import Backend
-
-Progress = Callable[[str, int], AbstractContextManager[Advance]]
-DEPTH = 50  # ranked candidates kept per query: what pages and CMC curves show
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is measured.
-
-    Attributes:
-        k: candidates per query put before the reasoner.
-        queries: sample this many queries (by `seed`); None takes all.
-        think: candidates per query that the reasoner also thinks about in words; 0: it only scores.
-        weight: fusion weight of the reasoner, chosen on training identities.
-        k_reciprocal: also measure k-reciprocal re-ranking.
-        protocol: name of the evaluation rule; None takes the data set's own.
-        cache: folder of cached embeddings; None: no cache.
-    """
-
-    k: int = 10
-    queries: int | None = None
-    think: int = 0
-    weight: float = 0.2
-    k_reciprocal: bool = True
-    protocol: str | None = None
-    seed: int = 0
-    batch: int = 32
-    cache: Path | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """One line of the table: a way of ranking, its result over the queries, and what it cost."""
-
-    name: str
-    result: RankingResult
-    calls: int = 0
-    seconds: float = 0.0
-    note: str = ""
-
-    def metrics(self) -> dict[str, float]:
-        """mAP, rank1, rank5, rank10 and mINP as shares of 1."""
-        return {
-            "mAP": self.result.mean_average_precision,
-            "rank1": self.result.rank(1),
-            "rank5": self.result.rank(5),
-            "rank10": self.result.rank(10),
-            "mINP": self.result.mean_inverse_negative_penalty,
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """Everything measured on one trial, for tables and for the page.
-
-    Attributes:
-        ranked: the retriever's list, ignored crops left out. shown: the same with them, for showing what was dropped.
-        scores: (Q, k) P(same) of the direct score, NaN where not asked; None without a reasoner.
-        verdicts: by (query id, gallery id), where the reasoner thought.
-        fused: the ranked list after the reasoner (thinking where there is any), None without one.
-        thresholded: its first k by distances that are comparable across queries, for open-set thresholds.
-        thresholds: the retriever's distances for "not in the gallery", by wanted FPIR.
-        problems: one sentence per unusable picture.
-    """
-
-    dataset: str
-    trial: Trial
-    rows: tuple[Row, ...]
-    ranked: RankedList
-    shown: RankedList
-    scores: NDArray[np.float64] | None = None
-    verdicts: dict[tuple[str, str], Verdict] = field(default_factory=dict)
-    fused: RankedList | None = None
-    thresholded: RankedList | None = None
-    thresholds: Mapping[str, float] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
-
-    def row(self, start: str) -> Row | None:
-        """The first row whose name starts with `start`."""
-        return next((row for row in self.rows if row.name.startswith(start)), None)
 
 
 def run_experiment(
@@ -164,6 +82,7 @@ def _run_trial(
     arguments = trial.arguments()
     base = evaluate_features(queries.features, gallery.features, **arguments)
     rows.insert(0, Row(f"retriever {retriever.name}", base, seconds=time.perf_counter() - started))
+    again = None
     if settings.k_reciprocal and len(gallery) > 2:
         started = time.perf_counter()
         # Whole lists of a large gallery would fill the memory; crops that share no neighbour with the query, which is
@@ -175,56 +94,30 @@ def _run_trial(
         rows.append(Row("k-reciprocal", result, seconds=time.perf_counter() - started, note=note))
 
     k = min(settings.k, ranked.k)
-    scores, verdicts, fused, thresholded = None, dict[tuple[str, str], Verdict](), None, None
+    told = None
     if reasoner is not None:
-        started = time.perf_counter()
-        pairs, places = candidate_pairs(trial, ranked, k)
-        known = [(pair.query.id, pair.candidate.id) for pair in pairs]
-        todo = [i for i, key in enumerate(known) if key not in pairs_seen]
-        with progress("scoring pairs", len(todo)) as advance:
-            fresh = reasoner.score([pairs[i] for i in todo], batch_size=settings.batch, progress=steps_of(advance))
-        pairs_seen.update({known[i]: float(value) for i, value in zip(todo, fresh, strict=True)})
-        scores = np.full((len(ranked), k), np.nan)
-        scores[places] = [pairs_seen[key] for key in known]
-        fused = fuse(ranked, scores, settings.weight)
-        thresholded = fuse_for_threshold(ranked, scores, settings.weight)
-        result = evaluate_features(queries.features, gallery.features, **arguments, reranked=fused)
-        seconds = time.perf_counter() - started
-        note = f"direct score, both orders, weight {settings.weight:g}"
-        rows.append(Row(f"reasoner {reasoner.name} direct", result, 2 * len(todo), seconds, note))
-        if settings.think:
-            started = time.perf_counter()
-            pairs, places = candidate_pairs(trial, ranked, min(settings.think, k))
-            with progress("thinking about pairs", len(pairs)) as advance:
-                thoughts = reasoner.think(pairs, batch_size=settings.batch, progress=steps_of(advance))
-            verdicts = {(p.query.id, p.candidate.id): v for p, v in zip(pairs, thoughts, strict=True)}
-            after = scores.copy()
-            after[places] = [verdict.evidence for verdict in thoughts]
-            after = np.where(np.isnan(after), scores, after)
-            fused = fuse(ranked, after, settings.weight)
-            thresholded = fuse_for_threshold(ranked, after, settings.weight)
-            result = evaluate_features(queries.features, gallery.features, **arguments, reranked=fused)
-            seconds = time.perf_counter() - started
-            parsed = np.mean([verdict.parsable for verdict in thoughts]) if thoughts else 1.0
-            note = f"thinking about the first {settings.think}, {parsed:.0%} of answers parsable"
-            rows.append(Row(f"reasoner {reasoner.name} thinking", result, len(pairs), seconds, note))
-    truth = matches_of(trial, ranked, k)
+        measure = partial(evaluate_features, queries.features, gallery.features, **arguments)
+        told = ask_reasoner(trial, ranked, again, k, reasoner, settings, measure, progress, pairs_seen)
+        rows += told.rows
     perfect = evaluate_features(
-        queries.features, gallery.features, **arguments, reranked=oracle_at_k(ranked.top(k), truth)
+        queries.features,
+        gallery.features,
+        **arguments,
+        reranked=oracle_at_k(ranked.top(k), matches_of(trial, ranked, k)),
     )
     rows.append(Row(f"oracle@{settings.k}", perfect, note="a perfect verifier of the retriever's first k"))
+    found = {} if told is None else told.found()
+    thresholds = getattr(retriever, "thresholds", {})
     return Outcome(
         name,
         trial,
         tuple(rows),
         ranked,
         shown,
-        scores,
-        verdicts,
-        fused,
-        thresholded,
-        getattr(retriever, "thresholds", {}),
-        tuple(problems),
+        settings=settings,
+        thresholds=thresholds,
+        problems=tuple(problems),
+        **found,
     )
 
 
@@ -236,45 +129,6 @@ def embed_trial(
         queries = Gallery.build(trial.query, embedder, cache=cache, advance=advance)
         gallery = Gallery.build(trial.gallery, embedder, cache=cache, advance=advance)
     return queries, gallery, replace(trial, query=queries.crops, gallery=gallery.crops)
-
-
-def candidate_pairs(
-    trial: Trial, ranked: RankedList, k: int
-) -> tuple[list[Pair], tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """The pairs of each query with its first k candidates, and their (row, column) places in the ranked list."""
-    rows, columns = np.nonzero(ranked.indices[:, :k] >= 0)
-    truth = matches_of(trial, ranked, k)
-    pairs = [
-        Pair(
-            trial.query[row],
-            trial.gallery[ranked.indices[row, column]],
-            float(ranked.distances[row, column]),
-            bool(truth[row, column]),
-        )
-        for row, column in zip(rows, columns, strict=True)
-    ]
-    return pairs, (rows, columns)
-
-
-def matches_of(trial: Trial, ranked: RankedList, k: int) -> NDArray[np.bool_]:
-    """(Q, k) True where the ranked list's candidate shows the query's person."""
-    indices = ranked.indices[:, :k]
-    persons = np.array([crop.person or "" for crop in trial.gallery])
-    wanted = np.array([crop.person or " " for crop in trial.query])
-    same: NDArray[np.bool_] = (persons[np.maximum(indices, 0)] == wanted[:, None]) & (indices >= 0)
-    return same
-
-
-def steps_of(advance: Advance) -> Callable[[int, int], None]:
-    """Adapt a step counter to callbacks that report (done, in all)."""
-    last = 0
-
-    def report(done: int, _: int) -> None:
-        nonlocal last
-        advance(done - last)
-        last = done
-
-    return report
 
 
 def mean_metrics(outcomes: Sequence[Outcome], position: int) -> dict[str, float]:

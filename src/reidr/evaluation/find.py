@@ -14,7 +14,7 @@ from PIL import Image
 
 from reidr.data.folder import crop_of_file, crops_in_folder
 from reidr.data.types import Crop
-from reidr.evaluation.experiment import steps_of
+from reidr.evaluation.asking import steps_of
 from reidr.frame.progress import Advance, progress
 from reidr.reasoning.decision import stored_decision
 from reidr.reasoning.fusion import fuse
@@ -23,7 +23,7 @@ from reidr.retrieval.embedder import Embedder
 from reidr.retrieval.gallery import Gallery, cache_folder
 
 if TYPE_CHECKING:
-    from reidr.reasoning.reasoner import Reasoner
+    from reidr.reasoning.engine import Backend
 
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 
@@ -66,7 +66,7 @@ def find(
     k: int = 10,
     *,
     retriever: Embedder | None = None,
-    reasoner: Reasoner | str | Path | None = "nano",
+    reasoner: Backend | str | Path | None = "nano",
     think: int | None = None,
 ) -> tuple[Match, ...]:
     """Find a person in a folder of crops.
@@ -74,7 +74,8 @@ def find(
     Args:
         person: a picture of one person. gallery: a folder (searched recursively) or crops.
         k: number of matches. think: how many of them the reasoner writes reasons for (default: all).
-        retriever: the shipped one by default. reasoner: a loaded one, a preset or folder; None ranks without one.
+        retriever: the shipped one by default. reasoner: a loaded one, a preset, a folder or the
+            URL of a server; None ranks without one.
 
     Returns:
         Up to k matches, best first. Raises DataError or ImageError with one sentence.
@@ -88,13 +89,13 @@ def search(
     k: int = 10,
     *,
     retriever: Embedder | None = None,
-    reasoner: Reasoner | str | Path | None = "nano",
+    reasoner: Backend | str | Path | None = "nano",
     think: int | None = None,
     keep: bool = True,
     show: Progress = progress,
 ) -> Found:
     """`find` with everything the report needs; `keep` caches the folder's embeddings in `cache_folder()`."""
-    from reidr.reasoning.reasoner import Reasoner
+    from reidr.reasoning.engine import load_reasoner
     from reidr.retrieval.retriever import Retriever
 
     query = Crop(id="query", image=person) if isinstance(person, Image.Image) else crop_of_file(Path(person))
@@ -114,7 +115,7 @@ def search(
     order = list(range(len(pairs)))
     if reasoner is not None and pairs:
         weight = stored_decision(reasoner if isinstance(reasoner, str | Path) else reasoner.name).weight
-        model = Reasoner.load(reasoner) if isinstance(reasoner, str | Path) else reasoner
+        model = load_reasoner(reasoner) if isinstance(reasoner, str | Path) else reasoner
         with show("scoring pairs", len(pairs)) as advance:
             scores[0] = model.score(pairs, progress=steps_of(advance))
         fused = fuse(ranked.top(len(pairs)), scores, weight)

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
 from reidr.evaluation.open_set import OpenSetErrors, Searches, open_set_errors, threshold_at
-from reidr.retrieval.neighbourhood import normalised_distances
+from reidr.reasoning.fusion import fuse_for_threshold
+from reidr.retrieval.neighbourhood import has_neighbourhood, normalised_distances
 from reidr.retrieval.ranking import RankedList
 
 WANTED = (0.01, 0.05, 0.1)
 NEIGHBOURHOODS = ((2, 20), (6, 30), (11, 50))
+LISTED = 50  # candidates from which a neighbourhood is told
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,22 @@ def rescored(ranked: RankedList, scores: NDArray[np.float64], name: str) -> Rank
 def normalised_list(ranked: RankedList, first: int = 11, last: int = 50) -> RankedList:
     """`ranked` with distances in units of each query's neighbourhood; the order stays. Raises as `neighbourhood`."""
     return rescored(ranked, normalised_distances(ranked, first, last), neighbourhood_name(first, last))
+
+
+def lists_to_threshold(ranked: RankedList, scores: NDArray[np.float64], weight: float) -> dict[str, RankedList]:
+    """The scores by which absent people may be told, by name, simplest first: each the list in its own distances.
+
+    The retriever's distance; that in units of the query's neighbourhood (where the list is long enough); and with the
+    reasoner, for (Q, m) P(same) without gaps, the fused distance and 1 - P(same).
+    """
+    m = scores.shape[1]
+    lists = {"distance": ranked}
+    if has_neighbourhood(ranked, 11, LISTED):
+        lists[neighbourhood_name(11, LISTED)] = normalised_list(ranked, 11, LISTED)
+    if np.isfinite(scores[ranked.indices[:, :m] >= 0]).all():
+        lists["fused distance"] = fuse_for_threshold(ranked, scores, weight)
+        lists["1 - P(same)"] = rescored(ranked, 1.0 - scores, "1 - P(same)")
+    return lists
 
 
 def neighbourhood_name(first: int, last: int) -> str:

@@ -9,13 +9,16 @@ from typing import Any, Literal
 import numpy as np
 
 from reidr.data.types import Crop
+from reidr.evaluation.adaptive import explain
 from reidr.evaluation.curves import curves_of, numbers_of
 from reidr.evaluation.experiment import Outcome, Row, mean_metrics
 from reidr.evaluation.find import Found
 from reidr.evaluation.report import Candidate, MetricRow, QueryCard, Report
+from reidr.evaluation.statements import CHECKED, Known, statements_of, what_is_known
 from reidr.evaluation.statistics import bootstrap_interval, paired_bootstrap
 from reidr.frame.run import environment
 from reidr.reasoning.types import Verdict
+from reidr.retrieval.neighbourhood import normalised_distances
 
 Mark = Literal["right", "wrong", "junk", "unknown"]
 METRICS = ("mAP", "rank1", "rank5", "rank10", "mINP")
@@ -90,6 +93,7 @@ def build_report(
     outcome: Outcome, *, title: str, subtitle: str = "", notice: str = "", facts: Mapping[str, str | int | float]
 ) -> Report:
     """The page of one evaluated trial: table, curves, one card per query."""
+    known = what_is_known((*outcome.trial.query, *outcome.trial.gallery))
     return Report(
         title=title,
         subtitle=subtitle,
@@ -97,8 +101,9 @@ def build_report(
         created=now(),
         facts=facts,
         metric_rows=tuple(metric_row(row, outcome.rows[0]) for row in outcome.rows),
-        query_cards=tuple(query_card(outcome, position) for position in range(len(outcome.trial.query))),
+        query_cards=tuple(query_card(outcome, position, known) for position in range(len(outcome.trial.query))),
         curves=curves_of(outcome),
+        checked=CHECKED[known] if outcome.verdicts else "",
     )
 
 
@@ -121,8 +126,11 @@ def metric_row(row: Row, base: Row) -> MetricRow:
     )
 
 
-def query_card(outcome: Outcome, position: int) -> QueryCard:
-    """One query with the head of its ranked list, ignored crops in their places."""
+def query_card(outcome: Outcome, position: int, known: Known = "nothing") -> QueryCard:
+    """One query with the head of its ranked list, ignored crops in their places.
+
+    Claims of reasons are held against what is `known` of the data set's crops.
+    """
     trial = outcome.trial
     query = trial.query[position]
     base = outcome.rows[0].result
@@ -136,13 +144,30 @@ def query_card(outcome: Outcome, position: int) -> QueryCard:
         person=query.person,
         camera=query.camera,
         status=status,
-        candidates=card_candidates(outcome, position),
+        candidates=card_candidates(outcome, position, known),
         average_precision_before=float(base.average_precision[position]) if matched else None,
         average_precision_after=(
             float(after_row.result.average_precision[position]) if matched and after_row is not None else None
         ),
         asked=asked,
+        **cost_of(outcome, position),
     )
+
+
+def cost_of(outcome: Outcome, position: int) -> dict[str, Any]:
+    """Calls for one query, two for each pair that was scored and one for each thought, and what the thoughts cost."""
+    if outcome.scores is None:
+        return {}
+    query = outcome.trial.query[position].id
+    thoughts = [verdict for (first, _), verdict in outcome.verdicts.items() if first == query]
+    return {"calls": 2 * int(np.isfinite(outcome.scores[position]).sum()) + len(thoughts), **thought_cost(thoughts)}
+
+
+def thought_cost(thoughts: Sequence[Verdict]) -> dict[str, Any]:
+    """Tokens and seconds of some thoughts; nothing for none."""
+    if not thoughts:
+        return {}
+    return {"tokens": sum(each.tokens for each in thoughts), "seconds": sum(each.seconds for each in thoughts)}
 
 
 def asked_sentence(outcome: Outcome, position: int) -> str:
@@ -152,10 +177,16 @@ def asked_sentence(outcome: Outcome, position: int) -> str:
     query = outcome.trial.query[position].id
     thought = sum(first == query for first, _ in outcome.verdicts)
     words = f", and wrote its reasons for {thought}" if thought else ""
-    return f"The reasoner scored the retriever's first {number} candidates in both orders{words}."
+    said = f"The reasoner scored {number} of the retriever's first candidates in both orders{words}."
+    policy = outcome.settings.policy
+    if outcome.asked is None or policy is None:
+        return said
+    normalised = normalised_distances(outcome.ranked, policy.first, policy.last)[position]
+    why = explain(policy, normalised, outcome.asked[position])
+    return f"{why} {said}" if outcome.settings.only_policy else f"{said} By its policy: {why[0].lower()}{why[1:]}"
 
 
-def card_candidates(outcome: Outcome, position: int) -> tuple[Candidate, ...]:
+def card_candidates(outcome: Outcome, position: int, known: Known = "nothing") -> tuple[Candidate, ...]:
     """The head of a ranked list: ignored crops keep their places, the others move as the reasoner says."""
     trial = outcome.trial
     raw = outcome.shown.indices[position]
@@ -193,6 +224,8 @@ def card_candidates(outcome: Outcome, position: int) -> tuple[Candidate, ...]:
                 probability,
                 verdict,
                 fused_distance(outcome, position, index),
+                query,
+                known,
             )
         )
     return tuple(found)
@@ -207,9 +240,12 @@ def candidate(
     probability: float | None,
     verdict: Verdict | None,
     score_after: float | None,
+    query: Crop,
+    known: Known = "nothing",
 ) -> Candidate:
     """One crop of a card; where the reasoner thought, its probability and words count, else its direct score."""
     thought = verdict is not None and verdict.parsable
+    claims = verdict.reasoning if thought and verdict is not None else ""
     return Candidate(
         id=crop.id,
         image=crop.image,
@@ -224,6 +260,9 @@ def candidate(
         reasoning=None if verdict is None else verdict.reasoning or "(no words)",
         cues=() if verdict is None else tuple(f"{cue.region}: {cue.agreement}" for cue in verdict.cues),
         answer=None if verdict is None else verdict.answer,
+        probability_direct=probability,
+        statements=statements_of(claims, query.attributes, crop.attributes, known),
+        **({} if verdict is None else thought_cost([verdict])),
     )
 
 
@@ -255,11 +294,19 @@ def found_card(found: Found) -> QueryCard:
             match.probability,
             match.verdict,
             None,
+            found.query,
         )
         for place, match in enumerate(found.matches, start=1)
     )
-    thought = sum(match.verdict is not None for match in found.matches)
+    thoughts = [match.verdict for match in found.matches if match.verdict is not None]
+    thought = len(thoughts)
+    scored = sum(match.probability is not None for match in found.matches)
     asked = f"The reasoner scored {len(candidates)} candidates in both orders and wrote reasons for {thought}."
     return QueryCard(
-        id=found.query.id, image=found.query.image, candidates=candidates, asked=asked if fused else "It was not asked."
+        id=found.query.id,
+        image=found.query.image,
+        candidates=candidates,
+        asked=asked if fused else "It was not asked.",
+        calls=2 * scored + thought if fused else None,
+        **thought_cost(thoughts),
     )

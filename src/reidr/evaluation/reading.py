@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from reidr.data.types import Crop
 from reidr.errors import DataError
-from reidr.evaluation.experiment import Progress, steps_of
+from reidr.evaluation.asking import steps_of
+from reidr.evaluation.outcome import Progress
 from reidr.evaluation.probe import fit_probe
 from reidr.reasoning.questions import QUESTIONS, value_of
 from reidr.reasoning.reasoner import Reasoner

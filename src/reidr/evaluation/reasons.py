@@ -6,7 +6,7 @@ candidates of one query do not pass for many independent cases.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
+from reidr.evaluation.asking import steps_of
 from reidr.evaluation.claims import Claim, Mark, check_claim, parse_claims, states_what_is_hidden
 from reidr.evaluation.masking import Filling, MasksOf, control_region, erase, outside
 from reidr.evaluation.text_alone import TextAlone, read_from_text
 from reidr.frame.progress import Advance
 from reidr.reasoning.types import Cue, Pair, Verdict
+from reidr.reasoning.types import Progress as Steps
 
 Bools = NDArray[np.bool_]
 Progress = Callable[[str, int], Any]
@@ -26,13 +28,15 @@ ANSWER_SIGN = {"same": 1.0, "different": -1.0}
 
 
 class Asked(Protocol):
-    """What is tested: any reasoner with these two methods (`reasoning.reasoner.Reasoner`)."""
+    """What is tested: any `reasoning.engine.Backend`, of which no more than this is used."""
 
-    def score(self, pairs: Sequence[Pair], *, both_orders: bool = True) -> NDArray[np.float64]:
+    def score(
+        self, pairs: Sequence[Pair], *, both_orders: bool = True, progress: Steps | None = None
+    ) -> NDArray[np.float64]:
         """P(same) of each pair, (N,)."""
         ...
 
-    def think(self, pairs: Sequence[Pair]) -> list[Verdict]:
+    def think(self, pairs: Sequence[Pair], *, progress: Steps | None = None) -> list[Verdict]:
         """One verdict per pair."""
         ...
 
@@ -85,17 +89,24 @@ class ClaimsTested:
 
 @dataclass(frozen=True)
 class ReasonCase:
-    """One pair for a page. Probabilities are direct scores: of both whole crops, and with a region erased."""
+    """One pair for a page. Probabilities are direct scores: of both whole crops, and with a region erased.
 
-    query: str
-    candidate: str
+    `verdict` is of the query as person A, `turned` of the crops in the other order.
+    """
+
+    pair: Pair
     verdict: Verdict
+    turned: Verdict
     claims: tuple[tuple[Claim, Mark], ...]
     probability: float
     cited: str | None = None
     uncited: str | None = None
     without_cited: float | None = None
     without_uncited: float | None = None
+
+    def marked(self, mark: Mark) -> int:
+        """How many claims carry `mark`."""
+        return sum(found == mark for _, found in self.claims)
 
 
 @dataclass(frozen=True)
@@ -145,7 +156,7 @@ def measure_reasons(
 ) -> ReasonsTested:
     """Put `pairs` before `reasoner` in both orders, with words and without, and with regions erased.
 
-    Cost: two thoughts and about six forward passes a pair. The query is person A.
+    Cost: `most_asked`. The query is person A.
 
     Args:
         pairs: with crops whose attributes are known, where claims shall be tested.
@@ -161,13 +172,11 @@ def measure_reasons(
     orders = []
     for name, own in (("scoring", pairs), ("scoring, other order", turned)):
         with progress(name, len(own)) as advance:
-            orders.append(reasoner.score(own, both_orders=False))
-            advance(len(own))
-    with progress("thinking", 2 * len(pairs)) as advance:
-        verdicts = reasoner.think(pairs)
-        advance(len(pairs))
-        others = reasoner.think(turned)
-        advance(len(pairs))
+            orders.append(reasoner.score(own, both_orders=False, progress=steps_of(advance)))
+    with progress("thinking", len(pairs)) as advance:
+        verdicts = reasoner.think(pairs, progress=steps_of(advance))
+    with progress("thinking, other order", len(pairs)) as advance:
+        others = reasoner.think(turned, progress=steps_of(advance))
     before = np.mean(orders, axis=0)
     with progress("erasing regions", 2 * len(pairs)) as advance:
         erased = score_erased(reasoner, pairs, verdicts, masks_of, filling, advance)
@@ -194,10 +203,18 @@ def measure_reasons(
         text_alone=read_from_text(verdicts, groups, seed=seed),
         claims=claims_tested(pairs, claims, groups, seed, per_crop),
         cases=tuple(
-            ReasonCase(p.query.id, p.candidate.id, v, own, float(at), *((e[0], e[1], e[4], e[5]) if e else ()))
-            for p, v, own, at, e in zip(pairs, verdicts, claims, before, erased, strict=True)
+            ReasonCase(pair, verdict, other, own, float(at), *((e[0], e[1], e[4], e[5]) if e else ()))
+            for pair, verdict, other, own, at, e in zip(pairs, verdicts, others, claims, before, erased, strict=True)
         ),
     )
+
+
+def most_asked(pairs: int) -> tuple[int, int]:
+    """(thoughts, forward passes of direct scores) that `measure_reasons` asks of a reasoner at most.
+
+    Each pair in both orders with words and without, and twice more without, in both orders, with a region erased.
+    """
+    return 2 * pairs, 6 * pairs
 
 
 def estimate(values: Any, groups: NDArray[np.int64], seed: int = 0, draws: int = 1000) -> Estimate:
@@ -275,17 +292,27 @@ def score_erased(
         _, uncited, cited = min(choices)
         areas = []
         for region, kept in ((cited, set[str]()), (uncited, named)):
-            parts = [outside(region, kept, masks) for masks in (first, second)]
-            areas.append(float(np.mean([0.0 if part is None else part.mean() for part in parts])))
-            query, candidate = erase(pair.query, parts[0], filling), erase(pair.candidate, parts[1], filling)
-            changed.append(Pair(query, candidate, pair.distance, pair.label))
+            without, area = pair_without(pair, region, kept, masks_of, filling)
+            areas.append(area)
+            changed.append(without)
         tried.append((place, cited, uncited, areas[0], areas[1]))
-    scores = reasoner.score(changed, both_orders=True) if changed else np.empty(0)
-    advance(len(pairs))
+    steps = steps_of(lambda done: advance(done * len(pairs) / len(changed)))
+    scores = reasoner.score(changed, both_orders=True, progress=steps) if changed else np.empty(0)
     erased: list[Erased | None] = [None] * len(pairs)
     for row, (place, cited, uncited, area, other_area) in enumerate(tried):
         erased[place] = (cited, uncited, area, other_area, float(scores[2 * row]), float(scores[2 * row + 1]))
     return erased
+
+
+def pair_without(
+    pair: Pair, region: str, kept: Collection[str], masks_of: MasksOf, filling: Filling = "mean"
+) -> tuple[Pair, float]:
+    """The pair with `region` erased in both crops, but for what belongs to the `kept` regions; and the mean share of
+    the crops that this took."""
+    parts = [outside(region, kept, masks_of(crop)) for crop in (pair.query, pair.candidate)]
+    area = float(np.mean([0.0 if part is None else part.mean() for part in parts]))
+    query, candidate = erase(pair.query, parts[0], filling), erase(pair.candidate, parts[1], filling)
+    return Pair(query, candidate, pair.distance, pair.label), area
 
 
 def masking_of(

@@ -12,7 +12,8 @@ from reidr.data.street.palette import LOWER_COLORS, SHOES_COLORS, UPPER_COLORS
 from reidr.data.street.plan import plan_street
 from reidr.data.street.settings import StreetSettings
 from reidr.data.types import Crop
-from reidr.evaluation.experiment import Progress, steps_of
+from reidr.evaluation.asking import steps_of
+from reidr.evaluation.outcome import Progress
 from reidr.reasoning.questions import QUESTIONS, value_of
 from reidr.reasoning.reasoner import Reasoner
 from reidr.reasoning.regions import UNSEEN

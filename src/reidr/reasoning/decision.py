@@ -1,10 +1,12 @@
-"""How far a reasoner's probabilities are trusted: the fusion weight chosen for it, stored beside its weights."""
+"""How a reasoner is used: what was chosen for it on training identities, stored beside its weights."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from reidr.errors import WeightsError
 
@@ -19,12 +21,21 @@ class Decision:
         weight: fusion weight in [0, 1] (see `fuse`). chosen_on: the data it was chosen on.
         street_weight: the one for rendered streets, chosen on another street; None: `weight` there too.
         notice: what a reader of a report must know of this reasoner; empty when nothing.
+        k_reciprocal_weight: fusion weight for a list that k-reciprocal re-ranking has made; None: not chosen.
+        calibration: `Calibration.stored()` of its direct score on the first candidates. policy: `Policy.stored()`, when
+            to ask (`evaluation.adaptive`). policies: ("calls per query", policy) for smaller and larger budgets.
+        open_set: the score that tells absent people best: `score` (its name) and `thresholds` by wanted FPIR.
     """
 
     weight: float
     chosen_on: str
     notice: str = ""
     street_weight: float | None = None
+    k_reciprocal_weight: float | None = None
+    calibration: Mapping[str, Any] | None = None
+    policy: Mapping[str, Any] | None = None
+    policies: tuple[tuple[float, Mapping[str, Any]], ...] = ()
+    open_set: Mapping[str, Any] | None = None
 
 
 UNTUNED = Decision(0.2, "not tuned: MUSE's default", "The fusion weight of this reasoner was not tuned on any data.")
@@ -45,7 +56,7 @@ def stored_decision(source: str | Path) -> Decision:
         decision = Decision(**json.loads(path.read_text(encoding="utf-8")))
     except (json.JSONDecodeError, TypeError) as error:
         raise WeightsError(f"{path}: not a stored decision ({error})") from None
-    for weight in (decision.weight, decision.street_weight):
+    for weight in (decision.weight, decision.street_weight, decision.k_reciprocal_weight):
         if weight is not None and not 0 <= weight <= 1:
             raise WeightsError(f"{path}: weight {weight} lies outside [0, 1]")
     return decision

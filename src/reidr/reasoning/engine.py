@@ -23,7 +23,7 @@ from reidr.reasoning.answers import yes_probability
 from reidr.reasoning.prefix import Features, Filled, Prompts, picture_digest
 from reidr.reasoning.prompt import Task, render
 from reidr.reasoning.reasoner import Reasoner, Thinking, batches
-from reidr.reasoning.rollout import _sample_rows
+from reidr.reasoning.rollout import sample_rows
 from reidr.reasoning.types import Pair, Progress, Verdict
 from reidr.reasoning.verdict_cache import VerdictCache, pair_key, question_key
 
@@ -250,7 +250,7 @@ class Engine:
     ) -> list[Verdict]:
         began = time.perf_counter()
         filled = self._fill("think", chunk, shared, pictures, keep=True)
-        sampled = _sample_rows(
+        sampled = sample_rows(
             self.reasoner.model,
             self.reasoner.processor.tokenizer,
             filled.cache,
@@ -264,7 +264,7 @@ class Engine:
         ids, answers, lengths = sampled.ids.tolist(), sampled.answers.double().cpu().numpy(), sampled.lengths.tolist()
         seconds = (time.perf_counter() - began) / len(chunk)
         return [
-            self.reasoner._verdict(ids[row][:length], answers[row, :length], seconds, keys[row])
+            self.reasoner.verdict(ids[row][:length], answers[row, :length], seconds, keys[row])
             for row, length in enumerate(lengths)
         ]
 

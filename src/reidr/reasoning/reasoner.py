@@ -177,7 +177,7 @@ class Reasoner:
             seconds = (time.perf_counter() - began) / len(batch)
             for row, (pictures, completion) in enumerate(zip(images, completions, strict=True)):
                 key = self.key(pictures, settings)
-                verdicts.append(self._verdict(completion, steps[:, row], seconds, key))
+                verdicts.append(self.verdict(completion, steps[:, row], seconds, key))
             if progress is not None:
                 progress(start + len(batch), len(pairs))
         return verdicts
@@ -261,7 +261,7 @@ class Reasoner:
             completions.append(ids[: end + 1])
         return completions, torch.stack(recorder.steps).double().cpu().numpy()
 
-    def _verdict(self, ids: list[int], steps: NDArray[np.float64], seconds: float, key: str) -> Verdict:
+    def verdict(self, ids: list[int], steps: NDArray[np.float64], seconds: float, key: str) -> Verdict:
         """Judge one completion; `steps` (T, 3) are the answer words' logits before each of its tokens."""
         tokenizer = self.processor.tokenizer
         ended = ids[-1] in end_token_ids(self.model, tokenizer)

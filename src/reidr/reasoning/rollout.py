@@ -153,14 +153,14 @@ def continue_prompts(
         # The rotary position of the first new token: tokens so far, less what pictures save by their grid.
         position = mask.sum(dim=1) + model.model.rope_deltas.to(device)[source, 0]
         logits = output.logits[:, -1].float()[source]
-        return _sample_rows(model, tokenizer, cache, mask, position, logits, temperature, max_new_tokens, seed)
+        return sample_rows(model, tokenizer, cache, mask, position, logits, temperature, max_new_tokens, seed)
     finally:
         # Left behind, they would be taken for those of the next batch of another shape.
         model.model.rope_deltas = None
         model.train(training)
 
 
-def _sample_rows(
+def sample_rows(
     model: Any,
     tokenizer: Any,
     cache: Any,

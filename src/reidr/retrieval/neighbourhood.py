@@ -45,6 +45,16 @@ def neighbourhood(ranked: RankedList, first: int = 11, last: int = 50) -> tuple[
     return mean, spread
 
 
+def has_neighbourhood(ranked: RankedList, first: int = 11, last: int = 50) -> bool:
+    """Whether every query has a `neighbourhood`: small galleries and equal distances leave none."""
+    part = ranked.distances[:, first - 1 : last]
+    there = np.isfinite(part)
+    if part.shape[1] < LEAST or (there.sum(axis=1) < LEAST).any():
+        return False
+    highest = np.where(there, part, -np.inf).max(axis=1)
+    return bool((highest - part.min(axis=1) > LEAST * NO_SPREAD).all())
+
+
 def normalised_distances(ranked: RankedList, first: int = 11, last: int = 50) -> Reals:
     """(Q, k) `(d - mean) / spread` of each query's `neighbourhood`; +inf where padded. Below 0: nearer than that."""
     mean, spread = neighbourhood(ranked, first, last)

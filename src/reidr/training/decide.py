@@ -1,21 +1,50 @@
-"""Choosing the fusion weight on training identities that neither model was fitted to."""
+"""Choosing how a reasoner is used, on training identities that neither model was fitted to."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reidr.data.join import join_training
-from reidr.data.protocol import Trial, find_protocol
+from reidr.data.protocol import Trial, find_protocol, trials
 from reidr.data.types import Crop, ReIDDataset
-from reidr.errors import DataError
-from reidr.evaluation.experiment import Progress, candidate_pairs, embed_trial, matches_of, steps_of
-from reidr.reasoning.fusion import choose_weight
-from reidr.reasoning.reasoner import Reasoner
+from reidr.errors import DataError, ReIDError
+from reidr.evaluation.adaptive import Policy, Study, cheapest_policy, choose_policies
+from reidr.evaluation.asking import ask, doubled, leave_out, matches_of
+from reidr.evaluation.experiment import DEPTH, Progress, embed_trial
+from reidr.evaluation.normalised import ScoreChoice, choose_score, lists_to_threshold
+from reidr.evaluation.open_set import searches_of
+from reidr.evaluation.ranking import RankingResult, evaluate_features
+from reidr.reasoning.calibrate import Calibration, choose_calibration, margin_of
+from reidr.reasoning.engine import Backend
+from reidr.reasoning.fusion import WeightChoice, choose_weight
 from reidr.retrieval.embedder import Embedder
+from reidr.retrieval.k_reciprocal import k_reciprocal
+from reidr.retrieval.neighbourhood import has_neighbourhood
+from reidr.retrieval.ranking import RankedList
 from reidr.training.identities import hold_out_identities
+
+BUDGETS = (0.5, 1.0, 2.0, 3.0, 5.0)  # mean calls (pairs) per query
+FEWEST_ABSENT = 10  # non-mated searches below which no threshold is chosen
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A search with the first k candidates of every query scored.
+
+    Attributes:
+        ranked: (Q, up to 50) the retriever's list. scores: (Q, k) P(same), NaN where padded. truth: (Q, k).
+        base: the retriever's own result.
+    """
+
+    trial: Trial
+    ranked: RankedList
+    scores: NDArray[np.float64]
+    truth: NDArray[np.bool_]
+    base: RankingResult
 
 
 def as_search(name: str, crops: Sequence[Crop], queries: int, seed: int) -> ReIDDataset:
@@ -36,23 +65,84 @@ def as_search(name: str, crops: Sequence[Crop], queries: int, seed: int) -> ReID
     return ReIDDataset(name, None, query=tuple(chosen), gallery=gallery)
 
 
-def weight_curve(
-    search: ReIDDataset, retriever: Embedder, reasoner: Reasoner, k: int, progress: Progress
-) -> list[tuple[float, float, float]]:
+class Decider:
+    """Scores searches of training identities, each pair once, and chooses by them."""
+
+    def __init__(self, retriever: Embedder, reasoner: Backend, k: int, progress: Progress) -> None:
+        self.retriever, self.reasoner, self.k, self.progress = retriever, reasoner, k, progress
+        self.known: dict[tuple[str, str], float] = {}
+
+    def measure(self, search: ReIDDataset, protocol: str = "standard", seed: int = 0) -> Measured:
+        """Rank the search and score the first k candidates of every query."""
+        (trial,) = trials(search, find_protocol(protocol), seed)
+        queries, gallery, trial = embed_trial(trial, self.retriever, None, self.progress)
+        ranked = gallery.search(queries, DEPTH, excluded=trial.excluded)
+        base = evaluate_features(queries.features, gallery.features, **trial.arguments())
+        scores = self._ask(trial, ranked.top(min(self.k, ranked.k)))
+        return Measured(trial, ranked, scores, matches_of(trial, ranked, scores.shape[1]), base)
+
+    def after_k_reciprocal(self, search: ReIDDataset) -> WeightChoice:
+        """The fusion weight for the first k of k-reciprocal re-ranking."""
+        (trial,) = trials(search, find_protocol("standard"), 0)
+        queries, gallery, trial = embed_trial(trial, self.retriever, None, self.progress)
+        depth = min(len(gallery), 4 * DEPTH)
+        again = k_reciprocal(queries.features, gallery.features, queries.ids, gallery.ids, k=depth)
+        again = doubled(leave_out(again, trial.excluded)).top(min(self.k, depth))
+        return choose_weight(again, self._ask(trial, again), matches_of(trial, again, again.k))
+
+    def open_set(self, search: ReIDDataset, weight: float, seed: int) -> ScoreChoice | None:
+        """The score that misses fewest people at FPIR 10 %; None where too few searches are for absent people."""
+        found = self.measure(search, "open-set", seed)
+        mated = found.trial.mated
+        if (~mated).sum() < FEWEST_ABSENT or not mated.any():
+            return None
+        people = [crop.person for crop in found.trial.query], [crop.person for crop in found.trial.gallery]
+        return choose_score(
+            {
+                name: searches_of(ranked, *people, mated)
+                for name, ranked in lists_to_threshold(found.ranked, found.scores, weight).items()
+            }
+        )
+
+    def _ask(self, trial: Trial, ranked: RankedList) -> NDArray[np.float64]:
+        wanted = ranked.indices >= 0
+        with self.progress("scoring pairs", int(wanted.sum())) as advance:
+            return ask(self.reasoner, trial, ranked, wanted, self.known, advance)
+
+
+def weight_curve(found: Measured) -> list[tuple[float, float, float]]:
     """(weight, mAP, Rank-1) over the re-ranked first k, for every weight tried (see `choose_weight`)."""
-    trial = Trial(find_protocol("standard"), search.query, search.gallery)
-    queries, gallery, trial = embed_trial(trial, retriever, None, progress)
-    ranked = gallery.search(queries, k, excluded=trial.excluded)
-    pairs, places = candidate_pairs(trial, ranked, ranked.k)
-    with progress(f"scoring pairs of {search.name}", len(pairs)) as advance:
-        scores: NDArray[np.float64] = np.full(ranked.indices.shape, np.nan)
-        scores[places] = reasoner.score(pairs, progress=steps_of(advance))
-    return list(choose_weight(ranked, scores, matches_of(trial, ranked, ranked.k)).grid)
+    return list(choose_weight(found.ranked, found.scores, found.truth).grid)
 
 
 def best_weight(curve: Sequence[tuple[float, float, float]]) -> float:
     """The weight with the best mAP of a `weight_curve`; the smallest of equals."""
     return max(curve, key=lambda row: (round(row[1], 9), -row[0]))[0]
+
+
+def calibrated(found: Measured) -> tuple[Calibration, dict[str, float]] | None:
+    """The calibration of the scored pairs, and the Brier score of every method over people it was not fitted to.
+
+    None where people are too few for each of the folds to have pairs of both kinds.
+    """
+    asked = np.isfinite(found.scores)
+    people = np.array([str(crop.person) for crop in found.trial.query])
+    rows = np.nonzero(asked)[0]
+    try:
+        return choose_calibration(margin_of(found.scores[asked]), found.truth[asked], people[rows])
+    except ReIDError:
+        return None
+
+
+def policies_of(found: Measured, weight: float) -> tuple[Policy, list[tuple[float, Policy]]] | None:
+    """The cheapest policy that keeps 95 % of the gain, and the best one for each budget of `BUDGETS`.
+
+    None where the lists are too short for a neighbourhood.
+    """
+    if not has_neighbourhood(found.ranked):
+        return None
+    study = Study(found.ranked, found.scores, found.truth, found.base, weight)
+    return cheapest_policy(study), choose_policies(study, BUDGETS)
 
 
 def held_out_search(dataset: ReIDDataset, retriever: Embedder) -> ReIDDataset:

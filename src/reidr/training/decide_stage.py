@@ -1,4 +1,4 @@
-"""How far a taught reasoner is trusted: the fusion weight, chosen on people that no model was fitted to."""
+"""How a taught reasoner is used: weights, calibration, policy, thresholds, chosen on people no model was fitted to."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from reidr.data.street.street import street_crops
 from reidr.frame.progress import progress
 from reidr.frame.run import write_json
 from reidr.reasoning.decision import Decision, store_decision
+from reidr.reasoning.engine import Engine
 from reidr.reasoning.reasoner import Reasoner
 from reidr.retrieval.retriever import Retriever
-from reidr.training.decide import as_search, best_weight, weight_curve
+from reidr.training.decide import Decider, as_search, best_weight, calibrated, policies_of, weight_curve
 from reidr.training.identities import hold_out_identities
 from reidr.training.recipes import BaseRecipe
 from reidr.training.stages import stage_values
 
 STREET = "another street"
 PHOTOS = "held-out training identities"
+CHOICES = "choices.json"
 SEED = 70  # of a street that no stage renders
 NOTICE = (
     "Reasons are generated text of a model of six million weights: read them as a witness's words, not as evidence."
@@ -30,11 +32,12 @@ NOTICE = (
 def decide_stage(
     recipe_name: str, model: Path, changes: dict[str, Any], *, k: int = 10, queries: int = 200
 ) -> Decision:
-    """Choose fusion weights for the reasoner in `model` beside the shipped retriever, and store them with it.
+    """Choose how the reasoner in `model` is used beside the shipped retriever, and store it with the model.
 
-    One weight is chosen on a street of other people, and one, where the recipe's photos are at hand, on the training
-    identities that neither retriever nor reasoner ever saw. The latter counts for pictures in general; for a recipe
-    without photos the street's does. The curves go to `weights.json` beside the model.
+    One fusion weight is chosen on a street of other people, and one, where the recipe's photos are at hand, on the
+    training identities that neither retriever nor reasoner ever saw. The latter counts for pictures in general; for a
+    recipe without photos the street's does. On the same people: the weight after k-reciprocal re-ranking, the
+    calibration, when to ask, and by which score absent people are told. What was tried goes to `choices.json`.
     """
     recipe = BaseRecipe.from_values(*stage_values(recipe_name, "base", changes))
     others = StreetSettings(seed=SEED, train_people=60, crops_per_camera=2, distractors=0, junk=0)
@@ -43,10 +46,32 @@ def decide_stage(
         joined = join_training([load_dataset(path) for path in recipe.data])
         _, held_out = hold_out_identities(joined, recipe.held_out_share, recipe.split_seed)
         searches.append(as_search(PHOTOS, held_out, 2 * queries, recipe.split_seed))
-    retriever, reasoner = Retriever.load(), Reasoner.load(model)
-    curves = {search.name: weight_curve(search, retriever, reasoner, k, progress) for search in searches}
-    write_json(model / "weights.json", curves)
+    decider = Decider(Retriever.load(), Engine(Reasoner.load(model)), k, progress)
+    measured = {search.name: decider.measure(search) for search in searches}
+    curves = {name: weight_curve(found) for name, found in measured.items()}
     chosen_on = list(curves)[-1]
-    decision = Decision(best_weight(curves[chosen_on]), chosen_on, NOTICE, best_weight(curves[STREET]))
+    weight, found, search = best_weight(curves[chosen_on]), measured[chosen_on], searches[-1]
+    calibration = calibrated(found)
+    policies = policies_of(found, weight)
+    after = decider.after_k_reciprocal(search)
+    absent = decider.open_set(search, weight, recipe.split_seed)
+    how = {
+        "weights": curves,
+        "weights_after_k_reciprocal": list(after.grid),
+        "brier_of_calibrations": {} if calibration is None else calibration[1],
+        "missed_at_fpir_0.1": [] if absent is None else list(absent.missed),
+    }
+    write_json(model / CHOICES, how)
+    decision = Decision(
+        weight,
+        chosen_on,
+        NOTICE,
+        best_weight(curves[STREET]),
+        after.weight,
+        None if calibration is None else calibration[0].stored(),
+        None if policies is None else policies[0].stored(),
+        () if policies is None else tuple((budget, policy.stored()) for budget, policy in policies[1]),
+        None if absent is None else {"score": absent.name, "thresholds": dict(absent.thresholds)},
+    )
     store_decision(decision, model)
     return decision

@@ -91,26 +91,27 @@ def train_all(recipe: str, folder: Path, base: Path | None = None, quick: bool =
     warm = warmup_stage(recipe, folder / "warmup", of("warmup", model=str(base / "model"), pairs=str(pairs)))
     sampled = sample_stage(recipe, folder / "sample", of("sample", model=str(warm), pairs=str(pairs)))
     model = rl_stage(recipe, folder / "rl", of("rl", model=str(warm), sampled=str(sampled)))
-    if not (model / "weights.json").is_file():
+    if not (model / "choices.json").is_file():
         decide_stage(recipe, model, of("base"), queries=40 if quick else 200)
     return evaluate_reasoner(model, base, folder, quick)
 
 
 def evaluate_reasoner(model: Path, base: Path, folder: Path, quick: bool) -> Path:
     """The page of a search that no stage has touched: the photos' test split where there is one, else a street."""
-    from reidr.evaluation.experiment import Settings, run_experiment
+    from reidr.evaluation.experiment import run_experiment
+    from reidr.evaluation.outcome import settings_of
     from reidr.evaluation.present import build_report
     from reidr.evaluation.report import write_report
     from reidr.evaluation.report.store import save_report
     from reidr.reasoning.decision import stored_decision
-    from reidr.reasoning.reasoner import Reasoner
+    from reidr.reasoning.engine import load_reasoner
     from reidr.retrieval.retriever import Retriever
 
-    reasoner, retriever, decision = Reasoner.load(model), Retriever.load(), stored_decision(model)
+    reasoner, retriever, decision = load_reasoner(model), Retriever.load(), stored_decision(model)
     dataset, weight = unseen_search(base, folder), decision.weight
     if dataset.name == "street-test" and decision.street_weight is not None:
         weight = decision.street_weight
-    settings = Settings(think=3, weight=weight, queries=20 if quick else 200)
+    settings = settings_of(decision, think=3, weight=weight, queries=20 if quick else 200)
     (outcome, *_) = run_experiment(dataset, retriever, reasoner, settings, progress)
     facts = environment() | {"reasoner": str(model), "fusion weight": settings.weight, "data set": dataset.name}
     page = build_report(outcome, title=dataset.name, notice=decision.notice, facts=facts)

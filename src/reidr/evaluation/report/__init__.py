@@ -4,8 +4,18 @@ report = Report(title=..., created=..., metric_rows=(...), query_cards=(...), cu
 write_report(report, run_folder)   # report.html, metrics.json, metrics.csv, queries.csv
 """
 
-from reidr.evaluation.report.content import Candidate, Curve, MetricRow, QueryCard, Report, Series
+from reidr.evaluation.report.content import Candidate, Curve, MetricRow, QueryCard, Report, Series, Statement
 from reidr.evaluation.report.find import find_report
 from reidr.evaluation.report.page import write_report
 
-__all__ = ["Candidate", "Curve", "MetricRow", "QueryCard", "Report", "Series", "find_report", "write_report"]
+__all__ = [
+    "Candidate",
+    "Curve",
+    "MetricRow",
+    "QueryCard",
+    "Report",
+    "Series",
+    "Statement",
+    "find_report",
+    "write_report",
+]

@@ -16,7 +16,8 @@ from reidr.errors import ReIDError
 Picture = Path | Image.Image | None
 Mark = Literal["right", "wrong", "junk", "unknown"]
 Answer = Literal["same", "different", "insufficient"]
-CurveKind = Literal["cmc", "reliability", "risk-coverage", "open-set", "histogram"]
+CurveKind = Literal["cmc", "reliability", "risk-coverage", "open-set", "spending", "histogram"]
+ClaimMark = Literal["confirmed", "contradicted", "untestable"]
 Interval = tuple[float, float]
 Fact = str | int | float
 
@@ -57,6 +58,24 @@ class MetricRow:
 
 
 @dataclass(frozen=True)
+class Statement:
+    """One sentence of a reasoning, and the (region, mark) of each claim in it.
+
+    `claims` is empty where the sentence says nothing of a body region, or where nothing is known to hold it against.
+    """
+
+    text: str
+    claims: tuple[tuple[str, ClaimMark], ...] = ()
+
+    def __post_init__(self) -> None:
+        for region, mark in self.claims:
+            if mark not in get_args(ClaimMark):
+                raise ReIDError(
+                    f"report statement {self.text!r}: mark {mark!r} of {region} is not one of {get_args(ClaimMark)}"
+                )
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One gallery crop in a query's ranked list.
 
@@ -65,8 +84,11 @@ class Candidate:
         rank_after: the same after fusion; None where nothing was fused.
         distance: the retriever's distance. score_after: the fused distance or score.
         probability: calibrated P(same) in [0, 1], None where the reasoner was not asked.
+        probability_direct: the same from its direct score, before it thought.
         reasoning: what the reasoner wrote, None where it only scored or was not asked.
+        statements: the reasoning again, sentence by sentence, with the marks of its claims.
         cues: what its reasoning names, as short phrases. answer: its verdict.
+        tokens, seconds: what its thought cost.
     """
 
     id: str
@@ -82,14 +104,20 @@ class Candidate:
     reasoning: str | None = None
     cues: tuple[str, ...] = ()
     answer: Answer | None = None
+    probability_direct: float | None = None
+    statements: tuple[Statement, ...] = ()
+    tokens: int | None = None
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.mark not in get_args(Mark):
             raise ReIDError(f"report candidate {self.id!r}: mark {self.mark!r} is not one of {get_args(Mark)}")
         if self.answer is not None and self.answer not in get_args(Answer):
             raise ReIDError(f"report candidate {self.id!r}: answer {self.answer!r} is not one of {get_args(Answer)}")
-        if self.probability is not None:
-            check_share(self.probability, f"report candidate {self.id!r}: probability")
+        for name in ("probability", "probability_direct"):
+            value = getattr(self, name)
+            if value is not None:
+                check_share(value, f"report candidate {self.id!r}: {name}")
         if self.rank_before < 1 or (self.rank_after is not None and self.rank_after < 1):
             raise ReIDError(f"report candidate {self.id!r}: ranks start at 1")
 
@@ -98,6 +126,10 @@ class Candidate:
         """Position in the list that is shown: after fusion where there was one."""
         return self.rank_before if self.rank_after is None else self.rank_after
 
+    def marked(self, mark: ClaimMark) -> int:
+        """How many claims of its reasoning carry `mark`."""
+        return sum(found == mark for statement in self.statements for _, found in statement.claims)
+
 
 @dataclass(frozen=True)
 class QueryCard:
@@ -105,6 +137,8 @@ class QueryCard:
 
     `status` says whether the person can be found at all ("in gallery, 5 matches", "not in gallery"); `asked` why the
     reasoner was or was not asked. Average precisions are shares of 1, None where the query has no match or no truth.
+    `calls` counts the model's answers for this query, each order of a scored pair and each thought; `tokens` and
+    `seconds` are what its thoughts cost together.
     """
 
     id: str
@@ -116,6 +150,9 @@ class QueryCard:
     average_precision_before: float | None = None
     average_precision_after: float | None = None
     asked: str = ""
+    calls: int | None = None
+    tokens: int | None = None
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("average_precision_before", "average_precision_after"):
@@ -175,7 +212,7 @@ class Curve:
 
     Axes by kind, all shares of 1: `cmc` rank (1, 2, ...) → share of queries; `reliability` mean P(same) → share that
     is the same; `risk-coverage` share answered → share of errors; `open-set` FPIR → FNIR (ISO/IEC 19795-1);
-    `histogram` n + 1 bin edges → n counts.
+    `spending` calls per query (no share) → mAP; `histogram` n + 1 bin edges → n counts.
     """
 
     kind: CurveKind
@@ -208,6 +245,7 @@ class Report:
         metric_rows: the first row whose name starts with `retriever` is the base line, the first that starts with
             `reasoner` is the one the headline speaks of, so no row is picked by its result.
         headline: replaces the sentence computed from the rows.
+        checked: what the claims of reasons were held against, or that there is nothing to hold them against.
     """
 
     title: str
@@ -219,6 +257,7 @@ class Report:
     metric_rows: tuple[MetricRow, ...] = ()
     query_cards: tuple[QueryCard, ...] = ()
     curves: tuple[Curve, ...] = ()
+    checked: str = ""
 
     def __post_init__(self) -> None:
         for what, names in (

@@ -22,13 +22,18 @@ def find_report(
     """What one search found, ready for `write_report`.
 
     Args:
-        query: the searched crop with its candidates. Their marks become `unknown` (junk stays junk); persons, status
-            and average precisions are dropped: a search has no truth, and the page must not suggest one.
+        query: the searched crop with its candidates. Their marks become `unknown` (junk stays junk); marks of claims,
+            persons, status and average precisions are dropped: a search has no truth, and the page must suggest none.
         gallery: the folder's or gallery's name. gallery_size: crops searched.
         created, facts, notice: as in `Report`.
     """
     candidates = tuple(
-        candidate if candidate.mark == "junk" else replace(candidate, mark="unknown", person=None)
+        replace(
+            candidate,
+            mark="junk" if candidate.mark == "junk" else "unknown",
+            person=candidate.person if candidate.mark == "junk" else None,
+            statements=tuple(replace(statement, claims=()) for statement in candidate.statements),
+        )
         for candidate in query.candidates
     )
     card = replace(

@@ -93,6 +93,22 @@ def outcome(card: QueryCard) -> str:
     return f"The first right candidate moves {way} from rank {before} to rank {after}."
 
 
+def cost(card: QueryCard) -> str:
+    """What one query cost, in a sentence; empty where the reasoner was not asked."""
+    if not card.calls:
+        return ""
+    sentence = f"It cost {card.calls:,} call{'s' if card.calls != 1 else ''} of the reasoner"
+    if card.tokens is None or card.seconds is None:
+        return sentence + "."
+    return f"{sentence}; its thoughts took {card.tokens:,} tokens and {seconds(card.seconds)}."
+
+
+def seconds(value: float) -> str:
+    """A duration for reading: "0.04 s", "3.1 s", "418 s"."""
+    digits = 2 if value < 1 else 1 if value < 100 else 0
+    return f"{value:,.{digits}f}\u202fs"
+
+
 def first_row(report: Report, start: str) -> MetricRow | None:
     """The first row whose name starts with `start`."""
     return next((row for row in report.metric_rows if row.name.startswith(start)), None)

@@ -15,17 +15,19 @@ from reidr.evaluation.report.content import Candidate, Curve, MetricRow, QueryCa
 from reidr.evaluation.report.pictures import thumbnail
 
 CANDIDATE_SIDE = 160  # pixels
-REASON_SIDE = 96
+REASON_SIDE = 128
 GROUP_SIZE = 6  # queries in "worst" and in "best"
 
 METRIC_TITLES = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mINP": "mINP"}
 ANSWER_WORDS = {"same": "says same", "different": "says different", "insufficient": "cannot tell"}
 SIGN_WORDS = {"right": "right", "wrong": "wrong", "junk": "junk", "unknown": "not asked", **ANSWER_WORDS}
+REASONS_PAGE = "reasons.html"
 CURVE_TITLES = {
     "cmc": "How soon the right person comes",
     "reliability": "Whether its probabilities can be believed",
     "risk-coverage": "What it costs to answer more",
     "open-set": "People who are not in the gallery",
+    "spending": "What thought costs, and what it brings",
     "histogram": "How far the two kinds of pairs lie apart",
 }
 CURVE_CAPTIONS = {
@@ -34,6 +36,8 @@ CURVE_CAPTIONS = {
     "larger marks stand for more pairs.",
     "risk-coverage": "Risk against coverage: pairs are answered from the surest to the least sure. Lower is better.",
     "open-set": "False negatives (FNIR) against false positives (FPIR), ISO/IEC 19795-1. Lower is better.",
+    "spending": "mAP against pairs asked per query: the first candidates of every query, or only those in doubt by "
+    "policies chosen on training identities. The large mark is the stored policy.",
     "histogram": "Each kind sums to 100 %. The less they overlap, the easier the ranking.",
 }
 
@@ -65,7 +69,8 @@ class Page:
 def write_report(report: Report, folder: Path, *, cards: int = 40) -> Path:
     """Write `report.html` (one file, nothing loaded from elsewhere), `metrics.json`, `metrics.csv`, `queries.csv`.
 
-    Every file is written beside its place and then moved, so a reader never meets half of one; the page goes last.
+    Every file is written beside its place and then moved, so a reader never meets half of one; the page goes last. A
+    `reasons.html` that already lies in the folder is linked.
 
     Args:
         folder: made where missing.
@@ -84,7 +89,7 @@ def write_report(report: Report, folder: Path, *, cards: int = 40) -> Path:
         "metrics.json": tables.metrics_json(report),
         "metrics.csv": tables.metrics_csv(report),
         "queries.csv": tables.queries_csv(report, page.shown),
-        "report.html": render(page),
+        "report.html": render(page, REASONS_PAGE if (folder / REASONS_PAGE).is_file() else ""),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -136,8 +141,8 @@ def arrange(report: Report, limit: int) -> Page:
     return Page(report, tuple(group for group in groups if group.cards))
 
 
-def render(page: Page) -> str:
-    """The page as HTML text."""
+def render(page: Page, reasons_page: str = "") -> str:
+    """The page as HTML text; `reasons_page` is the file beside it that shows the tests of reasons, if any."""
     report = page.report
     names = tables.metric_names(report.metric_rows)
     return (
@@ -153,6 +158,14 @@ def render(page: Page) -> str:
             best=best_values(report.metric_rows, names),
             baseline=headline.first_row(report, "retriever"),
             curves=[(curve, plots.draw(curve), CURVE_TITLES[curve.kind], caption(curve)) for curve in report.curves],
+            reasons_page=reasons_page,
+            claims_marked=any(
+                statement.claims
+                for group in page.groups
+                for card in group.cards
+                for candidate in card.candidates
+                for statement in candidate.statements
+            ),
             searched=not report.metric_rows and all(card.average_precision is None for card in report.query_cards),
         )
     )
@@ -186,11 +199,13 @@ def environment() -> Any:
         lstrip_blocks=True,
     )
     made.filters["percent"] = headline.percent
+    made.filters["seconds"] = headline.seconds
     made.filters["svg"] = Markup  # only for figures drawn by plots.py, which escapes what it is given
     made.globals.update(
         candidate_picture=lambda picture: thumbnail(picture, CANDIDATE_SIDE),
         reason_picture=lambda picture: thumbnail(picture, REASON_SIDE),
         outcome=headline.outcome,
+        cost=headline.cost,
         strip=strip,
         by_rank=lambda card: sorted(card.candidates, key=lambda candidate: candidate.rank),
         movement=movement,

@@ -56,6 +56,7 @@ def draw(curve: Curve) -> str:
         "reliability": reliability_svg,
         "risk-coverage": risk_coverage_svg,
         "open-set": open_set_svg,
+        "spending": spending_svg,
     }
     return functions[curve.kind](curve.series)
 
@@ -140,6 +141,25 @@ def open_set_svg(series: Sequence[Series]) -> str:
         name_ends(axes, visible)
 
     return render(paint, "FNIR: enrolled persons that are missed", "open-set")
+
+
+def spending_svg(series: Sequence[Series]) -> str:
+    """Pairs asked per query → mAP. A series of one point is drawn as a large mark."""
+
+    def paint(axes: Axes) -> None:
+        for number, line in enumerate(series):
+            plot_line(axes, number, line.x, line.y)
+            alone = len(line.x) == 1
+            axes.scatter(
+                line.x, line.y, s=90 if alone else 14, color=SERIES[number % 5], marker=MARKERS[number % 5], zorder=4
+            )
+        axes.set_xlim(0, max([1.0, *(max(line.x) for line in series if len(line.x))]))
+        axes.margins(y=0.12)
+        whole_percent(axes, "y")
+        axes.set_xlabel("pairs asked per query")
+        name_ends(axes, series)
+
+    return render(paint, "mAP", "spending")
 
 
 def histogram_svg(series: Sequence[Series], *, x_label: str = "distance") -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reidr.errors import ReIDError
-from reidr.evaluation.report.content import Candidate, Curve, MetricRow, QueryCard, Report, Series
+from reidr.evaluation.report.content import Candidate, Curve, MetricRow, QueryCard, Report, Series, Statement
 from reidr.frame.run import write_json
 
 FILE = "report.json"
@@ -48,7 +48,11 @@ def load_report(folder: Path) -> Report:
 
 
 def _candidate(values: dict[str, Any]) -> Candidate:
-    return Candidate(**{**values, "cues": tuple(values["cues"])})
+    statements = tuple(
+        Statement(each["text"], tuple((region, mark) for region, mark in each["claims"]))
+        for each in values.get("statements", ())
+    )
+    return Candidate(**{**values, "cues": tuple(values["cues"]), "statements": statements})
 
 
 def _row(values: dict[str, Any]) -> MetricRow:

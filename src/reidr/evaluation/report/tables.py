@@ -81,7 +81,15 @@ def metrics_csv(report: Report) -> str:
 def queries_csv(report: Report, shown: frozenset[str] = frozenset()) -> str:
     """One line per query, in the report's order; `on_page` says whether the page shows its card (`shown` ids)."""
     header = ["query", "person", "camera", "status", "average_precision_before", "average_precision_after"]
-    header += ["first_right_rank_before", "first_right_rank_after", "candidates", "answered", "asked", "on_page"]
+    header += [
+        "first_right_rank_before",
+        "first_right_rank_after",
+        "candidates",
+        "answered",
+        "asked",
+        "calls",
+        "on_page",
+    ]
     lines = [
         [
             card.id,
@@ -95,6 +103,7 @@ def queries_csv(report: Report, shown: frozenset[str] = frozenset()) -> str:
             len(card.candidates),
             sum(candidate.answer is not None for candidate in card.candidates),
             card.asked,
+            card.calls,
             "yes" if card.id in shown else "no",
         ]
         for card in report.query_cards

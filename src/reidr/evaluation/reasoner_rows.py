@@ -1,0 +1,154 @@
+"""The rows of an evaluation that a reasoner takes part in: direct, adaptive, thinking, after k-reciprocal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reidr.data.protocol import Trial
+from reidr.errors import ReIDError
+from reidr.evaluation.adaptive import asked_pairs, policy_name
+from reidr.evaluation.asking import Known, ask, ask_by_policy, candidate_pairs, doubled, leave_out, steps_of
+from reidr.evaluation.outcome import Progress, Row, Settings
+from reidr.evaluation.ranking import RankingResult
+from reidr.reasoning.fusion import fuse, fuse_for_threshold
+from reidr.reasoning.types import Verdict
+from reidr.retrieval.neighbourhood import has_neighbourhood, normalised_distances
+from reidr.retrieval.ranking import RankedList
+
+if TYPE_CHECKING:
+    from reidr.reasoning.engine import Backend
+
+Measure = Callable[..., RankingResult]
+"""`evaluate_features` with everything but the re-ranked list."""
+ORDERS = 2  # calls that a scored pair costs: one for each order of the crops
+
+
+@dataclass(eq=False)
+class Told:
+    """What a reasoner gave: its rows, and the attributes of an `Outcome` that come from it."""
+
+    rows: list[Row]
+    scores: NDArray[np.float64]
+    fused: RankedList
+    thresholded: RankedList
+    verdicts: dict[tuple[str, str], Verdict] = field(default_factory=dict)
+    asked: NDArray[np.bool_] | None = None
+
+    def found(self) -> dict[str, Any]:
+        """All but the rows, by name."""
+        return {name: value for name, value in vars(self).items() if name != "rows"}
+
+
+def ask_reasoner(
+    trial: Trial,
+    ranked: RankedList,
+    again: RankedList | None,
+    k: int,
+    reasoner: Backend,
+    settings: Settings,
+    measure: Measure,
+    progress: Progress,
+    known: Known,
+) -> Told:
+    """Ask about the first k candidates of `ranked`, or those the policy names, and measure every row.
+
+    Args:
+        again: the list by k-reciprocal re-ranking, for the row that fuses with it. known: scores of earlier trials.
+    """
+    if settings.only_policy:
+        return _adaptive_only(trial, ranked, k, reasoner, settings, measure, progress, known)
+    started, before = time.perf_counter(), len(known)
+    wanted = ranked.indices[:, :k] >= 0
+    with progress("scoring pairs", int(wanted.sum())) as advance:
+        scores = ask(reasoner, trial, ranked, wanted, known, advance, settings.batch)
+    fused = fuse(ranked, scores, settings.weight)
+    told = Told([], scores, fused, fuse_for_threshold(ranked, scores, settings.weight))
+    result, seconds = measure(reranked=fused), time.perf_counter() - started
+    calls = ORDERS * (len(known) - before)
+    note = f"direct score, both orders, weight {settings.weight:g}"
+    told.rows.append(Row(f"reasoner {reasoner.name} direct", result, calls, seconds, note))
+    policy = settings.policy
+    if policy is not None and has_neighbourhood(ranked, policy.first, policy.last):
+        normalised = normalised_distances(ranked, policy.first, policy.last)
+        told.asked = asked_pairs(policy, normalised, scores)
+        result = measure(reranked=fuse(ranked, np.where(told.asked, scores, np.nan), settings.weight))
+        share = told.asked.sum() / max(1, wanted.sum())
+        note = f"{policy_name(policy)}: {told.asked.sum() / len(ranked):.2f} pairs per query; seconds by share of pairs"
+        asked = ORDERS * int(told.asked.sum())
+        told.rows.append(Row(f"reasoner {reasoner.name} adaptive", result, asked, share * seconds, note))
+    if settings.think:
+        _think(told, trial, ranked, min(settings.think, k), reasoner, settings, measure, progress)
+    if again is not None and settings.k_reciprocal_weight is not None:
+        started, before = time.perf_counter(), len(known)
+        head = doubled(leave_out(again, trial.excluded))
+        wanted = head.indices[:, :k] >= 0
+        with progress("scoring pairs after k-reciprocal", int(wanted.sum())) as advance:
+            more = ask(reasoner, trial, head, wanted, known, advance, settings.batch)
+        result = measure(reranked=fuse(head, more, settings.k_reciprocal_weight))
+        note = f"its first {k}, direct score, weight {settings.k_reciprocal_weight:g}; calls beyond those above"
+        calls, seconds = ORDERS * (len(known) - before), time.perf_counter() - started
+        told.rows.append(Row(f"k-reciprocal, then reasoner {reasoner.name}", result, calls, seconds, note))
+    return told
+
+
+def _adaptive_only(
+    trial: Trial,
+    ranked: RankedList,
+    k: int,
+    reasoner: Backend,
+    settings: Settings,
+    measure: Measure,
+    progress: Progress,
+    known: Known,
+) -> Told:
+    policy, started, before = settings.policy, time.perf_counter(), len(known)
+    if policy is None or not has_neighbourhood(ranked, policy.first, policy.last):
+        raise ReIDError(
+            "asking adaptively needs a policy and, for every query, a neighbourhood: at least "
+            f"{3 if policy is None else policy.first + 2} candidates in the gallery; leave --adaptive out"
+        )
+    with progress("scoring the pairs in doubt, rank by rank", k) as advance:
+        scores = ask_by_policy(policy, reasoner, trial, ranked, k, known, advance, settings.batch)
+    fused = fuse(ranked, scores, settings.weight)
+    asked = np.isfinite(scores)
+    told = Told([], scores, fused, fuse_for_threshold(ranked, scores, settings.weight), asked=asked)
+    note = f"{policy_name(policy)}: {asked.sum() / len(ranked):.2f} pairs per query, weight {settings.weight:g}"
+    result, seconds = measure(reranked=fused), time.perf_counter() - started
+    calls = ORDERS * (len(known) - before)
+    told.rows.append(Row(f"reasoner {reasoner.name} adaptive", result, calls, seconds, note))
+    if settings.think:
+        _think(told, trial, ranked, min(settings.think, k), reasoner, settings, measure, progress)
+    return told
+
+
+def _think(
+    told: Told,
+    trial: Trial,
+    ranked: RankedList,
+    first: int,
+    reasoner: Backend,
+    settings: Settings,
+    measure: Measure,
+    progress: Progress,
+) -> None:
+    """Think about the first candidates of every query and put the answers over the direct scores."""
+    started = time.perf_counter()
+    pairs, places = candidate_pairs(trial, ranked, first)
+    with progress("thinking about pairs", len(pairs)) as advance:
+        thoughts = reasoner.think(pairs, batch_size=settings.batch, progress=steps_of(advance))
+    told.verdicts = {(p.query.id, p.candidate.id): v for p, v in zip(pairs, thoughts, strict=True)}
+    after = told.scores.copy()
+    after[places] = [verdict.evidence for verdict in thoughts]
+    after = np.where(np.isnan(after), told.scores, after)
+    told.fused = fuse(ranked, after, settings.weight)
+    told.thresholded = fuse_for_threshold(ranked, after, settings.weight)
+    parsed = np.mean([verdict.parsable for verdict in thoughts]) if thoughts else 1.0
+    note = f"thinking about the first {settings.think}, {parsed:.0%} of answers parsable"
+    result, seconds = measure(reranked=told.fused), time.perf_counter() - started
+    told.rows.append(Row(f"reasoner {reasoner.name} thinking", result, len(pairs), seconds, note))

@@ -1,0 +1,62 @@
+"""A reasoning sentence by sentence, each claim held against the known attributes of the two crops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from reidr.data.attributes import common_attributes
+from reidr.data.types import Crop
+from reidr.evaluation.claims import END_OF_SENTENCE, check_claim, parse_claims
+from reidr.evaluation.report.content import Statement
+from reidr.reasoning.regions import REGIONS, UNSEEN
+
+Known = Literal["per crop", "per person", "nothing"]
+
+COMPARED = frozenset(name for region in REGIONS for name in region.attributes)
+CHECKED: Mapping[Known, str] = {
+    "per crop": "Each claim of a reason is held against what its two crops are known to show.",
+    "per person": "Each claim of a reason is held against what is known of the two persons. What a single crop shows "
+    "is not known, so that something is hidden cannot be tested.",
+    "nothing": "This data set has no attributes to check reasons against, so no claim is marked.",
+}
+
+
+def what_is_known(crops: Iterable[Crop]) -> Known:
+    """Whether attributes of body regions are known, and of each crop or of persons.
+
+    They are known per crop where some crop says of an attribute that it is not visible, as those of a rendered street
+    do; a table of persons never says that.
+    """
+    known: Known = "nothing"
+    for crop in crops:
+        values = [value for name, value in common_attributes(crop.attributes).items() if name in COMPARED]
+        if UNSEEN in values:
+            return "per crop"
+        if values:
+            known = "per person"
+    return known
+
+
+def statements_of(
+    reasoning: str, a: Mapping[str, str], b: Mapping[str, str], known: Known = "nothing"
+) -> tuple[Statement, ...]:
+    """The sentences of `reasoning` in order, with the mark of each claim that they make.
+
+    Args:
+        a, b: attributes of person A (the query) and of person B.
+        known: as `what_is_known` says of the data set; with "nothing" no sentence is marked.
+    """
+    sentences = [part.strip() for part in END_OF_SENTENCE.split(reasoning) if part.strip()]
+    if known == "nothing":
+        return tuple(Statement(sentence) for sentence in sentences)
+    return tuple(
+        Statement(
+            sentence,
+            tuple(
+                (claim.region, check_claim(claim, a, b, per_crop=known == "per crop"))
+                for claim in parse_claims(sentence)
+            ),
+        )
+        for sentence in sentences
+    )

@@ -1,0 +1,125 @@
+"""Everything that is decided for a reasoner, on a search whose truth a scripted reasoner partly knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from reidr.data.types import Crop
+from reidr.evaluation.adaptive import Policy, Study, adaptive_curve
+from reidr.reasoning.types import Pair
+from reidr.training.decide import BUDGETS, Decider, as_search, best_weight, calibrated, policies_of, weight_curve
+
+PEOPLE = 40
+
+
+class Features:
+    """An embedder whose features are drawn: a centre for each person and noise."""
+
+    name = "drawn"
+
+    def embed(self, crops: Sequence[Crop], **_: Any) -> NDArray[np.float32]:
+        rows = []
+        for crop in crops:
+            centre = np.random.default_rng([1, int(str(crop.person))]).normal(size=24)
+            noise = np.random.default_rng([2, int(crop.id)]).normal(size=24)
+            rows.append(centre + 1.6 * noise)
+        found = np.array(rows, dtype=np.float32)
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+class Witness:
+    """A reasoner that is right more often than not, and too sure of itself."""
+
+    name = "witness"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def score(self, pairs: Sequence[Pair], **_: Any) -> NDArray[np.float64]:
+        self.asked += [(pair.query.id, pair.candidate.id) for pair in pairs]
+        margins = [
+            (2.0 if pair.label else -2.0)
+            + 2.0 * np.random.default_rng([3, int(pair.query.id), int(pair.candidate.id)]).normal()
+            for pair in pairs
+        ]
+        return 1 / (1 + np.exp(-4 * np.array(margins)))
+
+
+@contextmanager
+def silent(what: str, total: int) -> Iterator[Any]:
+    yield lambda steps: None
+
+
+@pytest.fixture
+def decider(monkeypatch: pytest.MonkeyPatch) -> Decider:
+    import reidr.training.decide as module
+    from reidr.retrieval.gallery import Gallery
+
+    def embedded(trial: Any, embedder: Any, cache: Any, progress: Any) -> Any:
+        parts = [Gallery(tuple(crops), embedder.embed(crops), (), "drawn") for crops in (trial.query, trial.gallery)]
+        return *parts, trial
+
+    monkeypatch.setattr(module, "embed_trial", embedded)
+    return Decider(Features(), Witness(), 10, silent)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def search() -> Any:
+    crops = [
+        Crop(str(10 * person + camera), Path("none.png"), str(person), str(camera % 3))
+        for person in range(PEOPLE)
+        for camera in range(6)
+    ]
+    return as_search("drawn people", crops, 200, 0)
+
+
+def test_a_useful_witness_is_listened_to_and_every_pair_is_asked_once(decider: Decider, search: Any) -> None:
+    found = decider.measure(search)
+    curve = weight_curve(found)
+    weight = best_weight(curve)
+    by_weight = {row[0]: row[1] for row in curve}
+    assert weight > 0
+    assert by_weight[weight] > by_weight[0.0] + 0.02
+    decider.measure(search)
+    decider.after_k_reciprocal(search)
+    decider.open_set(search, weight, 0)
+    witness: Any = decider.reasoner
+    assert len(witness.asked) == len(set(witness.asked))
+
+
+def test_calibration_takes_back_what_the_witness_exaggerates(decider: Decider, search: Any) -> None:
+    found = decider.measure(search)
+    chosen = calibrated(found)
+    assert chosen is not None
+    calibration, brier = chosen
+    assert brier[calibration.method] == min(brier.values())
+    # The witness's margins are four times what noise of standard deviation 2 around ±2 allows: log-odds are twice the
+    # mean times the margin over the variance, so about a quarter of its own slope is right.
+    assert calibration.method == "isotonic" or 0.1 < calibration.slope < 0.5
+
+
+def test_policies_keep_their_budgets_and_the_gain(decider: Decider, search: Any) -> None:
+    found = decider.measure(search)
+    chosen = policies_of(found, best_weight(weight_curve(found)))
+    assert chosen is not None
+    cheapest, budgets = chosen
+    assert [budget for budget, _ in budgets] == list(BUDGETS)
+    assert Policy.read(cheapest.stored()) == cheapest
+    for budget, policy in budgets:
+        study = Study(found.ranked, found.scores, found.truth, found.base, best_weight(weight_curve(found)))
+        assert adaptive_curve(study, [policy])[0].calls <= budget + 1e-9
+
+
+def test_absent_people_are_told_by_the_score_that_misses_fewest(decider: Decider, search: Any) -> None:
+    choice = decider.open_set(search, 0.5, 0)
+    assert choice is not None
+    missed = dict(choice.missed)
+    assert missed[choice.name] == min(missed.values())
+    assert {"distance", "fused distance", "1 - P(same)"} <= set(missed)
