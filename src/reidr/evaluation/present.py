@@ -134,7 +134,9 @@ def query_card(outcome: Outcome, position: int, known: Known = "nothing") -> Que
     trial = outcome.trial
     query = trial.query[position]
     base = outcome.rows[0].result
-    after_row = next((row for row in reversed(outcome.rows) if row.name.startswith("reasoner")), None)
+    # The row whose order the card shows: the adaptive one only where it is the only one.
+    after = [row for row in outcome.rows if row.name.startswith("reasoner")]
+    after_row = max(after, key=lambda row: (row.name.endswith(" thinking"), row.name.endswith(" direct")), default=None)
     matched = int(base.matches[position])
     status = f"in the gallery, {matched} match{'es' if matched != 1 else ''}" if matched else "not in the gallery"
     asked = "" if outcome.scores is None else asked_sentence(outcome, position)
