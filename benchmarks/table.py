@@ -49,9 +49,18 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def merged(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The old lines, with those of the same cases replaced."""
-    fresh = {(line["benchmark"], line["case"]): line for line in new}
-    return [fresh.get((line["benchmark"], line["case"]), line) for line in old]
+    """The old lines, with those of the same cases replaced; a new case stands behind the last of its size."""
+    lines = list(old)
+    for line in new:
+        places = {each["case"]: place for place, each in enumerate(lines) if each["benchmark"] == line["benchmark"]}
+        size = line["case"].split("/")[0]
+        if line["case"] in places:
+            lines[places[line["case"]]] = line
+        else:
+            lines.insert(
+                max((p for case, p in places.items() if case.startswith(size)), default=len(lines) - 1) + 1, line
+            )
+    return lines
 
 
 def run(script: str, cases: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -98,6 +107,7 @@ def remark(line: dict[str, Any]) -> str:
     words = []
     for key, text in (
         ("failed", "failed: {}"),
+        ("first_seconds", "first call {:.2f} s"),
         ("skipped", "skipped: {}"),
         ("scaled_from_queries", "scaled from {} queries"),
         ("mAP", "mAP {}"),
