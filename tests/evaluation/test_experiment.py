@@ -219,3 +219,15 @@ def test_after_k_reciprocal_a_perfect_verifier_is_asked_about_its_own_first_cand
     # Whoever had a match among the first five of that list now has it first.
     assert after["rank1"] == pytest.approx(row.result.rank(5))
     assert after["mAP"] >= before["mAP"]
+
+
+def test_what_was_decided_about_absent_people_is_measured_here(street: ReIDDataset) -> None:
+    absent = {"score": "1 - P(same)", "thresholds": {"0.1": 0.5}}
+    content = rows_json([run(street, Scripted(), absent=absent)])
+    # A verifier that knows the truth alarms for nobody who is absent, and misses whoever is beyond the first five.
+    decided = content["open_set_as_decided"]["0.1"]
+    assert (decided["FPIR"], decided["threshold"]) == (0.0, 0.5)
+    assert decided["FNIR"] == content["open_set"]["1 - P(same)"]["FNIR at FPIR 0.01"]
+    absent["score"] = "distance"
+    decided = rows_json([run(street, Scripted(), absent=absent)])["open_set_as_decided"]["0.1"]
+    assert 0.0 <= decided["FPIR"] <= 1.0

@@ -87,6 +87,7 @@ def numbers_of(outcome: Outcome) -> dict[str, Any]:
         numbers["open_set"] = errors
         numbers["non_mated_queries"] = int((~outcome.trial.mated).sum())
         numbers["open_set_at_stored_thresholds"] = at_stored_thresholds(outcome)
+        numbers["open_set_as_decided"] = as_decided(outcome)
     return numbers
 
 
@@ -159,6 +160,26 @@ def at_stored_thresholds(outcome: Outcome) -> dict[str, dict[str, float]]:
     for wanted, threshold in outcome.thresholds.items():
         errors = open_set_errors(searches(outcome, outcome.ranked), threshold)
         found[wanted] = {"distance": threshold, "FPIR": errors.false_positive, "FNIR": errors.false_negative}
+    return found
+
+
+def as_decided(outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """FPIR and FNIR here of the score and thresholds that were decided on for the reasoner, by wanted FPIR."""
+    absent = outcome.settings.absent
+    if absent is None or outcome.scores is None:
+        return {}
+    lists = lists_to_threshold(outcome.ranked, outcome.scores, outcome.settings.weight)
+    if absent["score"] not in lists:
+        return {}
+    found = {}
+    for wanted, threshold in absent["thresholds"].items():
+        errors = open_set_errors(searches(outcome, lists[absent["score"]]), threshold)
+        found[wanted] = {
+            "score": absent["score"],
+            "threshold": threshold,
+            "FPIR": errors.false_positive,
+            "FNIR": errors.false_negative,
+        }
     return found
 
 

@@ -37,7 +37,8 @@ class Settings:
             k-reciprocal re-ranking has made (None: that row is left out).
         policy: when the reasoner is asked, for the adaptive row (None: no such row). only_policy: ask nothing else,
             which saves the calls that the other rows need. policies: others, for the curve of costs.
-        calibration: of the direct score, for the numbers beside the rows.
+        calibration: of the direct score, for the numbers beside the rows. absent: the `score` by which people who are
+            not in the gallery are told, and its `thresholds` by wanted FPIR, chosen on training identities.
         k_reciprocal: also measure k-reciprocal re-ranking.
         protocol: name of the evaluation rule; None takes the data set's own.
         cache: folder of cached embeddings; None: no cache.
@@ -52,6 +53,7 @@ class Settings:
     policies: tuple[Policy, ...] = ()
     only_policy: bool = False
     calibration: Calibration | None = None
+    absent: Mapping[str, Any] | None = None
     k_reciprocal: bool = True
     protocol: str | None = None
     seed: int = 0
@@ -139,5 +141,6 @@ def settings_of(decision: Decision, *, adaptive: bool = False, budget: float | N
         policy=None if stored is None else Policy.read(stored),
         policies=tuple(Policy.read(each) for _, each in decision.policies),
         only_policy=adaptive,
+        absent=decision.open_set,
         calibration=None if decision.calibration is None else Calibration.read(decision.calibration),
     )

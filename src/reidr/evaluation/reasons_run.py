@@ -55,6 +55,15 @@ class ReasonsRun:
         """The numbers for JSON, with how they were made."""
         return {
             **self.tested.numbers(),
+            "table": [
+                {
+                    "name": each.title,
+                    "value": each.value,
+                    "interval": each.interval,
+                    "detail": each.detail or each.missing,
+                }
+                for each in reason_numbers(self.tested)
+            ],
             "pairs_in_all": self.pairs_in_all,
             "masks": "exact" if self.exact else "bands",
             "attributes": self.known,
