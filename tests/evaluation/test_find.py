@@ -63,6 +63,19 @@ def test_a_reasoner_that_is_sure_of_one_crop_puts_it_first(folder: Path) -> None
     assert all(match.verdict is not None for match in found.matches)
 
 
+def test_a_reasoner_may_be_named_by_the_url_of_a_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = []
+
+    def load(source: str) -> Scripted:
+        named.append(source)
+        return Scripted(0.5)
+
+    monkeypatch.setattr("reidr.reasoning.engine.load_reasoner", load)
+    found = look(Image.new("RGB", (30, 60), (195, 35, 30)), folder, reasoner="http://127.0.0.1:8000#nano")
+    assert named == ["http://127.0.0.1:8000#nano"]
+    assert [match.probability for match in found.matches] == [0.5] * 3
+
+
 def test_think_bounds_the_reasons(folder: Path) -> None:
     found = look(Image.new("RGB", (30, 60), (195, 35, 30)), folder, reasoner=Scripted(0.5), think=1)
     assert [match.verdict is not None for match in found.matches] == [True, False, False]

@@ -150,8 +150,8 @@ def lists_of(outcome: Outcome) -> list[tuple[str, RankedList]]:
     if outcome.scores is None or outcome.thresholded is None:
         return lists
     more = lists_to_threshold(outcome.ranked, outcome.scores, outcome.settings.weight)
-    del more["distance"], more["fused distance"]
-    return [*lists, ("reasoner", outcome.thresholded), *more.items()]
+    others = [(name, ranked) for name, ranked in more.items() if name not in ("distance", "fused distance")]
+    return [*lists, ("reasoner", outcome.thresholded), *others]
 
 
 def at_stored_thresholds(outcome: Outcome) -> dict[str, dict[str, float]]:
