@@ -19,6 +19,7 @@ from reidr.evaluation.experiment import Outcome, Settings, run_experiment, sampl
 from reidr.evaluation.present import build_report, rows_json, text_table
 from reidr.evaluation.report import write_report
 from reidr.evaluation.report.store import load_report, save_report
+from reidr.reasoning.logistic_fusion import Logistic, LogisticFusion
 from reidr.reasoning.types import Cue, Pair, Verdict
 from reidr.retrieval.histogram import HistogramEmbedder
 
@@ -219,6 +220,24 @@ def test_after_k_reciprocal_a_perfect_verifier_is_asked_about_its_own_first_cand
     # Whoever had a match among the first five of that list now has it first.
     assert after["rank1"] == pytest.approx(row.result.rank(5))
     assert after["mAP"] >= before["mAP"]
+
+
+def test_other_fusions_of_the_same_scores_cost_no_call(street: ReIDDataset) -> None:
+    fitted = LogisticFusion(
+        Logistic((0.0,) * 4, (1.0,) * 4, (0.0, 0.0, 0.0, 1.0), 0.0),
+        Logistic((0.0,) * 3, (1.0,) * 3, (0.0,) * 3, 0.0),
+        3,
+        12,
+    )  # fmt: skip
+    verifier = Scripted()
+    outcome = run(street, verifier, whole_weight=0.0, fitted=fitted)
+    assert {row.name: row.calls for row in outcome.rows if ", " in row.name} == {
+        "reasoner scripted, whole list": 0,
+        "reasoner scripted, fitted": 0,
+    }
+    # Weight 0 changes nothing; a fusion that listens to the verifier alone does what a perfect verifier can.
+    assert metrics(outcome, "reasoner scripted, whole list") == pytest.approx(metrics(outcome, "retriever"))
+    assert metrics(outcome, "reasoner scripted, fitted") == pytest.approx(metrics(outcome, "oracle"))
 
 
 def test_what_was_decided_about_absent_people_is_measured_here(street: ReIDDataset) -> None:

@@ -13,8 +13,21 @@ from numpy.typing import NDArray
 
 from reidr.data.types import Crop
 from reidr.evaluation.adaptive import Policy, Study, adaptive_curve
+from reidr.evaluation.asking import matches_of
+from reidr.reasoning.calibrate import margin_of
+from reidr.reasoning.logistic_fusion import LogisticFusion, fuse_whole, rank_by_probability
 from reidr.reasoning.types import Pair
-from reidr.training.decide import BUDGETS, Decider, as_search, best_weight, calibrated, policies_of, weight_curve
+from reidr.training.decide import (
+    BUDGETS,
+    Decider,
+    as_search,
+    best_weight,
+    calibrated,
+    fitted_fusion,
+    policies_of,
+    weight_curve,
+    whole_weight,
+)
 
 PEOPLE = 40
 
@@ -92,6 +105,38 @@ def test_a_useful_witness_is_listened_to_and_every_pair_is_asked_once(decider: D
     decider.open_set(search, weight, 0)
     witness: Any = decider.reasoner
     assert len(witness.asked) == len(set(witness.asked))
+
+
+def test_other_fusions_are_chosen_and_do_what_was_measured(decider: Decider, search: Any) -> None:
+    found = decider.measure(search)
+    everyone = matches_of(found.trial, found.ranked, found.ranked.k)
+
+    def precision(indices: NDArray[np.int64]) -> float:
+        """Mean average precision over the listed candidates, counted one by one."""
+        people = [crop.person for crop in found.trial.gallery]
+        values = []
+        for row, crop in enumerate(found.trial.query):
+            hits, terms = 0, []
+            for place, item in enumerate(indices[row], start=1):
+                if item >= 0 and people[item] == crop.person:
+                    hits += 1
+                    terms.append(hits / place)
+            if everyone[row].any():
+                values.append(sum(terms) / everyone[row].sum())
+        return float(np.mean(values))
+
+    choice = whole_weight(found)
+    by_weight = {row[0]: row[1] for row in choice.grid}
+    for weight in (0.0, choice.weight):
+        fused = fuse_whole(found.ranked, found.scores, weight)
+        assert by_weight[weight] == pytest.approx(precision(fused.indices))
+    assert by_weight[choice.weight] == max(by_weight.values())
+    fitted = fitted_fusion(found)
+    assert fitted is not None
+    assert LogisticFusion.read(fitted.stored()) == fitted
+    ranked = rank_by_probability(found.ranked, fitted.probabilities(found.ranked, margin_of(found.scores)))
+    # The witness knows more than the features: whoever listens to it does better than the retriever.
+    assert precision(ranked.indices) > precision(found.ranked.indices) + 0.01
 
 
 def test_calibration_takes_back_what_the_witness_exaggerates(decider: Decider, search: Any) -> None:

@@ -18,6 +18,7 @@ from reidr.evaluation.ranking import RankingResult
 from reidr.frame.progress import Advance
 from reidr.reasoning.calibrate import Calibration
 from reidr.reasoning.decision import Decision
+from reidr.reasoning.logistic_fusion import LogisticFusion
 from reidr.reasoning.types import Verdict
 from reidr.retrieval.ranking import RankedList
 
@@ -34,7 +35,8 @@ class Settings:
         queries: sample this many queries (by `seed`); None takes all.
         think: candidates per query that the reasoner also thinks about in words; 0: it only scores.
         weight: fusion weight of the reasoner, chosen on training identities; k_reciprocal_weight: that for a list which
-            k-reciprocal re-ranking has made (None: that row is left out).
+            k-reciprocal re-ranking has made; whole_weight: that for sorting the whole list anew; fitted: a fusion that
+            was fitted, not weighted (each None: that row is left out).
         policy: when the reasoner is asked, for the adaptive row (None: no such row). only_policy: ask nothing else,
             which saves the calls that the other rows need. policies: others, for the curve of costs.
         calibration: of the direct score, for the numbers beside the rows. absent: the `score` by which people who are
@@ -49,6 +51,8 @@ class Settings:
     think: int = 0
     weight: float = 0.2
     k_reciprocal_weight: float | None = None
+    whole_weight: float | None = None
+    fitted: LogisticFusion | None = None
     policy: Policy | None = None
     policies: tuple[Policy, ...] = ()
     only_policy: bool = False
@@ -138,6 +142,8 @@ def settings_of(decision: Decision, *, adaptive: bool = False, budget: float | N
     return Settings(
         **values,
         k_reciprocal_weight=decision.k_reciprocal_weight,
+        whole_weight=decision.whole_weight,
+        fitted=None if decision.fitted is None else LogisticFusion.read(decision.fitted),
         policy=None if stored is None else Policy.read(stored),
         policies=tuple(Policy.read(each) for _, each in decision.policies),
         only_policy=adaptive,

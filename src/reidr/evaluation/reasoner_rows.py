@@ -16,7 +16,9 @@ from reidr.evaluation.adaptive import asked_pairs, policy_name
 from reidr.evaluation.asking import Known, ask, ask_by_policy, candidate_pairs, doubled, leave_out, steps_of
 from reidr.evaluation.outcome import Progress, Row, Settings
 from reidr.evaluation.ranking import RankingResult
+from reidr.reasoning.calibrate import margin_of
 from reidr.reasoning.fusion import fuse, fuse_for_threshold
+from reidr.reasoning.logistic_fusion import fuse_whole, rank_by_probability
 from reidr.reasoning.types import Verdict
 from reidr.retrieval.neighbourhood import has_neighbourhood, normalised_distances
 from reidr.retrieval.ranking import RankedList
@@ -73,6 +75,7 @@ def ask_reasoner(
     calls = ORDERS * (len(known) - before)
     note = f"direct score, both orders, weight {settings.weight:g}"
     told.rows.append(Row(f"reasoner {reasoner.name} direct", result, calls, seconds, note))
+    told.rows += _other_fusions(ranked, scores, reasoner.name, settings, measure)
     policy = settings.policy
     if policy is not None and has_neighbourhood(ranked, policy.first, policy.last):
         normalised = normalised_distances(ranked, policy.first, policy.last)
@@ -95,6 +98,25 @@ def ask_reasoner(
         calls, seconds = ORDERS * (len(known) - before), time.perf_counter() - started
         told.rows.append(Row(f"k-reciprocal, then reasoner {reasoner.name}", result, calls, seconds, note))
     return told
+
+
+def _other_fusions(
+    ranked: RankedList, scores: NDArray[np.float64], name: str, settings: Settings, measure: Measure
+) -> list[Row]:
+    """The same scores, fused in the other ways that were chosen on training identities; they cost no call."""
+    rows = []
+    if settings.whole_weight is not None:
+        started = time.perf_counter()
+        result = measure(reranked=fuse_whole(ranked, scores, settings.whole_weight))
+        note = f"the same scores, the whole list sorted anew, weight {settings.whole_weight:g}"
+        rows.append(Row(f"reasoner {name}, whole list", result, 0, time.perf_counter() - started, note))
+    fitted = settings.fitted
+    if fitted is not None and has_neighbourhood(ranked, fitted.first, fitted.last):
+        started = time.perf_counter()
+        fused = rank_by_probability(ranked, fitted.probabilities(ranked, margin_of(scores)))
+        note = "the same scores; distance, neighbourhood, rank and score in one fitted probability"
+        rows.append(Row(f"reasoner {name}, fitted", measure(reranked=fused), 0, time.perf_counter() - started, note))
+    return rows
 
 
 def _adaptive_only(

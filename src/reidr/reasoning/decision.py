@@ -22,6 +22,8 @@ class Decision:
         street_weight: the one for rendered streets, chosen on another street; None: `weight` there too.
         notice: what a reader of a report must know of this reasoner; empty when nothing.
         k_reciprocal_weight: fusion weight for a list that k-reciprocal re-ranking has made; None: not chosen.
+        whole_weight: fusion weight where the whole list is sorted anew (`fuse_whole`); None: not chosen.
+        fitted: `LogisticFusion.stored()`, which makes one probability of distance, rank and score; None: not fitted.
         calibration: `Calibration.stored()` of its direct score on the first candidates. policy: `Policy.stored()`, when
             to ask (`evaluation.adaptive`). policies: ("calls per query", policy) for smaller and larger budgets.
         open_set: the score that tells absent people best: `score` (its name) and `thresholds` by wanted FPIR.
@@ -36,6 +38,8 @@ class Decision:
     policy: Mapping[str, Any] | None = None
     policies: tuple[tuple[float, Mapping[str, Any]], ...] = ()
     open_set: Mapping[str, Any] | None = None
+    whole_weight: float | None = None
+    fitted: Mapping[str, Any] | None = None
 
 
 UNTUNED = Decision(0.2, "not tuned: MUSE's default", "The fusion weight of this reasoner was not tuned on any data.")
@@ -56,7 +60,7 @@ def stored_decision(source: str | Path) -> Decision:
         decision = Decision(**json.loads(path.read_text(encoding="utf-8")))
     except (json.JSONDecodeError, TypeError) as error:
         raise WeightsError(f"{path}: not a stored decision ({error})") from None
-    for weight in (decision.weight, decision.street_weight, decision.k_reciprocal_weight):
+    for weight in (decision.weight, decision.street_weight, decision.k_reciprocal_weight, decision.whole_weight):
         if weight is not None and not 0 <= weight <= 1:
             raise WeightsError(f"{path}: weight {weight} lies outside [0, 1]")
     return decision

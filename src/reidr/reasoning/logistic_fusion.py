@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from reidr.errors import ReIDError
-from reidr.reasoning.fusion import fused_distances
+from reidr.reasoning.fusion import WEIGHTS, WeightChoice, fused_distances
 from reidr.retrieval.neighbourhood import normalised_distances
 from reidr.retrieval.ranking import RankedList
 
@@ -48,6 +48,38 @@ def fuse_whole(
         np.take_along_axis(distances, order, axis=1),
         (*ranked.made_by, f"reasoner weight={weight:g} k={head.shape[1]}, into the whole list"),
     )
+
+
+def choose_whole_weight(
+    ranked: RankedList,
+    probabilities: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    weights: Sequence[float] = WEIGHTS,
+) -> WeightChoice:
+    """The weight of `fuse_whole` with the best mAP over all listed candidates; to be chosen on training identities.
+
+    Args:
+        probabilities: (Q, m) as for `fuse`. truth: (Q, k) True where a listed candidate shows the query's person, for
+            the whole list (k is `ranked.k`). Queries without a match in it do not count.
+
+    Raises ReIDError as `fuse`, or where no query has a match.
+    """
+    truth = np.asarray(truth, dtype=bool)
+    if truth.shape != ranked.indices.shape:
+        raise ReIDError(f"fusion: truth {truth.shape} does not fit a ranked list of {ranked.indices.shape}")
+    if not weights or not truth.any():
+        raise ReIDError("fusion: choosing a weight needs candidate weights and at least one query with a match")
+    grid = []
+    for weight in weights:
+        head = fused_distances(ranked, probabilities, weight)
+        distances = np.concatenate([head, ranked.distances[:, head.shape[1] :]], axis=1)
+        order = np.lexsort((truth, distances), axis=1)
+        hits = np.take_along_axis(truth, order, axis=1)[truth.any(axis=1)]
+        precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
+        average_precision = (precision * hits).sum(axis=1) / hits.sum(axis=1)
+        grid.append((float(weight), float(average_precision.mean()), float(hits[:, 0].mean())))
+    best = max(grid, key=lambda row: (round(row[1], 9), round(row[2], 9), -row[0]))
+    return WeightChoice(best[0], tuple(grid))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from reidr.evaluation.ranking import RankingResult, evaluate_features
 from reidr.reasoning.calibrate import Calibration, choose_calibration, margin_of
 from reidr.reasoning.engine import Backend
 from reidr.reasoning.fusion import WeightChoice, choose_weight
+from reidr.reasoning.logistic_fusion import LogisticFusion, choose_whole_weight, fit_logistic_fusion
 from reidr.retrieval.embedder import Embedder
 from reidr.retrieval.k_reciprocal import k_reciprocal
 from reidr.retrieval.neighbourhood import has_neighbourhood
@@ -118,6 +119,18 @@ def weight_curve(found: Measured) -> list[tuple[float, float, float]]:
 def best_weight(curve: Sequence[tuple[float, float, float]]) -> float:
     """The weight with the best mAP of a `weight_curve`; the smallest of equals."""
     return max(curve, key=lambda row: (round(row[1], 9), -row[0]))[0]
+
+
+def whole_weight(found: Measured) -> WeightChoice:
+    """The fusion weight where the whole list, not its first k alone, is sorted anew."""
+    return choose_whole_weight(found.ranked, found.scores, matches_of(found.trial, found.ranked, found.ranked.k))
+
+
+def fitted_fusion(found: Measured) -> LogisticFusion | None:
+    """Distance, neighbourhood, rank and score made one probability; None where the lists are too short for it."""
+    if not has_neighbourhood(found.ranked):
+        return None
+    return fit_logistic_fusion(found.ranked, margin_of(found.scores), found.truth)
 
 
 def calibrated(found: Measured) -> tuple[Calibration, dict[str, float]] | None:

@@ -15,7 +15,16 @@ from reidr.reasoning.decision import Decision, store_decision
 from reidr.reasoning.engine import Engine
 from reidr.reasoning.reasoner import Reasoner
 from reidr.retrieval.retriever import Retriever
-from reidr.training.decide import Decider, as_search, best_weight, calibrated, policies_of, weight_curve
+from reidr.training.decide import (
+    Decider,
+    as_search,
+    best_weight,
+    calibrated,
+    fitted_fusion,
+    policies_of,
+    weight_curve,
+    whole_weight,
+)
 from reidr.training.identities import hold_out_identities
 from reidr.training.recipes import BaseRecipe
 from reidr.training.stages import stage_values
@@ -36,8 +45,9 @@ def decide_stage(
 
     One fusion weight is chosen on a street of other people, and one, where the recipe's photos are at hand, on the
     training identities that neither retriever nor reasoner ever saw. The latter counts for pictures in general; for a
-    recipe without photos the street's does. On the same people: the weight after k-reciprocal re-ranking, the
-    calibration, when to ask, and by which score absent people are told. What was tried goes to `choices.json`.
+    recipe without photos the street's does. On the same people: the weights after k-reciprocal re-ranking and for the
+    whole list, the fitted fusion, the calibration, when to ask, and by which score absent people are told. What was
+    tried goes to `choices.json`.
     """
     recipe = BaseRecipe.from_values(*stage_values(recipe_name, "base", changes))
     others = StreetSettings(seed=SEED, train_people=60, crops_per_camera=2, distractors=0, junk=0)
@@ -53,11 +63,13 @@ def decide_stage(
     weight, found, search = best_weight(curves[chosen_on]), measured[chosen_on], searches[-1]
     calibration = calibrated(found)
     policies = policies_of(found, weight)
+    whole, fitted = whole_weight(found), fitted_fusion(found)
     after = decider.after_k_reciprocal(search)
     absent = decider.open_set(search, weight, recipe.split_seed)
     how = {
         "weights": curves,
         "weights_after_k_reciprocal": list(after.grid),
+        "weights_of_whole_list": list(whole.grid),
         "brier_of_calibrations": {} if calibration is None else calibration[1],
         "missed_at_fpir_0.1": [] if absent is None else list(absent.missed),
     }
@@ -67,11 +79,13 @@ def decide_stage(
         chosen_on,
         NOTICE,
         best_weight(curves[STREET]),
-        after.weight,
-        None if calibration is None else calibration[0].stored(),
-        None if policies is None else policies[0].stored(),
-        () if policies is None else tuple((budget, policy.stored()) for budget, policy in policies[1]),
-        None if absent is None else {"score": absent.name, "thresholds": dict(absent.thresholds)},
+        k_reciprocal_weight=after.weight,
+        calibration=None if calibration is None else calibration[0].stored(),
+        policy=None if policies is None else policies[0].stored(),
+        policies=() if policies is None else tuple((budget, policy.stored()) for budget, policy in policies[1]),
+        open_set=None if absent is None else {"score": absent.name, "thresholds": dict(absent.thresholds)},
+        whole_weight=whole.weight,
+        fitted=None if fitted is None else fitted.stored(),
     )
     store_decision(decision, model)
     return decision
