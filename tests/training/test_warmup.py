@@ -21,10 +21,10 @@ from reidr.reasoning.prompt import encode_pairs
 from reidr.reasoning.reasoner import Reasoner
 from reidr.reasoning.rollout import Completion
 from reidr.reasoning.types import Pair
-from reidr.training.curriculum import Curriculum, hard_share
+from reidr.training.curriculum import Curriculum, choose_measured, hard_share
 from reidr.training.own_words import health, read_rationale
 from reidr.training.reasoning_recipes import WarmupRecipe
-from reidr.training.warmup import Teacher, choose_measured, warm_up
+from reidr.training.warmup import Teacher, warm_up
 
 PLACE = Path(__file__).parent.parent / "reasoning" / "conftest.py"
 SPEC = importlib.util.spec_from_file_location("tiny_reasoners", PLACE)
@@ -69,7 +69,7 @@ def run(folder: Path, name: str = "qwen3_vl", **changes: Any) -> tuple[Any, Any,
 
 def test_two_steps_and_two_more_are_four(tmp_path: Path, taught: Any) -> None:
     def start(folder: str, steps: int) -> tuple[Any, list[dict[str, Any]]]:
-        recipe = WarmupRecipe(**SMALL | {"max_new_tokens": 40})
+        recipe = WarmupRecipe(**SMALL | {"max_new_tokens": 40, "averaging": 0.9, "order_weight": 0.1})
         model = copy.deepcopy(taught.model)
         if steps < recipe.steps:
             teacher = Teacher(recipe, pairs, [], model, taught.processor, tmp_path / folder, None)
@@ -91,6 +91,43 @@ def test_two_steps_and_two_more_are_four(tmp_path: Path, taught: Any) -> None:
         assert torch.equal(value, parts.state_dict()[name]), name
     timeless = [{key: value for key, value in line.items() if key != "seconds"} for line in whole_log[2:]]
     assert timeless == [{key: value for key, value in line.items() if key != "seconds"} for line in parts_log]
+
+
+def test_the_finished_model_is_the_moving_average(tmp_path: Path, taught: Any) -> None:
+    recipe = WarmupRecipe(**SMALL | {"rationales": 0.0, "averaging": 0.15})
+    teacher = Teacher(recipe, labelled_pairs(), [], copy.deepcopy(taught.model), taught.processor, tmp_path, None)
+    name = "lm_head.weight" if "lm_head.weight" in teacher.learning else next(iter(teacher.learning))
+    average = teacher.learning[name].detach().clone()
+    for step, decay in enumerate((1 / 10, 0.15, 0.15)):  # of (step + 1) / (step + 10) and 0.15 the smaller
+        teacher.step(step)
+        average = decay * average + (1 - decay) * teacher.learning[name].detach()
+    assert not torch.allclose(teacher.learning[name], average, rtol=0, atol=1e-6)
+    teacher.settle()
+    torch.testing.assert_close(teacher.learning[name].detach(), average)
+
+
+def test_the_two_orders_of_a_pair_are_drawn_together(tmp_path: Path, taught: Any) -> None:
+    gaps = {}
+    for weight in (0.0, 1000.0):
+        recipe = WarmupRecipe(**SMALL | {"steps": 20, "warmup_steps": 0, "rationales": 0.0, "order_weight": weight})
+        place = tmp_path / str(weight)
+        place.mkdir()
+        teacher = Teacher(recipe, labelled_pairs(), [], copy.deepcopy(taught.model), taught.processor, place, None)
+        records = [teacher.step(step) for step in range(recipe.steps)]
+        if not gaps:
+            # By hand, from both orders of the first step's pairs and the weights before it.
+            before, crops = copy.deepcopy(taught.model), teacher.curriculum.crops
+            yes, no = teacher.words[:2]
+            apart = []
+            for pair in teacher.curriculum.draw(0):
+                images = crops[pair.first].open(), crops[pair.second].open()
+                with torch.no_grad():
+                    logits = before(**encode_pairs(taught.processor, [images, images[::-1]], "score")).logits[:, -1]
+                margins = logits[:, yes] - logits[:, no]
+                apart.append(abs(float(margins[0] - margins[1])))
+            assert records[0]["order_gap"] == pytest.approx(np.mean(apart), rel=0.02, abs=2e-3)
+        gaps[weight] = np.mean([record["order_gap"] for record in records[-3:]])
+    assert gaps[1000.0] < 0.5 * gaps[0.0]
 
 
 @pytest.mark.parametrize("name", list(BUILDERS))

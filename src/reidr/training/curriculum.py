@@ -103,3 +103,11 @@ class Curriculum:
             if a.camera != b.camera and (a.person == b.person) is label:
                 return Drawn(first, second, label, False)
         raise DataError("no two people of one data set are seen by different cameras; random pairs cannot be drawn")
+
+
+def choose_measured(pairs: Sequence[Pair], most: int, seed: int) -> list[Pair]:
+    """At most `most` of the labelled pairs, both labels alike, drawn by `seed`."""
+    random = np.random.default_rng(seed)
+    own = [[pair for pair in pairs if pair.label is label] for label in (True, False)]
+    number = min(most // 2, *(len(each) for each in own))
+    return [each[int(place)] for each in own for place in random.permutation(len(each))[:number]]

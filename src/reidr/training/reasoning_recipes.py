@@ -75,6 +75,10 @@ class WarmupRecipe(Recipe):
         description="weight of the KL divergence from the starting model on the model's own rationales, answer word"
         " left out; without it a small model forgets how to speak",
     )
+    order_weight: float = Field(
+        0.0, ge=0, description="weight of the squared gap between the log-odds that a pair gets in its two orders"
+    )
+    averaging: float = Field(0.0, ge=0, lt=1, description="decay of the weights' moving average, per step; 0: none")
     hard_start: float = Field(0.0, ge=0, le=1, description="share of mined hard pairs at the start; the rest is random")
     hard_end: float = Field(1.0, ge=0, le=1, description="share of mined hard pairs at the end of the ramp")
     ramp: float = Field(0.7, gt=0, le=1, description="share of the steps over which it rises, in a straight line")
@@ -84,7 +88,7 @@ class WarmupRecipe(Recipe):
     )
     lora_rank: int = Field(0, ge=0, description="0 trains all weights; above 0 LoRA on the language half only")
     lora_alpha: int = Field(32, ge=1)
-    rows: int = Field(64, ge=1, description="sequences per forward and backward pass")
+    rows: int = Field(64, ge=2, multiple_of=2, description="sequences per forward and backward pass")
     measure_every: int = Field(50, ge=1, description="steps between measurements on held-out pairs")
     measure_pairs: int = Field(128, ge=2, description="held-out pairs measured, and rationales written for them")
     save_every: int = Field(50, ge=1)

@@ -25,7 +25,7 @@ from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.prompt import render
 from reidr.reasoning.rollout import unwrap
 from reidr.reasoning.types import Pair
-from reidr.training.curriculum import Curriculum, Drawn, hard_share
+from reidr.training.curriculum import Curriculum, Drawn, choose_measured, hard_share
 from reidr.training.own_words import Rationale, health, read_rationale, rounded, write_rationales
 from reidr.training.reasoning_recipes import WarmupRecipe
 from reidr.training.reinforce import LANGUAGE_HALF, keep_steps
@@ -80,14 +80,19 @@ def warm_up(
         advance(first)
     for step in range(first, recipe.steps):
         record = teacher.step(step)
-        if (step + 1) % recipe.measure_every == 0 or step + 1 == recipe.steps:
+        last = step + 1 == recipe.steps
+        if (step + 1) % recipe.save_every == 0 or last:
+            teacher.save(step + 1)
+        if last:
+            teacher.settle()
+        if (step + 1) % recipe.measure_every == 0 or last:
             record |= teacher.measure()
         with log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(rounded(record)) + "\n")
-        if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
-            teacher.save(step + 1)
         if advance is not None:
             advance(1)
+    if first == recipe.steps:
+        teacher.settle()
     taught = teacher.model.merge_and_unload() if recipe.lora_rank else model
     taught.requires_grad_(True)
     return taught.eval(), [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
@@ -129,6 +134,7 @@ class Teacher:
         self.optimiser = torch.optim.AdamW(
             self.learning.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
         )
+        self.average = {name: each.detach().clone() for name, each in self.learning.items() if recipe.averaging}
         self.rationales: dict[str, Rationale] = {}
         self.first: tuple[Any, CropFeatures] | None = None
         if recipe.keep_weight:
@@ -166,6 +172,11 @@ class Teacher:
                 record |= self._keep_words(after)
         torch.nn.utils.clip_grad_norm_(self.learning.values(), 1.0)
         self.optimiser.step()
+        with torch.no_grad():
+            # The first steps are the worst: as in `torch.optim.swa_utils`' users, the average starts short.
+            decay = min(recipe.averaging, (step + 1) / (step + 10))
+            for name, each in self.average.items():
+                each.lerp_(self.learning[name], 1 - decay)
         return record | {"seconds": time.perf_counter() - self.started}
 
     def _write(self, step: int) -> dict[str, float]:
@@ -228,14 +239,20 @@ class Teacher:
 
     def _learn_answers(self, name: str, lessons: Sequence[Lesson], share: float) -> dict[str, float]:
         """Add the gradients of the mean answer loss of `lessons`, times `share`."""
-        total = correct = yes = 0.0
+        total = correct = yes = gap = 0.0
         for start in range(0, len(lessons), self.recipe.rows):
             part = lessons[start : start + self.recipe.rows]
             logits, wanted, weights = self._logits(part)
             each = functional.cross_entropy(logits, wanted, reduction="none")
             loss = (each * weights).sum() / len(lessons)
-            (loss * share).backward()
             total += float(loss.detach())
+            if name == "direct":
+                # A pair's two orders are neighbours: the same two crops, so the same answer.
+                margins = logits[:, self.words[0]] - logits[:, self.words[1]]
+                between = margins[0::2] - margins[1::2]
+                gap += float(between.detach().abs().sum()) / (len(lessons) / 2)
+                loss = loss + self.recipe.order_weight * between.square().sum() / (len(lessons) / 2)
+            (loss * share).backward()
             # A lesson's first target is its answer word.
             firsts = np.cumsum([0, *(len(lesson.targets) for lesson in part)])[:-1].tolist()
             said = logits.detach()[firsts][:, self.words].argmax(dim=1)
@@ -243,7 +260,8 @@ class Teacher:
             correct += float((said == labels).sum())
             yes += float((said == 0).sum())
         number = len(lessons)
-        return {f"{name}_loss": total, f"{name}_accuracy": correct / number, f"{name}_said_yes": yes / number}
+        found = {f"{name}_loss": total, f"{name}_accuracy": correct / number, f"{name}_said_yes": yes / number}
+        return found | ({"order_gap": gap} if name == "direct" else {})
 
     def _keep_words(self, lessons: Sequence[Lesson]) -> dict[str, float]:
         """Add the gradient of KL(starting model || model), mean over the lessons' tokens, answer words left out."""
@@ -328,10 +346,17 @@ class Teacher:
         }
         return {f"held_out_{name}": value for name, value in found.items()}
 
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Take the averaged weights, where the recipe asks for them: what the finished model is."""
+        for name, each in self.average.items():
+            self.learning[name].copy_(each)
+
     def save(self, step: int) -> None:
         """Write what a resumed run needs, replacing the last checkpoint at once."""
         state = {
             "weights": {name: each.detach() for name, each in self.learning.items()},
+            "average": self.average,
             "optimiser": self.optimiser.state_dict(),
             "rationales": json.dumps({key: asdict(each) for key, each in self.rationales.items()}),
             "step": step,
@@ -348,6 +373,8 @@ class Teacher:
         with torch.no_grad():
             for name, each in self.learning.items():
                 each.copy_(state["weights"][name])
+            for name, each in self.average.items():
+                each.copy_(state["average"][name])
         self.optimiser.load_state_dict(state["optimiser"])
         self.rationales = {
             key: Rationale(tuple(each["ids"]), each["answer"], tuple(each["tags"]))
@@ -374,11 +401,3 @@ def prepare(recipe: WarmupRecipe, model: Any) -> Any:
         r=recipe.lora_rank, lora_alpha=recipe.lora_alpha, target_modules=LANGUAGE_HALF, task_type="CAUSAL_LM"
     )
     return get_peft_model(model, settings)
-
-
-def choose_measured(pairs: Sequence[Pair], most: int, seed: int) -> list[Pair]:
-    """At most `most` of the labelled pairs, both labels alike, drawn by `seed`."""
-    random = np.random.default_rng(seed)
-    own = [[pair for pair in pairs if pair.label is label] for label in (True, False)]
-    number = min(most // 2, *(len(each) for each in own))
-    return [each[int(place)] for each in own for place in random.permutation(len(each))[:number]]
