@@ -136,6 +136,7 @@ def table(judge: Judge, found: dict[str, list[dict[str, np.ndarray]]]) -> dict[s
 
     listed = np.isfinite(test.ranked.distances)[kept]
     base = ranks(test.ranked.distances)
+    headroom = truth.any(axis=1).mean() - base[0].mean()
     rows: dict[str, Any] = {
         "retriever": {
             "rank1": float(base[0].mean()),
@@ -171,6 +172,7 @@ def table(judge: Judge, found: dict[str, list[dict[str, np.ndarray]]]) -> dict[s
             "alone": alone,
             "rank1": [float(each.mean()) for each in firsts],
             "mAP": [float(each.mean()) for each in precisions],
+            "captured": [float((each.mean() - base[0].mean()) / headroom) for each in firsts],
         }
         if thought:
             row["thinking_alone"], row["direct_alone_on_those"] = (list(each) for each in zip(*thought, strict=True))
