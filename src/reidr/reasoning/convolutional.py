@@ -45,7 +45,6 @@ class ConvolutionalVisionConfig(PreTrainedConfig):
     out_hidden_size: int = 192
     key_size: int = 128
     heads: int = 4
-    looks: bool = False
     patch_size: int = 16
     temporal_patch_size: int = 2
     spatial_merge_size: int = 1
@@ -89,13 +88,12 @@ class ConvolutionalVision(PreTrainedModel):
             raise WeightsError("a convolutional vision tower needs a network with stripes of at least 1")
         self.tower = build_network(settings).eval()
         self.mirror = settings.flip
-        looks = LOOK if config.looks else 0
-        self.sizes = (settings.embedding, settings.embedding, settings.stripe_embedding, looks, PLACE)
+        self.sizes = (settings.embedding, settings.embedding, settings.stripe_embedding, LOOK, PLACE)
         wide = 2 * config.out_hidden_size
         self.connector = nn.Sequential(
             nn.Linear(sum(self.sizes), wide), nn.GELU(), nn.Linear(wide, config.out_hidden_size)
         )
-        self.cell_key = nn.Linear(self.sizes[0] + sum(self.sizes[3:]), config.key_size, bias=False)
+        self.cell_key = nn.Linear(self.sizes[0] + LOOK + PLACE, config.key_size, bias=False)
         self.post_init()
 
     def train(self, mode: bool = True) -> ConvolutionalVision:
@@ -165,8 +163,7 @@ class ConvolutionalVision(PreTrainedModel):
         own = torch.stack(stripes, dim=1)[:, which][:, :, None].expand(number, rows, columns, -1)
         parts = (cells, whole[:, None, None].expand(number, rows, columns, -1), own)
         scaled = [functional.layer_norm(part, part.shape[-1:]) for part in parts]
-        if self.config.looks:
-            scaled.append(looks_of(pictures, rows, columns))
+        scaled.append(looks_of(pictures, rows, columns))
         scaled.append(places_of(rows, columns, cells).expand(number, rows, columns, -1))
         return torch.cat(scaled, dim=-1).reshape(number, rows * columns, -1)
 

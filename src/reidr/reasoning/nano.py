@@ -150,7 +150,6 @@ def build_convolutional(
             "network": settings.model_dump(mode="json"),
             "hidden_size": hidden,
             "out_hidden_size": hidden,
-            "looks": True,
             "patch_size": CELL,
             "spatial_merge_size": merge,
         },
