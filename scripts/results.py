@@ -1,6 +1,7 @@
 """Write docs/results.md: every number in it comes from this command, with date and commit.
 
 python scripts/results.py --data ../shared/data [--queries N]
+python scripts/results.py --only judging ablations      measure some parts anew, keep the others as they stand
 """
 
 from __future__ import annotations
@@ -302,64 +303,114 @@ def ablation_section() -> list[str]:
     return [f"## What each part of the teaching gives\n\n{words}\n\n" + "\n".join(lines) + "\n"]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data")
-    parser.add_argument("--street", type=Path, default=REPOSITORY / "runs" / "results-street")
-    parser.add_argument("--queries", type=int, help="sample of queries for the photo rows (default: all)")
-    arguments = parser.parse_args()
-    from reidr.data.street.settings import StreetSettings
-    from reidr.data.street.street import render_street
-    from reidr.frame.run import environment
-
-    sample = ("--queries", str(arguments.queries)) if arguments.queries else ()
-    sections = []
+def photo_sections(arguments: argparse.Namespace) -> list[str]:
+    """market1501-dev: every row, its reasons tested, and the open set."""
     market = arguments.data / "market1501-dev"
-    if market.is_dir():
-        result = evaluate(market, "--baseline", "--reasons", PAIRS, *sample)
-        words = (
-            "150 held-out *training* identities of Market-1501 (not the official test set). "
-            "`reidr evaluate ../shared/data/market1501-dev --baseline`"
-        )
-        sections += [section("market1501-dev", words, result), reasons_section(result["reasons"])]
-        result = evaluate(market, "--protocol", "open-set", *sample)
-        words = (
-            "Half of the query persons are taken out of the gallery by seed. Thresholds come from held-out training "
-            "identities. `reidr evaluate ../shared/data/market1501-dev --protocol open-set`"
-        )
-        sections.append(section("market1501-dev, open set", words, result))
-    else:
-        sections.append(f"## market1501-dev\n\nNot measured: {market} is absent.\n")
+    if not market.is_dir():
+        return [f"## market1501-dev\n\nNot measured: {market} is absent.\n"]
+    result = evaluate(market, "--baseline", "--reasons", PAIRS, *arguments.sample)
+    words = (
+        "150 held-out *training* identities of Market-1501 (not the official test set). "
+        "`reidr evaluate ../shared/data/market1501-dev --baseline`"
+    )
+    sections = [section("market1501-dev", words, result), reasons_section(result["reasons"])]
+    result = evaluate(market, "--protocol", "open-set", *arguments.sample)
+    words = (
+        "Half of the query persons are taken out of the gallery by seed. Thresholds come from held-out training "
+        "identities. `reidr evaluate ../shared/data/market1501-dev --protocol open-set`"
+    )
+    return [*sections, section("market1501-dev, open set", words, result)]
+
+
+def held_out_sections(arguments: argparse.Namespace) -> list[str]:
+    """CUHK03's held-out training identities."""
     cuhk03 = arguments.data / "cuhk03-np-train"
-    if cuhk03.is_dir():
-        result = evaluate(cuhk03, "--baseline", "--held-out", *sample)
-        words = (
-            "The training identities of CUHK03-NP (detected) that the shipped retriever held out; fusion weight and "
-            "thresholds were chosen on them, so it is no test. Two cameras, few people: not the official split. "
-            "`reidr evaluate ../shared/data/cuhk03-np-train --held-out --baseline`"
-        )
-        sections.append(section("CUHK03-NP, held-out training identities", words, result))
-    settings = StreetSettings(seed=11, test_people=100, distractors=400, junk=60)
-    render_street(arguments.street, settings)
+    if not cuhk03.is_dir():
+        return []
+    result = evaluate(cuhk03, "--baseline", "--held-out", *arguments.sample)
+    words = (
+        "The training identities of CUHK03-NP (detected) that the shipped retriever held out; fusion weight and "
+        "thresholds were chosen on them, so it is no test. Two cameras, few people: not the official split. "
+        "`reidr evaluate ../shared/data/cuhk03-np-train --held-out --baseline`"
+    )
+    return [section("CUHK03-NP, held-out training identities", words, result)]
+
+
+def street_sections(arguments: argparse.Namespace) -> list[str]:
+    """The rendered street, by `nano` and by the reasoner that has seen no photo."""
+    sections = []
     result = evaluate(arguments.street, "--baseline", "--reasons", PAIRS)
     words = (
         "100 drawn people, seed 11, never trained on. The colour histogram is the baseline that must not solve it; "
         "the retriever has seen photos only."
     )
     sections += [section("The rendered street", words, result), reasons_section(result["reasons"])]
-    sections += judging_section()
-    sections += ablation_section()
-    sections += reading_sections(arguments.data, arguments.street)
+    if (REPOSITORY / "src" / "reidr" / "reasoning" / "presets" / "nano-street").is_dir():
+        words = (
+            "`nano-street` has seen no photo of a re-identification data set. Beside the same retriever, which has: "
+            "`--reasoner nano-street`."
+        )
+        result = evaluate(arguments.street, "--reasoner", "nano-street")
+        sections.append(section("The rendered street, by nano-street", words, result))
+        market = arguments.data / "market1501-dev"
+        if market.is_dir():
+            result = evaluate(market, "--reasoner", "nano-street", *arguments.sample)
+            words = "Street to photos: what a reasoner that knows drawn people only is worth on real ones."
+            sections.append(section("market1501-dev, by nano-street", words, result))
+    return sections
+
+
+PARTS = {
+    "photos": photo_sections,
+    "held-out": held_out_sections,
+    "street": street_sections,
+    "judging": lambda _: judging_section(),
+    "ablations": lambda _: ablation_section(),
+    "reading": lambda arguments: reading_sections(arguments.data, arguments.street),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data")
+    parser.add_argument("--street", type=Path, default=REPOSITORY / "runs" / "results-street")
+    parser.add_argument("--queries", type=int, help="sample of queries for the photo rows (default: all)")
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), help="measure these parts anew, keep the others")
+    arguments = parser.parse_args()
+    from reidr.data.street.settings import StreetSettings
+    from reidr.data.street.street import render_street
+    from reidr.frame.run import environment
+
+    arguments.sample = ("--queries", str(arguments.queries)) if arguments.queries else ()
+    out = REPOSITORY / "docs" / "results.md"
+    known = kept_parts(out.read_text(encoding="utf-8")) if arguments.only else {}
+    missing = [name for name in PARTS if name not in known and name not in (arguments.only or PARTS)]
+    if missing:
+        raise SystemExit(f"{out} has no part {missing[0]} to keep; leave --only out")
+    render_street(arguments.street, StreetSettings(seed=11, test_people=100, distractors=400, junk=60))
     facts = environment()
+    made = f"{date.today().isoformat()} at commit {facts.get('commit', 'unknown')}"
+    parts = []
+    for name, measure in PARTS.items():
+        if name in (arguments.only or PARTS):
+            text = f"<!-- part {name} -->\n\n*Measured {made}.*\n\n" + "\n".join(measure(arguments))
+        else:
+            text = known[name]
+        parts.append(text.rstrip() + "\n")
     head = (
         "# Results\n\n"
-        f"Written by `make results` on {date.today().isoformat()}, commit `{facts.get('commit', 'unknown')}`, "
-        f"torch {facts['packages']['torch']}, {facts['platform']}. Photos: Zheng et al. 2015 (Market-1501), "
-        "Li et al. 2014 and Zhong et al. 2017 (CUHK03-NP), research use only.\n"
+        f"Written by `make results` with torch {facts['packages']['torch']} on {facts['platform']}; each part says when "
+        "it was measured. Photos: Zheng et al. 2015 (Market-1501), Li et al. 2014 and Zhong et al. 2017 (CUHK03-NP), "
+        "research use only.\n"
     )
-    out = REPOSITORY / "docs" / "results.md"
-    out.write_text(head + "\n" + "\n".join(sections), encoding="utf-8")
+    out.write_text("\n".join([head, *parts]), encoding="utf-8")
     print(f"wrote {out}")
+
+
+def kept_parts(page: str) -> dict[str, str]:
+    """The parts of an earlier page, by name, with the comments that say when they were made."""
+    _, *found = page.split("<!-- part ")
+    return {text.partition(" ")[0]: "<!-- part " + text for text in found}
 
 
 if __name__ == "__main__":
