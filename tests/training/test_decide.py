@@ -15,14 +15,17 @@ from reidr.data.types import Crop
 from reidr.evaluation.adaptive import Policy, Study, adaptive_curve
 from reidr.evaluation.asking import matches_of
 from reidr.reasoning.calibrate import margin_of
+from reidr.reasoning.expected import fuse_asked
 from reidr.reasoning.logistic_fusion import LogisticFusion, fuse_whole, rank_by_probability
 from reidr.reasoning.types import Pair
 from reidr.training.decide import (
     BUDGETS,
+    SHARE,
     Decider,
     as_search,
     best_weight,
     calibrated,
+    expected_score,
     fitted_fusion,
     policies_of,
     weight_curve,
@@ -152,13 +155,18 @@ def test_calibration_takes_back_what_the_witness_exaggerates(decider: Decider, s
 
 def test_policies_keep_their_budgets_and_the_gain(decider: Decider, search: Any) -> None:
     found = decider.measure(search)
-    chosen = policies_of(found, best_weight(weight_curve(found)))
+    weight, expected = best_weight(weight_curve(found)), expected_score(found)
+    assert expected is not None
+    chosen = policies_of(found, weight, expected)
     assert chosen is not None
-    cheapest, budgets = chosen
+    main, budgets = chosen
     assert [budget for budget, _ in budgets] == list(BUDGETS)
-    assert Policy.read(cheapest.stored()) == cheapest
-    for budget, policy in budgets:
-        study = Study(found.ranked, found.scores, found.truth, found.base, best_weight(weight_curve(found)))
+    assert Policy.read(main.stored()) == main
+    study = Study(
+        found.ranked, found.scores, found.truth, found.base, weight,
+        lambda ranked, known: fuse_asked(ranked, known, weight, expected),
+    )  # fmt: skip
+    for budget, policy in ((SHARE * 10, main), *budgets):
         assert adaptive_curve(study, [policy])[0].calls <= budget + 1e-9
 
 

@@ -243,10 +243,10 @@ def _tried(study: Study, first: int, last: int) -> list[tuple[Policy, Point]]:
 def choose_policies(
     study: Study, budgets: Sequence[float], *, first: int = 11, last: int = 50
 ) -> list[tuple[float, Policy]]:
-    """For each budget of mean calls per query the policy with the best mAP, then Rank-1, then the fewest calls.
+    """For each budget of mean calls per query the policy with the greatest mAP + Rank-1, then the fewest calls.
 
     To be called on training identities; a budget in seconds is one in calls by the seconds of a call. A budget that no
-    policy keeps gets the one that asks nothing.
+    policy keeps, or where none brings anything, gets the one that asks nothing.
     """
     tried = _tried(study, first, last)
     chosen = []
@@ -254,46 +254,9 @@ def choose_policies(
         if not budget >= 0:
             raise ReIDError(f"adaptive: a budget must be at least 0 calls per query, not {budget!r}")
         kept = [each for each in tried if each[1].calls <= budget + 1e-9]
-        best = max(kept, key=lambda each: (*_worth(each[1]), -each[1].calls))
+        best = max(kept, key=lambda each: (_worth(each[1]), -each[1].calls))
         chosen.append((float(budget), best[0]))
     return chosen
-
-
-def cheapest_policy(study: Study, share: float = 0.95, *, first: int = 11, last: int = 50) -> Policy:
-    """The policy with the fewest calls that keeps `share` of the gain in mAP and in Rank-1 of asking all m.
-
-    To be called on training identities. Where asking all gains nothing in either, the one that asks nothing.
-    """
-    known = np.isfinite(study.scores)
-    base, full = study.measure("nothing", np.zeros_like(known)), study.measure("all", known)
-    nothing = Policy(0.0, 0, first=first, last=last)
-    if full.mean_average_precision <= base.mean_average_precision and full.rank1 <= base.rank1:
-        return nothing
-    wanted = [least_of(each(base), each(full), share) for each in (_average_precision, _rank1)]
-    kept = [
-        (policy, point)
-        for policy, point in _tried(study, first, last)
-        if point.mean_average_precision >= wanted[0] - 1e-9 and point.rank1 >= wanted[1] - 1e-9
-    ]
-    return min(kept, key=lambda each: (each[1].calls, *(-worth for worth in _worth(each[1]))))[0]
-
-
-def least_of(base: float, full: float, share: float) -> float:
-    """The value that keeps `share` of the gain from `base` to `full`; `full` itself where that is a loss."""
-    return base + share * (full - base) if full > base else full
-
-
-def calls_for(points: Sequence[Point], base: Point, full: Point, share: float = 0.95) -> dict[str, float | None]:
-    """Fewest calls per query on a curve that keep `share` of the gain in "mAP" and "rank1"; None where no point does.
-
-    The gain is that of `full` over `base` and must be one: None otherwise.
-    """
-    found: dict[str, float | None] = {}
-    for name, value in (("mAP", _average_precision), ("rank1", _rank1)):
-        wanted = least_of(value(base), value(full), share)
-        enough = [point.calls for point in points if value(point) >= wanted - 1e-9]
-        found[name] = min(enough) if enough and value(full) > value(base) else None
-    return found
 
 
 def explain(policy: Policy, normalised: Reals, asked: Bools, thought: int = 0) -> str:
@@ -325,16 +288,8 @@ def explain(policy: Policy, normalised: Reals, asked: Bools, thought: int = 0) -
     return words + (f"; {thought} thought about in words." if thought else ".")
 
 
-def _worth(point: Point) -> tuple[float, float]:
-    return round(point.mean_average_precision, 9), round(point.rank1, 9)
-
-
-def _average_precision(point: Point) -> float:
-    return point.mean_average_precision
-
-
-def _rank1(point: Point) -> float:
-    return point.rank1
+def _worth(point: Point) -> float:
+    return round(point.mean_average_precision + point.rank1, 9)
 
 
 def _hits(distances: Reals, truth: Bools) -> Bools:

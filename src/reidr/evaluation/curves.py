@@ -18,6 +18,7 @@ from reidr.evaluation.outcome import Outcome, Row
 from reidr.evaluation.report import Curve, Series
 from reidr.evaluation.statistics import headroom_interval
 from reidr.reasoning.calibrate import margin_of
+from reidr.reasoning.expected import fuse_asked
 from reidr.retrieval.ranking import RankedList
 
 CMC_RANKS, CMC_LINES = 20, 5
@@ -101,7 +102,12 @@ def spending_of(outcome: Outcome) -> dict[str, list[Point]]:
         return {}
     truth = matches_of(outcome.trial, outcome.ranked, outcome.scores.shape[1])
     base = outcome.rows[0].result
-    study = Study(outcome.ranked, outcome.scores, truth, base, outcome.settings.weight)
+    weight, expected = outcome.settings.weight, outcome.settings.expected
+
+    def rerank(ranked: RankedList, known: NDArray[np.float64]) -> RankedList:
+        return fuse_asked(ranked, known, weight, expected)
+
+    study = Study(outcome.ranked, outcome.scores, truth, base, weight, rerank)
     found = {"first candidates": fixed_curve(study)}
     if outcome.settings.policies:
         found["in doubt only"] = adaptive_curve(study, outcome.settings.policies)

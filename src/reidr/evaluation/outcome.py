@@ -18,6 +18,7 @@ from reidr.evaluation.ranking import RankingResult
 from reidr.frame.progress import Advance
 from reidr.reasoning.calibrate import Calibration
 from reidr.reasoning.decision import Decision
+from reidr.reasoning.expected import ExpectedScore
 from reidr.reasoning.logistic_fusion import LogisticFusion
 from reidr.reasoning.types import Verdict
 from reidr.retrieval.ranking import RankedList
@@ -37,6 +38,7 @@ class Settings:
         weight: fusion weight of the reasoner, chosen on training identities; k_reciprocal_weight: that for a list which
             k-reciprocal re-ranking has made; whole_weight: that for sorting the whole list anew; fitted: a fusion that
             was fitted, not weighted (each None: that row is left out).
+        expected: what the reasoner is expected to say of candidates that the policy does not ask about.
         policy: when the reasoner is asked, for the adaptive row (None: no such row). only_policy: ask nothing else,
             which saves the calls that the other rows need. policies: others, for the curve of costs.
         calibration: of the direct score, for the numbers beside the rows. absent: the `score` by which people who are
@@ -53,6 +55,7 @@ class Settings:
     k_reciprocal_weight: float | None = None
     whole_weight: float | None = None
     fitted: LogisticFusion | None = None
+    expected: ExpectedScore | None = None
     policy: Policy | None = None
     policies: tuple[Policy, ...] = ()
     only_policy: bool = False
@@ -144,6 +147,7 @@ def settings_of(decision: Decision, *, adaptive: bool = False, budget: float | N
         k_reciprocal_weight=decision.k_reciprocal_weight,
         whole_weight=decision.whole_weight,
         fitted=None if decision.fitted is None else LogisticFusion.read(decision.fitted),
+        expected=None if decision.expected is None else ExpectedScore.read(decision.expected),
         policy=None if stored is None else Policy.read(stored),
         policies=tuple(Policy.read(each) for _, each in decision.policies),
         only_policy=adaptive,

@@ -17,6 +17,7 @@ from reidr.evaluation.asking import Known, ask, ask_by_policy, candidate_pairs, 
 from reidr.evaluation.outcome import Progress, Row, Settings
 from reidr.evaluation.ranking import RankingResult
 from reidr.reasoning.calibrate import margin_of
+from reidr.reasoning.expected import fuse_asked
 from reidr.reasoning.fusion import fuse, fuse_for_threshold
 from reidr.reasoning.logistic_fusion import fuse_whole, rank_by_probability
 from reidr.reasoning.types import Verdict
@@ -80,7 +81,8 @@ def ask_reasoner(
     if policy is not None and has_neighbourhood(ranked, policy.first, policy.last):
         normalised = normalised_distances(ranked, policy.first, policy.last)
         told.asked = asked_pairs(policy, normalised, scores)
-        result = measure(reranked=fuse(ranked, np.where(told.asked, scores, np.nan), settings.weight))
+        partly = np.where(told.asked, scores, np.nan)
+        result = measure(reranked=fuse_asked(ranked, partly, settings.weight, settings.expected))
         share = told.asked.sum() / max(1, wanted.sum())
         note = f"{policy_name(policy)}: {told.asked.sum() / len(ranked):.2f} pairs per query; seconds by share of pairs"
         asked = ORDERS * int(told.asked.sum())
@@ -137,7 +139,7 @@ def _adaptive_only(
         )
     with progress("scoring the pairs in doubt, rank by rank", k) as advance:
         scores = ask_by_policy(policy, reasoner, trial, ranked, k, known, advance, settings.batch)
-    fused = fuse(ranked, scores, settings.weight)
+    fused = fuse_asked(ranked, scores, settings.weight, settings.expected)
     asked = np.isfinite(scores)
     told = Told([], scores, fused, fuse_for_threshold(ranked, scores, settings.weight), asked=asked)
     note = f"{policy_name(policy)}: {asked.sum() / len(ranked):.2f} pairs per query, weight {settings.weight:g}"

@@ -23,6 +23,8 @@ class Decision:
         notice: what a reader of a report must know of this reasoner; empty when nothing.
         k_reciprocal_weight: fusion weight for a list that k-reciprocal re-ranking has made; None: not chosen.
         whole_weight: fusion weight where the whole list is sorted anew (`fuse_whole`); None: not chosen.
+        expected: `ExpectedScore.stored()`, for candidates that the policy does not ask about; None: they keep their
+            distance.
         fitted: `LogisticFusion.stored()`, which makes one probability of distance, rank and score; None: not fitted.
         calibration: `Calibration.stored()` of its direct score on the first candidates. policy: `Policy.stored()`, when
             to ask (`evaluation.adaptive`). policies: ("calls per query", policy) for smaller and larger budgets.
@@ -40,6 +42,7 @@ class Decision:
     open_set: Mapping[str, Any] | None = None
     whole_weight: float | None = None
     fitted: Mapping[str, Any] | None = None
+    expected: Mapping[str, Any] | None = None
 
 
 UNTUNED = Decision(0.2, "not tuned: MUSE's default", "The fusion weight of this reasoner was not tuned on any data.")

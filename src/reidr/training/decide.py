@@ -12,7 +12,7 @@ from reidr.data.join import join_training
 from reidr.data.protocol import Trial, find_protocol, trials
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, ReIDError
-from reidr.evaluation.adaptive import Policy, Study, cheapest_policy, choose_policies
+from reidr.evaluation.adaptive import Policy, Study, choose_policies
 from reidr.evaluation.asking import ask, doubled, leave_out, matches_of
 from reidr.evaluation.experiment import DEPTH, Progress, embed_trial
 from reidr.evaluation.normalised import ScoreChoice, choose_score, lists_to_threshold
@@ -20,6 +20,7 @@ from reidr.evaluation.open_set import searches_of
 from reidr.evaluation.ranking import RankingResult, evaluate_features
 from reidr.reasoning.calibrate import Calibration, choose_calibration, margin_of
 from reidr.reasoning.engine import Backend
+from reidr.reasoning.expected import ExpectedScore, fit_expected_score, fuse_asked
 from reidr.reasoning.fusion import WeightChoice, choose_weight
 from reidr.reasoning.logistic_fusion import LogisticFusion, choose_whole_weight, fit_logistic_fusion
 from reidr.retrieval.embedder import Embedder
@@ -28,6 +29,7 @@ from reidr.retrieval.neighbourhood import has_neighbourhood
 from reidr.retrieval.ranking import RankedList
 from reidr.training.identities import hold_out_identities
 
+SHARE = 0.35  # of the calls that asking about all of the first k takes: what the stored policy may cost
 BUDGETS = (0.5, 1.0, 2.0, 3.0, 5.0)  # mean calls (pairs) per query
 FEWEST_ABSENT = 10  # non-mated searches below which no threshold is chosen
 
@@ -147,15 +149,27 @@ def calibrated(found: Measured) -> tuple[Calibration, dict[str, float]] | None:
         return None
 
 
-def policies_of(found: Measured, weight: float) -> tuple[Policy, list[tuple[float, Policy]]] | None:
-    """The cheapest policy that keeps 95 % of the gain, and the best one for each budget of `BUDGETS`.
+def expected_score(found: Measured) -> ExpectedScore | None:
+    """What the reasoner says of a candidate on average, by the retriever's list; None where lists are too short."""
+    return fit_expected_score(found.ranked, found.scores) if has_neighbourhood(found.ranked) else None
+
+
+def policies_of(
+    found: Measured, weight: float, expected: ExpectedScore | None
+) -> tuple[Policy, list[tuple[float, Policy]]] | None:
+    """The best policy for `SHARE` of the calls that asking everything takes, and the best one for each of `BUDGETS`.
 
     None where the lists are too short for a neighbourhood.
     """
     if not has_neighbourhood(found.ranked):
         return None
-    study = Study(found.ranked, found.scores, found.truth, found.base, weight)
-    return cheapest_policy(study), choose_policies(study, BUDGETS)
+
+    def rerank(ranked: RankedList, known: NDArray[np.float64]) -> RankedList:
+        return fuse_asked(ranked, known, weight, expected)
+
+    study = Study(found.ranked, found.scores, found.truth, found.base, weight, rerank)
+    (_, policy), *others = choose_policies(study, (SHARE * found.scores.shape[1], *BUDGETS))
+    return policy, others
 
 
 def held_out_search(dataset: ReIDDataset, retriever: Embedder) -> ReIDDataset:

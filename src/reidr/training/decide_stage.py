@@ -20,6 +20,7 @@ from reidr.training.decide import (
     as_search,
     best_weight,
     calibrated,
+    expected_score,
     fitted_fusion,
     policies_of,
     weight_curve,
@@ -62,7 +63,8 @@ def decide_stage(
     chosen_on = list(curves)[-1]
     weight, found, search = best_weight(curves[chosen_on]), measured[chosen_on], searches[-1]
     calibration = calibrated(found)
-    policies = policies_of(found, weight)
+    expected = expected_score(found)
+    policies = policies_of(found, weight, expected)
     whole, fitted = whole_weight(found), fitted_fusion(found)
     after = decider.after_k_reciprocal(search)
     absent = decider.open_set(search, weight, recipe.split_seed)
@@ -86,6 +88,7 @@ def decide_stage(
         open_set=None if absent is None else {"score": absent.name, "thresholds": dict(absent.thresholds)},
         whole_weight=whole.weight,
         fitted=None if fitted is None else fitted.stored(),
+        expected=None if expected is None else expected.stored(),
     )
     store_decision(decision, model)
     return decision

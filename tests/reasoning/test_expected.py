@@ -1,0 +1,69 @@
+"""What is expected of candidates that are not asked about."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from reidr.errors import ReIDError
+from reidr.reasoning.expected import ExpectedScore, fit_expected_score, fuse_asked
+from reidr.reasoning.fusion import fuse
+from reidr.reasoning.logistic_fusion import features_of
+from reidr.retrieval.ranking import RankedList
+
+FIRST, LAST = 5, 20
+
+
+def ranked_lists(queries: int = 30, k: int = 25) -> RankedList:
+    random = np.random.default_rng(0)
+    distances = np.sort(random.uniform(0.4, 1.4, (queries, k)), axis=1)
+    indices = np.tile(np.arange(k), (queries, 1))
+    return RankedList(tuple(f"q{i}" for i in range(queries)), tuple(f"g{i}" for i in range(k)), indices, distances)
+
+
+def test_a_straight_line_is_found_again_and_fills_the_gaps() -> None:
+    ranked, random = ranked_lists(), np.random.default_rng(1)
+    true = ExpectedScore((-2.0, -0.5, 0.3), 1.0, FIRST, LAST)
+    features, _ = features_of(ranked, np.zeros((len(ranked), 8)), FIRST, LAST)
+    odds = features[..., :3] @ np.array(true.weights) + true.bias
+    scores = 1 / (1 + np.exp(-odds))
+    known = np.where(random.random(scores.shape) < 0.6, scores, np.nan)
+    known[3] = np.nan
+    found = fit_expected_score(ranked, known, first=FIRST, last=LAST)
+    np.testing.assert_allclose((*found.weights, found.bias), (*true.weights, true.bias), atol=1e-8)
+    filled = found.fill(ranked, known)
+    np.testing.assert_allclose(np.delete(filled, 3, axis=0), np.delete(scores, 3, axis=0), atol=1e-9)
+    # Nothing was asked of this query: it stays the retriever's.
+    assert np.isnan(filled[3]).all()
+    assert ExpectedScore.read(json.loads(json.dumps(found.stored()))) == found
+
+
+def test_asking_part_of_a_list_does_not_move_what_scores_as_expected() -> None:
+    """A reasoner that always says 0.3: asked candidates sink beside unasked ones, unless those are expected to."""
+    ranked = ranked_lists()
+    scores = np.full((len(ranked), 8), np.nan)
+    scores[:, 0] = 0.3
+    expected = ExpectedScore((0.0, 0.0, 0.0), float(np.log(0.3 / 0.7)), FIRST, LAST)
+    kept = fuse_asked(ranked, scores, 0.5, expected)
+    np.testing.assert_array_equal(kept.indices, ranked.indices)
+    assert (fuse(ranked, scores, 0.5).indices[:, 0] != 0).any()
+    np.testing.assert_array_equal(fuse_asked(ranked, scores, 0.5, None).indices, fuse(ranked, scores, 0.5).indices)
+
+
+def test_padded_places_and_short_lists_stay_empty() -> None:
+    ranked = ranked_lists()
+    scores = np.full((len(ranked), 3), np.nan)
+    scores[:, 0] = 0.6
+    short = ranked.top(3)
+    filled = ExpectedScore((0.0, 0.0, 0.0), 0.0, FIRST, LAST).fill(short, scores)
+    np.testing.assert_array_equal(filled, scores)
+
+
+def test_too_little_and_nonsense_are_refused() -> None:
+    ranked = ranked_lists()
+    with pytest.raises(ReIDError, match="at least four"):
+        fit_expected_score(ranked, np.full((len(ranked), 8), np.nan), first=FIRST, last=LAST)
+    with pytest.raises(ReIDError, match="not a stored expectation"):
+        ExpectedScore.read({"weights": [1, 2], "bias": 0, "first": 1, "last": 2})
