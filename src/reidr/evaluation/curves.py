@@ -45,15 +45,7 @@ def curves_of(outcome: Outcome) -> tuple[Curve, ...]:
     open_set = [(name, errors) for name, ranked in lists_of(outcome) if (errors := open_set_of(outcome, ranked))]
     spent = spending_of(outcome)
     if spent:
-        curves.append(
-            Curve(
-                "spending",
-                tuple(
-                    Series(name, [point.calls for point in points], [point.mean_average_precision for point in points])
-                    for name, points in spent.items()
-                ),
-            )
-        )
+        curves.append(spending_curve(spent))
     if open_set:
         series = tuple(
             Series(name, [e.false_positive for e in errors], [e.false_negative for e in errors])
@@ -113,6 +105,21 @@ def spending_of(outcome: Outcome) -> dict[str, list[Point]]:
         found["in doubt only"] = adaptive_curve(study, outcome.settings.policies)
     found["stored policy"] = adaptive_curve(study, [policy])
     return found
+
+
+def spending_curve(spent: dict[str, list[Point]]) -> Curve:
+    """Calls per query against what they gain over asking nothing, in Rank-1 and in mAP."""
+    fixed = spent["first candidates"]
+    doubted = sorted((*spent.get("in doubt only", []), *spent["stored policy"]), key=lambda point: point.calls)
+    series = []
+    for title, value in (
+        ("Rank-1", lambda point: point.rank1),
+        ("mAP", lambda point: point.mean_average_precision),
+    ):
+        for name, points in (("first candidates", fixed), ("in doubt", doubted)):
+            gains = [value(point) - value(fixed[0]) for point in points]
+            series.append(Series(f"{title}, {name}", [point.calls for point in points], gains))
+    return Curve("spending", tuple(series))
 
 
 def headroom_of(base: Row, row: Row, oracle: Row) -> dict[str, Any]:

@@ -212,7 +212,7 @@ class Curve:
 
     Axes by kind, all shares of 1: `cmc` rank (1, 2, ...) → share of queries; `reliability` mean P(same) → share that
     is the same; `risk-coverage` share answered → share of errors; `open-set` FPIR → FNIR (ISO/IEC 19795-1);
-    `spending` calls per query (no share) → mAP; `histogram` n + 1 bin edges → n counts.
+    `spending` calls per query (no share) → gain; `histogram` n + 1 bin edges → n counts.
     """
 
     kind: CurveKind

@@ -144,22 +144,20 @@ def open_set_svg(series: Sequence[Series]) -> str:
 
 
 def spending_svg(series: Sequence[Series]) -> str:
-    """Pairs asked per query → mAP. A series of one point is drawn as a large mark."""
+    """Pairs asked per query → what that gains over asking nothing, in points of whatever the series measure."""
 
     def paint(axes: Axes) -> None:
+        axes.axhline(0, color=SOFT, linewidth=0.8, zorder=1)
         for number, line in enumerate(series):
             plot_line(axes, number, line.x, line.y)
-            alone = len(line.x) == 1
-            axes.scatter(
-                line.x, line.y, s=90 if alone else 14, color=SERIES[number % 5], marker=MARKERS[number % 5], zorder=4
-            )
+            axes.scatter(line.x, line.y, s=16, color=SERIES[number % 5], marker=MARKERS[number % 5], zorder=4)
         axes.set_xlim(0, max([1.0, *(max(line.x) for line in series if len(line.x))]))
         axes.margins(y=0.12)
-        whole_percent(axes, "y")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:+.1f}")
         axes.set_xlabel("pairs asked per query")
         name_ends(axes, series)
 
-    return render(paint, "mAP", "spending")
+    return render(paint, "points gained over the retriever", "spending")
 
 
 def histogram_svg(series: Sequence[Series], *, x_label: str = "distance") -> str:
