@@ -116,7 +116,7 @@ def spending_curve(spent: dict[str, list[Point]]) -> Curve:
         ("Rank-1", lambda point: point.rank1),
         ("mAP", lambda point: point.mean_average_precision),
     ):
-        for name, points in (("first candidates", fixed), ("in doubt", doubted)):
+        for name, points in (("first k", fixed), ("in doubt", doubted)):
             gains = [value(point) - value(fixed[0]) for point in points]
             series.append(Series(f"{title}, {name}", [point.calls for point in points], gains))
     return Curve("spending", tuple(series))
@@ -141,8 +141,9 @@ def headroom_of(base: Row, row: Row, oracle: Row) -> dict[str, Any]:
 def cmc_curve(outcome: Outcome) -> Curve:
     """Cumulative matching characteristic of the rows."""
     ranks = list(range(1, CMC_RANKS + 1))
-    # More than five lines are not told apart: the adaptive row and the baselines are in the table.
-    drawn = [row for row in outcome.rows if not row.name.endswith(" adaptive") or outcome.settings.only_policy]
+    # More than five lines are not told apart: variants of the reasoner's row and the baselines are in the table.
+    variants = (", whole list", ", fitted", *(() if outcome.settings.only_policy else (" adaptive",)))
+    drawn = [row for row in outcome.rows if not row.name.endswith(variants)]
     if len(drawn) > CMC_LINES:
         drawn = [row for row in drawn if not row.name.startswith("baseline")]
     return Curve("cmc", tuple(Series(row.name, ranks, [row.result.rank(rank) for rank in ranks]) for row in drawn))
