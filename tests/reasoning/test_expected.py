@@ -37,6 +37,7 @@ def test_a_straight_line_is_found_again_and_fills_the_gaps() -> None:
     np.testing.assert_allclose(np.delete(filled, 3, axis=0), np.delete(scores, 3, axis=0), atol=1e-9)
     # Nothing was asked of this query: it stays the retriever's.
     assert np.isnan(filled[3]).all()
+    np.testing.assert_allclose(found.fill(ranked, known, unasked_queries=True), scores, atol=1e-9)
     assert ExpectedScore.read(json.loads(json.dumps(found.stored()))) == found
 
 

@@ -141,7 +141,8 @@ def _adaptive_only(
         scores = ask_by_policy(policy, reasoner, trial, ranked, k, known, advance, settings.batch)
     fused = fuse_asked(ranked, scores, settings.weight, settings.expected)
     asked = np.isfinite(scores)
-    told = Told([], scores, fused, fuse_for_threshold(ranked, scores, settings.weight), asked=asked)
+    filled = scores if settings.expected is None else settings.expected.fill(ranked, scores, unasked_queries=True)
+    told = Told([], scores, fused, fuse_for_threshold(ranked, filled, settings.weight), asked=asked)
     note = f"{policy_name(policy)}: {asked.sum() / len(ranked):.2f} pairs per query, weight {settings.weight:g}"
     result, seconds = measure(reranked=fused), time.perf_counter() - started
     calls = ORDERS * (len(known) - before)

@@ -36,17 +36,20 @@ class ExpectedScore:
     first: int = 11
     last: int = 50
 
-    def fill(self, ranked: RankedList, probabilities: Reals) -> Reals:
+    def fill(self, ranked: RankedList, probabilities: Reals, *, unasked_queries: bool = False) -> Reals:
         """(Q, m) P(same) with what is expected in place of NaN, for queries of which something was asked.
 
-        A query that was not asked at all keeps its NaN: its ranking stays the retriever's. So does every query where
-        the list is too short for a neighbourhood. Raises ReIDError for shapes that do not fit.
+        A query that was not asked at all keeps its NaN, so its ranking stays the retriever's, unless `unasked_queries`:
+        one threshold over all queries needs all of them on one scale. Lists too short for a neighbourhood stay as they
+        are. Raises ReIDError for shapes that do not fit.
         """
         filled = np.array(probabilities, dtype=np.float64)
         if not has_neighbourhood(ranked, self.first, self.last):
             return filled
         features, known = features_of(ranked, filled, self.first, self.last)
-        wanted = known & np.isnan(filled) & np.isfinite(filled).any(axis=1, keepdims=True)
+        wanted = known & np.isnan(filled)
+        if not unasked_queries:
+            wanted &= np.isfinite(filled).any(axis=1, keepdims=True)
         odds = features[..., :3][wanted] @ np.array(self.weights) + self.bias
         filled[wanted] = 0.5 * (1.0 + np.tanh(0.5 * odds))
         return filled

@@ -34,9 +34,7 @@ STREET = "another street"
 PHOTOS = "held-out training identities"
 CHOICES = "choices.json"
 SEED = 70  # of a street that no stage renders
-NOTICE = (
-    "Reasons are generated text of a model of six million weights: read them as a witness's words, not as evidence."
-)
+NOTICE = "Reasons are generated text: read them as a witness's words, not as evidence."
 
 
 def decide_stage(
