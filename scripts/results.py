@@ -118,6 +118,9 @@ def beside(result: dict) -> str:
             after = result["expected_calibration_error_calibrated"]
             text += f"; calibrated on held-out training identities: {after:.3f}"
         lines.append(text)
+    for name, area in result.get("pair_areas", {}).items():
+        gain = f", {area['gain'][0]:+.3f} to {area['gain'][1]:+.3f} against the distance" if "gain" in area else ""
+        lines.append(f"- area under the ROC curve over the scored pairs, {name}: {area['area']:.3f}{gain}")
     lines += spending_lines(result.get("spending", {}))
     if result.get("non_mated_queries", 0) < ENOUGH:
         return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reidr.errors import DataError
-from reidr.evaluation.judging import Judging, measure_judging, roc_area
+from reidr.evaluation.judging import Judging, measure_judging, pair_areas, roc_area
 from reidr.retrieval.ranking import RankedList
 
 
@@ -171,3 +171,20 @@ def test_equal_seeds_give_equal_intervals() -> None:
 
     assert measured(1) == measured(1)
     assert measured(1).gain != measured(2).gain
+
+
+def test_areas_by_name_are_those_of_each_score_alone() -> None:
+    random = np.random.default_rng(0)
+    truth = random.random((40, 6)) < 0.4
+    good, bad = truth + random.normal(size=truth.shape), random.normal(size=truth.shape)
+    good[0, 0] = np.nan
+    rows = np.arange(5, 40)
+    found = pair_areas({"bad": bad, "good": good}, truth, rows, "bad")
+    # No missing value among these rows; every pair of a right and a wrong candidate counted one by one.
+    for name, scores in (("bad", bad), ("good", good)):
+        right, wrong = scores[5:][truth[5:]], scores[5:][~truth[5:]]
+        assert found[name]["area"] == pytest.approx(np.mean(right[:, None] > wrong[None, :]))
+    low, high = found["good"]["gain"]  # type: ignore[misc]
+    assert low < found["good"]["area"] - found["bad"]["area"] < high  # type: ignore[operator]
+    assert low > 0
+    assert pair_areas({"bad": bad}, np.ones_like(truth), rows, "bad") == {}

@@ -12,6 +12,7 @@ from reidr.evaluation.adaptive import Point, Study, adaptive_curve, fixed_curve
 from reidr.evaluation.asking import matches_of
 from reidr.evaluation.calibration import expected_calibration_error, reliability_curve, risk_coverage
 from reidr.evaluation.headroom import captured_headroom
+from reidr.evaluation.judging import pair_areas
 from reidr.evaluation.normalised import lists_to_threshold
 from reidr.evaluation.open_set import OpenSetErrors, Searches, open_set_curve, open_set_errors, searches_of
 from reidr.evaluation.outcome import Outcome, Row
@@ -19,6 +20,8 @@ from reidr.evaluation.report import Curve, Series
 from reidr.evaluation.statistics import headroom_interval
 from reidr.reasoning.calibrate import margin_of
 from reidr.reasoning.expected import fuse_asked
+from reidr.reasoning.fusion import fused_distances
+from reidr.retrieval.neighbourhood import has_neighbourhood
 from reidr.retrieval.ranking import RankedList
 
 CMC_RANKS, CMC_LINES = 20, 5
@@ -68,6 +71,7 @@ def numbers_of(outcome: Outcome) -> dict[str, Any]:
         if outcome.settings.calibration is not None:
             believed = outcome.settings.calibration.apply(margin_of(known[0]))
             numbers["expected_calibration_error_calibrated"] = expected_calibration_error(believed, known[1])
+        numbers["pair_areas"] = areas_of(outcome)
     spent = spending_of(outcome)
     if spent:
         numbers["spending"] = {name: [asdict(point) for point in points] for name, points in spent.items()}
@@ -82,6 +86,24 @@ def numbers_of(outcome: Outcome) -> dict[str, Any]:
         numbers["open_set_at_stored_thresholds"] = at_stored_thresholds(outcome)
         numbers["open_set_as_decided"] = as_decided(outcome)
     return numbers
+
+
+def areas_of(outcome: Outcome) -> dict[str, Any]:
+    """Areas under the ROC curve over the scored pairs of the queries with a match: each score, alone and fused."""
+    scores = outcome.scores
+    if scores is None:
+        return {}
+    ranked, m, fitted = outcome.ranked, scores.shape[1], outcome.settings.fitted
+    compared = {
+        "distance": -ranked.distances[:, :m],
+        "reasoner alone": scores,
+        "fused": -fused_distances(ranked, scores, outcome.settings.weight),
+    }
+    if fitted is not None and has_neighbourhood(ranked, fitted.first, fitted.last):
+        compared["fitted, not asked"] = fitted.probabilities(ranked, np.full_like(scores, np.nan))
+        compared["fitted"] = fitted.probabilities(ranked, margin_of(scores))
+    rows = np.flatnonzero(outcome.rows[0].result.matches > 0)
+    return pair_areas(compared, matches_of(outcome.trial, ranked, m), rows, "distance")
 
 
 def spending_of(outcome: Outcome) -> dict[str, list[Point]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,6 +100,40 @@ def measure_judging(
         bootstrap_interval(precision_after - precision_before, seed=seed),
         float((first_after.mean() - first_before.mean()) / room) if room > 0 else float("nan"),
     )
+
+
+def pair_areas(
+    scores: Mapping[str, NDArray[np.float64]],
+    truth: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+    base: str,
+    seed: int = 0,
+) -> dict[str, dict[str, float | list[float]]]:
+    """Areas under the ROC curve over the pairs that every score knows, and how much more each has than `base`.
+
+    Args:
+        scores: by name (Q, k), larger for one person, NaN where unknown. truth: (Q, k). rows: queries that take part.
+
+    Returns:
+        By name `area`, and for all but `base` the 95 % bootstrap interval over queries of `gain`; empty where the pairs
+        are all of one kind.
+    """
+    known = np.logical_and.reduce([np.isfinite(values) for values in scores.values()])
+    every, *draws = [each for each in _draws(rows, seed) if np.unique(truth[each][known[each]]).size == 2] or [rows[:0]]
+    if not len(every):
+        return {}
+
+    def areas(some: NDArray[np.int64]) -> dict[str, float]:
+        use = known[some]
+        return {name: roc_area(values[some][use], truth[some][use]) for name, values in scores.items()}
+
+    found: dict[str, dict[str, float | list[float]]] = {name: {"area": area} for name, area in areas(every).items()}
+    drawn = [areas(some) for some in draws]
+    for name in scores:
+        if name != base and drawn:
+            gains = np.quantile([each[name] - each[base] for each in drawn], (0.025, 0.975))
+            found[name]["gain"] = gains.tolist()
+    return found
 
 
 def _draws(rows: NDArray[np.int64], seed: int, number: int = 300) -> list[NDArray[np.int64]]:
