@@ -1,0 +1,48 @@
+"""What ships in the package: every reasoner loads, reads a pair of drawn people, and says whom it has seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reidr.data.street.settings import StreetSettings
+from reidr.data.street.street import street_crops
+from reidr.reasoning.checkpoint import PRESETS
+from reidr.reasoning.decision import stored_decision
+from reidr.reasoning.reasoner import Reasoner
+from reidr.reasoning.types import Pair
+
+SHIPPED = sorted(folder.name for folder in PRESETS.iterdir() if (folder / "config.json").is_file())
+MOST = 40_000_000  # bytes of weights in the package, all presets of both kinds together
+
+
+def test_what_ships_stays_small() -> None:
+    package = Path(PRESETS).parent.parent
+    assert sum(path.stat().st_size for path in package.glob("*/presets/*/*.safetensors")) <= MOST
+    assert SHIPPED == ["nano", "nano-street"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_preset_tells_the_same_picture_from_another_and_speaks(name: str) -> None:
+    crops = tuple(street_crops(StreetSettings(seed=3, train_people=2, crops_per_camera=1), "train"))
+    one = next(crop for crop in crops if crop.person == crops[0].person)
+    other = next(crop for crop in crops if crop.person != one.person)
+    reasoner = Reasoner.load(name)
+    same, different = reasoner.score([Pair(one, one, None, None), Pair(one, other, None, None)])
+    assert same > different
+    (verdict,) = reasoner.think([Pair(one, other, None, None)])
+    assert verdict.parsable
+    assert verdict.reasoning
+    decision = stored_decision(name)
+    assert 0 < decision.weight <= 1
+    assert decision.policy is not None
+    assert decision.expected is not None
+
+
+def test_nano_street_has_seen_no_photo() -> None:
+    people = json.loads((PRESETS / "nano-street" / "people.json").read_text(encoding="utf-8"))
+    assert people["data"] == []
+    for name in SHIPPED:
+        assert (PRESETS / name / "README.md").read_text(encoding="utf-8").startswith("# Model card")
