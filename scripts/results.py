@@ -1,7 +1,7 @@
 """Write docs/results.md: every number in it comes from this command, with date and commit.
 
 python scripts/results.py --data ../shared/data [--queries N]
-python scripts/results.py --only judging ablations      measure some parts anew, keep the others as they stand
+python scripts/results.py --only ablations street      measure some parts anew, keep the others as they stand
 """
 
 from __future__ import annotations
@@ -238,10 +238,10 @@ def judged(each: dict) -> list[str]:
 
 
 def judging_section() -> list[str]:
-    """The stages of `nano` and their judgement, as `scripts/judging.py` measured them (docs/judging.json)."""
+    """Single reasoners' judgement, where `scripts/judging.py` has measured it (docs/judging.json)."""
     path = REPOSITORY / "docs" / "judging.json"
     if not path.is_file():
-        return ["## How nano judges\n\nNot measured: run scripts/judging.py.\n"]
+        return []
     known = json.loads(path.read_text(encoding="utf-8"))
     made = known.pop("made", {})
     titles = (
@@ -369,8 +369,7 @@ PARTS = {
     "photos": photo_sections,
     "held-out": held_out_sections,
     "street": street_sections,
-    "judging": lambda _: judging_section(),
-    "ablations": lambda _: ablation_section(),
+    "ablations": lambda _: [*judging_section(), *ablation_section()],
     "reading": lambda arguments: reading_sections(arguments.data, arguments.street),
 }
 
