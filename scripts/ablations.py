@@ -24,15 +24,29 @@ from judging import Search, direct, thinking
 REPOSITORY = Path(__file__).parent.parent
 OUT = REPOSITORY / "docs" / "ablations.json"
 ALONE = {"calibration": 0.0, "cues": 0.0, "rank": 0.0, "text_only": 0.0}
-# Name: (stage it starts from, sampling rule, changes to the recipe's section `rl`); None: warm-up alone.
-VARIANTS: dict[str, tuple[str, str, dict[str, Any]] | None] = {
+# Name: (stage it starts from, sampling rule, share of the pairs, changes to `rl.rewards`); None: warm-up alone.
+VARIANTS: dict[str, tuple[str, str, float | None, dict[str, Any]] | None] = {
     "warm-up": None,
-    "warm-up + RL": ("warmup", "non-trivial", {}),
-    "warm-up + RL, as many pairs at random": ("warmup", "random", {}),
-    "warm-up + RL, all pairs": ("warmup", "all", {}),
-    "warm-up + RL, identity and format rewards alone": ("warmup", "non-trivial", {"rewards": ALONE}),
-    "RL without warm-up": ("base", "random", {}),
+    "warm-up + RL": ("warmup", "non-trivial", None, {}),
+    "warm-up + RL, as many pairs at random": ("warmup", "random", None, {}),
+    "warm-up + RL, all pairs": ("warmup", "all", None, {}),
+    "RL without warm-up": ("base", "random", None, {}),
+    "warm-up + RL, 5 % of the pairs": ("warmup", "non-trivial", 0.05, {}),
+    "warm-up + RL, 10 % of the pairs": ("warmup", "non-trivial", 0.10, {}),
+    "warm-up + RL, 50 % of the pairs": ("warmup", "non-trivial", 0.50, {}),
+    "warm-up + RL, identity and format rewards alone": ("warmup", "non-trivial", None, ALONE),
+    "warm-up + RL, no calibration reward": ("warmup", "non-trivial", None, {"calibration": 0.0}),
+    "warm-up + RL, no cues reward": ("warmup", "non-trivial", None, {"cues": 0.0}),
+    "warm-up + RL, rank reward too": ("warmup", "non-trivial", None, {"rank": 0.5}),
+    "warm-up + RL, text-only reward too": ("warmup", "non-trivial", None, {"text_only": 0.3}),
 }
+
+
+def folder_of(name: str, seed: int) -> str:
+    """The run folder of a variant; the warm-ups have their own, since others start from them."""
+    if VARIANTS[name] is None:
+        return f"warmup-{seed}"
+    return f"{name.replace(' ', '-').replace(',', '').replace('%', 'percent')}-{seed}"
 
 
 def trained(arguments: argparse.Namespace, name: str, seed: int) -> Path:
@@ -46,14 +60,17 @@ def trained(arguments: argparse.Namespace, name: str, seed: int) -> Path:
         start = warmup_stage(arguments.recipe, runs / f"warmup-{seed}", changes)
         if variant is None:
             return start
-    sampled = sampled_pairs(arguments, variant[1])
-    folder = runs / f"{name.replace(' ', '-').replace(',', '')}-{seed}"
-    begin = base if variant[0] == "base" else str(start)
-    return rl_stage(arguments.recipe, folder, {"model": begin, "sampled": sampled, "seed": seed, **variant[2]})
+    stage, rule, share, rewards = variant
+    changes = {
+        "model": base if stage == "base" else str(start),
+        "sampled": sampled_pairs(arguments, rule, share),
+        "seed": seed,
+    }
+    return rl_stage(arguments.recipe, runs / folder_of(name, seed), changes | ({"rewards": rewards} if rewards else {}))
 
 
-def sampled_pairs(arguments: argparse.Namespace, rule: str) -> Path:
-    """Pairs sampled by a rule; all rules share the rollouts of the first warm-up."""
+def sampled_pairs(arguments: argparse.Namespace, rule: str, share: float | None) -> Path:
+    """Pairs sampled by a rule, the recipe's share where it is None; all share the rollouts of the first warm-up."""
     from reidr.training.reasoning_stages import sample_stage, warmup_stage
 
     runs = arguments.runs
@@ -64,13 +81,15 @@ def sampled_pairs(arguments: argparse.Namespace, rule: str) -> Path:
     )
     changes = {"model": str(first), "pairs": arguments.pairs}
     known = sample_stage(arguments.recipe, runs / "sample-non-trivial", {**changes, "rule": "non-trivial"})
-    if rule == "non-trivial":
+    if rule == "non-trivial" and share is None:
         return known
-    folder = runs / f"sample-{rule}"
+    folder = runs / (f"sample-{rule}" if share is None else f"sample-{rule}-{share}")
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "rollouts.jsonl").is_file():
         shutil.copyfile(known.parent / "rollouts.jsonl", folder / "rollouts.jsonl")
-    return sample_stage(arguments.recipe, folder, {**changes, "rule": rule})
+    return sample_stage(
+        arguments.recipe, folder, {**changes, "rule": rule} | ({} if share is None else {"budget_share": share})
+    )
 
 
 class Judge:
@@ -211,12 +230,9 @@ def main() -> None:
     for name in arguments.variants:
         for seed in arguments.seeds:
             if arguments.table:
-                start = (
-                    f"warmup-{seed}" if VARIANTS[name] is None else f"{name.replace(' ', '-').replace(',', '')}-{seed}"
-                )
-                if not (arguments.runs / start / "judged.npz").is_file():
+                folder = arguments.runs / folder_of(name, seed) / "model"
+                if not (folder.parent / "judged.npz").is_file():
                     continue
-                folder = arguments.runs / start / "model"
             else:
                 folder = trained(arguments, name, seed)
             print(name, "seed", seed, flush=True)
