@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,73 +25,104 @@ from judging import Search, direct, thinking
 
 REPOSITORY = Path(__file__).parent.parent
 OUT = REPOSITORY / "docs" / "ablations.json"
+SHARES = (0.05, 0.10, 0.50)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a model is taught with, where it differs from the recipe.
+
+    Attributes:
+        warmup: whether it is warmed up first. scene: the data sets whose pairs the warm-up sees, None for all.
+        rule: how the pairs of the reinforcement are sampled, None for no reinforcement. share: of the pairs.
+        rewards: changes to `rl.rewards`.
+    """
+
+    warmup: bool = True
+    scene: tuple[str, ...] | None = None
+    rule: str | None = "non-trivial"
+    share: float | None = None
+    rewards: dict[str, float] = field(default_factory=dict)
+
+
 ALONE = {"calibration": 0.0, "cues": 0.0, "rank": 0.0, "text_only": 0.0}
-# Name: (stage it starts from, sampling rule, share of the pairs, changes to `rl.rewards`); None: warm-up alone.
-VARIANTS: dict[str, tuple[str, str, float | None, dict[str, Any]] | None] = {
-    "warm-up": None,
-    "warm-up + RL": ("warmup", "non-trivial", None, {}),
-    "warm-up + RL, as many pairs at random": ("warmup", "random", None, {}),
-    "warm-up + RL, all pairs": ("warmup", "all", None, {}),
-    "RL without warm-up": ("base", "random", None, {}),
-    "warm-up + RL, 5 % of the pairs": ("warmup", "non-trivial", 0.05, {}),
-    "warm-up + RL, 10 % of the pairs": ("warmup", "non-trivial", 0.10, {}),
-    "warm-up + RL, 50 % of the pairs": ("warmup", "non-trivial", 0.50, {}),
-    "warm-up + RL, identity and format rewards alone": ("warmup", "non-trivial", None, ALONE),
-    "warm-up + RL, no calibration reward": ("warmup", "non-trivial", None, {"calibration": 0.0}),
-    "warm-up + RL, no cues reward": ("warmup", "non-trivial", None, {"cues": 0.0}),
-    "warm-up + RL, rank reward too": ("warmup", "non-trivial", None, {"rank": 0.5}),
-    "warm-up + RL, text-only reward too": ("warmup", "non-trivial", None, {"text_only": 0.3}),
+VARIANTS = {
+    "warm-up": Variant(rule=None),
+    "warm-up + RL": Variant(),
+    "RL without warm-up": Variant(warmup=False, rule="random"),
+    "as many pairs at random": Variant(rule="random"),
+    "all pairs": Variant(rule="all"),
+    **{f"{share:.0%} of the pairs".replace("%", " %"): Variant(share=share) for share in SHARES},
+    "identity and format rewards alone": Variant(rewards=ALONE),
+    "no calibration reward": Variant(rewards={"calibration": 0.0}),
+    "no cues reward": Variant(rewards={"cues": 0.0}),
+    "rank reward too": Variant(rewards={"rank": 0.5}),
+    "text-only reward too": Variant(rewards={"text_only": 0.3}),
+    "warm-up, pairs of Market-1501": Variant(rule=None, scene=("market1501-dev",)),
+    "warm-up, pairs of CUHK03": Variant(rule=None, scene=("cuhk03-np-train",)),
+    "warm-up, pairs of the street": Variant(rule=None, scene=("street1001", "street1002")),
 }
 
 
 def folder_of(name: str, seed: int) -> str:
-    """The run folder of a variant; the warm-ups have their own, since others start from them."""
-    if VARIANTS[name] is None:
-        return f"warmup-{seed}"
-    return f"{name.replace(' ', '-').replace(',', '').replace('%', 'percent')}-{seed}"
+    """The run folder of a variant."""
+    return f"{re.sub('[^a-z0-9]+', '-', name.lower())}-{seed}"
 
 
 def trained(arguments: argparse.Namespace, name: str, seed: int) -> Path:
     """The model folder of a variant, trained where it is not there yet."""
-    from reidr.training.reasoning_stages import rl_stage, warmup_stage
+    from reidr.training.reasoning_stages import rl_stage
 
-    runs, base = arguments.runs, str(arguments.base / "model")
-    variant = VARIANTS[name]
-    changes: dict[str, Any] = {"model": base, "pairs": arguments.pairs, "seed": seed}
-    if variant is None or variant[0] == "warmup":
-        start = warmup_stage(arguments.recipe, runs / f"warmup-{seed}", changes)
-        if variant is None:
-            return start
-    stage, rule, share, rewards = variant
-    changes = {
-        "model": base if stage == "base" else str(start),
-        "sampled": sampled_pairs(arguments, rule, share),
-        "seed": seed,
-    }
-    return rl_stage(arguments.recipe, runs / folder_of(name, seed), changes | ({"rewards": rewards} if rewards else {}))
+    runs, variant = arguments.runs, VARIANTS[name]
+    start = arguments.base / "model"
+    if variant.warmup:
+        start = warmed_up(arguments, "warm-up" if variant.scene is None else name, seed)
+    if variant.rule is None:
+        return start
+    changes: dict[str, Any] = {"model": str(start), "sampled": sampled_pairs(arguments, variant), "seed": seed}
+    return rl_stage(
+        arguments.recipe,
+        runs / folder_of(name, seed),
+        changes | ({"rewards": variant.rewards} if variant.rewards else {}),
+    )
 
 
-def sampled_pairs(arguments: argparse.Namespace, rule: str, share: float | None) -> Path:
-    """Pairs sampled by a rule, the recipe's share where it is None; all share the rollouts of the first warm-up."""
-    from reidr.training.reasoning_stages import sample_stage, warmup_stage
+def warmed_up(arguments: argparse.Namespace, name: str, seed: int) -> Path:
+    """The warm-up that a variant has or starts from."""
+    from reidr.training.reasoning_stages import warmup_stage
+
+    pairs, scene = arguments.pairs, VARIANTS[name].scene
+    folder = arguments.runs / folder_of(name, seed)
+    if scene is not None:
+        import pyarrow
+        import pyarrow.compute
+        import pyarrow.parquet
+
+        table = pyarrow.parquet.read_table(arguments.pairs)
+        folder.mkdir(parents=True, exist_ok=True)
+        pairs = folder / "pairs.parquet"
+        pyarrow.parquet.write_table(table.filter(pyarrow.compute.is_in(table["dataset"], pyarrow.array(scene))), pairs)
+    return warmup_stage(
+        arguments.recipe, folder, {"model": str(arguments.base / "model"), "pairs": pairs, "seed": seed}
+    )
+
+
+def sampled_pairs(arguments: argparse.Namespace, variant: Variant) -> Path:
+    """Pairs sampled by a variant's rule; all share the rollouts of the first warm-up."""
+    from reidr.training.reasoning_stages import sample_stage
 
     runs = arguments.runs
-    first = warmup_stage(
-        arguments.recipe,
-        runs / "warmup-0",
-        {"model": str(arguments.base / "model"), "pairs": arguments.pairs, "seed": 0},
-    )
-    changes = {"model": str(first), "pairs": arguments.pairs}
+    changes = {"model": str(warmed_up(arguments, "warm-up", 0)), "pairs": arguments.pairs}
     known = sample_stage(arguments.recipe, runs / "sample-non-trivial", {**changes, "rule": "non-trivial"})
-    if rule == "non-trivial" and share is None:
+    if variant.rule == "non-trivial" and variant.share is None:
         return known
-    folder = runs / (f"sample-{rule}" if share is None else f"sample-{rule}-{share}")
+    folder = runs / "-".join(["sample", str(variant.rule), *([] if variant.share is None else [str(variant.share)])])
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "rollouts.jsonl").is_file():
         shutil.copyfile(known.parent / "rollouts.jsonl", folder / "rollouts.jsonl")
-    return sample_stage(
-        arguments.recipe, folder, {**changes, "rule": rule} | ({} if share is None else {"budget_share": share})
-    )
+    if variant.share is not None:
+        changes["budget_share"] = variant.share
+    return sample_stage(arguments.recipe, folder, {**changes, "rule": variant.rule})
 
 
 class Judge:
@@ -113,6 +146,15 @@ class Judge:
         self.held = Search(as_search("held-out", unseen, 400, 0), retriever, len(self.test.crops))
         self.seen: Any = None
         self.think_every = think_every
+
+    def scenes(self) -> dict[str, np.ndarray]:
+        """Queries with a match of the held-out training identities, by data set."""
+        names = np.array([str(crop.image) for crop in self.held.trial.query])
+        kept = self.held.matches > 0
+        return {
+            title: np.flatnonzero(kept & np.array([folder in name for name in names]))
+            for title, folder in (("Market-1501 held out", "market1501"), ("CUHK03 held out", "cuhk03"))
+        }
 
     def scores(self, folder: Path) -> dict[str, np.ndarray]:
         """P(same) of all pairs: direct on both searches, and after thinking on every n-th query of the test."""
@@ -141,69 +183,126 @@ class Judge:
         return found
 
 
-def table(judge: Judge, found: dict[str, list[dict[str, np.ndarray]]]) -> dict[str, Any]:
-    """Means over seeds, their range, and paired intervals against the retriever and against warm-up alone."""
-    from reidr.evaluation.judging import _rank, roc_area
-    from reidr.evaluation.statistics import bootstrap_interval
+# Which variant is held against which, and by what question of the method.
+QUESTIONS = {
+    "Does each stage help?": (
+        ("warm-up", "base"),
+        ("warm-up + RL", "warm-up"),
+        ("RL without warm-up", "base"),
+        ("warm-up + RL", "RL without warm-up"),
+    ),
+    "Does non-trivial sampling help?": (
+        ("warm-up + RL", "as many pairs at random"),
+        ("warm-up + RL", "all pairs"),
+        *((f"{share:.0%} of the pairs".replace("%", " %"), "warm-up + RL") for share in SHARES),
+    ),
+    "Which rewards matter?": tuple((name, "warm-up + RL") for name, variant in VARIANTS.items() if variant.rewards),
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One trained model's first ten of market1501-dev.
+
+    Attributes:
+        first, precision: per query with a match, of the fused list. weight: the fusion's. facts: single numbers.
+    """
+
+    first: np.ndarray
+    precision: np.ndarray
+    weight: float
+    facts: dict[str, float]
+
+
+def measured(judge: Judge, scores: dict[str, np.ndarray]) -> Measured:
+    """Ranks and areas of one model's scores; the fusion weight is chosen on held-out training identities."""
+    from reidr.evaluation.judging import rank_first, roc_area
     from reidr.reasoning.fusion import choose_weight, fused_distances
 
     test, kept = judge.test, np.flatnonzero(judge.test.matches > 0)
-    truth, matches = test.truth[kept], test.matches[kept]
-
-    def ranks(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return _rank(distances[kept], truth, matches)
-
-    listed = np.isfinite(test.ranked.distances)[kept]
-    base = ranks(test.ranked.distances)
-    headroom = truth.any(axis=1).mean() - base[0].mean()
-    rows: dict[str, Any] = {
-        "retriever": {
-            "rank1": float(base[0].mean()),
-            "mAP": float(base[1].mean()),
-            "area": roc_area(-test.ranked.distances[kept][listed], truth[listed]),
-        }
+    weight = choose_weight(judge.held.ranked, scores["held"], judge.held.truth).weight
+    fused = fused_distances(test.ranked, scores["test"], weight)[kept]
+    truth = test.truth[kept]
+    listed = np.isfinite(test.ranked.distances[kept])
+    first, precision = rank_first(fused, truth, test.matches[kept])
+    facts = {
+        "area": roc_area(-fused[listed], truth[listed]),
+        "alone": roc_area(scores["test"][kept][listed], truth[listed]),
     }
-    means: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for name, seeds in found.items():
-        areas, alone, thought, firsts, precisions, weights = [], [], [], [], [], []
-        for scores in seeds:
-            weight = choose_weight(judge.held.ranked, scores["held"], judge.held.truth).weight
-            fused = fused_distances(test.ranked, scores["test"], weight)
-            first, precision = ranks(fused)
-            areas.append(roc_area(-fused[kept][listed], truth[listed]))
-            alone.append(roc_area(scores["test"][kept][listed], truth[listed]))
-            if "thinking" in scores:
-                known = np.isfinite(scores["thinking"][kept])
-                thought.append(
-                    (
-                        roc_area(scores["thinking"][kept][known], truth[known]),
-                        roc_area(scores["test"][kept][known], truth[known]),
-                    )
-                )
-            firsts.append(first)
-            precisions.append(precision)
-            weights.append(weight)
-        means[name] = np.mean(firsts, axis=0), np.mean(precisions, axis=0)
-        row: dict[str, Any] = {
-            "seeds": len(seeds),
-            "weights": weights,
-            "area": areas,
-            "alone": alone,
-            "rank1": [float(each.mean()) for each in firsts],
-            "mAP": [float(each.mean()) for each in precisions],
-            "captured": [float((each.mean() - base[0].mean()) / headroom) for each in firsts],
+    for name, rows in judge.scenes().items():
+        known = np.isfinite(judge.held.ranked.distances[rows])
+        facts[f"alone, {name}"] = roc_area(scores["held"][rows][known], judge.held.truth[rows][known])
+    if "thinking" in scores:
+        # The queries that were thought about, all of their pairs readable: both scores, fused by the same weight.
+        whole = np.isfinite(scores["thinking"][kept]) | ~listed
+        thought = whole.all(axis=1) & np.isfinite(scores["thinking"][kept]).any(axis=1)
+        rows = kept[thought]
+        place = listed[thought]
+        for name, values in (("thinking", scores["thinking"]), ("direct", scores["test"])):
+            some = fused_distances(test.ranked, np.where(np.isnan(values), 0.5, values), weight)[rows]
+            ranks = rank_first(some, test.truth[rows], test.matches[rows])
+            facts[f"{name} alone"] = roc_area(values[rows][place], test.truth[rows][place])
+            facts[f"{name} fused"] = roc_area(-some[place], test.truth[rows][place])
+            facts[f"{name} rank1"], facts[f"{name} mAP"] = (float(each.mean()) for each in ranks)
+        facts["thought queries"] = float(len(rows))
+        facts["parsable"] = float(scores["health_parsable"])
+    return Measured(first, precision, float(weight), facts)
+
+
+def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]:
+    """Levels of every variant by seed, and the paired differences the questions ask for, over the seeds both have."""
+    from reidr.evaluation.judging import rank_first, roc_area
+    from reidr.evaluation.statistics import paired_bootstrap
+
+    test, kept = judge.test, np.flatnonzero(judge.test.matches > 0)
+    truth, listed = test.truth[kept], np.isfinite(test.ranked.distances[kept])
+    distances = test.ranked.distances[kept]
+    retriever = Measured(
+        *rank_first(distances, truth, test.matches[kept]), 0.0, {"area": roc_area(-distances[listed], truth[listed])}
+    )
+    for name, rows in judge.scenes().items():
+        known = np.isfinite(judge.held.ranked.distances[rows])
+        area = roc_area(-judge.held.ranked.distances[rows][known], judge.held.truth[rows][known])
+        retriever.facts[f"alone, {name}"] = area
+    room = truth.any(axis=1).mean() - retriever.first.mean()
+
+    def level(seeds: dict[int, Measured]) -> dict[str, Any]:
+        rank1 = [float(each.first.mean()) for each in seeds.values()]
+        levels: dict[str, Any] = {
+            "seeds": list(seeds),
+            "weights": [each.weight for each in seeds.values()],
+            "rank1": rank1,
+            "mAP": [float(each.precision.mean()) for each in seeds.values()],
+            "captured": [(each - float(retriever.first.mean())) / room for each in rank1],
         }
-        if thought:
-            row["thinking_alone"], row["direct_alone_on_those"] = (list(each) for each in zip(*thought, strict=True))
-            row["parsable"] = [float(scores["health_parsable"]) for scores in seeds if "health_parsable" in scores]
-        for other, values in (("retriever", base), ("warm-up", means.get("warm-up", base))):
-            if other != name:
-                row[f"gain_over_{other}"] = {
-                    metric: bootstrap_interval(own - its)
-                    for metric, own, its in zip(("rank1", "mAP"), means[name], values, strict=True)
-                }
-        rows[name] = row
-    return rows
+        for name in dict.fromkeys(name for each in seeds.values() for name in each.facts):
+            levels[name] = [each.facts[name] for each in seeds.values() if name in each.facts]
+        return levels
+
+    def difference(ours: dict[int, Measured], theirs: dict[int, Measured]) -> dict[str, Any]:
+        # A base has one seed only, which stands beside each of the others'.
+        seeds = [seed for seed in ours if seed in theirs or len(theirs) == 1]
+        other = [theirs.get(seed, next(iter(theirs.values()))) for seed in seeds]
+        facts: dict[str, Any] = {"seeds": seeds}
+        for metric in ("first", "precision"):
+            mine = np.mean([getattr(ours[seed], metric) for seed in seeds], axis=0)
+            its = np.mean([getattr(each, metric) for each in other], axis=0)
+            facts[metric] = [float((mine - its).mean()), *paired_bootstrap(mine, its)]
+        return facts
+
+    one = {0: retriever}
+    return {
+        "retriever": level(one),
+        "levels": {name: level(seeds) | {"gain": difference(seeds, one)} for name, seeds in found.items()},
+        "questions": {
+            question: [
+                {"ours": ours, "theirs": theirs, **difference(found[ours], found[theirs])}
+                for ours, theirs in pairs
+                if ours in found and theirs in found
+            ]
+            for question, pairs in QUESTIONS.items()
+        },
+    }
 
 
 def main() -> None:
@@ -224,9 +323,9 @@ def main() -> None:
 
     keep_freed_memory()
     judge = Judge(arguments.data, arguments.recipe, arguments.think_every)
-    found: dict[str, list[dict[str, np.ndarray]]] = {}
+    found: dict[str, dict[int, Measured]] = {}
     if "warm-up" in arguments.variants:
-        found["base"] = [judge.scores(arguments.base / "model")]
+        found["base"] = {0: measured(judge, judge.scores(arguments.base / "model"))}
     for name in arguments.variants:
         for seed in arguments.seeds:
             if arguments.table:
@@ -236,7 +335,7 @@ def main() -> None:
             else:
                 folder = trained(arguments, name, seed)
             print(name, "seed", seed, flush=True)
-            found.setdefault(name, []).append(judge.scores(folder))
+            found.setdefault(name, {})[seed] = measured(judge, judge.scores(folder))
     if arguments.no_table:
         return
     rows = table(judge, found) | {"made": {key: environment().get(key) for key in ("commit", "platform")}}

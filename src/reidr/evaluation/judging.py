@@ -82,7 +82,7 @@ def measure_judging(
     # A draw of few queries may hold one kind of pair only; it has no area and says nothing about the gain.
     mixed = [rows for rows in draws if np.unique(truth[rows][known[rows]]).size == 2]
     areas = [_areas(rows, distances, probabilities, fused, truth, known) for rows in (every, *mixed)]
-    ranks = [_rank(each[kept], truth[kept], matches[kept]) for each in (distances, fused)]
+    ranks = [rank_first(each[kept], truth[kept], matches[kept]) for each in (distances, fused)]
     (first_before, precision_before), (first_after, precision_after) = ranks
     gains = np.array([area[2] - area[0] for area in areas[1:]])
     low, high = np.quantile(gains, (0.025, 0.975)) if len(gains) else (np.nan, np.nan)
@@ -157,7 +157,7 @@ def _areas(
     return first, second, third
 
 
-def _rank(
+def rank_first(
     distances: NDArray[np.float64], truth: NDArray[np.bool_], matches: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Per query: first candidate right, and average precision over the first k (later matches count as missed)."""
