@@ -8,8 +8,9 @@ Names are loaded when first used, so `import reidr` is quick and needs no torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from reidr.frame.lazy import loaded_when_used
 
 if TYPE_CHECKING:
     from reidr.data.load import load_dataset
@@ -29,7 +30,4 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'reidr' has no attribute {name!r}")
+__getattr__ = loaded_when_used(__name__, _HOMES)

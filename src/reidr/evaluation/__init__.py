@@ -1,0 +1,71 @@
+"""Measuring: exact ranking metrics, statistics, calibration, open set; needs NumPy and SciPy alone.
+
+from reidr.evaluation import evaluate_ranking
+result = evaluate_ranking(distances, query_ids, gallery_ids, query_cameras, gallery_cameras)
+print(result.mean_average_precision, result.rank(1), result.mean_inverse_negative_penalty)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reidr.frame.lazy import loaded_when_used
+
+if TYPE_CHECKING:
+    from reidr.evaluation.calibration import (
+        ReliabilityCurve,
+        RiskCoverage,
+        brier_score,
+        expected_calibration_error,
+        reliability_curve,
+        risk_coverage,
+    )
+    from reidr.evaluation.headroom import captured_headroom, oracle_at_k
+    from reidr.evaluation.open_set import (
+        OpenSetErrors,
+        Searches,
+        open_set_curve,
+        open_set_errors,
+        searches_of,
+        threshold_at,
+    )
+    from reidr.evaluation.ranking import RankingResult, evaluate_features, evaluate_ranking
+    from reidr.evaluation.statistics import bootstrap_interval, headroom_interval, paired_bootstrap
+
+__all__ = [
+    "OpenSetErrors",
+    "RankingResult",
+    "ReliabilityCurve",
+    "RiskCoverage",
+    "Searches",
+    "bootstrap_interval",
+    "brier_score",
+    "captured_headroom",
+    "evaluate_features",
+    "evaluate_ranking",
+    "expected_calibration_error",
+    "headroom_interval",
+    "open_set_curve",
+    "open_set_errors",
+    "oracle_at_k",
+    "paired_bootstrap",
+    "reliability_curve",
+    "risk_coverage",
+    "searches_of",
+    "threshold_at",
+]
+
+_MODULES = {
+    "calibration": (
+        "ReliabilityCurve", "RiskCoverage", "brier_score", "expected_calibration_error", "reliability_curve",
+        "risk_coverage",
+    ),
+    "headroom": ("captured_headroom", "oracle_at_k"),
+    "open_set": ("OpenSetErrors", "Searches", "open_set_curve", "open_set_errors", "searches_of", "threshold_at"),
+    "ranking": ("RankingResult", "evaluate_features", "evaluate_ranking"),
+    "statistics": ("bootstrap_interval", "headroom_interval", "paired_bootstrap"),
+}  # fmt: skip
+
+__getattr__ = loaded_when_used(
+    __name__, {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+)
