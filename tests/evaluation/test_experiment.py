@@ -19,6 +19,7 @@ from reidr.evaluation.experiment import Outcome, Settings, run_experiment, sampl
 from reidr.evaluation.present import build_report, rows_json, text_table
 from reidr.evaluation.report import write_report
 from reidr.evaluation.report.store import load_report, save_report
+from reidr.reasoning.expected import ExpectedScore
 from reidr.reasoning.logistic_fusion import Logistic, LogisticFusion
 from reidr.reasoning.types import Cue, Pair, Verdict
 from reidr.retrieval.histogram import HistogramEmbedder
@@ -210,6 +211,28 @@ def test_an_adaptive_row_asks_less_and_saves_the_calls_when_alone(street: ReIDDa
     assert numbers["first candidates"][-1]["mean_average_precision"] == pytest.approx(direct.metrics()["mAP"])
     assert numbers["stored policy"][0]["mean_average_precision"] == pytest.approx(adaptive.metrics()["mAP"])
     assert any(curve.kind == "spending" for curve in build_report(both, title="t", facts={}).curves)
+
+
+def test_a_glancing_reasoner_gets_a_row_of_its_own_and_saves_calls(street: ReIDDataset) -> None:
+    class Glancer(Scripted):
+        def glance(self, pairs: Sequence[Pair], **_: object) -> NDArray[np.float64]:
+            return np.array([[1.0 if pair.label else -1.0, 0.0, 0.0] for pair in pairs])
+
+    expected = ExpectedScore((0.0, 0.0, 0.0, 20.0, 0.0, 0.0), 0.0, 3, 12)
+    policy = Policy(1e9, 5, first=3, last=12, unsure=0.5)
+    both = run(street, Glancer(), policy=policy, expected=expected, weight=1.0)
+    direct, glance, adaptive = (metrics(both, f"reasoner scripted {name}") for name in ("direct", "glance", "adaptive"))
+    # Its eyes tell everything, so nothing is asked and nothing is lost.
+    assert glance == direct == adaptive
+    assert both.asked is not None
+    assert not both.asked.any()
+    verifier = Glancer()
+    alone = run(street, verifier, policy=policy, expected=expected, weight=1.0, only_policy=True)
+    assert not verifier.pairs
+    assert metrics(alone, "reasoner scripted adaptive") == direct
+    spent = rows_json([both])["spending"]
+    assert spent["first candidates"][0]["mean_average_precision"] == pytest.approx(metrics(both, "retriever")["mAP"])
+    assert spent["stored policy"][0]["mean_average_precision"] == pytest.approx(direct["mAP"])
 
 
 def test_after_k_reciprocal_a_perfect_verifier_is_asked_about_its_own_first_candidates(street: ReIDDataset) -> None:

@@ -295,3 +295,42 @@ def test_nothing_to_do_and_nonsense(reasoner: Reasoner, searches: list[Pair]) ->
         load_reasoner("nowhere")
     with pytest.raises(WeightsError, match="Linear is not a Qwen"):
         Prompts(torch.nn.Linear(1, 1), reasoner.processor, "score")
+
+
+def test_a_glance_is_what_the_comparison_is_told_and_asks_no_word(nano: Reasoner, searches: list[Pair]) -> None:
+    engine = Engine(nano)
+    with counted(nano) as done:
+        found = engine.glance(searches, batch_size=2)
+    crops = {crop.id for pair in searches for crop in (pair.query, pair.candidate)}
+    assert done == {"tokens": 0, "calls": 0, "pictures": len(crops)}
+    assert found is not None
+    assert found.shape == (len(searches), 3)
+    # By hand, from the tower itself: crop and mirrored crop averaged, whole body and both stripes as unit vectors.
+    visual: Any = nano.model.model.visual
+    for pair, cosines in zip(searches, found, strict=True):
+        sides = []
+        for crop in (pair.query, pair.candidate):
+            inputs = nano.processor.image_processor([crop.open()], return_tensors="pt")
+            grid = tuple(inputs["image_grid_thw"][0, 1:].tolist())
+            picture = visual.picture(inputs["pixel_values"], grid)[None]
+            with torch.no_grad():
+                looks = [visual.tower.branches(each)[1] for each in (picture, picture.flip(3))]
+            sides.append([(one + other)[0] for one, other in zip(*looks, strict=True)])
+        # Each embedding passes a layer norm before it becomes a unit vector: the cosine of what is left of its mean.
+        wanted = [
+            float(torch.cosine_similarity(one - one.mean(), other - other.mean(), dim=0))
+            for one, other in zip(*sides, strict=True)
+        ]
+        assert cosines.tolist() == pytest.approx(wanted, abs=1e-4)
+
+
+def test_what_was_glanced_at_is_not_looked_at_again(nano: Reasoner, searches: list[Pair]) -> None:
+    engine = Engine(nano)
+    engine.glance(searches)
+    with counted(nano) as done:
+        engine.score(searches)
+    assert done["pictures"] == 0
+
+
+def test_eyes_without_embeddings_tell_nothing(reasoner: Reasoner, searches: list[Pair]) -> None:
+    assert Engine(reasoner).glance(searches) is None

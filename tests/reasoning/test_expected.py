@@ -64,7 +64,39 @@ def test_padded_places_and_short_lists_stay_empty() -> None:
 
 def test_too_little_and_nonsense_are_refused() -> None:
     ranked = ranked_lists()
-    with pytest.raises(ReIDError, match="at least four"):
+    with pytest.raises(ReIDError, match="at least 4"):
         fit_expected_score(ranked, np.full((len(ranked), 8), np.nan), first=FIRST, last=LAST)
     with pytest.raises(ReIDError, match="not a stored expectation"):
         ExpectedScore.read({"weights": [1, 2], "bias": 0, "first": 1, "last": 2})
+
+
+def test_glances_tell_of_queries_that_were_never_asked() -> None:
+    ranked, random = ranked_lists(), np.random.default_rng(2)
+    glances = random.uniform(-1, 1, (len(ranked), 8, 3))
+    odds = 3.0 * glances[..., 0] - glances[..., 2] + 0.5
+    scores = 1 / (1 + np.exp(-odds))
+    known = np.where(random.random(scores.shape) < 0.6, scores, np.nan)
+    known[3] = np.nan
+    found = fit_expected_score(ranked, known, glances, first=FIRST, last=LAST)
+    assert found.glances
+    np.testing.assert_allclose(found.weights, (0, 0, 0, 3, 0, -1), atol=1e-8)
+    np.testing.assert_allclose(found.fill(ranked, known, glances), scores, atol=1e-9)
+    # Without them nothing is guessed, rather than something wrong.
+    assert found.guess(ranked, 8) is None
+    np.testing.assert_array_equal(found.fill(ranked, known), known)
+    assert ExpectedScore.read(json.loads(json.dumps(found.stored()))) == found
+    with pytest.raises(ReIDError, match="glances"):
+        found.guess(ranked, 8, glances[:, :4])
+
+
+def test_glances_at_padded_places_are_never_used() -> None:
+    ranked = ranked_lists()
+    indices, distances = ranked.indices.copy(), ranked.distances.copy()
+    indices[4, 23:], distances[4, 23:] = -1, np.inf
+    padded = RankedList(ranked.query_ids, ranked.gallery_ids, indices, distances)
+    glances = np.zeros((len(ranked), 25, 3))
+    glances[4, 23:] = np.nan
+    guess = ExpectedScore((0.0,) * 6, 0.0, FIRST, LAST).guess(padded, 25, glances)
+    assert guess is not None
+    assert np.isnan(guess).sum() == 2
+    assert np.isnan(guess[4, 23:]).all()

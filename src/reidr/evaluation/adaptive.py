@@ -2,8 +2,9 @@
 
 A candidate is asked when it lies within a band behind the nearest one and is not so near that the retriever is sure of
 it, both in units of the query's own neighbourhood: a query whose matches stand clear of the crowd is not asked at all,
-one amid look-alikes is asked about many. Asking stops at a score that is sure. Everything is computed from precomputed
-scores, so curves cost no calls.
+one amid look-alikes is asked about many. Where a glance of the reasoner's eyes tells what it would say, only those are
+asked of whom it leaves a doubt. Asking stops at a score that is sure. Everything is computed from precomputed scores,
+so curves cost no calls.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ Rerank = Callable[[RankedList, Reals], RankedList]
 NEVER = 2.0  # above any probability and any entropy of one answer in bits
 SURE = (0.9, 0.99, NEVER)
 BANDS, CLEAR = 16, 7  # values tried
+UNSURE = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Policy:
         band: candidates up to this far behind the nearest are asked, in standard deviations of the neighbourhood.
         clear: candidates whose normalised distance is this or less are not asked: the retriever is sure enough of them.
             None: there are no such.
+        unsure: candidates are asked only where the score expected of them has at least this entropy in bits; 0: all.
         most: candidates of one query asked at most. sure: no further candidate is asked after a score of at least this
             (`NEVER`: all are). doubtful: a direct score with at least this entropy in bits is thought about in words
             (`NEVER`: none is). first, last: ranks of the neighbourhood.
@@ -49,10 +52,11 @@ class Policy:
     clear: float | None = None
     first: int = 11
     last: int = 50
+    unsure: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.band >= 0 and self.most >= 0 and self.sure >= 0 and self.doubtful >= 0):
-            raise ReIDError("policy: band, most, sure and doubtful must be numbers of at least 0")
+        if not min(self.band, self.most, self.sure, self.doubtful, self.unsure) >= 0 or np.isnan(self.band):
+            raise ReIDError("policy: band, most, sure, doubtful and unsure must be numbers of at least 0")
 
     def stored(self) -> dict[str, Any]:
         """Plain values for `decision.json`."""
@@ -66,12 +70,13 @@ class Policy:
         except TypeError as error:
             raise ReIDError(f"not a stored policy: {error}") from None
 
-    def candidates(self, ranked: RankedList, m: int) -> Bools:
+    def candidates(self, ranked: RankedList, m: int, guess: Reals | None = None) -> Bools:
         """(Q, m) which of the first m candidates may be asked; none where nobody is a rival of the nearest.
 
-        Needs no score: a program asks them nearest first and stops after one of at least `sure`.
+        Needs no score: a program asks them nearest first and stops after one of at least `sure`. `guess`: (Q, m) the
+        scores expected of them; without it `unsure` does not count.
         """
-        return _in_doubt(normalised_distances(ranked, self.first, self.last)[:, :m], self)
+        return _in_doubt(normalised_distances(ranked, self.first, self.last)[:, :m], self, guess)
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class Study:
         scores: (Q, m) P(same) of the direct score, NaN where not known. truth: (Q, m) whether it is the query's person.
         base: the retriever's own result on the same queries. weight: of `fuse`.
         rerank: re-ranks the first m from (Q, m) probabilities with NaN where not asked; None: `fuse` by `weight`.
+        guess: (Q, m) scores expected without asking; None: nothing is expected.
         thoughts: (Q, m) P(same) after thinking, NaN where there is none; None: nothing was thought about.
         thought_costs: calls that one thought is worth.
     """
@@ -105,6 +111,7 @@ class Study:
     base: RankingResult
     weight: float = 0.2
     rerank: Rerank | None = None
+    guess: Reals | None = None
     thoughts: Reals | None = None
     thought_costs: float = 1.0
 
@@ -155,21 +162,27 @@ def entropy(probabilities: ArrayLike) -> Reals:
     return np.asarray(parts[0] + parts[1])
 
 
-def asked_pairs(policy: Policy, normalised: Reals, scores: Reals) -> Bools:
-    """(Q, m) which pairs are asked, given normalised distances (Q, k) and the scores (Q, m) that come back."""
-    asked = _in_doubt(normalised[:, : scores.shape[1]], policy) & np.isfinite(scores)
+def asked_pairs(policy: Policy, normalised: Reals, scores: Reals, guess: Reals | None = None) -> Bools:
+    """(Q, m) which pairs are asked, given normalised distances (Q, k) and the scores (Q, m) that come back.
+
+    `guess`: (Q, m) the scores expected without asking.
+    """
+    asked = _in_doubt(normalised[:, : scores.shape[1]], policy, guess) & np.isfinite(scores)
     sure = (asked & (scores >= policy.sure)).cumsum(axis=1)
     stopped = np.zeros_like(asked)
     stopped[:, 1:] = sure[:, :-1] > 0
     return asked & ~stopped
 
 
-def _in_doubt(normalised: Reals, policy: Policy) -> Bools:
-    """(Q, m) candidates within the band and not clear, at most `most`; none where the nearest is alone in the band."""
+def _in_doubt(normalised: Reals, policy: Policy, guess: Reals | None) -> Bools:
+    """(Q, m) candidates within the band, not clear and not guessed surely, at most `most`; none where the nearest is
+    alone in the band."""
     near = normalised - normalised[:, :1] <= policy.band
     doubt = near & (near.sum(axis=1) > 1)[:, None]
     if policy.clear is not None:
         doubt &= normalised > policy.clear
+    if guess is not None and policy.unsure > 0:
+        doubt &= entropy(guess) >= policy.unsure
     return doubt & (doubt.cumsum(axis=1) <= policy.most)
 
 
@@ -180,7 +193,7 @@ def follow(study: Study, policy: Policy) -> tuple[Bools, Bools]:
 
 
 def _follow(study: Study, policy: Policy, normalised: Reals, doubt: Reals) -> tuple[Bools, Bools]:
-    asked = asked_pairs(policy, normalised, study.scores)
+    asked = asked_pairs(policy, normalised, study.scores, study.guess)
     return asked, asked & (doubt >= policy.doubtful)
 
 
@@ -201,6 +214,7 @@ def policy_name(policy: Policy) -> str:
     """A policy in words, for tables."""
     words = [f"band {policy.band:.2f}", f"at most {policy.most}"]
     words += [] if policy.clear is None else [f"clear at {policy.clear:.2f}"]
+    words += [f"expected score of {policy.unsure:g} bits"] if policy.unsure > 0 else []
     words += [f"until {policy.sure:g}"] if policy.sure < NEVER else []
     words += [f"thought from {policy.doubtful:g} bits"] if policy.doubtful < NEVER else []
     return ", ".join(words)
@@ -218,13 +232,15 @@ def candidate_policies(study: Study, first: int = 11, last: int = 50) -> list[Po
     clear = (None, *np.unique(np.quantile(known, np.linspace(0, 0.9, CLEAR))).tolist())
     lengths = sorted({3, 5, 10, m} & set(range(2, m + 1)))
     doubts = (NEVER,) if study.thoughts is None else (0.5, 0.9, NEVER)
+    unsure = (0.0,) if study.guess is None else UNSURE
     return [
-        Policy(float(band), most, sure, doubtful, near, first, last)
+        Policy(float(band), most, sure, doubtful, near, first, last, least)
         for band in bands
         for near in clear
         for most in lengths
         for sure in SURE
         for doubtful in doubts
+        for least in unsure
     ]
 
 
@@ -269,6 +285,7 @@ def explain(policy: Policy, normalised: Reals, asked: Bools, thought: int = 0) -
     near = normalised - normalised[0] <= policy.band
     clear = near & (normalised <= policy.clear) if policy.clear is not None else np.zeros_like(near)
     number, rivals, sure_of = int(asked.sum()), int(near.sum()), int(clear.sum())
+    glanced = policy.unsure > 0
     if policy.most == 0:
         return "Not asked: the budget allows no calls."
     if rivals <= 1:
@@ -277,11 +294,14 @@ def explain(policy: Policy, normalised: Reals, asked: Bools, thought: int = 0) -
             f"Not asked: the next candidate lies {behind} spreads behind the nearest, more than the {policy.band:.1f}"
             " that leave a doubt."
         )
+    if number == 0 and glanced:
+        return f"Not asked: a glance at the {rivals} candidates in doubt tells what would be said of them."
     if number == 0:
         return f"Not asked: the {rivals} nearest candidates stand clear of all others."
     words = f"Asked about {number}: {rivals} candidates lie within {policy.band:.1f} spreads of the nearest"
     words += f", {sure_of} of them clearly near" if sure_of else ""
-    if number < rivals - sure_of:
+    words += ", and a glance leaves a doubt of these" if glanced else ""
+    if number < rivals - sure_of and not glanced:
         words += (
             f"; at most {policy.most} are asked" if number == policy.most else f"; one scored {policy.sure:g} or more"
         )

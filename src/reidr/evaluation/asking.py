@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from reidr.data.protocol import Trial
 from reidr.evaluation.adaptive import Policy
+from reidr.evaluation.outcome import Progress
 from reidr.frame.progress import Advance
-from reidr.reasoning.types import Pair
+from reidr.reasoning.types import Glancing, Pair
 from reidr.retrieval.ranking import RankedList
 
 if TYPE_CHECKING:
@@ -81,6 +82,25 @@ def ask(
     return scores
 
 
+def glance(
+    reasoner: Backend, trial: Trial, ranked: RankedList, m: int, progress: Progress, batch: int = 32
+) -> NDArray[np.float64] | None:
+    """(Q, m, 3) what the reasoner's eyes tell of the first m candidates (`Glancing.glance`), NaN where padded.
+
+    None for a reasoner whose eyes tell nothing by themselves.
+    """
+    if not isinstance(reasoner, Glancing):
+        return None
+    pairs, places = candidate_pairs(trial, ranked, m)
+    with progress("glancing at pairs", len(pairs)) as advance:
+        found = reasoner.glance(pairs, batch_size=batch, progress=steps_of(advance))
+    if found is None:
+        return None
+    table = np.full((len(ranked), m, found.shape[1]), np.nan)
+    table[places] = found
+    return table
+
+
 def ask_by_policy(
     policy: Policy,
     reasoner: Backend,
@@ -90,9 +110,13 @@ def ask_by_policy(
     known: Known,
     advance: Advance | None = None,
     batch: int = 32,
+    guess: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """(Q, m) scores where the policy asks, NaN elsewhere: nearest first, until a score that is sure enough."""
-    wanted = policy.candidates(ranked, m)
+    """(Q, m) scores where the policy asks, NaN elsewhere: nearest first, until a score that is sure enough.
+
+    `guess`: (Q, m) the scores expected without asking.
+    """
+    wanted = policy.candidates(ranked, m, guess)
     scores = np.full(wanted.shape, np.nan)
     going = np.ones(len(ranked), dtype=bool)
     for column in range(m):

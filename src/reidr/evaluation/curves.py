@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reidr.evaluation.adaptive import Point, Study, adaptive_curve, fixed_curve
+from reidr.evaluation.adaptive import Point, Rerank, Study, adaptive_curve, fixed_curve
 from reidr.evaluation.asking import matches_of
 from reidr.evaluation.calibration import expected_calibration_error, reliability_curve, risk_coverage
 from reidr.evaluation.headroom import captured_headroom
@@ -109,7 +109,8 @@ def areas_of(outcome: Outcome) -> dict[str, Any]:
 def spending_of(outcome: Outcome) -> dict[str, list[Point]]:
     """What asking costs and brings, by name: the first candidates of all queries, and the stored policies.
 
-    Empty where not all of the first k were scored, or no policy is stored.
+    Policies may glance; the first candidates of all queries are asked without, so that their curve begins at the
+    retriever. Empty where not all of the first k were scored, or no policy is stored.
     """
     policy = outcome.settings.policy
     if outcome.scores is None or outcome.asked is None or policy is None or outcome.settings.only_policy:
@@ -118,11 +119,13 @@ def spending_of(outcome: Outcome) -> dict[str, list[Point]]:
     base = outcome.rows[0].result
     weight, expected = outcome.settings.weight, outcome.settings.expected
 
-    def rerank(ranked: RankedList, known: NDArray[np.float64]) -> RankedList:
-        return fuse_asked(ranked, known, weight, expected)
+    def fusing(glances: NDArray[np.float64] | None) -> Rerank:
+        return lambda ranked, known: fuse_asked(ranked, known, weight, expected, glances)
 
-    study = Study(outcome.ranked, outcome.scores, truth, base, weight, rerank)
-    found = {"first candidates": fixed_curve(study)}
+    guess = None if expected is None else expected.guess(outcome.ranked, outcome.scores.shape[1], outcome.glances)
+    plain = Study(outcome.ranked, outcome.scores, truth, base, weight, fusing(None))
+    study = replace(plain, rerank=fusing(outcome.glances), guess=guess)
+    found = {"first candidates": fixed_curve(plain)}
     if outcome.settings.policies:
         found["in doubt only"] = adaptive_curve(study, outcome.settings.policies)
     found["stored policy"] = adaptive_curve(study, [policy])

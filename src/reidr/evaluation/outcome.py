@@ -99,7 +99,8 @@ class Outcome:
         verdicts: by (query id, gallery id), where the reasoner thought.
         fused: the ranked list after the reasoner (thinking where there is any), None without one.
         thresholded: its first k by distances that are comparable across queries, for open-set thresholds.
-        asked: (Q, k) which pairs the policy asks about; None without one.
+        asked: (Q, k) which pairs the policy asks about; None without one. glances: (Q, k, 3) what the reasoner's eyes
+            tell of the candidates without asking, where that is used.
         settings: what was measured.
         thresholds: the retriever's distances for "not in the gallery", by wanted FPIR.
         problems: one sentence per unusable picture.
@@ -115,6 +116,7 @@ class Outcome:
     fused: RankedList | None = None
     thresholded: RankedList | None = None
     asked: NDArray[np.bool_] | None = None
+    glances: NDArray[np.float64] | None = None
     settings: Settings = Settings()
     thresholds: Mapping[str, float] = field(default_factory=dict)
     problems: tuple[str, ...] = ()

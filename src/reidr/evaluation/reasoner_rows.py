@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from reidr.data.protocol import Trial
 from reidr.errors import ReIDError
 from reidr.evaluation.adaptive import asked_pairs, policy_name
-from reidr.evaluation.asking import Known, ask, ask_by_policy, candidate_pairs, doubled, leave_out, steps_of
+from reidr.evaluation.asking import (
+    Known,
+    ask,
+    ask_by_policy,
+    candidate_pairs,
+    doubled,
+    glance,
+    leave_out,
+    steps_of,
+)
 from reidr.evaluation.outcome import Progress, Row, Settings
 from reidr.evaluation.ranking import RankingResult
 from reidr.reasoning.calibrate import margin_of
@@ -42,6 +51,7 @@ class Told:
     thresholded: RankedList
     verdicts: dict[tuple[str, str], Verdict] = field(default_factory=dict)
     asked: NDArray[np.bool_] | None = None
+    glances: NDArray[np.float64] | None = None
 
     def found(self) -> dict[str, Any]:
         """All but the rows, by name."""
@@ -67,26 +77,33 @@ def ask_reasoner(
     if settings.only_policy:
         return _adaptive_only(trial, ranked, k, reasoner, settings, measure, progress, known)
     started, before = time.perf_counter(), len(known)
+    glances = _glances(trial, ranked, k, reasoner, settings, progress)
+    looked = time.perf_counter() - started
     wanted = ranked.indices[:, :k] >= 0
     with progress("scoring pairs", int(wanted.sum())) as advance:
         scores = ask(reasoner, trial, ranked, wanted, known, advance, settings.batch)
     fused = fuse(ranked, scores, settings.weight)
-    told = Told([], scores, fused, fuse_for_threshold(ranked, scores, settings.weight))
+    told = Told([], scores, fused, fuse_for_threshold(ranked, scores, settings.weight), glances=glances)
     result, seconds = measure(reranked=fused), time.perf_counter() - started
     calls = ORDERS * (len(known) - before)
     note = f"direct score, both orders, weight {settings.weight:g}"
     told.rows.append(Row(f"reasoner {reasoner.name} direct", result, calls, seconds, note))
     told.rows += _other_fusions(ranked, scores, reasoner.name, settings, measure)
-    policy = settings.policy
+    policy, expected = settings.policy, settings.expected
+    if glances is not None:
+        only = fuse_asked(ranked, np.full_like(scores, np.nan), settings.weight, expected, glances)
+        note = "no pair asked: cosines of its own eyes, each crop seen once"
+        told.rows.append(Row(f"reasoner {reasoner.name} glance", measure(reranked=only), 0, looked, note))
     if policy is not None and has_neighbourhood(ranked, policy.first, policy.last):
         normalised = normalised_distances(ranked, policy.first, policy.last)
-        told.asked = asked_pairs(policy, normalised, scores)
+        guess = None if expected is None else expected.guess(ranked, k, glances)
+        told.asked = asked_pairs(policy, normalised, scores, guess)
         partly = np.where(told.asked, scores, np.nan)
-        result = measure(reranked=fuse_asked(ranked, partly, settings.weight, settings.expected))
-        share = told.asked.sum() / max(1, wanted.sum())
+        result = measure(reranked=fuse_asked(ranked, partly, settings.weight, expected, glances))
+        seconds = looked + told.asked.sum() / max(1, wanted.sum()) * (seconds - looked)
         note = f"{policy_name(policy)}: {told.asked.sum() / len(ranked):.2f} pairs per query; seconds by share of pairs"
         asked = ORDERS * int(told.asked.sum())
-        told.rows.append(Row(f"reasoner {reasoner.name} adaptive", result, asked, share * seconds, note))
+        told.rows.append(Row(f"reasoner {reasoner.name} adaptive", result, asked, seconds, note))
     if settings.think:
         _think(told, trial, ranked, min(settings.think, k), reasoner, settings, measure, progress)
     if again is not None and settings.k_reciprocal_weight is not None:
@@ -100,6 +117,15 @@ def ask_reasoner(
         calls, seconds = ORDERS * (len(known) - before), time.perf_counter() - started
         told.rows.append(Row(f"k-reciprocal, then reasoner {reasoner.name}", result, calls, seconds, note))
     return told
+
+
+def _glances(
+    trial: Trial, ranked: RankedList, k: int, reasoner: Backend, settings: Settings, progress: Progress
+) -> NDArray[np.float64] | None:
+    """What the reasoner's eyes tell of the first k candidates, where what is expected of it asks for that."""
+    if settings.expected is None or not settings.expected.glances:
+        return None
+    return glance(reasoner, trial, ranked, k, progress, settings.batch)
 
 
 def _other_fusions(
@@ -137,12 +163,16 @@ def _adaptive_only(
             "asking adaptively needs a policy and, for every query, a neighbourhood: at least "
             f"{3 if policy is None else policy.first + 2} candidates in the gallery; leave --adaptive out"
         )
+    expected = settings.expected
+    glances = _glances(trial, ranked, k, reasoner, settings, progress)
+    guess = None if expected is None else expected.guess(ranked, k, glances)
     with progress("scoring the pairs in doubt, rank by rank", k) as advance:
-        scores = ask_by_policy(policy, reasoner, trial, ranked, k, known, advance, settings.batch)
-    fused = fuse_asked(ranked, scores, settings.weight, settings.expected)
+        scores = ask_by_policy(policy, reasoner, trial, ranked, k, known, advance, settings.batch, guess)
+    fused = fuse_asked(ranked, scores, settings.weight, expected, glances)
     asked = np.isfinite(scores)
-    filled = scores if settings.expected is None else settings.expected.fill(ranked, scores, unasked_queries=True)
-    told = Told([], scores, fused, fuse_for_threshold(ranked, filled, settings.weight), asked=asked)
+    filled = scores if expected is None else expected.fill(ranked, scores, glances, unasked_queries=True)
+    thresholded = fuse_for_threshold(ranked, filled, settings.weight)
+    told = Told([], scores, fused, thresholded, asked=asked, glances=glances)
     note = f"{policy_name(policy)}: {asked.sum() / len(ranked):.2f} pairs per query, weight {settings.weight:g}"
     result, seconds = measure(reranked=fused), time.perf_counter() - started
     calls = ORDERS * (len(known) - before)

@@ -230,15 +230,8 @@ class Comparison(nn.Module):
         similarity = torch.einsum("nmhd,nlhd->nhml", cell, other_cell)
         share = (similarity * self.sharpness.exp()[:, None, None]).softmax(dim=-1)
         found = torch.einsum("nhml,nlhd->nmhd", share, other_cell)
-        # The first token lies in the uppermost stripe, the last one in the lowest.
-        cosines = torch.stack(
-            [
-                (whole[:, 0] * other_whole[:, 0]).sum(dim=-1),
-                (stripe[:, 0] * other_stripe[:, 0]).sum(dim=-1),
-                (stripe[:, -1] * other_stripe[:, -1]).sum(dim=-1),
-            ],
-            dim=-1,
-        )
+        bodies = zip(whole_and_ends(whole, stripe), whole_and_ends(other_whole, other_stripe), strict=True)
+        cosines = torch.stack([(one * another).sum(dim=-1) for one, another in bodies], dim=-1)
         scale = math.sqrt(self.sizes[0] / self.heads)
         parts = [
             (cell * found).flatten(2) * scale,
@@ -253,6 +246,14 @@ class Comparison(nn.Module):
     def _unit(self, keys: Tensor) -> Tensor:
         """(N, m, heads, key_size / heads), each head a unit vector."""
         return functional.normalize(keys.unflatten(-1, (self.heads, -1)), dim=-1)
+
+
+def whole_and_ends(whole: Tensor, stripe: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Embeddings of the whole body, the uppermost and the lowest stripe, from those in each token (…, tokens, values).
+
+    The first token lies in the uppermost stripe, the last one in the lowest.
+    """
+    return whole[..., 0, :], stripe[..., 0, :], stripe[..., -1, :]
 
 
 class ConvolutionalModel(Qwen3VLModel):
@@ -288,6 +289,11 @@ class ConvolutionalModel(Qwen3VLModel):
             mm_encoder_outputs=None if seen is None else {"image": seen},
             **options,
         )
+
+    def embeddings(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Unit vectors of whole body, uppermost and lowest stripe, from a picture's (tokens, values) of `connect`."""
+        _, whole, stripe = self.comparison.sizes
+        return whole_and_ends(*picture[:, -(whole + stripe) :].split((whole, stripe), dim=-1))
 
     def compared(self, pictures: list[Tensor], input_ids: Tensor) -> list[Tensor]:
         """Tokens of each picture for the language half, (tokens, hidden) each, pairs compared with one another."""

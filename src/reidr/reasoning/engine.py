@@ -121,6 +121,31 @@ class Engine:
         )
 
     @torch.inference_mode()
+    def glance(
+        self, pairs: Sequence[Pair], *, batch_size: int = 32, progress: Progress | None = None
+    ) -> NDArray[np.float64] | None:
+        """As `Glancing.glance`: the language half is not asked, and what was seen is kept for when it is.
+
+        Raises:
+            ImageError: a picture that cannot be used.
+        """
+        embeddings = getattr(self.reasoner.model.model, "embeddings", None)
+        if embeddings is None:
+            return None
+        found = []
+        for start, window in batches(pairs, WINDOW * batch_size if batch_size > 0 else batch_size):
+            pictures, rows = self._rows(window)
+            seen = self._features.look({digest: picture.crop.open for digest, picture in pictures.items()})
+            own = {digest: embeddings(each.layers[0]) for digest, each in seen.items()}
+            found += [
+                [float(one @ another) for one, another in zip(own[first], own[second], strict=True)]
+                for first, second, _ in rows
+            ]
+            if progress is not None:
+                progress(start + len(window), len(pairs))
+        return np.array(found, dtype=np.float64).reshape(-1, 3)
+
+    @torch.inference_mode()
     def answer_logits(
         self, pairs: Sequence[Pair], *, both_orders: bool = True, batch_size: int = 32, progress: Progress | None = None
     ) -> NDArray[np.float64]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
@@ -105,3 +108,14 @@ class Verdict:
     def evidence(self) -> float:
         """`probability`, or NaN where the completion was unparsable: what `fuse` takes."""
         return self.probability if self.parsable else math.nan
+
+
+@runtime_checkable
+class Glancing(Protocol):
+    """A back end whose eyes tell something of a pair by themselves, at the price of seeing each crop once."""
+
+    def glance(
+        self, pairs: Sequence[Pair], *, batch_size: int = 32, progress: Progress | None = None
+    ) -> NDArray[np.float64] | None:
+        """(N, 3) cosines of the eyes' own embeddings: whole bodies, upper parts, lower parts. None: they have none."""
+        ...

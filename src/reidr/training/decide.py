@@ -13,7 +13,7 @@ from reidr.data.protocol import Trial, find_protocol, trials
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, ReIDError
 from reidr.evaluation.adaptive import Policy, Study, choose_policies
-from reidr.evaluation.asking import ask, doubled, leave_out, matches_of
+from reidr.evaluation.asking import ask, doubled, glance, leave_out, matches_of
 from reidr.evaluation.experiment import DEPTH, Progress, embed_trial
 from reidr.evaluation.normalised import ScoreChoice, choose_score, lists_to_threshold
 from reidr.evaluation.open_set import searches_of
@@ -40,7 +40,7 @@ class Measured:
 
     Attributes:
         ranked: (Q, up to 50) the retriever's list. scores: (Q, k) P(same), NaN where padded. truth: (Q, k).
-        base: the retriever's own result.
+        base: the retriever's own result. glances: (Q, k, 3) what the reasoner's eyes tell; None: nothing.
     """
 
     trial: Trial
@@ -48,6 +48,7 @@ class Measured:
     scores: NDArray[np.float64]
     truth: NDArray[np.bool_]
     base: RankingResult
+    glances: NDArray[np.float64] | None = None
 
 
 def as_search(name: str, crops: Sequence[Crop], queries: int, seed: int) -> ReIDDataset:
@@ -81,8 +82,10 @@ class Decider:
         queries, gallery, trial = embed_trial(trial, self.retriever, None, self.progress)
         ranked = gallery.search(queries, DEPTH, excluded=trial.excluded)
         base = evaluate_features(queries.features, gallery.features, **trial.arguments())
-        scores = self._ask(trial, ranked.top(min(self.k, ranked.k)))
-        return Measured(trial, ranked, scores, matches_of(trial, ranked, scores.shape[1]), base)
+        k = min(self.k, ranked.k)
+        glances = glance(self.reasoner, trial, ranked, k, self.progress)
+        scores = self._ask(trial, ranked.top(k))
+        return Measured(trial, ranked, scores, matches_of(trial, ranked, k), base, glances)
 
     def after_k_reciprocal(self, search: ReIDDataset) -> WeightChoice:
         """The fusion weight for the first k of k-reciprocal re-ranking."""
@@ -151,7 +154,9 @@ def calibrated(found: Measured) -> tuple[Calibration, dict[str, float]] | None:
 
 def expected_score(found: Measured) -> ExpectedScore | None:
     """What the reasoner says of a candidate on average, by the retriever's list; None where lists are too short."""
-    return fit_expected_score(found.ranked, found.scores) if has_neighbourhood(found.ranked) else None
+    if not has_neighbourhood(found.ranked):
+        return None
+    return fit_expected_score(found.ranked, found.scores, found.glances)
 
 
 def policies_of(
@@ -165,9 +170,10 @@ def policies_of(
         return None
 
     def rerank(ranked: RankedList, known: NDArray[np.float64]) -> RankedList:
-        return fuse_asked(ranked, known, weight, expected)
+        return fuse_asked(ranked, known, weight, expected, found.glances)
 
-    study = Study(found.ranked, found.scores, found.truth, found.base, weight, rerank)
+    guess = None if expected is None else expected.guess(found.ranked, found.scores.shape[1], found.glances)
+    study = Study(found.ranked, found.scores, found.truth, found.base, weight, rerank, guess)
     (_, policy), *others = choose_policies(study, (SHARE * found.scores.shape[1], *BUDGETS))
     return policy, others
 
