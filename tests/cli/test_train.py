@@ -16,8 +16,9 @@ from reidr.retrieval.retriever import Retriever
 OWN = """
 extends: nano-street
 base:
-  tower_start: {epochs: 1, batch_persons: 4, attributes: 1.0, network: {height: 64, width: 32}}
-  tower: {epochs: 1, batch_persons: 4, attributes: 1.0, network: {height: 64, width: 32}}
+  tower:
+    - {epochs: 1, batch_persons: 4, attributes: 1.0, network: {height: 64, width: 32}}
+    - {epochs: 1, batch_persons: 4, attributes: 1.0, network: {height: 64, width: 32}, augmentation: {halves: 0.5}}
   tower_street_people: 8
   street_people: 8
   batch: 4

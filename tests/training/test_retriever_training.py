@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,17 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import DataError
-from reidr.retrieval.network import NetworkSettings
-from reidr.training.augment import Augment
-from reidr.training.recipes import RetrieverRecipe
-from reidr.training.retriever import AttributeLosses, learning_rate_at, train_retriever
+from reidr.retrieval.network import NetworkSettings, build_network
+from reidr.retrieval.preprocess import decode, normalise
+from reidr.training.augment import Augment, exchange_halves
+from reidr.training.recipes import Augmentation, RetrieverRecipe
+from reidr.training.retriever import (
+    AttributeLosses,
+    IdentityLosses,
+    learning_rate_at,
+    start_from_means,
+    train_retriever,
+)
 
 SMALL = NetworkSettings(height=32, width=32, embedding=16, stripes=2, stripe_embedding=8, flip=False)
 
@@ -80,8 +88,6 @@ def stop_after(epochs: float):  # type: ignore[no-untyped-def]
 
 
 def test_every_trainable_parameter_moves_and_frozen_ones_do_not(tmp_path: Path) -> None:
-    from reidr.retrieval.network import build_network
-
     torch.manual_seed(0)
     before = build_network(SMALL).state_dict()
     # averaging=0 returns the last weights themselves. Seeded alike, training starts from the same random weights.
@@ -98,7 +104,14 @@ def test_every_trainable_parameter_moves_and_frozen_ones_do_not(tmp_path: Path) 
 
 def test_the_identity_loss_falls(tmp_path: Path) -> None:
     # One batch an epoch with all six people in it; a random deep trunk needs some twenty steps to tell colours.
-    quick = recipe(epochs=20, erasing=0.0, label_smoothing=0.0, learning_rate=5e-3, batch_persons=6, batch_images=4)
+    quick = recipe(
+        epochs=20,
+        augmentation={"erasing": 0.0},
+        label_smoothing=0.0,
+        learning_rate=5e-3,
+        batch_persons=6,
+        batch_images=4,
+    )
     train_retriever(quick, people(), tmp_path)
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert log[-1]["identity_loss"] < log[0]["identity_loss"] - 0.1
@@ -119,7 +132,7 @@ def test_learning_rate_warms_up_then_falls_to_a_hundredth() -> None:
 
 def test_augmentation_keeps_shape_range_and_seed() -> None:
     batch = np.random.default_rng(0).integers(0, 256, (16, 32, 16, 3), dtype=np.uint8)
-    augment = Augment((0.5,) * 3, (0.5,) * 3, erasing=1.0)
+    augment = Augment((0.5,) * 3, (0.5,) * 3, Augmentation(erasing=1.0))
     one, two = (augment(batch, np.random.default_rng(3)) for _ in range(2))
     assert one.shape == (16, 3, 32, 16)
     assert torch.equal(one, two)
@@ -127,6 +140,140 @@ def test_augmentation_keeps_shape_range_and_seed() -> None:
     assert float(one.max()) <= 1.0
     # erasing=1 leaves a rectangle of exact zeros in every picture
     assert ((one == 0).all(dim=1).flatten(1).sum(dim=1) >= 0.02 * 32 * 16 * 0.5).all()
+
+
+NOTHING = dict.fromkeys(Augmentation.model_fields, 0)
+
+
+def test_without_any_change_a_crop_is_only_mirrored_or_not() -> None:
+    batch = np.random.default_rng(0).integers(0, 256, (16, 32, 16, 3), dtype=np.uint8)
+    augment = Augment((0.5,) * 3, (0.5,) * 3, Augmentation(**NOTHING))
+    found = augment(batch, np.random.default_rng(3))
+    plain = torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 127.5 - 1
+    mirrored = [torch.allclose(one, other.flip(2), atol=1e-5) for one, other in zip(found, plain, strict=True)]
+    same = [torch.allclose(one, other, atol=1e-5) for one, other in zip(found, plain, strict=True)]
+    assert [a != b for a, b in zip(mirrored, same, strict=True)] == [True] * 16
+    assert 0 < sum(mirrored) < 16
+
+
+@pytest.mark.parametrize("name", ["zoom", "turn", "coarse", "jitter", "cast", "exposure", "grey"])
+def test_each_change_changes_something_and_stays_in_range(name: str) -> None:
+    batch = np.random.default_rng(0).integers(0, 256, (16, 32, 16, 3), dtype=np.uint8)
+    plain, changed = (
+        Augment((0.5,) * 3, (0.5,) * 3, Augmentation(**{**NOTHING, name: amount}))(batch, np.random.default_rng(3))
+        for amount in (0.0, 0.5)
+    )
+    assert not torch.equal(plain, changed)
+    assert bool(torch.isfinite(changed).all())
+    assert float(changed.abs().max()) <= 1.0 + 1e-5
+    if name == "grey":
+        grey = (changed.amax(dim=1) - changed.amin(dim=1)).flatten(1).amax(dim=1) < 1e-5
+        assert 0 < int(grey.sum()) < 16
+
+
+def test_shifting_moves_whole_pixels_and_repeats_the_border() -> None:
+    batch = np.arange(8, dtype=np.uint8)[None, :, None, None] * np.ones((40, 1, 6, 3), dtype=np.uint8) * 30
+    found = Augment((0.0,) * 3, (1.0,) * 3, Augmentation(**{**NOTHING, "shift": 2}))(batch, np.random.default_rng(0))
+    rows = (found[:, 0, :, 0] * 255 / 30).round(decimals=3)
+    steps = set()
+    for row in rows.tolist():
+        (step,) = (s for s in range(-2, 3) if row == [min(max(place + s, 0), 7) for place in range(8)])
+        steps.add(step)
+    assert steps == {-2, -1, 0, 1, 2}
+
+
+def test_exchanged_halves_make_people_of_two() -> None:
+    """Six identities of two crops; every crop is a flat picture of its own number, so a half tells whose it is."""
+    batch = np.arange(12, dtype=np.uint8)[:, None, None, None] * np.ones((1, 20, 4, 3), dtype=np.uint8)
+    mixed, below = exchange_halves(batch, 2, 1.0, np.random.default_rng(0))
+    assert (batch == np.arange(12)[:, None, None, None]).all(), "the batch itself must stay"
+    for row in range(12):
+        assert mixed[row, :9].max() == mixed[row, :9].min() == row
+        assert mixed[row, 11:].max() == mixed[row, 11:].min() == below[row]
+        assert below[row] // 2 != row // 2
+        # Both crops of an identity get their lower halves from one other identity, which got theirs in return.
+        assert below[row] // 2 == below[row ^ 1] // 2
+        assert below[below[row]] == row
+    none, same = exchange_halves(batch, 2, 0.0, np.random.default_rng(0))
+    assert (none == batch).all()
+    assert same.tolist() == list(range(12))
+
+
+def test_an_odd_identity_keeps_its_halves() -> None:
+    batch = np.zeros((6, 8, 4, 3), dtype=np.uint8)
+    _, below = exchange_halves(batch, 2, 1.0, np.random.default_rng(0))
+    assert sum(int(below[row] == row) for row in range(6)) == 2
+
+
+def test_halves_answer_for_themselves_and_the_whole_for_both() -> None:
+    torch.manual_seed(0)
+    network = build_network(SMALL)
+    losses = IdentityLosses(network, 4, margin=0.3, smoothing=0.0)
+    for classifier in losses.classifiers:
+        torch.nn.init.normal_(classifier.get_parameter("weight"), std=0.5)
+    branches = [torch.randn(4, size) for size in network.branch_sizes]
+    upper, lower = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 2, 1, 3])
+    _, shown = losses(branches, branches, upper, lower)
+
+    def surprise(branch: int, wanted: torch.Tensor) -> float:
+        chances = torch.softmax(losses.classifiers[branch](branches[branch]), dim=1)
+        return float(-torch.log(chances[torch.arange(4), wanted]).mean().detach())
+
+    whole = (surprise(0, upper) + surprise(0, lower)) / 2
+    assert shown["identity_loss"] == pytest.approx((whole + surprise(1, upper) + surprise(2, lower)) / 3, rel=1e-5)
+    # With equal halves it is the plain loss.
+    _, same = losses(branches, branches, upper, upper)
+    _, plain = losses(branches, branches, upper)
+    assert same == plain
+    assert plain["identity_loss"] == pytest.approx(sum(surprise(b, upper) for b in range(3)) / 3, rel=1e-5)
+
+
+def test_a_person_of_two_halves_is_nobody_else_to_the_triplet() -> None:
+    """Rows 0 and 1 share their upper half only: a triplet that took them for one person would pull them together."""
+    network = build_network(SMALL)
+    losses = IdentityLosses(network, 3, margin=0.3, smoothing=0.0)
+    branches = [torch.eye(4, size) for size in network.branch_sizes]
+    upper = torch.tensor([0, 0, 1, 1])
+    _, apart = losses(branches, branches, upper, torch.tensor([0, 2, 1, 2]))
+    assert apart["triplet_loss"] == 0.0
+    _, together = losses(branches, branches, upper)
+    assert together["triplet_loss"] > 0.0
+
+
+class SeesMeanColour(torch.nn.Module):
+    """In place of a network: every branch is a crop's mean colour."""
+
+    settings, branch_sizes = SMALL, (3, 3, 3)
+
+    def branches(self, pixels: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        colours = [pixels.mean(dim=(2, 3))] * 3
+        return colours, colours
+
+
+def test_classifiers_start_from_the_mean_direction_of_each_identity() -> None:
+    network: Any = SeesMeanColour()
+    losses = IdentityLosses(network, 6, margin=0.3, smoothing=0.0)
+    pixels, labels = decode(people(), 32, 32), np.repeat(np.arange(6), 4)
+    start_from_means(losses, network, pixels, labels)
+    colours = (pixels.mean(axis=(1, 2)) / 255 - SMALL.mean) / SMALL.std
+    directions = (colours / np.linalg.norm(colours, axis=1, keepdims=True)).reshape(6, 4, 3).mean(axis=1)
+    wanted = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    for classifier in losses.classifiers:
+        np.testing.assert_allclose(classifier.weight.detach().numpy(), wanted, atol=1e-4)
+    _, shown = losses(*network.branches(normalise(pixels, SMALL.mean, SMALL.std)), torch.from_numpy(labels))
+    assert shown["training_accuracy"] > 0.9
+
+
+def test_going_on_from_a_network_survives_a_stop_with_halves_exchanged(tmp_path: Path) -> None:
+    start = train_retriever(recipe(epochs=1), people(), make(tmp_path / "start"))
+    changes: dict[str, object] = {"epochs": 4, "augmentation": {"halves": 0.7, "zoom": 0.2}, "attributes": 0.5}
+    whole = train_retriever(recipe(**changes), dressed(), make(tmp_path / "whole"), start=start)
+    folder = make(tmp_path / "parts")
+    with pytest.raises(KeyboardInterrupt):
+        train_retriever(recipe(**changes), dressed(), folder, stop_after(2.0), start=start)
+    resumed = train_retriever(recipe(**changes), dressed(), folder, start=start)
+    for (name, one), (_, two) in zip(whole.state_dict().items(), resumed.state_dict().items(), strict=True):
+        assert torch.equal(one, two), name
 
 
 def dressed(number: int = 6, images: int = 4) -> list[Crop]:
@@ -169,7 +316,9 @@ def test_the_attribute_loss_is_the_mean_over_attributes_of_what_is_known() -> No
 
 
 def test_attributes_are_learned_beside_identities_and_a_stop_costs_nothing(tmp_path: Path) -> None:
-    quick = recipe(epochs=6, erasing=0.0, attributes=1.0, learning_rate=5e-3, batch_persons=6, batch_images=4)
+    quick = recipe(
+        epochs=6, augmentation={"erasing": 0.0}, attributes=1.0, learning_rate=5e-3, batch_persons=6, batch_images=4
+    )
     whole = train_retriever(quick, dressed(), make(tmp_path / "whole"))
     log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert log[-1]["attribute_loss"] < log[0]["attribute_loss"]

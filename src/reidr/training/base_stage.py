@@ -95,7 +95,7 @@ def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
 
 
 def _tower(recipe: BaseRecipe, run: Run, people: People) -> RetrieverNetwork:
-    """The vision tower: small pictures first, which is quick, then the pictures it will see."""
+    """The vision tower, taught stage by stage: small pictures first, which is quick, in the end those it will see."""
     import torch
 
     from reidr.retrieval.network import build_network
@@ -103,14 +103,15 @@ def _tower(recipe: BaseRecipe, run: Run, people: People) -> RetrieverNetwork:
 
     path = run.path("tower/weights.pt")
     if path.is_file():
-        taught = build_network(recipe.tower.network)
+        taught = build_network(recipe.tower[-1].network)
         taught.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return taught.eval()
     started = time.perf_counter()
     street = street_people(run.folder / "tower-street", recipe.tower_street_people, recipe.street_seed)
     crops = [*people.tower, *street]
     network: RetrieverNetwork | None = None
-    for name, training in (("tower-start", recipe.tower_start), ("tower", recipe.tower)):
+    for number, training in enumerate(recipe.tower, start=1):
+        name = f"tower-{number}"
         run.path(f"{name}/log.jsonl")
         with progress(f"teaching the tower, pictures of {training.network.height} rows", training.epochs) as advance:
             network = train_retriever(training, crops, run.folder / name, advance, start=network)

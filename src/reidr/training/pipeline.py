@@ -35,8 +35,10 @@ SMALL = {"epochs": 1, "batch_persons": 8, "attributes": 1.0}
 QUICK: Changes = {
     "base": {
         "data": [],
-        "tower_start": {**SMALL, "network": {"height": 128, "width": 64}},
-        "tower": {**SMALL, "network": {"height": 192, "width": 96}},
+        "tower": [
+            {**SMALL, "network": {"height": 128, "width": 64}},
+            {**SMALL, "network": {"height": 192, "width": 96}},
+        ],
         "tower_street_people": 24,
         "street_people": 24,
         "steps": 40,

@@ -154,7 +154,7 @@ def tower_of(run: Path) -> Embedder:
     path = run / "tower" / "weights.pt"
     if not path.is_file():
         raise DataError(f"{path}: missing; the base run has not taught its tower yet")
-    network = build_network(base_recipe(run).tower.network)
+    network = build_network(base_recipe(run).tower[-1].network)
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return Retriever(network, "tower of the base", hashlib.sha256(path.read_bytes()).hexdigest())
 

@@ -10,6 +10,21 @@ from reidr.frame.recipe import Recipe
 from reidr.retrieval.network import NetworkSettings
 
 
+class Augmentation(Recipe):
+    """How training crops are varied."""
+
+    erasing: float = Field(0.5, ge=0, le=1, description="share of crops with a random rectangle erased")
+    shift: int = Field(6, ge=0, description="moved by up to this many pixels")
+    zoom: float = Field(0.0, ge=0, lt=1, description="enlarged by up to this share, or shrunk by up to half of it")
+    turn: float = Field(0.0, ge=0, lt=1, description="turned, standard deviation in radians")
+    coarse: float = Field(0.0, ge=0, le=1, description="share of crops seen at a lower resolution")
+    jitter: float = Field(0.2, ge=0, lt=1, description="brightness and contrast, up to this share up or down")
+    cast: float = Field(0.08, ge=0, lt=1, description="each colour, likewise")
+    exposure: float = Field(0.0, ge=0, lt=1, description="gamma, up to this natural logarithm up or down")
+    grey: float = Field(0.0, ge=0, le=1, description="share of crops without colour")
+    halves: float = Field(0.0, ge=0, le=1, description="share of people whose lower halves are exchanged (CutMix)")
+
+
 class EmbedderTraining(Recipe):
     """How an embedding network is trained, whatever it is then used for."""
 
@@ -24,7 +39,7 @@ class EmbedderTraining(Recipe):
     weight_decay: float = Field(0.01, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     margin: float = Field(0.3, gt=0, description="of the batch-hard triplet loss, on unit vectors")
-    erasing: float = Field(0.5, ge=0, le=1, description="share of crops with a random rectangle erased")
+    augmentation: Augmentation = Augmentation()
     attributes: float = Field(0.0, ge=0, description="weight of the appearance attributes' loss; 0 leaves them out")
     averaging: float = Field(0.999, ge=0, lt=1, description="decay of the weights' moving average, per step")
     seed: int = Field(0, ge=0)
@@ -65,8 +80,9 @@ class BaseRecipe(Recipe):
         description="share of the rest that the tower never sees: pairs for reasoning are made of them",
     )
     split_seed: int = Field(0, ge=0, description="of both splits; the held-out part must be the retriever's")
-    tower_start: EmbedderTraining = Field(EmbedderTraining(), description="the tower's first epochs, on small pictures")
-    tower: EmbedderTraining = Field(EmbedderTraining(), description="its last ones; their network is the reasoner's")
+    tower: tuple[EmbedderTraining, ...] = Field(
+        (EmbedderTraining(),), min_length=1, description="one after the other; the last one's network is the reasoner's"
+    )
     tower_street_people: int = Field(100, ge=4, description="people of the rendered street that the tower is taught on")
     street_people: int = Field(300, ge=4, description="people of another street, for the language half")
     street_seed: int = Field(1000, ge=0, description="of the tower's street; the language half's is the next")

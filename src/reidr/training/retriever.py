@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,8 +19,8 @@ from reidr.data.types import Crop
 from reidr.errors import DataError, MissingExtraError, RecipeError
 from reidr.retrieval.backbones.efficientnet_lite import EfficientNetLite, load_imagenet_weights
 from reidr.retrieval.network import RetrieverNetwork, build_network
-from reidr.retrieval.preprocess import decode
-from reidr.training.augment import Augment
+from reidr.retrieval.preprocess import decode, normalise
+from reidr.training.augment import Augment, exchange_halves
 from reidr.training.recipes import EmbedderTraining
 from reidr.training.sampling import identity_batches
 
@@ -27,7 +28,11 @@ Advance = Callable[[float], None]  # called with the share of an epoch that has 
 
 
 class IdentityLosses(nn.Module):
-    """Cross-entropy on each branch's BNNeck feature; batch-hard triplet on all pooled branches together."""
+    """Cross-entropy on each branch's BNNeck feature; batch-hard triplet on all pooled branches together.
+
+    Where the lower half of a crop shows another identity (`exchange_halves`), stripes answer for the half they lie in,
+    the whole body for both halves alike, and the triplet takes the two together for a person of its own.
+    """
 
     def __init__(self, network: RetrieverNetwork, identities: int, margin: float, smoothing: float) -> None:
         super().__init__()
@@ -41,23 +46,46 @@ class IdentityLosses(nn.Module):
         self.classifiers = nn.ModuleList(nn.Linear(size, identities, bias=False) for size in network.branch_sizes)
         for classifier in self.classifiers:
             nn.init.normal_(classifier.get_parameter("weight"), std=0.001)
+        stripes = len(network.branch_sizes) - 1
+        # Where a branch looks, from 0 (head) to 1 (feet): the whole body at its middle.
+        self.middles = [0.5, *((number + 0.5) / stripes for number in range(stripes))]
         self.smoothing = smoothing
         self.miner = BatchHardMiner()
         self.triplet = TripletMarginLoss(margin=margin)
 
-    def forward(self, pooled: list[Tensor], normed: list[Tensor], labels: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def forward(
+        self, pooled: list[Tensor], normed: list[Tensor], labels: Tensor, lower: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Loss and what to log, for `labels` (N,) of the whole crops, or of their upper halves where `lower` is given.
+
+        Args:
+            pooled, normed: branches as `RetrieverNetwork.branches` gives them.
+        """
+        lower = labels if lower is None else lower
         logits = [classifier(branch) for classifier, branch in zip(self.classifiers, normed, strict=True)]
         identity = torch.stack(
-            [functional.cross_entropy(each, labels, label_smoothing=self.smoothing) for each in logits]
-        ).mean()
+            [
+                share * functional.cross_entropy(each, wanted, label_smoothing=self.smoothing)
+                for each, middle in zip(logits, self.middles, strict=True)
+                for wanted, share in shares_of_halves(labels, lower, middle)
+            ]
+        ).sum() / len(logits)
         joined = torch.cat([functional.normalize(branch, dim=1) for branch in pooled], dim=1)
-        triplet = self.triplet(joined, labels, self.miner(joined, labels))
+        persons = labels * self.classifiers[0].get_parameter("weight").shape[0] + lower
+        triplet = self.triplet(joined, persons, self.miner(joined, persons))
         correct = (logits[0].argmax(dim=1) == labels).float().mean()
         return identity + triplet, {
             "identity_loss": float(identity.detach()),
             "triplet_loss": float(triplet.detach()),
             "training_accuracy": float(correct),
         }
+
+
+def shares_of_halves(upper: Tensor, lower: Tensor, middle: float) -> list[tuple[Tensor, float]]:
+    """Whom a branch whose `middle` lies there (0 head, 1 feet) is to name, and with what share of its loss."""
+    if middle == 0.5:
+        return [(upper, 0.5), (lower, 0.5)]
+    return [(upper if middle < 0.5 else lower, 1.0)]
 
 
 class AttributeLosses(nn.Module):
@@ -160,6 +188,10 @@ def train_retriever(
     if recipe.attributes and any(crop.attributes for crop in crops):
         attributes = AttributeLosses(settings.embedding, crops, recipe.attributes)
         modules.append(attributes)
+    pixels = decode(crops, settings.height, settings.width)
+    if start is not None and not (run / "checkpoint.pt").exists():
+        # With classifiers drawn by lot, their first steps would unteach what the network knows.
+        start_from_means(losses, network, pixels, labels)
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     averaged = torch.optim.swa_utils.AveragedModel(
@@ -171,8 +203,7 @@ def train_retriever(
     first_epoch = state.load(random)
     if advance is not None:
         advance(first_epoch)
-    pixels = decode(crops, settings.height, settings.width)
-    augment = Augment(settings.mean, settings.std, erasing=recipe.erasing)
+    augment = Augment(settings.mean, settings.std, recipe.augmentation)
     batches_per_epoch = max(1, len(crops) // (recipe.batch_persons * recipe.batch_images))
     steps = recipe.epochs * batches_per_epoch
 
@@ -189,10 +220,15 @@ def train_retriever(
                 group["lr"] = recipe.learning_rate * learning_rate_at(
                     step, steps, recipe.warmup_epochs * batches_per_epoch
                 )
-            pooled, normed = network.branches(augment(pixels[rows], random))
-            loss, parts = losses(pooled, normed, torch.from_numpy(labels[rows]))
+            batch, below = pixels[rows], np.arange(len(rows))
+            if recipe.augmentation.halves:
+                batch, below = exchange_halves(batch, recipe.batch_images, recipe.augmentation.halves, random)
+            pooled, normed = network.branches(augment(batch, random))
+            loss, parts = losses(pooled, normed, torch.from_numpy(labels[rows]), torch.from_numpy(labels[rows[below]]))
             if attributes is not None:
-                more, shown = attributes(normed[0], torch.from_numpy(rows))
+                # Of people made of two halves nobody knows the attributes.
+                real = below == np.arange(len(rows))
+                more, shown = attributes(normed[0][torch.from_numpy(real)], torch.from_numpy(rows[real]))
                 loss, parts = loss + more, parts | shown
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -211,6 +247,22 @@ def train_retriever(
             log.write(json.dumps(record) + "\n")
     trained: RetrieverNetwork = averaged.module  # type: ignore[assignment]
     return trained.eval()
+
+
+@torch.no_grad()
+def start_from_means(
+    losses: IdentityLosses, network: RetrieverNetwork, pixels: NDArray[np.uint8], labels: NDArray[np.int64]
+) -> None:
+    """Set each classifier's weights to the mean directions of the network's own features of each identity."""
+    network.eval()
+    sums = [torch.zeros_like(classifier.get_parameter("weight")) for classifier in losses.classifiers]
+    for first in range(0, len(pixels), 64):
+        rows = slice(first, first + 64)
+        batch = normalise(pixels[rows], network.settings.mean, network.settings.std)
+        for total, branch in zip(sums, network.branches(batch)[1], strict=True):
+            total.index_add_(0, torch.from_numpy(labels[rows]), functional.normalize(branch, dim=1))
+    for classifier, total in zip(losses.classifiers, sums, strict=True):
+        classifier.get_parameter("weight").copy_(functional.normalize(total, dim=1))
 
 
 class TrainingState:
