@@ -205,13 +205,19 @@ class Measured:
     """One trained model's first ten of market1501-dev.
 
     Attributes:
-        first, precision: per query with a match, of the fused list. weight: the fusion's. facts: single numbers.
+        ranks: per query with a match, whether the first of the fused list is right, and its average precision: of the
+            `direct` score, and of the score after `thinking`, NaN for queries that were not thought about.
+        weight: the fusion's. facts: single numbers.
     """
 
-    first: np.ndarray
-    precision: np.ndarray
+    ranks: dict[str, tuple[np.ndarray, np.ndarray]]
     weight: float
     facts: dict[str, float]
+
+    @property
+    def first(self) -> np.ndarray:
+        """By the direct score."""
+        return self.ranks["direct"][0]
 
 
 def measured(judge: Judge, scores: dict[str, np.ndarray]) -> Measured:
@@ -224,7 +230,7 @@ def measured(judge: Judge, scores: dict[str, np.ndarray]) -> Measured:
     fused = fused_distances(test.ranked, scores["test"], weight)[kept]
     truth = test.truth[kept]
     listed = np.isfinite(test.ranked.distances[kept])
-    first, precision = rank_first(fused, truth, test.matches[kept])
+    ranks = {"direct": rank_first(fused, truth, test.matches[kept])}
     facts = {
         "area": roc_area(-fused[listed], truth[listed]),
         "alone": roc_area(scores["test"][kept][listed], truth[listed]),
@@ -240,13 +246,17 @@ def measured(judge: Judge, scores: dict[str, np.ndarray]) -> Measured:
         place = listed[thought]
         for name, values in (("thinking", scores["thinking"]), ("direct", scores["test"])):
             some = fused_distances(test.ranked, np.where(np.isnan(values), 0.5, values), weight)[rows]
-            ranks = rank_first(some, test.truth[rows], test.matches[rows])
+            found = rank_first(some, test.truth[rows], test.matches[rows])
             facts[f"{name} alone"] = roc_area(values[rows][place], test.truth[rows][place])
             facts[f"{name} fused"] = roc_area(-some[place], test.truth[rows][place])
-            facts[f"{name} rank1"], facts[f"{name} mAP"] = (float(each.mean()) for each in ranks)
+            facts[f"{name} rank1"], facts[f"{name} mAP"] = (float(each.mean()) for each in found)
+            if name == "thinking":
+                whole_length = np.full((2, len(kept)), np.nan)
+                whole_length[:, thought] = found
+                ranks[name] = whole_length[0], whole_length[1]
         facts["thought queries"] = float(len(rows))
         facts["parsable"] = float(scores["health_parsable"])
-    return Measured(first, precision, float(weight), facts)
+    return Measured(ranks, float(weight), facts)
 
 
 def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]:
@@ -257,9 +267,8 @@ def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]
     test, kept = judge.test, np.flatnonzero(judge.test.matches > 0)
     truth, listed = test.truth[kept], np.isfinite(test.ranked.distances[kept])
     distances = test.ranked.distances[kept]
-    retriever = Measured(
-        *rank_first(distances, truth, test.matches[kept]), 0.0, {"area": roc_area(-distances[listed], truth[listed])}
-    )
+    own = rank_first(distances, truth, test.matches[kept])
+    retriever = Measured({"direct": own, "thinking": own}, 0.0, {"area": roc_area(-distances[listed], truth[listed])})
     for name, rows in judge.scenes().items():
         known = np.isfinite(judge.held.ranked.distances[rows])
         area = roc_area(-judge.held.ranked.distances[rows][known], judge.held.truth[rows][known])
@@ -272,36 +281,41 @@ def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]
             "seeds": list(seeds),
             "weights": [each.weight for each in seeds.values()],
             "rank1": rank1,
-            "mAP": [float(each.precision.mean()) for each in seeds.values()],
+            "mAP": [float(each.ranks["direct"][1].mean()) for each in seeds.values()],
             "captured": [(each - float(retriever.first.mean())) / room for each in rank1],
         }
         for name in dict.fromkeys(name for each in seeds.values() for name in each.facts):
             levels[name] = [each.facts[name] for each in seeds.values() if name in each.facts]
         return levels
 
-    def difference(ours: dict[int, Measured], theirs: dict[int, Measured]) -> dict[str, Any]:
+    def difference(ours: dict[int, Measured], theirs: dict[int, Measured], kind: str = "direct") -> dict[str, Any]:
         # A base has one seed only, which stands beside each of the others'.
         seeds = [seed for seed in ours if seed in theirs or len(theirs) == 1]
         other = [theirs.get(seed, next(iter(theirs.values()))) for seed in seeds]
-        facts: dict[str, Any] = {"seeds": seeds}
-        for metric in ("first", "precision"):
-            mine = np.mean([getattr(ours[seed], metric) for seed in seeds], axis=0)
-            its = np.mean([getattr(each, metric) for each in other], axis=0)
-            facts[metric] = [float((mine - its).mean()), *paired_bootstrap(mine, its)]
+        facts: dict[str, Any] = {"seeds": seeds, "score": kind}
+        for place, metric in enumerate(("first", "precision")):
+            mine = np.mean([ours[seed].ranks[kind][place] for seed in seeds], axis=0)
+            its = np.mean([each.ranks[kind][place] for each in other], axis=0)
+            both = np.isfinite(mine) & np.isfinite(its)
+            facts["queries"] = int(both.sum())
+            facts[metric] = [float((mine - its)[both].mean()), *paired_bootstrap(mine[both], its[both])]
         return facts
+
+    def answers(pairs: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:
+        """By the direct score, and by the score after thinking where both have one."""
+        return [
+            {"ours": ours, "theirs": theirs, **difference(found[ours], found[theirs], kind)}
+            for ours, theirs in pairs
+            if ours in found and theirs in found
+            for kind in ("direct", "thinking")
+            if all(kind in each.ranks for name in (ours, theirs) for each in found[name].values())
+        ]
 
     one = {0: retriever}
     return {
         "retriever": level(one),
         "levels": {name: level(seeds) | {"gain": difference(seeds, one)} for name, seeds in found.items()},
-        "questions": {
-            question: [
-                {"ours": ours, "theirs": theirs, **difference(found[ours], found[theirs])}
-                for ours, theirs in pairs
-                if ours in found and theirs in found
-            ]
-            for question, pairs in QUESTIONS.items()
-        },
+        "questions": {question: answers(pairs) for question, pairs in QUESTIONS.items()},
     }
 
 

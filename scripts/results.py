@@ -328,13 +328,16 @@ def ablation_section() -> list[str]:
             [
                 each["ours"],
                 each["theirs"],
+                each["score"],
                 str(len(each["seeds"])),
+                str(each["queries"]),
                 *map(difference, (each["first"], each["precision"])),
             ]
             for each in answers
         ]
         if rows:
-            sections.append(f"### {question}\n\n{lined(('this', 'against', 'seeds', 'Rank-1', 'mAP'), rows)}")
+            titles = ("this", "against", "score", "seeds", "queries", "Rank-1", "mAP@10")
+            sections.append(f"### {question}\n\n{lined(titles, rows)}")
     return [*sections, *carrying_over(base, levels), *thinking_or_not(levels)]
 
 
