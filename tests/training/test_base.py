@@ -170,3 +170,19 @@ def test_crops_without_attributes_are_refused() -> None:
     _, processor = fresh()
     with pytest.raises(DataError, match="known attributes"):
         FactSource([Crop("a", Path("x.jpg"), "s:1", "s:1")], processor)
+
+
+def test_crops_are_compared_with_their_twins(parts: tuple[Any, Any]) -> None:
+    _, processor = parts
+    plain = crops()
+    twins = [
+        Crop(f"{crop.id}~", crop.image, f"{crop.person}~", crop.camera, attributes={**crop.attributes, "hat": "cap"})
+        for crop in plain[:3]
+    ]
+    own = FactSource([*plain, *twins], processor).sets["s"]
+    assert own.twins == [(0, 8), (1, 9), (2, 10)]
+    random = np.random.default_rng(0)
+    drawn = [own.pair(random) for _ in range(800)]
+    together = sum(tuple(sorted(pair)) in own.twins for pair in drawn)
+    assert 60 < together < 140  # an eighth, and now and then by lot
+    assert FactSource(plain, processor).sets["s"].twins == []

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from reidr.data.street.twins import MARK
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.reasoning.answers import answer_token_ids
@@ -84,8 +86,10 @@ class _Set:
         self.values: list[frozenset[tuple[str, str]]] = []
         self.by_person: dict[str, list[tuple[int, str | None]]] = {}
         self.by_value: dict[str, dict[str, list[int]]] = {}
+        self.by_id: dict[str, int] = {}
 
     def add(self, place: int, crop: Crop) -> None:
+        self.by_id[crop.id] = place
         self.places.append(place)
         self.values.append(frozenset((name, value) for name, value in crop.attributes.items() if name in QUESTIONS))
         self.by_person.setdefault(str(crop.person), []).append((place, crop.camera))
@@ -98,6 +102,12 @@ class _Set:
         """Persons seen by two cameras or more."""
         return [person for person, own in self.by_person.items() if len({camera for _, camera in own}) > 1]
 
+    @cached_property
+    def twins(self) -> list[tuple[int, int]]:
+        """Crops and their twins, with one thing changed (`data.street.twins`)."""
+        found = ((self.by_id.get(name.removesuffix(MARK)), place) for name, place in self.by_id.items())
+        return [(original, place) for original, place in found if original is not None and original != place]
+
     @property
     def attributes(self) -> list[str]:
         """Attributes that take more than one value."""
@@ -106,10 +116,14 @@ class _Set:
     def pair(self, random: np.random.Generator) -> tuple[int, int]:
         """Two crops: of one person by two cameras (half of the time), of any two, or of look-alikes (a quarter each).
 
-        Look-alikes: of some crops drawn by lot the one that shares most with the first. What differs between them is
-        little, and to be found by looking; any two crops differ in nearly everything.
+        Look-alikes: of some crops drawn by lot the one that shares most with the first; or, where there are twins, half
+        of the time a crop and its twin. What differs between them is little, and to be found by looking; any two crops
+        differ in nearly everything.
         """
         kind = random.random()
+        if kind >= 0.875 and self.twins:
+            first, second = self.twins[int(random.integers(len(self.twins)))]
+            return (first, second) if random.random() < 0.5 else (second, first)
         if kind < 0.5:
             across = self.across
             own = self.by_person[across[int(random.integers(len(across)))]]

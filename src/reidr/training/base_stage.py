@@ -16,6 +16,7 @@ from reidr.data.load import load_dataset
 from reidr.data.street.plan import plan_street
 from reidr.data.street.settings import StreetSettings
 from reidr.data.street.street import render_street
+from reidr.data.street.twins import street_twins
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.frame.progress import progress
@@ -60,14 +61,34 @@ def split_people(recipe: BaseRecipe) -> People:
 
 def street_people(folder: Path, people: int, seed: int) -> tuple[Crop, ...]:
     """The labelled crops of a rendered street, persons and cameras named after its seed."""
-    settings = StreetSettings(seed=seed, train_people=people, crops_per_camera=3, distractors=0, junk=0)
+    settings = street_settings(people, seed)
     with progress(f"rendering street {seed}", len(plan_street(settings).sightings)) as advance:
         crops = render_street(folder, settings, advance).train
+    return tuple(of_street(seed, crop) for crop in crops)
+
+
+def twins_of_street(people: int, seed: int, share: float) -> tuple[Crop, ...]:
+    """Counterfactual twins (`data.street.twins`) of a `share` of the crops of `street_people`, named as those are."""
+    if not share:
+        return ()
+    settings = street_settings(people, seed)
+    found = []
+    with progress(f"rendering twins of street {seed}", round(share * len(plan_street(settings).sightings))) as advance:
+        for crop in street_twins(settings, share):
+            found.append(of_street(seed, crop))
+            advance(1)
+    return tuple(found)
+
+
+def street_settings(people: int, seed: int) -> StreetSettings:
+    """A street of labelled training people alone."""
+    return StreetSettings(seed=seed, train_people=people, crops_per_camera=3, distractors=0, junk=0)
+
+
+def of_street(seed: int, crop: Crop) -> Crop:
+    """`crop` with id, person and camera named after its street."""
     name = f"street{seed}"
-    return tuple(
-        replace(crop, id=f"{name}/{crop.id}", person=f"{name}:{crop.person}", camera=f"{name}:{crop.camera}")
-        for crop in crops
-    )
+    return replace(crop, id=f"{name}/{crop.id}", person=f"{name}:{crop.person}", camera=f"{name}:{crop.camera}")
 
 
 def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
@@ -85,6 +106,7 @@ def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     crops = [
         *(crop for crop in (*people.tower, *people.reasoning) if crop.attributes),
         *street_people(folder / "street", recipe.street_people, recipe.street_seed + 1),
+        *twins_of_street(recipe.street_people, recipe.street_seed + 1, recipe.street_twins),
     ]
     log = _language(recipe, run, network, crops)
     kept = {"data", "held_out_share", "reasoning_share", "split_seed"}

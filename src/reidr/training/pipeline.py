@@ -41,6 +41,7 @@ QUICK: Changes = {
         ],
         "tower_street_people": 24,
         "street_people": 24,
+        "street_twins": 0.2,
         "steps": 40,
         "warmup_steps": 5,
     },

@@ -85,6 +85,9 @@ class BaseRecipe(Recipe):
     )
     tower_street_people: int = Field(100, ge=4, description="people of the rendered street that the tower is taught on")
     street_people: int = Field(300, ge=4, description="people of another street, for the language half")
+    street_twins: float = Field(
+        0.0, ge=0, le=1, description="share of their crops that are drawn once more with one thing changed"
+    )
     street_seed: int = Field(1000, ge=0, description="of the tower's street; the language half's is the next")
     language: LanguageSize = LanguageSize()
     steps: int = Field(1500, ge=1)
