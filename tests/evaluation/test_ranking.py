@@ -235,6 +235,32 @@ def test_cosines_beyond_one_are_rounding() -> None:
     assert ranks == [2, 1]
 
 
+def test_copies_of_a_feature_tie_wherever_they_stand() -> None:
+    # 5,000 wrong crops and one match have the same feature; the product's last bits differ at the edges of its kernel.
+    # Pessimistic: the match stands behind all of them, optimistic: before, whatever the gallery's order.
+    random = np.random.default_rng(0)
+    query, row = unit(random.standard_normal((20, 512))), unit(random.standard_normal((1, 512)))
+    persons = np.array(["b"] * 5000 + ["a"])
+    for order in (np.arange(5001), np.arange(5001)[::-1], random.permutation(5001)):
+        for ties, rank in (("pessimistic", 5001), ("optimistic", 1)):
+            gallery = persons[order].tolist()
+            result = evaluate_features(query, row.repeat(5001, axis=0), ["a"] * 20, gallery, None, None, ties=ties)
+            assert set(result.first_match_rank) == {rank}
+
+
+@pytest.mark.parametrize("ties", POLICIES)
+def test_the_order_of_a_gallery_with_copies_does_not_matter(ties: str) -> None:
+    random = np.random.default_rng(1)
+    features = unit(random.standard_normal((60, 128)))
+    gallery, query = features[random.integers(0, 60, 900)], features[:25]
+    persons, wanted = random.integers(0, 12, 900), random.integers(0, 12, 25)
+    plain = evaluate_features(query, gallery, wanted, persons, None, None, ties=ties)
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(900)
+        moved = evaluate_features(query, gallery[order], wanted, persons[order], None, None, ties=ties)
+        np.testing.assert_allclose(table(moved), table(plain), rtol=1e-12)
+
+
 def test_features_must_be_finite_and_of_length_one() -> None:
     good = unit(np.random.default_rng(0).standard_normal((3, 8)))
     for value, words in ((np.nan, "length nan"), (3.0, "length 3")):

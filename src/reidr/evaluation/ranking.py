@@ -13,6 +13,7 @@ from reidr.evaluation import ties as tied
 from reidr.evaluation.counting import NegativeCounts, Ties
 from reidr.evaluation.headroom import captured_headroom, oracle_at_k
 from reidr.evaluation.matching import Clothes, Ignored, Labels, Matching, check_length, find_matches
+from reidr.retrieval.copies import find_copies
 from reidr.retrieval.ranking import RankedList
 
 __all__ = ["RankingResult", "Ties", "captured_headroom", "evaluate_features", "evaluate_ranking", "oracle_at_k"]
@@ -149,8 +150,10 @@ def evaluate_features(
     """The same from unit vectors, (Q, D) and (G, D): `block` rows of distances exist at a time, never the matrix.
 
     Crops are ranked by their cosine in single precision, which is the order of Euclidean distance; as in
-    `rank_features`, a cosine beyond 1 is rounding and counts as 1. Memory beside the features is about
-    `block × G × 4` bytes. Raises ReIDError also for rows that are not finite or not of length 1.
+    `rank_features`, a cosine beyond 1 is rounding and counts as 1. Equal gallery rows tie exactly, wherever they stand.
+    Rows that differ are ranked by what the product gives: where two cosines differ by less than its rounding (some
+    1e-7), their order may depend on the gallery's. Memory beside the features is about `block × G × 4` bytes. Raises
+    ReIDError also for rows that are not finite or not of length 1.
     """
     query, gallery = unit_rows("query", query_features), unit_rows("gallery", gallery_features)
     if query.shape[1] != gallery.shape[1]:
@@ -162,9 +165,12 @@ def evaluate_features(
     check(matching, (len(query), len(gallery)), reranked, ties, maximum_rank)
     counts = NegativeCounts(matching, ties, reranked, floor=-1.0)
     room = np.empty((min(block, len(query)), len(gallery)), dtype=np.float32)
+    copies = find_copies(gallery)
     for first in range(0, len(query), block):
         rows = -query[first : first + block]
-        counts.add(np.matmul(rows, gallery.T, out=room[: len(rows)]), first)
+        distances = np.matmul(rows, gallery.T, out=room[: len(rows)])
+        copies.level(distances)
+        counts.add(distances, first)
     return summarise(counts, ties, maximum_rank)
 
 
