@@ -99,9 +99,10 @@ def evaluate_ranking(
     Args:
         distances: (Q, G), smaller is nearer; float32 and float64 are compared as they are. A memory map will do: its
             rows are read in small blocks.
-        query_ids, gallery_ids: person of each crop: integers (negative: junk, as in Market-1501), or strings and None
-            (unknown); one kind for both.
-        query_cameras, gallery_cameras: camera of each crop: integers, or strings and None. An unknown camera is no
+        query_ids, gallery_ids: person of each crop: integers or strings, one kind for both, and None (unknown: matches
+            nobody). Negative integers and the string "-1" are junk, as in Market-1501: in the gallery they count for no
+            query, a query with one matches nobody.
+        query_cameras, gallery_cameras: camera of each crop: integers or strings, and None. An unknown camera is no
             reason to ignore a crop; None instead of a list: all are unknown.
         junk: (G,) True for crops that count for no query.
         query_outfits, gallery_outfits: outfit of each crop, likewise; compared between crops of one person only.
@@ -113,8 +114,8 @@ def evaluate_ranking(
         ties: see `RankingResult`.
         maximum_rank: R, the length of the CMC curve.
 
-    Raises ReIDError for a NaN (with its position), lists that do not belong together, and when no query has a match
-    (with the reasons).
+    Raises ReIDError for a NaN (with its position), a label of another kind (with its position), lists that do not
+    belong together, and when no query has a match (with the reasons).
     """
     matrix = distances if isinstance(distances, np.ndarray) else np.asarray(distances)
     if matrix.ndim != 2:
@@ -193,6 +194,8 @@ def check(
     """Raises ReIDError unless everything belongs together and some query has a match."""
     check_length("query ids", matching.queries, shape[0])
     check_length("gallery ids", matching.gallery, shape[1])
+    if not matching.gallery:
+        raise ReIDError("the gallery is empty; there is nothing to rank")
     if ties not in ("pessimistic", "optimistic", "expected"):
         raise ReIDError(f'ties is {ties!r}; say "pessimistic", "optimistic" or "expected"')
     if maximum_rank < 1:
