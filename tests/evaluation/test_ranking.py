@@ -108,9 +108,10 @@ def test_labels_of_other_kinds_are_refused_with_their_place(persons: object, wor
 
 
 def test_an_empty_gallery_is_said_to_be_empty() -> None:
-    for empty in ([], np.array([], dtype=int)):
-        with pytest.raises(ReIDError, match="the gallery is empty"):
-            evaluate_ranking(np.zeros((2, 0)), [1, 2], empty, None, None)
+    for empty in ([], np.array([], dtype=int), np.array([])):
+        for query in ([1, 2], ["1", "2"]):
+            with pytest.raises(ReIDError, match="the gallery is empty"):
+                evaluate_ranking(np.zeros((2, 0)), query, empty, None, None)
     with pytest.raises(ReIDError, match=r"ignored must be \(1, 2\) bool, not \(2,\) bool"):
         evaluate_ranking([[1.0, 2.0]], [1], [1, 2], None, None, ignored=[True, False])
 

@@ -155,6 +155,8 @@ def read_labels(what: str, labels: Labels) -> LabelColumn:
     if isinstance(given, np.ndarray):
         if given.ndim != 1:
             raise ReIDError(f"{what} labels must be one list, not an array of shape {given.shape}")
+        if not len(given):
+            given = given.astype(object)  # NumPy gives an empty list a kind, which says nothing
         whole = given.dtype.kind == "i" or (given.dtype.kind == "u" and given.max(initial=0) <= MOST)
         if whole:
             return LabelColumn(given.astype(np.int64), np.zeros(len(given), dtype=bool), "integers")
