@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,9 @@ from reidr.evaluation.report.store import load_report, save_report
 from reidr.reasoning.expected import ExpectedScore
 from reidr.reasoning.logistic_fusion import Logistic, LogisticFusion
 from reidr.reasoning.types import Cue, Pair, Verdict
+from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.histogram import HistogramEmbedder
+from reidr.retrieval.k_reciprocal import k_reciprocal
 
 
 class Scripted:
@@ -159,9 +162,45 @@ def test_the_report_shows_junk_in_its_place_and_is_read_back_alike(street: ReIDD
     assert any(c.mark == "junk" for card in report.query_cards for c in card.candidates)
 
 
-def test_a_broken_gallery_picture_is_named_and_the_rest_goes_on(street: ReIDDataset, tmp_path: Path) -> None:
-    from dataclasses import replace
+def test_junk_takes_no_part_in_re_ranking_and_is_nobody(street: ReIDDataset) -> None:
+    # Whether a copy of the data holds the junk boxes or not: every row is the same, only the page shows them.
+    junk = tuple(replace(crop, id=f"copy {crop.id}", person=None, junk=True) for crop in street.gallery[:40])
+    without = replace(street, gallery=tuple(crop for crop in street.gallery if not crop.junk))
+    dirty, clean = replace(street, gallery=(*junk, *street.gallery)), run(without, Scripted(), k_reciprocal_weight=0.5)
+    outcome = run(dirty, Scripted(), k_reciprocal_weight=0.5)
+    assert [row.name for row in outcome.rows] == [row.name for row in clean.rows]
+    for row, wanted in zip(outcome.rows, clean.rows, strict=True):
+        assert row.metrics() == wanted.metrics(), row.name
+    numbers, wanted_numbers = rows_json([outcome]), rows_json([clean])
+    assert numbers["enrolled_identities"] == wanted_numbers["enrolled_identities"]
+    people = {crop.person for crop in without.gallery if crop.person is not None}
+    strangers = sum(crop.person is None for crop in without.gallery)
+    assert numbers["enrolled_identities"] == len(people) + strangers
+    assert numbers["mated_queries"] + numbers["non_mated_queries"] == numbers["queries"]
+    shown = [c for card in build_report(outcome, title="t", facts={}).query_cards for c in card.candidates]
+    assert any(c.id.startswith("copy ") and c.mark == "junk" for c in shown)
 
+
+def test_a_query_with_a_gallery_of_its_own_is_re_ranked_in_that_alone(street: ReIDDataset) -> None:
+    outcome = run(street, None, protocol="single-gallery-shot")
+    trial, embedder = outcome.trial, HistogramEmbedder()
+    queries, gallery = Gallery.build(trial.query, embedder), Gallery.build(trial.gallery, embedder)
+    row = outcome.row("k-reciprocal")
+    assert row is not None
+    aside, right = trial.not_drawn(), trial.matches()
+    for query in range(len(trial.query)):
+        drawn = np.flatnonzero(~aside[query])
+        names = tuple(gallery.ids[i] for i in drawn)
+        alone = slice(query, query + 1)
+        found = k_reciprocal(queries.features[alone], gallery.features[drawn], queries.ids[alone], names, k=len(drawn))
+        places = np.flatnonzero(right[query, drawn[found.indices[0]]])
+        assert row.result.matches[query] == len(places) <= 1
+        # Ties stand against the match.
+        ranks = [(found.distances[0] <= found.distances[0, place]).sum() for place in places]
+        assert ranks == ([row.result.first_match_rank[query]] if ranks else [])
+
+
+def test_a_broken_gallery_picture_is_named_and_the_rest_goes_on(street: ReIDDataset, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"not a picture")
     gallery = (*street.gallery, replace(street.gallery[0], id="broken", image=broken))

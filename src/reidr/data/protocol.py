@@ -68,6 +68,12 @@ class Trial:
         return np.array([crop.junk for crop in self.gallery], dtype=bool)
 
     @cached_property
+    def idle(self) -> NDArray[np.bool_]:
+        """(G,) True for crops that take part in no search: junk, and distractors where each query draws persons."""
+        unknown = np.array([crop.person is None for crop in self.gallery], dtype=bool)
+        return self.junk | unknown if self.draws_per_query else self.junk
+
+    @cached_property
     def mated(self) -> NDArray[np.bool_]:
         """(Q,) True where the gallery answers the query after all rules; the others are non-mated searches."""
         rows = [self._matching(slice(q, q + 256)).any(axis=1) for q in range(0, len(self.query), 256)]

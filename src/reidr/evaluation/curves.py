@@ -82,7 +82,9 @@ def numbers_of(outcome: Outcome) -> dict[str, Any]:
     }
     if errors:
         numbers["open_set"] = errors
+        numbers["mated_queries"] = int(outcome.trial.mated.sum())
         numbers["non_mated_queries"] = int((~outcome.trial.mated).sum())
+        numbers["enrolled_identities"] = searches(outcome, outcome.ranked).enrolled
         numbers["open_set_at_stored_thresholds"] = at_stored_thresholds(outcome)
         numbers["open_set_as_decided"] = as_decided(outcome)
     return numbers
@@ -226,7 +228,7 @@ def searches(outcome: Outcome, ranked: RankedList) -> Searches:
     """The searches of a ranked list of this outcome, mated and non-mated."""
     trial = outcome.trial
     people = [crop.person for crop in trial.query], [crop.person for crop in trial.gallery]
-    return searches_of(ranked, *people, trial.mated)
+    return searches_of(ranked, *people, trial.mated, junk=trial.idle)
 
 
 def open_set_of(outcome: Outcome, ranked: RankedList) -> list[OpenSetErrors]:

@@ -18,9 +18,9 @@ from reidr.evaluation.asking import matches_of
 from reidr.evaluation.outcome import DEPTH, Outcome, Progress, Row, Settings
 from reidr.evaluation.ranking import evaluate_features, oracle_at_k
 from reidr.evaluation.reasoner_rows import ask_reasoner
+from reidr.evaluation.trial_reranking import rerank_trial
 from reidr.retrieval.embedder import Embedder
 from reidr.retrieval.gallery import Gallery
-from reidr.retrieval.k_reciprocal import k_reciprocal
 
 if TYPE_CHECKING:
     from reidr.reasoning.engine import Backend
@@ -87,8 +87,7 @@ def _run_trial(
         started = time.perf_counter()
         # Whole lists of a large gallery would fill the memory; crops that share no neighbour with the query, which is
         # all but a few hundred, keep the retriever's order anyway.
-        depth = min(len(gallery), max(1000, 20_000_000 // len(queries)))
-        again = k_reciprocal(queries.features, gallery.features, queries.ids, gallery.ids, k=depth)
+        again = rerank_trial(trial, queries, gallery, max(1000, 20_000_000 // len(queries)), progress)
         result = evaluate_features(queries.features, gallery.features, **arguments, reranked=again)
         note = again.made_by[-1]
         rows.append(Row("k-reciprocal", result, seconds=time.perf_counter() - started, note=note))
