@@ -16,7 +16,7 @@ from reidr.data.street.street import render_street
 from reidr.data.types import ReIDDataset
 from reidr.errors import DataError
 from reidr.evaluation.adaptive import Policy
-from reidr.evaluation.experiment import Outcome, Settings, run_experiment, sample_queries
+from reidr.evaluation.experiment import Outcome, Settings, run_experiment
 from reidr.evaluation.present import build_report, rows_json, text_table
 from reidr.evaluation.report import write_report
 from reidr.evaluation.report.store import load_report, save_report
@@ -130,14 +130,15 @@ def test_intervals_hold_their_metric(street: ReIDDataset) -> None:
             assert low <= row[name] <= high
 
 
-def test_sampled_queries_are_a_seeded_subset(street: ReIDDataset) -> None:
-    one, two = sample_queries(street, 5, 1), sample_queries(street, 5, 1)
-    assert [c.id for c in one.query] == [c.id for c in two.query]
-    assert len(one.query) == 5
-    assert {c.id for c in one.query} <= {c.id for c in street.query}
-    assert sample_queries(street, 10**6, 1) is street
-    with pytest.raises(DataError, match="at least 1"):
-        sample_queries(street, 0, 1)
+def test_a_model_or_a_protocol_that_does_not_fit_the_data_set_is_refused_before_any_work(street: ReIDDataset) -> None:
+    reasoner = Scripted()
+    reasoner.trained_on = ("../data/MSMT17_V1",)  # type: ignore[attr-defined]
+    named = replace(street, name="msmt17-v2", kind="msmt17")
+    with pytest.raises(DataError, match=r"reasoner scripted was trained on \.\./data/MSMT17_V1"):
+        run(named, reasoner, protocol="cross-domain")
+    with pytest.raises(DataError, match="is a rule of VC-Clothes, but msmt17-v2 was read as MSMT17"):
+        run(named, reasoner, protocol="vc-clothes/sc")
+    assert not reasoner.pairs
 
 
 def test_the_report_shows_junk_in_its_place_and_is_read_back_alike(street: ReIDDataset, tmp_path: Path) -> None:

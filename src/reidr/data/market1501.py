@@ -24,6 +24,7 @@ from reidr.data.types import Crop, ReIDDataset, count_crops
 from reidr.errors import DataError
 
 FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
+LAYOUT = "the Market-1501 layout"  # of a data set that is none of those known
 PATTERN = "PERSON_cCAMERA… (0002_c1s1_000451_03.jpg)"
 NAME = re.compile(
     r"(?P<person>-1|\d+)_c(?P<camera>\d+)(?:s(?P<sequence>\d+))?(?:_f?(?P<frame>\d+))?(?:[._].*)?\Z", re.ASCII
@@ -109,7 +110,8 @@ def market1501_from_names(
         notes.append(market_style_version(root))
     notes += compare(known, summary) if known else []
     train, query, gallery = (tuple(crops[split]) for split in FOLDERS)
-    return ReIDDataset(label, root, train, query, gallery, protocol_of(known), ("Market-1501 layout", *notes))
+    said = ("Market-1501 layout", *notes)
+    return ReIDDataset(label, root, train, query, gallery, protocol_of(known), said, known or LAYOUT)
 
 
 def parse_names(

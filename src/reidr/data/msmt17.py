@@ -68,7 +68,7 @@ def load_msmt17(root: Path, name: str | None = None) -> ReIDDataset:
     train, query, gallery = (tuple(sorted(splits[split], key=lambda crop: crop.id)) for split in LISTS)
     if splits["train"] and splits["gallery"]:
         notes.append(PREFIX_NOTE)
-    dataset = ReIDDataset(name or f"msmt17-{version.lower()}", root, train, query, gallery)
+    dataset = ReIDDataset(name or f"msmt17-{version.lower()}", root, train, query, gallery, kind="msmt17")
     return replace(dataset, notes=(*notes, *compare("msmt17", dataset.summary())))
 
 

@@ -75,5 +75,6 @@ def named_folders_from_names(
         splits[split] = tuple(crops)
     if not any(splits.values()):
         raise DataError(f"{root}: no crops named like {example}{' but ' + some_of(failed) if failed else ''}")
-    dataset = ReIDDataset(name or key, root, splits["train"], splits["query"], splits["gallery"], protocol_of(key))
+    train, query, gallery = (splits[split] for split in ("train", "query", "gallery"))
+    dataset = ReIDDataset(name or key, root, train, query, gallery, protocol_of(key), kind=key)
     return replace(dataset, notes=(*notes, *compare(key, dataset.summary())))
