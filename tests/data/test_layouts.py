@@ -10,6 +10,7 @@ from scipy.io import loadmat, savemat
 
 from reidr.data.load import load_dataset
 from reidr.data.types import ReIDDataset
+from reidr.data.validate import validate
 from reidr.errors import DataError
 
 MSMT = "0000_{index:03d}_{camera:02d}_0303morning_{frame:04d}_0.jpg"
@@ -49,6 +50,36 @@ def test_msmt17_versions(tmp_path: Path, empty_tree, version: str, train: str, t
     assert labels(dataset, "query") == [("0000", "12", None)]
     assert labels(dataset, "gallery") == [("0000", "1", None)]
     assert dataset.query[0].image.is_file()
+
+
+def test_both_versions_of_msmt17_side_by_side(tmp_path: Path, empty_tree) -> None:
+    msmt17(tmp_path, empty_tree, "train", "test")
+    msmt17(tmp_path, empty_tree, "mask_train_v2", "mask_test_v2")
+    dataset = load_dataset(tmp_path)
+    assert dataset.name == "msmt17-v2"
+    said = "V1 of MSMT17 is there too (train and test) and is left out: V2 is taken"
+    assert said in dataset.notes
+    assert (said, "warning") in {(finding.problem, finding.severity) for finding in validate(dataset, pixels=False)}
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "deeper"),
+    [
+        ("test", "002_2_c3_000002.png", "003/003_1_c4_000002.png"),  # LTCC
+        ("gallery", "0002-04-02-01.jpg", "0003/a/0003-04-02-01.jpg"),  # VC-Clothes
+        ("bounding_box_test", "0003_c1s1_000001_00.jpg", "0004/0004_c1s1_000001_00.jpg"),
+    ],
+)
+def test_pictures_in_folders_beside_others_are_left_out_and_named(
+    tmp_path: Path, empty_tree, folder: str, name: str, deeper: str
+) -> None:
+    empty_tree(tmp_path, [f"{folder}/{name}", f"{folder}/{deeper}", f"{folder}/.hidden/{name}"])
+    dataset = load_dataset(tmp_path)
+    assert [crop.id for crop in dataset.gallery] == [f"{folder}/{name}"]
+    said = f"{folder}: 1 pictures lie in folders below while others lie in the folder itself and are left out: {deeper}"
+    assert said in dataset.notes
+    found = [finding for finding in validate(dataset, pixels=False) if finding.problem == said]
+    assert [finding.severity for finding in found] == ["warning"]
 
 
 def test_msmt17_listed_but_absent_files_are_left_out(tmp_path: Path, empty_tree) -> None:

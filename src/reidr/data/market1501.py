@@ -19,7 +19,7 @@ from pathlib import Path
 
 from reidr.data.attributes import load_market_attributes
 from reidr.data.counts import compare, identify, protocol_of
-from reidr.data.listing import Listing, left_out_note, list_folder, list_tree, some_of
+from reidr.data.listing import Listing, below_notes, left_out_note, list_folder, list_tree, some_of
 from reidr.data.types import Crop, ReIDDataset, count_crops
 from reidr.errors import DataError
 
@@ -54,6 +54,7 @@ def load_market1501(root: Path, name: str | None = None, *, official: str | None
         for split, listing in listings.items()
         if listing.others
     ]
+    strange += [note for split, listing in listings.items() for note in below_notes(FOLDERS[split], listing)]
     names = {split: listing.pictures for split, listing in listings.items()}
     dataset = market1501_from_names(root, names, name, official=official, notes=strange)
     return with_attributes(dataset, root / "attributes.csv") if (root / "attributes.csv").is_file() else dataset
