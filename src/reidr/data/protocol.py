@@ -74,6 +74,11 @@ class Trial:
         return self.junk | unknown if self.draws_per_query else self.junk
 
     @cached_property
+    def persons(self) -> frozenset[str]:
+        """Everybody whom the gallery shows, ignored or not."""
+        return frozenset(crop.person for crop in self.gallery if crop.person is not None)
+
+    @cached_property
     def mated(self) -> NDArray[np.bool_]:
         """(Q,) True where the gallery answers the query after all rules; the others are non-mated searches."""
         rows = [self._matching(slice(q, q + 256)).any(axis=1) for q in range(0, len(self.query), 256)]
