@@ -10,6 +10,7 @@ from scipy.io import loadmat, savemat
 
 from reidr.data.load import load_dataset
 from reidr.data.types import ReIDDataset
+from reidr.data.validate import validate
 from reidr.errors import DataError
 
 MSMT = "0000_{index:03d}_{camera:02d}_0303morning_{frame:04d}_0.jpg"
@@ -37,7 +38,7 @@ def msmt17(root: Path, empty_tree, train: str, test: str) -> Path:
 def test_msmt17_versions(tmp_path: Path, empty_tree, version: str, train: str, test: str, inside: str) -> None:
     msmt17(tmp_path / inside, empty_tree, train, test)
     dataset = load_dataset(tmp_path)
-    assert dataset.name == f"msmt17-{version.lower()}"
+    assert (dataset.name, dataset.kind) == (f"msmt17-{version.lower()}", "msmt17")
     assert dataset.protocol == "standard"
     assert any(note.startswith(f"MSMT17 {version}") for note in dataset.notes)
     # Train and val lists together; training people are other people than test people of the same number.
@@ -49,6 +50,36 @@ def test_msmt17_versions(tmp_path: Path, empty_tree, version: str, train: str, t
     assert labels(dataset, "query") == [("0000", "12", None)]
     assert labels(dataset, "gallery") == [("0000", "1", None)]
     assert dataset.query[0].image.is_file()
+
+
+def test_both_versions_of_msmt17_side_by_side(tmp_path: Path, empty_tree) -> None:
+    msmt17(tmp_path, empty_tree, "train", "test")
+    msmt17(tmp_path, empty_tree, "mask_train_v2", "mask_test_v2")
+    dataset = load_dataset(tmp_path)
+    assert dataset.name == "msmt17-v2"
+    said = "V1 of MSMT17 is there too (train and test) and is left out: V2 is taken"
+    assert said in dataset.notes
+    assert (said, "warning") in {(finding.problem, finding.severity) for finding in validate(dataset, pixels=False)}
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "deeper"),
+    [
+        ("test", "002_2_c3_000002.png", "003/003_1_c4_000002.png"),  # LTCC
+        ("gallery", "0002-04-02-01.jpg", "0003/a/0003-04-02-01.jpg"),  # VC-Clothes
+        ("bounding_box_test", "0003_c1s1_000001_00.jpg", "0004/0004_c1s1_000001_00.jpg"),
+    ],
+)
+def test_pictures_in_folders_beside_others_are_left_out_and_named(
+    tmp_path: Path, empty_tree, folder: str, name: str, deeper: str
+) -> None:
+    empty_tree(tmp_path, [f"{folder}/{name}", f"{folder}/{deeper}", f"{folder}/.hidden/{name}"])
+    dataset = load_dataset(tmp_path)
+    assert [crop.id for crop in dataset.gallery] == [f"{folder}/{name}"]
+    said = f"{folder}: 1 pictures lie in folders below while others lie in the folder itself and are left out: {deeper}"
+    assert said in dataset.notes
+    found = [finding for finding in validate(dataset, pixels=False) if finding.problem == said]
+    assert [finding.severity for finding in found] == ["warning"]
 
 
 def test_msmt17_listed_but_absent_files_are_left_out(tmp_path: Path, empty_tree) -> None:
@@ -74,6 +105,7 @@ def test_msmt17_list_lines_that_do_not_parse(tmp_path: Path, empty_tree, line: s
 def test_market_style_msmt17(tmp_path: Path, empty_tree, folder: str, said: str) -> None:
     paths = ["bounding_box_train/0000_c12_0001.jpg", "query/0000_c1_0002.jpg", "bounding_box_test/0000_c15_0003.jpg"]
     dataset = load_dataset(empty_tree(tmp_path / folder, paths))
+    assert dataset.kind == "msmt17"
     assert labels(dataset, "train") == [("train:0000", "12", None)]
     assert labels(dataset, "gallery") == [("0000", "15", None)]
     assert any(said in note for note in dataset.notes)
@@ -91,7 +123,7 @@ def test_cuhk03_np_folders(tmp_path: Path, empty_tree, folder: str, boxes: str) 
     cuhk03(tmp_path / "cuhk03-np" / folder, empty_tree)
     for path in (tmp_path / "cuhk03-np", tmp_path / "cuhk03-np" / folder):
         dataset = load_dataset(path)
-        assert dataset.protocol == f"cuhk03-np/{boxes}"
+        assert dataset.protocol == dataset.kind == f"cuhk03-np/{boxes}"
         assert dataset.name == f"cuhk03-np-{boxes}"
         assert labels(dataset, "gallery") == [("0002", "2", None)]
         assert any(note.startswith(f"looks like a partial copy of CUHK03-NP ({boxes})") for note in dataset.notes)
@@ -108,7 +140,7 @@ def test_cuhk03_np_with_both_kinds_of_boxes_must_be_chosen(tmp_path: Path, empty
 def test_a_folder_called_detected_is_not_cuhk03_by_that_alone(tmp_path: Path, empty_tree) -> None:
     cuhk03(tmp_path / "detector" / "detected", empty_tree)
     dataset = load_dataset(tmp_path / "detector")
-    assert (dataset.name, dataset.protocol) == ("detected", "standard")
+    assert (dataset.name, dataset.protocol, dataset.kind) == ("detected", "standard", "the Market-1501 layout")
 
 
 def cuhk03_mat(root: Path, empty_tree, files: list[str], boxes: str = "detected") -> Path:
@@ -132,7 +164,7 @@ def test_cuhk03_np_from_the_mat_file(tmp_path: Path, empty_tree, boxes: str, sai
     files = ["1_001_1_01.png", "1_001_2_06.png", "5_010_1_02.png", "5_010_2_07.png"]
     path = cuhk03_mat(tmp_path, empty_tree, files, boxes)
     for dataset in (load_dataset(path), load_dataset(tmp_path)):
-        assert dataset.protocol == f"cuhk03-np/{said}"
+        assert dataset.protocol == dataset.kind == f"cuhk03-np/{said}"
         assert labels(dataset, "train") == [("0003", "1", None), ("0003", "2", None)]
         assert labels(dataset, "query") == [("0007", "1", None)]
         assert labels(dataset, "gallery") == [("0007", "2", None)]
@@ -181,7 +213,7 @@ def test_prcc(tmp_path: Path, empty_tree, inside: str) -> None:
     paths += [f"test/{camera}/003/cropped_rgb001.jpg" for camera in "ABC"]
     empty_tree(tmp_path, [inside + path for path in paths])
     dataset = load_dataset(tmp_path)
-    assert dataset.protocol == "prcc/clothes-changing/multi-shot"
+    assert (dataset.protocol, dataset.kind) == ("prcc/clothes-changing/multi-shot", "prcc")
     assert labels(dataset, "train") == [("001", "A", "1"), ("001", "C", "2")]
     assert labels(dataset, "query") == [("003", "B", "1"), ("003", "C", "2")]
     assert labels(dataset, "gallery") == [("003", "A", "1")]
@@ -195,7 +227,7 @@ def test_ltcc(tmp_path: Path, empty_tree, inside: str) -> None:
     paths = ["train/001_1_c5_015874.png", "query/002_1_c10_000001.png", "test/002_2_c3_000002.png", "test/strange.png"]
     empty_tree(tmp_path, [inside + path for path in paths])
     dataset = load_dataset(tmp_path)
-    assert dataset.name == "ltcc"
+    assert dataset.name == dataset.kind == "ltcc"
     assert dataset.protocol == "ltcc/clothes-changing"
     assert labels(dataset, "query") == [("002", "10", "1")]
     assert labels(dataset, "gallery") == [("002", "3", "2")]
@@ -207,7 +239,7 @@ def test_vc_clothes(tmp_path: Path, empty_tree, inside: str) -> None:
     paths = ["train/0001-01-01-00.jpg", "query/0002-03-01-01.jpg", "gallery/0002-04-02-01.jpg"]
     empty_tree(tmp_path, [inside + path for path in paths])
     dataset = load_dataset(tmp_path)
-    assert dataset.protocol == "vc-clothes/clothes-changing"
+    assert (dataset.protocol, dataset.kind) == ("vc-clothes/clothes-changing", "vc-clothes")
     assert labels(dataset, "query") == [("0002", "3", "01")]
     assert labels(dataset, "gallery") == [("0002", "4", "02")]
 
@@ -225,6 +257,7 @@ def test_occluded_lists_take_queries_from_the_gallery_folder(tmp_path: Path, emp
     assert labels(dataset, "query") == [("0002", "2", None)]
     assert labels(dataset, "gallery") == [("0003", "3", None)]
     assert dataset.query[0].image.is_file()
+    assert dataset.kind == "occluded-duke"
     assert any("partial copy of Occluded-Duke" in note for note in dataset.notes)
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from reidr.data.protocol import PROTOCOLS, Trial, check_unseen, find_protocol, gallery_draws, trials
+from reidr.data.counts import protocol_of
+from reidr.data.families import check_unseen
+from reidr.data.protocol import PROTOCOLS, Trial, check_belongs, find_protocol, gallery_draws, trials
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -190,12 +193,100 @@ def test_open_set_takes_half_of_the_mated_persons_out() -> None:
     assert {c.id for c in other.gallery} != {c.id for c in trial.gallery}
 
 
-def test_cross_domain_refuses_models_that_saw_the_data_set() -> None:
-    protocol = find_protocol("cross-domain")
-    check_unseen(protocol, "market1501-dev", ["cuhk03-np-train", "street"])
-    check_unseen(find_protocol("standard"), "market1501-dev", ["market1501-dev"])
-    with pytest.raises(DataError, match="trained on market1501;"):
-        check_unseen(protocol, "market1501-dev", ["street", "market1501"])
+@pytest.mark.parametrize(
+    ("tested", "trained"),
+    [
+        ("Market-1501-v15.09.15", "market1501-dev"),
+        ("MSMT17_V2", "msmt17-v2"),
+        ("msmt17-v1", "MSMT17_V2"),
+        ("Occluded_Duke", "occluded-duke"),
+        ("occluded-duke", "DukeMTMC-reID"),
+        ("cuhk03-np-detected", "../shared/data/cuhk03-np-train"),
+        ("cuhk03-np-detected", "/data/CUHK03-NP/detected"),
+        ("cuhk03-np-detected", "C:\\data\\CUHK03-NP\\detected"),
+        ("market1501-dev", "joined market1501 and msmt17"),
+        ("market", "Market1501"),
+        ("my-shop", "My_Shop"),
+        ("my-shop, held-out training identities", "my-shop"),
+        ("我的商店", "/data/我的商店/"),
+    ],
+)
+def test_cross_domain_refuses_models_that_saw_the_data_set(tested: str, trained: str) -> None:
+    protocol, dataset = find_protocol("cross-domain"), ReIDDataset(tested, None)
+    check_unseen(find_protocol("standard"), dataset, {"retriever nano": [trained]})
+    for models in ({"retriever nano": ["street", trained]}, {"retriever nano": [], "reasoner big": [trained]}):
+        model = list(models)[-1]
+        with pytest.raises(DataError, match=re.escape(f"but {model} was trained on {trained};")):
+            check_unseen(protocol, dataset, models)
+
+
+@pytest.mark.parametrize(
+    ("tested", "trained"),
+    [
+        ("market1501-dev", "cuhk03-np-train"),
+        ("my-shop", "my-street"),
+        ("supermarket", "market1501"),
+        ("cuhk03-np-detected", "cuhk02"),
+        ("market1501", "~/market1501/others/msmt17"),
+        ("...", "---"),
+    ],
+)
+def test_cross_domain_takes_models_that_saw_other_data_sets(tested: str, trained: str) -> None:
+    check_unseen(find_protocol("cross-domain"), ReIDDataset(tested, None), {"retriever nano": [trained]})
+
+
+def test_cross_domain_knows_a_data_set_that_was_recognised_under_another_name() -> None:
+    dataset = ReIDDataset("photos", None, kind="market1501")
+    with pytest.raises(DataError, match="that have not seen photos"):
+        check_unseen(find_protocol("cross-domain"), dataset, {"retriever nano": ["market1501-dev"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "belongs"),
+    [
+        ("standard", "market1501", True),
+        ("open-set", "prcc", True),
+        ("vc-clothes/sc", "market1501", False),
+        ("vc-clothes/sc", "the Market-1501 layout", False),
+        ("vc-clothes/sc", "vc-clothes", True),
+        ("ltcc/cc", "prcc", False),
+        ("cuhk03-np/labelled", "cuhk03-np/labelled", True),
+        ("cuhk03-np/labelled", "cuhk03-np/detected", False),
+        ("ltcc/cc", None, True),  # a manifest may be of any data set
+    ],
+)
+def test_a_data_set_is_measured_by_general_rules_and_its_own(name: str, kind: str | None, belongs: bool) -> None:
+    if belongs:
+        check_belongs(find_protocol(name), "photos", kind)
+        return
+    with pytest.raises(DataError, match=r"photos was read as .*use one of standard, ") as refusal:
+        check_belongs(find_protocol(name), "photos", kind)
+    assert find_protocol(name).name not in str(refusal.value).partition("use one of ")[2]
+
+
+def test_every_rule_of_a_data_set_is_for_one_that_is_known_and_default_there() -> None:
+    for name, protocol in PROTOCOLS.items():
+        assert (protocol.data_set is not None) == ("/" in name)
+        if protocol.data_set is not None:
+            assert name.startswith(protocol.data_set)
+            check_belongs(find_protocol(protocol_of(protocol.data_set)), "photos", protocol.data_set)
+
+
+def test_queries_are_sampled_among_those_of_the_protocol() -> None:
+    # B and C each have three queries: of all six, three would leave one or two of either camera now and then.
+    for seed in range(20):
+        [trial] = trials(prcc(), find_protocol("prcc/cc/multi-shot"), seed, queries=2)
+        assert [c.camera for c in trial.query] == ["C", "C"]
+    draws = trials(prcc(), find_protocol("prcc/cc/single-shot"), queries=2)
+    assert {tuple(c.id for c in trial.query) for trial in draws} == {tuple(c.id for c in draws[0].query)}
+    [same] = trials(random_dataset(3), find_protocol("standard"), 1, queries=5)
+    [again] = trials(random_dataset(3), find_protocol("standard"), 1, queries=5)
+    assert [c.id for c in same.query] == [c.id for c in again.query]
+    everyone = [c.id for c in random_dataset(3).query]
+    assert [i for i in everyone if i in {c.id for c in same.query}] == [c.id for c in same.query]
+    assert len(same.query) == 5
+    with pytest.raises(DataError, match="at least 1"):
+        trials(prcc(), find_protocol("prcc/cc/multi-shot"), queries=0)
 
 
 @pytest.mark.parametrize(

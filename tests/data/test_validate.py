@@ -133,6 +133,13 @@ def not_a_picture(root: Path) -> None:
     (root / "query" / "labels.mat").write_bytes(b"x")
 
 
+def some_in_folders(root: Path) -> None:
+    for number in (1, 2):
+        path = root / "bounding_box_test" / "0009" / f"0009_c{number}s1_000001_00.jpg"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (16, 32), (number, 9, 9)).save(path)
+
+
 def junk_query(root: Path) -> None:
     shutil.move(root / "bounding_box_test" / "-1_c2s1_000001_00.jpg", root / "query")
 
@@ -188,6 +195,13 @@ BREAKS = [
     (huge, "error", "unusable picture", ("9000x9000", "limit"), ("ids", "0002")),
     (empty_file, "error", "empty file", ("1 files are empty", "0003_c1s1"), ("ids", "0003")),
     (not_a_picture, "warning", "not a picture", ("labels.mat",), ("files", "query/labels.mat")),
+    (
+        some_in_folders,
+        "warning",
+        "pictures in folders",
+        ("bounding_box_test: 2 pictures lie in folders below", "0009/0009_c1s1"),
+        ("files", "bounding_box_test/0009/0009_c2s1_000001_00.jpg"),
+    ),
     (junk_query, "warning", "junk in query", ("query: 1 crops are junk", "-1_c2s1"), None),
     (case, "warning", "names differ by case", ("0002_c1.JPG and query/0002_c1.jpg",), None),
     (frames, "warning", "not person crops", ("whole frames",), None),

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from reidr.data.street.settings import StreetSettings
 from reidr.data.street.street import render_street
-from reidr.data.types import ReIDDataset
+from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 from reidr.evaluation.adaptive import Policy
-from reidr.evaluation.experiment import Outcome, Settings, run_experiment, sample_queries
+from reidr.evaluation.experiment import Outcome, Settings, run_experiment
 from reidr.evaluation.present import build_report, rows_json, text_table
 from reidr.evaluation.report import write_report
 from reidr.evaluation.report.store import load_report, save_report
 from reidr.reasoning.expected import ExpectedScore
 from reidr.reasoning.logistic_fusion import Logistic, LogisticFusion
 from reidr.reasoning.types import Cue, Pair, Verdict
+from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.histogram import HistogramEmbedder
+from reidr.retrieval.k_reciprocal import k_reciprocal
 
 
 class Scripted:
@@ -127,19 +133,20 @@ def test_intervals_hold_their_metric(street: ReIDDataset) -> None:
             assert low <= row[name] <= high
 
 
-def test_sampled_queries_are_a_seeded_subset(street: ReIDDataset) -> None:
-    one, two = sample_queries(street, 5, 1), sample_queries(street, 5, 1)
-    assert [c.id for c in one.query] == [c.id for c in two.query]
-    assert len(one.query) == 5
-    assert {c.id for c in one.query} <= {c.id for c in street.query}
-    assert sample_queries(street, 10**6, 1) is street
-    with pytest.raises(DataError, match="at least 1"):
-        sample_queries(street, 0, 1)
+def test_a_model_or_a_protocol_that_does_not_fit_the_data_set_is_refused_before_any_work(street: ReIDDataset) -> None:
+    reasoner = Scripted()
+    reasoner.trained_on = ("../data/MSMT17_V1",)  # type: ignore[attr-defined]
+    named = replace(street, name="msmt17-v2", kind="msmt17")
+    with pytest.raises(DataError, match=r"reasoner scripted was trained on \.\./data/MSMT17_V1"):
+        run(named, reasoner, protocol="cross-domain")
+    with pytest.raises(DataError, match="is a rule of VC-Clothes, but msmt17-v2 was read as MSMT17"):
+        run(named, reasoner, protocol="vc-clothes/sc")
+    assert not reasoner.pairs
 
 
 def test_the_report_shows_junk_in_its_place_and_is_read_back_alike(street: ReIDDataset, tmp_path: Path) -> None:
     outcome = run(street, Scripted(), think=3, k=5)
-    report = build_report(outcome, title="t", facts={"seed": 0})
+    report = build_report([outcome], title="t", facts={"seed": 0})
     save_report(report, tmp_path)
     assert load_report(tmp_path) == report
     page = write_report(load_report(tmp_path), tmp_path).read_text(encoding="utf-8")
@@ -159,9 +166,109 @@ def test_the_report_shows_junk_in_its_place_and_is_read_back_alike(street: ReIDD
     assert any(c.mark == "junk" for card in report.query_cards for c in card.candidates)
 
 
-def test_a_broken_gallery_picture_is_named_and_the_rest_goes_on(street: ReIDDataset, tmp_path: Path) -> None:
-    from dataclasses import replace
+def test_junk_takes_no_part_in_re_ranking_and_is_nobody(street: ReIDDataset) -> None:
+    # Whether a copy of the data holds the junk boxes or not: every row is the same, only the page shows them.
+    junk = tuple(replace(crop, id=f"copy {crop.id}", person=None, junk=True) for crop in street.gallery[:40])
+    without = replace(street, gallery=tuple(crop for crop in street.gallery if not crop.junk))
+    dirty, clean = replace(street, gallery=(*junk, *street.gallery)), run(without, Scripted(), k_reciprocal_weight=0.5)
+    outcome = run(dirty, Scripted(), k_reciprocal_weight=0.5)
+    assert [row.name for row in outcome.rows] == [row.name for row in clean.rows]
+    for row, wanted in zip(outcome.rows, clean.rows, strict=True):
+        assert row.metrics() == wanted.metrics(), row.name
+    numbers, wanted_numbers = rows_json([outcome]), rows_json([clean])
+    assert numbers["enrolled_identities"] == wanted_numbers["enrolled_identities"]
+    people = {crop.person for crop in without.gallery if crop.person is not None}
+    strangers = sum(crop.person is None for crop in without.gallery)
+    assert numbers["enrolled_identities"] == len(people) + strangers
+    assert numbers["mated_queries"] + numbers["non_mated_queries"] == numbers["queries"]
+    shown = [c for card in build_report([outcome], title="t", facts={}).query_cards for c in card.candidates]
+    assert any(c.id.startswith("copy ") and c.mark == "junk" for c in shown)
 
+
+def test_a_query_with_a_gallery_of_its_own_is_re_ranked_in_that_alone(street: ReIDDataset) -> None:
+    outcome = run(street, None, protocol="single-gallery-shot")
+    trial, embedder = outcome.trial, HistogramEmbedder()
+    queries, gallery = Gallery.build(trial.query, embedder), Gallery.build(trial.gallery, embedder)
+    row = outcome.row("k-reciprocal")
+    assert row is not None
+    aside, right = trial.not_drawn(), trial.matches()
+    for query in range(len(trial.query)):
+        drawn = np.flatnonzero(~aside[query])
+        names = tuple(gallery.ids[i] for i in drawn)
+        alone = slice(query, query + 1)
+        found = k_reciprocal(queries.features[alone], gallery.features[drawn], queries.ids[alone], names, k=len(drawn))
+        places = np.flatnonzero(right[query, drawn[found.indices[0]]])
+        assert row.result.matches[query] == len(places) <= 1
+        # Ties stand against the match.
+        ranks = [(found.distances[0] <= found.distances[0, place]).sum() for place in places]
+        assert ranks == ([row.result.first_match_rank[query]] if ranks else [])
+
+
+def test_pages_and_files_of_drawn_galleries_show_the_means(street: ReIDDataset, tmp_path: Path) -> None:
+    settings = Settings(k=5, weight=1.0, protocol="single-gallery-shot", think=1)
+    outcomes = run_experiment(street, HistogramEmbedder(), Scripted(), settings, silent)  # type: ignore[arg-type]
+    assert len(outcomes) == 10
+    report = build_report(outcomes, title="t", facts={})
+    text = write_report(report, tmp_path).read_text(encoding="utf-8")
+    content, saved = rows_json(outcomes), json.loads((tmp_path / "metrics.json").read_text())
+    for document in (saved, content):
+        assert (document["protocol"], document["trials"]) == ("single-gallery-shot", 10)
+    means = [np.mean([outcome.rows[0].metrics()["rank1"] for outcome in outcomes])]
+    assert means[0] != outcomes[0].rows[0].metrics()["rank1"]  # else nothing would be shown by this test
+    lines = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
+    terminal = text_table(outcomes).splitlines()[1:]
+    for row, row_json, line, printed in zip(saved["rows"], content["rows"], lines, terminal, strict=True):
+        for metric in ("mAP", "rank1", "rank5", "rank10", "mINP"):
+            assert row[metric] == row_json[metric] == pytest.approx(float(line[metric]), abs=1e-15)
+            assert f"{100 * row[metric]:.1f}" in printed
+        assert row["calls"] == row_json["calls"] == int(line["calls"])
+        assert f"{row['calls']:9d}{row['seconds']:9.1f}" in printed
+        assert (line["protocol"], line["trials"]) == ("single-gallery-shot", "10")
+    assert saved["rows"][0]["rank1"] == pytest.approx(means[0])
+    assert f'<data value="{saved["rows"][0]["rank1"]}">' in text
+    assert "mean over 10 random draws of protocol single-gallery-shot" in text
+    assert "curves and ranked lists below are those of draw 1" in text
+    queries = list(csv.DictReader((tmp_path / "queries.csv").read_text().splitlines()))
+    assert {(line["protocol"], line["trial"]) for line in queries} == {("single-gallery-shot", "1")}
+    save_report(report, tmp_path)
+    assert load_report(tmp_path) == report
+
+
+def test_the_numbers_beside_the_rows_are_beside_the_page_too(street: ReIDDataset, tmp_path: Path) -> None:
+    absent = {"score": "distance", "thresholds": {"0.1": float("inf")}}
+    outcome = run(street, Scripted(), absent=absent)
+    report = build_report([outcome], title="t", facts={})
+    text = write_report(report, tmp_path).read_text(encoding="utf-8")
+    assert "random draws" not in text
+    content, saved = rows_json([outcome]), json.loads((tmp_path / "metrics.json").read_text())
+    for name in ("captured_headroom", "expected_calibration_error", "open_set", "enrolled_identities"):
+        assert saved[name] == content[name]
+    assert saved["open_set_as_decided"]["0.1"]["threshold"] is None  # JSON knows no infinity
+    assert {line["protocol"] for line in csv.DictReader((tmp_path / "metrics.csv").open())} == {"standard"}
+    save_report(report, tmp_path)
+    assert load_report(tmp_path) == report
+
+
+def test_why_a_query_has_no_match_is_told_apart() -> None:
+    def crop(name: str, person: str | None, camera: str, outfit: str = "1") -> Crop:
+        return Crop(name, Image.new("RGB", (8, 16)), person=person, camera=camera, outfit=outfit)
+
+    query = tuple(crop(f"q{person}", person, "1") for person in ("a", "b", "c", "d", None))
+    gallery = (crop("a2", "a", "2", "2"), crop("b1", "b", "1"), crop("d2", "d", "2"), crop("x", None, "2"))
+    dataset = ReIDDataset("worked", None, query=query, gallery=gallery)
+    wanted = {
+        # b is there in the query's own camera alone, c nowhere; d has not changed clothes.
+        "standard": ["1 match", "no crop from another camera", "not in the gallery", "1 match", "no person label"],
+        "ltcc/cc": ["1 match", "in other clothes", "not in the gallery", "in other clothes", "no person label"],
+        "ltcc/sc": ["in the same clothes", "in the same clothes", "not in the gallery", "1 match", "no person label"],
+    }
+    for protocol, sentences in wanted.items():
+        outcome = run(dataset, None, protocol=protocol)
+        for card, sentence in zip(build_report([outcome], title="t", facts={}).query_cards, sentences, strict=True):
+            assert card.status.endswith(sentence), (protocol, card.id)
+
+
+def test_a_broken_gallery_picture_is_named_and_the_rest_goes_on(street: ReIDDataset, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"not a picture")
     gallery = (*street.gallery, replace(street.gallery[0], id="broken", image=broken))
@@ -210,7 +317,7 @@ def test_an_adaptive_row_asks_less_and_saves_the_calls_when_alone(street: ReIDDa
     assert numbers["first candidates"][0]["mean_average_precision"] == pytest.approx(metrics(both, "retriever")["mAP"])
     assert numbers["first candidates"][-1]["mean_average_precision"] == pytest.approx(direct.metrics()["mAP"])
     assert numbers["stored policy"][0]["mean_average_precision"] == pytest.approx(adaptive.metrics()["mAP"])
-    assert any(curve.kind == "spending" for curve in build_report(both, title="t", facts={}).curves)
+    assert any(curve.kind == "spending" for curve in build_report([both], title="t", facts={}).curves)
 
 
 def test_a_glancing_reasoner_gets_a_row_of_its_own_and_saves_calls(street: ReIDDataset) -> None:

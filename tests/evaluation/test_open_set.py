@@ -98,13 +98,61 @@ def errors_by_loops(ranked, wanted, enrolled, threshold, rank):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_errors_equal_plain_loops(seed):
-    ranked, wanted, enrolled = random_searches(seed)
+    ranked, wanted, enrolled = random_searches(seed, k=40)
     found = searches_of(ranked, wanted, enrolled)
     for threshold in (0.0, 0.1, 0.25, 0.4, 2.0):
         for rank in (1, 3, 10):
             errors = open_set_errors(found, threshold, rank=rank)
             expected = errors_by_loops(ranked, wanted, enrolled, threshold, rank)
             assert (errors.false_negative, errors.false_positive) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 8, 15, 39])
+def test_a_list_that_is_cut_short_gives_the_errors_of_the_whole_list_or_is_refused(k):
+    # Distances without ties: what stands behind the end is farther than all that is listed.
+    whole, wanted, enrolled = random_searches(5, k=40)
+    distances = np.sort(np.random.default_rng(k).random((60, 40)), axis=1)
+    whole = RankedList(whole.query_ids, whole.gallery_ids, whole.indices, distances)
+    found = searches_of(whole.top(k), wanted, enrolled)
+    answered = 0
+    for threshold in (0.0, 0.01, 0.1, 0.4, 2.0):
+        for rank in range(1, min(k, 6) + 1):
+            try:
+                errors = open_set_errors(found, threshold, rank=rank)
+            except ReIDError as error:
+                assert "list more candidates" in str(error)  # noqa: PT017
+                assert rank > 1
+                continue
+            answered += 1
+            expected = errors_by_loops(whole, wanted, enrolled, threshold, rank)
+            assert (errors.false_negative, errors.false_positive) == pytest.approx(expected)
+    assert answered >= 5
+
+
+def test_one_person_who_fills_the_list_is_one_candidate():
+    # Gallery b, b, b, a by distance; anna's search at any T. Among identities anna is second: FNIR 0 at rank 2, which
+    # a list of two or three crops cannot tell. Zoe is not enrolled.
+    def searches(depth):
+        both = np.arange(4)[None].repeat(2, axis=0)
+        ranked = RankedList(("q", "z"), tuple("wxyz"), both, both.astype(float))
+        return searches_of(ranked.top(depth), ("anna", "zoe"), ("ben", "ben", "ben", "anna"))
+
+    assert open_set_errors(searches(4), 9.0, rank=2).false_negative == 0
+    for depth in (2, 3):
+        with pytest.raises(ReIDError, match=rf"not known for search 0 .*its {depth} listed crops show 1 identities"):
+            open_set_errors(searches(depth), 9.0, rank=2)
+        # Whoever is not listed is farther than what is: beyond T = 0.5 in any case.
+        assert open_set_errors(searches(depth), 0.5, rank=2).false_negative == 1
+        assert open_set_errors(searches(depth), 9.0, rank=1).false_negative == 1
+
+
+def test_junk_is_nobody():
+    ranked = RankedList(("q", "z"), tuple("vwxyz"), np.array([[1], [1]]), np.array([[0.5], [0.5]]))
+    # anna, an unknown person, and three crops of junk, marked in each way.
+    persons = ["anna", None, "-1", None, None]
+    junk = [False, False, False, True, True]
+    assert searches_of(ranked, ("anna", "zoe"), persons, junk=junk).enrolled == 2
+    assert searches_of(ranked, (1, 9), (1, 2, 2, -1, -1)).enrolled == 2
 
 
 @pytest.mark.parametrize("wanted_rate", [0.0, 0.05, 0.3, 0.7, 1.0])
@@ -118,7 +166,7 @@ def test_the_threshold_is_the_largest_that_keeps_the_rate(wanted_rate):
 
 
 def test_the_curve_falls_and_passes_through_its_own_thresholds():
-    ranked, wanted, enrolled = random_searches(10, queries=300, gallery=12, k=4)
+    ranked, wanted, enrolled = random_searches(10, queries=300, gallery=12, k=12)
     found = searches_of(ranked, wanted, enrolled)
     curve = open_set_curve(found, rank=2)
     assert curve[0].false_positive == 0

@@ -66,6 +66,56 @@ def test_integer_labels_as_market_1501_has_them() -> None:
     assert result.mean_average_precision == 0.5
 
 
+@pytest.mark.parametrize("junk", [-1, "-1"])
+def test_unknown_persons_among_others_change_nothing_for_junk(junk: int | str) -> None:
+    # Nearest first: junk, the match, somebody unknown. Junk counts for nobody, so the match is first: AP 1. The second
+    # query shows somebody unknown, whom no unknown gallery crop matches.
+    right = 1 if junk == -1 else "1"
+    result = evaluate_ranking([[0.2, 0.1, 0.3], [1, 2, 3]], [right, None], [right, junk, None], [0, 0], [1, 1, 1])
+    assert result.average_precision[0] == 1.0
+    assert (result.mean_average_precision, result.queries_without_match) == (1.0, 1)
+
+
+def test_labels_of_other_libraries_and_masks_as_lists_are_read() -> None:
+    torch = pytest.importorskip("torch")
+    query, gallery = [torch.tensor(3)], [np.int32(4), torch.tensor(3), np.array(3)]
+    result = evaluate_ranking([[1.0, 2.0, 3.0]], query, gallery, None, None, ignored=[[True, False, False]])
+    assert (result.matches[0], result.first_match_rank[0]) == (2, 1)
+    whole = evaluate_ranking([[1.0, 2.0, 3.0]], torch.tensor([3]), torch.tensor([4, 3, 3]), None, None)
+    assert whole.first_match_rank[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("persons", "words"),
+    [
+        ([1, float("nan")], "person label 1 is nan"),
+        ([1.0, 2.0], "person label 0 is 1.0"),
+        ([True, False], "person label 0 is True"),
+        ([1, 2**63], "person label 1 is 9223372036854775808"),
+        ([1, [2]], r"person label 1 is \[2\]"),
+        ([1, b"2"], "person label 1 is b'2'"),
+        ([1, "2"], "integers and strings in one list"),
+        (np.array([1.0, np.nan]), "person labels must be integers or strings, not float64"),
+        (np.array([[1, 2]]), "one list, not an array of shape"),
+        (np.array([1, 2**63], dtype=np.uint64), "person label 1 is 9223372036854775808"),
+    ],
+)
+def test_labels_of_other_kinds_are_refused_with_their_place(persons: object, words: str) -> None:
+    with pytest.raises(ReIDError, match=words):
+        evaluate_ranking([[1.0, 2.0]], [1], persons, None, None)
+    with pytest.raises(ReIDError, match=words.replace("person", "camera")):
+        evaluate_ranking([[1.0, 2.0]], [1], [1, 2], [1], persons)
+
+
+def test_an_empty_gallery_is_said_to_be_empty() -> None:
+    for empty in ([], np.array([], dtype=int), np.array([])):
+        for query in ([1, 2], ["1", "2"]):
+            with pytest.raises(ReIDError, match="the gallery is empty"):
+                evaluate_ranking(np.zeros((2, 0)), query, empty, None, None)
+    with pytest.raises(ReIDError, match=r"ignored must be \(1, 2\) bool, not \(2,\) bool"):
+        evaluate_ranking([[1.0, 2.0]], [1], [1, 2], None, None, ignored=[True, False])
+
+
 @pytest.mark.parametrize(
     ("clothes", "matches", "rank"),
     [
@@ -199,7 +249,7 @@ def test_refusals_are_sentences_with_a_place() -> None:
         evaluate_ranking(**case)
     with pytest.raises(ReIDError, match="query 0 to gallery crop 1 is -inf"):
         one_query([1.0, -np.inf], ["a", "b"])
-    with pytest.raises(ReIDError, match=r"person labels are int64 for queries and object for the gallery"):
+    with pytest.raises(ReIDError, match="person labels are integers for queries and strings for the gallery"):
         evaluate_ranking(np.ones((1, 1)), [1], ["1"], None, None)
     with pytest.raises(ReIDError, match="gallery ids: 2 entries where 3 are needed"):
         evaluate_ranking(np.ones((1, 3)), ["a"], ["a", "b"], None, None)
@@ -233,6 +283,32 @@ def test_cosines_beyond_one_are_rounding() -> None:
         for ties in ("pessimistic", "optimistic")
     ]
     assert ranks == [2, 1]
+
+
+def test_copies_of_a_feature_tie_wherever_they_stand() -> None:
+    # 5,000 wrong crops and one match have the same feature; the product's last bits differ at the edges of its kernel.
+    # Pessimistic: the match stands behind all of them, optimistic: before, whatever the gallery's order.
+    random = np.random.default_rng(0)
+    query, row = unit(random.standard_normal((20, 512))), unit(random.standard_normal((1, 512)))
+    persons = np.array(["b"] * 5000 + ["a"])
+    for order in (np.arange(5001), np.arange(5001)[::-1], random.permutation(5001)):
+        for ties, rank in (("pessimistic", 5001), ("optimistic", 1)):
+            gallery = persons[order].tolist()
+            result = evaluate_features(query, row.repeat(5001, axis=0), ["a"] * 20, gallery, None, None, ties=ties)
+            assert set(result.first_match_rank) == {rank}
+
+
+@pytest.mark.parametrize("ties", POLICIES)
+def test_the_order_of_a_gallery_with_copies_does_not_matter(ties: str) -> None:
+    random = np.random.default_rng(1)
+    features = unit(random.standard_normal((60, 128)))
+    gallery, query = features[random.integers(0, 60, 900)], features[:25]
+    persons, wanted = random.integers(0, 12, 900), random.integers(0, 12, 25)
+    plain = evaluate_features(query, gallery, wanted, persons, None, None, ties=ties)
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(900)
+        moved = evaluate_features(query, gallery[order], wanted, persons[order], None, None, ties=ties)
+        np.testing.assert_allclose(table(moved), table(plain), rtol=1e-12)
 
 
 def test_features_must_be_finite_and_of_length_one() -> None:

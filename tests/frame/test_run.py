@@ -6,11 +6,12 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from reidr.errors import RecipeError
+from reidr.errors import RecipeError, ReIDError
 from reidr.frame.recipe import Recipe
-from reidr.frame.run import Run, content_hash, write_json
+from reidr.frame.run import Run, content_hash, plain_json, prepare_file, prepare_folder, write_json
 
 
 def test_a_second_run_knows_what_is_done(tmp_path: Path) -> None:
@@ -96,3 +97,34 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text("steps: 1")
     assert Small.load(path, steps=3) == Small(steps=3, rate=0.5)
+
+
+def test_places_for_later_are_made_and_tried_before_the_work(tmp_path: Path) -> None:
+    prepare_file(tmp_path / "new" / "deep" / "rows.json")
+    assert list((tmp_path / "new" / "deep").iterdir()) == []
+    prepare_file(None)
+    prepare_folder(None)
+    (tmp_path / "file").write_text("here first")
+    for prepare, place, words in (
+        (prepare_file, tmp_path / "file" / "rows.json", "cannot be written to"),
+        (prepare_file, tmp_path / "new", "is a folder; name a file in it"),
+        (prepare_folder, tmp_path / "file", "cannot be written to .*; choose another folder"),
+        (prepare_folder, Path("/proc/nowhere"), "cannot be written to"),
+    ):
+        with pytest.raises(ReIDError, match=words):
+            prepare(place)
+    with pytest.raises(ReIDError, match="cannot be written to"):
+        Run(tmp_path / "file", "train", {})
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ReIDError, match=r"absent/rows\.json: cannot be written \(No such file"):
+        write_json(tmp_path / "absent" / "rows.json", {})
+
+
+def test_plain_json_is_what_every_reader_knows() -> None:
+    content = {0.1: (1, float("inf")), "a": {"b": [float("nan"), np.float64(0.5), True, None, "x"]}}
+    plain = plain_json(content)
+    assert plain == {"0.1": [1, None], "a": {"b": [None, 0.5, True, None, "x"]}}
+    assert type(plain["a"]["b"][1]) is float
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain

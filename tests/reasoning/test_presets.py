@@ -9,8 +9,10 @@ import pytest
 
 from reidr.data.street.settings import StreetSettings
 from reidr.data.street.street import street_crops
+from reidr.errors import WeightsError
 from reidr.reasoning.checkpoint import PRESETS
-from reidr.reasoning.decision import stored_decision
+from reidr.reasoning.decision import stored_decision, training_data
+from reidr.reasoning.engine import Engine
 from reidr.reasoning.reasoner import Reasoner
 from reidr.reasoning.types import Pair
 
@@ -39,6 +41,16 @@ def test_a_preset_tells_the_same_picture_from_another_and_speaks(name: str) -> N
     assert 0 < decision.weight <= 1
     assert decision.policy is not None
     assert decision.expected is not None
+
+
+def test_a_checkpoint_says_on_which_photos_it_was_taught(tmp_path: Path) -> None:
+    street, nano = (Engine(Reasoner.load(name)) for name in ("nano-street", "nano"))
+    assert street.trained_on == ()
+    assert [Path(place).name for place in nano.trained_on] == ["market1501-dev", "cuhk03-np-train"]
+    assert training_data(tmp_path) == ()
+    (tmp_path / "people.json").write_text("[]")
+    with pytest.raises(WeightsError, match="does not say what the reasoner was taught on"):
+        training_data(tmp_path)
 
 
 def test_nano_street_has_seen_no_photo() -> None:

@@ -38,11 +38,20 @@ def tied(queries, gallery, seed):
     return rows[:queries], rows[queries:]
 
 
+def repeated(queries, gallery, seed):
+    """Every vector about three times, scattered over queries and gallery."""
+    random = np.random.default_rng(seed)
+    rows = unit(random.standard_normal(((queries + gallery) // 3, 96)))
+    rows = rows[random.integers(0, len(rows), queries + gallery)]
+    return rows[:queries], rows[queries:]
+
+
 def dense_twin(query, gallery, k1, k2, weight):
     """Zhong et al. 2017 with full matrices and one vector at a time; ties by position."""
     features = np.concatenate([query, gallery]).astype(np.float64)
     number = len(features)
-    distance = np.maximum(2 - 2 * features @ features.T, 0)
+    # Rounded, or the last bits of the product would decide between equal crops.
+    distance = np.maximum(2 - 2 * features @ features.T, 0).round(12)
     ranked = [sorted(range(number), key=lambda j, i=i: (distance[i, j], j)) for i in range(number)]
     scaled = np.array([row / row.max() if row.max() else row for row in distance])
 
@@ -78,6 +87,8 @@ CASES = {
     "jaccard alone": (scattered(10, 0.8, 20, 90, 8, 5), 10, 4, 0.0),
     "distance alone": (scattered(10, 0.8, 20, 90, 8, 6), 10, 4, 1.0),
     "tied": (tied(20, 100, 7), 20, 6, 0.3),
+    "each crop about three times": (repeated(30, 150, 17), 20, 6, 0.3),
+    "each crop about three times, few neighbours": (repeated(30, 150, 18), 4, 2, 0.3),
     "all alike": ((np.full((3, 4), 0.5, np.float32), np.full((9, 4), 0.5, np.float32)), 4, 2, 0.3),
 }
 
@@ -128,6 +139,26 @@ def test_the_order_of_the_gallery_and_the_names_change_nothing():
     assert [[moved.gallery_ids[i] for i in row] for row in moved.indices] == [
         [plain.gallery_ids[i] for i in row] for row in plain.indices
     ]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("columns", [2, 384, 2048])
+def test_crops_that_are_all_alike_are_equally_far_and_keep_their_order(kind, columns):
+    # Each row's farthest crop is at distance 0 or at what rounding makes of it, by which the algorithm divides. Here
+    # everything is everybody's neighbour: Jaccard distance 0, scaled distance 0.
+    for seed in range(20):
+        row = np.random.default_rng(seed).standard_normal((1, columns))
+        row = (row / np.linalg.norm(row)).astype(kind)
+        found = k_reciprocal(row, row.repeat(4, axis=0), ("q",), tuple("abcd"), k=4)
+        assert found.indices.tolist() == [[0, 1, 2, 3]]
+        np.testing.assert_allclose(found.distances, 0.0, atol=1e-6)
+
+
+def test_crops_that_differ_by_rounding_alone_get_distances_between_0_and_1():
+    random = np.random.default_rng(0)
+    rows = unit(random.standard_normal((1, 384)) + 1e-7 * random.standard_normal((12, 384)))
+    found = k_reciprocal(rows[:3], rows[3:], names("q", 3), names("g", 9), k=9)
+    assert (np.abs(found.distances - 0.5) <= 0.5 + 1e-6).all()
 
 
 def test_weight_one_keeps_the_order_of_the_retriever():

@@ -50,7 +50,7 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress, [HistogramEmbedder()])
     seconds = time.perf_counter() - started
     report = build_report(
-        outcomes[0],
+        outcomes,
         title="A rendered street",
         subtitle="Drawn people, several cameras: look-alikes, changed clothes, people who are not in the gallery",
         notice=notice_of(reasoner),

@@ -62,7 +62,7 @@ def command(
     from reidr.evaluation.outcome import settings_of
     from reidr.evaluation.present import build_report, rows_json, text_table
     from reidr.frame.progress import progress
-    from reidr.frame.run import write_json
+    from reidr.frame.run import prepare_file, prepare_folder, write_json
     from reidr.reasoning.decision import stored_decision
     from reidr.retrieval.gallery import cache_folder
     from reidr.retrieval.histogram import HistogramEmbedder
@@ -70,6 +70,8 @@ def command(
     if reasons is not None and reasoner_name == "none":
         raise ReIDError("--reasons tests what a reasoner writes, and --reasoner is none; name one, or drop --reasons")
     dataset = load_dataset(data)
+    prepare_file(json_file)
+    prepare_folder(folder)
     retriever, reasoner = load_retriever(retriever_name), load_reasoner(reasoner_name, cache)
     if held_out:
         from reidr.training.decide import held_out_search
@@ -99,7 +101,13 @@ def command(
     click.echo(
         f"{dataset.name}, protocol {counted['protocol']}, {counted['queries']} queries "
         f"({counted['queries_without_match']} without a match), gallery {counted['gallery']}"
+        + (f", mean of {len(outcomes)} draws" if len(outcomes) > 1 else "")
     )
+    if "open_set" in counted:
+        click.echo(
+            f"open set: {counted['mated_queries']} mated and {counted['non_mated_queries']} non-mated searches of "
+            f"N = {counted['enrolled_identities']} enrolled identities"
+        )
     tested = None
     if reasons is not None and reasoner is not None:
         from reidr.evaluation.reason_numbers import number_lines
@@ -108,8 +116,6 @@ def command(
         tested = run_reasons(first, reasoner, dataset.root, k, reasons, seed, progress, click.echo)
         click.echo(number_lines(tested.tested))
         counted["reasons"] = tested.document()
-    if json_file is not None:
-        write_json(json_file, counted)
     if folder is not None:
         from reidr.evaluation.report import write_report
         from reidr.evaluation.report.store import save_report
@@ -118,6 +124,7 @@ def command(
             {
                 "data set": dataset.name,
                 "protocol": counted["protocol"],
+                "draws": f"{len(outcomes)}; lists, curves and reasons of draw 1" if len(outcomes) > 1 else None,
                 "retriever": retriever.name,
                 "reasoner": reasoner.name if reasoner is not None else "none",
                 "fusion weight": settings.weight,
@@ -133,7 +140,9 @@ def command(
 
             page = reasons_page(tested, title=dataset.name, created=now(), facts=facts, notice=notice_of(reasoner))
             click.echo(f"reasons: {write_reasons(page, folder)}")
-        report = build_report(first, title=f"{dataset.name}", notice=notice_of(reasoner), facts=facts)
-        folder.mkdir(parents=True, exist_ok=True)
+        report = build_report(outcomes, title=f"{dataset.name}", notice=notice_of(reasoner), facts=facts)
         save_report(report, folder)
         click.echo(f"report: {write_report(report, folder)}")
+    # Last: whatever may happen to this file, the run folder is there.
+    if json_file is not None:
+        write_json(json_file, counted)

@@ -42,7 +42,9 @@ def command(
     from reidr.evaluation.present import found_card, now
     from reidr.evaluation.report import find_report, write_report
     from reidr.evaluation.report.store import save_report
+    from reidr.frame.run import prepare_folder
 
+    prepare_folder(folder)
     started = time.perf_counter()
     retriever = load_retriever(retriever_name)
     reasoner = load_reasoner(reasoner_name, cache)
@@ -78,6 +80,5 @@ def command(
             }
         ),
     )
-    folder.mkdir(parents=True, exist_ok=True)
     save_report(report, folder)
     click.echo(f"report: {write_report(report, folder)}")

@@ -20,8 +20,9 @@ def command(data: Path, pixels: bool, json_file: Path | None) -> None:
 
     from reidr.data.validate import validate
     from reidr.frame.progress import progress
-    from reidr.frame.run import write_json
+    from reidr.frame.run import prepare_file, write_json
 
+    prepare_file(json_file)
     findings = validate(data, pixels=pixels, progress=progress)
     marks = {
         "error": click.style("error  ", fg="red"),

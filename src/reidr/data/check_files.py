@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from reidr.data.finding import EXAMPLES, Finding, about, examples, listed
-from reidr.data.listing import CLUTTER, is_picture_name, is_text, shown
+from reidr.data.listing import BELOW, CLUTTER, Listing, is_picture_name, is_text, list_folder, pictures_below, shown
 from reidr.data.market1501 import FOLDERS, NAME, PATTERN
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import ImageError
@@ -37,6 +37,7 @@ def check_names(dataset: ReIDDataset) -> list[Finding]:
         names = unused_files(folder, used)
         if market:
             findings += market_names(market, names)
+            findings += market_folders(market, list_folder(Path(folder)))
         else:
             beside += names
     if beside:
@@ -95,6 +96,16 @@ def market_names(folder: str, names: list[str]) -> list[Finding]:
         for kind, files, what, remedy in found
         if files
     ]
+
+
+def market_folders(folder: str, listing: Listing) -> list[Finding]:
+    """Pictures that are left out of a folder in the Market-1501 layout because they lie deeper than others."""
+    below = pictures_below(listing)
+    if not below:
+        return []
+    problem = f"{folder}: {len(below):,} {BELOW} and are left out: {listed(below)}"
+    remedy = "put all of them beside each other, or all into folders"
+    return [Finding("warning", "pictures in folders", problem, remedy, files=examples(f"{folder}/{n}" for n in below))]
 
 
 def check_pictures(dataset: ReIDDataset, advance: Callable[[float], None], *, pixels: bool) -> list[Finding]:

@@ -90,7 +90,7 @@ def load_cuhk03_mat(path: Path, name: str | None = None) -> ReIDDataset:
     if missing:
         notes.append(f"{path.name}: {len(missing):,} listed pictures are not in {folder.name}: {some_of(missing)}")
     label = name or key.replace("/", "-")
-    dataset = ReIDDataset(label, path.parent, splits["train"], splits["query"], splits["gallery"], key)
+    dataset = ReIDDataset(label, path.parent, splits["train"], splits["query"], splits["gallery"], key, kind=key)
     return replace(dataset, notes=(*notes, *compare(key, dataset.summary())))
 
 

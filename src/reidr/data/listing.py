@@ -11,6 +11,7 @@ from reidr.data.images import IMAGE_SUFFIXES
 
 CLUTTER = frozenset({"Thumbs.db", "desktop.ini", "readme.txt", "README.txt", "README.md"})
 SHOWN = 3
+BELOW = "pictures lie in folders below while others lie in the folder itself"
 
 
 @dataclass(frozen=True)
@@ -20,25 +21,48 @@ class Listing:
     Attributes:
         pictures: names with a picture's ending, sorted: file systems list them in any order.
         others: names of files that are no pictures by their ending, or whose names are not UTF-8.
+        folders: names of the visible folders in it, which were not looked into.
     """
 
     folder: Path
     pictures: tuple[str, ...]
     others: tuple[str, ...]
+    folders: tuple[str, ...] = ()
 
 
 def list_folder(folder: Path) -> Listing:
     """List one folder; empty where it does not exist."""
     pictures: list[str] = []
     others: list[str] = []
+    folders: list[str] = []
     if folder.is_dir():
         with os.scandir(folder) as entries:
             for entry in entries:
                 name = entry.name
-                if name.startswith(".") or name in CLUTTER or entry.is_dir():
+                if name.startswith(".") or name in CLUTTER:
+                    continue
+                if entry.is_dir():
+                    folders.append(name)
                     continue
                 (pictures if is_picture_name(name) else others).append(name)
-    return Listing(folder, tuple(sorted(pictures)), tuple(sorted(others)))
+    return Listing(folder, tuple(sorted(pictures)), tuple(sorted(others)), tuple(sorted(folders)))
+
+
+def pictures_below(listing: Listing) -> list[str]:
+    """Pictures in the folders below a folder that holds pictures itself, as sorted relative paths; else none.
+
+    A layout is flat or has a folder per person: where both are found, nobody can tell whether those below belong to it
+    or are copies, so they are left out and have to be named.
+    """
+    if not listing.pictures:
+        return []
+    return sorted(f"{name}/{path}" for name in listing.folders for path in list_tree(listing.folder / name))
+
+
+def below_notes(where: str, listing: Listing) -> list[str]:
+    """The sentence for `pictures_below`, none where there are none."""
+    below = pictures_below(listing)
+    return [f"{where}: {len(below):,} {BELOW} and are left out: {some_of(below)}"] if below else []
 
 
 def list_tree(folder: Path) -> list[str]:

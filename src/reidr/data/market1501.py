@@ -19,11 +19,12 @@ from pathlib import Path
 
 from reidr.data.attributes import load_market_attributes
 from reidr.data.counts import compare, identify, protocol_of
-from reidr.data.listing import Listing, left_out_note, list_folder, list_tree, some_of
+from reidr.data.listing import Listing, below_notes, left_out_note, list_folder, list_tree, some_of
 from reidr.data.types import Crop, ReIDDataset, count_crops
 from reidr.errors import DataError
 
 FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
+LAYOUT = "the Market-1501 layout"  # of a data set that is none of those known
 PATTERN = "PERSON_cCAMERA… (0002_c1s1_000451_03.jpg)"
 NAME = re.compile(
     r"(?P<person>-1|\d+)_c(?P<camera>\d+)(?:s(?P<sequence>\d+))?(?:_f?(?P<frame>\d+))?(?:[._].*)?\Z", re.ASCII
@@ -53,6 +54,7 @@ def load_market1501(root: Path, name: str | None = None, *, official: str | None
         for split, listing in listings.items()
         if listing.others
     ]
+    strange += [note for split, listing in listings.items() for note in below_notes(FOLDERS[split], listing)]
     names = {split: listing.pictures for split, listing in listings.items()}
     dataset = market1501_from_names(root, names, name, official=official, notes=strange)
     return with_attributes(dataset, root / "attributes.csv") if (root / "attributes.csv").is_file() else dataset
@@ -109,7 +111,8 @@ def market1501_from_names(
         notes.append(market_style_version(root))
     notes += compare(known, summary) if known else []
     train, query, gallery = (tuple(crops[split]) for split in FOLDERS)
-    return ReIDDataset(label, root, train, query, gallery, protocol_of(known), ("Market-1501 layout", *notes))
+    said = ("Market-1501 layout", *notes)
+    return ReIDDataset(label, root, train, query, gallery, protocol_of(known), said, known or LAYOUT)
 
 
 def parse_names(

@@ -46,6 +46,9 @@ def load_msmt17(root: Path, name: str | None = None) -> ReIDDataset:
     if version is None:
         raise DataError(f"{root}: neither the folders of MSMT17 V1 nor of V2; expected\n{TREE}")
     notes = [f"MSMT17 {version}: folders {' and '.join(VERSIONS[version])}"]
+    for other, names in VERSIONS.items():
+        if other != version and any((root / name).is_dir() for name in names):
+            notes.append(f"{other} of MSMT17 is there too ({' and '.join(names)}) and is left out: {version} is taken")
     folders = {"train": VERSIONS[version][0], "query": VERSIONS[version][1], "gallery": VERSIONS[version][1]}
     present = {folder: frozenset(list_tree(root / folder)) for folder in VERSIONS[version]}
     splits: dict[str, list[Crop]] = {split: [] for split in LISTS}
@@ -68,7 +71,7 @@ def load_msmt17(root: Path, name: str | None = None) -> ReIDDataset:
     train, query, gallery = (tuple(sorted(splits[split], key=lambda crop: crop.id)) for split in LISTS)
     if splits["train"] and splits["gallery"]:
         notes.append(PREFIX_NOTE)
-    dataset = ReIDDataset(name or f"msmt17-{version.lower()}", root, train, query, gallery)
+    dataset = ReIDDataset(name or f"msmt17-{version.lower()}", root, train, query, gallery, kind="msmt17")
     return replace(dataset, notes=(*notes, *compare("msmt17", dataset.summary())))
 
 

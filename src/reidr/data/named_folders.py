@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from reidr.data.counts import compare, protocol_of
-from reidr.data.listing import left_out_note, list_folder, some_of
+from reidr.data.listing import below_notes, left_out_note, list_folder, some_of
 from reidr.data.market1501 import garbage_collection_paused
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
@@ -34,6 +34,7 @@ def load_named_folders(
         for split, listing in listings.items()
         if listing.others
     ]
+    notes += [note for split, listing in listings.items() for note in below_notes(folders[split], listing)]
     return named_folders_from_names(root, key, folders, pattern, example, names, name, notes)
 
 
@@ -75,5 +76,6 @@ def named_folders_from_names(
         splits[split] = tuple(crops)
     if not any(splits.values()):
         raise DataError(f"{root}: no crops named like {example}{' but ' + some_of(failed) if failed else ''}")
-    dataset = ReIDDataset(name or key, root, splits["train"], splits["query"], splits["gallery"], protocol_of(key))
+    train, query, gallery = (splits[split] for split in ("train", "query", "gallery"))
+    dataset = ReIDDataset(name or key, root, train, query, gallery, protocol_of(key), kind=key)
     return replace(dataset, notes=(*notes, *compare(key, dataset.summary())))

@@ -69,7 +69,8 @@ def load_occluded(root: Path, name: str | None = None) -> ReIDDataset:
     train, query, gallery = (splits.get(split, ()) for split in LISTS)
     dataset = ReIDDataset(label, place, train, query, gallery)
     known = identify(label, dataset.summary())
-    return replace(dataset, notes=(*notes, *(compare(known, dataset.summary()) if known else ())))
+    notes += compare(known, dataset.summary()) if known else []
+    return replace(dataset, notes=tuple(notes), kind=known or "lists over pictures")
 
 
 def read_list(path: Path) -> list[str]:

@@ -75,7 +75,7 @@ def prcc_from_paths(root: Path, place: Path, paths: Iterable[str], name: str | N
     if unparsed:
         notes.append(left_out_note("rgb", unparsed, len(paths), "train/PERSON/A_… or test/A/PERSON/…"))
     train, query, gallery = (tuple(splits[split]) for split in ("train", "query", "gallery"))
-    dataset = ReIDDataset(name or "prcc", root, train, query, gallery, protocol_of("prcc"))
+    dataset = ReIDDataset(name or "prcc", root, train, query, gallery, protocol_of("prcc"), kind="prcc")
     return replace(dataset, notes=(*notes, *compare("prcc", dataset.summary())))
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reidr.data.protocol_table import PROTOCOLS, Protocol, check_unseen, find_protocol
+from reidr.data.protocol_table import PROTOCOLS, Protocol, check_belongs, find_protocol
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
-__all__ = ["PROTOCOLS", "Protocol", "Trial", "check_unseen", "find_protocol", "gallery_draws", "trials"]
+__all__ = ["PROTOCOLS", "Protocol", "Trial", "check_belongs", "find_protocol", "gallery_draws", "trials"]
 
 Labels = Sequence[str | None]
 
@@ -66,6 +66,17 @@ class Trial:
     def junk(self) -> NDArray[np.bool_]:
         """(G,) True for crops that no protocol ranks."""
         return np.array([crop.junk for crop in self.gallery], dtype=bool)
+
+    @cached_property
+    def idle(self) -> NDArray[np.bool_]:
+        """(G,) True for crops that take part in no search: junk, and distractors where each query draws persons."""
+        unknown = np.array([crop.person is None for crop in self.gallery], dtype=bool)
+        return self.junk | unknown if self.draws_per_query else self.junk
+
+    @cached_property
+    def persons(self) -> frozenset[str]:
+        """Everybody whom the gallery shows, ignored or not."""
+        return frozenset(crop.person for crop in self.gallery if crop.person is not None)
 
     @cached_property
     def mated(self) -> NDArray[np.bool_]:
@@ -131,13 +142,14 @@ class Trial:
         return codes
 
 
-def trials(dataset: ReIDDataset, protocol: Protocol, seed: int = 0) -> list[Trial]:
+def trials(dataset: ReIDDataset, protocol: Protocol, seed: int = 0, *, queries: int | None = None) -> list[Trial]:
     """The searches of a protocol on a data set: one, or `protocol.draws` of them.
 
-    Draws are made from crops sorted by id, so they do not depend on the order of files on a disk.
+    `queries` samples so many of the protocol's queries by `seed`; None takes all. Draws are made from crops sorted by
+    id, so they do not depend on the order of files on a disk.
     Raises DataError when no query or no gallery crop is left, naming the protocol's cameras where they are the reason.
     """
-    query = of_cameras(dataset, "query", protocol.query_cameras)
+    query = sampled(of_cameras(dataset, "query", protocol.query_cameras), queries, seed)
     gallery = of_cameras(dataset, "gallery", protocol.gallery_cameras)
     if protocol.withheld:
         gallery = without_some(query, gallery, protocol.withheld, seed)
@@ -164,6 +176,16 @@ def of_cameras(dataset: ReIDDataset, split: str, wanted: tuple[str, ...] | None)
             "choose another protocol"
         )
     return left
+
+
+def sampled(query: tuple[Crop, ...], number: int | None, seed: int) -> tuple[Crop, ...]:
+    """`number` of the queries, drawn by `seed` and kept in order; all of them for None or where there are fewer."""
+    if number is None or number >= len(query):
+        return query
+    if number < 1:
+        raise DataError("--queries must be at least 1")
+    chosen = np.sort(np.random.default_rng(seed).choice(len(query), number, replace=False))
+    return tuple(query[i] for i in chosen)
 
 
 def gallery_draws(gallery: Sequence[Crop], draws: int, seed: int) -> list[NDArray[np.int64]]:

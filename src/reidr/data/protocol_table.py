@@ -6,10 +6,10 @@ the protocol's name. `reidr.data.protocol.trials` turns a data set and a protoco
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from reidr.data.counts import TITLES
 from reidr.errors import DataError
 
 Clothes = Literal["changed", "same"]
@@ -32,7 +32,8 @@ class Protocol:
             crops that are not ignored for it (single-gallery-shot of the old CUHK03 protocol).
         withheld: share of the query persons whose gallery crops are taken out, so that their searches are non-mated.
         open_set: queries whose person is not in the gallery count (as non-mated searches) instead of being left out.
-        unseen: the models may not have been trained on this data set (`check_unseen`).
+        unseen: the models may not have been trained on this data set (`families.check_unseen`).
+        data_set: the one of `reidr.data.counts` whose rule this is; None for a rule that fits any.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Protocol:
     withheld: float = 0.0
     open_set: bool = False
     unseen: bool = False
+    data_set: str | None = None
 
 
 def _prcc(query: str, kind: str, draws: int) -> Protocol:
@@ -56,20 +58,31 @@ def _prcc(query: str, kind: str, draws: int) -> Protocol:
         else "all of camera A as gallery (Simple-CCReID and followers)"
     )
     description = f"Queries of camera {query}, {gallery}."
-    return Protocol(f"prcc/{clothes}/{kind}", description, query_cameras=(query,), gallery_cameras=("A",), draws=draws)
+    name = f"prcc/{clothes}/{kind}"
+    return Protocol(name, description, query_cameras=(query,), gallery_cameras=("A",), draws=draws, data_set="prcc")
 
 
 def _vc_clothes(name: str, cameras: tuple[str, str], what: str) -> Protocol:
     description = f"Cameras {cameras[0]} and {cameras[1]}, between which people {what}; standard rule."
-    return Protocol(f"vc-clothes/{name}", description, query_cameras=cameras, gallery_cameras=cameras)
+    name = f"vc-clothes/{name}"
+    return Protocol(name, description, query_cameras=cameras, gallery_cameras=cameras, data_set="vc-clothes")
+
+
+def _cuhk03(boxes: str, drawn: str) -> Protocol:
+    name = f"cuhk03-np/{boxes}"
+    return Protocol(name, f"CUHK03 767/700 split, {drawn} boxes; standard rule.", data_set=name)
+
+
+def _ltcc(name: str, rule: str, clothes: Clothes | None = None) -> Protocol:
+    return Protocol(f"ltcc/{name}", f"Standard rule{rule}.", clothes=clothes, data_set="ltcc")
 
 
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
         Protocol("standard", "Gallery crops of the query's person and camera are ignored, junk is dropped."),
-        Protocol("cuhk03-np/detected", "CUHK03 767/700 split, detected boxes; standard rule."),
-        Protocol("cuhk03-np/labelled", "CUHK03 767/700 split, hand-drawn boxes; standard rule."),
+        _cuhk03("detected", "detected"),
+        _cuhk03("labelled", "hand-drawn"),
         Protocol(
             "single-gallery-shot",
             "Standard rule, then one random gallery crop per person and query, mean of 10 draws (old CUHK03 protocol).",
@@ -88,10 +101,10 @@ PROTOCOLS: dict[str, Protocol] = {
         _prcc("B", "multi-shot", 0),
         _prcc("C", "single-shot", 10),
         _prcc("B", "single-shot", 10),
-        Protocol("ltcc/general", "Standard rule, whatever is worn."),
-        Protocol("ltcc/clothes-changing", "Standard rule; same person in the same outfit ignored.", clothes="changed"),
-        Protocol("ltcc/same-clothes", "Standard rule; same person in another outfit ignored.", clothes="same"),
-        Protocol("vc-clothes/all", "All four cameras; standard rule."),
+        _ltcc("general", ", whatever is worn"),
+        _ltcc("clothes-changing", "; same person in the same outfit ignored", "changed"),
+        _ltcc("same-clothes", "; same person in another outfit ignored", "same"),
+        Protocol("vc-clothes/all", "All four cameras; standard rule.", data_set="vc-clothes"),
         _vc_clothes("same-clothes", ("2", "3"), "wear the same"),
         _vc_clothes("clothes-changing", ("3", "4"), "change clothes"),
     )
@@ -111,18 +124,12 @@ def find_protocol(name: str) -> Protocol:
     raise DataError(f"no protocol {name!r}; there are: {', '.join(near or PROTOCOLS)}")
 
 
-def check_unseen(protocol: Protocol, dataset: str, trained_on: Sequence[str]) -> None:
-    """Raise DataError where a cross-domain protocol meets a model trained on (a part of) the same data set.
-
-    `trained_on` are names of training data sets; a name counts as the same when one contains the other's first word
-    (`market1501-dev` and `market1501`).
-    """
-    if not protocol.unseen:
+def check_belongs(protocol: Protocol, name: str, kind: str | None) -> None:
+    """Raise DataError where a protocol of one data set is asked for another (`kind` of `ReIDDataset`; None: any)."""
+    if protocol.data_set is None or kind is None or protocol.data_set == kind:
         return
-    first = dataset.lower().split("-")[0]
-    seen = [name for name in trained_on if name.lower().split("-")[0] == first]
-    if seen:
-        raise DataError(
-            f"protocol {protocol.name} needs models that have not seen {dataset}, but one was trained on {seen[0]}; "
-            "use protocol standard, or another model"
-        )
+    general = ", ".join(known for known, each in PROTOCOLS.items() if each.data_set in (None, kind))
+    raise DataError(
+        f"protocol {protocol.name} is a rule of {TITLES[protocol.data_set]}, but {name} was read as "
+        f"{TITLES.get(kind, kind)}; use one of {general}"
+    )

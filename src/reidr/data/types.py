@@ -68,7 +68,9 @@ class ReIDDataset:
     """A re-identification data set: training crops, queries and gallery, ids unique within each list.
 
     `protocol` names the evaluation rule that fits the data set (a key of `reidr.data.protocol`).
-    `notes` are sentences about what was found when it was read (layout, version, skipped files).
+    `notes` are sentences about what was found when it was read (layout, version, skipped files). `kind` is what it was
+    read as: a data set of `reidr.data.counts` where it was recognised, else the layout; None for a manifest and for
+    data made in code, which may be of any data set.
     """
 
     name: str
@@ -78,6 +80,7 @@ class ReIDDataset:
     gallery: tuple[Crop, ...] = ()
     protocol: str = "standard"
     notes: tuple[str, ...] = ()
+    kind: str | None = None
 
     def __post_init__(self) -> None:
         for split in ("train", "query", "gallery"):

@@ -18,6 +18,7 @@ from reidr.evaluation.open_set import OpenSetErrors, Searches, open_set_curve, o
 from reidr.evaluation.outcome import Outcome, Row
 from reidr.evaluation.report import Curve, Series
 from reidr.evaluation.statistics import headroom_interval
+from reidr.frame.run import plain_json
 from reidr.reasoning.calibrate import margin_of
 from reidr.reasoning.expected import fuse_asked
 from reidr.reasoning.fusion import fused_distances
@@ -59,7 +60,10 @@ def curves_of(outcome: Outcome) -> tuple[Curve, ...]:
 
 
 def numbers_of(outcome: Outcome) -> dict[str, Any]:
-    """Single numbers beside the rows: captured headroom with interval, calibration error, FNIR at wanted FPIRs."""
+    """Single numbers beside the rows: captured headroom with interval, calibration error, FNIR at wanted FPIRs.
+
+    Plain JSON; a threshold that is infinite, because everything may be returned, is None.
+    """
     numbers: dict[str, Any] = {}
     base, oracle = outcome.rows[0], outcome.row("oracle")
     reasoners = [row for row in outcome.rows if row.name.startswith("reasoner")]
@@ -82,10 +86,13 @@ def numbers_of(outcome: Outcome) -> dict[str, Any]:
     }
     if errors:
         numbers["open_set"] = errors
+        numbers["mated_queries"] = int(outcome.trial.mated.sum())
         numbers["non_mated_queries"] = int((~outcome.trial.mated).sum())
+        numbers["enrolled_identities"] = searches(outcome, outcome.ranked).enrolled
         numbers["open_set_at_stored_thresholds"] = at_stored_thresholds(outcome)
         numbers["open_set_as_decided"] = as_decided(outcome)
-    return numbers
+    plain: dict[str, Any] = plain_json(numbers)
+    return plain
 
 
 def areas_of(outcome: Outcome) -> dict[str, Any]:
@@ -226,7 +233,7 @@ def searches(outcome: Outcome, ranked: RankedList) -> Searches:
     """The searches of a ranked list of this outcome, mated and non-mated."""
     trial = outcome.trial
     people = [crop.person for crop in trial.query], [crop.person for crop in trial.gallery]
-    return searches_of(ranked, *people, trial.mated)
+    return searches_of(ranked, *people, trial.mated, junk=trial.idle)
 
 
 def open_set_of(outcome: Outcome, ranked: RankedList) -> list[OpenSetErrors]:

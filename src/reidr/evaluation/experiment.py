@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reidr.data.protocol import Trial, check_unseen, find_protocol, trials
+from reidr.data.families import check_unseen
+from reidr.data.protocol import Trial, check_belongs, find_protocol, trials
 from reidr.data.types import Crop, ReIDDataset
-from reidr.errors import DataError
 from reidr.evaluation.asking import matches_of
 from reidr.evaluation.outcome import DEPTH, Outcome, Progress, Row, Settings
 from reidr.evaluation.ranking import evaluate_features, oracle_at_k
 from reidr.evaluation.reasoner_rows import ask_reasoner
+from reidr.evaluation.trial_reranking import rerank_trial
 from reidr.retrieval.embedder import Embedder
 from reidr.retrieval.gallery import Gallery
-from reidr.retrieval.k_reciprocal import k_reciprocal
 
 if TYPE_CHECKING:
     from reidr.reasoning.engine import Backend
@@ -39,22 +39,19 @@ def run_experiment(
     `baselines` are measured as rows of their own beside the retriever. Raises DataError when nothing can be searched.
     """
     protocol = find_protocol(settings.protocol or dataset.protocol)
-    check_unseen(protocol, dataset.name, getattr(retriever, "trained_on", ()))
+    check_belongs(protocol, dataset.name, dataset.kind)
+    check_unseen(protocol, dataset, training_data_of(retriever, reasoner))
     pairs_seen: dict[tuple[str, str], float] = {}
     return [
         _run_trial(dataset.name, trial, retriever, reasoner, settings, progress, baselines, pairs_seen)
-        for trial in trials(sample_queries(dataset, settings.queries, settings.seed), protocol, settings.seed)
+        for trial in trials(dataset, protocol, settings.seed, queries=settings.queries)
     ]
 
 
-def sample_queries(dataset: ReIDDataset, number: int | None, seed: int) -> ReIDDataset:
-    """The data set with `number` of its queries, drawn by `seed` and kept in order; all of them for None."""
-    if number is None or number >= len(dataset.query):
-        return dataset
-    if number < 1:
-        raise DataError("--queries must be at least 1")
-    chosen = np.sort(np.random.default_rng(seed).choice(len(dataset.query), number, replace=False))
-    return replace(dataset, query=tuple(dataset.query[i] for i in chosen))
+def training_data_of(retriever: Embedder, reasoner: Backend | None) -> dict[str, tuple[str, ...]]:
+    """What each model says it was trained on, by its name."""
+    models = {f"retriever {retriever.name}": retriever} | ({f"reasoner {reasoner.name}": reasoner} if reasoner else {})
+    return {name: tuple(getattr(model, "trained_on", ())) for name, model in models.items()}
 
 
 def _run_trial(
@@ -87,8 +84,7 @@ def _run_trial(
         started = time.perf_counter()
         # Whole lists of a large gallery would fill the memory; crops that share no neighbour with the query, which is
         # all but a few hundred, keep the retriever's order anyway.
-        depth = min(len(gallery), max(1000, 20_000_000 // len(queries)))
-        again = k_reciprocal(queries.features, gallery.features, queries.ids, gallery.ids, k=depth)
+        again = rerank_trial(trial, queries, gallery, max(1000, 20_000_000 // len(queries)), progress)
         result = evaluate_features(queries.features, gallery.features, **arguments, reranked=again)
         note = again.made_by[-1]
         rows.append(Row("k-reciprocal", result, seconds=time.perf_counter() - started, note=note))

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from operator import index
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
 
-Labels = ArrayLike | Sequence[str | None] | Sequence[int]
+Labels = ArrayLike | Sequence[str | None] | Sequence[int | None]
 Clothes = Literal["changed", "same"]
-Ignored = NDArray[np.bool_] | Callable[[slice], NDArray[np.bool_]]
+Ignored = ArrayLike | Callable[[slice], NDArray[np.bool_]]
 Integers = NDArray[np.int64]
 # Queries for which `ignored` is asked at a time.
 ROWS = 256
 UNKNOWN_QUERY, UNKNOWN_GALLERY = -1, -2
+# Market-1501's mark for a bad box, where names were cut into strings.
+JUNK_TEXT = "-1"
+MOST = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +72,8 @@ def find_matches(
     ignored: Ignored | None = None,
 ) -> Matching:
     """Apply the field's rules; arguments as in `reidr.evaluation.ranking.evaluate_ranking`."""
-    persons = encode_labels("person", query_ids, gallery_ids)
+    shown = read_labels("person", gallery_ids)
+    persons = encode_columns("person", read_labels("person", query_ids), shown)
     q, g = len(persons[0]), len(persons[1])
     if query_cameras is None or gallery_cameras is None:
         places = np.full(q, UNKNOWN_QUERY), np.full(g, UNKNOWN_GALLERY)
@@ -77,7 +82,7 @@ def find_matches(
     check_length("query cameras", len(places[0]), q)
     check_length("gallery cameras", len(places[1]), g)
 
-    left_out = negative(gallery_ids)
+    left_out = shown.junk
     if junk is not None:
         check_length("junk", len(junk), g)
         left_out = left_out | np.asarray(junk, dtype=bool)
@@ -117,60 +122,103 @@ def row_reader(ignored: Ignored, queries: int, gallery: int) -> Callable[[slice]
     """A function of a slice of queries, from such a function or from a mask (Q, G). ReIDError for other shapes."""
     if callable(ignored):
         return ignored
-    if ignored.shape != (queries, gallery) or ignored.dtype != np.bool_:
-        raise ReIDError(f"ignored must be ({queries}, {gallery}) bool, not {ignored.shape} {ignored.dtype}")
-    return ignored.__getitem__
+    mask = np.asarray(ignored)
+    if mask.shape != (queries, gallery) or mask.dtype != np.bool_:
+        raise ReIDError(f"ignored must be ({queries}, {gallery}) bool, not {mask.shape} {mask.dtype}")
+    return mask.__getitem__
+
+
+@dataclass(frozen=True, eq=False)
+class LabelColumn:
+    """Labels of one list, all integers or all strings.
+
+    Attributes:
+        values: (n,) int64, or objects that are strings; anything where unknown.
+        unknown: (n,) True where the label is None.
+        kind: None where nothing is known, which fits both kinds.
+    """
+
+    values: NDArray[Any]
+    unknown: NDArray[np.bool_]
+    kind: Literal["integers", "strings"] | None
+
+    @property
+    def junk(self) -> NDArray[np.bool_]:
+        """(n,) True for what Market-1501 calls junk: a negative number as a person, or the text "-1"."""
+        marked = self.values < 0 if self.kind == "integers" else self.values == JUNK_TEXT
+        return np.asarray(marked, dtype=bool) & ~self.unknown
+
+
+def read_labels(what: str, labels: Labels) -> LabelColumn:
+    """Labels of any accepted kind. Raises ReIDError naming the first label of another kind, and for mixed kinds."""
+    given = np.asarray(labels) if hasattr(labels, "__array__") else list(labels)  # type: ignore[arg-type]
+    if isinstance(given, np.ndarray):
+        if given.ndim != 1:
+            raise ReIDError(f"{what} labels must be one list, not an array of shape {given.shape}")
+        if not len(given):
+            given = given.astype(object)  # NumPy gives an empty list a kind, which says nothing
+        whole = given.dtype.kind == "i" or (given.dtype.kind == "u" and given.max(initial=0) <= MOST)
+        if whole:
+            return LabelColumn(given.astype(np.int64), np.zeros(len(given), dtype=bool), "integers")
+        if given.dtype.kind not in "uUO":
+            raise ReIDError(f"{what} labels must be integers or strings, not {given.dtype}")
+        given = given.tolist()
+    known: list[int | str | None] = [one_label(what, place, label) for place, label in enumerate(given)]
+    unknown = np.array([label is None for label in known], dtype=bool)
+    kinds = {isinstance(label, str) for label in known if label is not None}
+    if len(kinds) > 1:
+        raise ReIDError(f"{what} labels are integers and strings in one list; use one kind for all")
+    if kinds == {False}:
+        return LabelColumn(np.array([label or 0 for label in known], dtype=np.int64), unknown, "integers")
+    return LabelColumn(np.array(known, dtype=object), unknown, "strings" if kinds else None)
+
+
+def one_label(what: str, place: int, label: Any) -> int | str | None:
+    """A label as Python has it, whole numbers of other libraries included. Raises ReIDError for anything else."""
+    if label is None or isinstance(label, str):
+        return label
+    try:
+        if not isinstance(label, (bool, np.bool_)):
+            number = index(label)
+            if -MOST <= number <= MOST:
+                return number
+    except TypeError:
+        pass
+    raise ReIDError(f"{what} label {place} is {label!r}; labels are 64-bit integers or strings, and None where unknown")
 
 
 def encode_labels(what: str, query: Labels, gallery: Labels) -> tuple[Integers, Integers]:
     """Labels of any kind as integers shared by both lists; None (unknown) equals nothing, not even another None.
 
-    Raises ReIDError where one list holds numbers and the other strings, which would never match.
+    As persons, neither do negative numbers and the text "-1", which are junk. Raises ReIDError where one list holds
+    numbers and the other strings, which would never match.
     """
-    left, right = as_labels(query), as_labels(gallery)
-    if left.dtype.kind in "iu" and right.dtype.kind in "iu":
-        both = np.concatenate([left.astype(np.int64), right.astype(np.int64)])
+    return encode_columns(what, read_labels(what, query), read_labels(what, gallery))
+
+
+def encode_columns(what: str, left: LabelColumn, right: LabelColumn) -> tuple[Integers, Integers]:
+    """`encode_labels` of lists that were read before."""
+    kinds = {left.kind, right.kind} - {None}
+    if len(kinds) > 1:
+        raise ReIDError(
+            f"{what} labels are {left.kind} for queries and {right.kind} for the gallery; use one kind for both"
+        )
+    if kinds == {"integers"}:
+        both = np.concatenate([column.values if column.kind else column.unknown * 0 for column in (left, right)])
         if both.size and both.min() < 0:  # else they can stay: codes of unknown labels are negative
             both = np.unique(both, return_inverse=True)[1]
     else:
-        if left.dtype.kind in "iu" or right.dtype.kind in "iu":
-            raise ReIDError(
-                f"{what} labels are {left.dtype} for queries and {right.dtype} for the gallery; use one kind for both"
-            )
         codes: dict[object, int] = {}
-        both = np.array([codes.setdefault(label, len(codes)) for label in (*left.tolist(), *right.tolist())], np.int64)
-    codes_left, codes_right = both[: len(left)].astype(np.int64), both[len(left) :].astype(np.int64)
-    codes_left[unknown(left)] = UNKNOWN_QUERY
-    codes_right[unknown(right)] = UNKNOWN_GALLERY
+        labels = (*left.values.tolist(), *right.values.tolist())
+        both = np.array([codes.setdefault(label, len(codes)) for label in labels], np.int64)
+    split = len(left.values)
+    codes_left, codes_right = both[:split].astype(np.int64), both[split:].astype(np.int64)
+    codes_left[left.unknown] = UNKNOWN_QUERY
+    codes_right[right.unknown] = UNKNOWN_GALLERY
     if what == "person":
-        codes_left[negative(query)] = UNKNOWN_QUERY
-        codes_right[negative(gallery)] = UNKNOWN_GALLERY
+        codes_left[left.junk] = UNKNOWN_QUERY
+        codes_right[right.junk] = UNKNOWN_GALLERY
     return codes_left, codes_right
-
-
-def as_labels(labels: Labels) -> NDArray[np.generic]:
-    """One array: integers stay integers, everything else becomes objects (strings and None)."""
-    array = np.asarray(labels) if isinstance(labels, np.ndarray) else np.array(labels, dtype=object)
-    if array.ndim != 1:
-        raise ReIDError(f"labels must be one list, not an array of shape {array.shape}")
-    if array.dtype.kind == "O" and len(array) and all(isinstance(label, (int, np.integer)) for label in array):
-        return array.astype(np.int64)
-    if array.dtype.kind not in "iuO" and array.dtype.kind != "U":
-        raise ReIDError(f"labels must be integers or strings, not {array.dtype}")
-    return array if array.dtype.kind in "iu" else array.astype(object)
-
-
-def unknown(labels: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """True where a label is None."""
-    if labels.dtype.kind in "iu":
-        return np.zeros(len(labels), dtype=bool)
-    return np.array([label is None for label in labels.tolist()], dtype=bool)
-
-
-def negative(labels: Labels) -> NDArray[np.bool_]:
-    """True where an integer label is negative: Market-1501 writes -1 for junk."""
-    array = as_labels(labels)
-    return np.asarray(array.astype(np.int64) < 0) if array.dtype.kind == "i" else np.zeros(len(array), dtype=bool)
 
 
 def wears_what_is_asked(

@@ -4,7 +4,7 @@ A search is *mated* when its person is enrolled in the gallery, *non-mated* othe
 distance T, at most R of them. FPIR(N, T) is the share of non-mated searches that return anybody; FNIR(N, R, T) the
 share of mated searches that do not return the right person; N is the number of enrolled identities. Candidates are
 identities: crops of one person count once, at the nearest of them; a crop of an unknown person is an identity of its
-own.
+own, junk is nobody.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
-from reidr.evaluation.matching import Labels, encode_labels
+from reidr.evaluation.matching import Labels, encode_columns, read_labels
 from reidr.retrieval.ranking import RankedList
 
 Reals = NDArray[np.float64]
@@ -26,11 +26,14 @@ class Searches:
     """What the searches found, as far as open-set errors depend on it.
 
     Attributes:
-        mated: (Q,) whether the person is enrolled. enrolled: N, the number of identities in the gallery.
+        mated: (Q,) whether the person is enrolled. enrolled: N, the number of identities in the gallery, junk left out.
         nearest: (Q,) distance of the nearest candidate, +inf where there is none.
         match: (Q,) distance of the right person, +inf where not listed or not enrolled.
-        match_rank: (Q,) the right person's rank among identities, ties against them; +inf likewise.
-        depth: crops listed per search; ranks are known up to this.
+        match_rank: (Q,) the right person's rank among identities, ties against them as far as they are listed; +inf
+            likewise.
+        depth: crops listed per search.
+        listed: (Q,) identities listed. known_to: (Q,) distance up to which everybody is listed: that of the last crop,
+            +inf where the list holds the whole gallery.
     """
 
     mated: NDArray[np.bool_]
@@ -39,6 +42,8 @@ class Searches:
     match: Reals
     match_rank: Reals
     depth: int
+    listed: NDArray[np.int64]
+    known_to: Reals
 
     def __post_init__(self) -> None:
         if self.mated.all() or not self.mated.any():
@@ -60,45 +65,71 @@ class OpenSetErrors:
     non_mated: int
 
 
-def searches_of(ranked: RankedList, query_ids: Labels, gallery_ids: Labels, mated: ArrayLike | None = None) -> Searches:
+def searches_of(
+    ranked: RankedList,
+    query_ids: Labels,
+    gallery_ids: Labels,
+    mated: ArrayLike | None = None,
+    *,
+    junk: ArrayLike | None = None,
+) -> Searches:
     """Reduce ranked lists (ignored entries left out) to `Searches`.
 
     Args:
-        query_ids, gallery_ids: persons, None for unknown.
+        query_ids, gallery_ids: persons, None for unknown; what marks junk there (see `evaluate_ranking`) is nobody.
+        junk: (G,) True for further crops that take no part, which therefore are not enrolled.
         mated: (Q,) whether a query has a match that counts (`RankingResult.matches > 0`); None: whether its person
             occurs in the gallery at all, which is the same where nothing is ignored.
 
     Raises:
         ReIDError: lengths that do not fit, or searches that are all mated or all non-mated.
     """
-    query, gallery = encode_labels("person", query_ids, gallery_ids)
+    shown = read_labels("person", gallery_ids)
+    query, gallery = encode_columns("person", read_labels("person", query_ids), shown)
     if len(query) != len(ranked) or len(gallery) != len(ranked.gallery_ids):
         raise ReIDError(
             f"open-set: {len(query)} query and {len(gallery)} gallery persons for a ranked list of {len(ranked)} "
             f"queries and {len(ranked.gallery_ids)} crops"
         )
+    left_out = shown.junk
+    if junk is not None:
+        left_out = left_out | np.asarray(junk, dtype=bool)
     # Unknown persons get a number each, below all others.
     identity = np.where(gallery < 0, -2 - np.arange(len(gallery)), gallery)
     enrolled = np.isin(query, gallery) if mated is None else np.asarray(mated, dtype=bool)
-    match, rank = np.full(len(query), np.inf), np.full(len(query), np.inf)
+    match, rank, known_to = (np.full(len(query), np.inf) for _ in range(3))
+    number = np.zeros(len(query), dtype=np.int64)
     for row in range(len(query)):
         listed = ranked.indices[row] >= 0
         persons, distances = identity[ranked.indices[row][listed]], ranked.distances[row][listed]
+        number[row] = len(np.unique(persons))
+        if listed.all() and ranked.k < len(gallery):
+            known_to[row] = distances.max(initial=-np.inf)
         right = np.flatnonzero(persons == query[row])
         if enrolled[row] and len(right):
             match[row] = distances[right[0]]
             rank[row] = len(np.unique(persons[distances <= match[row]]))
     nearest = ranked.distances[:, 0].copy() if ranked.k else np.full(len(query), np.inf)
-    return Searches(enrolled, len(np.unique(identity)), nearest, match, rank, ranked.k)
+    identities = len(np.unique(identity[~left_out]))
+    return Searches(enrolled, identities, nearest, match, rank, ranked.k, number, known_to)
 
 
 def open_set_errors(searches: Searches, threshold: float, *, rank: int = 1) -> OpenSetErrors:
     """FNIR and FPIR when candidates within `threshold` are returned, at most `rank` of them.
 
-    Raises ReIDError for a rank beyond the depth of the lists, where the right person might stand unseen.
+    Raises ReIDError for a rank that the lists do not reach: beyond their depth, or where a list ends within the
+    threshold after fewer identities than that, so that the right person might stand next, unseen.
     """
     if not 1 <= rank <= searches.depth:
         raise ReIDError(f"open-set: rank {rank} is not within the {searches.depth} candidates that were listed")
+    unseen = searches.mated & np.isinf(searches.match) & (searches.listed < rank) & (searches.known_to <= threshold)
+    unseen &= np.isfinite(searches.known_to)
+    if unseen.any():
+        row = int(np.argmax(unseen))
+        raise ReIDError(
+            f"open-set: rank {rank} is not known for search {row} ({int(unseen.sum())} in all): its {searches.depth} "
+            f"listed crops show {searches.listed[row]} identities; list more candidates or ask for a lower rank"
+        )
     missed = (searches.match > threshold) | (searches.match_rank > rank)
     alarm = (searches.nearest <= threshold) & np.isfinite(searches.nearest)
     mated = searches.mated

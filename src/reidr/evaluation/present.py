@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from reidr.data.protocol import Trial
 from reidr.data.types import Crop
 from reidr.evaluation.adaptive import explain
 from reidr.evaluation.curves import curves_of, numbers_of
@@ -23,6 +24,11 @@ from reidr.retrieval.neighbourhood import normalised_distances
 Mark = Literal["right", "wrong", "junk", "unknown"]
 METRICS = ("mAP", "rank1", "rank5", "rank10", "mINP")
 TITLES = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mINP": "mINP"}
+NO_MATCH = {
+    None: "no crop from another camera",
+    "changed": "no crop from another camera in other clothes",
+    "same": "no crop from another camera in the same clothes",
+}
 SHOWN = 10  # non-junk candidates per query card
 
 
@@ -32,8 +38,8 @@ def rows_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     rows = []
     for position, row in enumerate(first.rows):
         values: dict[str, Any] = {"name": row.name, **mean_metrics(outcomes, position)}
-        values["calls"] = sum(outcome.rows[position].calls for outcome in outcomes)
-        values["seconds"] = round(sum(outcome.rows[position].seconds for outcome in outcomes), 3)
+        values["calls"], seconds = cost_of_row(outcomes, position)
+        values["seconds"] = round(seconds, 3)
         if row.note:
             values["note"] = row.note
         if len(outcomes) == 1:
@@ -54,6 +60,12 @@ def rows_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "problems": list(first.problems),
         "environment": environment(),
     }
+
+
+def cost_of_row(outcomes: Sequence[Outcome], position: int) -> tuple[int, float]:
+    """Calls and seconds of one row, all trials together."""
+    each = [outcome.rows[position] for outcome in outcomes]
+    return sum(row.calls for row in each), sum(row.seconds for row in each)
 
 
 def per_query(row: Row) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
@@ -85,14 +97,21 @@ def text_table(outcomes: Sequence[Outcome]) -> str:
     for position, row in enumerate(outcomes[0].rows):
         metrics = mean_metrics(outcomes, position)
         values = "".join(f"{100 * metrics[name]:8.1f}" for name in METRICS)
-        lines.append(f"{row.name:<{width}}  {values}{row.calls:9d}{row.seconds:9.1f}")
+        calls, seconds = cost_of_row(outcomes, position)
+        lines.append(f"{row.name:<{width}}  {values}{calls:9d}{seconds:9.1f}")
     return "\n".join(lines)
 
 
 def build_report(
-    outcome: Outcome, *, title: str, subtitle: str = "", notice: str = "", facts: Mapping[str, str | int | float]
+    outcomes: Sequence[Outcome],
+    *,
+    title: str,
+    subtitle: str = "",
+    notice: str = "",
+    facts: Mapping[str, str | int | float],
 ) -> Report:
-    """The page of one evaluated trial: table, curves, one card per query."""
+    """The page of an evaluation: the table over all trials, as `rows_json` has it; curves and cards of the first."""
+    outcome = outcomes[0]
     known = what_is_known((*outcome.trial.query, *outcome.trial.gallery))
     return Report(
         title=title,
@@ -100,10 +119,13 @@ def build_report(
         notice=notice,
         created=now(),
         facts=facts,
-        metric_rows=tuple(metric_row(row, outcome.rows[0]) for row in outcome.rows),
+        metric_rows=tuple(metric_row(outcomes, position) for position in range(len(outcome.rows))),
         query_cards=tuple(query_card(outcome, position, known) for position in range(len(outcome.trial.query))),
         curves=curves_of(outcome),
         checked=CHECKED[known] if outcome.verdicts else "",
+        protocol=outcome.trial.protocol.name,
+        trials=len(outcomes),
+        numbers=numbers_of(outcome) if len(outcomes) == 1 else {},
     )
 
 
@@ -112,16 +134,19 @@ def now() -> str:
     return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def metric_row(row: Row, base: Row) -> MetricRow:
-    """A table row with its intervals."""
+def metric_row(outcomes: Sequence[Outcome], position: int) -> MetricRow:
+    """A table row: means over the trials; intervals over queries where there is one trial."""
+    row, base = outcomes[0].rows[position], outcomes[0].rows[0]
+    calls, seconds = cost_of_row(outcomes, position)
+    alone = len(outcomes) == 1
     return MetricRow(
         row.name,
-        row.metrics(),
-        intervals=intervals(row),
-        gains={} if row is base else gains(row, base),
+        mean_metrics(outcomes, position),
+        intervals=intervals(row) if alone else {},
+        gains=gains(row, base) if alone and position else {},
         queries=int((row.result.matches > 0).sum()),
-        calls=row.calls,
-        seconds=row.seconds,
+        calls=calls,
+        seconds=seconds,
         note=row.note,
     )
 
@@ -138,14 +163,13 @@ def query_card(outcome: Outcome, position: int, known: Known = "nothing") -> Que
     after = [row for row in outcome.rows if row.name.startswith("reasoner")]
     after_row = max(after, key=lambda row: (row.name.endswith(" thinking"), row.name.endswith(" direct")), default=None)
     matched = int(base.matches[position])
-    status = f"in the gallery, {matched} match{'es' if matched != 1 else ''}" if matched else "not in the gallery"
     asked = "" if outcome.scores is None else asked_sentence(outcome, position)
     return QueryCard(
         id=query.id,
         image=query.image,
         person=query.person,
         camera=query.camera,
-        status=status,
+        status=status_of(trial, position, matched),
         candidates=card_candidates(outcome, position, known),
         average_precision_before=float(base.average_precision[position]) if matched else None,
         average_precision_after=(
@@ -154,6 +178,16 @@ def query_card(outcome: Outcome, position: int, known: Known = "nothing") -> Que
         asked=asked,
         **cost_of(outcome, position),
     )
+
+
+def status_of(trial: Trial, position: int, matches: int) -> str:
+    """Whether a query can be answered, and why not: a person may be there in crops that the rule ignores alone."""
+    person = trial.query[position].person
+    if matches:
+        return f"in the gallery, {matches} match{'es' if matches != 1 else ''}"
+    if person is None:
+        return "no person label"
+    return NO_MATCH[trial.protocol.clothes] if person in trial.persons else "not in the gallery"
 
 
 def cost_of(outcome: Outcome, position: int) -> dict[str, Any]:

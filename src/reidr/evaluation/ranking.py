@@ -13,6 +13,7 @@ from reidr.evaluation import ties as tied
 from reidr.evaluation.counting import NegativeCounts, Ties
 from reidr.evaluation.headroom import captured_headroom, oracle_at_k
 from reidr.evaluation.matching import Clothes, Ignored, Labels, Matching, check_length, find_matches
+from reidr.retrieval.copies import find_copies
 from reidr.retrieval.ranking import RankedList
 
 __all__ = ["RankingResult", "Ties", "captured_headroom", "evaluate_features", "evaluate_ranking", "oracle_at_k"]
@@ -98,9 +99,10 @@ def evaluate_ranking(
     Args:
         distances: (Q, G), smaller is nearer; float32 and float64 are compared as they are. A memory map will do: its
             rows are read in small blocks.
-        query_ids, gallery_ids: person of each crop: integers (negative: junk, as in Market-1501), or strings and None
-            (unknown); one kind for both.
-        query_cameras, gallery_cameras: camera of each crop: integers, or strings and None. An unknown camera is no
+        query_ids, gallery_ids: person of each crop: integers or strings, one kind for both, and None (unknown: matches
+            nobody). Negative integers and the string "-1" are junk, as in Market-1501: in the gallery they count for no
+            query, a query with one matches nobody.
+        query_cameras, gallery_cameras: camera of each crop: integers or strings, and None. An unknown camera is no
             reason to ignore a crop; None instead of a list: all are unknown.
         junk: (G,) True for crops that count for no query.
         query_outfits, gallery_outfits: outfit of each crop, likewise; compared between crops of one person only.
@@ -112,8 +114,8 @@ def evaluate_ranking(
         ties: see `RankingResult`.
         maximum_rank: R, the length of the CMC curve.
 
-    Raises ReIDError for a NaN (with its position), lists that do not belong together, and when no query has a match
-    (with the reasons).
+    Raises ReIDError for a NaN (with its position), a label of another kind (with its position), lists that do not
+    belong together, and when no query has a match (with the reasons).
     """
     matrix = distances if isinstance(distances, np.ndarray) else np.asarray(distances)
     if matrix.ndim != 2:
@@ -149,8 +151,10 @@ def evaluate_features(
     """The same from unit vectors, (Q, D) and (G, D): `block` rows of distances exist at a time, never the matrix.
 
     Crops are ranked by their cosine in single precision, which is the order of Euclidean distance; as in
-    `rank_features`, a cosine beyond 1 is rounding and counts as 1. Memory beside the features is about
-    `block × G × 4` bytes. Raises ReIDError also for rows that are not finite or not of length 1.
+    `rank_features`, a cosine beyond 1 is rounding and counts as 1. Equal gallery rows tie exactly, wherever they stand.
+    Rows that differ are ranked by what the product gives: where two cosines differ by less than its rounding (some
+    1e-7), their order may depend on the gallery's. Memory beside the features is about `block × G × 4` bytes. Raises
+    ReIDError also for rows that are not finite or not of length 1.
     """
     query, gallery = unit_rows("query", query_features), unit_rows("gallery", gallery_features)
     if query.shape[1] != gallery.shape[1]:
@@ -162,9 +166,12 @@ def evaluate_features(
     check(matching, (len(query), len(gallery)), reranked, ties, maximum_rank)
     counts = NegativeCounts(matching, ties, reranked, floor=-1.0)
     room = np.empty((min(block, len(query)), len(gallery)), dtype=np.float32)
+    copies = find_copies(gallery)
     for first in range(0, len(query), block):
         rows = -query[first : first + block]
-        counts.add(np.matmul(rows, gallery.T, out=room[: len(rows)]), first)
+        distances = np.matmul(rows, gallery.T, out=room[: len(rows)])
+        copies.level(distances)
+        counts.add(distances, first)
     return summarise(counts, ties, maximum_rank)
 
 
@@ -187,6 +194,8 @@ def check(
     """Raises ReIDError unless everything belongs together and some query has a match."""
     check_length("query ids", matching.queries, shape[0])
     check_length("gallery ids", matching.gallery, shape[1])
+    if not matching.gallery:
+        raise ReIDError("the gallery is empty; there is nothing to rank")
     if ties not in ("pessimistic", "optimistic", "expected"):
         raise ReIDError(f'ties is {ties!r}; say "pessimistic", "optimistic" or "expected"')
     if maximum_rank < 1:

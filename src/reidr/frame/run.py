@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from reidr.errors import RecipeError
+from reidr.errors import RecipeError, ReIDError
 
 MANIFEST = "manifest.json"
 PACKAGES = ("reidr", "torch", "transformers", "trl", "peft", "numpy", "pillow")
@@ -55,7 +57,7 @@ class Run:
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "stages": {},
             }
-            folder.mkdir(parents=True, exist_ok=True)
+            prepare_folder(folder)
             self._write()
 
     def finished(self, stage: str) -> dict[str, Any] | None:
@@ -87,10 +89,52 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that a reader never sees half a file: to a neighbour first, then renamed."""
+    """Write JSON so that a reader never sees half a file: to a neighbour first, then renamed.
+
+    Raises ReIDError where it cannot be written.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise ReIDError(f"{path}: cannot be written ({error.strerror}); make room or name another file") from None
+
+
+def prepare_file(path: Path | None) -> None:
+    """Make the folder of a file that a long job will write at its end, and find out now whether that will work.
+
+    Nothing for None. Raises ReIDError where the file cannot be written.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise ReIDError(f"{path}: is a folder; name a file in it")
+    prepare_folder(path.parent)
+
+
+def prepare_folder(folder: Path | None) -> None:
+    """Make a folder that a long job will write to; nothing for None. Raises ReIDError where it cannot be written."""
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ReIDError(f"{folder}: cannot be written to ({error.strerror}); choose another folder") from None
+
+
+def plain_json(content: Any) -> Any:
+    """The same as dictionaries, lists and numbers that every reader of JSON knows; what is not finite becomes null."""
+    if isinstance(content, Mapping):
+        return {str(key): plain_json(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [plain_json(value) for value in content]
+    if isinstance(content, float):
+        return float(content) if math.isfinite(content) else None
+    return content
 
 
 def environment() -> dict[str, Any]:

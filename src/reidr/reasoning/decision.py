@@ -1,4 +1,4 @@
-"""How a reasoner is used: what was chosen for it on training identities, stored beside its weights."""
+"""How a reasoner is used: what was chosen for it on training identities and what it has seen, beside its weights."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from reidr.errors import WeightsError
 
 FILE = "decision.json"
+PEOPLE = "people.json"
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,17 @@ def stored_decision(source: str | Path) -> Decision:
 def store_decision(decision: Decision, folder: Path) -> None:
     """Write `decision.json` beside a checkpoint's weights."""
     (folder / FILE).write_text(json.dumps(asdict(decision), indent=2) + "\n", encoding="utf-8")
+
+
+def training_data(folder: str | Path) -> tuple[str, ...]:
+    """Folders of the photos that a checkpoint was taught on, as its `people.json` has them; empty where it has none.
+
+    Raises WeightsError where the file cannot be used.
+    """
+    path = Path(folder) / PEOPLE
+    if not path.is_file():
+        return ()
+    try:
+        return tuple(str(each) for each in json.loads(path.read_text(encoding="utf-8"))["data"])
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: does not say what the reasoner was taught on ({error})") from None

@@ -107,6 +107,7 @@ class Engine:
         """
         self.reasoner = reasoner
         self.name = reasoner.name
+        self.trained_on = reasoner.trained_on
         self.cache = cache
         self._features = Features(reasoner.model, reasoner.processor, reasoner.pixels, memory)
         self._prompts = {task: Prompts(reasoner.model, reasoner.processor, task) for task in TASKS}

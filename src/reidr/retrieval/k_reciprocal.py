@@ -4,7 +4,9 @@ Zhong, Zheng, Cao, Li, "Re-ranking Person Re-identification with k-reciprocal En
 when they have the same neighbours that also have them as neighbours. The published algorithm holds several N × N
 matrices for N = Q + G crops; here neighbour sets are found blockwise and kept sparse, and only each query's first k
 come out. Nothing is approximated. Of equally distant neighbours the one that comes first (queries before gallery) is
-the nearer, also at the k1-th place.
+the nearer, also at the k1-th place; equal rows are equally distant from everything. Rows that differ are compared in
+the features' precision, so distances that differ by less than its rounding (some 1e-7 in single precision) are not told
+apart reliably.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from reidr.errors import ReIDError
+from reidr.retrieval.copies import find_copies
 from reidr.retrieval.memory import available_memory, readable
 from reidr.retrieval.neighbours import nearest_neighbours, smallest_in_rows
 from reidr.retrieval.ranking import RankedList
@@ -148,16 +151,19 @@ def _final_distances(
     features = np.concatenate([query, candidates])
     depth = min(max(k1 + 1, k2), len(features))
     neighbours, farthest = nearest_neighbours(features, depth, NEIGHBOUR_BLOCK)
-    vectors = encode(features, neighbours, farthest, k1)
+    scale = _scale(farthest, features.shape[1])
+    vectors = encode(features, neighbours, scale, k1)
     if k2 > 1:
         vectors = _averaged(vectors, neighbours[:, :k2])
     own = vectors[:queries].tocsr()
     others = vectors[queries:].tocsc()
     del vectors, neighbours
+    copies = find_copies(candidates)
     for rows in _blocks(own, others):
         # weight·d/d_max + 1 - weight with d = 2 - 2·cosine: the factor goes into the query, not over the whole block.
-        factor = (2.0 * weight / np.maximum(farthest[rows], np.finfo(farthest.dtype).tiny))[:, None]
+        factor = (2.0 * weight / scale[rows])[:, None]
         final = (query[rows] * -factor).astype(features.dtype) @ candidates.T
+        copies.level(final)
         final += (factor + (1.0 - weight)).astype(features.dtype)
         np.maximum(final, 1.0 - weight, out=final)
         overlap = _overlap(own, others, rows)
@@ -165,6 +171,17 @@ def _final_distances(
         common = overlap[shared]
         final.reshape(-1)[shared] -= ((1.0 - weight) * common / (2.0 - common)).astype(final.dtype)
         yield rows, final
+
+
+def _scale(farthest: Reals, columns: int) -> Reals:
+    """(N,) what squared distances are divided by: each row's largest one.
+
+    +inf where that is nothing but rounding, that is where all crops lie at one place: the published division would be 0
+    by 0, or by a number without meaning. All of them are then at distance 0. `columns` summands, each rounded, and some
+    spare.
+    """
+    rounding = 4 * np.finfo(farthest.dtype).eps * np.sqrt(columns)
+    return np.where(farthest > rounding, farthest, np.inf).astype(farthest.dtype)
 
 
 def _averaged(vectors: sparse.csr_array, neighbours: NDArray[np.int32]) -> sparse.csr_array:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.retrieval.copies import find_copies
+
 Reals = NDArray[np.floating[Any]]
 GROUPS = 64
 
@@ -19,9 +21,10 @@ def nearest_neighbours(features: Reals, depth: int, block: int = 512) -> tuple[N
 
     Returns:
         (N, depth) positions by ascending Euclidean distance, ties in order of position, also at the last place kept;
-        (N,) largest squared distance.
+        (N,) largest squared distance. Equal rows are equally far from everything (see `copies`).
     """
     number = len(features)
+    copies = find_copies(features)
     indices = np.empty((number, depth), dtype=np.int32)
     farthest = np.empty(number, dtype=features.dtype)
     memory = np.empty((min(block, number), number), dtype=features.dtype)
@@ -29,9 +32,11 @@ def nearest_neighbours(features: Reals, depth: int, block: int = 512) -> tuple[N
         part = features[start : start + block]
         keys = memory[: len(part)]
         np.matmul(-part, features.T, out=keys)
+        copies.level(keys)
         farthest[start : start + block] = np.maximum(2.0 + 2.0 * keys.max(axis=1), 0.0)
         # A cosine above 1 is rounding: all of them are at distance 0.
         indices[start : start + block], _ = smallest_in_rows(keys, depth, least=-1.0)
+    indices[copies.later], farthest[copies.later] = indices[copies.first], farthest[copies.first]
     return indices, farthest
 
 

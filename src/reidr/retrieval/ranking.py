@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
+from reidr.retrieval.copies import find_copies
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,14 +127,17 @@ def rank_features(
             (a protocol's rule); None excludes nothing.
         block: queries per block; memory is about `block × G × 16` bytes.
 
-    Distances are `sqrt(2 - 2·cos)`, in [0, 2]. Ties keep the gallery's order.
+    Distances are `sqrt(2 - 2·cos)`, in [0, 2]. Ties keep the gallery's order; equal gallery rows tie exactly.
     """
     k = min(k, len(gallery))
+    copies = find_copies(gallery)
     indices = np.full((len(query), k), -1, dtype=np.int64)
     distances = np.full((len(query), k), np.inf)
     for start in range(0, len(query), block):
         rows = slice(start, start + block)
-        squared = 2.0 - 2.0 * (query[rows] @ gallery.T).astype(np.float64)
+        cosines = query[rows] @ gallery.T
+        copies.level(cosines)
+        squared = 2.0 - 2.0 * cosines.astype(np.float64)
         found = np.sqrt(np.maximum(squared, 0.0))
         if excluded is not None:
             found[excluded(rows)] = np.inf

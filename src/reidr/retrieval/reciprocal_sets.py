@@ -13,12 +13,12 @@ Positions = NDArray[np.int32]
 SHARE = 2.0 / 3.0  # of a neighbour's own reciprocal set that must agree before the set is added
 
 
-def encode(features: Reals, neighbours: Positions, farthest: Reals, k1: int, block: int = 256) -> sparse.csr_array:
+def encode(features: Reals, neighbours: Positions, scale: Reals, k1: int, block: int = 256) -> sparse.csr_array:
     """(N, N) rows of weights `exp(-d)` over each vector's expanded reciprocal set, summing to 1.
 
     Args:
         features: (N, D) unit rows. neighbours: (N, at least min(k1 + 1, N)) ascending by distance, itself included.
-        farthest: (N,) largest squared distance of each row; d is the squared distance over it.
+        scale: (N,) largest squared distance of each row, +inf where that is none; d is the squared distance over it.
     """
     number = len(features)
     near = neighbours[:, : k1 + 1]
@@ -38,8 +38,7 @@ def encode(features: Reals, neighbours: Positions, farthest: Reals, k1: int, blo
         length = fresh.sum(axis=1)
         column = every[fresh]
         row = np.repeat(np.arange(start, start + len(members)), length)
-        scale = np.maximum(farthest[rows], np.finfo(farthest.dtype).tiny).repeat(length)
-        weight = np.exp(-squared_distances(features, row, column) / scale)
+        weight = np.exp(-squared_distances(features, row, column) / scale[rows].repeat(length))
         total = np.bincount(row - start, weights=weight, minlength=len(members))
         lengths.append(length)
         columns.append(column)

@@ -21,7 +21,7 @@ from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.frame.progress import progress
 from reidr.frame.run import Run, content_hash, write_json
-from reidr.reasoning.decision import Decision, store_decision
+from reidr.reasoning.decision import PEOPLE, Decision, store_decision
 from reidr.training.identities import hold_out_identities
 from reidr.training.recipes import BaseRecipe
 from reidr.training.stages import stage_values
@@ -29,7 +29,6 @@ from reidr.training.stages import stage_values
 if TYPE_CHECKING:
     from reidr.retrieval.network import RetrieverNetwork
 
-PEOPLE = "people.json"
 NOTICE = "This reasoner was never taught a verdict (it is the base of warm-up and reinforcement learning)."
 
 

@@ -18,13 +18,13 @@ from reidr.evaluation.experiment import DEPTH, Progress, embed_trial
 from reidr.evaluation.normalised import ScoreChoice, choose_score, lists_to_threshold
 from reidr.evaluation.open_set import searches_of
 from reidr.evaluation.ranking import RankingResult, evaluate_features
+from reidr.evaluation.trial_reranking import rerank_trial
 from reidr.reasoning.calibrate import Calibration, choose_calibration, margin_of
 from reidr.reasoning.engine import Backend
 from reidr.reasoning.expected import ExpectedScore, fit_expected_score, fuse_asked
 from reidr.reasoning.fusion import WeightChoice, choose_weight
 from reidr.reasoning.logistic_fusion import LogisticFusion, choose_whole_weight, fit_logistic_fusion
 from reidr.retrieval.embedder import Embedder
-from reidr.retrieval.k_reciprocal import k_reciprocal
 from reidr.retrieval.neighbourhood import has_neighbourhood
 from reidr.retrieval.ranking import RankedList
 from reidr.training.identities import hold_out_identities
@@ -91,9 +91,8 @@ class Decider:
         """The fusion weight for the first k of k-reciprocal re-ranking."""
         (trial,) = trials(search, find_protocol("standard"), 0)
         queries, gallery, trial = embed_trial(trial, self.retriever, None, self.progress)
-        depth = min(len(gallery), 4 * DEPTH)
-        again = k_reciprocal(queries.features, gallery.features, queries.ids, gallery.ids, k=depth)
-        again = doubled(leave_out(again, trial.excluded)).top(min(self.k, depth))
+        again = rerank_trial(trial, queries, gallery, 4 * DEPTH, self.progress)
+        again = doubled(leave_out(again, trial.excluded)).top(min(self.k, again.k))
         return choose_weight(again, self._ask(trial, again), matches_of(trial, again, again.k))
 
     def open_set(self, search: ReIDDataset, weight: float, seed: int) -> ScoreChoice | None:
@@ -105,7 +104,7 @@ class Decider:
         people = [crop.person for crop in found.trial.query], [crop.person for crop in found.trial.gallery]
         return choose_score(
             {
-                name: searches_of(ranked, *people, mated)
+                name: searches_of(ranked, *people, mated, junk=found.trial.idle)
                 for name, ranked in lists_to_threshold(found.ranked, found.scores, weight).items()
             }
         )

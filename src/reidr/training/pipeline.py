@@ -115,9 +115,9 @@ def evaluate_reasoner(model: Path, base: Path, folder: Path, quick: bool) -> Pat
     if dataset.name == "street-test" and decision.street_weight is not None:
         weight = decision.street_weight
     settings = settings_of(decision, think=3, weight=weight, queries=20 if quick else 200)
-    (outcome, *_) = run_experiment(dataset, retriever, reasoner, settings, progress)
+    outcomes = run_experiment(dataset, retriever, reasoner, settings, progress)
     facts = environment() | {"reasoner": str(model), "fusion weight": settings.weight, "data set": dataset.name}
-    page = build_report(outcome, title=dataset.name, notice=decision.notice, facts=facts)
+    page = build_report(outcomes, title=dataset.name, notice=decision.notice, facts=facts)
     save_report(page, folder)
     return write_report(page, folder)
 

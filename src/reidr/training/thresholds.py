@@ -30,5 +30,5 @@ def choose_thresholds(held_out: Sequence[Crop], embedder: Embedder, seed: int, p
         return {}
     ranked = gallery.search(queries, 20, excluded=trial.excluded)
     people = [crop.person for crop in trial.query], [crop.person for crop in trial.gallery]
-    searches = searches_of(ranked, *people, trial.mated)
+    searches = searches_of(ranked, *people, trial.mated, junk=trial.idle)
     return {f"{wanted:g}": threshold_at(searches, wanted) for wanted in WANTED}

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from PIL import Image
 
@@ -246,6 +246,10 @@ class Report:
             `reasoner` is the one the headline speaks of, so no row is picked by its result.
         headline: replaces the sentence computed from the rows.
         checked: what the claims of reasons were held against, or that there is nothing to hold them against.
+        protocol: the evaluation rule's name; stands in every file.
+        trials: draws of the protocol behind each number of the rows; lists and curves are those of the first.
+        numbers: what was measured beside the rows, in plain JSON and without the names of other entries of
+            `metrics.json`.
     """
 
     title: str
@@ -258,6 +262,9 @@ class Report:
     query_cards: tuple[QueryCard, ...] = ()
     curves: tuple[Curve, ...] = ()
     checked: str = ""
+    protocol: str = ""
+    trials: int = 1
+    numbers: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for what, names in (

@@ -132,7 +132,7 @@ def arrange(report: Report, limit: int) -> Page:
         Group(
             "strangers",
             "Without a match in the gallery",
-            "Nobody to find here: the right answer is to find nobody.",
+            "Nobody to find by this protocol's rule: the right answer is to find nobody.",
             tuple(strangers),
             False,
         ),

@@ -20,11 +20,16 @@ def metric_names(rows: Iterable[MetricRow]) -> list[str]:
 
 
 def metrics_json(report: Report) -> str:
-    """`{"title", "created", "facts", "rows": [{"name", "mAP", ..., "queries", "calls", "seconds", "note", "intervals",
-    "gains"}], "curves": [{"kind", "series": [{"name", "x", "y", "counts"}]}]}`; every metric a share of 1."""
+    """`{"title", "created", "protocol", "trials", "facts", "rows": [{"name", "mAP", ..., "queries", "calls", "seconds",
+    "note", "intervals", "gains"}], "curves": [{"kind", "series": [{"name", "x", "y", "counts"}]}]}`; every metric is a
+    share of 1. Beside these, by the names that `reidr evaluate --json` has, whatever else was measured
+    (`expected_calibration_error`, `captured_headroom`, `open_set`, ...)."""
     document = {
+        **report.numbers,
         "title": report.title,
         "created": report.created,
+        "protocol": report.protocol,
+        "trials": report.trials,
         "facts": dict(report.facts),
         "rows": [row_document(row) for row in report.metric_rows],
         "curves": [
@@ -61,10 +66,13 @@ def row_document(row: MetricRow) -> dict[str, Any]:
 
 
 def metrics_csv(report: Report) -> str:
-    """One line per row; `<metric>_low` and `<metric>_high` hold the interval, empty where there is none."""
+    """One line per row, its numbers the means over `trials` draws of the protocol; `<metric>_low` and `<metric>_high`
+    hold the interval, empty where there is none."""
     names = metric_names(report.metric_rows)
     header = [
         "name",
+        "protocol",
+        "trials",
         *(f"{name}{end}" for name in names for end in ("", "_low", "_high")),
         "queries",
         "calls",
@@ -74,14 +82,20 @@ def metrics_csv(report: Report) -> str:
     lines = []
     for row in report.metric_rows:
         numbers = [value for name in names for value in (row.metrics.get(name), *row.intervals.get(name, (None, None)))]
-        lines.append([row.name, *numbers, row.queries, row.calls, row.seconds, row.note])
+        cost = row.queries, row.calls, row.seconds, row.note
+        lines.append([row.name, report.protocol, report.trials, *numbers, *cost])
     return csv_text(header, lines)
 
 
 def queries_csv(report: Report, shown: frozenset[str] = frozenset()) -> str:
-    """One line per query, in the report's order; `on_page` says whether the page shows its card (`shown` ids)."""
-    header = ["query", "person", "camera", "status", "average_precision_before", "average_precision_after"]
+    """One line per query, in the report's order; `on_page` says whether the page shows its card (`shown` ids).
+
+    The lists are those of the first of the protocol's draws, which `trial` says.
+    """
+    header = ["query", "protocol", "trial", "person", "camera", "status"]
     header += [
+        "average_precision_before",
+        "average_precision_after",
         "first_right_rank_before",
         "first_right_rank_after",
         "candidates",
@@ -93,6 +107,8 @@ def queries_csv(report: Report, shown: frozenset[str] = frozenset()) -> str:
     lines = [
         [
             card.id,
+            report.protocol,
+            1,
             card.person,
             card.camera,
             card.status,
