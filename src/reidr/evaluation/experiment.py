@@ -80,11 +80,11 @@ def _run_trial(
     base = evaluate_features(queries.features, gallery.features, **arguments)
     rows.insert(0, Row(f"retriever {retriever.name}", base, seconds=time.perf_counter() - started))
     again = None
-    if settings.k_reciprocal and len(gallery) > 2:
+    if settings.k_reciprocal and len(gallery) > 2 and not trial.draws_per_query:
         started = time.perf_counter()
         # Whole lists of a large gallery would fill the memory; crops that share no neighbour with the query, which is
         # all but a few hundred, keep the retriever's order anyway.
-        again = rerank_trial(trial, queries, gallery, max(1000, 20_000_000 // len(queries)), progress)
+        again = rerank_trial(trial, queries, gallery, max(1000, 20_000_000 // len(queries)))
         result = evaluate_features(queries.features, gallery.features, **arguments, reranked=again)
         note = again.made_by[-1]
         rows.append(Row("k-reciprocal", result, seconds=time.perf_counter() - started, note=note))

@@ -91,7 +91,7 @@ class Decider:
         """The fusion weight for the first k of k-reciprocal re-ranking."""
         (trial,) = trials(search, find_protocol("standard"), 0)
         queries, gallery, trial = embed_trial(trial, self.retriever, None, self.progress)
-        again = rerank_trial(trial, queries, gallery, 4 * DEPTH, self.progress)
+        again = rerank_trial(trial, queries, gallery, 4 * DEPTH)
         again = doubled(leave_out(again, trial.excluded)).top(min(self.k, again.k))
         return choose_weight(again, self._ask(trial, again), matches_of(trial, again, again.k))
 
