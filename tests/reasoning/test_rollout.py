@@ -137,12 +137,17 @@ def test_lora_takes_part(taught: Any, lessons: list[Pair]) -> None:
     model = peft.get_peft_model(copy.deepcopy(taught.model), settings)
     options = {"temperature": 0, "max_new_tokens": 12}
     before = sample_completions(model, taught.processor, lessons, 1, **options)
-    assert before == sample_completions(taught.model, taught.processor, lessons, 1, **options)
+    plain = sample_completions(taught.model, taught.processor, lessons, 1, **options)
+    for (one,), (other,) in zip(before, plain, strict=True):
+        # Adapters that add nothing may still change how sums are rounded.
+        assert (one.ids, one.text, one.ended) == (other.ids, other.text, other.ended)
+        assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-5)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
                 parameter.fill_(0.5)
-    assert before != sample_completions(model, taught.processor, lessons, 1, **options)
+    after = sample_completions(model, taught.processor, lessons, 1, **options)
+    assert [one.ids for (one,) in before] != [one.ids for (one,) in after]
 
 
 @pytest.mark.parametrize("wrong", [{"n": 0}, {"n": 1, "temperature": -1.0}, {"n": 1, "max_new_tokens": 0},
