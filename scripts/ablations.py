@@ -45,7 +45,7 @@ class Variant:
     rewards: dict[str, float] = field(default_factory=dict)
 
 
-ALONE = {"calibration": 0.0, "cues": 0.0, "rank": 0.0, "text_only": 0.0}
+ALONE = {"calibration": 0.0, "cues": 0.0, "rank": 0.0, "text_only": 0.0, "truth": 0.0}
 VARIANTS = {
     "warm-up": Variant(rule=None),
     "warm-up + RL": Variant(),
@@ -56,6 +56,7 @@ VARIANTS = {
     "identity and format rewards alone": Variant(rewards=ALONE),
     "no calibration reward": Variant(rewards={"calibration": 0.0}),
     "no cues reward": Variant(rewards={"cues": 0.0}),
+    "no truth reward": Variant(rewards={"truth": 0.0}),
     "rank reward too": Variant(rewards={"rank": 0.5}),
     "text-only reward too": Variant(rewards={"text_only": 0.3}),
     "warm-up, pairs of Market-1501": Variant(rule=None, scene=("market1501-dev",)),

@@ -167,7 +167,8 @@ def test_folds_depend_on_the_person_alone() -> None:
 
 
 def test_parquet_keeps_everything(tmp_path: Path, crops: tuple[Crop, ...]) -> None:
-    mined = mine_pairs(RECIPE, crops, Ranker(HistogramEmbedder(), everyone(crops)))
+    known = tuple(replace(crop, attributes={"hat": f"hat {place}"}) for place, crop in enumerate(crops))
+    mined = mine_pairs(RECIPE, known, Ranker(HistogramEmbedder(), everyone(known)))
     path = tmp_path / "pairs.parquet"
     write_pairs(path, mined, RECIPE.model_dump(mode="json"), {"kept": [n % 2 == 0 for n in range(len(mined))]})
     again = read_mined(path)

@@ -11,6 +11,7 @@ from reidr.errors import RecipeError, ReIDError
 from reidr.reasoning.grammar import ParsedAnswer
 from reidr.reasoning.prompt import QUESTIONS
 from reidr.training.rewards import (
+    Facts,
     RankContext,
     RewardWeights,
     average_precision,
@@ -21,6 +22,7 @@ from reidr.training.rewards import (
     rank_reward,
     text_only_reward,
     total_reward,
+    truth_reward,
 )
 
 WEIGHTS = RewardWeights(rank=0.3, text_only=0.3)
@@ -202,6 +204,46 @@ def test_text_only(answer: str, probability: float | None, expected: float | Non
     assert text_only_reward(answer, probability) == expected  # type: ignore[arg-type]
 
 
+A = {"upper_color": "red", "upper_pattern": "plain", "lower_kind": "trousers", "lower_color": "black", "hat": "none",
+     "shoes_color": "white", "bag": "not visible"}  # fmt: skip
+B = {**A, "upper_color": "blue", "hat": "cap", "bag": "backpack"}
+TRUE = "Different upper clothing: A has a red plain top, B has a blue plain top. Same shoes: white shoes."
+TRUTH = [
+    # reasoning, per crop, per person
+    (TRUE + " Both have black trousers.", 1.0, 1.0),
+    (TRUE, 2 / 3, 2 / 3),  # two regions of three
+    ("Both have black trousers.", 1 / 3, 1 / 3),
+    ("Both have black trousers. " * 30, 1 / 3, 1 / 3),  # repetition is not breadth
+    ("Both have a red plain top.", -1.0, -1.0),  # B's is blue
+    ("Both have a red plain top. Same shoes: white shoes.", 0.0, 0.0),  # one true, one false
+    ("Both have black trousers. Both have a red skirt.", -1.0, -1.0),  # says two things of one region
+    ("Same shoes: black shoes.", -1.0, -1.0),  # they agree, and are white
+    ("The bag cannot be seen in A.", 1 / 3, 0.0),  # of persons nobody knows what a crop hides
+    ("The shoes are hidden in A.", -1.0, 0.0),  # they are in plain view
+    ("Both carry a backpack.", -1.0, 0.0),  # A's crop does not show it: an invention
+    ("Same hair: long hair.", 0.0, 0.0),  # nothing is known of hair
+    ("The background agrees. Same person, surely.", 0.0, 0.0),
+    ("a.", 0.0, 0.0),
+]
+
+
+@pytest.mark.parametrize(("reasoning", "per_crop", "per_person"), TRUTH)
+def test_truth(reasoning: str, per_crop: float, per_person: float) -> None:
+    assert truth_reward(reasoning, Facts(A, B, True)) == pytest.approx(per_crop)
+    # A table of persons never says that something is not visible.
+    first = {name: value for name, value in A.items() if value != "not visible"}
+    assert truth_reward(reasoning, Facts(first, B, False)) == pytest.approx(per_person)
+
+
+def test_where_nothing_is_known_truth_does_not_apply() -> None:
+    assert truth_reward(TRUE, None) is None
+    assert truth_reward(TRUE, Facts({}, B, True)) is None
+    known = total_reward(say(TRUE, "no"), False, RewardWeights(truth=0.5), probability=0.1, facts=Facts(A, B, True))
+    unknown = total_reward(say(TRUE, "no"), False, RewardWeights(truth=0.5), probability=0.1)
+    assert unknown.parts["truth"] is None
+    assert known.total == pytest.approx(unknown.total + 0.5 * 2 / 3)
+
+
 def test_total_is_the_weighted_sum() -> None:
     reward = total_reward(say(ALIKE, "yes"), True, RewardWeights(), probability=0.8)
     # 0.2·1 + 1·1 + 0.5·(1 - 0.2²) + 0.3·1
@@ -244,6 +286,20 @@ def expectation(policy: str, accuracy: float, weights: RewardWeights) -> float:
         reward = total_reward(completion, label, weights, probability=probability, text_only_probability=text_only)
         total += chance * reward.total
     return total
+
+
+def test_inventing_reasons_does_not_pay_beside_true_ones() -> None:
+    """Right or wrong about the person, true claims earn more than claims made up to bear out the answer."""
+    weights = RewardWeights(truth=0.5)
+    made_up = "Same upper clothing: a red plain top. Both have black trousers. Same headwear: no hat."
+    for label, answer in itertools.product((True, False), ("yes", "no")):
+        honest, invented = (
+            total_reward(say(text, answer), label, weights, probability=0.5, facts=Facts(A, B, True)).parts["truth"]
+            for text in (TRUE, made_up)
+        )
+        assert honest is not None
+        assert invented is not None
+        assert honest > invented
 
 
 CHEATS = ["always yes", "always no", "always yes, sure of it", "always insufficient", "a.", "a. and yes",

@@ -151,26 +151,36 @@ def roll_out(
     return done
 
 
-def sampler(recipe: SampleRecipe, model: Any, processor: Any) -> Callable[[Sequence[MinedPair], int], list[Rollouts]]:
-    """Rollouts of `model`, scored by the recipe's rewards (those about other candidates or a frozen copy left out)."""
+def sampler(
+    recipe: SampleRecipe, pairs: Sequence[MinedPair], model: Any, processor: Any
+) -> Callable[[Sequence[MinedPair], int], list[Rollouts]]:
+    """Rollouts of `model` for any of `pairs`, scored by the recipe's rewards.
+
+    Those about other candidates or a frozen copy are left out.
+    """
     from reidr.reasoning.rollout import sample_completions
+    from reidr.training.pair_facts import facts_finder
     from reidr.training.rewards import total_reward
 
-    def sample(pairs: Sequence[MinedPair], seed: int) -> list[Rollouts]:
+    facts_of = facts_finder([pair.pair() for pair in pairs])
+
+    def sample(chunk: Sequence[MinedPair], seed: int) -> list[Rollouts]:
         groups = sample_completions(
             model,
             processor,
-            [pair.pair() for pair in pairs],
+            [pair.pair() for pair in chunk],
             recipe.rollouts,
             temperature=recipe.temperature,
             max_new_tokens=recipe.max_new_tokens,
             seed=seed,
-            batch_size=len(pairs),
+            batch_size=len(chunk),
         )
         found = []
-        for pair, group in zip(pairs, groups, strict=True):
+        for pair, group in zip(chunk, groups, strict=True):
+            facts = facts_of(pair.pair())
             earned = [
-                total_reward(each.text, pair.label, recipe.rewards, probability=each.probability) for each in group
+                total_reward(each.text, pair.label, recipe.rewards, probability=each.probability, facts=facts)
+                for each in group
             ]
             found.append(
                 Rollouts(

@@ -14,7 +14,7 @@ from reidr.data.types import Crop
 from reidr.errors import DataError, MissingExtraError
 from reidr.reasoning.types import Pair
 
-CROP_COLUMNS = ("id", "image", "person", "camera")
+CROP_COLUMNS = ("id", "image", "person", "camera", "attributes")
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ def write_pairs(
         columns[f"{side}_image"] = [str(crop.image.absolute()) for crop in crops]
         columns[f"{side}_person"] = [crop.person for crop in crops]
         columns[f"{side}_camera"] = [crop.camera for crop in crops]
+        columns[f"{side}_attributes"] = [json.dumps(dict(crop.attributes)) for crop in crops]
     columns |= {name: [getattr(pair, name) for pair in pairs] for name in PLAIN_COLUMNS}
     columns |= {name: list(values) for name, values in (extra or {}).items()}
     table = arrow.table(columns).replace_schema_metadata({"reidr_recipe": json.dumps(dict(recipe), default=str)})
@@ -93,14 +94,16 @@ def read_mined(path: Path) -> list[MinedPair]:
         DataError: no such file, or not a file of pairs.
     """
     columns = read_columns(path)
-    missing = [name for name in (*PLAIN_COLUMNS, "query_id", "candidate_id") if name not in columns]
+    missing = [name for name in (*PLAIN_COLUMNS, "query_id", "candidate_attributes") if name not in columns]
     if missing:
         raise DataError(f"{path}: has no column {missing[0]!r}; it is not a file of candidate pairs (reidr pairs)")
     crops: dict[str, Crop] = {}
 
     def crop(side: str, row: int) -> Crop:
-        name, image, person, camera = (columns[f"{side}_{column}"][row] for column in CROP_COLUMNS)
-        return crops.setdefault(name, Crop(name, Path(image), person, camera))
+        name, image, person, camera, attributes = (columns[f"{side}_{column}"][row] for column in CROP_COLUMNS)
+        return crops.setdefault(
+            name, Crop(name, Path(image), person, camera, attributes=json.loads(attributes or "{}"))
+        )
 
     return [
         MinedPair(crop("query", row), crop("candidate", row), **{name: columns[name][row] for name in PLAIN_COLUMNS})

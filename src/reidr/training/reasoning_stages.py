@@ -215,7 +215,7 @@ def _reinforced(recipe: WarmupRecipe, pairs: Sequence[Any], folder: Path) -> Pat
     from reidr.training.reinforce import reinforce_stage
     from reidr.training.rewards import RewardWeights
 
-    alone = RewardWeights(calibration=0, cues=0, rank=0, text_only=0)
+    alone = RewardWeights(calibration=0, cues=0, rank=0, text_only=0, truth=0)
     where = reinforce_stage(recipe.reinforcement.model_copy(update={"rewards": alone}), pairs, recipe.model, folder)
     carry_over(recipe.model, where)
     return where
@@ -241,7 +241,7 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     started = time.perf_counter()
     model, processor = load_reasoner(recipe.model, lora=False)
     with progress("rolling the pairs out", len(mined)) as advance:
-        rollouts = roll_out(recipe, mined, sampler(recipe, model, processor), folder / "rollouts.jsonl", advance)
+        rollouts = roll_out(recipe, mined, sampler(recipe, mined, model, processor), folder / "rollouts.jsonl", advance)
     rates = [each.pass_rate(recipe.pass_above) for each in rollouts]
     labels = [pair.label for pair in mined]
     reasons = select_non_trivial(rates, labels, [p.rank for p in mined], [p.gap for p in mined], recipe)

@@ -15,6 +15,7 @@ from reidr.errors import DataError
 from reidr.frame.progress import progress
 from reidr.frame.run import Run, content_hash
 from reidr.reasoning.types import Pair
+from reidr.training.pair_facts import facts_finder
 from reidr.training.reinforce_recipe import ReinforcementRecipe
 from reidr.training.rewards import RankContext, Reward, total_reward
 
@@ -145,6 +146,7 @@ def build_trainer(
 
     drawn = draw_pairs(pairs, -(-recipe.steps // recipe.iterations) * recipe.pairs, recipe.seed)
     contexts = rank_contexts(pairs, recipe.fusion_weight)
+    facts_of = facts_finder(pairs)
     places = {id(pair): place for place, pair in enumerate(pairs)}
     folder.mkdir(parents=True, exist_ok=True)
     processor = copy.copy(processor)
@@ -182,6 +184,7 @@ def build_trainer(
                 probability=completion.probability,
                 text_only_probability=text,
                 rank_context=contexts[places[id(drawn[number][1])]],
+                facts=facts_of(drawn[number][0]),
             )
             for number, completion, text in zip(numbers, completions, text_only, strict=True)
         ]

@@ -1,8 +1,8 @@
-"""What a completion earns: six small pure functions, and their weighted sum.
+"""What a completion earns: seven small pure functions, and their weighted sum.
 
 Each part lies in [-1, 1], or is None where it does not apply. Guessing, abstaining and hedging earn nothing in
 expectation on balanced pairs through `identity`; `calibration` (RLCR) pays for saying how sure one is; the others pay
-for reasons that name body regions, agree with the verdict, and carry it.
+for reasons that name body regions, agree with the verdict, carry it, and are true where truth is known.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from types import MappingProxyType
 from pydantic import Field
 
 from reidr.errors import ReIDError
+from reidr.evaluation.claims import check_claim, parse_claims, states_what_is_hidden
 from reidr.frame.recipe import Recipe
 from reidr.reasoning.cues import extract_cues
 from reidr.reasoning.grammar import AnswerWord, ParsedAnswer, try_parse
@@ -38,10 +39,11 @@ class RewardWeights(Recipe):
     cues: float = Field(0.3, ge=0, description="body regions are compared, and the comparisons bear out the answer")
     rank: float = Field(0.0, ge=0, description="the probability moves the query's candidates the right way")
     text_only: float = Field(0.0, ge=0, description="a frozen copy reaches the verdict from the reasoning alone")
+    truth: float = Field(0.0, ge=0, description="what is claimed of body regions is so, where attributes are known")
 
     def total(self) -> float:
         """Sum of the weights."""
-        return self.format + self.identity + self.calibration + self.cues + self.rank + self.text_only
+        return self.format + self.identity + self.calibration + self.cues + self.rank + self.text_only + self.truth
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,20 @@ class RankContext:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What is known of the two crops of a pair.
+
+    Attributes:
+        a, b: attributes of person A, which is shown first, and of person B.
+        per_crop: whether they say what each crop shows (drawn streets), or only what is so of the person (photos).
+    """
+
+    a: Mapping[str, str]
+    b: Mapping[str, str]
+    per_crop: bool
+
+
+@dataclass(frozen=True)
 class Reward:
     """What one completion earned. `parts` holds each part unweighted, None where it does not apply.
 
@@ -90,6 +106,7 @@ def total_reward(
     probability: float | None = None,
     text_only_probability: float | None = None,
     rank_context: RankContext | None = None,
+    facts: Facts | None = None,
 ) -> Reward:
     """The weighted sum of all parts that apply.
 
@@ -102,6 +119,7 @@ def total_reward(
         probability: P(same) at the answer position. None: `calibration` and `rank` do not apply.
         text_only_probability: P(same) of the frozen scorer that sees only the reasoning. None: no such scorer.
         rank_context: the query's candidates. None: `rank` does not apply.
+        facts: what is known of the two crops. None: `truth` does not apply.
 
     Raises:
         ReIDError: a probability outside [0, 1].
@@ -119,6 +137,7 @@ def total_reward(
     parts["cues"] = cues_reward(parsed.answer, parsed.reasoning)
     parts["rank"] = rank_reward(probability, rank_context)
     parts["text_only"] = text_only_reward(parsed.answer, text_only_probability)
+    parts["truth"] = truth_reward(parsed.reasoning, facts)
     total = sum(getattr(weights, name) * value for name, value in parts.items() if value is not None)
     return Reward(total, MappingProxyType(parts), parsed.answer, parts["identity"] == 1.0)
 
@@ -226,3 +245,24 @@ def text_only_reward(answer: AnswerWord, probability: float | None) -> float | N
     if probability is None or answer == "insufficient":
         return None
     return 2.0 * (probability if answer == "yes" else 1.0 - probability) - 1.0
+
+
+def truth_reward(reasoning: str, facts: Facts | None) -> float | None:
+    """Whether what the reasoning claims of body regions is so, in [-1, 1]: no label of a rationale, but of the world.
+
+    (true - false regions) / tested regions; in full from `ENOUGH_REGIONS` tested regions on where it is positive, less
+    below. A region counts once, as false where any claim on it is contradicted or states what its crop does not show.
+    None where nothing is known of the crops, 0 where nothing testable was claimed.
+    """
+    if facts is None or not (facts.a and facts.b):
+        return None
+    marks: dict[str, bool] = {}
+    for claim in parse_claims(reasoning):
+        mark = check_claim(claim, facts.a, facts.b, per_crop=facts.per_crop)
+        invented = facts.per_crop and states_what_is_hidden(claim, facts.a, facts.b)
+        if invented or mark != "untestable":
+            marks[claim.region] = marks.get(claim.region, True) and mark == "confirmed" and not invented
+    if not marks:
+        return 0.0
+    balance = (2 * sum(marks.values()) - len(marks)) / len(marks)
+    return balance if balance <= 0 else balance * min(len(marks), ENOUGH_REGIONS) / ENOUGH_REGIONS
