@@ -32,10 +32,12 @@ class Search:
         from reidr.evaluation.asking import matches_of
         from reidr.evaluation.experiment import embed_trial
         from reidr.frame.progress import progress
+        from reidr.retrieval.local_scaling import LAST, with_local_scaling
 
         (trial,) = trials(dataset, find_protocol("standard"), 0)
         queries, gallery, self.trial = embed_trial(trial, retriever, None, progress)
-        self.ranked = gallery.search(queries, K, excluded=self.trial.excluded)
+        ranked = gallery.search(queries, LAST, excluded=self.trial.excluded)
+        self.ranked = with_local_scaling(ranked, gallery.features, junk=self.trial.junk).top(K)
         self.truth = matches_of(self.trial, self.ranked, K)
         self.matches = self.trial.matches().sum(axis=1)
         self.rows, self.columns = rows, columns = np.nonzero(self.ranked.indices >= 0)

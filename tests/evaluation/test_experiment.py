@@ -311,6 +311,24 @@ def test_an_adaptive_row_asks_less_and_saves_the_calls_when_alone(street: ReIDDa
     assert any(curve.kind == "spending" for curve in build_report([both], title="t", facts={}).curves)
 
 
+def test_local_scaling_gets_a_row_and_is_what_the_reasoner_is_fused_with(street: ReIDDataset) -> None:
+    plain, scaled = (run(street, Scripted(0.5), local_scaling=wanted, weight=0.5) for wanted in (False, True))
+    assert plain.row("local scaling") is None
+    assert plain.ranked.local is None
+    assert scaled.ranked.local is not None
+    np.testing.assert_array_equal(scaled.ranked.indices, plain.ranked.indices)
+    assert metrics(scaled, "retriever") == metrics(plain, "retriever")
+    # A reasoner that says nothing leaves each list as it finds it: the retriever's, and the first five as scaled.
+    assert metrics(plain, "reasoner scripted direct") == metrics(plain, "retriever")
+    assert scaled.fused is not None
+    assert scaled.fused.local is not None
+    assert (np.diff(scaled.fused.local[:, :5], axis=1) >= 0).all()
+    names = [row.name for row in scaled.rows]
+    assert names.index("local scaling") < names.index("k-reciprocal") < names.index("reasoner scripted direct")
+    areas = rows_json([scaled])["pair_areas"]
+    assert areas["fused"]["area"] == pytest.approx(areas["locally scaled distance"]["area"])
+
+
 def test_a_glancing_reasoner_gets_a_row_of_its_own_and_saves_calls(street: ReIDDataset) -> None:
     class Glancer(Scripted):
         def glance(self, pairs: Sequence[Pair], **_: object) -> NDArray[np.float64]:

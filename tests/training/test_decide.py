@@ -105,7 +105,7 @@ def test_a_useful_witness_is_listened_to_and_every_pair_is_asked_once(decider: D
     assert by_weight[weight] > by_weight[0.0] + 0.02
     decider.measure(search)
     decider.after_k_reciprocal(search)
-    decider.open_set(search, weight, 0)
+    decider.open_set(search, weight, 0, True)
     witness: Any = decider.reasoner
     assert len(witness.asked) == len(set(witness.asked))
 
@@ -171,7 +171,7 @@ def test_policies_keep_their_budgets_and_the_gain(decider: Decider, search: Any)
 
 
 def test_absent_people_are_told_by_the_score_that_misses_fewest(decider: Decider, search: Any) -> None:
-    choice = decider.open_set(search, 0.5, 0)
+    choice = decider.open_set(search, 0.5, 0, False)
     assert choice is not None
     missed = dict(choice.missed)
     assert missed[choice.name] == min(missed.values())

@@ -22,7 +22,6 @@ from reidr.frame.run import plain_json
 from reidr.reasoning.calibrate import margin_of
 from reidr.reasoning.expected import fuse_asked
 from reidr.reasoning.fusion import fused_distances
-from reidr.retrieval.neighbourhood import has_neighbourhood
 from reidr.retrieval.ranking import RankedList
 
 CMC_RANKS, CMC_LINES = 20, 5
@@ -106,9 +105,11 @@ def areas_of(outcome: Outcome) -> dict[str, Any]:
         "reasoner alone": scores,
         "fused": -fused_distances(ranked, scores, outcome.settings.weight),
     }
-    if fitted is not None and has_neighbourhood(ranked, fitted.first, fitted.last):
-        compared["fitted, not asked"] = fitted.probabilities(ranked, np.full_like(scores, np.nan))
-        compared["fitted"] = fitted.probabilities(ranked, margin_of(scores))
+    if ranked.local is not None:
+        compared["locally scaled distance"] = -ranked.local[:, :m]
+    if fitted is not None and fitted.fits(ranked, outcome.glances):
+        compared["fitted, not asked"] = fitted.probabilities(ranked, np.full_like(scores, np.nan), outcome.glances)
+        compared["fitted"] = fitted.probabilities(ranked, margin_of(scores), outcome.glances)
     rows = np.flatnonzero(outcome.rows[0].result.matches > 0)
     return pair_areas(compared, matches_of(outcome.trial, ranked, m), rows, "distance")
 

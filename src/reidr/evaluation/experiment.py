@@ -21,6 +21,7 @@ from reidr.evaluation.reasoner_rows import ask_reasoner
 from reidr.evaluation.trial_reranking import rerank_trial
 from reidr.retrieval.embedder import Embedder
 from reidr.retrieval.gallery import Gallery
+from reidr.retrieval.local_scaling import with_local_scaling
 
 if TYPE_CHECKING:
     from reidr.reasoning.engine import Backend
@@ -79,6 +80,14 @@ def _run_trial(
     arguments = trial.arguments()
     base = evaluate_features(queries.features, gallery.features, **arguments)
     rows.insert(0, Row(f"retriever {retriever.name}", base, seconds=time.perf_counter() - started))
+    if settings.local_scaling:
+        started = time.perf_counter()
+        ranked = with_local_scaling(ranked, gallery.features, junk=trial.junk)
+        if ranked.local is not None:
+            scaled = ranked.reordered(ranked.local, "locally scaled")
+            result = evaluate_features(queries.features, gallery.features, **arguments, reranked=scaled)
+            note = f"its first {ranked.k}, cosines less those of both sides' surroundings"
+            rows.append(Row("local scaling", result, seconds=time.perf_counter() - started, note=note))
     again = None
     if settings.k_reciprocal and len(gallery) > 2 and not trial.draws_per_query:
         started = time.perf_counter()

@@ -21,6 +21,7 @@ from reidr.reasoning.fusion import fuse
 from reidr.reasoning.types import Pair, Verdict
 from reidr.retrieval.embedder import Embedder
 from reidr.retrieval.gallery import Gallery, cache_folder
+from reidr.retrieval.local_scaling import LAST, with_local_scaling
 
 if TYPE_CHECKING:
     from reidr.reasoning.engine import Backend
@@ -107,18 +108,24 @@ def search(
     asked = Gallery.build([query], retriever)
     # The picture itself may lie in the folder that is searched: finding it again says nothing.
     itself = np.array([is_same_file(query, crop) for crop in store.crops])
-    ranked = store.search(asked, k, excluded=lambda rows: itself[None, :])
+    decision = None
+    if reasoner is not None:
+        decision = stored_decision(reasoner if isinstance(reasoner, str | Path) else reasoner.name)
+    # The surroundings of the query are told from more candidates than are shown.
+    ranked = store.search(asked, max(k, LAST), excluded=lambda rows: itself[None, :])
+    if decision is not None and decision.local_scaling:
+        ranked = with_local_scaling(ranked, store.features)
+    ranked = ranked.top(k)
     places = [index for index in ranked.indices[0].tolist() if index >= 0]
     pairs = [Pair(query, store.crops[i], float(d)) for i, d in zip(places, ranked.distances[0], strict=False)]
     scores = np.full((1, len(pairs)), np.nan)
     verdicts: list[Verdict | None] = [None] * len(pairs)
     order = list(range(len(pairs)))
-    if reasoner is not None and pairs:
-        weight = stored_decision(reasoner if isinstance(reasoner, str | Path) else reasoner.name).weight
+    if reasoner is not None and decision is not None and pairs:
         model = load_reasoner(reasoner) if isinstance(reasoner, str | Path) else reasoner
         with show("scoring pairs", len(pairs)) as advance:
             scores[0] = model.score(pairs, progress=steps_of(advance))
-        fused = fuse(ranked.top(len(pairs)), scores, weight)
+        fused = fuse(ranked.top(len(pairs)), scores, decision.weight)
         order = [places.index(index) for index in fused.indices[0].tolist()]
         chosen = order[: len(order) if think is None else think]
         if chosen:

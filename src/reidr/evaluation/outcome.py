@@ -43,6 +43,7 @@ class Settings:
             which saves the calls that the other rows need. policies: others, for the curve of costs.
         calibration: of the direct score, for the numbers beside the rows. absent: the `score` by which people who are
             not in the gallery are told, and its `thresholds` by wanted FPIR, chosen on training identities.
+        local_scaling: fuse with locally scaled distances, and measure the retriever ranked by them.
         k_reciprocal: also measure k-reciprocal re-ranking.
         protocol: name of the evaluation rule; None takes the data set's own.
         cache: folder of cached embeddings; None: no cache.
@@ -61,6 +62,7 @@ class Settings:
     only_policy: bool = False
     calibration: Calibration | None = None
     absent: Mapping[str, Any] | None = None
+    local_scaling: bool = False
     k_reciprocal: bool = True
     protocol: str | None = None
     seed: int = 0
@@ -153,6 +155,7 @@ def settings_of(decision: Decision, *, adaptive: bool = False, budget: float | N
         policy=None if stored is None else Policy.read(stored),
         policies=tuple(Policy.read(each) for _, each in decision.policies),
         only_policy=adaptive,
+        local_scaling=decision.local_scaling,
         absent=decision.open_set,
         calibration=None if decision.calibration is None else Calibration.read(decision.calibration),
     )

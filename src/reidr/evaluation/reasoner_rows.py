@@ -88,9 +88,9 @@ def ask_reasoner(
     calls = ORDERS * (len(known) - before)
     note = f"direct score, both orders, weight {settings.weight:g}"
     told.rows.append(Row(f"reasoner {reasoner.name} direct", result, calls, seconds, note))
-    told.rows += _other_fusions(ranked, scores, reasoner.name, settings, measure)
+    told.rows += _other_fusions(ranked, scores, glances, reasoner.name, settings, measure)
     policy, expected = settings.policy, settings.expected
-    if glances is not None:
+    if glances is not None and expected is not None and expected.glances:
         only = fuse_asked(ranked, np.full_like(scores, np.nan), settings.weight, expected, glances)
         note = "no pair asked: cosines of its own eyes, each crop seen once"
         told.rows.append(Row(f"reasoner {reasoner.name} glance", measure(reranked=only), 0, looked, note))
@@ -122,14 +122,20 @@ def ask_reasoner(
 def _glances(
     trial: Trial, ranked: RankedList, k: int, reasoner: Backend, settings: Settings, progress: Progress
 ) -> NDArray[np.float64] | None:
-    """What the reasoner's eyes tell of the first k candidates, where what is expected of it asks for that."""
-    if settings.expected is None or not settings.expected.glances:
+    """What the reasoner's eyes tell of the first k candidates, where what was chosen asks for that."""
+    wanted = (settings.expected, settings.fitted)
+    if not any(each is not None and each.glances for each in wanted):
         return None
     return glance(reasoner, trial, ranked, k, progress, settings.batch)
 
 
 def _other_fusions(
-    ranked: RankedList, scores: NDArray[np.float64], name: str, settings: Settings, measure: Measure
+    ranked: RankedList,
+    scores: NDArray[np.float64],
+    glances: NDArray[np.float64] | None,
+    name: str,
+    settings: Settings,
+    measure: Measure,
 ) -> list[Row]:
     """The same scores, fused in the other ways that were chosen on training identities; they cost no call."""
     rows = []
@@ -139,10 +145,11 @@ def _other_fusions(
         note = f"the same scores, the whole list sorted anew, weight {settings.whole_weight:g}"
         rows.append(Row(f"reasoner {name}, whole list", result, 0, time.perf_counter() - started, note))
     fitted = settings.fitted
-    if fitted is not None and has_neighbourhood(ranked, fitted.first, fitted.last):
+    if fitted is not None and fitted.fits(ranked, glances):
         started = time.perf_counter()
-        fused = rank_by_probability(ranked, fitted.probabilities(ranked, margin_of(scores)))
-        note = "the same scores; distance, neighbourhood, rank and score in one fitted probability"
+        fused = rank_by_probability(ranked, fitted.probabilities(ranked, margin_of(scores), glances))
+        seen = ", glance" if fitted.glances else ""
+        note = f"the same scores; distances, neighbourhood, rank{seen} and score in one fitted probability"
         rows.append(Row(f"reasoner {name}, fitted", measure(reranked=fused), 0, time.perf_counter() - started, note))
     return rows
 

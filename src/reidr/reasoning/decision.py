@@ -20,6 +20,7 @@ class Decision:
 
     Attributes:
         weight: fusion weight in [0, 1] (see `fuse`). chosen_on: the data it was chosen on.
+        local_scaling: whether locally scaled distances (`retrieval.local_scaling`) are fused in place of plain ones.
         street_weight: the one for rendered streets, chosen on another street; None: `weight` there too.
         notice: what a reader of a report must know of this reasoner; empty when nothing.
         k_reciprocal_weight: fusion weight for a list that k-reciprocal re-ranking has made; None: not chosen.
@@ -44,6 +45,7 @@ class Decision:
     whole_weight: float | None = None
     fitted: Mapping[str, Any] | None = None
     expected: Mapping[str, Any] | None = None
+    local_scaling: bool = False
 
 
 UNTUNED = Decision(0.2, "not tuned: MUSE's default", "The fusion weight of this reasoner was not tuned on any data.")

@@ -8,7 +8,7 @@ reasoner's eyes give embeddings (`types.Glancing`), a glance at both crops tells
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 from reidr.errors import ReIDError
 from reidr.reasoning.calibrate import margin_of
 from reidr.reasoning.fusion import fuse
-from reidr.reasoning.logistic_fusion import features_of
+from reidr.reasoning.logistic_fusion import GLANCED, LISTED, features_of
 from reidr.retrieval.neighbourhood import has_neighbourhood
 from reidr.retrieval.ranking import RankedList
 
 Reals = NDArray[np.float64]
-LISTED = 3  # numbers that the retriever's list tells of a candidate
-GLANCED = 3  # numbers that a glance adds
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class ExpectedScore:
     @property
     def glances(self) -> bool:
         """Whether it needs a glance at the pairs."""
-        return len(self.weights) > LISTED
+        return len(self.weights) > len(LISTED)
 
     def guess(self, ranked: RankedList, m: int, glances: Reals | None = None) -> Reals | None:
         """(Q, m) P(same) expected of the first m candidates, NaN where padded.
@@ -88,7 +86,7 @@ class ExpectedScore:
         """From `stored`. Raises ReIDError where it is none."""
         try:
             weights = tuple(float(value) for value in stored["weights"])
-            if len(weights) not in (LISTED, LISTED + GLANCED):
+            if len(weights) not in (len(LISTED), len(LISTED) + len(GLANCED)):
                 raise ValueError(f"{len(weights)} weights")
             return cls(weights, float(stored["bias"]), int(stored["first"]), int(stored["last"]))
         except (KeyError, TypeError, ValueError) as error:
@@ -117,13 +115,9 @@ def _features(
     ranked: RankedList, margins: Reals, glances: Reals | None, first: int, last: int
 ) -> tuple[Reals, NDArray[np.bool_]]:
     """(Q, m, 3 or 6) what is known of each candidate without asking, and (Q, m) where there is one."""
-    features, known = features_of(ranked, margins, first, last)
-    parts = [features[..., :LISTED]]
-    if glances is not None:
-        if np.shape(glances) != (*known.shape, GLANCED):
-            raise ReIDError(f"expected scores: glances {np.shape(glances)} do not fit candidates {known.shape}")
-        parts.append(np.asarray(glances, dtype=np.float64))
-    return np.concatenate(parts, axis=-1), known
+    # What the reasoner will say of two crops does not depend on who else is in the gallery.
+    features, known = features_of(replace(ranked, local=None), margins, first, last, glances)
+    return features[..., :-1], known
 
 
 def fuse_asked(

@@ -27,7 +27,7 @@ def fuse(ranked: RankedList, probabilities: NDArray[np.float64], weight: float) 
 
     Formula of MUSE (RikoLi/MUSE, `utils/reranking_fast.py`); the factor 2 is the range of Euclidean distances between
     unit vectors, so `ranked` must hold such distances. Here it only permutes the first m, while MUSE lets a scored
-    entry pass unscored ones.
+    entry pass unscored ones. Where `ranked` has locally scaled distances (`retrieval.local_scaling`), d is those.
 
     Args:
         probabilities: (Q, m) P(same), m at most `ranked.k`; NaN where there is none: that entry keeps its distance d.
@@ -73,9 +73,9 @@ def fused_distances(ranked: RankedList, probabilities: NDArray[np.float64], weig
             f"fusion: probability {probabilities[row, column]!r} of query {ranked.query_ids[row]} at rank"
             f" {column + 1} lies outside [0, 1]"
         )
-    distances = ranked.distances[:, : probabilities.shape[1]]
+    distances = (ranked.distances if ranked.local is None else ranked.local)[:, : probabilities.shape[1]]
     finite = np.isfinite(distances)
-    if weight > 0 and (distances[finite] > 2.0 + 1e-6).any():
+    if ranked.local is None and weight > 0 and (distances[finite] > 2.0 + 1e-6).any():
         raise ReIDError("fusion: distances above 2 are not those of unit vectors; fuse before re-ranking, not after")
     known = finite & ~np.isnan(probabilities)
     fused = distances.copy()

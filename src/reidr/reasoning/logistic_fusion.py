@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,13 @@ from scipy.optimize import minimize
 
 from reidr.errors import ReIDError
 from reidr.reasoning.fusion import WEIGHTS, WeightChoice, fused_distances
-from reidr.retrieval.neighbourhood import normalised_distances
+from reidr.retrieval.neighbourhood import has_neighbourhood, normalised_distances
 from reidr.retrieval.ranking import RankedList
 
 Reals = NDArray[np.float64]
-FEATURES = ("distance", "normalised distance", "log rank", "margin")
+LISTED = ("distance", "normalised distance", "log rank")
+LOCAL = ("locally scaled distance",)
+GLANCED = ("whole bodies", "upper parts", "lower parts")
 DECAY = 1e-3
 
 
@@ -37,9 +39,9 @@ def fuse_whole(
     if scale <= 0:
         raise ReIDError(f"fusion: the scale must be above 0, not {scale!r}")
     # `fused_distances` is made for distances within [0, 2].
-    stretched = RankedList(ranked.query_ids, ranked.gallery_ids, ranked.indices, ranked.distances * (2.0 / scale))
+    stretched = replace(ranked, distances=ranked.distances * (2.0 / scale))
     head = fused_distances(stretched, probabilities, weight) * (scale / 2.0)
-    distances = np.concatenate([head, ranked.distances[:, head.shape[1] :]], axis=1)
+    distances = np.concatenate([head, listed_distances(ranked)[:, head.shape[1] :]], axis=1)
     order = np.argsort(distances, axis=1, kind="stable")
     return RankedList(
         ranked.query_ids,
@@ -48,6 +50,11 @@ def fuse_whole(
         np.take_along_axis(distances, order, axis=1),
         (*ranked.made_by, f"reasoner weight={weight:g} k={head.shape[1]}, into the whole list"),
     )
+
+
+def listed_distances(ranked: RankedList) -> Reals:
+    """What fusion takes for the distance of every listed candidate: the locally scaled one where there is one."""
+    return ranked.distances if ranked.local is None else ranked.local
 
 
 def choose_whole_weight(
@@ -72,7 +79,7 @@ def choose_whole_weight(
     grid = []
     for weight in weights:
         head = fused_distances(ranked, probabilities, weight)
-        distances = np.concatenate([head, ranked.distances[:, head.shape[1] :]], axis=1)
+        distances = np.concatenate([head, listed_distances(ranked)[:, head.shape[1] :]], axis=1)
         order = np.lexsort((truth, distances), axis=1)
         hits = np.take_along_axis(truth, order, axis=1)[truth.any(axis=1)]
         precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
@@ -102,22 +109,41 @@ class LogisticFusion:
     """P(same) of each candidate from the retriever and, where it was asked, the reasoner.
 
     Attributes:
-        asked: for candidates with a margin (features in the order of `FEATURES`). unasked: for those without (all but
+        asked: for candidates with a margin (features as `features_of` gives them). unasked: for those without (all but
             the last), so that asked and unasked candidates stand on one scale.
         first, last: ranks of the neighbourhood that normalises distances.
+        local, glances: whether locally scaled distances and glances are among the features.
     """
 
     asked: Logistic
     unasked: Logistic
     first: int
     last: int
+    local: bool = False
+    glances: bool = False
 
-    def probabilities(self, ranked: RankedList, margins: NDArray[np.float64]) -> Reals:
+    def fits(self, ranked: RankedList, glances: Reals | None = None) -> bool:
+        """Whether everything it needs is there: a neighbourhood, and what it was fitted with."""
+        return (
+            has_neighbourhood(ranked, self.first, self.last)
+            and (ranked.local is not None or not self.local)
+            and (glances is not None or not self.glances)
+        )
+
+    def probabilities(
+        self, ranked: RankedList, margins: NDArray[np.float64], glances: NDArray[np.float64] | None = None
+    ) -> Reals:
         """(Q, m) P(same) for margins (Q, m), NaN where not asked; NaN where the list is padded.
 
-        Raises ReIDError for shapes that do not fit or a list too short for the neighbourhood.
+        Args:
+            glances: (Q, m, 3) cosines of `types.Glancing.glance`, NaN where padded.
+
+        Raises ReIDError for shapes that do not fit, or where it does not fit (`fits`).
         """
-        features, known = features_of(ranked, margins, self.first, self.last)
+        if not self.fits(ranked, glances):
+            raise ReIDError("fusion: the list lacks a neighbourhood, or what this fusion was fitted with")
+        plain = ranked if self.local else replace(ranked, local=None)
+        features, known = features_of(plain, margins, self.first, self.last, glances if self.glances else None)
         result = np.full(known.shape, np.nan)
         scored = known & np.isfinite(features[..., -1])
         rest = known & ~scored
@@ -137,24 +163,37 @@ class LogisticFusion:
                 Logistic(tuple(each["mean"]), tuple(each["scale"]), tuple(each["weights"]), float(each["bias"]))
                 for each in (stored["asked"], stored["unasked"])
             ]
-            return cls(parts[0], parts[1], int(stored["first"]), int(stored["last"]))
+            ranks = int(stored["first"]), int(stored["last"])
+            return cls(parts[0], parts[1], *ranks, bool(stored.get("local")), bool(stored.get("glances")))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ReIDError(f"not a stored fusion: {error!r}") from None
 
 
 def features_of(
-    ranked: RankedList, margins: NDArray[np.float64], first: int, last: int
+    ranked: RankedList,
+    margins: NDArray[np.float64],
+    first: int,
+    last: int,
+    glances: NDArray[np.float64] | None = None,
 ) -> tuple[Reals, NDArray[np.bool_]]:
-    """(Q, m, 4) features in the order of `FEATURES`, and (Q, m) where there is a candidate."""
+    """(Q, m, F) features of each candidate, and (Q, m) where there is one.
+
+    In this order: `LISTED`; `LOCAL` where the list has them; `GLANCED` where `glances` (Q, m, 3) are given; the margin.
+    """
     margins = np.asarray(margins, dtype=np.float64)
     if margins.ndim != 2 or len(margins) != len(ranked) or margins.shape[1] > ranked.k:
         raise ReIDError(f"fusion: margins {margins.shape} do not fit a ranked list of ({len(ranked)}, {ranked.k})")
     m = margins.shape[1]
     distances = ranked.distances[:, :m]
     ranks = np.broadcast_to(np.log(np.arange(1, m + 1)), distances.shape)
-    return np.stack([distances, normalised_distances(ranked, first, last)[:, :m], ranks, margins], axis=-1), (
-        ranked.indices[:, :m] >= 0
-    )
+    columns = [distances, normalised_distances(ranked, first, last)[:, :m], ranks]
+    if ranked.local is not None:
+        columns.append(ranked.local[:, :m])
+    if glances is not None:
+        if glances.shape != (*margins.shape, len(GLANCED)):
+            raise ReIDError(f"fusion: glances {glances.shape} do not fit candidates {margins.shape}")
+        columns += [glances[..., place] for place in range(len(GLANCED))]
+    return np.stack([*columns, margins], axis=-1), ranked.indices[:, :m] >= 0
 
 
 def fit_logistic(features: Reals, outcomes: NDArray[np.bool_], decay: float = DECAY) -> Logistic:
@@ -184,16 +223,18 @@ def fit_logistic_fusion(
     ranked: RankedList,
     margins: NDArray[np.float64],
     truth: NDArray[np.bool_],
+    glances: NDArray[np.float64] | None = None,
     *,
     first: int = 11,
     last: int = 50,
 ) -> LogisticFusion:
     """Fit both models on training identities: margins (Q, m), NaN where not asked, and truth (Q, m).
 
-    `unasked` is fitted on all candidates, as though none had been asked. Raises ReIDError as `features_of` and
+    Locally scaled distances and glances are among the features where they are there. `unasked` is fitted on all
+    candidates, as though none had been asked. Raises ReIDError as `features_of` and
     `fit_logistic`.
     """
-    features, known = features_of(ranked, margins, first, last)
+    features, known = features_of(ranked, margins, first, last, glances)
     truth = np.asarray(truth, dtype=bool)
     if truth.shape != known.shape:
         raise ReIDError(f"fusion: truth {truth.shape} and margins {known.shape} need equal shapes")
@@ -203,6 +244,8 @@ def fit_logistic_fusion(
         fit_logistic(features[known][:, :-1], truth[known]),
         first,
         last,
+        ranked.local is not None,
+        glances is not None,
     )
 
 

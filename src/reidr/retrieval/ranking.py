@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ class RankedList:
         gallery_ids: ids of the whole gallery searched, G of them.
         indices: (Q, k) int64 into `gallery_ids`; -1 pads rows that have fewer than k candidates, at their end.
         distances: (Q, k) float64, ascending along each row; +inf where padded.
+        local: (Q, k) locally scaled distances of the same entries (`local_scaling`), which need not ascend; None where
+            nobody asked for them. Fusion takes them in place of `distances`.
         made_by: what ranked it, step by step, e.g. `("retriever nano", "k-reciprocal k1=20 k2=6 lambda=0.3")`.
     """
 
@@ -32,6 +35,7 @@ class RankedList:
     indices: NDArray[np.int64]
     distances: NDArray[np.float64]
     made_by: tuple[str, ...] = ()
+    local: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "indices", np.asarray(self.indices, dtype=np.int64))
@@ -42,6 +46,8 @@ class RankedList:
             )
         if len(self.query_ids) != len(self.indices):
             raise ReIDError(f"ranked list: {len(self.query_ids)} query ids for {len(self.indices)} rows")
+        if self.local is not None and self.local.shape != self.indices.shape:
+            raise ReIDError(f"ranked list: local distances {self.local.shape} for entries {self.indices.shape}")
         if np.isnan(self.distances).any():
             row, column = np.argwhere(np.isnan(self.distances))[0]
             raise ReIDError(f"ranked list: distance of query {self.query_ids[row]} at rank {column + 1} is NaN")
@@ -70,7 +76,8 @@ class RankedList:
 
     def top(self, k: int) -> RankedList:
         """The same list cut to its first `k` columns."""
-        return replace(self, indices=self.indices[:, :k], distances=self.distances[:, :k])
+        local = None if self.local is None else self.local[:, :k]
+        return replace(self, indices=self.indices[:, :k], distances=self.distances[:, :k], local=local)
 
     def reordered(self, distances: NDArray[np.float64], step: str) -> RankedList:
         """Sort the first columns anew by `distances` (Q, m ≤ k), the rest following unchanged.
@@ -95,14 +102,18 @@ class RankedList:
         shift = np.subtract(last, worst, where=known.any(axis=1), out=np.zeros(len(self)))
         fresh = np.where(known, distances + shift[:, None], np.inf)
         order = np.argsort(fresh, axis=1, kind="stable")
-        indices = np.concatenate([np.take_along_axis(self.indices[:, :m], order, axis=1), self.indices[:, m:]], axis=1)
+
+        def moved(values: NDArray[Any]) -> NDArray[Any]:
+            return np.concatenate([np.take_along_axis(values[:, :m], order, axis=1), values[:, m:]], axis=1)
+
         head = np.take_along_axis(fresh, order, axis=1)
         # Rounding in the shift may leave the last re-ranked entry a hair beyond the next one.
         head = np.where(np.isfinite(head), np.minimum(head, last[:, None]), np.inf)
         return replace(
             self,
-            indices=indices,
+            indices=moved(self.indices),
             distances=np.concatenate([head, self.distances[:, m:]], axis=1),
+            local=None if self.local is None else moved(self.local),
             made_by=(*self.made_by, step),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from reidr.reasoning.expected import ExpectedScore, fit_expected_score, fuse_ask
 from reidr.reasoning.fusion import WeightChoice, choose_weight
 from reidr.reasoning.logistic_fusion import LogisticFusion, choose_whole_weight, fit_logistic_fusion
 from reidr.retrieval.embedder import Embedder
+from reidr.retrieval.local_scaling import with_local_scaling
 from reidr.retrieval.neighbourhood import has_neighbourhood
 from reidr.retrieval.ranking import RankedList
 from reidr.training.identities import hold_out_identities
@@ -39,7 +40,8 @@ class Measured:
     """A search with the first k candidates of every query scored.
 
     Attributes:
-        ranked: (Q, up to 50) the retriever's list. scores: (Q, k) P(same), NaN where padded. truth: (Q, k).
+        ranked: (Q, up to 50) the retriever's list, locally scaled where it is long enough. scores: (Q, k) P(same), NaN
+            where padded. truth: (Q, k).
         base: the retriever's own result. glances: (Q, k, 3) what the reasoner's eyes tell; None: nothing.
     """
 
@@ -81,6 +83,7 @@ class Decider:
         (trial,) = trials(search, find_protocol(protocol), seed)
         queries, gallery, trial = embed_trial(trial, self.retriever, None, self.progress)
         ranked = gallery.search(queries, DEPTH, excluded=trial.excluded)
+        ranked = with_local_scaling(ranked, gallery.features, junk=trial.junk)
         base = evaluate_features(queries.features, gallery.features, **trial.arguments())
         k = min(self.k, ranked.k)
         glances = glance(self.reasoner, trial, ranked, k, self.progress)
@@ -95,9 +98,13 @@ class Decider:
         again = doubled(leave_out(again, trial.excluded)).top(min(self.k, again.k))
         return choose_weight(again, self._ask(trial, again), matches_of(trial, again, again.k))
 
-    def open_set(self, search: ReIDDataset, weight: float, seed: int) -> ScoreChoice | None:
-        """The score that misses fewest people at FPIR 10 %; None where too few searches are for absent people."""
+    def open_set(self, search: ReIDDataset, weight: float, seed: int, scaled: bool) -> ScoreChoice | None:
+        """The score that misses fewest people at FPIR 10 %; None where too few searches are for absent people.
+
+        `scaled`: whether the fused distance is made of locally scaled ones.
+        """
         found = self.measure(search, "open-set", seed)
+        found = found if scaled else plain(found)
         mated = found.trial.mated
         if (~mated).sum() < FEWEST_ABSENT or not mated.any():
             return None
@@ -113,6 +120,18 @@ class Decider:
         wanted = ranked.indices >= 0
         with self.progress("scoring pairs", int(wanted.sum())) as advance:
             return ask(self.reasoner, trial, ranked, wanted, self.known, advance)
+
+
+def plain(found: Measured) -> Measured:
+    """The same without local scaling."""
+    return replace(found, ranked=replace(found.ranked, local=None))
+
+
+def best_of(found: Measured) -> Measured:
+    """With or without local scaling: whichever gives the better mAP at its own best weight; without among equals."""
+    without = plain(found)
+    best, scaled = (max(row[1] for row in weight_curve(each)) for each in (without, found))
+    return found if round(scaled, 9) > round(best, 9) else without
 
 
 def weight_curve(found: Measured) -> list[tuple[float, float, float]]:
@@ -134,7 +153,7 @@ def fitted_fusion(found: Measured) -> LogisticFusion | None:
     """Distance, neighbourhood, rank and score made one probability; None where the lists are too short for it."""
     if not has_neighbourhood(found.ranked):
         return None
-    return fit_logistic_fusion(found.ranked, margin_of(found.scores), found.truth)
+    return fit_logistic_fusion(found.ranked, margin_of(found.scores), found.truth, found.glances)
 
 
 def calibrated(found: Measured) -> tuple[Calibration, dict[str, float]] | None:

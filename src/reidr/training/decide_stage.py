@@ -18,10 +18,12 @@ from reidr.retrieval.retriever import Retriever
 from reidr.training.decide import (
     Decider,
     as_search,
+    best_of,
     best_weight,
     calibrated,
     expected_score,
     fitted_fusion,
+    plain,
     policies_of,
     weight_curve,
     whole_weight,
@@ -33,6 +35,7 @@ from reidr.training.stages import stage_values
 STREET = "another street"
 PHOTOS = "held-out training identities"
 CHOICES = "choices.json"
+OTHER_WAY = {True: ", without local scaling", False: ", with local scaling"}
 SEED = 70  # of a street that no stage renders
 NOTICE = "Reasons are generated text: read them as a witness's words, not as evidence."
 
@@ -57,15 +60,20 @@ def decide_stage(
         searches.append(as_search(PHOTOS, held_out, 2 * queries, recipe.split_seed))
     decider = Decider(Retriever.load(), Engine(Reasoner.load(model)), k, progress)
     measured = {search.name: decider.measure(search) for search in searches}
-    curves = {name: weight_curve(found) for name, found in measured.items()}
-    chosen_on = list(curves)[-1]
-    weight, found, search = best_weight(curves[chosen_on]), measured[chosen_on], searches[-1]
+    chosen_on, search = searches[-1].name, searches[-1]
+    found = best_of(measured[chosen_on])
+    scaled = found.ranked.local is not None
+    curves: dict[str, list[tuple[float, float, float]]] = {}
+    for name, own in measured.items():
+        chosen, other = (own, plain(own)) if scaled else (plain(own), own)
+        curves |= {name: weight_curve(chosen), name + OTHER_WAY[scaled]: weight_curve(other)}
+    weight = best_weight(curves[chosen_on])
     calibration = calibrated(found)
     expected = expected_score(found)
     policies = policies_of(found, weight, expected)
     whole, fitted = whole_weight(found), fitted_fusion(found)
     after = decider.after_k_reciprocal(search)
-    absent = decider.open_set(search, weight, recipe.split_seed)
+    absent = decider.open_set(search, weight, recipe.split_seed, scaled)
     how = {
         "weights": curves,
         "weights_after_k_reciprocal": list(after.grid),
@@ -87,6 +95,7 @@ def decide_stage(
         whole_weight=whole.weight,
         fitted=None if fitted is None else fitted.stored(),
         expected=None if expected is None else expected.stored(),
+        local_scaling=scaled,
     )
     store_decision(decision, model)
     return decision
