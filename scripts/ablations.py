@@ -26,6 +26,7 @@ from judging import Search, direct, thinking
 REPOSITORY = Path(__file__).parent.parent
 OUT = REPOSITORY / "docs" / "ablations.json"
 SHARES = (0.05, 0.10, 0.50)
+SCALED = "retriever, locally scaled"
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,7 @@ class Judge:
 # Which variant is held against which, and by what question of the method.
 QUESTIONS = {
     "Does each stage help?": (
+        ("warm-up", SCALED),
         ("warm-up", "base"),
         ("warm-up + RL", "warm-up"),
         ("RL without warm-up", "base"),
@@ -274,6 +276,12 @@ def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]
         known = np.isfinite(judge.held.ranked.distances[rows])
         area = roc_area(-judge.held.ranked.distances[rows][known], judge.held.truth[rows][known])
         retriever.facts[f"alone, {name}"] = area
+    assert test.ranked.local is not None
+    local = test.ranked.local[kept]
+    scaled = Measured({"direct": rank_first(local, truth, test.matches[kept])}, 0.0, {})
+    scaled.facts["area"] = roc_area(-local[listed], truth[listed])
+    # What the gallery alone gives must not be counted as the reasoner's.
+    found = {SCALED: {0: scaled}, **found}
     room = truth.any(axis=1).mean() - retriever.first.mean()
 
     def level(seeds: dict[int, Measured]) -> dict[str, Any]:

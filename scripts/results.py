@@ -422,14 +422,20 @@ def street_sections(arguments: argparse.Namespace) -> list[str]:
     if (REPOSITORY / "src" / "reidr" / "reasoning" / "presets" / "nano-street").is_dir():
         words = (
             "`nano-street` has seen no photo of a re-identification data set. Beside the same retriever, which has: "
-            "`--reasoner nano-street`."
+            "`--reasoner nano-street`, its weight for streets."
         )
-        result = evaluate(arguments.street, "--reasoner", "nano-street")
+        from reidr.reasoning.decision import stored_decision
+
+        weight = str(stored_decision("nano-street").street_weight)
+        result = evaluate(arguments.street, "--reasoner", "nano-street", "--weight", weight)
         sections.append(section("The rendered street, by nano-street", words, result))
         market = arguments.data / "market1501-dev"
         if market.is_dir():
-            result = evaluate(market, "--reasoner", "nano-street", *arguments.sample)
-            words = "Street to photos: what a reasoner that knows drawn people only is worth on real ones."
+            result = evaluate(market, "--reasoner", "nano-street", "--weight", weight, *arguments.sample)
+            words = (
+                "Street to photos: what a reasoner that knows drawn people only is worth on real ones, by the weight "
+                "that is best on streets. By itself it gives photos the weight 0."
+            )
             sections.append(section("market1501-dev, by nano-street", words, result))
     return sections
 

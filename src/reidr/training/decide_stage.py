@@ -37,6 +37,10 @@ PHOTOS = "held-out training identities"
 CHOICES = "choices.json"
 OTHER_WAY = {True: ", without local scaling", False: ", with local scaling"}
 SEED = 70  # of a street that no stage renders
+DRAWN = "another street; photos keep the retriever's order, since no photo was decided on"
+DRAWN_NOTICE = (
+    "This reasoner knows drawn people only: it moves no list of photos unless a fusion weight is given (--weight)."
+)
 NOTICE = "Reasons are generated text: read them as a witness's words, not as evidence."
 
 
@@ -46,9 +50,10 @@ def decide_stage(
     """Choose how the reasoner in `model` is used beside the shipped retriever, and store it with the model.
 
     One fusion weight is chosen on a street of other people, and one, where the recipe's photos are at hand, on the
-    training identities that neither retriever nor reasoner ever saw. The latter counts for pictures in general; for a
-    recipe without photos the street's does. On the same people: the weights after k-reciprocal re-ranking and for the
-    whole list, the fitted fusion, the calibration, when to ask, and by which score absent people are told. What was
+    training identities that neither retriever nor reasoner ever saw. The latter counts for pictures in general. A
+    recipe without photos gives those the weight 0 and no other fusion: what helps among drawn people has been seen to
+    do harm among photographed ones (docs/lab.md). On the same people: the weights after k-reciprocal re-ranking and for
+    the whole list, the fitted fusion, the calibration, when to ask, and by which score absent people are told. What was
     tried goes to `choices.json`.
     """
     recipe = BaseRecipe.from_values(*stage_values(recipe_name, "base", changes))
@@ -67,10 +72,12 @@ def decide_stage(
     for name, own in measured.items():
         chosen, other = (own, plain(own)) if scaled else (plain(own), own)
         curves |= {name: weight_curve(chosen), name + OTHER_WAY[scaled]: weight_curve(other)}
-    weight = best_weight(curves[chosen_on])
+    drawn_only = chosen_on == STREET
+    best = best_weight(curves[chosen_on])
+    weight = 0.0 if drawn_only else best
     calibration = calibrated(found)
     expected = expected_score(found)
-    policies = policies_of(found, weight, expected)
+    policies = policies_of(found, best, expected)
     whole, fitted = whole_weight(found), fitted_fusion(found)
     after = decider.after_k_reciprocal(search)
     absent = decider.open_set(search, weight, recipe.split_seed, scaled)
@@ -84,16 +91,16 @@ def decide_stage(
     write_json(model / CHOICES, how)
     decision = Decision(
         weight,
-        chosen_on,
-        NOTICE,
+        DRAWN if drawn_only else chosen_on,
+        f"{NOTICE} {DRAWN_NOTICE}" if drawn_only else NOTICE,
         best_weight(curves[STREET]),
-        k_reciprocal_weight=after.weight,
+        k_reciprocal_weight=None if drawn_only else after.weight,
         calibration=None if calibration is None else calibration[0].stored(),
         policy=None if policies is None else policies[0].stored(),
         policies=() if policies is None else tuple((budget, policy.stored()) for budget, policy in policies[1]),
         open_set=None if absent is None else {"score": absent.name, "thresholds": dict(absent.thresholds)},
-        whole_weight=whole.weight,
-        fitted=None if fitted is None else fitted.stored(),
+        whole_weight=None if drawn_only else whole.weight,
+        fitted=None if fitted is None or drawn_only else fitted.stored(),
         expected=None if expected is None else expected.stored(),
         local_scaling=scaled,
     )
