@@ -63,7 +63,8 @@ def test_quick_goes_from_nothing_to_a_page_and_a_second_run_does_nothing(tmp_pat
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")}
     assert len(before) == 3
     decision = stored_decision(tmp_path / "rl" / "model")
-    assert decision.weight == 0.0 and decision.street_weight is not None, "drawn people alone must not move photos"
+    assert decision.weight == 0.0, "drawn people alone must not move photos"
+    assert decision.street_weight is not None
     assert "drawn people only" in decision.notice
     train_all("nano", tmp_path, quick=True)
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")}
