@@ -57,7 +57,7 @@ VARIANTS = {
     "identity and format rewards alone": Variant(rewards=ALONE),
     "no calibration reward": Variant(rewards={"calibration": 0.0}),
     "no cues reward": Variant(rewards={"cues": 0.0}),
-    "no truth reward": Variant(rewards={"truth": 0.0}),
+    "truth reward too": Variant(rewards={"truth": 0.5}),
     "rank reward too": Variant(rewards={"rank": 0.5}),
     "text-only reward too": Variant(rewards={"text_only": 0.3}),
     "warm-up, pairs of Market-1501": Variant(rule=None, scene=("market1501-dev",)),
@@ -328,6 +328,18 @@ def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]
     }
 
 
+def settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the recipe may have changed since, of the base and of the reinforcement that others are held against."""
+    told: dict[str, Any] = {}
+    folders = (arguments.base, *(arguments.runs / folder_of("warm-up + RL", seed) for seed in arguments.seeds))
+    for folder in folders:
+        path = folder / "manifest.json"
+        if path.is_file():
+            own = json.loads(path.read_text(encoding="utf-8"))["settings"]
+            told |= {key: own[key] for key in ("street_twins", "rewards") if key in own}
+    return told
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data" / "market1501-dev")
@@ -361,7 +373,8 @@ def main() -> None:
             found.setdefault(name, {})[seed] = measured(judge, judge.scores(folder))
     if arguments.no_table:
         return
-    rows = table(judge, found) | {"made": {key: environment().get(key) for key in ("commit", "platform")}}
+    made = {key: environment().get(key) for key in ("commit", "platform")} | settings(arguments)
+    rows = table(judge, found) | {"made": made}
     OUT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {OUT}")
 

@@ -307,6 +307,12 @@ def ablation_section() -> list[str]:
         "percentage points, bold where the interval leaves 0 out. Written by scripts/ablations.py at commit "
         f"`{known['made'].get('commit')}`."
     )
+    made = known["made"]
+    if "rewards" in made:
+        weights = ", ".join(f"{name} {weight:g}" for name, weight in made["rewards"].items() if weight)
+        words += (
+            f" Weights of the rewards: {weights}; twins of {percent(made['street_twins'])} % of the base's drawn crops."
+        )
     rows = [["retriever", "", area(base["area"][0]), percent(base["rank1"][0]), "", percent(base["mAP"][0]), "", ""]]
     for name, row in levels.items():
         rows.append(
