@@ -346,6 +346,9 @@ def test_a_glancing_reasoner_gets_a_row_of_its_own_and_saves_calls(street: ReIDD
     alone = run(street, verifier, policy=policy, expected=expected, weight=1.0, only_policy=True)
     assert not verifier.pairs
     assert metrics(alone, "reasoner scripted adaptive") == direct
+    # Thinking about the first candidate alone takes nothing from what is expected of the others.
+    alone = run(street, verifier, policy=policy, expected=expected, weight=1.0, only_policy=True, think=1)
+    assert metrics(alone, "reasoner scripted thinking") == direct
     spent = rows_json([both])["spending"]
     assert spent["first candidates"][0]["mean_average_precision"] == pytest.approx(metrics(both, "retriever")["mAP"])
     assert spent["stored policy"][0]["mean_average_precision"] == pytest.approx(direct["mAP"])

@@ -26,7 +26,7 @@ from reidr.evaluation.asking import (
 from reidr.evaluation.outcome import Progress, Row, Settings
 from reidr.evaluation.ranking import RankingResult
 from reidr.reasoning.calibrate import margin_of
-from reidr.reasoning.expected import fuse_asked
+from reidr.reasoning.expected import ExpectedScore, fuse_asked
 from reidr.reasoning.fusion import fuse, fuse_for_threshold
 from reidr.reasoning.logistic_fusion import fuse_whole, rank_by_probability
 from reidr.reasoning.types import Verdict
@@ -105,7 +105,7 @@ def ask_reasoner(
         asked = ORDERS * int(told.asked.sum())
         told.rows.append(Row(f"reasoner {reasoner.name} adaptive", result, asked, seconds, note))
     if settings.think:
-        _think(told, trial, ranked, min(settings.think, k), reasoner, settings, measure, progress)
+        _think(told, trial, ranked, min(settings.think, k), reasoner, settings, measure, progress, None)
     if again is not None and settings.k_reciprocal_weight is not None:
         started, before = time.perf_counter(), len(known)
         head = doubled(leave_out(again, trial.excluded))
@@ -185,7 +185,7 @@ def _adaptive_only(
     calls = ORDERS * (len(known) - before)
     told.rows.append(Row(f"reasoner {reasoner.name} adaptive", result, calls, seconds, note))
     if settings.think:
-        _think(told, trial, ranked, min(settings.think, k), reasoner, settings, measure, progress)
+        _think(told, trial, ranked, min(settings.think, k), reasoner, settings, measure, progress, expected)
     return told
 
 
@@ -198,8 +198,12 @@ def _think(
     settings: Settings,
     measure: Measure,
     progress: Progress,
+    expected: ExpectedScore | None,
 ) -> None:
-    """Think about the first candidates of every query and put the answers over the direct scores."""
+    """Think about the first candidates of every query and put the answers over the direct scores.
+
+    Candidates without either count with what is `expected` of them, as they do in the row of direct scores.
+    """
     started = time.perf_counter()
     pairs, places = candidate_pairs(trial, ranked, first)
     with progress("thinking about pairs", len(pairs)) as advance:
@@ -208,8 +212,9 @@ def _think(
     after = told.scores.copy()
     after[places] = [verdict.evidence for verdict in thoughts]
     after = np.where(np.isnan(after), told.scores, after)
-    told.fused = fuse(ranked, after, settings.weight)
-    told.thresholded = fuse_for_threshold(ranked, after, settings.weight)
+    told.fused = fuse_asked(ranked, after, settings.weight, expected, told.glances)
+    filled = after if expected is None else expected.fill(ranked, after, told.glances, unasked_queries=True)
+    told.thresholded = fuse_for_threshold(ranked, filled, settings.weight)
     parsed = np.mean([verdict.parsable for verdict in thoughts]) if thoughts else 1.0
     note = f"thinking about the first {settings.think}, {parsed:.0%} of answers parsable"
     result, seconds = measure(reranked=told.fused), time.perf_counter() - started

@@ -127,7 +127,8 @@ def open_set_svg(series: Sequence[Series]) -> str:
         axes.set_xscale("log")
         for number, line in enumerate(visible):
             plot_line(axes, number, line.x, line.y, steps=True)
-        least = min((min(line.x) for line in visible), default=0.001)
+        # With one non-mated query FPIR is 0 or 1: still a decade to draw it on.
+        least = min(0.1, min((min(line.x) for line in visible), default=0.001))
         axes.set_xlim(least, 1)
         axes.set_ylim(0, 1)
         # A range within one decade would make matplotlib label the minor ticks, with a formatter of its own.
