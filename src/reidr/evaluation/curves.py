@@ -117,8 +117,8 @@ def areas_of(outcome: Outcome) -> dict[str, Any]:
 def spending_of(outcome: Outcome) -> dict[str, list[Point]]:
     """What asking costs and brings, by name: the first candidates of all queries, and the stored policies.
 
-    Policies may glance; the first candidates of all queries are asked without, so that their curve begins at the
-    retriever. Empty where not all of the first k were scored, or no policy is stored.
+    Who asks anything may glance as well, for the first candidates of all queries as for policies; asking nothing is
+    without a glance, where both begin. Empty where not all of the first k were scored, or no policy is stored.
     """
     policy = outcome.settings.policy
     if outcome.scores is None or outcome.asked is None or policy is None or outcome.settings.only_policy:
@@ -133,7 +133,7 @@ def spending_of(outcome: Outcome) -> dict[str, list[Point]]:
     guess = None if expected is None else expected.guess(outcome.ranked, outcome.scores.shape[1], outcome.glances)
     plain = Study(outcome.ranked, outcome.scores, truth, base, weight, fusing(None))
     study = replace(plain, rerank=fusing(outcome.glances), guess=guess)
-    found = {"first candidates": fixed_curve(plain)}
+    found = {"first candidates": [fixed_curve(plain)[0], *fixed_curve(study)[1:]]}
     if outcome.settings.policies:
         found["in doubt only"] = adaptive_curve(study, outcome.settings.policies)
     found["stored policy"] = adaptive_curve(study, [policy])

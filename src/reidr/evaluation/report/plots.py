@@ -158,7 +158,7 @@ def spending_svg(series: Sequence[Series]) -> str:
         axes.set_xlabel("pairs asked per query")
         name_ends(axes, series)
 
-    return render(paint, "points gained over the retriever", "spending")
+    return render(paint, "points gained over asking nothing", "spending")
 
 
 def histogram_svg(series: Sequence[Series], *, x_label: str = "distance") -> str:
