@@ -73,7 +73,7 @@ def fused_distances(ranked: RankedList, probabilities: NDArray[np.float64], weig
             f"fusion: probability {probabilities[row, column]!r} of query {ranked.query_ids[row]} at rank"
             f" {column + 1} lies outside [0, 1]"
         )
-    distances = (ranked.distances if ranked.local is None else ranked.local)[:, : probabilities.shape[1]]
+    distances = listed_distances(ranked)[:, : probabilities.shape[1]]
     finite = np.isfinite(distances)
     if ranked.local is None and weight > 0 and (distances[finite] > 2.0 + 1e-6).any():
         raise ReIDError("fusion: distances above 2 are not those of unit vectors; fuse before re-ranking, not after")
@@ -81,6 +81,11 @@ def fused_distances(ranked: RankedList, probabilities: NDArray[np.float64], weig
     fused = distances.copy()
     fused[known] = (1.0 - weight) * distances[known] + weight * 2.0 * (1.0 - probabilities[known])
     return fused
+
+
+def listed_distances(ranked: RankedList) -> NDArray[np.float64]:
+    """What fusion takes for the distance of every listed candidate: the locally scaled one where there is one."""
+    return ranked.distances if ranked.local is None else ranked.local
 
 
 def choose_weight(

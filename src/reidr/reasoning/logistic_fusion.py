@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from reidr.errors import ReIDError
-from reidr.reasoning.fusion import WEIGHTS, WeightChoice, fused_distances
+from reidr.reasoning.fusion import WEIGHTS, WeightChoice, fused_distances, listed_distances
 from reidr.retrieval.neighbourhood import has_neighbourhood, normalised_distances
 from reidr.retrieval.ranking import RankedList
 
@@ -50,11 +50,6 @@ def fuse_whole(
         np.take_along_axis(distances, order, axis=1),
         (*ranked.made_by, f"reasoner weight={weight:g} k={head.shape[1]}, into the whole list"),
     )
-
-
-def listed_distances(ranked: RankedList) -> Reals:
-    """What fusion takes for the distance of every listed candidate: the locally scaled one where there is one."""
-    return ranked.distances if ranked.local is None else ranked.local
 
 
 def choose_whole_weight(
