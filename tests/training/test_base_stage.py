@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from reidr.data.join import join_training
 from reidr.data.street.settings import StreetSettings
 from reidr.data.types import Crop, ReIDDataset
+from reidr.errors import ReIDError
 from reidr.frame.run import Run, content_hash
 from reidr.training import base_stage as stage
 from reidr.training.identities import hold_out_identities
+from reidr.training.reasoning_stages import load_reasoner
 from reidr.training.recipes import BaseRecipe
 
 PICTURE = Image.new("RGB", (4, 8))
@@ -136,3 +139,35 @@ def test_the_people_of_a_street_carry_its_seed(tmp_path: Path, monkeypatch: pyte
     assert {crop.camera for crop in one} == {"street7:0", "street7:1"}
     for side in ("id", "person", "camera"):
         assert not {getattr(crop, side) for crop in one} & {getattr(crop, side) for crop in two}
+
+
+def test_streets_to_read_have_people_and_cameras_of_their_own(tmp_path: Path) -> None:
+    recipe = BaseRecipe(street_seed=70, reading_streets=2, reading_people=4)
+    crops = stage.reading_streets(tmp_path, recipe)
+    streets = {str(crop.person).split(":")[0] for crop in crops}
+    # Not the tower's street (70), nor those of which pairs are made (71, 72).
+    assert streets == {"street80", "street81"}
+    assert len(crops) == len({crop.id for crop in crops}) == 2 * 4 * 2
+    for person in {crop.person for crop in crops}:
+        assert len({crop.camera for crop in crops if crop.person == person}) == 2
+    assert all(crop.attributes for crop in crops)
+    assert stage.reading_streets(tmp_path, recipe.model_copy(update={"reading_streets": 0})) == ()
+
+
+READS = {"upper_color": ["blue", "red"]}
+
+
+def test_a_shipped_reasoner_gets_a_reader_and_no_other_eyes() -> None:
+    recipe = BaseRecipe(data=(), held_out_share=0.1, reasoning_share=0.15, start="nano-street")
+    model, _ = stage._going_on(recipe, READS)
+    assert model.model.visual.reader.reads == {"upper_color": ("blue", "red")}
+    plain, _ = load_reasoner("nano-street", lora=False)
+    own, its = (each.model.visual.tower.state_dict() for each in (plain, model))
+    assert all(torch.equal(own[name], its[name]) for name in own)
+
+
+def test_a_reasoner_whose_eyes_know_other_people_is_refused() -> None:
+    with pytest.raises(ReIDError, match="other people than this recipe's"):
+        stage._going_on(BaseRecipe(data=(), reasoning_share=0.3, start="nano-street"), READS)
+    with pytest.raises(ReIDError, match="reader_steps above 0"):
+        stage._going_on(BaseRecipe(data=(), reasoning_share=0.15, start="nano-street"), None)

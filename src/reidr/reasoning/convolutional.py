@@ -10,6 +10,7 @@ prompt, scorer, generator and trainers work on it. Importing this module registe
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -28,6 +29,7 @@ from transformers import (
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures, Qwen3VLModel
 
 from reidr.errors import WeightsError
+from reidr.reasoning.reading import Reader
 from reidr.retrieval.network import NetworkSettings, build_network
 
 PLACE = 8  # values that tell a token's place
@@ -35,12 +37,15 @@ LOOK = 17  # values that tell a token's colours and texture
 
 
 class ConvolutionalVisionConfig(PreTrainedConfig):
-    """Vision half: `network` are the fields of `NetworkSettings` (None: its defaults), the rest as in Qwen3-VL."""
+    """Vision half: `network` are the fields of `NetworkSettings` (None: its defaults), `reads` the attributes that its
+    `Reader` knows, with their values (None: it has no reader), the rest as in Qwen3-VL."""
 
     model_type = "reidr_convolutional_vision"
     base_config_key = "vision_config"
 
     network: dict[str, Any] | None = None
+    reads: dict[str, list[str]] | None = None
+    reader_size: int = 128
     hidden_size: int = 192
     out_hidden_size: int = 192
     key_size: int = 128
@@ -71,10 +76,11 @@ class ConvolutionalVision(PreTrainedModel):
 
     Each token holds its cell of the map, the crop's whole-body embedding, the embedding of the stripe in which the cell
     lies, the plain colours and texture of its pixels (`looks_of`: a network taught identity forgets which red it was),
-    and its place. What it gives has `out_hidden_size` values for the language half, and then, for `Comparison`,
-    the cell's key of `key_size` values and the two embeddings as unit vectors. The network (`tower`) stays in
+    and its place; what a `Reader` makes of the whole crop is added where there is one. What it gives has
+    `out_hidden_size` values for the language half, and then, for `Comparison`, the cell's key of `key_size` values and
+    the two embeddings as unit vectors. The network (`tower`) stays in
     evaluation mode whatever `train()` says: its batch norms were fitted on whole training sets, and batches of pairs
-    would spoil them.
+    would spoil them. So does the reader, which is taught by itself (`training.reading`).
     """
 
     config_class = ConvolutionalVisionConfig
@@ -94,31 +100,43 @@ class ConvolutionalVision(PreTrainedModel):
             nn.Linear(sum(self.sizes), wide), nn.GELU(), nn.Linear(wide, config.out_hidden_size)
         )
         self.cell_key = nn.Linear(self.sizes[0] + LOOK + PLACE, config.key_size, bias=False)
+        self.reader: Reader | None = None
+        if config.reads is not None:
+            tower, looks = sum(self.sizes[:3]), sum(self.sizes[3:])
+            self.reader = Reader(tower, looks, config.reads, config.reader_size, config.out_hidden_size).eval()
         self.post_init()
 
     def train(self, mode: bool = True) -> ConvolutionalVision:
         super().train(mode)
         self.tower.eval()
+        if self.reader is not None:
+            self.reader.eval()
         return self
 
     def forward(self, pixel_values: Tensor, grid_thw: Tensor, **_: Any) -> BaseModelOutputWithDeepstackFeatures:
         """(patches, values) and (pictures, 3) → tokens of all pictures, (tokens, values as `connect` gives them)."""
         raw = self.look(pixel_values, grid_thw)
+        sizes = [int(size) // self.spatial_merge_size**2 for size in grid_thw.prod(dim=1).tolist()]
         return BaseModelOutputWithDeepstackFeatures(
-            last_hidden_state=raw, pooler_output=self.connect(raw), deepstack_features=[]
+            last_hidden_state=raw, pooler_output=self.connect(raw, sizes), deepstack_features=[]
         )
 
     @property
     def connecting(self) -> tuple[nn.Module, ...]:
-        """The parts behind the tower: what may learn while the tower stays as it is."""
-        return self.connector, self.cell_key
+        """The parts behind the tower: what may learn while the tower, and what is read of a crop, stay as they are."""
+        parts = (self.connector, self.cell_key)
+        return parts if self.reader is None else (*parts, self.reader.tell)
 
-    def connect(self, raw: Tensor) -> Tensor:
-        """(tokens, sum of `sizes`) as `look` gives them → (tokens, out_hidden_size + key_size + both embeddings)."""
+    def connect(self, raw: Tensor, sizes: Sequence[int]) -> Tensor:
+        """(tokens of all pictures, sum of `sizes`) as `look` gives them, and how many belong to each picture →
+        (tokens, out_hidden_size + key_size + both embeddings)."""
         cell, whole, stripe, look, place = raw.split(self.sizes, dim=-1)
         embeddings = functional.normalize(whole, dim=-1), functional.normalize(stripe, dim=-1)
         key = self.cell_key(torch.cat([cell, look, place], dim=-1))
-        return torch.cat([self.connector(raw), key, *embeddings], dim=-1)
+        told = self.connector(raw)
+        if self.reader is not None:
+            told = told + self.reader.told(raw, sizes)
+        return torch.cat([told, key, *embeddings], dim=-1)
 
     def look(self, pixel_values: Tensor, grid_thw: Tensor) -> Tensor:
         """What the tower sees, before the connector: (tokens, sum of `sizes`)."""

@@ -127,8 +127,9 @@ class CropFeatures:
             seen = self.model.get_image_features(torch.cat([part for (part,) in kept]), grid, return_dict=True)
             kept = list(zip(seen.pooler_output, *(getattr(seen, "deepstack_features", None) or []), strict=True))
         elif self.learning == "connector":
-            tokens = self.visual.connect(torch.cat([part for (part,) in kept]))
-            kept = [(part,) for part in tokens.split([len(part) for (part,) in kept])]
+            sizes = [len(part) for (part,) in kept]
+            tokens = self.visual.connect(torch.cat([part for (part,) in kept]), sizes)
+            kept = [(part,) for part in tokens.split(sizes)]
         tokens_of, *layers = zip(*(kept[place[row]] for row in rows), strict=True)
         # Typed loosely upstream: `get_image_features` itself gives sequences, one tensor per picture.
         parts: dict[str, Any] = {"pooler_output": list(tokens_of), "deepstack_features": [list(one) for one in layers]}

@@ -5,7 +5,8 @@ The same classes, chat template and code path as the billion-parameter checkpoin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +19,12 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
 )
 
+from reidr.errors import ReIDError
 from reidr.reasoning.convolutional import (
     ConvolutionalConfig,
     ConvolutionalForConditionalGeneration,
     ConvolutionalVisionConfig,
+    vision_half,
 )
 from reidr.reasoning.grammar import ANSWER_WORDS, TAGS
 from reidr.reasoning.processor import Qwen3VLProcessor
@@ -132,6 +135,7 @@ def build_convolutional(
     key_value_heads: int = 2,
     vocabulary: int = 700,
     merge: int = 2,
+    reads: Mapping[str, Sequence[str]] | None = None,
     seed: int = 0,
 ) -> tuple[ConvolutionalForConditionalGeneration, Qwen3VLProcessor]:
     """`nano` with the trained `network` as its eyes: one visual token per `merge` x `merge` cells of its map.
@@ -140,6 +144,7 @@ def build_convolutional(
 
     Args:
         texts, vocabulary, seed: as in `build_nano`. hidden, layers, key_value_heads: of the language half.
+        reads: attributes and values that its `Reader` is to know; None for a model without one.
     """
     tokenizer = build_tokenizer(texts, vocabulary)
     settings = network.settings
@@ -152,6 +157,7 @@ def build_convolutional(
             "out_hidden_size": hidden,
             "patch_size": CELL,
             "spatial_merge_size": merge,
+            "reads": None if reads is None else {name: list(values) for name, values in reads.items()},
         },
         **special_tokens(tokenizer),
         tie_word_embeddings=True,
@@ -164,6 +170,29 @@ def build_convolutional(
     size = NanoSize(patch=CELL, merge=merge, pixels=(area, area + area // 8))
     images = build_image_processor(size, settings.mean, settings.std)
     return model, Qwen3VLProcessor(images, tokenizer, chat_template=CHAT_TEMPLATE)
+
+
+def with_reader(
+    model: ConvolutionalForConditionalGeneration, reads: Mapping[str, Sequence[str]], seed: int = 0
+) -> ConvolutionalForConditionalGeneration:
+    """A copy of `model` with an untaught `Reader` that tells nothing yet: it says what `model` says.
+
+    Raises ReIDError where the model has one already.
+    """
+    if model.model.visual.reader is not None:
+        raise ReIDError("this reasoner has a reader of attributes already; go on from one that has none")
+    config = copy.deepcopy(model.config)
+    vision_half(config).reads = {name: list(values) for name, values in reads.items()}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        grown = ConvolutionalForConditionalGeneration(config)
+    missing, _ = grown.load_state_dict(model.state_dict(), strict=False)
+    assert all(".reader." in name for name in missing), missing
+    reader = grown.model.visual.reader
+    assert reader is not None
+    torch.nn.init.zeros_(reader.tell.weight)
+    torch.nn.init.zeros_(reader.tell.bias)
+    return grown
 
 
 def language_config(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int, heads: int) -> dict[str, Any]:

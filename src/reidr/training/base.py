@@ -7,7 +7,9 @@ form is learned and verdicts are not.
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -25,40 +27,51 @@ from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.grammar import ANSWER_WORDS
 from reidr.reasoning.prompt import DESCRIBE, render, render_crop
 from reidr.reasoning.questions import QUESTIONS, answer_of
-from reidr.training.examples import Example, completion_loss, example_batch
+from reidr.training.examples import Example, completion_loss, example_batch, word_shares
 from reidr.training.facts import ask, compare, describe
 from reidr.training.recipes import BaseRecipe
 from reidr.training.retriever import learning_rate_at
 
 Advance = Callable[[float], None]
+DRAWN = re.compile(r"\d+$")  # a rendered street's data set is called after its seed
+VERDICTS = 16  # direct questions per step, where verdicts are to be kept
 RIVALS = 12  # crops of which the most alike is taken for a pair of look-alikes
 
 
-class FactSource:
-    """Draws examples from crops with attributes: of each data set alike, whatever its size."""
+def family_of(person: str) -> str:
+    """The data sets that a joined person's belongs to: all rendered streets are one family."""
+    return DRAWN.sub("", person.split(":")[0])
 
-    def __init__(self, crops: Sequence[Crop], processor: Any) -> None:
-        """`crops` carry persons, cameras and joined attributes. Raises DataError where nothing can be compared."""
+
+class FactSource:
+    """Draws examples from crops with attributes: of each family of data sets alike, whatever its size."""
+
+    def __init__(
+        self, crops: Sequence[Crop], processor: Any, comparisons: float = 0.45, descriptions: float = 0.25
+    ) -> None:
+        """`crops` carry persons, cameras and joined attributes; of the examples these shares are comparisons and
+        descriptions, the rest questions. Raises DataError where nothing can be compared."""
         self.crops = crops
+        self.comparisons, self.descriptions = comparisons, descriptions
         self.stop = str(processor.tokenizer.eos_token)
-        self.compare_prompt = render(processor, "think")
+        self.compare_prompt, self.score_prompt = render(processor, "think"), render(processor, "score")
         self.render = lambda text: render_crop(processor, text)
         self.sets: dict[str, _Set] = {}
         for place, crop in enumerate(crops):
             if crop.person is not None and any(name in crop.attributes for name in QUESTIONS):
-                self.sets.setdefault(crop.person.split(":")[0], _Set()).add(place, crop)
+                self.sets.setdefault(family_of(crop.person), _Set()).add(place, crop)
         self.sets = {name: each for name, each in self.sets.items() if each.across}
         if not self.sets:
             raise DataError("base training needs persons with known attributes, some of them seen by two cameras")
 
     def draw(self, random: np.random.Generator) -> Example:
-        """One example: a comparison (0.45), a description (0.25) or a question (0.3)."""
+        """One example: a comparison, a description or a question."""
         names = sorted(self.sets)
         own = self.sets[names[int(random.integers(len(names)))]]
         kind = random.random()
-        if kind < 0.45:
+        if kind < self.comparisons:
             return self._comparison(own, random)
-        if kind < 0.7:
+        if kind < self.comparisons + self.descriptions:
             place = own.places[int(random.integers(len(own.places)))]
             text = describe(self.crops[place].attributes, random) + self.stop
             return Example((place,), self.render(DESCRIBE), text)
@@ -77,9 +90,16 @@ class FactSource:
         text = f"{before}{word}</answer>{self.stop}"
         return Example((first, second), self.compare_prompt, text, ((len(before), len(before) + len(word)),))
 
+    def draw_verdict(self, random: np.random.Generator) -> Example:
+        """The direct question about two crops, with its word left open: for a model whose verdicts are to be kept."""
+        names = sorted(self.sets)
+        pair = self.sets[names[int(random.integers(len(names)))]].pair(random)
+        word = ANSWER_WORDS[0]
+        return Example(pair, self.score_prompt, word, ((0, len(word)),))
+
 
 class _Set:
-    """The crops of one data set, by person and by attribute value."""
+    """The crops of one family of data sets, by person and by attribute value."""
 
     def __init__(self) -> None:
         self.places: list[int] = []
@@ -147,15 +167,25 @@ def train_base(
     model: Any,
     seen: CropFeatures,
     advance: Advance | None = None,
+    *,
+    before: Any | None = None,
 ) -> list[dict[str, float]]:
     """Train the connector and the language half in place for `recipe.steps` steps; returns the logged losses.
 
-    `seen` holds the crops in the order of the source's. Writes `checkpoint.pt` every `recipe.save_every` steps and one
+    `seen` holds the crops in the order of the source's. With `before`, a model with the same eyes, verdicts are to be
+    that one's, direct and after a comparison: `VERDICTS` direct questions are asked beside the examples, and the loss
+    at every answer word is against what it says there. Writes `checkpoint.pt` every `recipe.save_every` steps and one
     JSON line per 25 steps to `log.jsonl` in `run`; called again it goes on from the last checkpoint, with the same
     examples.
     """
+    seen_before = copy.copy(seen)
+    if before is not None:
+        before.eval()
+        seen_before.serve(before)
     model.train()
-    model.model.visual.tower.requires_grad_(False)
+    visual = model.model.visual
+    for part in (visual.tower, *(() if visual.reader is None else visual.reader.looking)):
+        part.requires_grad_(False)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
     path, first = run / "checkpoint.pt", 0
@@ -175,16 +205,21 @@ def train_base(
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate * learning_rate_at(step, recipe.steps, recipe.warmup_steps)
         examples = [source.draw(random) for _ in range(recipe.batch)]
+        examples += [source.draw_verdict(random) for _ in range(0 if before is None else VERDICTS)]
         optimiser.zero_grad(set_to_none=True)
         total = 0.0
-        # One picture or two: sequences of like length go together, the gradients add up.
-        for pictures in (1, 2):
-            chosen = [example for example in examples if len(example.crops) == pictures]
-            if chosen:
-                inputs, labels = example_batch(seen, chosen)
-                loss = completion_loss(model(**inputs).logits, labels, words).sum() / recipe.batch
-                loss.backward()
-                total += float(loss.detach())
+        # Sequences of like length go together, the gradients add up.
+        kinds = [(len(example.crops), example.prompt == source.score_prompt) for example in examples]
+        for kind in sorted(set(kinds)):
+            chosen = [example for example, own in zip(examples, kinds, strict=True) if own == kind]
+            inputs, labels = example_batch(seen, chosen)
+            shares = None
+            if before is not None:
+                with torch.no_grad():
+                    shares = word_shares(before(**example_batch(seen_before, chosen)[0]).logits, labels, words)
+            loss = completion_loss(model(**inputs).logits, labels, words, shares).sum() / recipe.batch
+            loss.backward()
+            total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         recent.append(total)

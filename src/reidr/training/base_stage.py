@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,15 +23,21 @@ from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.frame.progress import progress
 from reidr.frame.run import Run, content_hash, write_json
-from reidr.reasoning.decision import PEOPLE, Decision, store_decision
+from reidr.reasoning.decision import PEOPLE, Decision, store_decision, stored_decision
 from reidr.training.identities import hold_out_identities
 from reidr.training.recipes import BaseRecipe
 from reidr.training.stages import stage_values
 
 if TYPE_CHECKING:
+    from reidr.reasoning.crop_features import CropFeatures
     from reidr.retrieval.network import RetrieverNetwork
 
+FURTHER = 10  # the streets to read have the seeds from here on, counted from the tower's street
 NOTICE = "This reasoner was never taught a verdict (it is the base of warm-up and reinforcement learning)."
+
+
+HEARD = 5000  # crops from which it is learned how a taught language half hears what is read
+SPLIT = ("data", "held_out_share", "reasoning_share", "split_seed")
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,26 @@ def street_settings(people: int, seed: int) -> StreetSettings:
     return StreetSettings(seed=seed, train_people=people, crops_per_camera=3, distractors=0, junk=0)
 
 
+def reading_streets(folder: Path, recipe: BaseRecipe) -> tuple[Crop, ...]:
+    """The crops of the streets that are there to be read only: two cameras' of each person, one each.
+
+    A colour's name is learned from many people in many lights; from one street's 350 people, however many crops, it is
+    not (docs/lab.md).
+    """
+    seeds = range(recipe.street_seed + FURTHER, recipe.street_seed + FURTHER + recipe.reading_streets)
+    each = StreetSettings(
+        train_people=recipe.reading_people, cameras_per_person=2, queries_per_person=1, crops_per_camera=1,
+        distractors=0, junk=0,
+    )  # fmt: skip
+    found: list[Crop] = []
+    with progress("rendering streets to read", recipe.reading_streets) as advance:
+        for seed in seeds:
+            crops = render_street(folder / str(seed), replace(each, seed=seed)).train
+            found += (of_street(seed, crop) for crop in crops)
+            advance(1)
+    return tuple(found)
+
+
 def of_street(seed: int, crop: Crop) -> Crop:
     """`crop` with id, person and camera named after its street."""
     name = f"street{seed}"
@@ -100,17 +128,21 @@ def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     where = folder / "model"
     if run.finished("base"):
         return where
-    network = _tower(recipe, run, people)
+    network = None if recipe.start else _tower(recipe, run, people)
     started = time.perf_counter()
     crops = [
         *(crop for crop in (*people.tower, *people.reasoning) if crop.attributes),
         *street_people(folder / "street", recipe.street_people, recipe.street_seed + 1),
         *twins_of_street(recipe.street_people, recipe.street_seed + 1, recipe.street_twins),
+        *reading_streets(folder / "reading-streets", recipe),
     ]
     log = _language(recipe, run, network, crops)
-    kept = {"data", "held_out_share", "reasoning_share", "split_seed"}
-    write_json(where / PEOPLE, recipe.model_dump(mode="json", include=kept))
-    store_decision(Decision(0.0, "nothing: no verdict was taught", NOTICE, None), where)
+    write_json(where / PEOPLE, recipe.model_dump(mode="json", include=set(SPLIT)))
+    if recipe.start:
+        # Its verdicts are those of the reasoner it goes on from, and so is what was decided on them.
+        store_decision(stored_decision(recipe.start), where)
+    else:
+        store_decision(Decision(0.0, "nothing: no verdict was taught", NOTICE, None), where)
     run.finish("base", started, model="model", last_loss=log[-1]["loss"] if log else None)
     return where
 
@@ -142,30 +174,88 @@ def _tower(recipe: BaseRecipe, run: Run, people: People) -> RetrieverNetwork:
     return network
 
 
-def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Sequence[Crop]) -> list[dict[str, float]]:
-    """Teach connector and language half to read `crops`; the checkpoint is written to the run's `model` folder."""
+def _language(
+    recipe: BaseRecipe, run: Run, network: RetrieverNetwork | None, crops: Sequence[Crop]
+) -> list[dict[str, float]]:
+    """Teach connector and language half to read `crops`; the checkpoint is written to the run's `model` folder.
+
+    They stand behind the tower `network`, untaught; or they are those of the recipe's `start`.
+    """
     import torch
 
     from reidr.reasoning.crop_features import CropFeatures
     from reidr.reasoning.nano import build_convolutional
     from reidr.training.base import FactSource, train_base
     from reidr.training.facts import vocabulary_corpus
+    from reidr.training.reading import tell_as_understood, values_to_read
     from reidr.training.visibility import hide_what_is_not_seen
 
     torch.manual_seed(recipe.seed)
-    size = recipe.language
-    model, processor = build_convolutional(
-        vocabulary_corpus(np.random.default_rng(recipe.seed)), network, seed=recipe.seed, **size.model_dump()
-    )
+    reads = values_to_read(crops) if recipe.reader_steps else None
+    if network is not None:
+        words = vocabulary_corpus(np.random.default_rng(recipe.seed))
+        size = recipe.language.model_dump()
+        model, processor = build_convolutional(words, network, seed=recipe.seed, reads=reads, **size)
+    else:
+        model, processor = _going_on(recipe, reads)
     where = run.folder / "model"
     check_same_words(where, processor)
     with progress("looking at the crops", len(crops)) as advance:
         seen = CropFeatures(model, processor, [crop.open for crop in crops], learning="connector", advance=advance)
     crops = hide_what_is_not_seen(crops, seen)
+    if recipe.reader_steps:
+        _reader(recipe, run, crops, model, seen)
+    before = None
+    if network is None:
+        before = copy.deepcopy(model)
+        some = np.random.default_rng(recipe.seed).permutation(len(crops))[:HEARD]
+        tell_as_understood(model.model.visual, seen, some.tolist())
     with progress("teaching the language half", recipe.steps) as advance:
-        log = train_base(recipe, FactSource(crops, processor), run.folder, model, seen, advance)
+        source = FactSource(crops, processor, recipe.comparisons, recipe.descriptions)
+        log = train_base(recipe, source, run.folder, model, seen, advance, before=before)
     model.half().save_pretrained(where)
     return log
+
+
+def _going_on(recipe: BaseRecipe, reads: dict[str, list[str]] | None) -> tuple[Any, Any]:
+    """The reasoner that a recipe goes on from, with a reader, and its processor.
+
+    Raises ReIDError where it is not `nano`'s kind, has a reader, or knows other people than the recipe's.
+    """
+    from reidr.reasoning.checkpoint import find_checkpoint
+    from reidr.reasoning.convolutional import ConvolutionalForConditionalGeneration
+    from reidr.reasoning.nano import with_reader
+    from reidr.training.reasoning_stages import load_reasoner
+
+    path, _ = find_checkpoint(str(recipe.start))
+    model, processor = load_reasoner(str(recipe.start), lora=False)
+    if reads is None or not isinstance(model, ConvolutionalForConditionalGeneration):
+        raise ReIDError(f"{recipe.start}: only a reasoner of nano's kind can be given a reader (reader_steps above 0)")
+    known = Path(path) / PEOPLE
+    own = {name: recipe.model_dump(mode="json")[name] for name in SPLIT}
+    if known.is_file() and json.loads(known.read_text(encoding="utf-8")) != own:
+        raise ReIDError(
+            f"{known}: its eyes were taught on other people than this recipe's; keep data and shares as they were"
+        )
+    return with_reader(model, reads, recipe.seed), processor
+
+
+def _reader(recipe: BaseRecipe, run: Run, crops: Sequence[Crop], model: Any, seen: CropFeatures) -> None:
+    """Teach the model's reader of attributes, or take the one that an earlier start of this run has taught."""
+    import torch
+
+    from reidr.training.reading import train_reader
+
+    reader, path = model.model.visual.reader, run.path("reader.pt")
+    if path.is_file():
+        reader.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        return
+    started = time.perf_counter()
+    with progress("teaching the reader of attributes", recipe.reader_steps) as advance:
+        losses = train_reader(recipe, crops, model.model.visual, seen, advance)
+    torch.save(reader.state_dict(), path)
+    last = losses[-100:]
+    run.finish("reader", started, attributes=list(reader.reads), last_loss=round(sum(last) / len(last), 4))
 
 
 def check_same_words(where: Path, processor: Any) -> None:

@@ -89,9 +89,23 @@ class BaseRecipe(Recipe):
         0.0, ge=0, le=1, description="share of their crops that are drawn once more with one thing changed"
     )
     street_seed: int = Field(1000, ge=0, description="of the tower's street; the language half's is the next")
+    reading_streets: int = Field(
+        0, ge=0, description="further streets, cameras of their own each, to read; nobody of them is in a pair"
+    )
+    reading_people: int = Field(250, ge=4, description="people of each of those, one crop by each of two cameras")
+    reader_steps: int = Field(0, ge=0, description="batches that the reader of attributes is taught; 0: no reader")
+    reader_batch: int = Field(64, ge=2, description="crops per batch")
+    reader_learning_rate: float = Field(1e-3, gt=0)
     language: LanguageSize = LanguageSize()
+    start: str | None = Field(
+        None,
+        description="a taught reasoner to go on from: it gets a reader and learns to read anew; its eyes and its"
+        " verdicts stay. None: an untrained language half behind a tower of this recipe",
+    )
     steps: int = Field(1500, ge=1)
     batch: int = Field(32, ge=2, description="examples per step")
+    comparisons: float = Field(0.45, ge=0, le=1, description="share of the examples that compare two crops")
+    descriptions: float = Field(0.25, ge=0, le=1, description="share that describe one; the rest ask one question")
     learning_rate: float = Field(1e-3, gt=0)
     warmup_steps: int = Field(50, ge=0)
     save_every: int = Field(100, ge=1)

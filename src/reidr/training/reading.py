@@ -1,0 +1,132 @@
+"""Teach the reader of attributes (`reasoning.reading`) from true attributes, before the language half is taught."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from reidr.data.types import Crop
+from reidr.reasoning.convolutional import ConvolutionalVision
+from reidr.reasoning.crop_features import CropFeatures
+from reidr.reasoning.questions import QUESTIONS
+from reidr.training.base import family_of
+from reidr.training.recipes import BaseRecipe
+from reidr.training.retriever import learning_rate_at
+
+Advance = Callable[[float], None]
+UNKNOWN = -100
+RIDGE = 1e-3
+
+
+def values_to_read(crops: Sequence[Crop]) -> dict[str, list[str]]:
+    """The attributes that somebody can be asked about, and every value of them that these crops have, sorted."""
+    found: dict[str, set[str]] = {name: set() for name in QUESTIONS}
+    for crop in crops:
+        for name in found:
+            if name in crop.attributes:
+                found[name].add(crop.attributes[name])
+    return {name: sorted(values) for name, values in found.items() if len(values) > 1}
+
+
+def targets_of(crops: Sequence[Crop], reads: Mapping[str, Sequence[str]]) -> Tensor:
+    """(crops, attributes): the number of the value, `UNKNOWN` where nothing is known."""
+    places = {name: {value: place for place, value in enumerate(values)} for name, values in reads.items()}
+    rows = [[own.get(crop.attributes.get(name, ""), UNKNOWN) for name, own in places.items()] for crop in crops]
+    return torch.tensor(rows, dtype=torch.long).reshape(len(crops), len(places))
+
+
+def weights_of(targets: Tensor, count: int) -> Tensor:
+    """One attribute's weight per value: 1 / sqrt(how often), 1 on average over what is known; 0 for what is not there.
+
+    Between two wishes: unweighted, the reader says "no hat" of everybody and is mostly right; all values alike, it sees
+    hats everywhere.
+    """
+    number = torch.bincount(targets[targets != UNKNOWN], minlength=count).double()
+    weights = torch.where(number > 0, number.clamp(min=1).rsqrt(), torch.zeros_like(number))
+    return (weights * number.sum() / (weights * number).sum().clamp(min=1e-9)).float()
+
+
+def draw_by_family(crops: Sequence[Crop], known: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Places of the crops of which something is known, by family of data sets (photos, drawn): drawn from alike."""
+    families: dict[str, list[int]] = {}
+    for place in np.flatnonzero(known).tolist():
+        families.setdefault(family_of(str(crops[place].person)), []).append(place)
+    return [np.array(own) for _, own in sorted(families.items())]
+
+
+def train_reader(
+    recipe: BaseRecipe,
+    crops: Sequence[Crop],
+    visual: ConvolutionalVision,
+    seen: CropFeatures,
+    advance: Advance | None = None,
+) -> list[float]:
+    """Teach `visual.reader` in place for `recipe.reader_steps` batches; returns the loss of each.
+
+    `seen` holds the crops' tokens in their order. The loss is cross-entropy over the
+    attributes known of a crop, values weighted as in `weights_of`. `Reader.tell` is not taught here.
+    """
+    reader = visual.reader
+    assert reader is not None
+    targets = targets_of(crops, reader.reads)
+    weights = [weights_of(targets[:, place], count) for place, count in enumerate(reader.counts)]
+    families = draw_by_family(crops, (targets != UNKNOWN).any(dim=1).numpy())
+    parameters = [parameter for part in reader.looking for parameter in part.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=recipe.reader_learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
+    losses = []
+    reader.train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)  # of the dropout
+        for step in range(recipe.reader_steps):
+            random = np.random.default_rng((recipe.seed, 1, step))
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.reader_learning_rate * learning_rate_at(step, recipe.reader_steps, 50)
+            chosen = [int(random.choice(families[place % len(families)])) for place in range(recipe.reader_batch)]
+            # Crops of other shapes have other numbers of tokens: those of one size are read together.
+            chosen.sort(key=lambda place: len(seen.kept(place)))
+            read = [
+                reader(torch.stack([seen.kept(place).float() for place in alike]))
+                for _, alike in groupby(chosen, key=lambda place: len(seen.kept(place)))
+            ]
+            logits, wanted = [torch.cat(own) for own in zip(*read, strict=True)], targets[chosen]
+            parts = [
+                functional.cross_entropy(own, wanted[:, place], weights[place], ignore_index=UNKNOWN, reduction="sum")
+                for place, own in enumerate(logits)
+            ]
+            loss = torch.stack(parts).sum() / (wanted != UNKNOWN).sum().clamp(min=1)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimiser.step()
+            losses.append(float(loss.detach()))
+            if advance is not None:
+                advance(1)
+    reader.eval()
+    return losses
+
+
+@torch.no_grad()
+def tell_as_understood(visual: ConvolutionalVision, seen: CropFeatures, places: Sequence[int]) -> float:
+    """Let `visual.reader` tell each value in the way that a taught language half already hears it; returns R².
+
+    Ridge regression, over the crops at `places`, of the connector's mean token on what is read: what it is told of a
+    red top is what tokens of crops with red tops have in common. From nothing, a message had to grow to the size of
+    tokens first, and hundreds of steps were not enough (docs/lab.md).
+    """
+    reader = visual.reader
+    assert reader is not None
+    raw = [seen.kept(place).float() for place in places]
+    read = torch.cat([torch.cat([each.softmax(-1) for each in reader(own[None])], dim=-1) for own in raw]).double()
+    tokens = torch.stack([visual.connector(own).mean(dim=0) for own in raw]).double()
+    inputs, wanted = read - read.mean(dim=0), tokens - tokens.mean(dim=0)
+    ridge = RIDGE * len(raw) * torch.eye(inputs.shape[1], dtype=torch.float64)
+    weights = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ wanted)
+    reader.tell.weight.copy_(weights.T)
+    reader.tell.bias.copy_(-read.mean(dim=0) @ weights)
+    return float(1 - (wanted - inputs @ weights).square().sum() / wanted.square().sum())

@@ -1,0 +1,119 @@
+"""Teaching the reader: targets and weights; it learns what can be learned, and nothing else moves."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reidr.data.types import Crop
+from reidr.reasoning.crop_features import CropFeatures
+from reidr.reasoning.nano import build_convolutional
+from reidr.retrieval.network import NetworkSettings, build_network
+from reidr.training.base import family_of
+from reidr.training.facts import vocabulary_corpus
+from reidr.training.reading import UNKNOWN, targets_of, tell_as_understood, train_reader, values_to_read, weights_of
+from reidr.training.recipes import BaseRecipe
+
+COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 160, 30), "white": (230, 230, 230)}
+
+
+def crops() -> list[Crop]:
+    """Every pair of colours, above and below; of the second street the lower one is not known."""
+    made = []
+    for upper, above in COLORS.items():
+        for lower, below in COLORS.items():
+            # Of two shapes: their numbers of visual tokens differ.
+            for street, wide in (("street1", 32), ("street2", 48)):
+                picture = np.zeros((64, wide, 3), dtype=np.uint8)
+                picture[:32], picture[32:] = above, below
+                attributes = {"upper_color": upper, "lower_color": lower, "hat": "none"}
+                if street == "street2":
+                    del attributes["lower_color"]
+                name = f"{street}:{upper}-{lower}"
+                made.append(Crop(name, Image.fromarray(picture), name, "1", attributes=attributes))
+    return made
+
+
+def test_streets_are_one_family_whatever_their_seeds() -> None:
+    assert family_of("street1001:7") == family_of("street1010:8") != family_of("market1501-dev:7")
+
+
+def test_only_what_varies_is_read() -> None:
+    assert values_to_read(crops()) == {"upper_color": sorted(COLORS), "lower_color": sorted(COLORS)}
+
+
+def test_targets_are_numbers_of_values_and_what_is_not_known_is_left_out() -> None:
+    reads = {"upper_color": ["blue", "red"], "hat": ["cap", "none"]}
+    known = [{"upper_color": "red", "hat": "none"}, {"upper_color": "blue"}, {"upper_color": "mauve", "hat": "cap"}]
+    found = targets_of([Crop(str(n), Image.new("RGB", (4, 4)), attributes=own) for n, own in enumerate(known)], reads)
+    assert found.tolist() == [[1, 1], [0, UNKNOWN], [UNKNOWN, 0]]
+
+
+def test_weights_by_hand() -> None:
+    # One against four: 1 and 1/2, times 5/3 so that their mean over the five is 1. A value nobody has weighs nothing.
+    found = weights_of(torch.tensor([0, 1, 1, 1, 1, UNKNOWN]), 3)
+    assert found.tolist() == pytest.approx([5 / 3, 5 / 6, 0.0])
+
+
+@pytest.fixture(scope="module")
+def taught() -> tuple[Any, CropFeatures, dict[str, torch.Tensor], list[float]]:
+    torch.manual_seed(0)
+    network = build_network(NetworkSettings(height=64, width=32, embedding=32, stripe_embedding=16)).eval()
+    texts = vocabulary_corpus(np.random.default_rng(0), 300)
+    reads = values_to_read(crops())
+    model, processor = build_convolutional(texts, network, hidden=64, layers=2, vocabulary=400, reads=reads)
+    seen = CropFeatures(model, processor, [crop.open for crop in crops()], learning="connector")
+    before = copy.deepcopy(model.state_dict())
+    recipe = BaseRecipe(reader_steps=200, reader_batch=16, reader_learning_rate=3e-3)
+    return model, seen, before, train_reader(recipe, crops(), model.model.visual, seen)
+
+
+def test_it_learns_to_read_colours(taught: tuple[Any, CropFeatures, dict[str, torch.Tensor], list[float]]) -> None:
+    model, seen, _, losses = taught
+    reader, targets = model.model.visual.reader, targets_of(crops(), model.model.visual.reader.reads)
+    with torch.no_grad():
+        each = [reader(seen.kept(place).float()[None]) for place in range(len(seen))]
+    assert len({len(seen.kept(place)) for place in range(len(seen))}) == 2
+    read = [torch.cat(own) for own in zip(*each, strict=True)]
+    for place, logits in enumerate(read):
+        known = targets[:, place] != UNKNOWN
+        assert (logits.argmax(-1) == targets[:, place])[known].float().mean() > 0.9
+    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
+    assert not reader.training
+
+
+def test_nothing_else_moves(taught: tuple[Any, CropFeatures, dict[str, torch.Tensor], list[float]]) -> None:
+    model, _, before, _ = taught
+    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved
+    assert all(".reader." in name and ".tell." not in name for name in moved)
+
+
+def test_it_is_told_in_the_way_that_tokens_already_differ(
+    taught: tuple[Any, CropFeatures, dict[str, torch.Tensor], list[float]],
+) -> None:
+    model, seen, _, _ = taught
+    visual, places = copy.deepcopy(model.model.visual), list(range(len(seen)))
+    explained = tell_as_understood(visual, seen, places)
+    raw = [seen.kept(place).float() for place in places]
+    with torch.no_grad():
+        read = np.stack(
+            [np.concatenate([each.softmax(-1)[0].numpy() for each in visual.reader(own[None])]) for own in raw]
+        )
+        tokens = np.stack([visual.connector(own).mean(dim=0).numpy() for own in raw])
+    # The same by augmented least squares: one row more for each value, which pulls its weights to zero.
+    inputs, wanted = read - read.mean(axis=0), tokens - tokens.mean(axis=0)
+    pull = np.sqrt(1e-3 * len(raw)) * np.eye(read.shape[1])
+    both = np.vstack([inputs, pull]), np.vstack([wanted, np.zeros((read.shape[1], wanted.shape[1]))])
+    weights = np.linalg.lstsq(*both, rcond=None)[0]
+    assert np.allclose(visual.reader.tell.weight.detach().numpy().T, weights, atol=1e-3)
+    assert explained == pytest.approx(1 - ((wanted - inputs @ weights) ** 2).sum() / (wanted**2).sum(), abs=1e-3)
+    assert 0.5 < explained < 1
+    # Of the average crop nothing is told.
+    mean = visual.reader.tell(torch.from_numpy(read.mean(axis=0)).float())
+    assert torch.allclose(mean, torch.zeros_like(mean), atol=1e-4)
