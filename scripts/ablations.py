@@ -57,7 +57,8 @@ VARIANTS = {
     "identity and format rewards alone": Variant(rewards=ALONE),
     "no calibration reward": Variant(rewards={"calibration": 0.0}),
     "no cues reward": Variant(rewards={"cues": 0.0}),
-    "truth reward too": Variant(rewards={"truth": 0.5}),
+    "truth reward too": Variant(rewards={"truth": 0.5}),  # where the recipe has none
+    "no truth reward": Variant(rewards={"truth": 0.0}),  # where it has one, as these runs' had
     "rank reward too": Variant(rewards={"rank": 0.5}),
     "text-only reward too": Variant(rewards={"text_only": 0.3}),
     "warm-up, pairs of Market-1501": Variant(rule=None, scene=("market1501-dev",)),
@@ -199,7 +200,10 @@ QUESTIONS = {
         ("warm-up + RL", "all pairs"),
         *((f"{share:.0%} of the pairs".replace("%", " %"), "warm-up + RL") for share in SHARES),
     ),
-    "Which rewards matter?": tuple((name, "warm-up + RL") for name, variant in VARIANTS.items() if variant.rewards),
+    "Which rewards matter?": (
+        ("identity and format rewards alone", "warm-up"),
+        *((name, "warm-up + RL") for name, variant in VARIANTS.items() if variant.rewards),
+    ),
 }
 
 
