@@ -137,7 +137,7 @@ def test_the_loss_towards_another_models_words_by_hand() -> None:
 
 
 def test_verdicts_are_kept_while_it_learns_to_read(tmp_path: Path) -> None:
-    """A model with an opinion keeps it with `keep`, and loses it without: then all three words are alike."""
+    """A model with an opinion keeps it beside its copy, and loses it without: then all three words are alike."""
     started, processor = fresh()
     words = list(answer_token_ids(processor.tokenizer))
     # Its own words, made to differ: "yes" above all.
