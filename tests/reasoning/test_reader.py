@@ -13,7 +13,7 @@ from reidr.errors import ReIDError
 from reidr.reasoning.convolutional import ConvolutionalForConditionalGeneration
 from reidr.reasoning.nano import build_convolutional, with_reader
 from reidr.reasoning.prompt import encode_pairs
-from reidr.reasoning.reading import Reader
+from reidr.reasoning.reader import Reader
 from reidr.retrieval.network import NetworkSettings, build_network
 from reidr.training.facts import vocabulary_corpus
 

@@ -29,7 +29,7 @@ from transformers import (
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures, Qwen3VLModel
 
 from reidr.errors import WeightsError
-from reidr.reasoning.reading import Reader
+from reidr.reasoning.reader import Reader
 from reidr.retrieval.network import NetworkSettings, build_network
 
 PLACE = 8  # values that tell a token's place
@@ -78,9 +78,9 @@ class ConvolutionalVision(PreTrainedModel):
     lies, the plain colours and texture of its pixels (`looks_of`: a network taught identity forgets which red it was),
     and its place; what a `Reader` makes of the whole crop is added where there is one. What it gives has
     `out_hidden_size` values for the language half, and then, for `Comparison`, the cell's key of `key_size` values and
-    the two embeddings as unit vectors. The network (`tower`) stays in
-    evaluation mode whatever `train()` says: its batch norms were fitted on whole training sets, and batches of pairs
-    would spoil them. So does the reader, which is taught by itself (`training.reading`).
+    the two embeddings as unit vectors. The network (`tower`) stays in evaluation mode whatever `train()` says: its
+    batch norms were fitted on whole training sets, and batches of pairs would spoil them. So does the reader, which is
+    taught by itself (`training.reader`).
     """
 
     config_class = ConvolutionalVisionConfig

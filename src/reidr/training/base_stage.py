@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 FURTHER = 10  # the streets to read have the seeds from here on, counted from the tower's street
 NOTICE = "This reasoner was never taught a verdict (it is the base of warm-up and reinforcement learning)."
-
-
 HEARD = 5000  # crops from which it is learned how a taught language half hears what is read
 SPLIT = ("data", "held_out_share", "reasoning_share", "split_seed")
 
@@ -187,7 +185,7 @@ def _language(
     from reidr.reasoning.nano import build_convolutional
     from reidr.training.base import FactSource, train_base
     from reidr.training.facts import vocabulary_corpus
-    from reidr.training.reading import tell_as_understood, values_to_read
+    from reidr.training.reader import tell_as_understood, values_to_read
     from reidr.training.visibility import hide_what_is_not_seen
 
     torch.manual_seed(recipe.seed)
@@ -244,7 +242,7 @@ def _reader(recipe: BaseRecipe, run: Run, crops: Sequence[Crop], model: Any, see
     """Teach the model's reader of attributes, or take the one that an earlier start of this run has taught."""
     import torch
 
-    from reidr.training.reading import train_reader
+    from reidr.training.reader import train_reader
 
     reader, path = model.model.visual.reader, run.path("reader.pt")
     if path.is_file():

@@ -16,7 +16,7 @@ from reidr.reasoning.nano import build_convolutional
 from reidr.retrieval.network import NetworkSettings, build_network
 from reidr.training.base import family_of
 from reidr.training.facts import vocabulary_corpus
-from reidr.training.reading import UNKNOWN, targets_of, tell_as_understood, train_reader, values_to_read, weights_of
+from reidr.training.reader import UNKNOWN, targets_of, tell_as_understood, train_reader, values_to_read, weights_of
 from reidr.training.recipes import BaseRecipe
 
 COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 160, 30), "white": (230, 230, 230)}

@@ -1,4 +1,4 @@
-"""Teach the reader of attributes (`reasoning.reading`) from true attributes, before the language half is taught."""
+"""Teach the reader of attributes (`reasoning.reader`) from true attributes, before the language half is taught."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def weights_of(targets: Tensor, count: int) -> Tensor:
     return (weights * number.sum() / (weights * number).sum().clamp(min=1e-9)).float()
 
 
-def draw_by_family(crops: Sequence[Crop], known: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """Places of the crops of which something is known, by family of data sets (photos, drawn): drawn from alike."""
+def places_by_family(crops: Sequence[Crop], known: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Places of the crops of which something is known, by family of data sets (photos, drawn)."""
     families: dict[str, list[int]] = {}
     for place in np.flatnonzero(known).tolist():
         families.setdefault(family_of(str(crops[place].person)), []).append(place)
@@ -76,7 +76,7 @@ def train_reader(
     assert reader is not None
     targets = targets_of(crops, reader.reads)
     weights = [weights_of(targets[:, place], count) for place, count in enumerate(reader.counts)]
-    families = draw_by_family(crops, (targets != UNKNOWN).any(dim=1).numpy())
+    families = places_by_family(crops, (targets != UNKNOWN).any(dim=1).numpy())
     parameters = [parameter for part in reader.looking for parameter in part.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=recipe.reader_learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
     losses = []
