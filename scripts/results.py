@@ -200,17 +200,18 @@ def reading_sections(data: Path, street: Path) -> list[str]:
     readings = measure_reading(reasoner, retriever, taught, crops, progress)
     sections.append(f"### The rendered street, seed 11\n\n{reading_table(readings)}\n")
     lines = [
-        "| repainted | crops | its answer changed | right before and after | other answers kept |",
-        "| --- |" + " --- |" * 4,
+        "| repainted | crops | | said of it: changed | right before and after | all else kept |",
+        "| --- |" + " --- |" * 5,
     ]
     for each in measure_repainting(reasoner, progress):
         garment = each.garment.replace("_color", "")
         lines.append(
-            f"| {garment} | {each.crops} | {percent(each.moved)} | {percent(each.right)} | {percent(each.kept)} |"
+            f"| {garment} | {each.crops} | {each.how} | {percent(each.moved)} | {percent(each.right)} | "
+            f"{percent(each.kept)} |"
         )
     words = (
-        "One garment of a drawn person gets another colour; person, pose, camera and noise stay. The answer about it "
-        "must change, and no other. In percent."
+        "One garment of a drawn person gets another colour; person, pose, camera and noise stay. What is said "
+        "of it must change, and nothing else: when asked about each attribute, and in a free description. In percent."
     )
     sections.append(f"### Repainted\n\n{words}\n\n" + "\n".join(lines) + "\n")
     return sections

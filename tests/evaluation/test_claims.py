@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from reidr.data.street.appearance import ATTRIBUTES
-from reidr.evaluation.claims import check_claim, parse_claims, read_phrase, states_what_is_hidden
+from reidr.evaluation.claims import check_claim, parse_claims, parse_description, read_phrase, states_what_is_hidden
 from reidr.reasoning.regions import REGIONS, UNSEEN
-from reidr.training.facts import compare
+from reidr.training.facts import compare, describe
 
 A = {
     "upper_color": "red", "upper_pattern": "plain", "jacket_color": "none", "sleeve": "long", "lower_color": "black",
@@ -125,3 +125,31 @@ def test_phrases_are_the_inverse_of_what_regions_say() -> None:
             assert name == region.name
             assert all(truth[key] == value for key, value in values.items())
             assert region.say({**truth, **values}) == said
+
+
+def test_every_true_description_of_our_grammar_is_understood() -> None:
+    random = np.random.default_rng(2)
+    for _ in range(300):
+        facts = drawn(random)
+        stated = parse_description(describe(facts, random))
+        for region in REGIONS:
+            visible = region.visible(facts)
+            if region.say(visible) is None:
+                assert all(stated[name] == UNSEEN for name in region.attributes)
+                continue
+            said = {name: stated[name] for name in region.attributes if name in stated}
+            assert said, (region.name, facts)
+            for name, value in said.items():
+                # A jacket that cannot be made out is not mentioned, and what is not mentioned is not worn.
+                assert value == visible.get(name, "none"), (name, facts)
+
+
+def test_the_first_of_two_statements_counts_and_what_is_no_statement_is_passed_over() -> None:
+    text = (
+        "Wears a red plain top under a navy jacket. Shoes: red shoes. Looks tired. Wears blue shoes. The bag is hidden."
+    )
+    assert parse_description(text) == {
+        "upper_color": "red", "upper_pattern": "plain", "jacket_color": "navy", "shoes_color": "red", "bag": UNSEEN,
+        "bag_color": UNSEEN,
+    }  # fmt: skip
+    assert parse_description("") == {}

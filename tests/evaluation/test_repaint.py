@@ -11,8 +11,10 @@ import pytest
 
 from reidr.data.types import Crop
 from reidr.evaluation.repaint import GARMENTS, Repainted, measure_repainting, repaint
+from reidr.reasoning.prompt import DESCRIBE
 from reidr.reasoning.questions import QUESTIONS, answer_of
 from reidr.reasoning.regions import UNSEEN
+from reidr.training.facts import describe
 
 ASKED = {text: name for name, texts in QUESTIONS.items() for text in texts}
 NUMBER = 4
@@ -55,15 +57,24 @@ def test_a_street_is_repainted_alike_each_time(repainted: dict[str, list[tuple[C
         assert one.open().tobytes() == two.open().tobytes()
 
 
-def measure(monkeypatch: pytest.MonkeyPatch, pairs: Any, answer: Callable[[str, Crop], str]) -> dict[str, Repainted]:
+def measure(
+    monkeypatch: pytest.MonkeyPatch,
+    pairs: Any,
+    answer: Callable[[str, Crop], str],
+    describes: Callable[[Crop], str] = lambda _: "",
+) -> dict[tuple[str, str], Repainted]:
     class Scripted:
-        def tell(self, asked: Sequence[Crop], text: str, *, max_new_tokens: int, progress: Any) -> list[str]:
+        def tell(
+            self, asked: Sequence[Crop], text: str = DESCRIBE, *, max_new_tokens: int = 120, progress: Any
+        ) -> list[str]:
             progress(len(asked), len(asked))
+            if text == DESCRIBE:
+                return [describes(crop) for crop in asked]
             return [answer_of(answer(ASKED[text], crop)) for crop in asked]
 
     monkeypatch.setattr("reidr.evaluation.repaint.repaint", lambda number, seed: pairs)
     reasoner: Any = Scripted()
-    return {each.garment: each for each in measure_repainting(reasoner, progress)}
+    return {(each.garment, each.how): each for each in measure_repainting(reasoner, progress)}
 
 
 def test_reader_parrot_and_guesser(
@@ -74,15 +85,30 @@ def test_reader_parrot_and_guesser(
     random = np.random.default_rng(0)
     guesser = measure(monkeypatch, repainted, lambda *_: str(random.choice(["red", "blue"])))
     for garment in GARMENTS:
-        assert reader[garment] == Repainted(garment, NUMBER, 1.0, 1.0, 1.0)
-        assert (parrot[garment].moved, parrot[garment].right, parrot[garment].kept) == (0.0, 0.0, 1.0)
+        asked = garment, "asked"
+        assert reader[asked] == Repainted(garment, NUMBER, "asked", 1.0, 1.0, 1.0)
+        assert (parrot[asked].moved, parrot[asked].right, parrot[asked].kept) == (0.0, 0.0, 1.0)
         # Two coins: they agree half of the time; some 40 other answers per garment, give or take 0.08.
-        assert guesser[garment].kept == pytest.approx(0.5, abs=0.25)
+        assert guesser[asked].kept == pytest.approx(0.5, abs=0.25)
 
 
 def test_one_who_reads_the_garment_into_everything_keeps_nothing(
     repainted: dict[str, list[tuple[Crop, Crop]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shoes = {"shoes_color": repainted["shoes_color"]}
-    found = measure(monkeypatch, shoes, lambda _, crop: crop.attributes["shoes_color"])["shoes_color"]
+    found = measure(monkeypatch, shoes, lambda _, crop: crop.attributes["shoes_color"])["shoes_color", "asked"]
     assert (found.moved, found.right, found.kept) == (1.0, 1.0, 0.0)
+
+
+def test_descriptions_true_silent_and_of_the_garment_alone(
+    repainted: dict[str, list[tuple[Crop, Crop]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    true = measure(monkeypatch, repainted, lambda *_: "", lambda crop: describe(crop.attributes, random))
+    silent = measure(monkeypatch, repainted, lambda *_: "")
+    shod = measure(monkeypatch, repainted, lambda *_: "", lambda crop: f"Wears {crop.attributes['shoes_color']} shoes.")
+    for garment in GARMENTS:
+        assert true[garment, "described"] == Repainted(garment, NUMBER, "described", 1.0, 1.0, 1.0)
+        assert silent[garment, "described"] == Repainted(garment, NUMBER, "described", 0.0, 0.0, 1.0)
+    assert shod["shoes_color", "described"] == Repainted("shoes_color", NUMBER, "described", 1.0, 1.0, 1.0)
+    assert shod["upper_color", "described"] == Repainted("upper_color", NUMBER, "described", 0.0, 0.0, 1.0)

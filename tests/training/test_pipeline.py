@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reidr.errors import RecipeError
 from reidr.reasoning.decision import stored_decision
+from reidr.training import pipeline
 from reidr.training.pipeline import QUICK, STAGES, plan, train_all
+from reidr.training.recipes import BaseRecipe
 from reidr.training.stages import RECIPES, read_recipe, stage_values
 
 
@@ -53,6 +57,29 @@ def test_a_recipe_with_an_unknown_stage_or_field_is_refused(tmp_path: Path) -> N
     path.write_text("pairs: {source: retriever}\n")
     with pytest.raises(RecipeError, match="one by one"):
         train_all(str(path), tmp_path / "runs")
+
+
+@pytest.mark.parametrize(("start", "taught"), [(None, "warmup/model"), ("runs/rl/model", "base/model")])
+def test_a_base_that_goes_on_from_a_taught_reasoner_is_not_warmed_up(
+    start: str | None, taught: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: dict[str, str] = {}
+
+    def stage(name: str, made: str) -> Callable[..., Path]:
+        def run(recipe: str, folder: Path, changes: dict[str, Any]) -> Path:
+            taken[name] = str(changes.get("model", ""))
+            return folder / made
+
+        return run
+
+    for name, made in (("base", "model"), ("pairs", "p"), ("warmup", "model"), ("sample", "s"), ("rl", "model")):
+        monkeypatch.setattr(pipeline, f"{name}_stage", stage(name, made))
+    monkeypatch.setattr(pipeline, "base_recipe", lambda run: BaseRecipe(start=start))
+    monkeypatch.setattr(pipeline, "decide_stage", lambda *_, **__: None)
+    monkeypatch.setattr(pipeline, "evaluate_reasoner", lambda model, base, folder, quick: model)
+    assert train_all("nano", tmp_path) == tmp_path / "rl" / "model"
+    assert taken["sample"] == taken["rl"] == str(tmp_path / taught)
+    assert ("warmup" in taken) is (start is None)
 
 
 @pytest.mark.slow

@@ -54,6 +54,14 @@ FORMS: tuple[tuple[Agreement | None, str], ...] = (
     ("differ", rf"{NAMED} differs?: (?P<a>.+) against (?P<b>.+)"),
     (None, r"(?P<a>.+) in A, (?P<b>.+) in B"),
 )
+DESCRIBED = tuple(
+    re.compile(pattern, re.I)
+    for pattern in (
+        r"(?:wears|has|carries) (?P<a>.+)",
+        rf"(?P<region>{'|'.join(REGION_NAMES)}): (?P<a>.+)",
+        rf"{NAMED} (?:cannot be seen|is hidden|are hidden)",
+    )
+)
 SENTENCES = tuple((agreement, re.compile(pattern, re.I)) for agreement, pattern in FORMS)
 END_OF_SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+")
 
@@ -117,6 +125,30 @@ def parse_sentence(sentence: str) -> Claim | None:
         judged = agreement or ("agree" if all(a[name] == b[name] for name in set(a) & set(b)) else "differ")
         return Claim(named, judged, sentence, a, b, whole=region is not None)
     return None
+
+
+def parse_description(text: str) -> dict[str, str]:
+    """The attributes that a description in our grammar states of its crop, "not visible" for those of a hidden region.
+
+    A bare top has no jacket over it. Of two statements about one attribute the first counts; sentences in no form of
+    the grammar are passed over.
+    """
+    stated: dict[str, str] = {}
+    for sentence in END_OF_SENTENCE.split(text):
+        words = sentence.strip().rstrip(".!?;").strip()
+        found = next((match for match in (form.fullmatch(words) for form in DESCRIBED) if match), None)
+        if found is None:
+            continue
+        parts = found.groupdict()
+        region = parts["region"].lower() if parts.get("region") else None
+        if parts.get("a") is None:
+            said = dict.fromkeys(BY_NAME[str(region)].attributes, UNSEEN) if region in BY_NAME else {}
+        else:
+            _, said = read_phrase(parts["a"], region) or ("", {})
+            if "upper_color" in said:
+                said = {"jacket_color": "none"} | said
+        stated = said | stated
+    return stated
 
 
 def read_phrase(phrase: str, region: str | None = None) -> tuple[str, dict[str, str]] | None:

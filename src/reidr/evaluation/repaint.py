@@ -1,11 +1,13 @@
-"""Counterfactual test: one garment of a drawn person is repainted, and the answers must change there and only there."""
+"""Counterfactual test: one garment of a drawn person is repainted; what is said must change there and only there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reidr.data.street.crop import render_crop
 from reidr.data.street.palette import LOWER_COLORS, SHOES_COLORS, UPPER_COLORS
@@ -13,6 +15,7 @@ from reidr.data.street.plan import plan_street
 from reidr.data.street.settings import StreetSettings
 from reidr.data.types import Crop
 from reidr.evaluation.asking import steps_of
+from reidr.evaluation.claims import parse_description
 from reidr.evaluation.outcome import Progress
 from reidr.reasoning.questions import QUESTIONS, value_of
 from reidr.reasoning.reasoner import Reasoner
@@ -25,18 +28,24 @@ GARMENTS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+How = Literal["asked", "described"]
+
+
 @dataclass(frozen=True)
 class Repainted:
-    """Answers before and after one garment was repainted, over crops that show it.
+    """What is said before and after one garment was repainted, over crops that show it.
 
     Attributes:
         garment: the attribute that was changed. crops: how many.
-        moved: share of crops whose answer about it changed. right: share whose answer was right before and after.
-        kept: share of the answers about everything else in view that stayed the same.
+        how: "asked" about every attribute by itself, or "described" freely, where what is not mentioned counts as a
+            statement of its own: never right, and kept where it is not mentioned in the other description either.
+        moved: share of crops where what is said of it changed. right: share where it is right before and after.
+        kept: share of what is said about everything else in view that stayed the same.
     """
 
     garment: str
     crops: int
+    how: How
     moved: float
     right: float
     kept: float
@@ -74,21 +83,40 @@ def repaint(number: int, seed: int) -> dict[str, list[tuple[Crop, Crop]]]:
 
 
 def measure_repainting(reasoner: Reasoner, progress: Progress, *, number: int = 60, seed: int = 500) -> list[Repainted]:
-    """Ask about every attribute before and after; one result per garment."""
+    """Ask about every attribute before and after, and have both described; two results per garment."""
     results = []
     for garment, pairs in repaint(number, seed).items():
         crops = [crop for pair in pairs for crop in pair]
-        same: list[bool] = []
-        moved = right = np.zeros(len(pairs), dtype=bool)
-        with progress(f"asking about repainted crops: {garment}", len(crops) * len(QUESTIONS)) as advance:
+        asked: list[dict[str, str]] = [{} for _ in crops]
+        with progress(f"asking about repainted crops: {garment}", len(crops) * (len(QUESTIONS) + 1)) as advance:
+            steps = steps_of(advance)
             for attribute, questions in QUESTIONS.items():
-                told = reasoner.tell(crops, questions[0], max_new_tokens=12, progress=steps_of(advance))
-                said = np.array([value_of(answer) for answer in told]).reshape(-1, 2)
-                if attribute == garment:
-                    truth = np.array([[crop.attributes[garment] for crop in pair] for pair in pairs])
-                    moved, right = said[:, 0] != said[:, 1], (said == truth).all(axis=1)
-                    continue
-                seen = [all(crop.attributes[attribute] != UNSEEN for crop in pair) for pair in pairs]
-                same += (said[:, 0] == said[:, 1])[seen].tolist()
-        results.append(Repainted(garment, len(pairs), float(moved.mean()), float(right.mean()), float(np.mean(same))))
+                told = reasoner.tell(crops, questions[0], max_new_tokens=12, progress=steps)
+                for own, answer in zip(asked, told, strict=True):
+                    own[attribute] = value_of(answer)
+            described = [parse_description(text) for text in reasoner.tell(crops, progress=steps)]
+        results += [
+            compared(garment, pairs, "asked", asked),
+            compared(garment, pairs, "described", described),
+        ]
     return results
+
+
+def compared(
+    garment: str, pairs: Sequence[tuple[Crop, Crop]], how: How, said: Sequence[Mapping[str, str]]
+) -> Repainted:
+    """`said` has the attributes stated of each crop of `pairs`, before and after in turn."""
+
+    def both(attribute: str) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+        stated = [own.get(attribute, "") for own in said]
+        true = [crop.attributes[attribute] for pair in pairs for crop in pair]
+        return np.array(stated).reshape(-1, 2), np.array(true).reshape(-1, 2)
+
+    stated, true = both(garment)
+    same: list[bool] = []
+    for attribute in QUESTIONS:
+        if attribute != garment:
+            now, known = both(attribute)
+            same += (now[:, 0] == now[:, 1])[(known != UNSEEN).all(axis=1)].tolist()
+    moved, right = stated[:, 0] != stated[:, 1], (stated == true).all(axis=1)
+    return Repainted(garment, len(pairs), how, float(moved.mean()), float(right.mean()), float(np.mean(same)))

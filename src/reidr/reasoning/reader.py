@@ -80,14 +80,20 @@ class Reader(nn.Module):
         each = found.split(self.counts, dim=-1)
         return [torch.einsum("nl,nlv->nv", share[..., place], own) for place, own in enumerate(each)]
 
+    def read(self, pictures: Sequence[Tensor]) -> list[Tensor]:
+        """Tokens of each picture, (n, values), n its own → one (pictures, number of values) of logits per attribute.
+
+        Pictures of as many tokens are read together.
+        """
+        found: list[list[Tensor]] = [[] for _ in pictures]
+        for size in sorted({len(picture) for picture in pictures}):
+            places = [place for place, picture in enumerate(pictures) if len(picture) == size]
+            logits = self(torch.stack([pictures[place] for place in places]))
+            for row, place in enumerate(places):
+                found[place] = [own[row] for own in logits]
+        return [torch.stack(own) for own in zip(*found, strict=True)]
+
     def told(self, raw: Tensor, sizes: Sequence[int]) -> Tensor:
         """(tokens of all pictures, values) and how many belong to each → what is added to each token, (tokens, out)."""
-        pictures = raw.split(list(sizes))
-        found: list[Tensor] = [torch.empty(0)] * len(pictures)
-        for size in sorted(set(sizes)):
-            places = [place for place, other in enumerate(sizes) if other == size]
-            read = self(torch.stack([pictures[place] for place in places]))
-            said = self.tell(torch.cat([each.softmax(dim=-1) for each in read], dim=-1))
-            for place, own in zip(places, said, strict=True):
-                found[place] = own.expand(size, -1)
-        return torch.cat(found)
+        said = self.tell(torch.cat([each.softmax(dim=-1) for each in self.read(raw.split(list(sizes)))], dim=-1))
+        return said.repeat_interleave(torch.tensor(list(sizes), device=said.device), dim=0)

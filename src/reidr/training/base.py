@@ -35,6 +35,7 @@ from reidr.training.retriever import learning_rate_at
 Advance = Callable[[float], None]
 DRAWN = re.compile(r"\d+$")  # a rendered street's data set is called after its seed
 VERDICTS = 16  # direct questions per step, where verdicts are to be kept
+TELLING = 20.0  # rate of `Reader.tell` beside the others': its message has to grow to the size of tokens to be heard
 RIVALS = 12  # crops of which the most alike is taken for a pair of look-alikes
 
 
@@ -187,7 +188,13 @@ def train_base(
     for part in (visual.tower, *(() if visual.reader is None else visual.reader.looking)):
         part.requires_grad_(False)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
+    telling = [] if visual.reader is None else list(visual.reader.tell.parameters())
+    told = {id(parameter) for parameter in telling}
+    groups = [
+        {"params": [parameter for parameter in parameters if id(parameter) not in told], "factor": 1.0},
+        {"params": telling, "factor": TELLING},
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
     path, first = run / "checkpoint.pt", 0
     if path.exists():
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -203,7 +210,9 @@ def train_base(
         # A generator per step: a resumed run draws what the whole run would have drawn.
         random = np.random.default_rng((recipe.seed, step))
         for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * learning_rate_at(step, recipe.steps, recipe.warmup_steps)
+            group["lr"] = (
+                group["factor"] * recipe.learning_rate * learning_rate_at(step, recipe.steps, recipe.warmup_steps)
+            )
         examples = [source.draw(random) for _ in range(recipe.batch)]
         examples += [source.draw_verdict(random) for _ in range(0 if before is None else VERDICTS)]
         optimiser.zero_grad(set_to_none=True)

@@ -196,6 +196,7 @@ def _language(
         model, processor = build_convolutional(words, network, seed=recipe.seed, reads=reads, **size)
     else:
         model, processor = _going_on(recipe, reads)
+        torch.save(model.model.visual.tower.state_dict(), run.path("tower/weights.pt"))  # pairs are mined by it
     where = run.folder / "model"
     check_same_words(where, processor)
     with progress("looking at the crops", len(crops)) as advance:

@@ -78,6 +78,8 @@ def plan(recipe: str) -> list[str]:
 def train_all(recipe: str, folder: Path, base: Path | None = None, quick: bool = False) -> Path:
     """Base, pairs, warm-up, sampling, reinforcement, fusion weight, evaluation; returns the HTML report.
 
+    A base that goes on from a taught reasoner (`start`) has verdicts and is not warmed up.
+
     Args:
         folder: the stages' run folders are made in it, each resumable; a finished stage does nothing.
         base: run folder of a finished base to start from instead of teaching one.
@@ -92,9 +94,11 @@ def train_all(recipe: str, folder: Path, base: Path | None = None, quick: bool =
     if base is None:
         base = folder / "base"
         base_stage(recipe, base, of("base"))
-    base_recipe(base)  # a folder that is no base run is refused before an hour is spent
+    goes_on = base_recipe(base).start is not None  # a folder that is no base run is refused before an hour is spent
     pairs = pairs_stage(recipe, folder / "pairs", of("pairs", base=str(base)))
-    warm = warmup_stage(recipe, folder / "warmup", of("warmup", model=str(base / "model"), pairs=str(pairs)))
+    warm = base / "model"
+    if not goes_on:
+        warm = warmup_stage(recipe, folder / "warmup", of("warmup", model=str(warm), pairs=str(pairs)))
     sampled = sample_stage(recipe, folder / "sample", of("sample", model=str(warm), pairs=str(pairs)))
     model = rl_stage(recipe, folder / "rl", of("rl", model=str(warm), sampled=str(sampled)))
     if not (model / "choices.json").is_file():

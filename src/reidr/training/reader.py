@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -88,13 +87,7 @@ def train_reader(
             for group in optimiser.param_groups:
                 group["lr"] = recipe.reader_learning_rate * learning_rate_at(step, recipe.reader_steps, 50)
             chosen = [int(random.choice(families[place % len(families)])) for place in range(recipe.reader_batch)]
-            # Crops of other shapes have other numbers of tokens: those of one size are read together.
-            chosen.sort(key=lambda place: len(seen.kept(place)))
-            read = [
-                reader(torch.stack([seen.kept(place).float() for place in alike]))
-                for _, alike in groupby(chosen, key=lambda place: len(seen.kept(place)))
-            ]
-            logits, wanted = [torch.cat(own) for own in zip(*read, strict=True)], targets[chosen]
+            logits, wanted = reader.read([seen.kept(place).float() for place in chosen]), targets[chosen]
             parts = [
                 functional.cross_entropy(own, wanted[:, place], weights[place], ignore_index=UNKNOWN, reduction="sum")
                 for place, own in enumerate(logits)
@@ -122,7 +115,7 @@ def tell_as_understood(visual: ConvolutionalVision, seen: CropFeatures, places: 
     reader = visual.reader
     assert reader is not None
     raw = [seen.kept(place).float() for place in places]
-    read = torch.cat([torch.cat([each.softmax(-1) for each in reader(own[None])], dim=-1) for own in raw]).double()
+    read = torch.cat([each.softmax(dim=-1) for each in reader.read(raw)], dim=-1).double()
     tokens = torch.stack([visual.connector(own).mean(dim=0) for own in raw]).double()
     inputs, wanted = read - read.mean(dim=0), tokens - tokens.mean(dim=0)
     ridge = RIDGE * len(raw) * torch.eye(inputs.shape[1], dtype=torch.float64)

@@ -12,6 +12,7 @@ from PIL import Image
 from reidr.data.street import Body, Outfit, Person, make_cameras, render_crop
 from reidr.data.street.camera import cast, expose
 from reidr.data.street.canvas import Canvas, Part
+from reidr.data.street.clothing import Cloth
 from reidr.data.street.figure import draw_figure
 from reidr.data.street.framing import figure_extent, place_box
 from reidr.data.street.pose import VIEWS, Pose, make_skeleton, sample_pose
@@ -117,6 +118,14 @@ def test_a_print_is_on_the_front_only() -> None:
     for yaw, shows in ((0.0, True), (math.pi, False)):
         one, other = (draw_figure(PERSON, outfit, Pose(yaw=yaw), 0.0).color for outfit in (shirt, plain))
         assert bool((one != other).any()) is shows
+
+
+@pytest.mark.parametrize("pattern", ["horizontal stripes", "vertical stripes", "checked"])
+def test_the_second_colour_has_the_smaller_part_of_a_pattern(pattern: str) -> None:
+    """Or nobody could say which of the two the garment's colour is."""
+    along, around = (each.ravel() for each in np.meshgrid(np.linspace(0, 60, 240), np.linspace(-20, 20, 200)))
+    cloth = Cloth((0.0, 0.0, 0.0), pattern, (1.0, 1.0, 1.0), period=10.0)
+    assert cloth.woven(along, around).mean() == pytest.approx(0.36, abs=0.03)
 
 
 @pytest.mark.parametrize("seed", range(12))

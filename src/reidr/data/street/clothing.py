@@ -13,6 +13,7 @@ from reidr.data.street.canvas import Canvas, Floats, Outline, Part, rounded
 from reidr.data.street.palette import COLORS, RGB, shaded
 from reidr.data.street.pose import PIXELS_PER_CM, Skeleton
 
+SECOND = 0.36  # share of a stripe pair or check that has the second colour
 PRINT_ANGLE = 0.72  # half width of the print zone around the body, radians
 PRINT_TOP, PRINT_BOTTOM = 9.0, 33.0  # cm below the neck
 
@@ -28,15 +29,19 @@ class Cloth:
     print_shape: int = 0
 
     def woven(self, along: Floats, around: Floats) -> Floats:
-        """Colours (n, 3) at `along` cm down and `around` cm across the garment. Print and yoke are sewn on later."""
+        """Colours (n, 3) at `along` cm down and `around` cm across the garment. Print and yoke are sewn on later.
+
+        The second colour has the smaller part of every pattern: with halves alike, the garment's colour is no fact.
+        """
         colors = np.empty((len(along), 3), dtype=np.float32)
         colors[:] = self.color
         if self.pattern == "horizontal stripes":
-            colors[along % self.period < 0.5 * self.period] = self.second
+            colors[along % self.period < SECOND * self.period] = self.second
         elif self.pattern == "vertical stripes":
-            colors[(around + 0.2 * self.period) % self.period < 0.4 * self.period] = self.second
+            colors[(around + 0.2 * self.period) % self.period < SECOND * self.period] = self.second
         elif self.pattern == "checked":
-            weight = 0.5 * (along % self.period < 0.5 * self.period) + 0.5 * (around % self.period < 0.5 * self.period)
+            down, across = (each % self.period < SECOND * self.period for each in (along, around))
+            weight = 0.5 * down + 0.5 * across
             colors += weight[:, None].astype(np.float32) * (np.asarray(self.second, np.float32) - colors)
         return colors
 
