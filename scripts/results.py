@@ -370,17 +370,18 @@ def thinking_or_not(levels: dict) -> list[str]:
     rows = []
     for name, row in levels.items():
         if "thinking alone" in row:
-            cells = [name, str(len(row["thinking alone"])), over_seeds(row["parsable"])]
+            queries = f"{min(row['thought queries']):.0f}"
+            cells = [name, str(len(row["thinking alone"])), queries, over_seeds(row["parsable"])]
             for measure, show in (("alone", area), ("fused", area), ("rank1", percent), ("mAP", percent)):
                 cells.append(" / ".join(over_seeds(row[f"{kind} {measure}"], show) for kind in ("thinking", "direct")))
             rows.append(cells)
     if not rows:
         return []
     words = (
-        "P(same) after a greedy rationale / without one: the same weights, the same queries (every n-th; those with an "
-        "unparsable answer left out), fused by the weight that was chosen for the direct score."
+        "P(same) after a greedy rationale / without one: the same weights, the same queries (all, or every fourth; "
+        "those with an unparsable answer left out), fused by the weight that was chosen for the direct score."
     )
-    titles = ("reasoner", "seeds", "parsable", "AUC alone", "AUC fused", "Rank-1 fused", "mAP@10 fused")
+    titles = ("reasoner", "seeds", "queries", "parsable", "AUC alone", "AUC fused", "Rank-1 fused", "mAP@10 fused")
     return [f"### Does thinking rank better than the direct score?\n\n{words}\n\n{lined(titles, rows)}"]
 
 
