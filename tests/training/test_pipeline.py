@@ -22,6 +22,12 @@ def test_every_shipped_recipe_loads_and_plans(recipe: str) -> None:
     assert [line.split(":")[0] for line in lines] == [s for s in STAGES if s in read_recipe(RECIPES / f"{recipe}.yaml")]
 
 
+def test_the_plan_of_reading_anew_says_that_nothing_is_warmed_up() -> None:
+    (line,) = (line for line in plan("nano-reading") if line.startswith("warmup"))
+    assert line == "warmup: none, runs/rl/model has verdicts that are kept"
+    assert "steps 90" in next(line for line in plan("nano") if line.startswith("warmup"))
+
+
 def test_quick_changes_only_what_the_stages_know() -> None:
     for stage, changes in QUICK.items():
         settings = STAGES[stage].from_values(*stage_values("nano", stage, changes)).model_dump(mode="json")

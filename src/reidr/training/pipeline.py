@@ -71,6 +71,9 @@ def plan(recipe: str) -> list[str]:
         if stage in sections:
             settings = kind.from_values(*stage_values(recipe, stage, {})).model_dump(mode="json")
             given = {name: settings[name] for name in sections[stage]}
+            if stage == "warmup" and (start := sections.get("base", {}).get("start")):
+                lines.append(f"warmup: none, {start} has verdicts that are kept")
+                continue
             lines.append(f"{stage}: " + ", ".join(f"{name} {value}" for name, value in given.items()))
     return lines
 
