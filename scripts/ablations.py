@@ -61,6 +61,7 @@ VARIANTS = {
     "no truth reward": Variant(rewards={"truth": 0.0}),  # where it has one, as these runs' had
     "rank reward too": Variant(rewards={"rank": 0.5}),
     "text-only reward too": Variant(rewards={"text_only": 0.3}),
+    "warm-up, pairs of photos": Variant(rule=None, scene=("market1501-dev", "cuhk03-np-train")),
     "warm-up, pairs of Market-1501": Variant(rule=None, scene=("market1501-dev",)),
     "warm-up, pairs of CUHK03": Variant(rule=None, scene=("cuhk03-np-train",)),
     "warm-up, pairs of the street": Variant(rule=None, scene=("street1001", "street1002")),

@@ -28,7 +28,7 @@ def reader() -> Reader:
 def test_each_attribute_gets_its_own_values_and_all_tokens_of_a_crop_are_told_the_same() -> None:
     own, raw = reader(), torch.randn(7, 10)
     assert [tuple(each.shape) for each in own(raw[None])] == [(1, 2), (1, 3)]
-    told = own.told(raw, [4, 3])
+    told = own.told(own.probabilities(raw.split([4, 3])), [4, 3])
     assert told.shape == (7, 6)
     assert torch.equal(told[:4], told[:1].expand(4, -1))
     assert torch.equal(told[4:], told[4:5].expand(3, -1))
@@ -41,14 +41,14 @@ def test_what_is_told_is_the_probabilities_through_one_linear_map() -> None:
     assert shares[:2].sum() == pytest.approx(1.0)
     assert shares[2:].sum() == pytest.approx(1.0)
     by_hand = (own.tell.weight @ shares + own.tell.bias).detach()
-    assert torch.allclose(own.told(raw, [4])[0], by_hand, atol=1e-6)
+    assert torch.allclose(own.told(own.probabilities([raw]), [4])[0], by_hand, atol=1e-6)
 
 
 def test_pictures_of_several_sizes_are_read_as_each_by_itself() -> None:
     own, raw, sizes = reader(), torch.randn(16, 10), [4, 3, 4, 5]
-    together = own.told(raw, sizes).split(sizes)
+    together = own.told(own.probabilities(raw.split(sizes)), sizes).split(sizes)
     for part, told in zip(raw.split(sizes), together, strict=True):
-        assert torch.allclose(own.told(part, [len(part)]), told, atol=1e-6)
+        assert torch.allclose(own.told(own.probabilities([part]), [len(part)]), told, atol=1e-6)
 
 
 @pytest.mark.parametrize("reads", [READS, None])

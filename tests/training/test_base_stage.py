@@ -14,6 +14,7 @@ from reidr.data.street.settings import StreetSettings
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import ReIDError
 from reidr.frame.run import Run, content_hash
+from reidr.reasoning.nano import with_reader
 from reidr.training import base_stage as stage
 from reidr.training.identities import hold_out_identities
 from reidr.training.reasoning_stages import load_reasoner
@@ -159,7 +160,7 @@ READS = {"upper_color": ["blue", "red"]}
 
 def test_a_shipped_reasoner_gets_a_reader_and_no_other_eyes() -> None:
     recipe = BaseRecipe(data=(), held_out_share=0.1, reasoning_share=0.15, start="nano-street")
-    model, _ = stage._going_on(recipe, READS)
+    model = with_reader(stage._going_on(recipe)[0], READS)
     assert model.model.visual.reader.reads == {"upper_color": ("blue", "red")}
     plain, _ = load_reasoner("nano-street", lora=False)
     own, its = (each.model.visual.tower.state_dict() for each in (plain, model))
@@ -168,6 +169,10 @@ def test_a_shipped_reasoner_gets_a_reader_and_no_other_eyes() -> None:
 
 def test_a_reasoner_whose_eyes_know_other_people_is_refused() -> None:
     with pytest.raises(ReIDError, match="other people than this recipe's"):
-        stage._going_on(BaseRecipe(data=(), reasoning_share=0.3, start="nano-street"), READS)
-    with pytest.raises(ReIDError, match="reader_steps above 0"):
-        stage._going_on(BaseRecipe(data=(), reasoning_share=0.15, start="nano-street"), None)
+        stage._going_on(BaseRecipe(data=(), reasoning_share=0.3, start="nano-street"))
+
+
+def test_going_on_without_a_reader_is_refused_before_anything_is_drawn(tmp_path: Path) -> None:
+    with pytest.raises(ReIDError, match="set reader_steps above 0"):
+        stage.base_stage("nano-street", tmp_path / "run", {"start": "nano-street", "reader_steps": 0})
+    assert not (tmp_path / "run" / "street").exists()

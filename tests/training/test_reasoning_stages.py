@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 from reidr.errors import DataError
+from reidr.frame.run import MANIFEST, write_json
 from reidr.reasoning.nano import TINY, build_nano
 from reidr.reasoning.reasoner import Reasoner
+from reidr.retrieval.network import build_network
 from reidr.training.pair_table import read_columns, read_mined, read_pairs
 from reidr.training.reasoning_stages import pairs_stage, sample_stage, warmup_stage
+from reidr.training.recipes import BaseRecipe, EmbedderTraining
 
 NETWORK = {"height": 32, "width": 32, "embedding": 16, "stripes": 2, "stripe_embedding": 8, "flip": False}
 TRAINING = {
@@ -79,6 +83,23 @@ def test_from_photos_to_sampled_pairs(recipe: str) -> None:
     assert [pairs_stage(recipe, Path("pairs"), {}), sample_stage(recipe, Path("sample"), {})] == [path, sampled]
     warmup_stage(recipe, Path("warmup"), {})
     assert [file.stat().st_mtime_ns for file in files] == before
+
+
+@pytest.mark.parametrize("street", [True, False])
+def test_drawn_people_stand_beside_photographed_ones_or_do_not(recipe: str, street: bool) -> None:
+    """Pairs of a base's tower; where there are no photos drawn people are mined whatever the recipe says."""
+    tower = [EmbedderTraining(**TRAINING)]
+    for folder, data in (("base", (Path("photos"),)), ("drawn", ())):
+        base = BaseRecipe(data=data, tower=tower, held_out_share=0.3, reasoning_share=0.5, street_people=6)
+        (Path(folder) / "tower").mkdir(parents=True)
+        write_json(Path(folder) / MANIFEST, {"settings": base.model_dump(mode="json")})
+        torch.save(build_network(tower[0].network).state_dict(), Path(folder) / "tower" / "weights.pt")
+    changes = {"source": "base", "street": street, "data": (), "held_out_street_people": 4}
+    for folder, drawn in (("base", street), ("drawn", True)):
+        mined = read_mined(pairs_stage(recipe, Path(f"pairs-{folder}"), changes | {"base": folder}))
+        sets = {pair.dataset for pair in mined if pair.part == "train"}
+        assert ("street1001" in sets) == drawn
+        assert ("photos" in sets) == (folder == "base")
 
 
 def test_what_is_missing_is_named(recipe: str) -> None:

@@ -157,6 +157,30 @@ def test_no_reasoning_suits_both_yes_and_no() -> None:
         assert not (yes > 0 and no > 0), reasoning
 
 
+BELIED = [
+    "The lower clothing differs: gray trousers in A, gray trousers in B.",
+    "Different shoes: A has black shoes, B has black shoes.",
+    "The upper clothing differs: a red checked top against a red checked top.",
+]
+
+
+@pytest.mark.parametrize("sentence", BELIED)
+@pytest.mark.parametrize("answer", ["yes", "no"])
+def test_a_difference_that_states_the_same_of_both_contradicts_itself(sentence: str, answer: str) -> None:
+    """Found in nano's own completions: it said that something differs because a "no" needs that to be said."""
+    assert cues_reward(answer, sentence) == -1.0  # type: ignore[arg-type]
+    honest = "The hair agrees: long black hair in both. The shoes differ: black shoes in A, white shoes in B."
+    assert cues_reward("no", honest) > 0
+    assert cues_reward("no", f"{honest} {sentence}") == -1.0
+
+
+def test_a_difference_in_one_of_several_values_is_one() -> None:
+    told = "The upper clothing differs: a red checked top in A, a red plain top in B."
+    assert cues_reward("no", told) == pytest.approx(1 / 3)
+    # What is stated of one side alone cannot belie it.
+    assert cues_reward("no", "The shoes differ.") == pytest.approx(1 / 3)
+
+
 def test_rank_worked_example() -> None:
     # Neutral distances with w = 0.5: 0.5d + 0.5 = 0.7, 0.75, 0.9; matches at ranks 2 and 3:
     # AP = (1/2 + 2/3) / 2 = 7/12.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,23 @@ import torch
 from PIL import Image
 
 from reidr.data.types import Crop
+from reidr.errors import ReIDError
 from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.nano import build_convolutional
 from reidr.retrieval.network import NetworkSettings, build_network
 from reidr.training.base import family_of
 from reidr.training.facts import vocabulary_corpus
-from reidr.training.reader import UNKNOWN, targets_of, tell_as_understood, train_reader, values_to_read, weights_of
+from reidr.training.pairs import fold_of
+from reidr.training.reader import (
+    UNKNOWN,
+    read_all,
+    read_out_of_fold,
+    targets_of,
+    tell_as_understood,
+    train_reader,
+    values_to_read,
+    weights_of,
+)
 from reidr.training.recipes import BaseRecipe
 
 COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 160, 30), "white": (230, 230, 230)}
@@ -70,7 +83,7 @@ def taught() -> tuple[Any, CropFeatures, dict[str, torch.Tensor], list[float]]:
     seen = CropFeatures(model, processor, [crop.open for crop in crops()], learning="connector")
     before = copy.deepcopy(model.state_dict())
     recipe = BaseRecipe(reader_steps=200, reader_batch=16, reader_learning_rate=3e-3)
-    return model, seen, before, train_reader(recipe, crops(), model.model.visual, seen)
+    return model, seen, before, train_reader(recipe, crops(), model.model.visual.reader, seen)
 
 
 def test_it_learns_to_read_colours(taught: tuple[Any, CropFeatures, dict[str, torch.Tensor], list[float]]) -> None:
@@ -117,3 +130,54 @@ def test_it_is_told_in_the_way_that_tokens_already_differ(
     # Of the average crop nothing is told.
     mean = visual.reader.tell(torch.from_numpy(read.mean(axis=0)).float())
     assert torch.allclose(mean, torch.zeros_like(mean), atol=1e-4)
+
+
+def test_nobody_is_read_by_a_reader_that_knows_them(
+    taught: tuple[Any, CropFeatures, dict[str, torch.Tensor], list[float]], tmp_path: Path
+) -> None:
+    """Each fold's reader by hand; and a run that was stopped takes up what it has."""
+    model, seen, before, _ = taught
+    own = model.model.visual.reader
+    untaught = copy.deepcopy(own)
+    start = "model.visual.reader."
+    untaught.load_state_dict({name.removeprefix(start): each for name, each in before.items() if start in name})
+    recipe = BaseRecipe(reader_steps=20, reader_batch=16, reader_learning_rate=3e-3, reader_folds=2)
+    steps: list[float] = []
+    read = read_out_of_fold(recipe, crops(), untaught, seen, tmp_path, steps.append)
+    assert sum(steps) == 40
+    assert read.shape == (len(crops()), sum(untaught.counts))
+    folds = np.array([fold_of(str(crop.person), 2, recipe.seed) for crop in crops()])
+    assert {0, 1} == set(folds.tolist())
+    for fold in (0, 1):
+        others, mine = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        reader = copy.deepcopy(untaught)
+        # People of the fold as if nothing were known of them.
+        known = [
+            replace(crop, attributes={} if folds[place] == fold else crop.attributes)
+            for place, crop in enumerate(crops())
+        ]
+        train_reader(recipe, known, reader, seen)
+        assert torch.allclose(read[mine], read_all(reader, seen, mine.tolist()), atol=1e-6)
+        assert not torch.allclose(read[others], read_all(reader, seen, others.tolist()), atol=1e-3)
+    again = read_out_of_fold(recipe.model_copy(update={"reader_steps": 1}), crops(), untaught, seen, tmp_path)
+    assert torch.equal(read, again)
+
+
+def test_what_was_read_beforehand_stands_in_for_the_reader(
+    taught: tuple[Any, CropFeatures, dict[str, torch.Tensor], list[float]],
+) -> None:
+    model, seen, _, _ = taught
+    reader, rows = model.model.visual.reader, [3, 0, 3, 5]
+    plain = seen.features(rows).pooler_output
+    other = copy.copy(seen)
+    other.take_as_read(read_all(reader, seen, range(len(seen))))
+    for one, two in zip(plain, other.features(rows).pooler_output, strict=True):
+        assert torch.allclose(one, two, atol=1e-5)
+    other.take_as_read(torch.zeros(len(seen), sum(reader.counts)))
+    assert not torch.allclose(plain[0], other.features(rows).pooler_output[0], atol=1e-3)
+    assert torch.equal(plain[0], seen.features(rows).pooler_output[0])
+    # Another model has a reader of its own.
+    other.serve(model)
+    assert torch.equal(plain[0], other.features(rows).pooler_output[0])
+    with pytest.raises(ReIDError, match="readings do not fit"):
+        other.take_as_read(torch.zeros(1, sum(reader.counts)))

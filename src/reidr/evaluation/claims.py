@@ -193,6 +193,11 @@ def check_claim(claim: Claim, a: Values, b: Values, *, per_crop: bool = True) ->
     return "contradicted" if False in (told, *stated) else mark_of(told)
 
 
+def belies_itself(claim: Claim) -> bool:
+    """Whether a difference is claimed and the same is stated of both: "a red top in A, a red top in B"."""
+    return claim.agreement == "differ" and bool(claim.a) and dict(claim.a) == dict(claim.b)
+
+
 def states_what_is_hidden(claim: Claim, a: Values, b: Values) -> bool:
     """Whether a value is stated of a crop that does not show it: an invention, even where it happens to be true."""
     return any(known.get(name) == UNSEEN for said, known in ((claim.a, a), (claim.b, b)) for name in said)

@@ -125,6 +125,14 @@ def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
             detail=claims_in_words(claims.marks),
             missing="This data set has no attributes that could test them.",
         ),
+        ReasonNumber(
+            "Differences that are none",
+            "Of the differences it claims with a value for each crop, the share that states the same of both.",
+            "0 %",
+            "above 10 %: it says that something differs because the verdict asks for it",
+            claims.belied,
+            missing="No difference is claimed with a value for each crop.",
+        ),
         *(
             ()
             if claims.invented is None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
 from reidr.evaluation.asking import steps_of
-from reidr.evaluation.claims import Claim, Mark, check_claim, parse_claims, states_what_is_hidden
+from reidr.evaluation.claims import Claim, Mark, belies_itself, check_claim, parse_claims, states_what_is_hidden
 from reidr.evaluation.masking import Filling, MasksOf, control_region, erase, outside
 from reidr.evaluation.text_alone import TextAlone, read_from_text
 from reidr.frame.progress import Advance
@@ -78,11 +78,13 @@ class ClaimsTested:
     """How claims stand against the known attributes.
 
     `true` is confirmed / (confirmed + contradicted), `invented` the share of claims that state a value of a crop which
-    does not show it; `marks` counts claims by mark, `by_region` the share of true ones.
+    does not show it, `belied` that of claimed differences that state the same of both crops, among those that state
+    anything; `marks` counts claims by mark, `by_region` the share of true ones.
     """
 
     true: Estimate | None
     invented: Estimate | None
+    belied: Estimate | None
     marks: Mapping[str, int]
     by_region: Mapping[str, Estimate]
 
@@ -356,10 +358,12 @@ def claims_tested(
         return estimate([true for *_, true in rows], groups[[row for row, *_ in rows]], seed)
 
     hidden = [states_what_is_hidden(claim, *attributes_of(pairs[row])) for row, claim, _ in flat]
+    told = [(row, belies_itself(claim)) for row, claim, _ in flat if claim.agreement == "differ" and claim.a]
     regions = sorted({region for _, region, _ in testable})
     return ClaimsTested(
         share(testable) if testable else None,
         estimate(hidden, groups[[row for row, *_ in flat]], seed) if flat and per_crop else None,
+        estimate([belied for _, belied in told], groups[[row for row, _ in told]], seed) if told else None,
         marks,
         {region: share([each for each in testable if each[1] == region]) for region in regions},
     )

@@ -127,15 +127,18 @@ class ConvolutionalVision(PreTrainedModel):
         parts = (self.connector, self.cell_key)
         return parts if self.reader is None else (*parts, self.reader.tell)
 
-    def connect(self, raw: Tensor, sizes: Sequence[int]) -> Tensor:
+    def connect(self, raw: Tensor, sizes: Sequence[int], read: Tensor | None = None) -> Tensor:
         """(tokens of all pictures, sum of `sizes`) as `look` gives them, and how many belong to each picture →
-        (tokens, out_hidden_size + key_size + both embeddings)."""
+        (tokens, out_hidden_size + key_size + both embeddings).
+
+        `read` is what a reader has found in each picture (`Reader.probabilities`), where that is known already."""
         cell, whole, stripe, look, place = raw.split(self.sizes, dim=-1)
         embeddings = functional.normalize(whole, dim=-1), functional.normalize(stripe, dim=-1)
         key = self.cell_key(torch.cat([cell, look, place], dim=-1))
         told = self.connector(raw)
         if self.reader is not None:
-            told = told + self.reader.told(raw, sizes)
+            read = self.reader.probabilities(raw.split(list(sizes))) if read is None else read
+            told = told + self.reader.told(read, sizes)
         return torch.cat([told, key, *embeddings], dim=-1)
 
     def look(self, pixel_values: Tensor, grid_thw: Tensor) -> Tensor:

@@ -61,6 +61,7 @@ class CropFeatures:
                 " vision half learn"
             )
         self.grids: list[tuple[int, int, int]] = []
+        self._read: Tensor | None = None
         self._kept: list[tuple[Tensor, ...]] = []
         self._prompts: dict[Any, tuple[list[int], Tensor]] = {}
         pixels = pixels if pixels is not None else crop_pixels(processor)
@@ -91,7 +92,17 @@ class CropFeatures:
             same = self.learning == "all" or other is self.model
         if not same:
             raise ReIDError("these crops were looked at by other eyes; make new CropFeatures for this model")
-        self.model, self.visual = other, other.model.visual
+        self.model, self.visual, self._read = other, other.model.visual, None
+
+    def take_as_read(self, read: Tensor) -> None:
+        """From now on the reader is not asked: it has found `read` in these crops, (crops, values) of probabilities.
+
+        For training with `learning="connector"` behind a reader that no longer learns: it need not read the same crop
+        in every batch, and readers that do not know a crop's person may have read it in its place.
+        """
+        if len(read) != len(self):
+            raise ReIDError(f"{len(read)} readings do not fit {len(self)} crops")
+        self._read = read.detach()
 
     def visual_tokens(self, row: int) -> int:
         """Number of a crop's image tokens in a prompt."""
@@ -128,7 +139,8 @@ class CropFeatures:
             kept = list(zip(seen.pooler_output, *(getattr(seen, "deepstack_features", None) or []), strict=True))
         elif self.learning == "connector":
             sizes = [len(part) for (part,) in kept]
-            tokens = self.visual.connect(torch.cat([part for (part,) in kept]), sizes)
+            read = None if self._read is None else self._read[unique].to(device, dtype)
+            tokens = self.visual.connect(torch.cat([part for (part,) in kept]), sizes, read)
             kept = [(part,) for part in tokens.split(sizes)]
         tokens_of, *layers = zip(*(kept[place[row]] for row in rows), strict=True)
         # Typed loosely upstream: `get_image_features` itself gives sequences, one tensor per picture.

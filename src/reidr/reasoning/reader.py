@@ -93,7 +93,11 @@ class Reader(nn.Module):
                 found[place] = [own[row] for own in logits]
         return [torch.stack(own) for own in zip(*found, strict=True)]
 
-    def told(self, raw: Tensor, sizes: Sequence[int]) -> Tensor:
-        """(tokens of all pictures, values) and how many belong to each → what is added to each token, (tokens, out)."""
-        said = self.tell(torch.cat([each.softmax(dim=-1) for each in self.read(raw.split(list(sizes)))], dim=-1))
+    def probabilities(self, pictures: Sequence[Tensor]) -> Tensor:
+        """Tokens of each picture, (n, values) → (pictures, values of all attributes): each attribute's sum to 1."""
+        return torch.cat([each.softmax(dim=-1) for each in self.read(pictures)], dim=-1)
+
+    def told(self, read: Tensor, sizes: Sequence[int]) -> Tensor:
+        """`probabilities` of all pictures and how many tokens each has → what is added to each token, (tokens, out)."""
+        said: Tensor = self.tell(read)
         return said.repeat_interleave(torch.tensor(list(sizes), device=said.device), dim=0)

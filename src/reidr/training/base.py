@@ -29,7 +29,7 @@ from reidr.reasoning.prompt import DESCRIBE, render, render_crop
 from reidr.reasoning.questions import QUESTIONS, answer_of
 from reidr.training.examples import Example, completion_loss, example_batch, word_shares
 from reidr.training.facts import ask, compare, describe
-from reidr.training.recipes import BaseRecipe
+from reidr.training.recipes import Lesson
 from reidr.training.retriever import learning_rate_at
 
 Advance = Callable[[float], None]
@@ -162,7 +162,7 @@ class _Set:
 
 
 def train_base(
-    recipe: BaseRecipe,
+    recipe: Lesson,
     source: FactSource,
     run: Path,
     model: Any,

@@ -30,6 +30,7 @@ from reidr.training.stages import stage_values
 
 if TYPE_CHECKING:
     from reidr.reasoning.crop_features import CropFeatures
+    from reidr.reasoning.reader import Reader
     from reidr.retrieval.network import RetrieverNetwork
 
 FURTHER = 10  # the streets to read have the seeds from here on, counted from the tower's street
@@ -126,6 +127,8 @@ def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     where = folder / "model"
     if run.finished("base"):
         return where
+    if recipe.start and not recipe.reader_steps:
+        raise ReIDError(f"going on from {recipe.start} is for a reader that it is given; set reader_steps above 0")
     network = None if recipe.start else _tower(recipe, run, people)
     started = time.perf_counter()
     crops = [
@@ -182,76 +185,88 @@ def _language(
     import torch
 
     from reidr.reasoning.crop_features import CropFeatures
-    from reidr.reasoning.nano import build_convolutional
+    from reidr.reasoning.nano import build_convolutional, with_reader
     from reidr.training.base import FactSource, train_base
     from reidr.training.facts import vocabulary_corpus
-    from reidr.training.reader import tell_as_understood, values_to_read
+    from reidr.training.reader import read_all, read_out_of_fold, tell_as_understood, values_to_read
     from reidr.training.visibility import hide_what_is_not_seen
 
     torch.manual_seed(recipe.seed)
-    reads = values_to_read(crops) if recipe.reader_steps else None
     if network is not None:
         words = vocabulary_corpus(np.random.default_rng(recipe.seed))
-        size = recipe.language.model_dump()
-        model, processor = build_convolutional(words, network, seed=recipe.seed, reads=reads, **size)
+        model, processor = build_convolutional(words, network, seed=recipe.seed, **recipe.language.model_dump())
     else:
-        model, processor = _going_on(recipe, reads)
+        model, processor = _going_on(recipe)
         torch.save(model.model.visual.tower.state_dict(), run.path("tower/weights.pt"))  # pairs are mined by it
     where = run.folder / "model"
     check_same_words(where, processor)
     with progress("looking at the crops", len(crops)) as advance:
         seen = CropFeatures(model, processor, [crop.open for crop in crops], learning="connector", advance=advance)
     crops = hide_what_is_not_seen(crops, seen)
+    log: list[dict[str, float]] = []
+    if network is not None:
+        with progress("teaching the language half", recipe.steps) as advance:
+            source = FactSource(crops, processor, recipe.comparisons, recipe.descriptions)
+            log = train_base(recipe, source, run.folder, model, seen, advance)
     if recipe.reader_steps:
-        _reader(recipe, run, crops, model, seen)
-    before = None
-    if network is None:
-        before = copy.deepcopy(model)
-        some = np.random.default_rng(recipe.seed).permutation(len(crops))[:HEARD]
-        tell_as_understood(model.model.visual, seen, some.tolist())
-    with progress("teaching the language half", recipe.steps) as advance:
-        source = FactSource(crops, processor, recipe.comparisons, recipe.descriptions)
-        log = train_base(recipe, source, run.folder, model, seen, advance, before=before)
+        before = model if network is None else None
+        model = with_reader(model, values_to_read(crops), recipe.seed)
+        seen.serve(model)
+        visual, folds = model.model.visual, recipe.reader_folds if recipe.reader_folds > 1 else 0
+        untaught = copy.deepcopy(visual.reader)
+        _reader(recipe, run, crops, visual.reader, seen)
+        if folds:
+            with progress("teaching readers out of fold", folds * recipe.reader_steps) as advance:
+                read = read_out_of_fold(recipe, crops, untaught, seen, run.folder, advance)
+        else:
+            read = read_all(visual.reader, seen, range(len(crops)))
+        some = np.random.default_rng(recipe.seed).permutation(len(crops))[:HEARD].tolist()
+        tell_as_understood(visual, seen, some, read[some])
+        seen.take_as_read(read)
+        lesson = recipe.reading
+        with progress("teaching the language half to hear the reader", lesson.steps) as advance:
+            source = FactSource(crops, processor, lesson.comparisons, lesson.descriptions)
+            where_to = run.path("reading/log.jsonl").parent
+            log = train_base(lesson, source, where_to, model, seen, advance, before=before)
     model.half().save_pretrained(where)
     return log
 
 
-def _going_on(recipe: BaseRecipe, reads: dict[str, list[str]] | None) -> tuple[Any, Any]:
-    """The reasoner that a recipe goes on from, with a reader, and its processor.
+def _going_on(recipe: BaseRecipe) -> tuple[Any, Any]:
+    """The reasoner that a recipe goes on from, and its processor.
 
-    Raises ReIDError where it is not `nano`'s kind, has a reader, or knows other people than the recipe's.
+    Raises ReIDError where it is not `nano`'s kind or knows other people than the recipe's.
     """
     from reidr.reasoning.checkpoint import find_checkpoint
     from reidr.reasoning.convolutional import ConvolutionalForConditionalGeneration
-    from reidr.reasoning.nano import with_reader
     from reidr.training.reasoning_stages import load_reasoner
 
     path, _ = find_checkpoint(str(recipe.start))
     model, processor = load_reasoner(str(recipe.start), lora=False)
-    if reads is None or not isinstance(model, ConvolutionalForConditionalGeneration):
-        raise ReIDError(f"{recipe.start}: only a reasoner of nano's kind can be given a reader (reader_steps above 0)")
+    if not isinstance(model, ConvolutionalForConditionalGeneration):
+        raise ReIDError(f"{recipe.start}: only a reasoner of nano's kind can be given a reader")
     known = Path(path) / PEOPLE
     own = {name: recipe.model_dump(mode="json")[name] for name in SPLIT}
     if known.is_file() and json.loads(known.read_text(encoding="utf-8")) != own:
         raise ReIDError(
             f"{known}: its eyes were taught on other people than this recipe's; keep data and shares as they were"
         )
-    return with_reader(model, reads, recipe.seed), processor
+    return model, processor
 
 
-def _reader(recipe: BaseRecipe, run: Run, crops: Sequence[Crop], model: Any, seen: CropFeatures) -> None:
-    """Teach the model's reader of attributes, or take the one that an earlier start of this run has taught."""
+def _reader(recipe: BaseRecipe, run: Run, crops: Sequence[Crop], reader: Reader, seen: CropFeatures) -> None:
+    """Teach the reader of attributes, or take the one that an earlier start of this run has taught."""
     import torch
 
     from reidr.training.reader import train_reader
 
-    reader, path = model.model.visual.reader, run.path("reader.pt")
+    path = run.path("reader.pt")
     if path.is_file():
         reader.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return
     started = time.perf_counter()
     with progress("teaching the reader of attributes", recipe.reader_steps) as advance:
-        losses = train_reader(recipe, crops, model.model.visual, seen, advance)
+        losses = train_reader(recipe, crops, reader, seen, advance)
     torch.save(reader.state_dict(), path)
     last = losses[-100:]
     run.finish("reader", started, attributes=list(reader.reads), last_loss=round(sum(last) / len(last), 4))

@@ -47,6 +47,7 @@ QUICK: Changes = {
         "reader_steps": 40,
         "steps": 40,
         "warmup_steps": 5,
+        "reading": {"steps": 20, "batch": 24, "warmup_steps": 2},
     },
     "pairs": {"pairs": 300, "held_out_pairs": 60, "held_out_street_people": 16},
     "warmup": {"steps": 12, "batch": 12, "regenerate": 6, "measure_every": 6, "measure_pairs": 40, "warmup_steps": 2},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,13 +16,16 @@ from reidr.data.types import Crop
 from reidr.reasoning.convolutional import ConvolutionalVision
 from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.questions import QUESTIONS
+from reidr.reasoning.reader import Reader
 from reidr.training.base import family_of
+from reidr.training.pairs import fold_of
 from reidr.training.recipes import BaseRecipe
 from reidr.training.retriever import learning_rate_at
 
 Advance = Callable[[float], None]
 UNKNOWN = -100
 RIDGE = 1e-3
+BATCH = 256
 
 
 def values_to_read(crops: Sequence[Crop]) -> dict[str, list[str]]:
@@ -62,18 +67,21 @@ def places_by_family(crops: Sequence[Crop], known: NDArray[np.bool_]) -> list[ND
 def train_reader(
     recipe: BaseRecipe,
     crops: Sequence[Crop],
-    visual: ConvolutionalVision,
+    reader: Reader,
     seen: CropFeatures,
     advance: Advance | None = None,
+    *,
+    spared: NDArray[np.bool_] | None = None,
 ) -> list[float]:
-    """Teach `visual.reader` in place for `recipe.reader_steps` batches; returns the loss of each.
+    """Teach `reader` in place for `recipe.reader_steps` batches; returns the loss of each.
 
-    `seen` holds the crops' tokens in their order. The loss is cross-entropy over the
-    attributes known of a crop, values weighted as in `weights_of`. `Reader.tell` is not taught here.
+    `seen` holds the crops' tokens in their order; those marked in `spared`, (crops,), are not shown. The loss is
+    cross-entropy over the attributes known of a crop, values weighted as in `weights_of`. `Reader.tell` is not taught
+    here.
     """
-    reader = visual.reader
-    assert reader is not None
     targets = targets_of(crops, reader.reads)
+    if spared is not None:
+        targets[torch.from_numpy(spared)] = UNKNOWN
     weights = [weights_of(targets[:, place], count) for place, count in enumerate(reader.counts)]
     families = places_by_family(crops, (targets != UNKNOWN).any(dim=1).numpy())
     parameters = [parameter for part in reader.looking for parameter in part.parameters()]
@@ -105,17 +113,56 @@ def train_reader(
 
 
 @torch.no_grad()
-def tell_as_understood(visual: ConvolutionalVision, seen: CropFeatures, places: Sequence[int]) -> float:
+def read_all(reader: Reader, seen: CropFeatures, places: Sequence[int]) -> Tensor:
+    """What `reader` finds in the crops at `places`: (places, values), as `Reader.probabilities`."""
+    batches = [places[start : start + BATCH] for start in range(0, len(places), BATCH)]
+    return torch.cat([reader.probabilities([seen.kept(place).float() for place in batch]) for batch in batches])
+
+
+def read_out_of_fold(
+    recipe: BaseRecipe,
+    crops: Sequence[Crop],
+    untaught: Reader,
+    seen: CropFeatures,
+    folder: Path,
+    advance: Advance | None = None,
+) -> Tensor:
+    """What is found in every crop by a reader that was not taught on its person: (crops, values) of probabilities.
+
+    One copy of `untaught` for each of `recipe.reader_folds` folds of the people, taught on the others and kept as
+    `folder`/reader-FOLD.pt. A reader knows the people it was taught on by heart. A language half that hears it of just
+    these people learns to trust it more than it deserves on strangers.
+    """
+    folds = np.array([fold_of(str(crop.person), recipe.reader_folds, recipe.seed) for crop in crops])
+    found = torch.empty(len(crops), sum(untaught.counts))
+    for fold in range(recipe.reader_folds):
+        reader, path = copy.deepcopy(untaught), folder / f"reader-{fold}.pt"
+        if path.is_file():
+            reader.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+            if advance is not None:
+                advance(recipe.reader_steps)
+        else:
+            train_reader(recipe, crops, reader, seen, advance, spared=folds == fold)
+            torch.save(reader.state_dict(), path)
+        places = np.flatnonzero(folds == fold).tolist()
+        found[places] = read_all(reader.eval(), seen, places)
+    return found
+
+
+@torch.no_grad()
+def tell_as_understood(
+    visual: ConvolutionalVision, seen: CropFeatures, places: Sequence[int], read: Tensor | None = None
+) -> float:
     """Let `visual.reader` tell each value in the way that a taught language half already hears it; returns R².
 
-    Ridge regression, over the crops at `places`, of the connector's mean token on what is read: what it is told of a
-    red top is what tokens of crops with red tops have in common. From nothing, a message had to grow to the size of
-    tokens first, and hundreds of steps were not enough (docs/lab.md).
+    Ridge regression, over the crops at `places`, of the connector's mean token on what is read (`read`: of those crops;
+    None: by the reader itself): what it is told of a red top is what tokens of crops with red tops have in common. From
+    nothing, a message had to grow to the size of tokens first, and hundreds of steps were not enough (docs/lab.md).
     """
     reader = visual.reader
     assert reader is not None
     raw = [seen.kept(place).float() for place in places]
-    read = torch.cat([each.softmax(dim=-1) for each in reader.read(raw)], dim=-1).double()
+    read = (reader.probabilities(raw) if read is None else read).double()
     tokens = torch.stack([visual.connector(own).mean(dim=0) for own in raw]).double()
     inputs, wanted = read - read.mean(dim=0), tokens - tokens.mean(dim=0)
     ridge = RIDGE * len(raw) * torch.eye(inputs.shape[1], dtype=torch.float64)

@@ -29,6 +29,9 @@ class PairsRecipe(Recipe):
     held_out_share: float = Field(
         0.1, ge=0, lt=1, description="share of identities whose pairs only judge (not with source base)"
     )
+    street: bool = Field(
+        True, description="whether drawn people are mined beside photographed ones; where there are no photos they are"
+    )
     held_out_street_people: int = Field(60, ge=4, description="drawn people whose pairs only judge (source base)")
     queries: int = Field(4000, ge=1, description="most queries per fold and data set, drawn by seed")
     positives: int = Field(

@@ -38,7 +38,8 @@ def pairs_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path
     values, source = stage_values(recipe_name, "pairs", changes)
     recipe = PairsRecipe.from_values(values, source)
     crops, forbidden = training_crops(recipe)
-    streets = street_parts(recipe, folder) if recipe.source == "base" else {}
+    drawn = recipe.source == "base" and (recipe.street or not crops)
+    streets = street_parts(recipe, folder) if drawn else {}
     crops = (*crops, *(crop for part in streets.values() for crop in part))
     run = Run(folder, "pairs", recipe.model_dump(mode="json"), {"crops": content_hash([crop.id for crop in crops])})
     path = folder / "pairs.parquet"
@@ -95,7 +96,7 @@ def rankers_of(
         people = split_people(base_recipe(recipe.base))
         embedder = tower_of(recipe.base)
         return [
-            Ranker(embedder, names_of((*part, *streets[name])), 0, name)
+            Ranker(embedder, names_of((*part, *streets.get(name, ()))), 0, name)
             for name, part in (("train", people.reasoning), ("held_out", people.held_out))
         ]
     if recipe.source == "retriever":

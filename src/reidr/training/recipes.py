@@ -66,8 +66,25 @@ class LanguageSize(Recipe):
     vocabulary: int = Field(700, ge=256, description="byte-level BPE entries of the tokenizer")
 
 
-class BaseRecipe(Recipe):
-    """How the small reasoner is taught to look and to read, before any verdict (`reidr train base`)."""
+class Lesson(Recipe):
+    """What the reasoner is asked while it is taught to read, and how long."""
+
+    steps: int = Field(1500, ge=1)
+    batch: int = Field(32, ge=2, description="examples per step")
+    comparisons: float = Field(0.45, ge=0, le=1, description="share of the examples that compare two crops")
+    descriptions: float = Field(0.25, ge=0, le=1, description="share that describe one; the rest ask one question")
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup_steps: int = Field(50, ge=0)
+    save_every: int = Field(100, ge=1)
+    seed: int = Field(0, ge=0)
+
+
+class BaseRecipe(Lesson):
+    """How the small reasoner is taught to look and to read, before any verdict (`reidr train base`).
+
+    First it learns to speak of what its tokens show; then, where `reader_steps` are given, a reader of attributes is
+    taught, and in `reading` the language half learns to hear it.
+    """
 
     data: tuple[Path, ...] = Field((), description="photo sets with a training split; none: the rendered street alone")
     held_out_share: float = Field(
@@ -96,17 +113,16 @@ class BaseRecipe(Recipe):
     reader_steps: int = Field(0, ge=0, description="batches that the reader of attributes is taught; 0: no reader")
     reader_batch: int = Field(64, ge=2, description="crops per batch")
     reader_learning_rate: float = Field(1e-3, gt=0)
+    reader_folds: int = Field(
+        0,
+        ge=0,
+        description="folds of the people: the language half hears of each from a reader taught on the other folds;"
+        " below 2: from the one that is kept, which knows them by heart",
+    )
+    reading: Lesson = Field(Lesson(), description="the lesson after the reader is taught")
     language: LanguageSize = LanguageSize()
     start: str | None = Field(
         None,
-        description="a taught reasoner to go on from: it gets a reader and learns to read anew; its eyes and its"
+        description="a taught reasoner to go on from: it gets a reader and learns to hear it; its eyes and its"
         " verdicts stay. None: an untrained language half behind a tower of this recipe",
     )
-    steps: int = Field(1500, ge=1)
-    batch: int = Field(32, ge=2, description="examples per step")
-    comparisons: float = Field(0.45, ge=0, le=1, description="share of the examples that compare two crops")
-    descriptions: float = Field(0.25, ge=0, le=1, description="share that describe one; the rest ask one question")
-    learning_rate: float = Field(1e-3, gt=0)
-    warmup_steps: int = Field(50, ge=0)
-    save_every: int = Field(100, ge=1)
-    seed: int = Field(0, ge=0)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from pydantic import Field
 
 from reidr.errors import ReIDError
-from reidr.evaluation.claims import check_claim, parse_claims, states_what_is_hidden
+from reidr.evaluation.claims import belies_itself, check_claim, parse_claims, states_what_is_hidden
 from reidr.frame.recipe import Recipe
 from reidr.reasoning.cues import extract_cues
 from reidr.reasoning.grammar import AnswerWord, ParsedAnswer, try_parse
@@ -170,7 +170,8 @@ def calibration_reward(answer: AnswerWord, label: bool, probability: float | Non
 def cues_reward(answer: AnswerWord, reasoning: str) -> float:
     """Whether the reasoning compares body regions and its comparisons bear out the answer, in [-1, 1].
 
-    -1 where a region is said both to agree and to differ. Otherwise the support for the answer:
+    -1 where a region is said both to agree and to differ, or to differ with the same values on both sides ("a red top
+    in A, a red top in B"). Otherwise the support for the answer:
 
     - "yes": (agreeing - differing) / compared regions;
     - "no": 1 where any region differs, else -1: one difference can decide, agreement alone cannot;
@@ -184,7 +185,7 @@ def cues_reward(answer: AnswerWord, reasoning: str) -> float:
     agree, differ, unseen = (
         {cue.region for cue in cues if cue.agreement == said} for said in ("agree", "differ", "unseen")
     )
-    if agree & differ:
+    if agree & differ or any(belies_itself(claim) for claim in parse_claims(reasoning)):
         return -1.0
     compared = agree | differ
     unseen -= compared
