@@ -182,6 +182,7 @@ class Judge:
             values = np.full(len(self.test.pairs), np.nan)
             values[chosen], health = thinking(self.seen, [self.test.pairs[place] for place in chosen])
             found["thinking"] = self.test.table(values)
+            found["thinking_orders"] = np.array(2)
             found |= {f"health_{name}": np.array(value) for name, value in health.items()}
         np.savez(kept, **found)
         return found
@@ -196,6 +197,7 @@ QUESTIONS = {
         ("RL without warm-up", "base"),
         ("warm-up + RL", "RL without warm-up"),
     ),
+    "Do drawn people help beside photographed ones?": (("warm-up, pairs of photos", "warm-up"),),
     "Does non-trivial sampling help?": (
         ("warm-up + RL", "as many pairs at random"),
         ("warm-up + RL", "all pairs"),
@@ -264,6 +266,7 @@ def measured(judge: Judge, scores: dict[str, np.ndarray]) -> Measured:
                 ranks[name] = whole_length[0], whole_length[1]
         facts["thought queries"] = float(len(rows))
         facts["parsable"] = float(scores["health_parsable"])
+        facts["thinking orders"] = float(scores.get("thinking_orders", 1))
     return Measured(ranks, float(weight), facts)
 
 
@@ -355,6 +358,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--think-every", type=int, default=0, help="also think about every n-th query's pairs")
+    parser.add_argument("--out", type=Path, default=OUT, help="where the table's numbers are written")
     parser.add_argument("--table", action="store_true", help="train nothing; put together what was judged")
     parser.add_argument("--no-table", action="store_true", help="train and judge only")
     arguments = parser.parse_args()
@@ -380,8 +384,8 @@ def main() -> None:
         return
     made = {key: environment().get(key) for key in ("commit", "platform")} | settings(arguments)
     rows = table(judge, found) | {"made": made}
-    OUT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    print(f"wrote {OUT}")
+    arguments.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print(f"wrote {arguments.out}")
 
 
 if __name__ == "__main__":

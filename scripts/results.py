@@ -293,14 +293,24 @@ def difference(value: list[float]) -> str:
     return f"**{text}**" if low > 0 or high < 0 else text
 
 
-def ablation_section() -> list[str]:
-    """What each part of the teaching gives, as `scripts/ablations.py` measured it (docs/ablations.json)."""
-    path = REPOSITORY / "docs" / "ablations.json"
+ABLATIONS = {
+    "ablations.json": ("What each part of the teaching gives", ""),
+    "ablations-2026-11-25.json": (
+        "What each part gave with an earlier recipe",
+        "More variants, of the recipe until 2026-11-25: a base without a reader and with drawn twins, and a third of "
+        "the pairs of drawn people, which is now known to cost photographed ones (below). ",
+    ),
+}
+
+
+def ablation_section(name: str) -> list[str]:
+    """What each part of the teaching gives, as `scripts/ablations.py` measured it (one of docs/ablations*.json)."""
+    path, (title, opening) = REPOSITORY / "docs" / name, ABLATIONS[name]
     if not path.is_file():
-        return ["## What each part of the teaching gives\n\nNot measured: run scripts/ablations.py.\n"]
+        return [f"## {title}\n\nNot measured: run scripts/ablations.py.\n"]
     known = json.loads(path.read_text(encoding="utf-8"))
     base, levels = known["retriever"], known["levels"]
-    words = (
+    words = opening + (
         "Every variant from the same base; pairs sampled once, by the first warm-up; the direct score in both orders, "
         "fused by a weight chosen on held-out training identities; first ten of the shipped retriever on "
         "market1501-dev. Mean over seeds, small: range over seeds. Headroom: share of the oracle's Rank-1 gain. Gain "
@@ -329,7 +339,7 @@ def ablation_section() -> list[str]:
             ]
         )
     titles = ("reasoner", "seeds", "AUC fused", "Rank-1", "headroom", "mAP@10", "Rank-1 gained", "mAP gained")
-    sections = [f"## What each part of the teaching gives\n\n{words}\n\n{lined(titles, rows)}"]
+    sections = [f"## {title}\n\n{words}\n\n{lined(titles, rows)}"]
     for question, answers in known["questions"].items():
         rows = [
             [
@@ -377,9 +387,11 @@ def thinking_or_not(levels: dict) -> list[str]:
             rows.append(cells)
     if not rows:
         return []
+    orders = {value for row in levels.values() for value in row.get("thinking orders", [1.0])}
     words = (
-        "P(same) after a greedy rationale / without one: the same weights, the same queries (all, or every fourth; "
-        "those with an unparsable answer left out), fused by the weight that was chosen for the direct score."
+        "P(same) after a greedy rationale / without one: the same weights, the same queries (all, or some; those with "
+        "an unparsable answer left out), fused by the weight that was chosen for the direct score. The direct score is "
+        f"the mean of both orders, that after thinking of {'both' if orders == {2.0} else 'the first one alone'}."
     )
     titles = ("reasoner", "seeds", "queries", "parsable", "AUC alone", "AUC fused", "Rank-1 fused", "mAP@10 fused")
     return [f"### Does thinking rank better than the direct score?\n\n{words}\n\n{lined(titles, rows)}"]
@@ -452,7 +464,7 @@ PARTS = {
     "photos": photo_sections,
     "held-out": held_out_sections,
     "street": street_sections,
-    "ablations": lambda _: [*judging_section(), *ablation_section()],
+    "ablations": lambda _: [*judging_section(), *(text for name in ABLATIONS for text in ablation_section(name))],
     "reading": lambda arguments: reading_sections(arguments.data, arguments.street),
 }
 

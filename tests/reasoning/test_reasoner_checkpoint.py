@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from reidr.errors import WeightsError
-from reidr.reasoning.checkpoint import find_checkpoint, hash_weights
+from reidr.reasoning.checkpoint import find_checkpoint, hash_weights, load_model, save_taught
 from reidr.reasoning.nano import NANO, TINY, build_nano
 from reidr.reasoning.processor import load_processor, torchvision_usable
 from reidr.reasoning.reasoner import Reasoner
@@ -151,3 +151,24 @@ def test_the_tokenizer_gives_every_text_back(saved: Path) -> None:
         "weiß, 靴 ½ 🙂 <|im_end|>",
     ):
         assert tokenizer.decode(tokenizer.encode(text), skip_special_tokens=False) == text
+
+
+@pytest.mark.parametrize("precision", [torch.float16, torch.float32])
+def test_a_taught_model_is_kept_in_the_precision_it_came_in(
+    saved: Path, tmp_path: Path, precision: torch.dtype
+) -> None:
+    """Taught in single precision, with the cache switched off as trainers do."""
+    start, taught = tmp_path / "start", tmp_path / "taught"
+    load_model(str(saved), local_files_only=True, device="cpu", dtype=precision).save_pretrained(start)
+    model = load_model(str(start), local_files_only=True, device="cpu", dtype=torch.float32)
+    model.config.use_cache = False
+    with torch.no_grad():
+        model.lm_head.weight.mul_(2)
+    wanted = {name: value.clone() for name, value in model.state_dict().items()}
+    save_taught(model, load_processor(saved), start, taught)
+    kept = load_file(taught / "model.safetensors")
+    assert {value.dtype for value in kept.values()} == {precision}
+    assert all(torch.allclose(value.float(), wanted[name], rtol=1e-3, atol=1e-6) for name, value in kept.items())
+    written = json.loads((taught / "config.json").read_text())
+    assert False not in (written.get("use_cache"), written["text_config"].get("use_cache"))
+    assert load_processor(taught).tokenizer.get_vocab() == load_processor(saved).tokenizer.get_vocab()

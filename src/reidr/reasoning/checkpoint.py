@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForImageTextToText, PreTrainedModel
+from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
 from transformers.utils import logging
 
 from reidr.errors import WeightsError
@@ -66,6 +66,22 @@ def load_model(path: str, *, local_files_only: bool, device: str, dtype: torch.d
         # Otherwise transformers would go on with random numbers in their place.
         raise WeightsError(f"{path}: {len(missing)} weights are missing, first {missing[0]}; fetch it again")
     return model
+
+
+def save_taught(model: PreTrainedModel, processor: Any, source: str | Path, where: Path) -> None:
+    """Write a taught model and its processor to `where`, in the precision of the checkpoint it was taught from.
+
+    Training is done in single precision, which takes twice the room of what `nano` ships as. Trainers switch the cache
+    off in the configuration; left so, whoever generates with the checkpoint would wait.
+    """
+    path, local = find_checkpoint(source)
+    stored = AutoConfig.from_pretrained(path, local_files_only=local).dtype
+    if stored is not None:
+        model.to(stored)
+    if getattr(model.config, "use_cache", None) is False:
+        model.config.use_cache = True
+    model.save_pretrained(where)
+    processor.save_pretrained(where)
 
 
 def hash_weights(model: torch.nn.Module) -> str:

@@ -184,6 +184,7 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     where = folder / "model"
     if run.finished("warmup"):
         return where
+    from reidr.reasoning.checkpoint import save_taught
     from reidr.training.reasoning_figures import draw_warmup
     from reidr.training.warmup import warm_up
 
@@ -191,8 +192,7 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     model, processor = load_reasoner(recipe.model, lora=bool(recipe.lora_rank))
     with progress("warming the reasoner up", recipe.steps) as advance:
         taught, log = warm_up(recipe, pairs, held_out, model, processor, folder, advance)
-    taught.save_pretrained(where)
-    processor.save_pretrained(where)
+    save_taught(taught, processor, recipe.model, where)
     carry_over(recipe.model, where)
     draw_warmup(log, folder / "warmup.png")
     last = {name: value for name, value in log[-1].items() if name.startswith("held_out_") or name.endswith("loss")}

@@ -70,7 +70,7 @@ def reinforce_stage(recipe: ReinforcementRecipe, pairs: Sequence[Pair], source: 
         return folder / "model"
     import torch
 
-    from reidr.reasoning.checkpoint import find_checkpoint, load_model
+    from reidr.reasoning.checkpoint import find_checkpoint, load_model, save_taught
     from reidr.reasoning.processor import load_processor
 
     started = time.perf_counter()
@@ -82,8 +82,7 @@ def reinforce_stage(recipe: ReinforcementRecipe, pairs: Sequence[Pair], source: 
     processor = load_processor(path, local_files_only=local)
     with progress("reinforcing the reasoner", recipe.steps) as advance:
         taught, log = reinforce(recipe, pairs, model, processor, folder, advance)
-    taught.save_pretrained(folder / "model")
-    processor.save_pretrained(folder / "model")
+    save_taught(taught, processor, source, folder / "model")
     rewards = [line["reward"] for line in log if "reward" in line]
     run.finish("rl", started, model="model", pairs=len(pairs), first_reward=rewards[0], last_reward=rewards[-1])
     return folder / "model"
