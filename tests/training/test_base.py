@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from reidr.reasoning.nano import build_convolutional
 from reidr.reasoning.prompt import DESCRIBE, encode_crops, encode_pairs, render
 from reidr.retrieval.network import NetworkSettings, build_network
 from reidr.training.base import FactSource, _Set, train_base
-from reidr.training.examples import FREE, Example, completion_loss, example_batch, word_shares
+from reidr.training.examples import FREE, Example, completion_loss, example_batch
 from reidr.training.facts import vocabulary_corpus
 from reidr.training.recipes import BaseRecipe
 
@@ -119,48 +118,6 @@ def test_the_loss_cannot_tell_one_answer_word_from_another(parts: tuple[Any, Any
     only = torch.full_like(labels, -100)
     only[0, -1] = FREE
     assert completion_loss(logits.detach(), only, words)[0] == pytest.approx(float(found), rel=1e-5)
-
-
-def test_the_loss_towards_another_models_words_by_hand() -> None:
-    labels = torch.tensor([[-100, FREE, 2], [-100, 1, FREE]])
-    logits = torch.randn((2, 3, 5), generator=torch.Generator().manual_seed(0))
-    other = torch.randn((2, 3, 5), generator=torch.Generator().manual_seed(1))
-    words, chance = [3, 0, 4], logits.log_softmax(-1)
-    shares = word_shares(other, labels, words)
-    # The answer words of the first row are told by place 0, those of the second by place 1.
-    assert torch.allclose(shares[0], other[0, 0, words].softmax(-1))
-    assert torch.allclose(shares[1], other[1, 1, words].softmax(-1))
-    free = [-(shares[0] * chance[0, 0, words]).sum(), -(shares[1] * chance[1, 1, words]).sum()]
-    wanted = [(free[0] - chance[0, 1, 2]) / 2, (free[1] - chance[1, 0, 1]) / 2]
-    found = completion_loss(logits, labels, words, shares)
-    assert found.tolist() == pytest.approx([float(each) for each in wanted], rel=1e-5)
-
-
-def test_verdicts_are_kept_while_it_learns_to_read(tmp_path: Path) -> None:
-    """A model with an opinion keeps it beside its copy, and loses it without: then all three words are alike."""
-    started, processor = fresh()
-    words = list(answer_token_ids(processor.tokenizer))
-    # Its own words, made to differ: "yes" above all.
-    with torch.no_grad():
-        started.lm_head.weight[words[0]] *= 20
-    source, kept = FactSource(crops(), processor), {}
-    questions = [source.draw_verdict(np.random.default_rng(place)) for place in range(8)]
-
-    def opinions(model: Any) -> torch.Tensor:
-        inputs, labels = example_batch(look(model, processor), questions)
-        with torch.no_grad():
-            return word_shares(model(**inputs).logits, labels, words)
-
-    before = opinions(started)
-    for keep in (True, False):
-        (tmp_path / str(keep)).mkdir()
-        model = copy.deepcopy(started)
-        log = train_base(
-            recipe(50), source, tmp_path / str(keep), model, look(model, processor), before=started if keep else None
-        )
-        assert log[-1]["loss"] < log[0]["loss"]
-        kept[keep] = float((opinions(model) - before).abs().mean())
-    assert kept[True] < 0.5 * kept[False]
 
 
 def recipe(steps: int, save_every: int = 100) -> BaseRecipe:

@@ -12,13 +12,13 @@ from PIL import Image
 from reidr.data.join import join_training
 from reidr.data.street.settings import StreetSettings
 from reidr.data.types import Crop, ReIDDataset
-from reidr.errors import ReIDError
 from reidr.frame.run import Run, content_hash
-from reidr.reasoning.nano import with_reader
+from reidr.retrieval.network import NetworkSettings, build_network
 from reidr.training import base_stage as stage
 from reidr.training.identities import hold_out_identities
+from reidr.training.reader import values_to_read
 from reidr.training.reasoning_stages import load_reasoner
-from reidr.training.recipes import BaseRecipe
+from reidr.training.recipes import BaseRecipe, LanguageSize, Lesson
 
 PICTURE = Image.new("RGB", (4, 8))
 
@@ -155,24 +155,31 @@ def test_streets_to_read_have_people_and_cameras_of_their_own(tmp_path: Path) ->
     assert stage.reading_streets(tmp_path, recipe.model_copy(update={"reading_streets": 0})) == ()
 
 
-READS = {"upper_color": ["blue", "red"]}
-
-
-def test_a_shipped_reasoner_gets_a_reader_and_no_other_eyes() -> None:
-    recipe = BaseRecipe(data=(), held_out_share=0.1, reasoning_share=0.15, start="nano-street")
-    model = with_reader(stage._going_on(recipe)[0], READS)
-    assert model.model.visual.reader.reads == {"upper_color": ("blue", "red")}
-    plain, _ = load_reasoner("nano-street", lora=False)
-    own, its = (each.model.visual.tower.state_dict() for each in (plain, model))
-    assert all(torch.equal(own[name], its[name]) for name in own)
-
-
-def test_a_reasoner_whose_eyes_know_other_people_is_refused() -> None:
-    with pytest.raises(ReIDError, match="other people than this recipe's"):
-        stage._going_on(BaseRecipe(data=(), reasoning_share=0.3, start="nano-street"))
-
-
-def test_going_on_without_a_reader_is_refused_before_anything_is_drawn(tmp_path: Path) -> None:
-    with pytest.raises(ReIDError, match="set reader_steps above 0"):
-        stage.base_stage("nano-street", tmp_path / "run", {"start": "nano-street", "reader_steps": 0})
-    assert not (tmp_path / "run" / "street").exists()
+def test_two_lessons_with_a_reader_taught_between_them(tmp_path: Path) -> None:
+    """The first without a reader, the second with one; a second start teaches nothing again."""
+    network = build_network(NetworkSettings(height=64, width=32, embedding=32, stripe_embedding=16)).eval()
+    crops = stage.street_people(tmp_path / "street", 6, 1)
+    lesson = {"steps": 2, "batch": 6, "warmup_steps": 1}
+    recipe = BaseRecipe(
+        language=LanguageSize(hidden=64, layers=1, vocabulary=400), reader_steps=3, reader_batch=8, reader_folds=2,
+        reading=Lesson(**lesson), **lesson,
+    )  # fmt: skip
+    run = Run(tmp_path / "run", "train base", recipe.model_dump(mode="json"))
+    log = stage._language(recipe, run, network, crops)
+    assert [line["step"] for line in log] == [2]
+    files = [
+        run.folder / name for name in ("log.jsonl", "reading/log.jsonl", "reader.pt", "reader-0.pt", "reader-1.pt")
+    ]
+    assert all(file.is_file() for file in files)
+    first, second = (torch.load(run.folder / name / "checkpoint.pt")["model"] for name in ("", "reading"))
+    assert not any(".reader." in name for name in first)
+    # What was read is told, and the reader itself is as it was taught.
+    reader = torch.load(run.folder / "reader.pt")
+    start = "model.visual.reader."
+    for name, value in reader.items():
+        assert torch.equal(second[start + name], value) != name.startswith("tell."), name
+    model, _ = load_reasoner(str(run.folder / "model"), lora=False)
+    assert set(model.model.visual.reader.reads) == set(values_to_read(crops))
+    before = {file: file.stat().st_mtime_ns for file in files}
+    assert stage._language(recipe, run, network, crops) == []
+    assert {file: file.stat().st_mtime_ns for file in files} == before

@@ -22,12 +22,6 @@ def test_every_shipped_recipe_loads_and_plans(recipe: str) -> None:
     assert [line.split(":")[0] for line in lines] == [s for s in STAGES if s in read_recipe(RECIPES / f"{recipe}.yaml")]
 
 
-def test_the_plan_of_reading_anew_says_that_nothing_is_warmed_up() -> None:
-    (line,) = (line for line in plan("nano-reading") if line.startswith("warmup"))
-    assert line == "warmup: none, runs/rl/model has verdicts that are kept"
-    assert "steps 90" in next(line for line in plan("nano") if line.startswith("warmup"))
-
-
 def test_quick_changes_only_what_the_stages_know() -> None:
     for stage, changes in QUICK.items():
         settings = STAGES[stage].from_values(*stage_values("nano", stage, changes)).model_dump(mode="json")
@@ -65,27 +59,30 @@ def test_a_recipe_with_an_unknown_stage_or_field_is_refused(tmp_path: Path) -> N
         train_all(str(path), tmp_path / "runs")
 
 
-@pytest.mark.parametrize(("start", "taught"), [(None, "warmup/model"), ("runs/rl/model", "base/model")])
-def test_a_base_that_goes_on_from_a_taught_reasoner_is_not_warmed_up(
-    start: str | None, taught: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    taken: dict[str, str] = {}
+def test_each_stage_starts_from_what_the_one_before_has_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: dict[str, dict[str, str]] = {}
 
     def stage(name: str, made: str) -> Callable[..., Path]:
         def run(recipe: str, folder: Path, changes: dict[str, Any]) -> Path:
-            taken[name] = str(changes.get("model", ""))
+            taken[name] = {key: str(changes[key]) for key in ("base", "model", "pairs", "sampled") if key in changes}
             return folder / made
 
         return run
 
     for name, made in (("base", "model"), ("pairs", "p"), ("warmup", "model"), ("sample", "s"), ("rl", "model")):
         monkeypatch.setattr(pipeline, f"{name}_stage", stage(name, made))
-    monkeypatch.setattr(pipeline, "base_recipe", lambda run: BaseRecipe(start=start))
+    monkeypatch.setattr(pipeline, "base_recipe", lambda run: BaseRecipe())
     monkeypatch.setattr(pipeline, "decide_stage", lambda *_, **__: None)
     monkeypatch.setattr(pipeline, "evaluate_reasoner", lambda model, base, folder, quick: model)
     assert train_all("nano", tmp_path) == tmp_path / "rl" / "model"
-    assert taken["sample"] == taken["rl"] == str(tmp_path / taught)
-    assert ("warmup" in taken) is (start is None)
+    base, warm, pairs = (str(tmp_path / name) for name in ("base/model", "warmup/model", "pairs/p"))
+    assert taken == {
+        "base": {},
+        "pairs": {"base": str(tmp_path / "base")},
+        "warmup": {"model": base, "pairs": pairs},
+        "sample": {"model": warm, "pairs": pairs},
+        "rl": {"model": warm, "sampled": str(tmp_path / "sample" / "s")},
+    }
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ class StagesOrAll(click.Group):
 def command() -> None:
     """Teach a model: `reidr train RECIPE` runs all stages, `reidr train STAGE RECIPE` one of them.
 
-    RECIPE is a YAML file or the name of a shipped one (nano, nano-street, nano-reading).
+    RECIPE is a YAML file or the name of a shipped one (nano, nano-street).
     """
 
 

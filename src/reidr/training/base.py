@@ -7,7 +7,6 @@ form is learned and verdicts are not.
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 import time
@@ -27,14 +26,13 @@ from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.grammar import ANSWER_WORDS
 from reidr.reasoning.prompt import DESCRIBE, render, render_crop
 from reidr.reasoning.questions import QUESTIONS, answer_of
-from reidr.training.examples import Example, completion_loss, example_batch, word_shares
+from reidr.training.examples import Example, completion_loss, example_batch
 from reidr.training.facts import ask, compare, describe
 from reidr.training.recipes import Lesson
 from reidr.training.retriever import learning_rate_at
 
 Advance = Callable[[float], None]
 DRAWN = re.compile(r"\d+$")  # a rendered street's data set is called after its seed
-VERDICTS = 16  # direct questions per step, where verdicts are to be kept
 TELLING = 20.0  # rate of `Reader.tell` beside the others': its message has to grow to the size of tokens to be heard
 RIVALS = 12  # crops of which the most alike is taken for a pair of look-alikes
 
@@ -55,7 +53,7 @@ class FactSource:
         self.crops = crops
         self.comparisons, self.descriptions = comparisons, descriptions
         self.stop = str(processor.tokenizer.eos_token)
-        self.compare_prompt, self.score_prompt = render(processor, "think"), render(processor, "score")
+        self.compare_prompt = render(processor, "think")
         self.render = lambda text: render_crop(processor, text)
         self.sets: dict[str, _Set] = {}
         for place, crop in enumerate(crops):
@@ -90,13 +88,6 @@ class FactSource:
         before = f"<think>{facts}</think><answer>"
         text = f"{before}{word}</answer>{self.stop}"
         return Example((first, second), self.compare_prompt, text, ((len(before), len(before) + len(word)),))
-
-    def draw_verdict(self, random: np.random.Generator) -> Example:
-        """The direct question about two crops, with its word left open: for a model whose verdicts are to be kept."""
-        names = sorted(self.sets)
-        pair = self.sets[names[int(random.integers(len(names)))]].pair(random)
-        word = ANSWER_WORDS[0]
-        return Example(pair, self.score_prompt, word, ((0, len(word)),))
 
 
 class _Set:
@@ -168,21 +159,13 @@ def train_base(
     model: Any,
     seen: CropFeatures,
     advance: Advance | None = None,
-    *,
-    before: Any | None = None,
 ) -> list[dict[str, float]]:
     """Train the connector and the language half in place for `recipe.steps` steps; returns the logged losses.
 
-    `seen` holds the crops in the order of the source's. With `before`, a model with the same eyes, verdicts are to be
-    that one's, direct and after a comparison: `VERDICTS` direct questions are asked beside the examples, and the loss
-    at every answer word is against what it says there. Writes `checkpoint.pt` every `recipe.save_every` steps and one
+    `seen` holds the crops in the order of the source's. Writes `checkpoint.pt` every `recipe.save_every` steps and one
     JSON line per 25 steps to `log.jsonl` in `run`; called again it goes on from the last checkpoint, with the same
     examples.
     """
-    seen_before = copy.copy(seen)
-    if before is not None:
-        before.eval()
-        seen_before.serve(before)
     model.train()
     visual = model.model.visual
     for part in (visual.tower, *(() if visual.reader is None else visual.reader.looking)):
@@ -214,19 +197,14 @@ def train_base(
                 group["factor"] * recipe.learning_rate * learning_rate_at(step, recipe.steps, recipe.warmup_steps)
             )
         examples = [source.draw(random) for _ in range(recipe.batch)]
-        examples += [source.draw_verdict(random) for _ in range(0 if before is None else VERDICTS)]
         optimiser.zero_grad(set_to_none=True)
         total = 0.0
         # Sequences of like length go together, the gradients add up.
-        kinds = [(len(example.crops), example.prompt == source.score_prompt) for example in examples]
+        kinds = [len(example.crops) for example in examples]
         for kind in sorted(set(kinds)):
             chosen = [example for example, own in zip(examples, kinds, strict=True) if own == kind]
             inputs, labels = example_batch(seen, chosen)
-            shares = None
-            if before is not None:
-                with torch.no_grad():
-                    shares = word_shares(before(**example_batch(seen_before, chosen)[0]).logits, labels, words)
-            loss = completion_loss(model(**inputs).logits, labels, words, shares).sum() / recipe.batch
+            loss = completion_loss(model(**inputs).logits, labels, words).sum() / recipe.batch
             loss.backward()
             total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.frame.progress import progress
 from reidr.frame.run import Run, content_hash, write_json
-from reidr.reasoning.decision import PEOPLE, Decision, store_decision, stored_decision
+from reidr.reasoning.decision import PEOPLE, Decision, store_decision
 from reidr.training.identities import hold_out_identities
 from reidr.training.recipes import BaseRecipe
 from reidr.training.stages import stage_values
@@ -127,9 +126,7 @@ def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     where = folder / "model"
     if run.finished("base"):
         return where
-    if recipe.start and not recipe.reader_steps:
-        raise ReIDError(f"going on from {recipe.start} is for a reader that it is given; set reader_steps above 0")
-    network = None if recipe.start else _tower(recipe, run, people)
+    network = _tower(recipe, run, people)
     started = time.perf_counter()
     crops = [
         *(crop for crop in (*people.tower, *people.reasoning) if crop.attributes),
@@ -139,11 +136,7 @@ def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     ]
     log = _language(recipe, run, network, crops)
     write_json(where / PEOPLE, recipe.model_dump(mode="json", include=set(SPLIT)))
-    if recipe.start:
-        # Its verdicts are those of the reasoner it goes on from, and so is what was decided on them.
-        store_decision(stored_decision(recipe.start), where)
-    else:
-        store_decision(Decision(0.0, "nothing: no verdict was taught", NOTICE, None), where)
+    store_decision(Decision(0.0, "nothing: no verdict was taught", NOTICE, None), where)
     run.finish("base", started, model="model", last_loss=log[-1]["loss"] if log else None)
     return where
 
@@ -175,13 +168,8 @@ def _tower(recipe: BaseRecipe, run: Run, people: People) -> RetrieverNetwork:
     return network
 
 
-def _language(
-    recipe: BaseRecipe, run: Run, network: RetrieverNetwork | None, crops: Sequence[Crop]
-) -> list[dict[str, float]]:
-    """Teach connector and language half to read `crops`; the checkpoint is written to the run's `model` folder.
-
-    They stand behind the tower `network`, untaught; or they are those of the recipe's `start`.
-    """
+def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Sequence[Crop]) -> list[dict[str, float]]:
+    """Teach connector and language half behind the tower `network` to read `crops`, into the run's `model` folder."""
     import torch
 
     from reidr.reasoning.crop_features import CropFeatures
@@ -192,24 +180,17 @@ def _language(
     from reidr.training.visibility import hide_what_is_not_seen
 
     torch.manual_seed(recipe.seed)
-    if network is not None:
-        words = vocabulary_corpus(np.random.default_rng(recipe.seed))
-        model, processor = build_convolutional(words, network, seed=recipe.seed, **recipe.language.model_dump())
-    else:
-        model, processor = _going_on(recipe)
-        torch.save(model.model.visual.tower.state_dict(), run.path("tower/weights.pt"))  # pairs are mined by it
+    words = vocabulary_corpus(np.random.default_rng(recipe.seed))
+    model, processor = build_convolutional(words, network, seed=recipe.seed, **recipe.language.model_dump())
     where = run.folder / "model"
     check_same_words(where, processor)
     with progress("looking at the crops", len(crops)) as advance:
         seen = CropFeatures(model, processor, [crop.open for crop in crops], learning="connector", advance=advance)
     crops = hide_what_is_not_seen(crops, seen)
-    log: list[dict[str, float]] = []
-    if network is not None:
-        with progress("teaching the language half", recipe.steps) as advance:
-            source = FactSource(crops, processor, recipe.comparisons, recipe.descriptions)
-            log = train_base(recipe, source, run.folder, model, seen, advance)
+    with progress("teaching the language half", recipe.steps) as advance:
+        source = FactSource(crops, processor, recipe.comparisons, recipe.descriptions)
+        log = train_base(recipe, source, run.folder, model, seen, advance)
     if recipe.reader_steps:
-        before = model if network is None else None
         model = with_reader(model, values_to_read(crops), recipe.seed)
         seen.serve(model)
         visual, folds = model.model.visual, recipe.reader_folds if recipe.reader_folds > 1 else 0
@@ -227,31 +208,9 @@ def _language(
         with progress("teaching the language half to hear the reader", lesson.steps) as advance:
             source = FactSource(crops, processor, lesson.comparisons, lesson.descriptions)
             where_to = run.path("reading/log.jsonl").parent
-            log = train_base(lesson, source, where_to, model, seen, advance, before=before)
+            log = train_base(lesson, source, where_to, model, seen, advance)
     model.half().save_pretrained(where)
     return log
-
-
-def _going_on(recipe: BaseRecipe) -> tuple[Any, Any]:
-    """The reasoner that a recipe goes on from, and its processor.
-
-    Raises ReIDError where it is not `nano`'s kind or knows other people than the recipe's.
-    """
-    from reidr.reasoning.checkpoint import find_checkpoint
-    from reidr.reasoning.convolutional import ConvolutionalForConditionalGeneration
-    from reidr.training.reasoning_stages import load_reasoner
-
-    path, _ = find_checkpoint(str(recipe.start))
-    model, processor = load_reasoner(str(recipe.start), lora=False)
-    if not isinstance(model, ConvolutionalForConditionalGeneration):
-        raise ReIDError(f"{recipe.start}: only a reasoner of nano's kind can be given a reader")
-    known = Path(path) / PEOPLE
-    own = {name: recipe.model_dump(mode="json")[name] for name in SPLIT}
-    if known.is_file() and json.loads(known.read_text(encoding="utf-8")) != own:
-        raise ReIDError(
-            f"{known}: its eyes were taught on other people than this recipe's; keep data and shares as they were"
-        )
-    return model, processor
 
 
 def _reader(recipe: BaseRecipe, run: Run, crops: Sequence[Crop], reader: Reader, seen: CropFeatures) -> None:

@@ -52,13 +52,12 @@ def example_batch(seen: CropFeatures, examples: Sequence[Example]) -> tuple[dict
     return inputs, torch.tensor([row + [-100] * (longest - len(row)) for row in labels])
 
 
-def completion_loss(logits: Tensor, labels: Tensor, words: Sequence[int], shares: Tensor | None = None) -> Tensor:
+def completion_loss(logits: Tensor, labels: Tensor, words: Sequence[int]) -> Tensor:
     """Mean cross-entropy of the next token over each row's labelled tokens, (N,).
 
     At a `FREE` token the target is every one of `words` (token ids) with the same share: that one of them stands there
     is learned, and that nothing is known about which. (Were any of them right, the model would settle on one, and to
-    teach it the others afterwards is violent; see the lab book.) With `shares`, (free tokens, words) as `word_shares`
-    of another model gives them, those are the target: what that model would say there.
+    teach it the others afterwards is violent; see the lab book.)
     """
     logits, labels = logits[:, :-1], labels[:, 1:]
     any_word = labels == FREE
@@ -66,12 +65,5 @@ def completion_loss(logits: Tensor, labels: Tensor, words: Sequence[int], shares
         logits.transpose(1, 2), labels.masked_fill(any_word, -100), reduction="none", ignore_index=-100
     )
     places = logits[any_word]
-    chosen = places[:, list(words)]
-    wanted = chosen.mean(dim=-1) if shares is None else (shares * chosen).sum(dim=-1)
-    each = each.masked_scatter(any_word, places.logsumexp(dim=-1) - wanted)
+    each = each.masked_scatter(any_word, places.logsumexp(dim=-1) - places[:, list(words)].mean(dim=-1))
     return each.sum(dim=1) / (labels != -100).sum(dim=1).clamp(min=1)
-
-
-def word_shares(logits: Tensor, labels: Tensor, words: Sequence[int]) -> Tensor:
-    """How a model divides its trust among `words` at each `FREE` token, (free tokens, words)."""
-    return logits[:, :-1][labels[:, 1:] == FREE][:, list(words)].softmax(dim=-1)

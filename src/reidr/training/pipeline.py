@@ -72,17 +72,12 @@ def plan(recipe: str) -> list[str]:
         if stage in sections:
             settings = kind.from_values(*stage_values(recipe, stage, {})).model_dump(mode="json")
             given = {name: settings[name] for name in sections[stage]}
-            if stage == "warmup" and (start := sections.get("base", {}).get("start")):
-                lines.append(f"warmup: none, {start} has verdicts that are kept")
-                continue
             lines.append(f"{stage}: " + ", ".join(f"{name} {value}" for name, value in given.items()))
     return lines
 
 
 def train_all(recipe: str, folder: Path, base: Path | None = None, quick: bool = False) -> Path:
     """Base, pairs, warm-up, sampling, reinforcement, fusion weight, evaluation; returns the HTML report.
-
-    A base that goes on from a taught reasoner (`start`) has verdicts and is not warmed up.
 
     Args:
         folder: the stages' run folders are made in it, each resumable; a finished stage does nothing.
@@ -98,11 +93,9 @@ def train_all(recipe: str, folder: Path, base: Path | None = None, quick: bool =
     if base is None:
         base = folder / "base"
         base_stage(recipe, base, of("base"))
-    goes_on = base_recipe(base).start is not None  # a folder that is no base run is refused before an hour is spent
+    base_recipe(base)  # a folder that is no base run is refused before an hour is spent
     pairs = pairs_stage(recipe, folder / "pairs", of("pairs", base=str(base)))
-    warm = base / "model"
-    if not goes_on:
-        warm = warmup_stage(recipe, folder / "warmup", of("warmup", model=str(warm), pairs=str(pairs)))
+    warm = warmup_stage(recipe, folder / "warmup", of("warmup", model=str(base / "model"), pairs=str(pairs)))
     sampled = sample_stage(recipe, folder / "sample", of("sample", model=str(warm), pairs=str(pairs)))
     model = rl_stage(recipe, folder / "rl", of("rl", model=str(warm), sampled=str(sampled)))
     if not (model / "choices.json").is_file():

@@ -121,8 +121,3 @@ class BaseRecipe(Lesson):
     )
     reading: Lesson = Field(Lesson(), description="the lesson after the reader is taught")
     language: LanguageSize = LanguageSize()
-    start: str | None = Field(
-        None,
-        description="a taught reasoner to go on from: it gets a reader and learns to hear it; its eyes and its"
-        " verdicts stay. None: an untrained language half behind a tower of this recipe",
-    )
