@@ -182,7 +182,6 @@ class Judge:
             values = np.full(len(self.test.pairs), np.nan)
             values[chosen], health = thinking(self.seen, [self.test.pairs[place] for place in chosen])
             found["thinking"] = self.test.table(values)
-            found["thinking_orders"] = np.array(2)
             found |= {f"health_{name}": np.array(value) for name, value in health.items()}
         np.savez(kept, **found)
         return found
@@ -266,7 +265,6 @@ def measured(judge: Judge, scores: dict[str, np.ndarray]) -> Measured:
                 ranks[name] = whole_length[0], whole_length[1]
         facts["thought queries"] = float(len(rows))
         facts["parsable"] = float(scores["health_parsable"])
-        facts["thinking orders"] = float(scores.get("thinking_orders", 1))
     return Measured(ranks, float(weight), facts)
 
 

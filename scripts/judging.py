@@ -73,29 +73,20 @@ def direct(seen: Any, model: Any, pairs: list[tuple[int, int]]) -> np.ndarray:
 
 
 def thinking(seen: Any, pairs: list[tuple[int, int]]) -> tuple[np.ndarray, dict[str, float]]:
-    """P(same) after a greedy rationale in each order, log-odds averaged; and how healthy the rationales are.
-
-    NaN where no answer is parsable; where one of the two is not, the other's counts.
-    """
+    """P(same) after a greedy rationale, NaN where the answer is not parsable; and how healthy the rationales are."""
     from reidr.reasoning.grammar import try_parse
     from reidr.training.own_words import write_rationales
 
-    both = [*pairs, *((b, a) for a, b in pairs)]
-    completions = write_rationales(seen, both, temperature=0.0, max_new_tokens=110, seed=0)
+    completions = write_rationales(seen, pairs, temperature=0.0, max_new_tokens=110, seed=0)
     parsed = [try_parse(each.text) for each in completions]
-    said = [each.probability if good else None for each, good in zip(completions, parsed, strict=True)]
-    chances = np.clip(np.array([np.nan if value is None else value for value in said], dtype=float), 1e-6, 1 - 1e-6)
-    odds = np.log(chances / (1 - chances)).reshape(2, len(pairs))
-    known = np.isfinite(odds)
-    mean = np.where(known, odds, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    values = np.where(known.any(axis=0), 1 / (1 + np.exp(-mean)), np.nan)
+    values = [each.probability if good else np.nan for each, good in zip(completions, parsed, strict=True)]
     health = {
         "parsable": float(np.mean([each is not None for each in parsed])),
         "distinct": len({each.reasoning for each in parsed if each}) / len(parsed),
         "tokens": float(np.mean([len(each.ids) for each in completions])),
         "said_yes": float(np.mean([each is not None and each.answer == "yes" for each in parsed])),
     }
-    return values, health
+    return np.array([np.nan if value is None else value for value in values], dtype=float), health
 
 
 def judge(model: Any, processor: Any, test: Search, held: Search, think: bool) -> dict[str, Any]:

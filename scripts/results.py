@@ -387,11 +387,10 @@ def thinking_or_not(levels: dict) -> list[str]:
             rows.append(cells)
     if not rows:
         return []
-    orders = {value for row in levels.values() for value in row.get("thinking orders", [1.0])}
     words = (
         "P(same) after a greedy rationale / without one: the same weights, the same queries (all, or some; those with "
         "an unparsable answer left out), fused by the weight that was chosen for the direct score. The direct score is "
-        f"the mean of both orders, that after thinking of {'both' if orders == {2.0} else 'the first one alone'}."
+        "the mean of both orders, that after thinking of one (both are no better, docs/lab.md)."
     )
     titles = ("reasoner", "seeds", "queries", "parsable", "AUC alone", "AUC fused", "Rank-1 fused", "mAP@10 fused")
     return [f"### Does thinking rank better than the direct score?\n\n{words}\n\n{lined(titles, rows)}"]
