@@ -161,6 +161,7 @@ BELIED = [
     "The lower clothing differs: gray trousers in A, gray trousers in B.",
     "Different shoes: A has black shoes, B has black shoes.",
     "The upper clothing differs: a red checked top against a red checked top.",
+    "The hair differs: long brown hair in both.",
 ]
 
 
@@ -345,6 +346,22 @@ def test_no_cheat_beats_an_honest_policy(policy: str, accuracy: float, weights: 
 def test_without_any_one_part_constant_answers_still_do_not_pay(policy: str, part: str) -> None:
     weights = WEIGHTS.model_copy(update={part: 0.0})
     assert expectation(policy, 0.75, weights) < expectation("honest", 0.75, weights)
+
+
+@pytest.mark.parametrize("accuracy", [0.7, 0.75, 0.9])
+def test_who_sees_but_does_not_argue_yet_is_not_drawn_to_one_answer(accuracy: float) -> None:
+    """With cues alone beside identity, "all agrees: yes" to everything once earned as much as a fair judge."""
+    weights = RewardWeights(calibration=0.0, cues=0.5)
+    judge = expectation("one reason for everything", accuracy, weights)
+    for constant in ("always yes", "always no"):
+        assert expectation(constant, accuracy, weights) < judge
+
+
+def test_words_for_a_wrong_verdict_earn_nothing_and_contradiction_still_costs() -> None:
+    assert total_reward(say(ALIKE, "yes"), False, WEIGHTS).parts["cues"] == 0.0
+    assert total_reward(say(ALIKE, "no"), True, WEIGHTS).parts["cues"] == -1.0
+    assert total_reward(say(ALIKE, "yes"), True, WEIGHTS).parts["cues"] == 1.0
+    assert total_reward(say(ALIKE, "no"), False, WEIGHTS).parts["cues"] == -1.0
 
 
 def test_breaking_the_grammar_is_worse_than_being_wrong() -> None:

@@ -52,6 +52,8 @@ FORMS: tuple[tuple[Agreement | None, str], ...] = (
     ("differ", rf"{NAMED} differs?: (?P<a>.+) in A, (?P<b>.+) in B"),
     ("differ", rf"different (?P<region>{'|'.join(REGION_NAMES)}): A has (?P<a>.+), B has (?P<b>.+)"),
     ("differ", rf"{NAMED} differs?: (?P<a>.+) against (?P<b>.+)"),
+    # No sentence of ours, but what a reasoner came to write where a difference paid and stating it twice did not.
+    ("differ", rf"{NAMED} differs?: (?P<a>.+) in both"),
     (None, r"(?P<a>.+) in A, (?P<b>.+) in B"),
 )
 DESCRIBED = tuple(

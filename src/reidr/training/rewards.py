@@ -36,7 +36,7 @@ class RewardWeights(Recipe):
     format: float = Field(0.2, ge=0, description="the answer follows the grammar")
     identity: float = Field(1.0, ge=0, description="the answer word is right")
     calibration: float = Field(0.5, ge=0, description="the answer's probability is honest (RLCR)")
-    cues: float = Field(0.3, ge=0, description="body regions are compared, and the comparisons bear out the answer")
+    cues: float = Field(0.3, ge=0, description="body regions are compared, and the comparisons bear out a right answer")
     rank: float = Field(0.0, ge=0, description="the probability moves the query's candidates the right way")
     text_only: float = Field(0.0, ge=0, description="a frozen copy reaches the verdict from the reasoning alone")
     truth: float = Field(0.0, ge=0, description="what is claimed of body regions is so, where attributes are known")
@@ -132,14 +132,17 @@ def total_reward(
     parts["format"] = format_reward(parsed)
     if parsed is None:
         return Reward(-weights.total(), MappingProxyType(parts), None, False)
-    parts["identity"] = identity_reward(parsed.answer, label)
+    parts["identity"] = judged = identity_reward(parsed.answer, label)
     parts["calibration"] = calibration_reward(parsed.answer, label, probability)
-    parts["cues"] = cues_reward(parsed.answer, parsed.reasoning)
+    # Words for a wrong verdict earn nothing. Paid for, "all agrees: yes" to everything earned as much as a fair judge
+    # who does not argue yet, and with much weight on cues that is what reinforcement made of nano (docs/lab.md).
+    borne = cues_reward(parsed.answer, parsed.reasoning)
+    parts["cues"] = borne if judged >= 0 else min(borne, 0.0)
     parts["rank"] = rank_reward(probability, rank_context)
     parts["text_only"] = text_only_reward(parsed.answer, text_only_probability)
     parts["truth"] = truth_reward(parsed.reasoning, facts)
     total = sum(getattr(weights, name) * value for name, value in parts.items() if value is not None)
-    return Reward(total, MappingProxyType(parts), parsed.answer, parts["identity"] == 1.0)
+    return Reward(total, MappingProxyType(parts), parsed.answer, judged == 1.0)
 
 
 def format_reward(parsed: ParsedAnswer | None) -> float:
