@@ -294,11 +294,14 @@ def difference(value: list[float]) -> str:
 
 
 ABLATIONS = {
-    "ablations.json": ("What each part of the teaching gives", ""),
+    "ablations.json": (
+        "What each part of the teaching gives",
+        "Recipe `nano` of 2026-11-26 with pairs of photos alone (`street: false`; not what ships, docs/lab.md). ",
+    ),
     "ablations-2026-11-25.json": (
         "What each part gave with an earlier recipe",
         "More variants, of the recipe until 2026-11-25: a base without a reader and with drawn twins, and a third of "
-        "the pairs of drawn people, which is now known to cost photographed ones (below). ",
+        "the pairs of drawn people. ",
     ),
 }
 
