@@ -294,8 +294,9 @@ def difference(value: list[float]) -> str:
 
 
 ABLATIONS = {
-    "ablations.json": (
-        "What each part of the teaching gives",
+    "ablations.json": ("What each part of the teaching gives", ""),
+    "ablations-2026-11-26.json": (
+        "What each part gave with pairs of photos alone",
         "Recipe `nano` of 2026-11-26 with pairs of photos alone (`street: false`; not what ships, docs/lab.md). ",
     ),
     "ablations-2026-11-25.json": (
@@ -310,7 +311,7 @@ def ablation_section(name: str) -> list[str]:
     """What each part of the teaching gives, as `scripts/ablations.py` measured it (one of docs/ablations*.json)."""
     path, (title, opening) = REPOSITORY / "docs" / name, ABLATIONS[name]
     if not path.is_file():
-        return [f"## {title}\n\nNot measured: run scripts/ablations.py.\n"]
+        return [f"## {title}\n\nNot measured with the recipe as it stands: run scripts/ablations.py.\n"]
     known = json.loads(path.read_text(encoding="utf-8"))
     base, levels = known["retriever"], known["levels"]
     words = opening + (

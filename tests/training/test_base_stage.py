@@ -171,10 +171,12 @@ def test_two_lessons_with_a_reader_taught_between_them(tmp_path: Path) -> None:
         run.folder / name for name in ("log.jsonl", "reading/log.jsonl", "reader.pt", "reader-0.pt", "reader-1.pt")
     ]
     assert all(file.is_file() for file in files)
-    first, second = (torch.load(run.folder / name / "checkpoint.pt")["model"] for name in ("", "reading"))
+    first, second = (
+        torch.load(run.folder / name / "checkpoint.pt", weights_only=True)["model"] for name in ("", "reading")
+    )
     assert not any(".reader." in name for name in first)
     # What was read is told, and the reader itself is as it was taught.
-    reader = torch.load(run.folder / "reader.pt")
+    reader = torch.load(run.folder / "reader.pt", weights_only=True)
     start = "model.visual.reader."
     for name, value in reader.items():
         assert torch.equal(second[start + name], value) != name.startswith("tell."), name
