@@ -77,12 +77,6 @@ def test_a_confirmed_sentence_is_contradicted_once_the_facts_are_changed() -> No
         ("Different headwear: A has a beanie, B has no hat.", "contradicted"),
         ("Bag differs: no bag against a green backpack.", "confirmed"),
         ("Bag differs: no bag against a grey handbag.", "contradicted"),
-        ("A has black trousers, B has blue trousers: the lower clothing differs.", "confirmed"),
-        ("A has black trousers, B has blue trousers: the lower clothing agrees.", "contradicted"),
-        ("A has a red plain top, B has a red plain top: same upper clothing.", "confirmed"),
-        ("Headwear: a cap in A, no hat in B: different.", "confirmed"),
-        ("Headwear: a cap in A, a cap in B: same.", "contradicted"),
-        ("Sleeves: short sleeves in A, long sleeves in B: different.", "contradicted"),  # both are long
         ("The bags are different.", "confirmed"),  # free words: the comparison alone
         ("Their hair looks the same.", "confirmed"),
         ("The body build is similar.", "untestable"),

@@ -46,13 +46,6 @@ PHRASES = {
 NAMED = rf"(?:the )?(?P<region>{'|'.join(REGION_NAMES)})"
 FORMS: tuple[tuple[Agreement | None, str], ...] = (
     ("unseen", rf"{NAMED} (?:cannot be seen|is hidden|are hidden) in (?P<where>A|B|both)"),
-    ("agree", rf"A has (?P<a>.+), B has (?P<b>.+): {NAMED} agrees?"),
-    ("agree", rf"A has (?P<a>.+), B has (?P<b>.+): same {NAMED}"),
-    ("differ", rf"A has (?P<a>.+), B has (?P<b>.+): {NAMED} differs?"),
-    ("differ", rf"A has (?P<a>.+), B has (?P<b>.+): different {NAMED}"),
-    ("agree", rf"{NAMED}: (?P<a>.+) in A, (?P<b>.+) in B: same"),
-    ("differ", rf"{NAMED}: (?P<a>.+) in A, (?P<b>.+) in B: different"),
-    # As reasoners of before 2026-11-26 were taught to write: the judgement first.
     ("agree", rf"{NAMED} agrees?: (?P<a>.+) in both"),
     ("agree", rf"same (?P<region>{'|'.join(REGION_NAMES)}): (?P<a>.+)"),
     ("agree", r"both (?:have|wear|carry) (?P<a>.+)"),
@@ -203,12 +196,8 @@ def check_claim(claim: Claim, a: Values, b: Values, *, per_crop: bool = True) ->
 
 
 def belies_itself(claim: Claim) -> bool:
-    """Whether the values stated of the two crops belie the judgement: a difference of "a red top in A, a red top in B",
-    an agreement of "no bag in A, a backpack in B".
-    """
-    if claim.agreement == "unseen" or not claim.a:
-        return False
-    return (claim.agreement == "differ") == (dict(claim.a) == dict(claim.b))
+    """Whether a difference is claimed and the same is stated of both: "a red top in A, a red top in B"."""
+    return claim.agreement == "differ" and bool(claim.a) and dict(claim.a) == dict(claim.b)
 
 
 def states_what_is_hidden(claim: Claim, a: Values, b: Values) -> bool:

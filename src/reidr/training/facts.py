@@ -2,10 +2,6 @@
 
 No sentence is written by a person or by another model, and none says whether two crops show the same person: a sentence
 states what can be seen of one region, that it agrees, differs, or cannot be seen. What is not known is not mentioned.
-
-A comparison says what each crop shows before it judges the region. Said the other way round ("the top differs: …"), the
-judgement is written before the values are looked up, and a third of the differences that a reasoner then claimed stated
-the same of both crops (docs/lab.md).
 """
 
 from __future__ import annotations
@@ -15,10 +11,11 @@ import numpy as np
 from reidr.reasoning.questions import QUESTIONS, answer_of
 from reidr.reasoning.regions import REGIONS, UNSEEN, Known, Region
 
-COMPARED = (
-    "A has {a}, B has {b}: the {region} {agrees}.",
-    "A has {a}, B has {b}: {same} {region}.",
-    "{start}: {a} in A, {b} in B: {same}.",
+AGREE = ("The {region} {agrees}: {a} in both.", "Same {region}: {a}.", "Both have {a}.")
+DIFFER = (
+    "The {region} {differs}: {a} in A, {b} in B.",
+    "Different {region}: A has {a}, B has {b}.",
+    "{start} {differs}: {a} against {b}.",
 )
 HIDDEN = ("The {region} cannot be seen in {where}.", "{start} {is_} hidden in {where}.")
 DESCRIBED = ("{verb} {a}.", "{start}: {a}.")
@@ -59,8 +56,7 @@ def compare(a: Known, b: Known, random: np.random.Generator, *, regions: int = 5
         said_b = region.say({name: second[name] for name in common})
         words = words_of(region) | {"a": said_a, "b": said_b}
         if said_a is not None and said_b is not None:
-            words |= judged(region, said_a == said_b)
-            seen.append(choose(COMPARED, random).format(**words))
+            seen.append(choose(AGREE if said_a == said_b else DIFFER, random).format(**words))
             continue
         hidden_a = region.say(first) is None and region.hidden(a)
         hidden_b = region.say(second) is None and region.hidden(b)
@@ -75,14 +71,10 @@ def words_of(region: Region) -> dict[str, str | None]:
     return {
         "region": region.name,
         "start": region.name.capitalize(),
+        "agrees": "agree" if region.plural else "agrees",
+        "differs": "differ" if region.plural else "differs",
         "is_": "are" if region.plural else "is",
     }
-
-
-def judged(region: Region, same: bool) -> dict[str, str]:
-    """The words by which templates say that a region is the same in both crops, or not."""
-    verb = "agree" if same else "differ"
-    return {"agrees": verb if region.plural else verb + "s", "same": "same" if same else "different"}
 
 
 def shuffled(random: np.random.Generator) -> list[Region]:

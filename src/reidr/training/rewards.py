@@ -173,8 +173,8 @@ def calibration_reward(answer: AnswerWord, label: bool, probability: float | Non
 def cues_reward(answer: AnswerWord, reasoning: str) -> float:
     """Whether the reasoning compares body regions and its comparisons bear out the answer, in [-1, 1].
 
-    -1 where a region is said both to agree and to differ, or where its own values belie the judgement ("a red top in A,
-    a red top in B: different"). Otherwise the support for the answer:
+    -1 where a region is said both to agree and to differ, or to differ with the same values on both sides ("a red top
+    in A, a red top in B"). Otherwise the support for the answer:
 
     - "yes": (agreeing - differing) / compared regions;
     - "no": 1 where any region differs, else -1: one difference can decide, agreement alone cannot;
