@@ -295,6 +295,11 @@ def difference(value: list[float]) -> str:
 
 ABLATIONS = {
     "ablations.json": ("What each part of the teaching gives", ""),
+    "ablations-2026-11-26-values-first.json": (
+        "What each part gave where a comparison named the values before it judged",
+        "Recipe `nano` as it stands, but for its grammar (what each crop shows, then the judgement of the part) and a "
+        "second lesson of 300 steps for 200; not what ships (docs/lab.md). ",
+    ),
     "ablations-2026-11-26.json": (
         "What each part gave with pairs of photos alone",
         "Recipe `nano` of 2026-11-26 with pairs of photos alone (`street: false`; not what ships, docs/lab.md). ",
