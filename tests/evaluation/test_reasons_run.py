@@ -111,6 +111,11 @@ def test_each_number_has_a_line_and_its_explanation(run: ReasonsRun) -> None:
     assert "2 confirmed, 1 contradicted, 1 untestable" in lines["Claims that are true"]
     assert "in any direction 53.3 and 0.0" in lines["Cue masking"]
     assert "Too few queries" in lines["Verdict told from the words alone"]
+    # Why there is no number stands beside a dash only.
+    details = {row["name"]: row["detail"] for row in run.document()["table"]}
+    for number in numbers:
+        assert details[number.title] == (number.missing if number.estimate is None else number.detail)
+    assert "Too few queries" in details["Verdict told from the words alone"]
     assert all(n.meaning and n.good and n.bad for n in numbers)
     assert "Inventions" not in lines  # per person nobody knows what a crop shows
 

@@ -60,7 +60,7 @@ class ReasonsRun:
                     "name": each.title,
                     "value": each.value,
                     "interval": each.interval,
-                    "detail": each.detail or each.missing,
+                    "detail": each.detail if each.estimate is not None else each.missing,
                 }
                 for each in reason_numbers(self.tested)
             ],
