@@ -85,13 +85,17 @@ class Reader(nn.Module):
 
         Pictures of as many tokens are read together.
         """
-        found: list[list[Tensor]] = [[] for _ in pictures]
-        for size in sorted({len(picture) for picture in pictures}):
-            places = [place for place, picture in enumerate(pictures) if len(picture) == size]
-            logits = self(torch.stack([pictures[place] for place in places]))
-            for row, place in enumerate(places):
-                found[place] = [own[row] for own in logits]
-        return [torch.stack(own) for own in zip(*found, strict=True)]
+        sizes = [len(picture) for picture in pictures]
+        found, order = list[list[Tensor]](), list[int]()
+        for size in sorted(set(sizes)):
+            places = [place for place, own in enumerate(sizes) if own == size]
+            found.append(self(torch.stack([pictures[place] for place in places])))
+            order += places
+        logits = [torch.cat(own) for own in zip(*found, strict=True)]
+        if len(found) == 1:
+            return logits
+        back = torch.tensor(order, device=logits[0].device).argsort()
+        return [own[back] for own in logits]
 
     def probabilities(self, pictures: Sequence[Tensor]) -> Tensor:
         """Tokens of each picture, (n, values) → (pictures, values of all attributes): each attribute's sum to 1."""

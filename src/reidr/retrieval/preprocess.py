@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -21,10 +22,11 @@ def decode(
     Raises ImageError for a file that cannot be used.
     """
     pixels = np.empty((len(crops), height, width, 3), dtype=np.uint8)
-    for row, crop in enumerate(crops):
-        pixels[row] = resize(crop.open(), height, width)
-        if advance is not None:
-            advance(1)
+    with ThreadPoolExecutor(4) as threads:
+        for row, picture in enumerate(threads.map(lambda crop: resize(crop.open(), height, width), crops)):
+            pixels[row] = picture
+            if advance is not None:
+                advance(1)
     return pixels
 
 
@@ -35,8 +37,12 @@ def resize(picture: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
     return np.asarray(picture, dtype=np.uint8)
 
 
-def normalise(batch: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """(N, H, W, 3) uint8 → (N, 3, H, W) float32, normalised per channel; channels last in memory (faster on CPUs)."""
-    pixels = torch.from_numpy(np.array(batch)).permute(0, 3, 1, 2).float() / 255.0
-    pixels = (pixels - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
+def normalise(
+    batch: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float], device: torch.device | None = None
+) -> Tensor:
+    """(N, H, W, 3) uint8 → (N, 3, H, W) float32 on `device`, normalised per channel; channels last in memory (faster on
+    CPUs)."""
+    pixels = torch.from_numpy(np.array(batch)).to(device).permute(0, 3, 1, 2).float() / 255.0
+    middle, spread = (torch.tensor(each, device=device).view(1, 3, 1, 1) for each in (mean, std))
+    pixels = (pixels - middle) / spread
     return pixels.contiguous(memory_format=torch.channels_last)

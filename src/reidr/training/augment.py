@@ -16,16 +16,23 @@ from reidr.training.recipes import Augmentation
 class Augment:
     """Varies a uint8 batch as its `Augmentation` says; mirrors half of the crops in any case.
 
-    Called with (N, H, W, 3) uint8, gives (N, 3, H, W) float32 normalised by `mean` and `std`, channels last in memory.
+    Called with (N, H, W, 3) uint8, gives (N, 3, H, W) float32 on `device`, normalised by `mean` and `std`,
+    channels last in memory. What is drawn by lot is drawn on the CPU: the same on every device.
     """
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], settings: Augmentation) -> None:
-        self.mean = torch.tensor(mean).view(1, 3, 1, 1)
-        self.std = torch.tensor(std).view(1, 3, 1, 1)
-        self.settings = settings
+    def __init__(
+        self,
+        mean: Sequence[float],
+        std: Sequence[float],
+        settings: Augmentation,
+        device: torch.device | None = None,
+    ) -> None:
+        self.mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
+        self.std = torch.tensor(std, device=device).view(1, 3, 1, 1)
+        self.settings, self.device = settings, device
 
     def __call__(self, batch: NDArray[np.uint8], random: np.random.Generator) -> Tensor:
-        pixels = torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).float() / 255.0
+        pixels = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device).permute(0, 3, 1, 2).float() / 255.0
         pixels = self._coarsened(self._placed(pixels, random), random)
         pixels = (self._lit(pixels, random) - self.mean) / self.std
         self._erase(pixels, random)
@@ -45,7 +52,7 @@ class Augment:
         maps[:, 1, 0], maps[:, 1, 1] = mirrored * np.sin(turn) * width / height, down * np.cos(turn)
         maps[:, 0, 2] = 2 * random.integers(-own.shift, own.shift + 1, number) / width
         maps[:, 1, 2] = 2 * random.integers(-own.shift, own.shift + 1, number) / height
-        grid = functional.affine_grid(torch.from_numpy(maps).float(), list(pixels.shape), align_corners=False)
+        grid = functional.affine_grid(self._put(maps), list(pixels.shape), align_corners=False)
         return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
     def _coarsened(self, pixels: Tensor, random: np.random.Generator) -> Tensor:
@@ -63,13 +70,16 @@ class Augment:
         contrast = 1 + random.uniform(-own.jitter, own.jitter, (number, 1, 1, 1))
         light = random.uniform(-own.jitter, own.jitter, (number, 1)) + random.uniform(-own.cast, own.cast, (number, 3))
         middle = pixels.mean(dim=(1, 2, 3), keepdim=True)
-        pixels = (pixels - middle) * torch.from_numpy(contrast).float() + middle
-        pixels = (pixels * torch.from_numpy(1 + light).float().view(number, 3, 1, 1)).clamp(0, 1)
+        pixels = (pixels - middle) * self._put(contrast) + middle
+        pixels = (pixels * self._put(1 + light).view(number, 3, 1, 1)).clamp(0, 1)
         if own.exposure:
             gamma = np.exp(random.uniform(-own.exposure, own.exposure, (number, 1, 1, 1)))
-            pixels = pixels.pow(torch.from_numpy(gamma).float())
-        grey = torch.from_numpy(random.random(number) < own.grey).view(number, 1, 1, 1)
+            pixels = pixels.pow(self._put(gamma))
+        grey = torch.from_numpy(random.random(number) < own.grey).to(self.device).view(number, 1, 1, 1)
         return torch.where(grey, pixels.mean(dim=1, keepdim=True).expand_as(pixels), pixels)
+
+    def _put(self, drawn: NDArray[np.float64]) -> Tensor:
+        return torch.from_numpy(drawn).float().to(self.device)
 
     def _erase(self, pixels: Tensor, random: np.random.Generator) -> None:
         number, _, height, width = pixels.shape

@@ -109,7 +109,7 @@ class _Set:
             if name in crop.attributes:
                 self.by_value.setdefault(name, {}).setdefault(crop.attributes[name], []).append(place)
 
-    @property
+    @cached_property
     def across(self) -> list[str]:
         """Persons seen by two cameras or more."""
         return [person for person, own in self.by_person.items() if len({camera for _, camera in own}) > 1]

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from reidr.reasoning.reader import Reader
     from reidr.retrieval.network import RetrieverNetwork
 
-FURTHER = 10  # the streets to read have the seeds from here on, counted from the tower's street
+FURTHER = 10  # the streets to read have the seeds from here on, counted from the tower's first street
+TOWERS = 100  # and the tower's further streets from here on
 NOTICE = "This reasoner was never taught a verdict (it is the base of warm-up and reinforcement learning)."
 HEARD = 5000  # crops from which it is learned how a taught language half hears what is read
 SPLIT = ("data", "held_out_share", "reasoning_share", "split_seed")
@@ -116,6 +117,16 @@ def of_street(seed: int, crop: Crop) -> Crop:
     return replace(crop, id=f"{name}/{crop.id}", person=f"{name}:{crop.person}", camera=f"{name}:{crop.camera}")
 
 
+def tower_streets(folder: Path, recipe: BaseRecipe) -> tuple[Crop, ...]:
+    """The crops of the streets that the tower is taught on."""
+    first = street_people(folder / "tower-street", recipe.tower_street_people, recipe.street_seed)
+    seeds = range(recipe.street_seed + TOWERS, recipe.street_seed + TOWERS + recipe.tower_streets - 1)
+    streets = folder / "tower-streets"
+    return first + tuple(
+        crop for seed in seeds for crop in street_people(streets / str(seed), recipe.tower_street_people, seed)
+    )
+
+
 def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Train the base of a recipe; returns the folder of the finished checkpoint. A finished run does nothing."""
     values, source = stage_values(recipe_name, "base", changes)
@@ -154,8 +165,7 @@ def _tower(recipe: BaseRecipe, run: Run, people: People) -> RetrieverNetwork:
         taught.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return taught.eval()
     started = time.perf_counter()
-    street = street_people(run.folder / "tower-street", recipe.tower_street_people, recipe.street_seed)
-    crops = [*people.tower, *street]
+    crops = [*people.tower, *tower_streets(run.folder, recipe)]
     network: RetrieverNetwork | None = None
     for number, training in enumerate(recipe.tower, start=1):
         name = f"tower-{number}"
@@ -175,13 +185,17 @@ def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Se
     from reidr.reasoning.crop_features import CropFeatures
     from reidr.reasoning.nano import build_convolutional, with_reader
     from reidr.training.base import FactSource, train_base
+    from reidr.training.device import training_device
     from reidr.training.facts import vocabulary_corpus
     from reidr.training.reader import read_all, read_out_of_fold, tell_as_understood, values_to_read
     from reidr.training.visibility import hide_what_is_not_seen
 
     torch.manual_seed(recipe.seed)
     words = vocabulary_corpus(np.random.default_rng(recipe.seed))
+    model: Any
     model, processor = build_convolutional(words, network, seed=recipe.seed, **recipe.language.model_dump())
+    device = training_device()
+    model.to(device)
     where = run.folder / "model"
     check_same_words(where, processor)
     with progress("looking at the crops", len(crops)) as advance:
@@ -192,6 +206,7 @@ def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Se
         log = train_base(recipe, source, run.folder, model, seen, advance)
     if recipe.reader_steps:
         model = with_reader(model, values_to_read(crops), recipe.seed)
+        model.to(device)
         seen.serve(model)
         visual, folds = model.model.visual, recipe.reader_folds if recipe.reader_folds > 1 else 0
         untaught = copy.deepcopy(visual.reader)

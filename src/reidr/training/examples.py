@@ -49,7 +49,8 @@ def example_batch(seen: CropFeatures, examples: Sequence[Example]) -> tuple[dict
         )
     inputs = seen.teach(rows)
     longest = inputs["input_ids"].shape[1]
-    return inputs, torch.tensor([row + [-100] * (longest - len(row)) for row in labels])
+    padded = [row + [-100] * (longest - len(row)) for row in labels]
+    return inputs, torch.tensor(padded, device=inputs["input_ids"].device)
 
 
 def completion_loss(logits: Tensor, labels: Tensor, words: Sequence[int]) -> Tensor:

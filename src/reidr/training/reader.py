@@ -18,6 +18,7 @@ from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.questions import QUESTIONS
 from reidr.reasoning.reader import Reader
 from reidr.training.base import family_of
+from reidr.training.device import random_devices
 from reidr.training.pairs import fold_of
 from reidr.training.recipes import BaseRecipe
 from reidr.training.retriever import learning_rate_at
@@ -79,23 +80,24 @@ def train_reader(
     cross-entropy over the attributes known of a crop, values weighted as in `weights_of`. `Reader.tell` is not taught
     here.
     """
+    device = reader.tell.weight.device
     targets = targets_of(crops, reader.reads)
     if spared is not None:
         targets[torch.from_numpy(spared)] = UNKNOWN
-    weights = [weights_of(targets[:, place], count) for place, count in enumerate(reader.counts)]
+    weights = [weights_of(targets[:, place], count).to(device) for place, count in enumerate(reader.counts)]
     families = places_by_family(crops, (targets != UNKNOWN).any(dim=1).numpy())
     parameters = [parameter for part in reader.looking for parameter in part.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=recipe.reader_learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
     losses = []
     reader.train()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=random_devices(device)):
         torch.manual_seed(recipe.seed)  # of the dropout
         for step in range(recipe.reader_steps):
             random = np.random.default_rng((recipe.seed, 1, step))
             for group in optimiser.param_groups:
                 group["lr"] = recipe.reader_learning_rate * learning_rate_at(step, recipe.reader_steps, 50)
             chosen = [int(random.choice(families[place % len(families)])) for place in range(recipe.reader_batch)]
-            logits, wanted = reader.read([seen.kept(place).float() for place in chosen]), targets[chosen]
+            logits, wanted = reader.read([seen.kept(place).float() for place in chosen]), targets[chosen].to(device)
             parts = [
                 functional.cross_entropy(own, wanted[:, place], weights[place], ignore_index=UNKNOWN, reduction="sum")
                 for place, own in enumerate(logits)
@@ -145,7 +147,7 @@ def read_out_of_fold(
             train_reader(recipe, crops, reader, seen, advance, spared=folds == fold)
             torch.save(reader.state_dict(), path)
         places = np.flatnonzero(folds == fold).tolist()
-        found[places] = read_all(reader.eval(), seen, places)
+        found[places] = read_all(reader.eval(), seen, places).cpu()
     return found
 
 
@@ -162,10 +164,10 @@ def tell_as_understood(
     reader = visual.reader
     assert reader is not None
     raw = [seen.kept(place).float() for place in places]
-    read = (reader.probabilities(raw) if read is None else read).double()
+    read = (reader.probabilities(raw) if read is None else read.to(raw[0].device)).double()
     tokens = torch.stack([visual.connector(own).mean(dim=0) for own in raw]).double()
     inputs, wanted = read - read.mean(dim=0), tokens - tokens.mean(dim=0)
-    ridge = RIDGE * len(raw) * torch.eye(inputs.shape[1], dtype=torch.float64)
+    ridge = RIDGE * len(raw) * torch.eye(inputs.shape[1], dtype=torch.float64, device=inputs.device)
     weights = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ wanted)
     reader.tell.weight.copy_(weights.T)
     reader.tell.bias.copy_(-read.mean(dim=0) @ weights)

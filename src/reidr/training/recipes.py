@@ -100,12 +100,13 @@ class BaseRecipe(Lesson):
     tower: tuple[EmbedderTraining, ...] = Field(
         (EmbedderTraining(),), min_length=1, description="one after the other; the last one's network is the reasoner's"
     )
-    tower_street_people: int = Field(100, ge=4, description="people of the rendered street that the tower is taught on")
+    tower_streets: int = Field(1, ge=1, description="rendered streets that the tower is taught on")
+    tower_street_people: int = Field(100, ge=4, description="people of each of them")
     street_people: int = Field(300, ge=4, description="people of another street, for the language half")
     street_twins: float = Field(
         0.0, ge=0, le=1, description="share of their crops that are drawn once more with one thing changed"
     )
-    street_seed: int = Field(1000, ge=0, description="of the tower's street; the language half's is the next")
+    street_seed: int = Field(1000, ge=0, description="of the tower's first street; the language half's is the next")
     reading_streets: int = Field(
         0, ge=0, description="further streets, cameras of their own each, to read; nobody of them is in a pair"
     )

@@ -21,6 +21,7 @@ from reidr.retrieval.backbones.efficientnet_lite import EfficientNetLite, load_i
 from reidr.retrieval.network import RetrieverNetwork, build_network
 from reidr.retrieval.preprocess import decode, normalise
 from reidr.training.augment import Augment, exchange_halves
+from reidr.training.device import training_device
 from reidr.training.recipes import EmbedderTraining
 from reidr.training.sampling import identity_batches
 
@@ -105,19 +106,25 @@ class AttributeLosses(nn.Module):
         }
         self.classifiers = nn.ModuleList(nn.Linear(size, len(values)) for values in self.values.values())
         # (crops, attributes): place of each crop's value, -100 (ignored) where it is not known.
-        self.labels = torch.tensor(
-            [
-                [values.index(each[name]) if name in each else -100 for name, values in self.values.items()]
-                for each in known
-            ]
+        self.labels: Tensor
+        self.register_buffer(
+            "labels",
+            torch.tensor(
+                [
+                    [values.index(each[name]) if name in each else -100 for name, values in self.values.items()]
+                    for each in known
+                ]
+            ),
+            persistent=False,
         )
 
     def forward(self, feature: Tensor, rows: Tensor) -> tuple[Tensor, dict[str, float]]:
         losses = []
+        own = self.labels[rows]
+        known = (own >= 0).any(dim=0).tolist()
         for column, classifier in enumerate(self.classifiers):
-            labels = self.labels[rows, column]
-            if bool((labels >= 0).any()):
-                losses.append(functional.cross_entropy(classifier(feature), labels))
+            if known[column]:
+                losses.append(functional.cross_entropy(classifier(feature), own[:, column]))
         if not losses:
             return feature.sum() * 0.0, {}
         loss = torch.stack(losses).mean()
@@ -162,7 +169,8 @@ def train_retriever(
     advance: Advance | None = None,
     start: RetrieverNetwork | None = None,
 ) -> RetrieverNetwork:
-    """Train on the labelled `crops` and return the averaged network, ready to embed.
+    """Train on the labelled `crops`, on the GPU where there is one; returns the averaged network on the CPU, ready to
+    embed.
 
     `start` is a network to go on from, with its weights but not its settings; None starts as the recipe says.
 
@@ -178,22 +186,25 @@ def train_retriever(
     labels = np.array([names.index(str(crop.person)) for crop in crops])
     cameras = [crop.camera for crop in crops]
 
-    settings = recipe.network
+    settings, device = recipe.network, training_device()
     network = start_network(recipe)
     if start is not None:
         network.load_state_dict(start.state_dict())
-    losses = IdentityLosses(network, len(names), recipe.margin, recipe.label_smoothing)
+    network.to(device)
+    losses = IdentityLosses(network, len(names), recipe.margin, recipe.label_smoothing).to(device)
     modules: list[nn.Module] = [network, losses]
     attributes = None
     if recipe.attributes and any(crop.attributes for crop in crops):
-        attributes = AttributeLosses(settings.embedding, crops, recipe.attributes)
+        attributes = AttributeLosses(settings.embedding, crops, recipe.attributes).to(device)
         modules.append(attributes)
     pixels = decode(crops, settings.height, settings.width)
     if start is not None and not (run / "checkpoint.pt").exists():
         # With classifiers drawn by lot, their first steps would unteach what the network knows.
         start_from_means(losses, network, pixels, labels)
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimiser = torch.optim.AdamW(
+        parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=device.type == "cuda" or None
+    )
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.averaging), use_buffers=True
     )
@@ -203,7 +214,7 @@ def train_retriever(
     first_epoch = state.load(random)
     if advance is not None:
         advance(first_epoch)
-    augment = Augment(settings.mean, settings.std, recipe.augmentation)
+    augment = Augment(settings.mean, settings.std, recipe.augmentation, device)
     batches_per_epoch = max(1, len(crops) // (recipe.batch_persons * recipe.batch_images))
     steps = recipe.epochs * batches_per_epoch
 
@@ -224,11 +235,13 @@ def train_retriever(
             if recipe.augmentation.halves:
                 batch, below = exchange_halves(batch, recipe.batch_images, recipe.augmentation.halves, random)
             pooled, normed = network.branches(augment(batch, random))
-            loss, parts = losses(pooled, normed, torch.from_numpy(labels[rows]), torch.from_numpy(labels[rows[below]]))
+            upper, lower = (torch.from_numpy(labels[own]).to(device) for own in (rows, rows[below]))
+            loss, parts = losses(pooled, normed, upper, lower)
             if attributes is not None:
                 # Of people made of two halves nobody knows the attributes.
                 real = below == np.arange(len(rows))
-                more, shown = attributes(normed[0][torch.from_numpy(real)], torch.from_numpy(rows[real]))
+                chosen = normed[0][torch.from_numpy(real).to(device)]
+                more, shown = attributes(chosen, torch.from_numpy(rows[real]).to(device))
                 loss, parts = loss + more, parts | shown
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -246,7 +259,7 @@ def train_retriever(
         with (run / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(record) + "\n")
     trained: RetrieverNetwork = averaged.module  # type: ignore[assignment]
-    return trained.eval()
+    return trained.cpu().eval()
 
 
 @torch.no_grad()
@@ -258,9 +271,9 @@ def start_from_means(
     sums = [torch.zeros_like(classifier.get_parameter("weight")) for classifier in losses.classifiers]
     for first in range(0, len(pixels), 64):
         rows = slice(first, first + 64)
-        batch = normalise(pixels[rows], network.settings.mean, network.settings.std)
+        batch = normalise(pixels[rows], network.settings.mean, network.settings.std, sums[0].device)
         for total, branch in zip(sums, network.branches(batch)[1], strict=True):
-            total.index_add_(0, torch.from_numpy(labels[rows]), functional.normalize(branch, dim=1))
+            total.index_add_(0, torch.from_numpy(labels[rows]).to(total.device), functional.normalize(branch, dim=1))
     for classifier, total in zip(losses.classifiers, sums, strict=True):
         classifier.get_parameter("weight").copy_(functional.normalize(total, dim=1))
 

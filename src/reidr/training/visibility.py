@@ -40,7 +40,7 @@ def hide_what_is_not_seen(crops: Sequence[Crop], seen: CropFeatures) -> list[Cro
     marked = list(crops)
     if not places:
         return marked
-    features = torch.stack([seen.kept(place).float().mean(dim=0) for place in places]).numpy()
+    features = torch.stack([seen.kept(place).float().mean(dim=0) for place in places]).cpu().numpy()
     first, _ = hold_out_identities([crops[place] for place in places], 0.5, 7)
     in_first = np.isin([crops[place].id for place in places], [crop.id for crop in first])
     for name in HIDEABLE:
