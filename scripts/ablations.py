@@ -36,7 +36,7 @@ class Variant:
     Attributes:
         warmup: whether it is warmed up first. scene: the data sets whose pairs the warm-up sees, None for all.
         rule: how the pairs of the reinforcement are sampled, None for no reinforcement. share: of the pairs.
-        rewards: changes to `rl.rewards`.
+        rewards: changes to `rl.rewards`. again: whether a second round of reinforcement follows.
     """
 
     warmup: bool = True
@@ -44,12 +44,14 @@ class Variant:
     rule: str | None = "non-trivial"
     share: float | None = None
     rewards: dict[str, float] = field(default_factory=dict)
+    again: bool = False
 
 
 ALONE = {"calibration": 0.0, "cues": 0.0, "rank": 0.0, "text_only": 0.0, "truth": 0.0}
 VARIANTS = {
     "warm-up": Variant(rule=None),
     "warm-up + RL": Variant(),
+    "warm-up + RL twice": Variant(again=True),
     "RL without warm-up": Variant(warmup=False, rule="random"),
     "as many pairs at random": Variant(rule="random"),
     "all pairs": Variant(rule="all"),
@@ -84,6 +86,10 @@ def trained(arguments: argparse.Namespace, name: str, seed: int) -> Path:
     if variant.rule is None:
         return start
     changes: dict[str, Any] = {"model": str(start), "sampled": sampled_pairs(arguments, variant), "seed": seed}
+    if variant.again:
+        # Another seed, or the second round would see the pairs in the order of the first.
+        changes |= {"model": str(trained(arguments, "warm-up + RL", seed)), "seed": seed + 1}
+        return rl_stage(arguments.recipe, runs / folder_of(name, seed), changes, again=True)
     return rl_stage(
         arguments.recipe,
         runs / folder_of(name, seed),
@@ -193,6 +199,8 @@ QUESTIONS = {
         ("warm-up", SCALED),
         ("warm-up", "base"),
         ("warm-up + RL", "warm-up"),
+        ("warm-up + RL twice", "warm-up"),
+        ("warm-up + RL twice", "warm-up + RL"),
         ("RL without warm-up", "base"),
         ("warm-up + RL", "RL without warm-up"),
     ),
