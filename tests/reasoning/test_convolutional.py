@@ -12,7 +12,13 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText
 
 from reidr.data.types import Crop
-from reidr.reasoning.convolutional import LOOK, ConvolutionalForConditionalGeneration, looks_of
+from reidr.errors import ReIDError
+from reidr.reasoning.convolutional import (
+    LOOK,
+    ConvolutionalForConditionalGeneration,
+    check_hears_eyes,
+    looks_of,
+)
 from reidr.reasoning.nano import build_convolutional
 from reidr.reasoning.processor import load_processor
 from reidr.reasoning.prompt import encode_pairs
@@ -179,3 +185,12 @@ def test_looks_are_the_plain_numbers_of_each_cell() -> None:
     assert down == pytest.approx(2 * 2 * 7 / 8)
     assert side == 0.0
     assert looks_of(stripes.transpose(2, 3), 1, 1)[0, 0, 0, -2:].tolist() == [side, down]
+
+
+def test_a_transformers_that_drops_what_is_seen_is_refused() -> None:
+    """transformers 5.17 took unknown keywords without a word: a base was taught blind, and every step of it ran."""
+
+    def deaf(input_ids: Any = None, **rest: Any) -> None: ...
+
+    with pytest.raises(ReIDError, match=r"shows nano no pictures; pip install 'transformers>=5\.20"):
+        check_hears_eyes(deaf)

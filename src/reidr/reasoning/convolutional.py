@@ -9,11 +9,13 @@ prompt, scorer, generator and trainers work on it. Importing this module registe
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
+import transformers
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import (
@@ -28,12 +30,26 @@ from transformers import (
 )
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures, Qwen3VLModel
 
-from reidr.errors import WeightsError
+from reidr.errors import ReIDError, WeightsError
 from reidr.reasoning.reader import Reader
 from reidr.retrieval.network import NetworkSettings, build_network
 
 PLACE = 8  # values that tell a token's place
 LOOK = 17  # values that tell a token's colours and texture
+
+
+def check_hears_eyes(forward: Callable[..., Any]) -> None:
+    """Raise ReIDError where upstream's `forward` does not know what the eyes have seen.
+
+    transformers before 5.18 drops it without a word: the model then runs, and trains, and has never seen a picture.
+    """
+    if "mm_encoder_outputs" not in inspect.signature(forward).parameters:
+        raise ReIDError(
+            f"transformers {transformers.__version__} shows nano no pictures; pip install 'transformers>=5.20,<6'"
+        )
+
+
+check_hears_eyes(Qwen3VLModel.forward)
 
 
 class ConvolutionalVisionConfig(PreTrainedConfig):
