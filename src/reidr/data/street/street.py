@@ -16,7 +16,7 @@ from reidr.data.street.settings import StreetSettings
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, RecipeError
 
-DRAWING = 1
+DRAWING = 2
 """Raised by every change that alters a pixel or a fact: a folder drawn by another version is not taken for this one."""
 
 Progress = Callable[[float], None]
