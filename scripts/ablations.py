@@ -36,7 +36,8 @@ class Variant:
     Attributes:
         warmup: whether it is warmed up first. scene: the data sets whose pairs the warm-up sees, None for all.
         rule: how the pairs of the reinforcement are sampled, None for no reinforcement. share: of the pairs.
-        rewards: changes to `rl.rewards`. again: whether a second round of reinforcement follows.
+        rewards: changes to `rl.rewards`. again: whether a second round of reinforcement follows,
+            at twice the rate.
     """
 
     warmup: bool = True
@@ -88,8 +89,7 @@ def trained(arguments: argparse.Namespace, name: str, seed: int) -> Path:
     changes: dict[str, Any] = {"model": str(start), "sampled": sampled_pairs(arguments, variant), "seed": seed}
     if variant.again:
         # Another seed, or the second round would see the pairs in the order of the first.
-        changes |= {"model": str(trained(arguments, "warm-up + RL", seed)), "seed": seed + 1}
-        return rl_stage(arguments.recipe, runs / folder_of(name, seed), changes, again=True)
+        changes |= {"model": str(trained(arguments, "warm-up + RL", seed)), "seed": seed + 1, "learning_rate": 1e-4}
     return rl_stage(
         arguments.recipe,
         runs / folder_of(name, seed),
@@ -311,9 +311,11 @@ def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]
             levels[name] = [each.facts[name] for each in seeds.values() if name in each.facts]
         return levels
 
-    def difference(ours: dict[int, Measured], theirs: dict[int, Measured], kind: str = "direct") -> dict[str, Any]:
-        # A base has one seed only, which stands beside each of the others'.
-        seeds = [seed for seed in ours if seed in theirs or len(theirs) == 1]
+    def difference(
+        ours: dict[int, Measured], theirs: dict[int, Measured], kind: str = "direct", any_seed: bool = False
+    ) -> dict[str, Any]:
+        # What no seed was ever drawn for stands beside each of the others'; a variant beside its own seeds alone.
+        seeds = [seed for seed in ours if seed in theirs or any_seed]
         other = [theirs.get(seed, next(iter(theirs.values()))) for seed in seeds]
         facts: dict[str, Any] = {"seeds": seeds, "score": kind}
         for place, metric in enumerate(("first", "precision")):
@@ -327,7 +329,7 @@ def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]
     def answers(pairs: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:
         """By the direct score, and by the score after thinking where both have one."""
         return [
-            {"ours": ours, "theirs": theirs, **difference(found[ours], found[theirs], kind)}
+            {"ours": ours, "theirs": theirs, **difference(found[ours], found[theirs], kind, theirs in ("base", SCALED))}
             for ours, theirs in pairs
             if ours in found and theirs in found
             for kind in ("direct", "thinking")
@@ -337,7 +339,9 @@ def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]
     one = {0: retriever}
     return {
         "retriever": level(one),
-        "levels": {name: level(seeds) | {"gain": difference(seeds, one)} for name, seeds in found.items()},
+        "levels": {
+            name: level(seeds) | {"gain": difference(seeds, one, any_seed=True)} for name, seeds in found.items()
+        },
         "questions": {question: answers(pairs) for question, pairs in QUESTIONS.items()},
     }
 

@@ -7,17 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from reidr.errors import RecipeError
 from reidr.reasoning.decision import stored_decision
 from reidr.training import pipeline
 from reidr.training.pipeline import QUICK, STAGES, plan, train_all
-from reidr.training.reasoning_stages import reinforcement_recipe
 from reidr.training.recipes import BaseRecipe
 from reidr.training.stages import RECIPES, read_recipe, stage_values
-
-NANO = RECIPES / "nano.yaml"
 
 
 @pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.yaml")))
@@ -67,9 +63,8 @@ def test_each_stage_starts_from_what_the_one_before_has_made(tmp_path: Path, mon
     taken: dict[str, dict[str, str]] = {}
 
     def stage(name: str, made: str) -> Callable[..., Path]:
-        def run(recipe: str, folder: Path, changes: dict[str, Any], again: bool = False) -> Path:
-            given = {key: str(changes[key]) for key in ("base", "model", "pairs", "sampled") if key in changes}
-            taken[f"{name} again" if again else name] = given
+        def run(recipe: str, folder: Path, changes: dict[str, Any]) -> Path:
+            taken[name] = {key: str(changes[key]) for key in ("base", "model", "pairs", "sampled") if key in changes}
             return folder / made
 
         return run
@@ -79,7 +74,7 @@ def test_each_stage_starts_from_what_the_one_before_has_made(tmp_path: Path, mon
     monkeypatch.setattr(pipeline, "base_recipe", lambda run: BaseRecipe())
     monkeypatch.setattr(pipeline, "decide_stage", lambda *_, **__: None)
     monkeypatch.setattr(pipeline, "evaluate_reasoner", lambda model, base, folder, quick: model)
-    assert train_all("nano", tmp_path) == tmp_path / "rl-again" / "model"
+    assert train_all("nano", tmp_path) == tmp_path / "rl" / "model"
     base, warm, pairs = (str(tmp_path / name) for name in ("base/model", "warmup/model", "pairs/p"))
     assert taken == {
         "base": {},
@@ -87,25 +82,7 @@ def test_each_stage_starts_from_what_the_one_before_has_made(tmp_path: Path, mon
         "warmup": {"model": base, "pairs": pairs},
         "sample": {"model": warm, "pairs": pairs},
         "rl": {"model": warm, "sampled": str(tmp_path / "sample" / "s")},
-        "rl again": {"model": str(tmp_path / "rl" / "model"), "sampled": str(tmp_path / "sample" / "s")},
     }
-    # A recipe without a second round ends with the first.
-    own = tmp_path / "own.yaml"
-    own.write_text(yaml.safe_dump({name: own for name, own in read_recipe(NANO).items() if name != "rl_again"}))
-    assert train_all(str(own), tmp_path) == tmp_path / "rl" / "model"
-
-
-def test_a_second_round_is_the_first_but_for_what_it_names(tmp_path: Path) -> None:
-    first, second = (reinforcement_recipe("nano", {"pairs": 3}, again) for again in (False, True))
-    named = set(read_recipe(NANO)["rl_again"])
-    changed = {name for name, value in first.model_dump().items() if value != second.model_dump()[name]}
-    assert changed == named
-    assert second.pairs == 3
-    assert second.model == "runs/rl/model"
-    path = tmp_path / "own.yaml"
-    path.write_text("rl: {steps: 3}\n")
-    with pytest.raises(RecipeError, match="rl_again"):
-        reinforcement_recipe(str(path), {}, again=True)
 
 
 @pytest.mark.slow
@@ -114,8 +91,8 @@ def test_quick_goes_from_nothing_to_a_page_and_a_second_run_does_nothing(tmp_pat
     page = train_all("nano", tmp_path, quick=True)
     assert page.is_file()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")}
-    assert len(before) == 4
-    decision = stored_decision(tmp_path / "rl-again" / "model")
+    assert len(before) == 3
+    decision = stored_decision(tmp_path / "rl" / "model")
     assert decision.weight == 0.0, "drawn people alone must not move photos"
     assert decision.street_weight is not None
     assert "drawn people only" in decision.notice

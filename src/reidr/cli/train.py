@@ -87,10 +87,9 @@ def warmup(recipe: str, folder: Path, **options: Any) -> None:
 @command.command("rl")
 @click.argument("recipe", default="nano")
 @click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/rl"), help=RUN_HELP)
-@click.option("--again", is_flag=True, help="The recipe's second round: the fields of `rl_again` over those of `rl`.")
 @recipe_options(ReinforcementStageRecipe)
-def rl(recipe: str, folder: Path, again: bool, **options: Any) -> None:
+def rl(recipe: str, folder: Path, **options: Any) -> None:
     """Reinforce the reasoner on sampled pairs by GRPO; writes FOLDER/model."""
     from reidr.training.reasoning_stages import rl_stage
 
-    click.echo(f"reasoner: {rl_stage(recipe, folder, given(options), again)}")
+    click.echo(f"reasoner: {rl_stage(recipe, folder, given(options))}")

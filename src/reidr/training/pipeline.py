@@ -16,14 +16,7 @@ from reidr.frame.run import environment
 from reidr.training.base_stage import base_stage
 from reidr.training.decide_stage import decide_stage
 from reidr.training.reasoning_recipes import PairsRecipe, SampleRecipe, WarmupRecipe
-from reidr.training.reasoning_stages import (
-    base_recipe,
-    pairs_stage,
-    reinforcement_recipe,
-    rl_stage,
-    sample_stage,
-    warmup_stage,
-)
+from reidr.training.reasoning_stages import base_recipe, pairs_stage, rl_stage, sample_stage, warmup_stage
 from reidr.training.recipes import BaseRecipe, RetrieverRecipe
 from reidr.training.reinforce_recipe import ReinforcementStageRecipe
 from reidr.training.stages import find_recipe, read_recipe, stage_values
@@ -35,7 +28,6 @@ STAGES: dict[str, type[Recipe]] = {
     "warmup": WarmupRecipe,
     "sample": SampleRecipe,
     "rl": ReinforcementStageRecipe,
-    "rl_again": ReinforcementStageRecipe,
 }
 Changes = dict[str, dict[str, Any]]
 
@@ -78,10 +70,7 @@ def plan(recipe: str) -> list[str]:
     lines = []
     for stage, kind in STAGES.items():
         if stage in sections:
-            if stage == "rl_again":
-                settings = reinforcement_recipe(recipe, {}, again=True).model_dump(mode="json")
-            else:
-                settings = kind.from_values(*stage_values(recipe, stage, {})).model_dump(mode="json")
+            settings = kind.from_values(*stage_values(recipe, stage, {})).model_dump(mode="json")
             given = {name: settings[name] for name in sections[stage]}
             lines.append(f"{stage}: " + ", ".join(f"{name} {value}" for name, value in given.items()))
     return lines
@@ -99,8 +88,7 @@ def train_all(recipe: str, folder: Path, base: Path | None = None, quick: bool =
     def of(stage: str, **more: Any) -> dict[str, Any]:
         return {**changes.get(stage, {}), **more}
 
-    sections = read_recipe(find_recipe(recipe))
-    if "base" not in sections:
+    if "base" not in read_recipe(find_recipe(recipe)):
         raise RecipeError(f"{recipe}: has no section 'base'; run its stages one by one (`reidr train --help`)")
     if base is None:
         base = folder / "base"
@@ -110,9 +98,6 @@ def train_all(recipe: str, folder: Path, base: Path | None = None, quick: bool =
     warm = warmup_stage(recipe, folder / "warmup", of("warmup", model=str(base / "model"), pairs=str(pairs)))
     sampled = sample_stage(recipe, folder / "sample", of("sample", model=str(warm), pairs=str(pairs)))
     model = rl_stage(recipe, folder / "rl", of("rl", model=str(warm), sampled=str(sampled)))
-    if "rl_again" in sections:
-        more = of("rl", model=str(model), sampled=str(sampled))
-        model = rl_stage(recipe, folder / "rl-again", more, again=True)
     if not (model / "choices.json").is_file():
         decide_stage(recipe, model, of("base"), queries=40 if quick else 200)
     return evaluate_reasoner(model, base, folder, quick)

@@ -200,23 +200,12 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     return where
 
 
-def reinforcement_recipe(recipe_name: str, changes: dict[str, Any], again: bool = False) -> ReinforcementStageRecipe:
-    """Section `rl` of a recipe, of its second round with the fields of `rl_again` over it. Raises RecipeError."""
-    values, source = stage_values(recipe_name, "rl", {})
-    if again:
-        more, source = stage_values(recipe_name, "rl_again", {})
-        values |= more
-    return ReinforcementStageRecipe.from_values(values | changes, source)
-
-
-def rl_stage(recipe_name: str, folder: Path, changes: dict[str, Any], again: bool = False) -> Path:
-    """Reinforce a warmed-up reasoner on sampled pairs; returns the folder of the finished checkpoint.
-
-    `again`: the recipe's second round, which goes on from what the first has taught.
-    """
+def rl_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
+    """Reinforce a warmed-up reasoner on sampled pairs; returns the folder of the finished checkpoint."""
     from reidr.training.reinforce import reinforce_stage
 
-    recipe = reinforcement_recipe(recipe_name, changes, again)
+    values, source = stage_values(recipe_name, "rl", changes)
+    recipe = ReinforcementStageRecipe.from_values(values, source)
     where = reinforce_stage(recipe, read_pairs(recipe.sampled), recipe.model, folder)
     carry_over(recipe.model, where)
     return where
