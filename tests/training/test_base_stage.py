@@ -185,3 +185,25 @@ def test_two_lessons_with_a_reader_taught_between_them(tmp_path: Path) -> None:
     before = {file: file.stat().st_mtime_ns for file in files}
     assert stage._language(recipe, run, network, crops) == []
     assert {file: file.stat().st_mtime_ns for file in files} == before
+
+
+def test_the_tower_may_be_taught_on_several_streets_none_of_which_is_read(
+    recipe: BaseRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Path, int, int]] = []
+
+    def street(folder: Path, people: int, seed: int) -> tuple[Crop, ...]:
+        asked.append((folder, people, seed))
+        return (Crop(str(seed), PICTURE),)
+
+    monkeypatch.setattr(stage, "street_people", street)
+    more = recipe.model_copy(update={"tower_streets": 3, "tower_street_people": 9})
+    assert [crop.id for crop in stage.tower_streets(tmp_path, more)] == ["1000", "1100", "1101"]
+    assert {people for _, people, _ in asked} == {9}
+    assert len({folder for folder, _, _ in asked}) == 3
+    read = range(1000 + stage.FURTHER, 1000 + stage.TOWERS)
+    assert not {1100, 1101} & {1001, *read}
+    # As ever with one street, in the folder that runs of older recipes have.
+    asked.clear()
+    stage.tower_streets(tmp_path, recipe)
+    assert asked == [(tmp_path / "tower-street", 100, 1000)]
