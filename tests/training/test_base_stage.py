@@ -201,7 +201,7 @@ def test_the_tower_may_be_taught_on_several_streets_none_of_which_is_read(
     assert [crop.id for crop in stage.tower_streets(tmp_path, more)] == ["1000", "1100", "1101"]
     assert {people for _, people, _ in asked} == {9}
     assert len({folder for folder, _, _ in asked}) == 3
-    read = range(1000 + stage.FURTHER, 1000 + stage.TOWERS)
+    read = range(1000 + stage.FURTHER, 1000 + stage.TOWER_FURTHER)
     assert not {1100, 1101} & {1001, *read}
     # As ever with one street, in the folder that runs of older recipes have.
     asked.clear()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from reidr.retrieval.network import RetrieverNetwork
 
 FURTHER = 10  # the streets to read have the seeds from here on, counted from the tower's first street
-TOWERS = 100  # and the tower's further streets from here on
+TOWER_FURTHER = 100  # and the tower's further streets from here on
 NOTICE = "This reasoner was never taught a verdict (it is the base of warm-up and reinforcement learning)."
 HEARD = 5000  # crops from which it is learned how a taught language half hears what is read
 SPLIT = ("data", "held_out_share", "reasoning_share", "split_seed")
@@ -120,7 +120,7 @@ def of_street(seed: int, crop: Crop) -> Crop:
 def tower_streets(folder: Path, recipe: BaseRecipe) -> tuple[Crop, ...]:
     """The crops of the streets that the tower is taught on."""
     first = street_people(folder / "tower-street", recipe.tower_street_people, recipe.street_seed)
-    seeds = range(recipe.street_seed + TOWERS, recipe.street_seed + TOWERS + recipe.tower_streets - 1)
+    seeds = range(recipe.street_seed + TOWER_FURTHER, recipe.street_seed + TOWER_FURTHER + recipe.tower_streets - 1)
     streets = folder / "tower-streets"
     return first + tuple(
         crop for seed in seeds for crop in street_people(streets / str(seed), recipe.tower_street_people, seed)

@@ -17,8 +17,8 @@ from reidr.reasoning.convolutional import ConvolutionalVision
 from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.questions import QUESTIONS
 from reidr.reasoning.reader import Reader
+from reidr.reasoning.reasoner import seeded
 from reidr.training.base import family_of
-from reidr.training.device import random_devices
 from reidr.training.pairs import fold_of
 from reidr.training.recipes import BaseRecipe
 from reidr.training.retriever import learning_rate_at
@@ -90,8 +90,7 @@ def train_reader(
     optimiser = torch.optim.AdamW(parameters, lr=recipe.reader_learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
     losses = []
     reader.train()
-    with torch.random.fork_rng(devices=random_devices(device)):
-        torch.manual_seed(recipe.seed)  # of the dropout
+    with seeded(recipe.seed, device):  # of the dropout
         for step in range(recipe.reader_steps):
             random = np.random.default_rng((recipe.seed, 1, step))
             for group in optimiser.param_groups:

@@ -264,11 +264,12 @@ def load_reasoner(source: str, *, lora: bool) -> tuple[Any, Any]:
 
     from reidr.reasoning.checkpoint import find_checkpoint, load_model
     from reidr.reasoning.processor import load_processor
+    from reidr.training.device import training_device
 
     path, local = find_checkpoint(source)
-    gpu = torch.cuda.is_available()
-    precision = torch.bfloat16 if gpu and lora else torch.float32
-    model = load_model(path, local_files_only=local, device="cuda" if gpu else "cpu", dtype=precision)
+    device = training_device()
+    precision = torch.bfloat16 if device.type == "cuda" and lora else torch.float32
+    model = load_model(path, local_files_only=local, device=device.type, dtype=precision)
     return model, load_processor(path, local_files_only=local)
 
 

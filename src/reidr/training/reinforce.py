@@ -72,13 +72,14 @@ def reinforce_stage(recipe: ReinforcementRecipe, pairs: Sequence[Pair], source: 
 
     from reidr.reasoning.checkpoint import find_checkpoint, load_model, save_taught
     from reidr.reasoning.processor import load_processor
+    from reidr.training.device import training_device
 
     started = time.perf_counter()
     path, local = find_checkpoint(source)
-    gpu = torch.cuda.is_available()
+    device = training_device()
     # LoRA keeps its own float32 weights; weights that are themselves trained would lose small steps in bfloat16.
-    precision = torch.bfloat16 if gpu and recipe.lora_rank else torch.float32
-    model = load_model(path, local_files_only=local, device="cuda" if gpu else "cpu", dtype=precision)
+    precision = torch.bfloat16 if device.type == "cuda" and recipe.lora_rank else torch.float32
+    model = load_model(path, local_files_only=local, device=device.type, dtype=precision)
     processor = load_processor(path, local_files_only=local)
     with progress("reinforcing the reasoner", recipe.steps) as advance:
         taught, log = reinforce(recipe, pairs, model, processor, folder, advance)
