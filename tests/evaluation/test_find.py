@@ -11,10 +11,15 @@ from click.testing import CliRunner
 from PIL import Image
 from test_experiment import Scripted
 
+from reidr.cli.find import looks_in_words
 from reidr.cli.main import reidr
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError
 from reidr.evaluation.find import find, search
+from reidr.evaluation.present import found_card
+from reidr.evaluation.report import find_report, write_report
+from reidr.reasoning.cues import extract_cues
+from reidr.reasoning.types import Verdict
 from reidr.retrieval.histogram import HistogramEmbedder
 
 COLORS = {"red": (200, 30, 30), "green": (30, 160, 30), "blue": (30, 30, 200), "gray": (120, 120, 120)}
@@ -74,6 +79,36 @@ def test_a_reasoner_may_be_named_by_the_url_of_a_server(folder: Path, monkeypatc
     found = look(Image.new("RGB", (30, 60), (195, 35, 30)), folder, reasoner="http://127.0.0.1:8000#nano")
     assert named == ["http://127.0.0.1:8000#nano"]
     assert [match.probability for match in found.matches] == [0.5] * 3
+
+
+def test_reasons_are_looked_at_again_and_the_page_says_so(folder: Path, tmp_path: Path) -> None:
+    class Telling(Scripted):
+        """Says "Both have red shoes. The hair agrees: short hair in both." of all pairs; sees red shoes in red.png."""
+
+        def think(self, pairs, **_):  # type: ignore[no-untyped-def]
+            text = "Both have red shoes. The hair agrees: short hair in both."
+            return [Verdict("same", 0.9, text, extract_cues(text), 5, 0.1, "m", "p", "k") for _ in pairs]
+
+        def tell(self, crops, texts, **_):  # type: ignore[no-untyped-def]
+            said = {"sub/red.png": "Red.", "query": "Red."}
+            return [said.get(c.id, "Gray.") if "shoes" in t else "Short." for c, t in zip(crops, texts, strict=True)]
+
+    query = Image.new("RGB", (30, 60), (195, 35, 30))
+    found = search(query, folder, 4, retriever=HistogramEmbedder(), reasoner=Telling(), think=2)  # type: ignore[arg-type]
+    ended = {match.crop.id: [look for _, look in match.looks] for match in found.matches}
+    assert ended["sub/red.png"] == ["said again", "said again"]
+    assert sorted(map(len, ended.values())) == [0, 0, 2, 2]
+    other = next(looks for name, looks in ended.items() if looks and name != "sub/red.png")
+    assert other == ["said otherwise", "said again"]
+    report = find_report(found_card(found), gallery="crops", gallery_size=4, created="now", facts={})
+    page = write_report(report, tmp_path).read_text(encoding="utf-8")
+    assert "asked again, of each crop alone" in page
+    assert page.count(">said otherwise<") + page.count("</svg>said otherwise") >= 1
+    red = next(match for match in found.matches if match.crop.id == "sub/red.png")
+    assert looks_in_words(red.looks) == "second look: 2 of 2 claims said again"
+    last = next(match for match in found.matches if match.looks and match is not red)
+    assert looks_in_words(last.looks) == "second look: 1 of 2 claims said again; otherwise: shoes"
+    assert looks_in_words(()) == ""
 
 
 def test_think_bounds_the_reasons(folder: Path) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.evaluation.masking import band_masks
+from reidr.evaluation.reason_numbers import reason_numbers
 from reidr.evaluation.reasons import bears_out, by_chance, estimate, measure_reasons, order_flips
 from reidr.evaluation.text_alone import area_under_curve, read_from_text
 from reidr.reasoning.cues import extract_cues
@@ -111,6 +112,46 @@ def test_one_who_goes_by_the_order_flips() -> None:
     # Half the pairs have two levels; there both the score and the verdict turn with the order.
     assert found.score_flips.value == found.hard_flips.value == 0.5
     assert found.score_gap.value == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("forgetful", "again", "true_again", "true_otherwise"), [(False, 1.0, 1.0, None), (True, 0.5, 1.0, 1.0)]
+)
+def test_a_second_look_is_taken_where_single_crops_can_be_asked_about(
+    forgetful: bool, again: float, true_again: float, true_otherwise: float | None
+) -> None:
+    class Telling(Shoes):
+        """States what it sees; where it is forgetful, asked about gray shoes alone it calls them white."""
+
+        def tell(self, crops: Sequence[Crop], texts: Sequence[str], **_: object) -> list[str]:
+            assert set(texts) == {"What colour are the shoes?"}
+            seen = ["Black." if np.asarray(crop.open())[95, 25, 0] < 100 else "Gray." for crop in crops]
+            return [answer.replace("Gray", "White") if forgetful else answer for answer in seen]
+
+        def think(self, own: Sequence[Pair], **_: object) -> list[Verdict]:
+            verdicts = []
+            for pair in own:
+                a, b = (crop.attributes["shoes_color"] for crop in (pair.query, pair.candidate))
+                text = f"Both have {a} shoes." if a == b else f"The shoes differ: {a} shoes in A, {b} shoes in B."
+                verdicts.append(verdict("same" if a == b else "different", text))
+            return verdicts
+
+    # Half of them are black on both crops, half gray.
+    same = [pair for pair in pairs() if pair.label]
+    found = measure_reasons(Telling(), same, band_masks, silent, per_crop=True)
+    assert found.looked_again is not None
+    assert found.looked_again.again.value == again
+    assert found.looked_again.true_again is not None
+    assert found.looked_again.true_again.value == true_again
+    assert (found.looked_again.true_otherwise and found.looked_again.true_otherwise.value) == true_otherwise
+    assert sum(found.looked_again.marks.values()) == len(same)
+    assert [number.title for number in reason_numbers(found)][-2:] == ["True where said again", "Inventions"]
+
+
+def test_who_cannot_tell_is_not_looked_at_again() -> None:
+    found = measure_reasons(Shoes(), pairs(), band_masks, silent, per_crop=True)
+    assert found.looked_again is None
+    assert "Claims said again" not in [number.title for number in reason_numbers(found)]
 
 
 def test_numbers_are_plain_and_leave_the_cases_out() -> None:

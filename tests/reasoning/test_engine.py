@@ -334,3 +334,10 @@ def test_what_was_glanced_at_is_not_looked_at_again(nano: Reasoner, searches: li
 
 def test_eyes_without_embeddings_tell_nothing(reasoner: Reasoner, searches: list[Pair]) -> None:
     assert Engine(reasoner).glance(searches) is None
+
+
+def test_what_it_tells_of_one_crop_is_what_the_reasoner_tells(nano: Reasoner, searches: list[Pair]) -> None:
+    crops = [searches[0].query, searches[0].candidate]
+    assert Engine(nano).tell(crops, "What colour are the shoes?", max_new_tokens=4) == nano.tell(
+        crops, "What colour are the shoes?", max_new_tokens=4
+    )

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import textwrap
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 
+if TYPE_CHECKING:
+    from reidr.evaluation.claims import Claim
+    from reidr.evaluation.second_look import Look
+
 ANSWERS = {"same": "says same", "different": "says different", "insufficient": "cannot tell"}
+
+
+def looks_in_words(looks: Sequence[tuple[Claim, Look | None]]) -> str:
+    """ "second look: 4 of 6 claims said again; otherwise: hair, shoes; contradicts itself: bag"; empty without any."""
+    asked = [(claim.region, look) for claim, look in looks if look is not None]
+    if not asked:
+        return ""
+    told = [f"second look: {sum(look == 'said again' for _, look in asked)} of {len(asked)} claims said again"]
+    for name, word in (("said otherwise", "otherwise"), ("contradicts itself", "contradicts itself")):
+        regions = [region for region, look in asked if look == name]
+        if regions:
+            told.append(f"{word}: {', '.join(regions)}")
+    return "; ".join(told)
 
 
 @click.command("find")
@@ -62,6 +81,10 @@ def command(
         if match.verdict is not None:
             text = match.verdict.reasoning if match.verdict.parsable else "(its answer could not be read)"
             click.echo(textwrap.fill(text or "(no words)", 100, initial_indent="     ", subsequent_indent="     "))
+            if second := looks_in_words(match.looks):
+                click.echo(
+                    click.style(textwrap.fill(second, 100, initial_indent="     ", subsequent_indent="     "), dim=True)
+                )
     for sentence in (found.absent, notice):
         if sentence:
             click.echo(click.style(sentence, fg="yellow"))

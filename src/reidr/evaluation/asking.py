@@ -148,6 +148,19 @@ def doubled(ranked: RankedList) -> RankedList:
     return RankedList(ranked.query_ids, ranked.gallery_ids, ranked.indices, 2.0 * ranked.distances, ranked.made_by)
 
 
+def share_of_steps(advance: Advance, whole: int) -> Callable[[int, int], None]:
+    """As `steps_of`, where what is counted is not known beforehand: the whole of it moves a bar of `whole` steps."""
+    moved = 0.0
+
+    def report(done: int, total: int) -> None:
+        nonlocal moved
+        now = whole * done / max(1, total)
+        advance(now - moved)
+        moved = now
+
+    return report
+
+
 def steps_of(advance: Advance) -> Callable[[int, int], None]:
     """Adapt a step counter to callbacks that report (done, in all)."""
     last = 0

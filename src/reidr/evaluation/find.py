@@ -14,7 +14,9 @@ from PIL import Image
 
 from reidr.data.folder import crop_of_file, crops_in_folder
 from reidr.data.types import Crop
-from reidr.evaluation.asking import steps_of
+from reidr.evaluation.asking import share_of_steps, steps_of
+from reidr.evaluation.claims import Claim
+from reidr.evaluation.second_look import Look, Telling, look_again
 from reidr.frame.progress import Advance, progress
 from reidr.reasoning.decision import stored_decision
 from reidr.reasoning.fusion import fuse
@@ -38,6 +40,7 @@ class Match:
         probability: P(same person) by the reasoner's direct score; None without a reasoner.
         verdict: the reasoner's words and answer, where it thought about this candidate.
         rank_before: 1-based place in the retriever's list; the list itself is in the order after fusion.
+        looks: the claims of its words, each with how a second look at its crops ended; empty where there was none.
     """
 
     crop: Crop
@@ -45,6 +48,7 @@ class Match:
     probability: float | None
     verdict: Verdict | None
     rank_before: int
+    looks: tuple[tuple[Claim, Look | None], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ def search(
     pairs = [Pair(query, store.crops[i], float(d)) for i, d in zip(places, ranked.distances[0], strict=False)]
     scores = np.full((1, len(pairs)), np.nan)
     verdicts: list[Verdict | None] = [None] * len(pairs)
+    looks: list[tuple[tuple[Claim, Look | None], ...]] = [()] * len(pairs)
     order = list(range(len(pairs)))
     if reasoner is not None and decision is not None and pairs:
         model = load_reasoner(reasoner) if isinstance(reasoner, str | Path) else reasoner
@@ -133,6 +138,11 @@ def search(
                 thoughts = model.think([pairs[i] for i in chosen], progress=steps_of(advance))
             for i, verdict in zip(chosen, thoughts, strict=True):
                 verdicts[i] = verdict
+            if isinstance(model, Telling):
+                with show("looking at each crop again", len(chosen)) as advance:
+                    seen = look_again(model, [pairs[i] for i in chosen], thoughts, share_of_steps(advance, len(chosen)))
+                for i, own in zip(chosen, seen, strict=True):
+                    looks[i] = own
     matches = tuple(
         Match(
             pairs[i].candidate,
@@ -140,6 +150,7 @@ def search(
             float(scores[0, i]) if np.isfinite(scores[0, i]) else None,
             verdicts[i],
             i + 1,
+            looks[i],
         )
         for i in order
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from reidr.evaluation.curves import curves_of, numbers_of
 from reidr.evaluation.experiment import Outcome, Row, mean_metrics
 from reidr.evaluation.find import Found
 from reidr.evaluation.report import Candidate, MetricRow, QueryCard, Report
-from reidr.evaluation.statements import CHECKED, Known, statements_of, what_is_known
+from reidr.evaluation.statements import CHECKED, Known, statements_of, statements_seen_again, what_is_known
 from reidr.evaluation.statistics import bootstrap_interval, paired_bootstrap
 from reidr.frame.run import environment
 from reidr.reasoning.types import Verdict
@@ -321,16 +322,21 @@ def found_card(found: Found) -> QueryCard:
     """The card of a search in a folder: matches in order, no truth."""
     fused = any(match.probability is not None for match in found.matches)
     candidates = tuple(
-        candidate(
-            match.crop,
-            "unknown",
-            match.rank_before,
-            place if fused else None,
-            match.distance,
-            match.probability,
-            match.verdict,
-            None,
-            found.query,
+        replace(
+            candidate(
+                match.crop,
+                "unknown",
+                match.rank_before,
+                place if fused else None,
+                match.distance,
+                match.probability,
+                match.verdict,
+                None,
+                found.query,
+            ),
+            statements=()
+            if match.verdict is None or not match.verdict.parsable
+            else statements_seen_again(match.verdict.reasoning, match.looks),
         )
         for place, match in enumerate(found.matches, start=1)
     )

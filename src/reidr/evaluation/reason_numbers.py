@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from reidr.evaluation.reasons import Estimate, ReasonsTested
+from reidr.evaluation.reasons import Estimate, LookedAgain, ReasonsTested
 
 Unit = Literal["percent", "points", "area"]
 
@@ -133,6 +133,7 @@ def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
             claims.belied,
             missing="No difference is claimed with a value for each crop.",
         ),
+        *second_look_numbers(tested.looked_again),
         *(
             ()
             if claims.invented is None
@@ -143,6 +144,43 @@ def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
                     "0 %",
                     "above 10 %: an invented fact reads like a seen one",
                     claims.invented,
+                ),
+            )
+        ),
+    )
+
+
+def second_look_numbers(looked: LookedAgain | None) -> tuple[ReasonNumber, ...]:
+    """Two numbers where the reasoner could be asked about one crop alone; the second needs known attributes."""
+    if looked is None:
+        return ()
+    others = looked.true_otherwise
+    return (
+        ReasonNumber(
+            "Claims said again",
+            "Asked about each crop alone, with no verdict to come, the share of claims of which it gives every value "
+            "again.",
+            "near 100 %",
+            "50 % or less: what it says depends on what it wants to show",
+            looked.again,
+            detail=", ".join(
+                f"{looked.marks[name]:,} {name}" for name in ("said again", "said otherwise", "contradicts itself")
+            ),
+        ),
+        *(
+            ()
+            if looked.true_again is None
+            else (
+                ReasonNumber(
+                    "True where said again",
+                    "Of the claims that it says again and the known attributes can test, the share that they confirm.",
+                    "near 100 %, and far above the others: the second look tells which claims to trust",
+                    "no better than the others: it repeats its mistakes",
+                    looked.true_again,
+                    detail=""
+                    if others is None
+                    else f"of the others {100 * others.value:.1f} % ({100 * others.low:.1f} to "
+                    f"{100 * others.high:.1f}; {others.cases:,} claims)",
                 ),
             )
         ),

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
-from reidr.evaluation.asking import steps_of
+from reidr.evaluation.asking import share_of_steps, steps_of
 from reidr.evaluation.claims import Claim, Mark, belies_itself, check_claim, parse_claims, states_what_is_hidden
 from reidr.evaluation.masking import Filling, MasksOf, control_region, erase, outside
+from reidr.evaluation.second_look import Look, Telling, look_again
 from reidr.evaluation.text_alone import TextAlone, read_from_text
 from reidr.frame.progress import Advance
 from reidr.reasoning.types import Cue, Pair, Verdict
@@ -90,6 +91,21 @@ class ClaimsTested:
 
 
 @dataclass(frozen=True)
+class LookedAgain:
+    """How claims fare when the reasoner is asked about each crop alone (`second_look.look_again`).
+
+    `again` is the share of the claims that could be asked which are said again. `true_again` and `true_otherwise` are
+    the shares of true ones among the testable claims that are said again, and among those that are not; None where
+    there are none. `marks` counts the claims by how it ended.
+    """
+
+    again: Estimate
+    true_again: Estimate | None
+    true_otherwise: Estimate | None
+    marks: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class ReasonCase:
     """One pair for a page. Probabilities are direct scores: of both whole crops, and with a region erased.
 
@@ -124,7 +140,8 @@ class ReasonsTested:
         agreement: share of verdicts that their own words bear out (`bears_out`), among parsable ones with cues.
         agreement_by_chance: the same were the texts dealt out to the verdicts at random.
         silent: share of parsable verdicts whose words compare nothing.
-        masking, text_alone, claims: see there. cases: every pair, for pages.
+        masking, text_alone, claims, looked_again: see there; the last is None where the reasoner cannot be asked about
+            one crop alone, or nothing it claims can be. cases: every pair, for pages.
     """
 
     pairs: int
@@ -139,6 +156,7 @@ class ReasonsTested:
     masking: CueMasking | None
     text_alone: TextAlone | None
     claims: ClaimsTested
+    looked_again: LookedAgain | None
     cases: tuple[ReasonCase, ...]
 
     def numbers(self) -> dict[str, Any]:
@@ -187,6 +205,10 @@ def measure_reasons(
         tuple((claim, check_claim(claim, *attributes_of(pair), per_crop=per_crop)) for claim in parse_claims(reasoning))
         for pair, reasoning in zip(pairs, (verdict.reasoning for verdict in verdicts), strict=True)
     ]
+    looks: list[tuple[tuple[Claim, Look | None], ...]] | None = None
+    if isinstance(reasoner, Telling):
+        with progress("asking about single crops", len(pairs)) as advance:
+            looks = look_again(reasoner, pairs, verdicts, share_of_steps(advance, len(pairs)))
     parsable = np.array([verdict.parsable for verdict in verdicts])
     speaking = np.array([bool(verdict.cues) for verdict in verdicts]) & parsable
     borne = np.array([bears_out(verdict.answer, verdict.cues) for verdict in verdicts])
@@ -204,6 +226,7 @@ def measure_reasons(
         masking=masking_of(verdicts, before, erased, groups, seed),
         text_alone=read_from_text(verdicts, groups, seed=seed),
         claims=claims_tested(pairs, claims, groups, seed, per_crop),
+        looked_again=None if looks is None else looked_again(looks, claims, groups, seed),
         cases=tuple(
             ReasonCase(pair, verdict, other, own, float(at), *((e[0], e[1], e[4], e[5]) if e else ()))
             for pair, verdict, other, own, at, e in zip(pairs, verdicts, others, claims, before, erased, strict=True)
@@ -366,6 +389,36 @@ def claims_tested(
         estimate([belied for _, belied in told], groups[[row for row, _ in told]], seed) if told else None,
         marks,
         {region: share([each for each in testable if each[1] == region]) for region in regions},
+    )
+
+
+def looked_again(
+    looks: Sequence[Sequence[tuple[Claim, Look | None]]],
+    claims: Sequence[Sequence[tuple[Claim, Mark]]],
+    groups: NDArray[np.int64],
+    seed: int,
+) -> LookedAgain | None:
+    """The second look summed up, beside what is known; None where nothing could be asked."""
+    flat = [
+        (row, look, mark)
+        for row, (own, marks) in enumerate(zip(looks, claims, strict=True))
+        for (_, look), (_, mark) in zip(own, marks[: len(own)], strict=True)  # an unreadable answer is not asked about
+        if look is not None
+    ]
+    if not flat:
+        return None
+
+    def share(rows: Sequence[tuple[int, bool]]) -> Estimate | None:
+        return estimate([true for _, true in rows], groups[[row for row, _ in rows]], seed) if rows else None
+
+    tested = [(row, look == "said again", mark == "confirmed") for row, look, mark in flat if mark != "untestable"]
+    again = share([(row, look == "said again") for row, look, _ in flat])
+    assert again is not None
+    return LookedAgain(
+        again,
+        share([(row, true) for row, said, true in tested if said]),
+        share([(row, true) for row, said, true in tested if not said]),
+        {name: sum(look == name for _, look, _ in flat) for name in get_args(Look)},
     )
 
 

@@ -1,14 +1,15 @@
-"""A reasoning sentence by sentence, each claim held against the known attributes of the two crops."""
+"""A reasoning sentence by sentence, each claim held against known attributes, or against a second look."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from reidr.data.attributes import common_attributes
 from reidr.data.types import Crop
-from reidr.evaluation.claims import END_OF_SENTENCE, check_claim, parse_claims
+from reidr.evaluation.claims import END_OF_SENTENCE, Claim, check_claim, parse_claims
 from reidr.evaluation.report.content import Statement
+from reidr.evaluation.second_look import Look
 from reidr.reasoning.regions import REGIONS, UNSEEN
 
 Known = Literal["per crop", "per person", "nothing"]
@@ -36,6 +37,21 @@ def what_is_known(crops: Iterable[Crop]) -> Known:
         if values:
             known = "per person"
     return known
+
+
+def statements_seen_again(reasoning: str, looks: Sequence[tuple[Claim, Look | None]]) -> tuple[Statement, ...]:
+    """The sentences of `reasoning` in order, each claim with how a second look at its crops ended.
+
+    Args:
+        looks: of all claims of `reasoning`, in its order, as `second_look.look_again` gives them.
+    """
+    left = iter(looks)
+    found = []
+    for sentence in (part.strip() for part in END_OF_SENTENCE.split(reasoning)):
+        if sentence:
+            own = [next(left, (claim, None)) for claim in parse_claims(sentence)]
+            found.append(Statement(sentence, tuple((claim.region, look) for claim, look in own if look is not None)))
+    return tuple(found)
 
 
 def statements_of(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from reidr.data.types import Crop
 from reidr.reasoning.answers import yes_probability
 from reidr.reasoning.prefix import Features, Filled, Prompts, picture_digest
-from reidr.reasoning.prompt import Task, render
+from reidr.reasoning.prompt import DESCRIBE, Task, render
 from reidr.reasoning.reasoner import Reasoner, Thinking, batches
 from reidr.reasoning.rollout import sample_rows
 from reidr.reasoning.types import Pair, Progress, Verdict
@@ -226,6 +226,18 @@ class Engine:
 
         work = self._work("think", pairs, sides, recall, compute, batch_size, progress)
         return [verdict for (part,) in work for verdict in part]
+
+    def tell(
+        self,
+        crops: Sequence[Crop],
+        texts: str | Sequence[str] = DESCRIBE,
+        *,
+        max_new_tokens: int = 120,
+        batch_size: int = 64,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """As `Reasoner.tell`: what the model says of each crop alone; not cached."""
+        return self.reasoner.tell(crops, texts, max_new_tokens=max_new_tokens, batch_size=batch_size, progress=progress)
 
     def _work(
         self,

@@ -17,7 +17,8 @@ Picture = Path | Image.Image | None
 Mark = Literal["right", "wrong", "junk", "unknown"]
 Answer = Literal["same", "different", "insufficient"]
 CurveKind = Literal["cmc", "reliability", "risk-coverage", "open-set", "spending", "histogram"]
-ClaimMark = Literal["confirmed", "contradicted", "untestable"]
+ClaimMark = Literal["confirmed", "contradicted", "untestable", "said again", "said otherwise", "contradicts itself"]
+"""How a claim stands against known attributes, or, where nothing is known, how a second look at its crops ended."""
 Interval = tuple[float, float]
 Fact = str | int | float
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import get_args
 
-from reidr.evaluation.report.content import Fact, QueryCard, Report
+from reidr.evaluation.report.content import Fact, QueryCard, Report, Statement
+from reidr.evaluation.second_look import Look
 
+LOOKED_AGAIN = (
+    "Each claim of a reason was asked again, of each crop alone and with no verdict to come. No truth is needed for "
+    "it, and it proves none: a mistake may be made twice."
+)
 NO_TRUTH = "Nobody has said who these people are: no candidate here is known to be right or wrong."
 
 
@@ -22,8 +28,9 @@ def find_report(
     """What one search found, ready for `write_report`.
 
     Args:
-        query: the searched crop with its candidates. Their marks become `unknown` (junk stays junk); marks of claims,
-            persons, status and average precisions are dropped: a search has no truth, and the page must suggest none.
+        query: the searched crop with its candidates. Their marks become `unknown` (junk stays junk); marks of claims
+            but those of a second look, persons, status and average precisions are dropped: a search has no truth, and
+            the page must suggest none.
         gallery: the folder's or gallery's name. gallery_size: crops searched.
         created, facts, notice: as in `Report`.
     """
@@ -32,7 +39,7 @@ def find_report(
             candidate,
             mark="junk" if candidate.mark == "junk" else "unknown",
             person=candidate.person if candidate.mark == "junk" else None,
-            statements=tuple(replace(statement, claims=()) for statement in candidate.statements),
+            statements=tuple(without_truth(statement) for statement in candidate.statements),
         )
         for candidate in query.candidates
     )
@@ -52,7 +59,13 @@ def find_report(
         created=created,
         facts=facts,
         query_cards=(card,),
+        checked=LOOKED_AGAIN if any(s.claims for c in candidates for s in c.statements) else "",
     )
+
+
+def without_truth(statement: Statement) -> Statement:
+    """The statement with no more marks than those of a second look."""
+    return replace(statement, claims=tuple(claim for claim in statement.claims if claim[1] in get_args(Look)))
 
 
 def find_headline(card: QueryCard, gallery_size: int) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from reidr.errors import ReIDError
 from reidr.evaluation.report import headline, plots, tables
-from reidr.evaluation.report.content import Candidate, Curve, MetricRow, QueryCard, Report
+from reidr.evaluation.report.content import Candidate, ClaimMark, Curve, MetricRow, QueryCard, Report
 from reidr.evaluation.report.pictures import thumbnail
 
 CANDIDATE_SIDE = 160  # pixels
@@ -213,6 +213,7 @@ def environment() -> Any:
         sign=sign,
         sign_words=SIGN_WORDS,
         answer_words=ANSWER_WORDS,
+        claim_words=get_args(ClaimMark),
     )
     return made
 

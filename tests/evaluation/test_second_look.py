@@ -1,0 +1,152 @@
+"""A second look at what reasons state, by reasoners whose answers are scripted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from reidr.data.types import Crop
+from reidr.evaluation.claims import parse_claims
+from reidr.evaluation.second_look import Point, Telling, look_again, points_of, says
+from reidr.evaluation.statements import statements_seen_again
+from reidr.reasoning.cues import extract_cues
+from reidr.reasoning.questions import QUESTIONS
+from reidr.reasoning.types import Pair, Verdict
+
+A, B = Crop("a", None), Crop("b", None)  # type: ignore[arg-type]
+
+
+def verdict(text: str, parsable: bool = True) -> Verdict:
+    cues = extract_cues(text) if parsable else ()
+    answer = "same" if parsable else "insufficient"
+    return Verdict(answer, 0.5, text, cues, 5, 0.1, "m", "p", "k", parsable)  # type: ignore[arg-type]
+
+
+class Witness:
+    """Gives the answers of a table, "It cannot be seen." to all else; remembers what it was asked."""
+
+    def __init__(self, **answers: str) -> None:
+        self.answers = {tuple(key.split("_", 1)): value for key, value in answers.items()}
+        self.asked: list[tuple[str, str]] = []
+
+    def tell(self, crops: Sequence[Crop], texts: Sequence[str], **_: object) -> list[str]:
+        names = {words[0]: name for name, words in QUESTIONS.items()}
+        keys = [(crop.id, names[text]) for crop, text in zip(crops, texts, strict=True)]
+        self.asked += keys
+        return [self.answers.get(key, "It cannot be seen.") for key in keys]
+
+
+def looks(text: str, **answers: str) -> list[str | None]:
+    return [look for _, look in look_again(Witness(**answers), [Pair(A, B)], [verdict(text)])[0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "answers", "ended"),
+    [
+        ("The shoes agree: black shoes in both.", {"a_shoes_color": "Black.", "b_shoes_color": "Black."}, "said again"),
+        ("Both have black shoes.", {"a_shoes_color": "Black.", "b_shoes_color": "White."}, "said otherwise"),
+        (
+            "The shoes differ: black shoes in A, white shoes in B.",
+            {"a_shoes_color": "Black.", "b_shoes_color": "White."},
+            "said again",
+        ),
+        # What each crop shows must be said of that crop.
+        (
+            "The shoes differ: black shoes in A, white shoes in B.",
+            {"a_shoes_color": "White.", "b_shoes_color": "Black."},
+            "said otherwise",
+        ),
+        # Every value counts: the trousers are said again, their colour is not.
+        (
+            "Both have navy trousers.",
+            {
+                "a_lower_kind": "Trousers.",
+                "b_lower_kind": "Trousers.",
+                "a_lower_color": "Navy.",
+                "b_lower_color": "Blue.",
+            },
+            "said otherwise",
+        ),
+        ("The headwear agrees: no hat in both.", {"a_hat": "None.", "b_hat": "None."}, "said again"),
+        # A hat of unknown kind speaks neither for a cap nor against it.
+        ("The headwear agrees: a cap in both.", {"a_hat": "Hat.", "b_hat": "Cap."}, "said again"),
+        ("The shoes cannot be seen in A.", {}, "said again"),
+        ("The shoes cannot be seen in A.", {"a_shoes_color": "Black."}, "said otherwise"),
+        ("The shoes cannot be seen in both.", {"a_shoes_color": "Black."}, "said otherwise"),
+        ("The build agrees.", {}, None),
+    ],
+)
+def test_how_a_second_look_ends(text: str, answers: dict[str, str], ended: str | None) -> None:
+    assert looks(text, **answers) == [ended]
+
+
+def test_a_difference_that_is_none_is_not_even_asked_about() -> None:
+    witness = Witness(a_shoes_color="Black.", b_shoes_color="Black.")
+    found = look_again(witness, [Pair(A, B)], [verdict("The shoes differ: black shoes in A, black shoes in B.")])
+    assert [look for _, look in found[0]] == ["contradicts itself"]
+    assert witness.asked == []
+
+
+def test_each_question_is_asked_once_and_unreadable_answers_never() -> None:
+    witness = Witness(a_shoes_color="Black.", b_shoes_color="Black.", c_shoes_color="Black.")
+    other = Crop("c", None)  # type: ignore[arg-type]
+    text = "Both have black shoes."
+    pairs = [Pair(A, B), Pair(A, other), Pair(A, B), Pair(A, B)]
+    found = look_again(witness, pairs, [verdict(text), verdict(text), verdict("black black", False), None])
+    assert sorted(witness.asked) == [("a", "shoes_color"), ("b", "shoes_color"), ("c", "shoes_color")]
+    assert [[look for _, look in own] for own in found] == [["said again"], ["said again"], [], []]
+
+
+def test_crops_of_one_name_are_not_taken_for_each_other() -> None:
+    class ByObject:
+        def tell(self, crops: Sequence[Crop], texts: Sequence[str], **_: object) -> list[str]:
+            return ["Black." if crop is A else "White." for crop in crops]
+
+    namesake = Crop("a", None)  # type: ignore[arg-type]
+    text = "The shoes differ: black shoes in A, white shoes in B."
+    assert [look for _, look in look_again(ByObject(), [Pair(A, namesake)], [verdict(text)])[0]] == ["said again"]
+
+
+def test_a_claim_is_taken_apart_by_crop_and_attribute() -> None:
+    (claim,) = parse_claims("The lower clothing differs: blue trousers in A, a black skirt in B.")
+    assert set(points_of(claim)) == {
+        Point("a", "lower_color", "blue"),
+        Point("a", "lower_kind", "trousers"),
+        Point("b", "lower_color", "black"),
+        Point("b", "lower_kind", "skirt"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "point", "again"),
+    [
+        ("Blue.", Point("a", "lower_color", "blue"), True),
+        ("Navy.", Point("a", "lower_color", "blue"), False),
+        # Another vision-language model answers in sentences.
+        ("The person is wearing blue jeans.", Point("a", "lower_color", "blue"), True),
+        ("The trousers are not blue but black.", Point("a", "lower_color", "blue"), False),
+        ("No hat is worn.", Point("a", "hat", "none"), True),
+        ("A red cap is worn.", Point("a", "hat", "none"), False),
+        ("The shoes are not visible.", Point("a", "shoes_color", "not visible"), True),
+        ("The top is horizontally striped.", Point("a", "upper_pattern", "horizontal stripes"), True),
+        ("", Point("a", "hat", "none"), False),
+    ],
+)
+def test_an_answer_gives_a_value_or_not(answer: str, point: Point, again: bool) -> None:
+    assert says(answer, point) is again
+
+
+def test_statements_carry_the_marks_in_order() -> None:
+    text = "Both have black shoes. It was a long day. The hair differs: short hair in A, short hair in B."
+    found = look_again(Witness(a_shoes_color="Black.", b_shoes_color="Black."), [Pair(A, B)], [verdict(text)])
+    assert [(each.text, each.claims) for each in statements_seen_again(text, found[0])] == [
+        ("Both have black shoes.", (("shoes", "said again"),)),
+        ("It was a long day.", ()),
+        ("The hair differs: short hair in A, short hair in B.", (("hair", "contradicts itself"),)),
+    ]
+
+
+def test_only_who_can_tell_is_asked() -> None:
+    assert isinstance(Witness(), Telling)
+    assert not isinstance(object(), Telling)
