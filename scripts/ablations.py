@@ -5,9 +5,12 @@ python scripts/ablations.py … --seeds 1 --no-table      another process may do
 python scripts/ablations.py … --seeds 0 1 2 --table     only put together what is there
 
 Every variant starts from the same base. Warm-up and reinforcement take the seed; the pairs are sampled once, by the
-warm-up of the first seed. The direct score is fused with the shipped retriever's distance by a weight chosen on
-held-out training identities; the numbers are of test identities. What is finished is not done again. `make results`
-puts the table into docs/results.md.
+warm-up of the first seed. Scores are calibrated on held-out training identities (Platt), and fused with the shipped
+retriever's distance by one weight for all of them, the one that is best for their mean on those identities. A weight
+chosen for each by itself differs by chance from 0.3 to 0.75, and raw scores differ in how sharp they are: both moved
+the fused ranking more than these variants do (docs/lab.md, 2026-11-26). The base, whose score says next to nothing, has
+its own weight. The numbers are of test identities. What is finished is not done again. `make
+results` puts the table into docs/results.md.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import argparse
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +31,7 @@ REPOSITORY = Path(__file__).parent.parent
 OUT = REPOSITORY / "docs" / "ablations.json"
 SHARES = (0.05, 0.10, 0.50)
 SCALED = "retriever, locally scaled"
+KINDS = ("direct", "thinking", "direct, alone", "thinking, alone")
 
 
 @dataclass(frozen=True)
@@ -223,7 +228,8 @@ class Measured:
 
     Attributes:
         ranks: per query with a match, whether the first of the fused list is right, and its average precision: of the
-            `direct` score, and of the score after `thinking`, NaN for queries that were not thought about.
+            `direct` score, and of the score after `thinking`, NaN for queries that were not thought about; "alone":
+            in the order of the score by itself, without the distance.
         weight: the fusion's. facts: single numbers.
     """
 
@@ -237,20 +243,45 @@ class Measured:
         return self.ranks["direct"][0]
 
 
-def measured(judge: Judge, scores: dict[str, np.ndarray]) -> Measured:
-    """Ranks and areas of one model's scores; the fusion weight is chosen on held-out training identities."""
+def calibrated(judge: Judge, scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """P(same) of all tables by Platt's map, fitted to the direct score of held-out training identities."""
+    from reidr.reasoning.calibrate import fit_calibration, margin_of
+
+    listed = np.isfinite(scores["held"])
+    fitted = fit_calibration("platt", margin_of(scores["held"][listed]), judge.held.truth[listed])
+    tables = {
+        name: fitted.apply(margin_of(values)) if name in ("test", "held", "thinking") else values
+        for name, values in scores.items()
+    }
+    return tables | {"slope": np.array(fitted.slope)}
+
+
+def common_weight(judge: Judge, scores: Sequence[dict[str, np.ndarray]]) -> float:
+    """The fusion weight of the best mAP on held-out training identities, mean over models; of equals the smallest."""
+    from reidr.reasoning.fusion import WEIGHTS, choose_weight
+
+    grids = [choose_weight(judge.held.ranked, each["held"], judge.held.truth).grid for each in scores]
+    means = np.mean([[precision for _, precision, _ in grid] for grid in grids], axis=0)
+    return WEIGHTS[int(np.argmax(means.round(9)))]
+
+
+def measured(judge: Judge, scores: dict[str, np.ndarray], weight: float) -> Measured:
+    """Ranks and areas of one model's scores, fused by `weight`."""
     from reidr.evaluation.judging import rank_first, roc_area
-    from reidr.reasoning.fusion import choose_weight, fused_distances
+    from reidr.reasoning.fusion import fused_distances
 
     test, kept = judge.test, np.flatnonzero(judge.test.matches > 0)
-    weight = choose_weight(judge.held.ranked, scores["held"], judge.held.truth).weight
     fused = fused_distances(test.ranked, scores["test"], weight)[kept]
     truth = test.truth[kept]
     listed = np.isfinite(test.ranked.distances[kept])
-    ranks = {"direct": rank_first(fused, truth, test.matches[kept])}
+    ranks = {
+        "direct": rank_first(fused, truth, test.matches[kept]),
+        "direct, alone": rank_first(fused_distances(test.ranked, scores["test"], 1.0)[kept], truth, test.matches[kept]),
+    }
     facts = {
         "area": roc_area(-fused[listed], truth[listed]),
         "alone": roc_area(scores["test"][kept][listed], truth[listed]),
+        "slope": float(scores["slope"]),
     }
     for name, rows in judge.scenes().items():
         known = np.isfinite(judge.held.ranked.distances[rows])
@@ -264,13 +295,16 @@ def measured(judge: Judge, scores: dict[str, np.ndarray]) -> Measured:
         for name, values in (("thinking", scores["thinking"]), ("direct", scores["test"])):
             some = fused_distances(test.ranked, np.where(np.isnan(values), 0.5, values), weight)[rows]
             found = rank_first(some, test.truth[rows], test.matches[rows])
+            own = fused_distances(test.ranked, np.where(np.isnan(values), 0.5, values), 1.0)[rows]
+            by_itself = rank_first(own, test.truth[rows], test.matches[rows])
             facts[f"{name} alone"] = roc_area(values[rows][place], test.truth[rows][place])
             facts[f"{name} fused"] = roc_area(-some[place], test.truth[rows][place])
             facts[f"{name} rank1"], facts[f"{name} mAP"] = (float(each.mean()) for each in found)
             if name == "thinking":
-                whole_length = np.full((2, len(kept)), np.nan)
-                whole_length[:, thought] = found
-                ranks[name] = whole_length[0], whole_length[1]
+                for title, ranked in ((name, found), (f"{name}, alone", by_itself)):
+                    whole_length = np.full((2, len(kept)), np.nan)
+                    whole_length[:, thought] = ranked
+                    ranks[title] = whole_length[0], whole_length[1]
         facts["thought queries"] = float(len(rows))
         facts["parsable"] = float(scores["health_parsable"])
     return Measured(ranks, float(weight), facts)
@@ -285,7 +319,7 @@ def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]
     truth, listed = test.truth[kept], np.isfinite(test.ranked.distances[kept])
     distances = test.ranked.distances[kept]
     own = rank_first(distances, truth, test.matches[kept])
-    retriever = Measured({"direct": own, "thinking": own}, 0.0, {"area": roc_area(-distances[listed], truth[listed])})
+    retriever = Measured(dict.fromkeys(KINDS, own), 0.0, {"area": roc_area(-distances[listed], truth[listed])})
     for name, rows in judge.scenes().items():
         known = np.isfinite(judge.held.ranked.distances[rows])
         area = roc_area(-judge.held.ranked.distances[rows][known], judge.held.truth[rows][known])
@@ -307,6 +341,9 @@ def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]
             "mAP": [float(each.ranks["direct"][1].mean()) for each in seeds.values()],
             "captured": [(each - float(retriever.first.mean())) / room for each in rank1],
         }
+        if all("direct, alone" in each.ranks for each in seeds.values()):
+            for place, title in enumerate(("own rank1", "own mAP")):
+                levels[title] = [float(each.ranks["direct, alone"][place].mean()) for each in seeds.values()]
         for name in dict.fromkeys(name for each in seeds.values() for name in each.facts):
             levels[name] = [each.facts[name] for each in seeds.values() if name in each.facts]
         return levels
@@ -327,12 +364,12 @@ def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]
         return facts
 
     def answers(pairs: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:
-        """By the direct score, and by the score after thinking where both have one."""
+        """By the direct score, and by the score after thinking where both have one; fused, and each alone."""
         return [
             {"ours": ours, "theirs": theirs, **difference(found[ours], found[theirs], kind, theirs in ("base", SCALED))}
             for ours, theirs in pairs
             if ours in found and theirs in found
-            for kind in ("direct", "thinking")
+            for kind in KINDS
             if all(kind in each.ranks for name in (ours, theirs) for each in found[name].values())
         ]
 
@@ -377,9 +414,8 @@ def main() -> None:
 
     keep_freed_memory()
     judge = Judge(arguments.data, arguments.recipe, arguments.think_every)
-    found: dict[str, dict[int, Measured]] = {}
-    if "warm-up" in arguments.variants:
-        found["base"] = {0: measured(judge, judge.scores(arguments.base / "model"))}
+    base = judge.scores(arguments.base / "model") if "warm-up" in arguments.variants else None
+    scored: dict[str, dict[int, dict[str, np.ndarray]]] = {}
     for name in arguments.variants:
         for seed in arguments.seeds:
             if arguments.table:
@@ -389,10 +425,17 @@ def main() -> None:
             else:
                 folder = trained(arguments, name, seed)
             print(name, "seed", seed, flush=True)
-            found.setdefault(name, {})[seed] = measured(judge, judge.scores(folder))
+            scored.setdefault(name, {})[seed] = calibrated(judge, judge.scores(folder))
     if arguments.no_table:
         return
-    made = {key: environment().get(key) for key in ("commit", "platform")} | settings(arguments)
+    weight = common_weight(judge, [each for seeds in scored.values() for each in seeds.values()])
+    found = {
+        name: {seed: measured(judge, each, weight) for seed, each in seeds.items()} for name, seeds in scored.items()
+    }
+    if base is not None:
+        base = calibrated(judge, base)
+        found = {"base": {0: measured(judge, base, common_weight(judge, [base]))}, **found}
+    made = {key: environment().get(key) for key in ("commit", "platform")} | settings(arguments) | {"weight": weight}
     rows = table(judge, found) | {"made": made}
     arguments.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {arguments.out}")

@@ -319,21 +319,30 @@ def ablation_section(name: str) -> list[str]:
         return [f"## {title}\n\nNot measured with the recipe as it stands: run scripts/ablations.py.\n"]
     known = json.loads(path.read_text(encoding="utf-8"))
     base, levels = known["retriever"], known["levels"]
+    made = known["made"]
+    by_weight = (
+        f"calibrated on held-out training identities (Platt) and fused by {made['weight']:g} of it for all of them "
+        "(the best for their mean on those identities; the base by its own); *slope*: what calibration multiplies the "
+        "log-odds by, above 1 for a reasoner that is too timid, below 1 for one that is too sure"
+        if "weight" in made
+        else "fused by a weight that was chosen for each model on held-out training identities: differences between "
+        "variants are then mostly chances of that choice (docs/lab.md, 2026-11-26)"
+    )
     words = opening + (
         "Every variant from the same base; pairs sampled once, by the first warm-up; the direct score in both orders, "
-        "fused by a weight chosen on held-out training identities; first ten of the shipped retriever on "
-        "market1501-dev. Mean over seeds, small: range over seeds. Headroom: share of the oracle's Rank-1 gain. Gain "
-        "over the retriever and differences: 95 % paired bootstrap intervals over queries of the mean over seeds, in "
-        "percentage points, bold where the interval leaves 0 out. Written by scripts/ablations.py at commit "
-        f"`{known['made'].get('commit')}`."
+        f"{by_weight}; first ten of the shipped retriever on market1501-dev. *Alone*: those ten in the order of the "
+        "score by itself, without the distance. Mean over seeds, small: range over seeds. Headroom: share of the "
+        "oracle's Rank-1 gain. Gain over the retriever and differences: 95 % paired bootstrap intervals over queries "
+        "of the mean over seeds, in percentage points, bold where the interval leaves 0 out. Written by "
+        "scripts/ablations.py at commit "
+        f"`{made.get('commit')}`."
     )
-    made = known["made"]
     if "rewards" in made:
         weights = ", ".join(f"{name} {weight:g}" for name, weight in made["rewards"].items() if weight)
         words += (
             f" Weights of the rewards: {weights}; twins of {percent(made['street_twins'])} % of the base's drawn crops."
         )
-    rows = [["retriever", "", area(base["area"][0]), percent(base["rank1"][0]), "", percent(base["mAP"][0]), "", ""]]
+    rows = [["retriever", "", area(base["area"][0]), percent(base["rank1"][0]), "", percent(base["mAP"][0]), *[""] * 5]]
     for name, row in levels.items():
         rows.append(
             [
@@ -345,9 +354,14 @@ def ablation_section(name: str) -> list[str]:
                 over_seeds(row["mAP"]),
                 difference(row["gain"]["first"]),
                 difference(row["gain"]["precision"]),
+                *(over_seeds(row[own]) if own in row else "" for own in ("own rank1", "own mAP")),
+                over_seeds(row["slope"], lambda value: f"{value:.1f}") if "slope" in row else "",
             ]
         )
-    titles = ("reasoner", "seeds", "AUC fused", "Rank-1", "headroom", "mAP@10", "Rank-1 gained", "mAP gained")
+    titles = (
+        *("reasoner", "seeds", "AUC fused", "Rank-1", "headroom", "mAP@10", "Rank-1 gained", "mAP gained"),
+        *("Rank-1 alone", "mAP@10 alone", "slope"),
+    )
     sections = [f"## {title}\n\n{words}\n\n{lined(titles, rows)}"]
     for question, answers in known["questions"].items():
         rows = [
@@ -398,8 +412,8 @@ def thinking_or_not(levels: dict) -> list[str]:
         return []
     words = (
         "P(same) after a greedy rationale / without one: the same weights, the same queries (all, or some; those with "
-        "an unparsable answer left out), fused by the weight that was chosen for the direct score. The direct score is "
-        "the mean of both orders, that after thinking of one (both are no better, docs/lab.md)."
+        "an unparsable answer left out), calibrated and fused by what was fitted to the direct score. The direct score "
+        "is the mean of both orders, that after thinking of one (both are no better, docs/lab.md)."
     )
     titles = ("reasoner", "seeds", "queries", "parsable", "AUC alone", "AUC fused", "Rank-1 fused", "mAP@10 fused")
     return [f"### Does thinking rank better than the direct score?\n\n{words}\n\n{lined(titles, rows)}"]
