@@ -109,6 +109,8 @@ def test_reasons_are_looked_at_again_and_the_page_says_so(folder: Path, tmp_path
     last = next(match for match in found.matches if match.looks and match is not red)
     assert looks_in_words(last.looks) == "second look: 1 of 2 claims said again; otherwise: shoes"
     assert looks_in_words(()) == ""
+    spared = search(query, folder, 4, retriever=HistogramEmbedder(), reasoner=Telling(), second_look=False)  # type: ignore[arg-type]
+    assert all(match.verdict is not None and match.looks == () for match in spared.matches)
 
 
 def test_think_bounds_the_reasons(folder: Path) -> None:

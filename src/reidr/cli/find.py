@@ -40,6 +40,12 @@ def looks_in_words(looks: Sequence[tuple[Claim, Look | None]]) -> str:
 @click.option("--k", type=click.IntRange(1, 100), default=10, help="Number of matches. [10]")
 @click.option("--think", type=click.IntRange(0), help="Give reasons for this many of them. [all]")
 @click.option(
+    "--second-look/--no-second-look",
+    "second_look",
+    default=True,
+    help="Ask again, of each crop alone, what the reasons state. [on]",
+)
+@click.option(
     "--run", "folder", type=click.Path(path_type=Path), default=Path("runs/find"), help="Where the report goes."
 )
 @RETRIEVER_OPTION
@@ -50,6 +56,7 @@ def command(
     gallery: Path,
     k: int,
     think: int | None,
+    second_look: bool,
     folder: Path,
     retriever_name: str,
     reasoner_name: str,
@@ -67,7 +74,9 @@ def command(
     started = time.perf_counter()
     retriever = load_retriever(retriever_name)
     reasoner = load_reasoner(reasoner_name, cache)
-    found = search(person, gallery, k, retriever=retriever, reasoner=reasoner, think=think, keep=cache)
+    found = search(
+        person, gallery, k, retriever=retriever, reasoner=reasoner, think=think, second_look=second_look, keep=cache
+    )
     for problem in found.problems:
         click.echo(f"left out: {problem}", err=True)
     notice = notice_of(reasoner)

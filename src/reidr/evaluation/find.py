@@ -73,6 +73,7 @@ def find(
     retriever: Embedder | None = None,
     reasoner: Backend | str | Path | None = "nano",
     think: int | None = None,
+    second_look: bool = True,
 ) -> tuple[Match, ...]:
     """Find a person in a folder of crops.
 
@@ -81,11 +82,15 @@ def find(
         k: number of matches. think: how many of them the reasoner writes reasons for (default: all).
         retriever: the shipped one by default. reasoner: a loaded one, a preset, a folder or the
             URL of a server; None ranks without one.
+        second_look: ask again what the reasons state, of each crop alone (`second_look.look_again`): some ten short
+            questions per match. A reasoner behind a server is never asked so.
 
     Returns:
         Up to k matches, best first. Raises DataError or ImageError with one sentence.
     """
-    return search(person, gallery, k, retriever=retriever, reasoner=reasoner, think=think).matches
+    return search(
+        person, gallery, k, retriever=retriever, reasoner=reasoner, think=think, second_look=second_look
+    ).matches
 
 
 def search(
@@ -96,6 +101,7 @@ def search(
     retriever: Embedder | None = None,
     reasoner: Backend | str | Path | None = "nano",
     think: int | None = None,
+    second_look: bool = True,
     keep: bool = True,
     show: Progress = progress,
 ) -> Found:
@@ -138,7 +144,7 @@ def search(
                 thoughts = model.think([pairs[i] for i in chosen], progress=steps_of(advance))
             for i, verdict in zip(chosen, thoughts, strict=True):
                 verdicts[i] = verdict
-            if isinstance(model, Telling):
+            if second_look and isinstance(model, Telling):
                 with show("looking at each crop again", len(chosen)) as advance:
                     seen = look_again(model, [pairs[i] for i in chosen], thoughts, share_of_steps(advance, len(chosen)))
                 for i, own in zip(chosen, seen, strict=True):
