@@ -22,6 +22,15 @@ def test_every_shipped_recipe_loads_and_plans(recipe: str) -> None:
     assert [line.split(":")[0] for line in lines] == [s for s in STAGES if s in read_recipe(RECIPES / f"{recipe}.yaml")]
 
 
+@pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.yaml")))
+def test_pairs_are_sampled_by_the_reward_that_will_teach(recipe: str) -> None:
+    rewards = {
+        stage: STAGES[stage].from_values(*stage_values(recipe, stage, {})).model_dump()["rewards"]
+        for stage in ("sample", "rl")
+    }
+    assert rewards["sample"] == rewards["rl"]
+
+
 def test_quick_changes_only_what_the_stages_know() -> None:
     for stage, changes in QUICK.items():
         settings = STAGES[stage].from_values(*stage_values("nano", stage, changes)).model_dump(mode="json")
