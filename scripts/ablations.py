@@ -9,8 +9,8 @@ warm-up of the first seed. Scores are calibrated on held-out training identities
 retriever's distance by one weight for all of them, the one that is best for their mean on those identities. A weight
 chosen for each by itself differs by chance from 0.3 to 0.75, and raw scores differ in how sharp they are: both moved
 the fused ranking more than these variants do (docs/lab.md, 2026-11-26). The base, whose score says next to nothing, has
-its own weight. The numbers are of test identities. What is finished is not done again. `make
-results` puts the table into docs/results.md.
+its own weight. The numbers are of test identities. What is finished is not done again.
+`make results` puts the table into docs/results.md.
 """
 
 from __future__ import annotations
@@ -280,13 +280,17 @@ def calibrated(judge: Judge, scores: dict[str, np.ndarray]) -> dict[str, np.ndar
         name: fitted.apply(margin_of(values)) if name in ("test", "held", "thinking") else values
         for name, values in scores.items()
     }
-    return tables | {"slope": np.array(fitted.slope)}
+    # A slope of 0 would leave no order in the calibrated score: what a score ranks by itself is told from the raw one.
+    raw = {f"raw {name}": scores[name] for name in ("test", "thinking") if name in scores}
+    return tables | raw | {"slope": np.array(fitted.slope)}
 
 
 def common_weight(judge: Judge, scores: Sequence[dict[str, np.ndarray]]) -> float:
     """The fusion weight of the best mAP on held-out training identities, mean over models; of equals the smallest."""
     from reidr.reasoning.fusion import WEIGHTS, choose_weight
 
+    if not scores:
+        raise SystemExit("nothing of these variants and seeds has been judged yet")
     grids = [choose_weight(judge.held.ranked, each["held"], judge.held.truth).grid for each in scores]
     means = np.mean([[precision for _, precision, _ in grid] for grid in grids], axis=0)
     return WEIGHTS[int(np.argmax(means.round(9)))]
@@ -303,7 +307,9 @@ def measured(judge: Judge, scores: dict[str, np.ndarray], weight: float) -> Meas
     listed = np.isfinite(test.ranked.distances[kept])
     ranks = {
         "direct": rank_first(fused, truth, test.matches[kept]),
-        "direct, alone": rank_first(fused_distances(test.ranked, scores["test"], 1.0)[kept], truth, test.matches[kept]),
+        "direct, alone": rank_first(
+            fused_distances(test.ranked, scores["raw test"], 1.0)[kept], truth, test.matches[kept]
+        ),
     }
     facts = {
         "area": roc_area(-fused[listed], truth[listed]),
@@ -322,7 +328,8 @@ def measured(judge: Judge, scores: dict[str, np.ndarray], weight: float) -> Meas
         for name, values in (("thinking", scores["thinking"]), ("direct", scores["test"])):
             some = fused_distances(test.ranked, np.where(np.isnan(values), 0.5, values), weight)[rows]
             found = rank_first(some, test.truth[rows], test.matches[rows])
-            own = fused_distances(test.ranked, np.where(np.isnan(values), 0.5, values), 1.0)[rows]
+            raw = scores[f"raw {'test' if name == 'direct' else name}"]
+            own = fused_distances(test.ranked, np.where(np.isnan(raw), 0.5, raw), 1.0)[rows]
             by_itself = rank_first(own, test.truth[rows], test.matches[rows])
             facts[f"{name} alone"] = roc_area(values[rows][place], test.truth[rows][place])
             facts[f"{name} fused"] = roc_area(-some[place], test.truth[rows][place])
@@ -462,7 +469,11 @@ def main() -> None:
     if base is not None:
         base = calibrated(judge, base)
         found = {"base": {0: measured(judge, base, common_weight(judge, [base]))}, **found}
-    made = {key: environment().get(key) for key in ("commit", "platform")} | settings(arguments) | {"weight": weight}
+    made = (
+        {key: environment().get(key) for key in ("commit", "platform")}
+        | settings(arguments)
+        | {"weight": weight, "weighed": list(scored)}
+    )
     rows = table(judge, found) | {"made": made}
     arguments.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {arguments.out}")

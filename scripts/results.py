@@ -378,7 +378,7 @@ def ablation_section(name: str) -> list[str]:
         if rows:
             titles = ("this", "against", "score", "seeds", "queries", "Rank-1", "mAP@10")
             sections.append(f"### {question}\n\n{lined(titles, rows)}")
-    return [*sections, *carrying_over(base, levels), *thinking_or_not(levels)]
+    return [*sections, *carrying_over(base, levels), *thinking_or_not(levels, "weight" in made)]
 
 
 def carrying_over(base: dict, levels: dict) -> list[str]:
@@ -398,7 +398,7 @@ def carrying_over(base: dict, levels: dict) -> list[str]:
     return [f"### Does it carry to another scene?\n\n{words}\n\n{lined(titles, rows)}"]
 
 
-def thinking_or_not(levels: dict) -> list[str]:
+def thinking_or_not(levels: dict, calibrated: bool) -> list[str]:
     """The score after a rationale beside the direct one, of the same weights on the same queries."""
     rows = []
     for name, row in levels.items():
@@ -410,10 +410,11 @@ def thinking_or_not(levels: dict) -> list[str]:
             rows.append(cells)
     if not rows:
         return []
+    fused = "calibrated and fused by what was fitted to" if calibrated else "fused by the weight that was chosen for"
     words = (
         "P(same) after a greedy rationale / without one: the same weights, the same queries (all, or some; those with "
-        "an unparsable answer left out), calibrated and fused by what was fitted to the direct score. The direct score "
-        "is the mean of both orders, that after thinking of one (both are no better, docs/lab.md)."
+        f"an unparsable answer left out), {fused} the direct score. The direct score is the mean of both orders, that "
+        "after thinking of one (both are no better, docs/lab.md)."
     )
     titles = ("reasoner", "seeds", "queries", "parsable", "AUC alone", "AUC fused", "Rank-1 fused", "mAP@10 fused")
     return [f"### Does thinking rank better than the direct score?\n\n{words}\n\n{lined(titles, rows)}"]

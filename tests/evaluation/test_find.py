@@ -95,19 +95,20 @@ def test_reasons_are_looked_at_again_and_the_page_says_so(folder: Path, tmp_path
 
     query = Image.new("RGB", (30, 60), (195, 35, 30))
     found = search(query, folder, 4, retriever=HistogramEmbedder(), reasoner=Telling(), think=2)  # type: ignore[arg-type]
-    ended = {match.crop.id: [look for _, look in match.looks] for match in found.matches}
+    ended = {match.crop.id: [look.ended for look in match.looks] for match in found.matches}
     assert ended["sub/red.png"] == ["said again", "said again"]
     assert sorted(map(len, ended.values())) == [0, 0, 2, 2]
     other = next(looks for name, looks in ended.items() if looks and name != "sub/red.png")
     assert other == ["said otherwise", "said again"]
     report = find_report(found_card(found), gallery="crops", gallery_size=4, created="now", facts={})
     page = write_report(report, tmp_path).read_text(encoding="utf-8")
-    assert "asked again, of each crop alone" in page
+    assert "asked again, of that crop alone" in page
+    assert "asked alone, B: Gray" in page
     assert page.count(">said otherwise<") + page.count("</svg>said otherwise") >= 1
     red = next(match for match in found.matches if match.crop.id == "sub/red.png")
     assert looks_in_words(red.looks) == "second look: 2 of 2 claims said again"
     last = next(match for match in found.matches if match.looks and match is not red)
-    assert looks_in_words(last.looks) == "second look: 1 of 2 claims said again; otherwise: shoes"
+    assert looks_in_words(last.looks) == "second look: 1 of 2 claims said again; shoes otherwise (B: Gray)"
     assert looks_in_words(()) == ""
     spared = search(query, folder, 4, retriever=HistogramEmbedder(), reasoner=Telling(), second_look=False)  # type: ignore[arg-type]
     assert all(match.verdict is not None and match.looks == () for match in spared.matches)

@@ -115,10 +115,10 @@ def test_one_who_goes_by_the_order_flips() -> None:
 
 
 @pytest.mark.parametrize(
-    ("forgetful", "again", "true_again", "true_otherwise"), [(False, 1.0, 1.0, None), (True, 0.5, 1.0, 1.0)]
+    ("forgetful", "again", "true_again", "true_else"), [(False, 1.0, 1.0, None), (True, 0.5, 1.0, 1.0)]
 )
 def test_a_second_look_is_taken_where_single_crops_can_be_asked_about(
-    forgetful: bool, again: float, true_again: float, true_otherwise: float | None
+    forgetful: bool, again: float, true_again: float, true_else: float | None
 ) -> None:
     class Telling(Shoes):
         """States what it sees; where it is forgetful, asked about gray shoes alone it calls them white."""
@@ -143,7 +143,7 @@ def test_a_second_look_is_taken_where_single_crops_can_be_asked_about(
     assert found.looked_again.again.value == again
     assert found.looked_again.true_again is not None
     assert found.looked_again.true_again.value == true_again
-    assert (found.looked_again.true_otherwise and found.looked_again.true_otherwise.value) == true_otherwise
+    assert (found.looked_again.true_else and found.looked_again.true_else.value) == true_else
     assert sum(found.looked_again.marks.values()) == len(same)
     assert [number.title for number in reason_numbers(found)][-2:] == ["True where said again", "Inventions"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from reidr.data.types import Crop
 from reidr.evaluation.claims import parse_claims
-from reidr.evaluation.second_look import Point, Telling, look_again, points_of, says
+from reidr.evaluation.second_look import Stated, Telling, gives, look_again, stated_by
 from reidr.evaluation.statements import statements_seen_again
 from reidr.reasoning.cues import extract_cues
 from reidr.reasoning.questions import QUESTIONS
@@ -38,7 +38,7 @@ class Witness:
 
 
 def looks(text: str, **answers: str) -> list[str | None]:
-    return [look for _, look in look_again(Witness(**answers), [Pair(A, B)], [verdict(text)])[0]]
+    return [look.ended for look in look_again(Witness(**answers), [Pair(A, B)], [verdict(text)])[0]]
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,11 @@ def looks(text: str, **answers: str) -> list[str | None]:
         ("The shoes cannot be seen in A.", {}, "said again"),
         ("The shoes cannot be seen in A.", {"a_shoes_color": "Black."}, "said otherwise"),
         ("The shoes cannot be seen in both.", {"a_shoes_color": "Black."}, "said otherwise"),
+        (
+            "Both have navy trousers.",
+            {"a_lower_kind": "Trousers.", "b_lower_kind": "Trousers.", "b_lower_color": "Navy."},
+            "not seen again",
+        ),
         ("The build agrees.", {}, None),
     ],
 )
@@ -84,8 +89,21 @@ def test_how_a_second_look_ends(text: str, answers: dict[str, str], ended: str |
 def test_a_difference_that_is_none_is_not_even_asked_about() -> None:
     witness = Witness(a_shoes_color="Black.", b_shoes_color="Black.")
     found = look_again(witness, [Pair(A, B)], [verdict("The shoes differ: black shoes in A, black shoes in B.")])
-    assert [look for _, look in found[0]] == ["contradicts itself"]
+    assert [look.ended for look in found[0]] == ["contradicts itself"]
     assert witness.asked == []
+
+
+def test_what_was_said_instead_is_kept() -> None:
+    witness = Witness(a_shoes_color="Black.", b_shoes_color="White.")
+    (look,) = look_again(witness, [Pair(A, B)], [verdict("Both have black shoes.")])[0]
+    assert look.answers == ((Stated("B", "shoes_color", "black"), "White."),)
+    assert look.note == "B: White"
+
+
+def test_where_nothing_can_be_asked_the_bar_is_filled_all_the_same() -> None:
+    steps: list[tuple[int, int]] = []
+    look_again(Witness(), [Pair(A, B)], [verdict("The build agrees.")], lambda done, of: steps.append((done, of)))
+    assert steps == [(1, 1)]
 
 
 def test_each_question_is_asked_once_and_unreadable_answers_never() -> None:
@@ -93,9 +111,9 @@ def test_each_question_is_asked_once_and_unreadable_answers_never() -> None:
     other = Crop("c", None)  # type: ignore[arg-type]
     text = "Both have black shoes."
     pairs = [Pair(A, B), Pair(A, other), Pair(A, B), Pair(A, B)]
-    found = look_again(witness, pairs, [verdict(text), verdict(text), verdict("black black", False), None])
+    found = look_again(witness, pairs, [verdict(text), verdict(text), verdict("black black", False), verdict("")])
     assert sorted(witness.asked) == [("a", "shoes_color"), ("b", "shoes_color"), ("c", "shoes_color")]
-    assert [[look for _, look in own] for own in found] == [["said again"], ["said again"], [], []]
+    assert [[look.ended for look in own] for own in found] == [["said again"], ["said again"], [], []]
 
 
 def test_crops_of_one_name_are_not_taken_for_each_other() -> None:
@@ -105,36 +123,52 @@ def test_crops_of_one_name_are_not_taken_for_each_other() -> None:
 
     namesake = Crop("a", None)  # type: ignore[arg-type]
     text = "The shoes differ: black shoes in A, white shoes in B."
-    assert [look for _, look in look_again(ByObject(), [Pair(A, namesake)], [verdict(text)])[0]] == ["said again"]
+    assert [look.ended for look in look_again(ByObject(), [Pair(A, namesake)], [verdict(text)])[0]] == ["said again"]
 
 
 def test_a_claim_is_taken_apart_by_crop_and_attribute() -> None:
     (claim,) = parse_claims("The lower clothing differs: blue trousers in A, a black skirt in B.")
-    assert set(points_of(claim)) == {
-        Point("a", "lower_color", "blue"),
-        Point("a", "lower_kind", "trousers"),
-        Point("b", "lower_color", "black"),
-        Point("b", "lower_kind", "skirt"),
+    assert set(stated_by(claim)) == {
+        Stated("A", "lower_color", "blue"),
+        Stated("A", "lower_kind", "trousers"),
+        Stated("B", "lower_color", "black"),
+        Stated("B", "lower_kind", "skirt"),
     }
 
 
 @pytest.mark.parametrize(
-    ("answer", "point", "again"),
+    ("answer", "stated", "again"),
     [
-        ("Blue.", Point("a", "lower_color", "blue"), True),
-        ("Navy.", Point("a", "lower_color", "blue"), False),
+        ("Blue.", Stated("A", "lower_color", "blue"), True),
+        ("Navy.", Stated("A", "lower_color", "blue"), False),
         # Another vision-language model answers in sentences.
-        ("The person is wearing blue jeans.", Point("a", "lower_color", "blue"), True),
-        ("The trousers are not blue but black.", Point("a", "lower_color", "blue"), False),
-        ("No hat is worn.", Point("a", "hat", "none"), True),
-        ("A red cap is worn.", Point("a", "hat", "none"), False),
-        ("The shoes are not visible.", Point("a", "shoes_color", "not visible"), True),
-        ("The top is horizontally striped.", Point("a", "upper_pattern", "horizontal stripes"), True),
-        ("", Point("a", "hat", "none"), False),
+        ("The person is wearing blue jeans.", Stated("A", "lower_color", "blue"), True),
+        ("The trousers are not blue but black.", Stated("A", "lower_color", "blue"), False),
+        ("No hat is worn.", Stated("A", "hat", "none"), True),
+        ("A red cap is worn.", Stated("A", "hat", "none"), False),
+        ("The shoes are not visible.", Stated("A", "shoes_color", "not visible"), True),
+        ("The top is horizontally striped.", Stated("A", "upper_pattern", "horizontal stripes"), True),
+        ("", Stated("A", "hat", "none"), False),
+        ("Nothing.", Stated("A", "bag", "none"), True),
+        ("A blue jacket, not a red one.", Stated("A", "jacket_color", "none"), False),
+        # A hat of unknown kind is no other one than a cap; nothing else passes for a hat.
+        ("Hat.", Stated("A", "hat", "cap"), True),
+        ("It cannot be seen.", Stated("A", "hat", "hat"), False),
+        ("None.", Stated("A", "hat", "hat"), False),
+        ("", Stated("A", "hat", "hat"), False),
+        ("Hat.", Stated("A", "hat", "not visible"), False),
+        ("The bag is not clearly visible.", Stated("A", "bag", "none"), False),
+        ("Hidden.", Stated("A", "shoes_color", "not visible"), True),
+        ("Grey.", Stated("A", "shoes_color", "gray"), True),
+        ("The shoes are grey.", Stated("A", "shoes_color", "gray"), True),
+        ("Horizontally striped.", Stated("A", "upper_pattern", "horizontal stripes"), True),
+        # Two colours are no answer to the question which one.
+        ("Blue or black.", Stated("A", "lower_color", "blue"), False),
+        ("No, the shoes are black.", Stated("A", "shoes_color", "black"), True),
     ],
 )
-def test_an_answer_gives_a_value_or_not(answer: str, point: Point, again: bool) -> None:
-    assert says(answer, point) is again
+def test_an_answer_gives_a_value_or_not(answer: str, stated: Stated, again: bool) -> None:
+    assert gives(answer, stated) is again
 
 
 def test_statements_carry_the_marks_in_order() -> None:

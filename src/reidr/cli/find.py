@@ -13,23 +13,21 @@ import click
 from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 
 if TYPE_CHECKING:
-    from reidr.evaluation.claims import Claim
-    from reidr.evaluation.second_look import Look
+    from reidr.evaluation.second_look import Looked
 
 ANSWERS = {"same": "says same", "different": "says different", "insufficient": "cannot tell"}
 
 
-def looks_in_words(looks: Sequence[tuple[Claim, Look | None]]) -> str:
-    """ "second look: 4 of 6 claims said again; otherwise: hair, shoes; contradicts itself: bag"; empty without any."""
-    asked = [(claim.region, look) for claim, look in looks if look is not None]
-    if not asked:
-        return ""
-    told = [f"second look: {sum(look == 'said again' for _, look in asked)} of {len(asked)} claims said again"]
-    for name, word in (("said otherwise", "otherwise"), ("contradicts itself", "contradicts itself")):
-        regions = [region for region, look in asked if look == name]
-        if regions:
-            told.append(f"{word}: {', '.join(regions)}")
-    return "; ".join(told)
+def looks_in_words(looks: Sequence[Looked]) -> str:
+    """ "second look: 4 of 5 claims said again; shoes otherwise (A: White); bag contradicts itself"; or nothing."""
+    asked = [each for each in looks if each.ended not in (None, "contradicts itself")]
+    told = [f"{sum(each.ended == 'said again' for each in asked)} of {len(asked)} claims said again"] if asked else []
+    for each in looks:
+        if each.ended in ("not seen again", "said otherwise"):
+            told.append(f"{each.claim.region} {each.ended.removeprefix('said ')} ({each.note})")
+        elif each.ended == "contradicts itself":
+            told.append(f"{each.claim.region} contradicts itself")
+    return "second look: " + "; ".join(told) if told else ""
 
 
 @click.command("find")
@@ -43,7 +41,7 @@ def looks_in_words(looks: Sequence[tuple[Claim, Look | None]]) -> str:
     "--second-look/--no-second-look",
     "second_look",
     default=True,
-    help="Ask again, of each crop alone, what the reasons state. [on]",
+    help="Ask again, of each crop alone, what the reasons state; a server is never asked. [on]",
 )
 @click.option(
     "--run", "folder", type=click.Path(path_type=Path), default=Path("runs/find"), help="Where the report goes."
@@ -108,6 +106,7 @@ def command(
                 "retriever": retriever.name,
                 "reasoner": reasoner_name,
                 "k": k,
+                "second look": "yes" if any(match.looks for match in found.matches) else "no",
                 "seconds": round(time.perf_counter() - started, 1),
             }
         ),

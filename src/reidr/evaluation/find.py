@@ -15,8 +15,7 @@ from PIL import Image
 from reidr.data.folder import crop_of_file, crops_in_folder
 from reidr.data.types import Crop
 from reidr.evaluation.asking import share_of_steps, steps_of
-from reidr.evaluation.claims import Claim
-from reidr.evaluation.second_look import Look, Telling, look_again
+from reidr.evaluation.second_look import Looked, Telling, look_again
 from reidr.frame.progress import Advance, progress
 from reidr.reasoning.decision import stored_decision
 from reidr.reasoning.fusion import fuse
@@ -48,7 +47,7 @@ class Match:
     probability: float | None
     verdict: Verdict | None
     rank_before: int
-    looks: tuple[tuple[Claim, Look | None], ...] = ()
+    looks: tuple[Looked, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def search(
     pairs = [Pair(query, store.crops[i], float(d)) for i, d in zip(places, ranked.distances[0], strict=False)]
     scores = np.full((1, len(pairs)), np.nan)
     verdicts: list[Verdict | None] = [None] * len(pairs)
-    looks: list[tuple[tuple[Claim, Look | None], ...]] = [()] * len(pairs)
+    looks: list[tuple[Looked, ...]] = [()] * len(pairs)
     order = list(range(len(pairs)))
     if reasoner is not None and decision is not None and pairs:
         model = load_reasoner(reasoner) if isinstance(reasoner, str | Path) else reasoner

@@ -16,6 +16,7 @@ from reidr.evaluation.curves import curves_of, numbers_of
 from reidr.evaluation.experiment import Outcome, Row, mean_metrics
 from reidr.evaluation.find import Found
 from reidr.evaluation.report import Candidate, MetricRow, QueryCard, Report
+from reidr.evaluation.second_look import stated_by
 from reidr.evaluation.statements import CHECKED, Known, statements_of, statements_seen_again, what_is_known
 from reidr.evaluation.statistics import bootstrap_interval, paired_bootstrap
 from reidr.frame.run import environment
@@ -344,6 +345,15 @@ def found_card(found: Found) -> QueryCard:
     thought = len(thoughts)
     scored = sum(match.probability is not None for match in found.matches)
     asked = f"The reasoner scored {len(candidates)} candidates in both orders and wrote reasons for {thought}."
+    questions = {
+        (place if stated.side == "B" else None, stated.attribute)
+        for place, match in enumerate(found.matches)
+        for look in match.looks
+        if look.ended != "contradicts itself"
+        for stated in stated_by(look.claim)
+    }
+    if questions:
+        asked += f" A second look asked {len(questions)} short questions about single crops."
     return QueryCard(
         id=found.query.id,
         image=found.query.image,

@@ -154,35 +154,28 @@ def second_look_numbers(looked: LookedAgain | None) -> tuple[ReasonNumber, ...]:
     """Two numbers where the reasoner could be asked about one crop alone; the second needs known attributes."""
     if looked is None:
         return ()
-    others = looked.true_otherwise
+    others = looked.true_else
     return (
         ReasonNumber(
             "Claims said again",
             "Asked about each crop alone, with no verdict to come, the share of claims of which it gives every value "
             "again.",
             "near 100 %",
-            "50 % or less: what it says depends on what it wants to show",
+            "low: what it says of a crop depends on the crop beside it",
             looked.again,
-            detail=", ".join(
-                f"{looked.marks[name]:,} {name}" for name in ("said again", "said otherwise", "contradicts itself")
-            ),
+            detail=", ".join(f"{number:,} {name}" for name, number in looked.marks.items()),
         ),
-        *(
-            ()
-            if looked.true_again is None
-            else (
-                ReasonNumber(
-                    "True where said again",
-                    "Of the claims that it says again and the known attributes can test, the share that they confirm.",
-                    "near 100 %, and far above the others: the second look tells which claims to trust",
-                    "no better than the others: it repeats its mistakes",
-                    looked.true_again,
-                    detail=""
-                    if others is None
-                    else f"of the others {100 * others.value:.1f} % ({100 * others.low:.1f} to "
-                    f"{100 * others.high:.1f}; {others.cases:,} claims)",
-                ),
-            )
+        ReasonNumber(
+            "True where said again",
+            "Of the claims that it says again and the known attributes can test, the share that they confirm.",
+            "near 100 %, and far above those not said again: the second look tells which claims to trust",
+            "no better than those: it repeats its mistakes",
+            looked.true_again,
+            detail=""
+            if others is None
+            else f"asked and not said again: {100 * others.value:.1f} % ({100 * others.low:.1f} to "
+            f"{100 * others.high:.1f}; {others.cases:,} claims)",
+            missing="No claim that the known attributes can test was said again.",
         ),
     )
 

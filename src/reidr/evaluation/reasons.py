@@ -17,7 +17,7 @@ from reidr.errors import ReIDError
 from reidr.evaluation.asking import share_of_steps, steps_of
 from reidr.evaluation.claims import Claim, Mark, belies_itself, check_claim, parse_claims, states_what_is_hidden
 from reidr.evaluation.masking import Filling, MasksOf, control_region, erase, outside
-from reidr.evaluation.second_look import Look, Telling, look_again
+from reidr.evaluation.second_look import Look, Looked, Telling, look_again
 from reidr.evaluation.text_alone import TextAlone, read_from_text
 from reidr.frame.progress import Advance
 from reidr.reasoning.types import Cue, Pair, Verdict
@@ -94,14 +94,15 @@ class ClaimsTested:
 class LookedAgain:
     """How claims fare when the reasoner is asked about each crop alone (`second_look.look_again`).
 
-    `again` is the share of the claims that could be asked which are said again. `true_again` and `true_otherwise` are
-    the shares of true ones among the testable claims that are said again, and among those that are not; None where
-    there are none. `marks` counts the claims by how it ended.
+    `again` is the share of those said again among the claims that were asked. `true_again` and `true_else` are the
+    shares of true ones among the testable claims that were said again, and among those that were asked and were not;
+    None where there are none. `marks` counts the claims by how it ended, those included that contradict themselves and
+    were not asked.
     """
 
     again: Estimate
     true_again: Estimate | None
-    true_otherwise: Estimate | None
+    true_else: Estimate | None
     marks: Mapping[str, int]
 
 
@@ -205,7 +206,7 @@ def measure_reasons(
         tuple((claim, check_claim(claim, *attributes_of(pair), per_crop=per_crop)) for claim in parse_claims(reasoning))
         for pair, reasoning in zip(pairs, (verdict.reasoning for verdict in verdicts), strict=True)
     ]
-    looks: list[tuple[tuple[Claim, Look | None], ...]] | None = None
+    looks: list[tuple[Looked, ...]] | None = None
     if isinstance(reasoner, Telling):
         with progress("asking about single crops", len(pairs)) as advance:
             looks = look_again(reasoner, pairs, verdicts, share_of_steps(advance, len(pairs)))
@@ -226,7 +227,7 @@ def measure_reasons(
         masking=masking_of(verdicts, before, erased, groups, seed),
         text_alone=read_from_text(verdicts, groups, seed=seed),
         claims=claims_tested(pairs, claims, groups, seed, per_crop),
-        looked_again=None if looks is None else looked_again(looks, claims, groups, seed),
+        looked_again=None if looks is None else looks_summed_up(looks, claims, groups, seed),
         cases=tuple(
             ReasonCase(pair, verdict, other, own, float(at), *((e[0], e[1], e[4], e[5]) if e else ()))
             for pair, verdict, other, own, at, e in zip(pairs, verdicts, others, claims, before, erased, strict=True)
@@ -392,33 +393,34 @@ def claims_tested(
     )
 
 
-def looked_again(
-    looks: Sequence[Sequence[tuple[Claim, Look | None]]],
+def looks_summed_up(
+    looks: Sequence[Sequence[Looked]],
     claims: Sequence[Sequence[tuple[Claim, Mark]]],
     groups: NDArray[np.int64],
     seed: int,
 ) -> LookedAgain | None:
-    """The second look summed up, beside what is known; None where nothing could be asked."""
+    """The second look beside what is known; None where nothing was asked."""
     flat = [
-        (row, look, mark)
+        (row, look.ended, mark)
         for row, (own, marks) in enumerate(zip(looks, claims, strict=True))
-        for (_, look), (_, mark) in zip(own, marks[: len(own)], strict=True)  # an unreadable answer is not asked about
-        if look is not None
+        if own  # an unreadable answer is not looked at
+        for look, (_, mark) in zip(own, marks, strict=True)
+        if look.ended is not None
     ]
-    if not flat:
-        return None
+    asked = [(row, ended == "said again", mark) for row, ended, mark in flat if ended != "contradicts itself"]
 
     def share(rows: Sequence[tuple[int, bool]]) -> Estimate | None:
         return estimate([true for _, true in rows], groups[[row for row, _ in rows]], seed) if rows else None
 
-    tested = [(row, look == "said again", mark == "confirmed") for row, look, mark in flat if mark != "untestable"]
-    again = share([(row, look == "said again") for row, look, _ in flat])
-    assert again is not None
+    again = share([(row, said) for row, said, _ in asked])
+    if again is None:
+        return None
+    tested = [(row, said, mark == "confirmed") for row, said, mark in asked if mark != "untestable"]
     return LookedAgain(
         again,
         share([(row, true) for row, said, true in tested if said]),
         share([(row, true) for row, said, true in tested if not said]),
-        {name: sum(look == name for _, look, _ in flat) for name in get_args(Look)},
+        {name: sum(ended == name for _, ended, _ in flat) for name in get_args(Look)},
     )
 
 

@@ -25,6 +25,7 @@ from reidr.evaluation.reasons import (
 )
 from reidr.evaluation.report.content import Fact
 from reidr.evaluation.report.reasons import Erased, ReasonCard, ReasonGroup, ReasonsPage
+from reidr.evaluation.second_look import Telling
 from reidr.evaluation.statements import CHECKED, Known, statements_of, what_is_known
 from reidr.reasoning.types import Pair
 
@@ -98,7 +99,7 @@ def run_reasons(
     thoughts, passes = most_asked(len(pairs))
     say(
         f"testing the reasons for {len(pairs):,} of {len(everything):,} pairs: {thoughts:,} thoughts and at most "
-        f"{passes:,} scores"
+        f"{passes:,} scores{'; and some ten short questions a pair' if isinstance(reasoner, Telling) else ''}"
     )
     tested = measure_reasons(reasoner, pairs, masks_of, progress, per_crop=known == "per crop", seed=seed)
     return ReasonsRun(tested, len(everything), masks_of, exact, known)

@@ -7,9 +7,9 @@ from typing import Literal
 
 from reidr.data.attributes import common_attributes
 from reidr.data.types import Crop
-from reidr.evaluation.claims import END_OF_SENTENCE, Claim, check_claim, parse_claims
+from reidr.evaluation.claims import END_OF_SENTENCE, check_claim, parse_claims
 from reidr.evaluation.report.content import Statement
-from reidr.evaluation.second_look import Look
+from reidr.evaluation.second_look import Looked
 from reidr.reasoning.regions import REGIONS, UNSEEN
 
 Known = Literal["per crop", "per person", "nothing"]
@@ -39,18 +39,20 @@ def what_is_known(crops: Iterable[Crop]) -> Known:
     return known
 
 
-def statements_seen_again(reasoning: str, looks: Sequence[tuple[Claim, Look | None]]) -> tuple[Statement, ...]:
+def statements_seen_again(reasoning: str, looks: Sequence[Looked]) -> tuple[Statement, ...]:
     """The sentences of `reasoning` in order, each claim with how a second look at its crops ended.
 
     Args:
-        looks: of all claims of `reasoning`, in its order, as `second_look.look_again` gives them.
+        looks: of all claims of `reasoning`, in its order, as `second_look.look_again` gives them; none at all where
+            there was no second look.
     """
+    sentences = [part.strip() for part in END_OF_SENTENCE.split(reasoning) if part.strip()]
     left = iter(looks)
     found = []
-    for sentence in (part.strip() for part in END_OF_SENTENCE.split(reasoning)):
-        if sentence:
-            own = [next(left, (claim, None)) for claim in parse_claims(sentence)]
-            found.append(Statement(sentence, tuple((claim.region, look) for claim, look in own if look is not None)))
+    for sentence in sentences:
+        own = [next(left) for _ in parse_claims(sentence)] if looks else []
+        claims = tuple((each.claim.region, each.ended) for each in own if each.ended is not None)
+        found.append(Statement(sentence, claims, "; ".join(each.note for each in own if each.note)))
     return tuple(found)
 
 

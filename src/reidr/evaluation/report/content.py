@@ -17,7 +17,9 @@ Picture = Path | Image.Image | None
 Mark = Literal["right", "wrong", "junk", "unknown"]
 Answer = Literal["same", "different", "insufficient"]
 CurveKind = Literal["cmc", "reliability", "risk-coverage", "open-set", "spending", "histogram"]
-ClaimMark = Literal["confirmed", "contradicted", "untestable", "said again", "said otherwise", "contradicts itself"]
+ClaimMark = Literal[
+    "confirmed", "contradicted", "untestable", "said again", "not seen again", "said otherwise", "contradicts itself"
+]
 """How a claim stands against known attributes, or, where nothing is known, how a second look at its crops ended."""
 Interval = tuple[float, float]
 Fact = str | int | float
@@ -63,10 +65,12 @@ class Statement:
     """One sentence of a reasoning, and the (region, mark) of each claim in it.
 
     `claims` is empty where the sentence says nothing of a body region, or where nothing is known to hold it against.
+    `note` is what a second look gave instead.
     """
 
     text: str
     claims: tuple[tuple[str, ClaimMark], ...] = ()
+    note: str = ""
 
     def __post_init__(self) -> None:
         for region, mark in self.claims:

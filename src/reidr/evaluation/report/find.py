@@ -10,8 +10,9 @@ from reidr.evaluation.report.content import Fact, QueryCard, Report, Statement
 from reidr.evaluation.second_look import Look
 
 LOOKED_AGAIN = (
-    "Each claim of a reason was asked again, of each crop alone and with no verdict to come. No truth is needed for "
-    "it, and it proves none: a mistake may be made twice."
+    "What a claim states of a crop was asked again, of that crop alone and with no verdict to come. No truth is needed "
+    "for it, and it proves none: a mistake may be made twice. A claim without a stamp states nothing that could be "
+    "asked."
 )
 NO_TRUTH = "Nobody has said who these people are: no candidate here is known to be right or wrong."
 

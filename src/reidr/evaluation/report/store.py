@@ -49,7 +49,7 @@ def load_report(folder: Path) -> Report:
 
 def _candidate(values: dict[str, Any]) -> Candidate:
     statements = tuple(
-        Statement(each["text"], tuple((region, mark) for region, mark in each["claims"]))
+        Statement(each["text"], tuple((region, mark) for region, mark in each["claims"]), each.get("note", ""))
         for each in values.get("statements", ())
     )
     return Candidate(**{**values, "cues": tuple(values["cues"]), "statements": statements})
