@@ -9,7 +9,7 @@ import pytest
 from reidr.data.types import Crop
 from reidr.evaluation.claims import parse_claims
 from reidr.evaluation.second_look import Stated, Telling, gives, look_again, stated_by
-from reidr.evaluation.statements import statements_seen_again
+from reidr.evaluation.statements import statements_of, statements_seen_again, with_notes
 from reidr.reasoning.cues import extract_cues
 from reidr.reasoning.questions import QUESTIONS
 from reidr.reasoning.types import Pair, Verdict
@@ -179,6 +179,18 @@ def test_statements_carry_the_marks_in_order() -> None:
         ("It was a long day.", ()),
         ("The hair differs: short hair in A, short hair in B.", (("hair", "contradicts itself"),)),
     ]
+
+
+def test_what_was_said_instead_stands_beside_what_is_known() -> None:
+    text = "Both have black shoes. It was a long day. The hair agrees: short hair in both."
+    found = look_again(Witness(a_shoes_color="Black.", b_shoes_color="White."), [Pair(A, B)], [verdict(text)])
+    told = statements_of(text, {"shoes_color": "black"}, {"shoes_color": "white"}, "per person")
+    assert [(each.claims, each.note) for each in with_notes(told, found[0])] == [
+        ((("shoes", "contradicted"),), "B: White"),
+        ((), ""),
+        ((("hair", "untestable"),), "A: It cannot be seen; B: It cannot be seen"),
+    ]
+    assert with_notes(told, ()) == told
 
 
 def test_only_who_can_tell_is_asked() -> None:

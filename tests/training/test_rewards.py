@@ -162,12 +162,16 @@ BELIED = [
     "Different shoes: A has black shoes, B has black shoes.",
     "The upper clothing differs: a red checked top against a red checked top.",
     "The hair differs: long brown hair in both.",
+    # What 200 steps of reinforcement came to: one value, and no difference to be seen in it.
+    "The hair differs: long brown hair.",
+    "The headwear differs: a beanie in A.",
+    "Different shoes: A has black shoes.",
 ]
 
 
 @pytest.mark.parametrize("sentence", BELIED)
 @pytest.mark.parametrize("answer", ["yes", "no"])
-def test_a_difference_that_states_the_same_of_both_contradicts_itself(sentence: str, answer: str) -> None:
+def test_a_difference_that_states_one_value_contradicts_itself(sentence: str, answer: str) -> None:
     """Found in nano's own completions: it said that something differs because a "no" needs that to be said."""
     assert cues_reward(answer, sentence) == -1.0  # type: ignore[arg-type]
     honest = "The hair agrees: long black hair in both. The shoes differ: black shoes in A, white shoes in B."

@@ -52,8 +52,11 @@ FORMS: tuple[tuple[Agreement | None, str], ...] = (
     ("differ", rf"{NAMED} differs?: (?P<a>.+) in A, (?P<b>.+) in B"),
     ("differ", rf"different (?P<region>{'|'.join(REGION_NAMES)}): A has (?P<a>.+), B has (?P<b>.+)"),
     ("differ", rf"{NAMED} differs?: (?P<a>.+) against (?P<b>.+)"),
-    # No sentence of ours, but what a reasoner came to write where a difference paid and stating it twice did not.
+    # No sentences of ours, but what a reasoner came to write where a difference paid and stating it twice did not: one
+    # value of both crops, or one and no more. (docs/lab.md, 2026-11-26)
     ("differ", rf"{NAMED} differs?: (?P<a>.+) in both"),
+    ("differ", rf"{NAMED} differs?: (?P<a>[^,]+?)(?: in [AB])?"),
+    ("differ", rf"different (?P<region>{'|'.join(REGION_NAMES)}): (?:[AB] has )?(?P<a>[^,]+)"),
     (None, r"(?P<a>.+) in A, (?P<b>.+) in B"),
 )
 DESCRIBED = tuple(
@@ -196,7 +199,8 @@ def check_claim(claim: Claim, a: Values, b: Values, *, per_crop: bool = True) ->
 
 
 def belies_itself(claim: Claim) -> bool:
-    """Whether a difference is claimed and the same is stated of both: "a red top in A, a red top in B"."""
+    """Whether a difference is claimed and the same is stated of both: "a red top in A, a red top in B"; or one value
+    and no more, which is then no difference either."""
     return claim.agreement == "differ" and bool(claim.a) and dict(claim.a) == dict(claim.b)
 
 

@@ -110,7 +110,8 @@ class LookedAgain:
 class ReasonCase:
     """One pair for a page. Probabilities are direct scores: of both whole crops, and with a region erased.
 
-    `verdict` is of the query as person A, `turned` of the crops in the other order.
+    `verdict` is of the query as person A, `turned` of the crops in the other order, `looks` what a second look gave for
+    the claims of the former, where there was one.
     """
 
     pair: Pair
@@ -118,6 +119,7 @@ class ReasonCase:
     turned: Verdict
     claims: tuple[tuple[Claim, Mark], ...]
     probability: float
+    looks: tuple[Looked, ...] = ()
     cited: str | None = None
     uncited: str | None = None
     without_cited: float | None = None
@@ -229,8 +231,10 @@ def measure_reasons(
         claims=claims_tested(pairs, claims, groups, seed, per_crop),
         looked_again=None if looks is None else looks_summed_up(looks, claims, groups, seed),
         cases=tuple(
-            ReasonCase(pair, verdict, other, own, float(at), *((e[0], e[1], e[4], e[5]) if e else ()))
-            for pair, verdict, other, own, at, e in zip(pairs, verdicts, others, claims, before, erased, strict=True)
+            ReasonCase(pair, verdict, other, own, float(at), look, *((e[0], e[1], e[4], e[5]) if e else ()))
+            for pair, verdict, other, own, at, e, look in zip(
+                pairs, verdicts, others, claims, before, erased, looks or [()] * len(pairs), strict=True
+            )
         ),
     )
 

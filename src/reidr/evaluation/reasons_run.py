@@ -26,7 +26,7 @@ from reidr.evaluation.reasons import (
 from reidr.evaluation.report.content import Fact
 from reidr.evaluation.report.reasons import Erased, ReasonCard, ReasonGroup, ReasonsPage
 from reidr.evaluation.second_look import Telling
-from reidr.evaluation.statements import CHECKED, Known, statements_of, what_is_known
+from reidr.evaluation.statements import CHECKED, Known, statements_of, what_is_known, with_notes
 from reidr.reasoning.types import Pair
 
 EXACT = "On this rendered street every pixel of a region is known, so exactly that region is erased."
@@ -193,7 +193,9 @@ def card_of(case: ReasonCase, run: ReasonsRun) -> ReasonCard:
         answer=verdict.answer,
         probability=verdict.probability,
         reasoning=verdict.reasoning or "(no words)",
-        statements=statements_of(words, pair.query.attributes, pair.candidate.attributes, run.known),
+        statements=with_notes(
+            statements_of(words, pair.query.attributes, pair.candidate.attributes, run.known), case.looks
+        ),
         turned_answer=turned.answer,
         turned_probability=turned.probability,
         turned_reasoning=turned.reasoning or "(no words)",

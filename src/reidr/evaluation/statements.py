@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from reidr.data.attributes import common_attributes
@@ -54,6 +55,12 @@ def statements_seen_again(reasoning: str, looks: Sequence[Looked]) -> tuple[Stat
         claims = tuple((each.claim.region, each.ended) for each in own if each.ended is not None)
         found.append(Statement(sentence, claims, "; ".join(each.note for each in own if each.note)))
     return tuple(found)
+
+
+def with_notes(statements: Sequence[Statement], looks: Sequence[Looked]) -> tuple[Statement, ...]:
+    """`statements` with what a second look gave instead; `looks` as in `statements_seen_again`."""
+    again = statements_seen_again("\n".join(statement.text for statement in statements), looks)
+    return tuple(replace(one, note=other.note) for one, other in zip(statements, again, strict=True))
 
 
 def statements_of(
