@@ -89,6 +89,7 @@ def folder_of(name: str, seed: int) -> str:
 def trained(arguments: argparse.Namespace, name: str, seed: int) -> Path:
     """The model folder of a variant, trained where it is not there yet."""
     from reidr.training.reasoning_stages import rl_stage
+    from reidr.training.stages import stage_values
 
     runs, variant = arguments.runs, VARIANTS[name]
     start = arguments.base / "model"
@@ -102,11 +103,11 @@ def trained(arguments: argparse.Namespace, name: str, seed: int) -> Path:
     if variant.again:
         # Another seed, or the second round would see the pairs in the order of the first.
         changes |= {"model": str(trained(arguments, "warm-up + RL", seed)), "seed": seed + 1, "learning_rate": 1e-4}
-    return rl_stage(
-        arguments.recipe,
-        runs / folder_of(name, seed),
-        changes | ({"rewards": variant.rewards} if variant.rewards else {}),
-    )
+    if variant.rewards:
+        # A stage's changes replace whole values: the recipe's other weights have to be said again.
+        recipe, _ = stage_values(arguments.recipe, "rl", {})
+        changes["rewards"] = recipe.get("rewards", {}) | variant.rewards
+    return rl_stage(arguments.recipe, runs / folder_of(name, seed), changes)
 
 
 def warmed_up(arguments: argparse.Namespace, name: str, seed: int) -> Path:
