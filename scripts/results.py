@@ -307,8 +307,8 @@ ABLATIONS = {
     "ablations-2026-11-25.json": (
         "What each part gave with an earlier recipe",
         "More variants, of the recipe until 2026-11-25: a base without a reader and with drawn twins, and a third of "
-        "the pairs of drawn people. The rows without the calibration reward and without the cues reward lacked the truth "
-        "reward as well (a fault of the script, found later). ",
+        "the pairs of drawn people. The rows without the calibration reward and without the cues reward lacked the "
+        "truth reward as well (a fault of the script, found later). ",
     ),
 }
 
