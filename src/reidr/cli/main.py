@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from importlib import import_module
 
 import click
@@ -73,6 +74,8 @@ def reidr() -> None:
 def main() -> None:
     """Entry point: errors made for people are printed as one sentence, Ctrl-C leaves a resumable run."""
     set_threads()
+    # Newer transformers say so in the midst of a run; the new name is not known to the oldest that we support.
+    warnings.filterwarnings("ignore", "`past_key_values` is deprecated", FutureWarning)
     keep_freed_memory()
     try:
         reidr(standalone_mode=False)
