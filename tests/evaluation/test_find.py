@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 from test_experiment import Scripted
 
+from reidr.cli import shared
 from reidr.cli.find import looks_in_words
 from reidr.cli.main import reidr
 from reidr.data.types import Crop
@@ -23,6 +24,18 @@ from reidr.reasoning.types import Verdict
 from reidr.retrieval.histogram import HistogramEmbedder
 
 COLORS = {"red": (200, 30, 30), "green": (30, 160, 30), "blue": (30, 30, 200), "gray": (120, 120, 120)}
+
+
+class Telling(Scripted):
+    """Says "Both have red shoes. The hair agrees: short hair in both." of all pairs; sees red shoes in red.png."""
+
+    def think(self, pairs, **_):  # type: ignore[no-untyped-def]
+        text = "Both have red shoes. The hair agrees: short hair in both."
+        return [Verdict("same", 0.9, text, extract_cues(text), 5, 0.1, "m", "p", "k") for _ in pairs]
+
+    def tell(self, crops, texts, **_):  # type: ignore[no-untyped-def]
+        said = {"sub/red.png": "Red.", "query": "Red."}
+        return [said.get(c.id, "Gray.") if "shoes" in t else "Short." for c, t in zip(crops, texts, strict=True)]
 
 
 @pytest.fixture
@@ -82,17 +95,6 @@ def test_a_reasoner_may_be_named_by_the_url_of_a_server(folder: Path, monkeypatc
 
 
 def test_reasons_are_looked_at_again_and_the_page_says_so(folder: Path, tmp_path: Path) -> None:
-    class Telling(Scripted):
-        """Says "Both have red shoes. The hair agrees: short hair in both." of all pairs; sees red shoes in red.png."""
-
-        def think(self, pairs, **_):  # type: ignore[no-untyped-def]
-            text = "Both have red shoes. The hair agrees: short hair in both."
-            return [Verdict("same", 0.9, text, extract_cues(text), 5, 0.1, "m", "p", "k") for _ in pairs]
-
-        def tell(self, crops, texts, **_):  # type: ignore[no-untyped-def]
-            said = {"sub/red.png": "Red.", "query": "Red."}
-            return [said.get(c.id, "Gray.") if "shoes" in t else "Short." for c, t in zip(crops, texts, strict=True)]
-
     query = Image.new("RGB", (30, 60), (195, 35, 30))
     found = search(query, folder, 4, retriever=HistogramEmbedder(), reasoner=Telling(), think=2)  # type: ignore[arg-type]
     ended = {match.crop.id: [look.ended for look in match.looks] for match in found.matches}
@@ -146,6 +148,18 @@ def test_the_command_prints_matches_and_writes_a_page(folder: Path, tmp_path: Pa
     assert {candidate["mark"] for candidate in row["candidates"]} == {"unknown"}
     again = CliRunner().invoke(reidr, ["report", str(run)])
     assert again.exit_code == 0, again.output
+
+
+@pytest.mark.parametrize(("switch", "asked"), [("--second-look", True), ("--no-second-look", False)])
+def test_the_command_looks_again_unless_told_not_to(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, switch: str, asked: bool
+) -> None:
+    monkeypatch.setattr(shared, "load_reasoner", lambda *_: Telling())
+    words = ["find", str(folder / "sub" / "red.png"), "--in", str(folder), "--run", str(tmp_path), "--k", "2", switch]
+    result = CliRunner().invoke(reidr, words, catch_exceptions=False)
+    assert ("second look: 1 of 2 claims said again; shoes otherwise" in result.output) == asked, result.output
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ("asked again, of that crop alone" in page) == asked
 
 
 @pytest.mark.parametrize(("threshold", "absent"), [(0.0001, True), (2.0, False)])

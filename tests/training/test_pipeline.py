@@ -93,6 +93,13 @@ def test_each_stage_starts_from_what_the_one_before_has_made(tmp_path: Path, mon
         "rl": {"model": warm, "sampled": str(tmp_path / "sample" / "s")},
     }
 
+    # A base by name is one that ships; a folder is taken as it is.
+    monkeypatch.setattr(pipeline, "shipped_base_stage", lambda recipe, folder, changes, name: folder / name)
+    train_all("nano", tmp_path, base=Path("nano"))
+    assert taken["pairs"] == {"base": str(tmp_path / "base" / "nano")}
+    train_all("nano", tmp_path, base=tmp_path)
+    assert taken["pairs"] == {"base": str(tmp_path)}
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)

@@ -12,6 +12,8 @@ from reidr.training.reasoning_recipes import WarmupRecipe
 from reidr.training.recipes import BaseRecipe, RetrieverRecipe
 from reidr.training.reinforce_recipe import ReinforcementStageRecipe
 
+BASE_HELP = "Start from a base: the run folder of a `train base`, or nano, which ships."
+SHIPPED_HELP = "Unpack the base of this name that ships (nano) instead of teaching one."
 RUN_HELP = "Run folder; a stopped training in it is resumed."
 
 
@@ -37,7 +39,7 @@ def command() -> None:
 @command.command("all")
 @click.argument("recipe", default="nano")
 @click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of all runs.")
-@click.option("--base", type=click.Path(path_type=Path), help="Run folder of a finished `train base` to start from.")
+@click.option("--base", type=click.Path(path_type=Path), help=BASE_HELP)
 @click.option("--quick", is_flag=True, help="Minutes instead of an hour: the street alone, few people, few steps.")
 @click.option("--plan", "plan_only", is_flag=True, help="Only check the recipe and print what would be done.")
 def everything(recipe: str, folder: Path, base: Path | None, quick: bool, plan_only: bool) -> None:
@@ -65,11 +67,16 @@ def retriever(recipe: str, folder: Path, **options: Any) -> None:
 @command.command("base")
 @click.argument("recipe", default="nano")
 @click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/base"), help=RUN_HELP)
+@click.option("--shipped", metavar="NAME", help=SHIPPED_HELP)
 @recipe_options(BaseRecipe)
-def base(recipe: str, folder: Path, **options: Any) -> None:
+def base(recipe: str, folder: Path, shipped: str | None, **options: Any) -> None:
     """Teach the small reasoner to see and to read (describe, answer, compare; no verdict yet); writes FOLDER/model."""
     from reidr.training.base_stage import base_stage
+    from reidr.training.shipped_base import shipped_base_stage
 
+    if shipped is not None:
+        click.echo(f"base: {shipped_base_stage(recipe, folder, given(options), shipped)}")
+        return
     click.echo(f"reasoner: {base_stage(recipe, folder, given(options))}")
 
 

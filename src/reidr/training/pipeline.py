@@ -19,6 +19,7 @@ from reidr.training.reasoning_recipes import PairsRecipe, SampleRecipe, WarmupRe
 from reidr.training.reasoning_stages import base_recipe, pairs_stage, rl_stage, sample_stage, warmup_stage
 from reidr.training.recipes import BaseRecipe, RetrieverRecipe
 from reidr.training.reinforce_recipe import ReinforcementStageRecipe
+from reidr.training.shipped_base import shipped_base_stage
 from reidr.training.stages import find_recipe, read_recipe, stage_values
 
 STAGES: dict[str, type[Recipe]] = {
@@ -81,7 +82,7 @@ def train_all(recipe: str, folder: Path, base: Path | None = None, quick: bool =
 
     Args:
         folder: the stages' run folders are made in it, each resumable; a finished stage does nothing.
-        base: run folder of a finished base to start from instead of teaching one.
+        base: run folder of a finished base to start from instead of teaching one, or the name of one that ships.
     """
     changes: Changes = QUICK if quick else {}
 
@@ -93,6 +94,8 @@ def train_all(recipe: str, folder: Path, base: Path | None = None, quick: bool =
     if base is None:
         base = folder / "base"
         base_stage(recipe, base, of("base"))
+    elif not base.is_dir():
+        base = shipped_base_stage(recipe, folder / "base", of("base"), str(base))
     base_recipe(base)  # a folder that is no base run is refused before an hour is spent
     pairs = pairs_stage(recipe, folder / "pairs", of("pairs", base=str(base)))
     warm = warmup_stage(recipe, folder / "warmup", of("warmup", model=str(base / "model"), pairs=str(pairs)))

@@ -1,0 +1,133 @@
+"""The base that ships: packed as a difference, unpacked as a run folder that the next stages take."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from reidr.data.types import Crop
+from reidr.errors import DataError, RecipeError, ReIDError, WeightsError
+from reidr.frame.run import Run, content_hash
+from reidr.reasoning.nano import build_convolutional
+from reidr.retrieval.network import NetworkSettings, build_network
+from reidr.retrieval.retriever import Retriever
+from reidr.training import shipped_base
+from reidr.training.base_stage import People, split_people
+from reidr.training.reasoning_stages import base_recipe, load_reasoner, tower_of
+from reidr.training.recipes import BaseRecipe, EmbedderTraining
+from reidr.training.shipped_base import pack_base, unpack_base
+
+PICTURE = Image.new("RGB", (4, 8))
+SETTINGS = NetworkSettings(backbone="osnet-x0.25", height=64, width=32, embedding=16, stripes=2, stripe_embedding=8)
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A reasoner `tiny` that ships, the run of the base that it came from, and that base packed."""
+    root = tmp_path_factory.mktemp("shipped")
+    recipe = BaseRecipe(tower=(EmbedderTraining(network=SETTINGS),))
+    torch.manual_seed(3)
+    network = build_network(SETTINGS).half().float()
+    model, processor = build_convolutional(["a red top", "no hat"], network, hidden=64, layers=2, vocabulary=280)
+    run = Run(root / "run", "train base", recipe.model_dump(mode="json"), hashes(recipe))
+    model.half().save_pretrained(root / "run" / "model")
+    run.finish("base", 0.0, model="model")
+    taught = root / "presets" / "tiny"
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if not name.startswith("model.visual.tower."):
+                weights += 0.02 * torch.randn(weights.shape).half()
+    model.save_pretrained(taught)
+    processor.save_pretrained(taught)
+    (taught / "decision.json").write_text("{}", encoding="utf-8")
+    size = pack_base(root / "run", "tiny", root / "bases", root / "presets")
+    return {"root": root, "recipe": recipe, "size": size, "run": root / "run", "taught": taught}
+
+
+def hashes(recipe: BaseRecipe) -> dict[str, str]:
+    return {part: content_hash([c.id for c in crops]) for part, crops in vars(split_people(recipe)).items()}
+
+
+def unpacked(places: dict[str, Any], folder: Path, recipe: BaseRecipe | None = None) -> Path:
+    root = places["root"]
+    return unpack_base("tiny", recipe or places["recipe"], folder, root / "bases", root / "presets")
+
+
+def test_what_is_unpacked_is_the_base_to_the_last_of_eight_bits(places: dict[str, Any], tmp_path: Path) -> None:
+    folder = unpacked(places, tmp_path / "base")
+    base, taught, found = (
+        load_file(where / "model.safetensors")
+        for where in (places["run"] / "model", places["taught"], folder / "model")
+    )
+    assert base.keys() == found.keys()
+    moved = 0
+    for name, own in base.items():
+        own, other, back = (each.float() for each in (own, taught[name], found[name]))
+        step = (own - other).flatten(min(1, own.ndim - 1)).abs().amax(dim=-1, keepdim=True) / 127
+        # Half a step of the row, and what half precision cannot tell apart.
+        bound = (step / 2 + 1e-3 * own.flatten(min(1, own.ndim - 1)).abs() + 1e-6).view_as(own)
+        assert bool(((own - back).abs() <= bound).all()), name
+        moved += int(not torch.equal(own, other))
+    assert moved > 20
+    # A byte a weight, where a checkpoint has two; the eyes, which did not move, take none.
+    weights = sum(own.numel() for name, own in base.items() if not name.startswith("model.visual.tower."))
+    assert weights < places["size"] < 1.3 * weights + 10_000
+
+
+def test_the_next_stages_take_it(places: dict[str, Any], tmp_path: Path) -> None:
+    folder = unpacked(places, tmp_path / "base")
+    assert base_recipe(folder) == places["recipe"]
+    model, _ = load_reasoner(str(folder / "model"), lora=False)
+    eyes = tower_of(folder)
+    assert isinstance(eyes, Retriever)
+    own = model.model.visual.tower.state_dict()
+    assert all(torch.equal(weights, own[name]) for name, weights in eyes.network.state_dict().items())
+    decision = json.loads((folder / "model" / "decision.json").read_text(encoding="utf-8"))
+    assert decision["weight"] == 0.0
+
+
+def test_it_is_done_once(places: dict[str, Any], tmp_path: Path) -> None:
+    folder = unpacked(places, tmp_path / "base")
+    (folder / "model" / "model.safetensors").unlink()
+    assert unpacked(places, tmp_path / "base") == folder
+    assert not (folder / "model" / "model.safetensors").exists()
+
+
+def test_another_recipe_other_photos_and_another_reasoner_are_refused(
+    places: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ReIDError, match="big: no folder of a base run and no base of this package"):
+        unpack_base("big", places["recipe"], tmp_path, places["root"] / "bases", places["root"] / "presets")
+    with pytest.raises(DataError, match="base tiny was taught with steps: 1500, the recipe says 7"):
+        unpacked(places, tmp_path / "steps", places["recipe"].model_copy(update={"steps": 7}))
+    with monkeypatch.context() as patch:
+        patch.setattr(shipped_base, "split_people", lambda _: People((), (), (Crop("1", PICTURE, "1", "1"),)))
+        with pytest.raises(DataError, match="taught on other photos"):
+            unpacked(places, tmp_path / "photos")
+    other = tmp_path / "presets" / "tiny"
+    shutil.copytree(places["taught"], other)
+    weights = load_file(other / "model.safetensors")
+    save_file({name: own * 2 for name, own in weights.items()}, other / "model.safetensors")
+    with pytest.raises(WeightsError, match="not the weights that base tiny belongs to"):
+        unpack_base("tiny", places["recipe"], tmp_path / "other", places["root"] / "bases", tmp_path / "presets")
+    assert not (tmp_path / "other").exists()
+    Run(tmp_path / "taken", "pairs", {})
+    with pytest.raises(RecipeError, match="made with other settings"):
+        unpacked(places, tmp_path / "taken")
+
+
+def test_a_reasoner_of_another_shape_did_not_come_from_this_base(places: dict[str, Any], tmp_path: Path) -> None:
+    other = tmp_path / "presets" / "tiny"
+    other.mkdir(parents=True)
+    weights = load_file(places["taught"] / "model.safetensors")
+    weights.pop(max(weights))
+    save_file(weights, other / "model.safetensors")
+    with pytest.raises(WeightsError, match="did not come from this base"):
+        pack_base(places["run"], "tiny", tmp_path / "bases", tmp_path / "presets")
