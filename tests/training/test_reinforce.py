@@ -15,9 +15,11 @@ import pytest
 import torch
 
 from reidr.errors import DataError, RecipeError
+from reidr.evaluation.second_look import Look
 from reidr.frame.run import Run
 from reidr.reasoning.types import Pair
 from reidr.training import reinforce as stage
+from reidr.training.claim_credit import ClaimMark
 from reidr.training.reinforce import build_trainer, draw_pairs, keep_steps, rank_contexts, reinforce, reinforce_stage
 from reidr.training.reinforce_recipe import ReinforcementRecipe
 from reidr.training.rewards import Reward
@@ -305,6 +307,52 @@ def test_it_learns_what_is_rewarded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     _, log = reinforce(recipe, labelled(4), *lively("qwen3_vl"), tmp_path)
     rewards = [line["reward"] for line in log]
     assert np.mean(rewards[-2:]) > np.mean(rewards[:2]) + 2
+
+
+def half_credit(trainer: Any, length: int) -> torch.Tensor:
+    """Half the credit of `marking`'s claims, by hand: of four rollouts each, the first says again, the others not."""
+    texts = [each.text for each in trainer.rollouts]
+    credit = torch.zeros(len(texts), length)
+    for row in range(len(texts)):
+        credit[row, : len(trainer.rollouts[row].ids)] = (1 if row % 4 == 0 else -1) + 0.5
+        # The end token spells nothing that stands in the text.
+        if trainer.rollouts[row].ended:
+            credit[row, len(trainer.rollouts[row].ids) - 1] = 0
+    return 0.5 * credit
+
+
+def test_claims_have_credit_of_their_own(
+    reasoner: tuple[Any, Any], varied: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def marking(_: Any, pairs: list[Pair], texts: list[str]) -> list[tuple[ClaimMark, ...]]:
+        assert len(pairs) == len(texts) == 8
+        ended: tuple[Look, Look] = ("said otherwise", "said again")
+        return [(ClaimMark(0, len(text), "bag", ended[row % 4 == 0]),) for row, text in enumerate(texts)]
+
+    monkeypatch.setattr("reidr.training.claim_credit.mark_claims", marking)
+    recipe = RECIPE.model_copy(update={"claim_credit": 0.5})
+    trainer = build_trainer(recipe, labelled(4), *reasoner, tmp_path)
+    batch = rollout_batch(trainer)
+    written = lines(tmp_path / "completions.jsonl")
+    whole = reference_advantages(np.array([row["reward"] for row in written]), recipe.group, "group")
+    credit = half_credit(trainer, batch["completion_ids"].shape[1])
+    mask = batch["completion_mask"].bool()
+    np.testing.assert_allclose(
+        batch["advantages"][mask].numpy(), (torch.from_numpy(whole).float()[:, None] + credit)[mask].numpy(), atol=1e-4
+    )
+    assert [row["claims"] for row in written[:2]] == [{"said again": 1}, {"said otherwise": 1}]
+    assert trainer._metrics["train"]["claims_said_again"][-1] == 0.25
+    # On policy all ratios are 1: the loss is minus the mean advantage of the tokens.
+    loss = trainer._compute_loss(trainer.model, batch)
+    assert loss.item() == pytest.approx(-float(batch["advantages"][mask].mean()), abs=1e-4)
+
+
+def test_a_second_look_of_the_starting_model_is_asked_for(tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"claim_credit": 0.5, "steps": 1})
+    _, log = reinforce(recipe, labelled(4), *lively("qwen3_vl"), tmp_path)
+    # Nothing that a random model writes can be parsed: it claims nothing.
+    assert log[0]["claims"] == 0
+    assert log[0]["claims_said_again"] is None
 
 
 def test_a_whole_stage_and_what_it_writes(tmp_path: Path) -> None:

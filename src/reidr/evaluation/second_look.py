@@ -101,12 +101,21 @@ def look_again(
 ) -> list[tuple[Looked, ...]]:
     """For each verdict its claims in order, each with how the second look ended; an unparsable verdict has none.
 
-    Every distinct question is asked once, greedily; those about one crop together.
-
     Raises:
         ImageError: a picture that cannot be used.
     """
-    claims = [parse_claims(verdict.reasoning) if verdict.parsable else () for verdict in verdicts]
+    reasonings = [verdict.reasoning if verdict.parsable else None for verdict in verdicts]
+    return look_again_at(reasoner, pairs, reasonings, progress)
+
+
+def look_again_at(
+    reasoner: Telling, pairs: Sequence[Pair], reasonings: Sequence[str | None], progress: Progress | None = None
+) -> list[tuple[Looked, ...]]:
+    """`look_again` for reasonings by themselves; None has no claims.
+
+    Every distinct question is asked once, greedily; those about one crop together.
+    """
+    claims = [() if reasoning is None else parse_claims(reasoning) for reasoning in reasonings]
     # By the crop itself and not by its id: a query may have the name of a gallery file.
     places: dict[int, int] = {}
     wanted: dict[tuple[int, str], Crop] = {}

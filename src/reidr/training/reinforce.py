@@ -39,6 +39,8 @@ LOGGED = {
     "said_insufficient": "said_insufficient",
     "parsable": "parsable",
     "distinct_texts": "distinct_texts",
+    "claims": "claims",
+    "claims_said_again": "claims_said_again",
     "entropy": "entropy",
     "kl": "kl",
     "clip_ratio/low_mean": "clipped_low",
@@ -139,8 +141,9 @@ def build_trainer(
     from transformers import PrinterCallback
 
     from reidr.reasoning.prompt import pair_messages
-    from reidr.reasoning.reasoner import crop_pixels
+    from reidr.reasoning.reasoner import Reasoner, crop_pixels
     from reidr.reasoning.rollout import unwrap
+    from reidr.training.claim_credit import ClaimMark, Remembering, mark_claims
     from reidr.training.reinforce_callback import StepLog
     from reidr.training.reinforce_trainer import PairTrainer
 
@@ -157,7 +160,10 @@ def build_trainer(
         processor.image_processor.size = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
     if not recipe.train_vision:
         unwrap(model).model.visual.requires_grad_(False)
-    frozen = copy.deepcopy(model).eval().requires_grad_(False) if recipe.rewards.text_only else None
+    frozen = (
+        copy.deepcopy(model).eval().requires_grad_(False) if recipe.rewards.text_only or recipe.claim_credit else None
+    )
+    scorer = frozen if recipe.rewards.text_only else None
 
     def open_rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
         # Rows of one group get the very same pictures: that is how the rollout knows them.
@@ -175,7 +181,7 @@ def build_trainer(
         return {"pair": number, "a": pair.query.id, "b": pair.candidate.id, "label": pair.label}
 
     def score(numbers: Sequence[int], completions: Sequence[Completion]) -> list[Reward]:
-        text_only = text_only_of(frozen, processor, completions)
+        text_only = text_only_of(scorer, processor, completions)
         return [
             total_reward(
                 completion.text,
@@ -189,6 +195,12 @@ def build_trainer(
             for number, completion, text in zip(numbers, completions, text_only, strict=True)
         ]
 
+    judge = Remembering(Reasoner(frozen, processor)) if recipe.claim_credit and frozen is not None else None
+
+    def mark(numbers: Sequence[int], completions: Sequence[Completion]) -> list[tuple[ClaimMark, ...]]:
+        assert judge is not None
+        return mark_claims(judge, [drawn[number][0] for number in numbers], [each.text for each in completions])
+
     trainer = PairTrainer(
         recipe,
         score,
@@ -196,6 +208,7 @@ def build_trainer(
         folder / "completions.jsonl",
         model=model,
         processor=processor,
+        mark=None if judge is None else mark,
         args=arguments(recipe, folder),
         train_dataset=Dataset.from_dict({"pair": list(range(len(drawn)))}).with_transform(open_rows),
         peft_config=lora(recipe),

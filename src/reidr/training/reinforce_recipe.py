@@ -33,6 +33,9 @@ class ReinforcementRecipe(Recipe):
     scale_rewards: Literal["group", "batch", "none"] = Field(
         "group", description="whose standard deviation divides the advantages"
     )
+    claim_credit: float = Field(
+        0.0, ge=0, description="advantage of a claim's own tokens by a second look of the starting model; 0: none"
+    )
     entropy_weight: float = Field(0.0, ge=0, description="bonus per nat of the tokens' entropy")
     lora_rank: int = Field(0, ge=0, description="0 trains all weights; above 0 LoRA on the language half only")
     lora_alpha: int = Field(32, ge=1)

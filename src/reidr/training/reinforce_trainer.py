@@ -2,7 +2,7 @@
 
 TRL decides advantages, ratios, clipping and the loss. Changed are three things that cost time or lose information:
 rollouts continue from one prompt per pair, so do the log-probabilities of a group, and the probability at the answer
-position of each rollout reaches the rewards.
+position of each rollout reaches the rewards. Added is credit for single claims (`claim_credit`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor
 from reidr.reasoning.prompt import encode_pairs
 from reidr.reasoning.rollout import Completion, continue_prompts, read_completions, unwrap
 from reidr.reasoning.vision import share_vision
+from reidr.training.claim_credit import ClaimMark, share_said_again, token_credits
 from reidr.training.reinforce_recipe import ReinforcementRecipe
 from reidr.training.rewards import Reward
 
@@ -30,6 +31,9 @@ from trl.trainer.utils import add_fused_lm_head
 
 Score = Callable[[Sequence[int], Sequence[Completion]], list[Reward]]
 """(numbers of the pairs in the data set, their rollouts) → rewards."""
+
+Mark = Callable[[Sequence[int], Sequence[Completion]], list[tuple[ClaimMark, ...]]]
+"""(numbers of the pairs in the data set, their rollouts) → how the claims of each rollout ended."""
 
 Describe = Callable[[int], dict[str, Any]]
 """Number of a pair in the data set → what is written of it beside each completion."""
@@ -47,10 +51,14 @@ class PairTrainer(GRPOTrainer):
         *,
         model: Any,
         processor: Any,
+        mark: Mark | None = None,
         **options: Any,
     ) -> None:
-        """`completions` is the JSONL file to which every rollout is appended; `options` are GRPOTrainer's."""
+        """`completions` is the JSONL file to which every rollout is appended; `mark` gives claims credit of their own;
+        `options` are GRPOTrainer's."""
         self.recipe, self.score, self.describe, self.file = recipe, score, describe, completions
+        self.mark = mark
+        self.marks: list[tuple[ClaimMark, ...]] = []
         self.processor = processor
         self.groups = torch.empty(0)
         self.rollouts: list[Completion] = []
@@ -73,6 +81,10 @@ class PairTrainer(GRPOTrainer):
             self.rewards, self.rollouts, [self.describe(row)["label"] for row in pair]
         ).items():
             log_metric(name, value)
+        self.marks = [()] * len(pair) if self.mark is None else self.mark(pair, self.rollouts)
+        if self.mark is not None:
+            log_metric("claims_said_again", share_said_again(self.marks))
+            log_metric("claims", sum(map(len, self.marks)) / len(self.marks))
         return [reward.total for reward in self.rewards]
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -81,12 +93,20 @@ class PairTrainer(GRPOTrainer):
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         output["groups"] = self.groups
         self._write(pairs, output["advantages"].tolist())
+        if self.mark is not None:
+            whole = output["advantages"]
+            credit = token_credits(
+                self.processor.tokenizer, self.rollouts, self.marks, output["completion_ids"].shape[1]
+            )
+            output["advantages"] = whole[:, None] + self.recipe.claim_credit * credit.to(whole)
         return output
 
     def _write(self, pairs: Sequence[int], advantages: Sequence[float]) -> None:
         """Append this batch's rollouts to the completions file."""
         with self.file.open("a", encoding="utf-8") as file:
-            for pair, done, reward, advantage in zip(pairs, self.rollouts, self.rewards, advantages, strict=True):
+            for pair, done, reward, marks, advantage in zip(
+                pairs, self.rollouts, self.rewards, self.marks, advantages, strict=True
+            ):
                 record = {
                     "step": self.state.global_step + 1,
                     **self.describe(pair),
@@ -99,6 +119,8 @@ class PairTrainer(GRPOTrainer):
                     "parts": dict(reward.parts),
                     "advantage": advantage,
                 }
+                if self.mark is not None:
+                    record["claims"] = dict(Counter(mark.ended for mark in marks))
                 file.write(json.dumps(record) + "\n")
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:

@@ -1,0 +1,139 @@
+"""Credit for single claims of a rationale: a second look of the starting model says which of them to keep saying.
+
+A reward of a whole completion cannot say which of its ten claims was wrong, and within some ten steps nothing about
+claims was learned from one (docs/lab.md). Here each claim's own tokens get more or less advantage. Who judges is the
+model that the training starts from, asked about one crop alone (`evaluation.second_look`): no label of a claim is
+needed, and a judge that does not move cannot be talked round. The idea of rewarding steps and not outcomes is that of
+process supervision (Lightman et al. 2023, arXiv 2305.20050).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reidr.data.types import Crop
+from reidr.evaluation.second_look import Look, Telling, look_again_at
+from reidr.reasoning.grammar import try_parse
+from reidr.reasoning.prompt import DESCRIBE
+from reidr.reasoning.rollout import Completion
+from reidr.reasoning.types import Pair, Progress
+
+WORTH: Mapping[Look, float] = MappingProxyType(
+    {"said again": 1.0, "not seen again": -1.0, "said otherwise": -1.0, "contradicts itself": -1.0}
+)
+
+
+@dataclass(frozen=True)
+class ClaimMark:
+    """How a claim ended in its completion: `start` to `end` are the characters of its sentence."""
+
+    start: int
+    end: int
+    region: str
+    ended: Look
+
+    @property
+    def worth(self) -> float:
+        """1 for a claim that is said again, else -1."""
+        return WORTH[self.ended]
+
+
+@dataclass
+class Remembering:
+    """A model that is asked each question about each crop once; crops are told apart by their ids."""
+
+    model: Telling
+    known: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def tell(
+        self,
+        crops: Sequence[Crop],
+        texts: str | Sequence[str] = DESCRIBE,
+        *,
+        max_new_tokens: int = 120,
+        batch_size: int = 64,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """As `Reasoner.tell`; `max_new_tokens` must be the same in all calls."""
+        questions = [texts] * len(crops) if isinstance(texts, str) else list(texts)
+        keys = [(crop.id, text) for crop, text in zip(crops, questions, strict=True)]
+        new = {key: crop for key, crop in zip(keys, crops, strict=True) if key not in self.known}
+        if new:
+            told = self.model.tell(
+                list(new.values()),
+                [text for _, text in new],
+                max_new_tokens=max_new_tokens,
+                batch_size=batch_size,
+                progress=progress,
+            )
+            self.known |= zip(new, told, strict=True)
+        return [self.known[key] for key in keys]
+
+
+def mark_claims(model: Telling, pairs: Sequence[Pair], completions: Sequence[str]) -> list[tuple[ClaimMark, ...]]:
+    """The claims of each completion about its pair that could be asked again; none of an unparsable completion."""
+    parsed = [try_parse(text) for text in completions]
+    looks = look_again_at(model, pairs, [None if answer is None else answer.reasoning for answer in parsed])
+    marks: list[tuple[ClaimMark, ...]] = []
+    for text, own in zip(completions, looks, strict=True):
+        found, place = list[ClaimMark](), 0
+        for looked in own:
+            start = text.find(looked.claim.sentence, place)
+            if start < 0:  # a sentence of several claims, of which the first has been passed already
+                start = text.find(looked.claim.sentence)
+            if start < 0 or looked.ended is None:
+                continue
+            end = start + len(looked.claim.sentence)
+            found.append(ClaimMark(start, end, looked.claim.region, looked.ended))
+            place = end
+        marks.append(tuple(found))
+    return marks
+
+
+def credits_of(marks: Sequence[Sequence[ClaimMark]]) -> list[list[float]]:
+    """The credit of each claim, in [-2, 2]: its worth less the mean worth of the batch's claims of that region.
+
+    So it never pays to speak of regions that are easy, or to speak more, or less: in each region credits sum to 0.
+    """
+    worths: dict[str, list[float]] = {}
+    for own in marks:
+        for mark in own:
+            worths.setdefault(mark.region, []).append(mark.worth)
+    means = {region: sum(values) / len(values) for region, values in worths.items()}
+    return [[mark.worth - means[mark.region] for mark in own] for own in marks]
+
+
+def token_credits(
+    tokenizer: Any, completions: Sequence[Completion], marks: Sequence[Sequence[ClaimMark]], length: int
+) -> Tensor:
+    """(completions, `length`): the credit of the claims in whose sentence a token has a character, 0 elsewhere."""
+    credit = torch.zeros(len(completions), length)
+    for row, (completion, own, values) in enumerate(zip(completions, marks, credits_of(marks), strict=True)):
+        if not own:
+            continue
+        ids = completion.ids[:length]
+        # What the first n tokens spell; a token by itself may be half of a character.
+        prefixes = tokenizer.batch_decode(
+            [ids[: place + 1] for place in range(len(ids))],
+            skip_special_tokens=False,
+            clean_up_tokenization_spaces=False,
+        )
+        ends = torch.tensor([len(text) for text in prefixes])
+        starts = torch.cat([ends.new_zeros(1), ends[:-1]])
+        # A token that only completes a character belongs to it.
+        starts = torch.minimum(starts, ends - 1)
+        for mark, value in zip(own, values, strict=True):
+            credit[row, : len(ids)] += value * ((starts < mark.end) & (ends > mark.start)).float()
+    return credit
+
+
+def share_said_again(marks: Sequence[Sequence[ClaimMark]]) -> float:
+    """Share of all claims that are said again; NaN where there is none."""
+    ended = [mark.ended == "said again" for own in marks for mark in own]
+    return sum(ended) / len(ended) if ended else float("nan")
