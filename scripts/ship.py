@@ -1,6 +1,7 @@
-"""Put a taught reasoner into the package, in half precision: python scripts/ship.py runs/rl/model nano
+"""Put a taught reasoner into the package, in half precision: python scripts/ship.py runs/rl/model nano [runs/base]
 
-Copies its decision along and checks the weights of all presets together (40 MB at most). The card is written by hand.
+Copies its decision along, keeps the base it came from beside it (`training.shipped_base`), and checks the weights of
+all presets together (40 MB at most). The card is written by hand.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ MOST = 40_000_000
 
 def main() -> None:
     source, name = Path(sys.argv[1]), sys.argv[2]
+    base = Path(sys.argv[3]) if len(sys.argv) > 3 else None
     from reidr.reasoning.decision import FILE
     from reidr.reasoning.reasoner import Reasoner
+    from reidr.training.shipped_base import BASES, pack_base
 
     reasoner = Reasoner.load(source)
     target = PACKAGE / "reasoning" / "presets" / name
@@ -28,6 +31,10 @@ def main() -> None:
         if (source / extra).is_file():
             shutil.copyfile(source / extra, target / extra)
     (target / "README.md").write_text(card or f"# {name}\n", encoding="utf-8")
+    if base is not None:
+        pack_base(base, name)
+    elif (BASES / name).is_dir():
+        raise SystemExit(f"{BASES / name}: belongs to the reasoner that shipped before; name the new one's base run")
     size = sum(path.stat().st_size for path in PACKAGE.glob("*/presets/*/*.safetensors"))
     print(f"{target}: weights of all presets {size / 1e6:.1f} MB")
     if size > MOST:

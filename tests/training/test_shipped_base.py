@@ -7,8 +7,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -22,7 +25,7 @@ from reidr.training import shipped_base
 from reidr.training.base_stage import People, split_people
 from reidr.training.reasoning_stages import base_recipe, load_reasoner, tower_of
 from reidr.training.recipes import BaseRecipe, EmbedderTraining
-from reidr.training.shipped_base import pack_base, unpack_base
+from reidr.training.shipped_base import pack_base, pack_bits, unpack_base, unpack_bits
 
 PICTURE = Image.new("RGB", (4, 8))
 SETTINGS = NetworkSettings(backbone="osnet-x0.25", height=64, width=32, embedding=16, stripes=2, stripe_embedding=8)
@@ -60,7 +63,7 @@ def unpacked(places: dict[str, Any], folder: Path, recipe: BaseRecipe | None = N
     return unpack_base("tiny", recipe or places["recipe"], folder, root / "bases", root / "presets")
 
 
-def test_what_is_unpacked_is_the_base_to_the_last_of_eight_bits(places: dict[str, Any], tmp_path: Path) -> None:
+def test_what_is_unpacked_is_the_base_to_the_last_of_five_bits(places: dict[str, Any], tmp_path: Path) -> None:
     folder = unpacked(places, tmp_path / "base")
     base, taught, found = (
         load_file(where / "model.safetensors")
@@ -70,15 +73,27 @@ def test_what_is_unpacked_is_the_base_to_the_last_of_eight_bits(places: dict[str
     moved = 0
     for name, own in base.items():
         own, other, back = (each.float() for each in (own, taught[name], found[name]))
-        step = (own - other).flatten(min(1, own.ndim - 1)).abs().amax(dim=-1, keepdim=True) / 127
+        step = (own - other).flatten(min(1, own.ndim - 1)).abs().amax(dim=-1, keepdim=True) / 15
         # Half a step of the row, and what half precision cannot tell apart.
         bound = (step / 2 + 1e-3 * own.flatten(min(1, own.ndim - 1)).abs() + 1e-6).view_as(own)
         assert bool(((own - back).abs() <= bound).all()), name
         moved += int(not torch.equal(own, other))
     assert moved > 20
-    # A byte a weight, where a checkpoint has two; the eyes, which did not move, take none.
+    # Five bits a weight, where a checkpoint has sixteen; the eyes, which did not move, take none.
     weights = sum(own.numel() for name, own in base.items() if not name.startswith("model.visual.tower."))
-    assert weights < places["size"] < 1.3 * weights + 10_000
+    assert 5 / 8 * weights < places["size"] < 0.8 * weights + 20_000
+
+
+@given(st.lists(st.integers(-15, 15), max_size=40))
+def test_packed_steps_come_back(steps: list[int]) -> None:
+    packed = pack_bits(np.array(steps, dtype=np.int8).reshape(1, -1))
+    assert len(packed) == -(-5 * len(steps) // 8)
+    assert unpack_bits(packed, len(steps)).tolist() == steps
+
+
+def test_five_bits_by_hand() -> None:
+    # -15, 0, 15 are 0, 15, 30 of 0 to 31: 00000 01111 11110, and a zero to fill the byte.
+    assert pack_bits(np.array([-15, 0, 15], dtype=np.int8)).tolist() == [0b00000011, 0b11111100]
 
 
 def test_the_next_stages_take_it(places: dict[str, Any], tmp_path: Path) -> None:

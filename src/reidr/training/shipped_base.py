@@ -1,7 +1,7 @@
 """The base that ships: what a reasoner of the package was before any verdict.
 
-It is kept as its difference from that reasoner, eight bits a weight: eyes and reader are the same, the language half
-has moved little since. A whole second checkpoint would not fit the 40 MB that all weights may have.
+It is kept as its difference from that reasoner, five bits a weight: a whole second checkpoint would not fit the 40 MB
+that all weights may have. Their eyes are the same, and take nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from reidr.errors import DataError, ReIDError, WeightsError
 from reidr.frame.run import MANIFEST, Run, content_hash, write_json
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
 BASES = Path(__file__).parent / "presets"
 WEIGHTS, FACTS = "difference.safetensors", "base.json"
 SCALE = ".scale"  # what a tensor's name is followed by in the name of its rows' scales
-STEPS = 127  # a row's greatest difference is this many of its steps
+BITS = 5
+STEPS = 2 ** (BITS - 1) - 1  # a row's greatest difference is this many of its steps
 NOT_THE_BASE = (FILE, "choices.json", "README.md", PEOPLE)  # files of a reasoner that say what was decided for it
 
 
@@ -39,9 +43,10 @@ def shipped_bases(bases: Path = BASES) -> list[str]:
 def pack_base(run: Path, name: str, target: Path = BASES, presets: Path = PRESETS) -> int:
     """Keep the base of a finished `train base` run as its difference from reasoner `name`; returns the bytes it takes.
 
-    Each row of a matrix is rounded to 1/127 of its greatest difference, vectors are kept in half precision. Raises
+    Each row of a matrix is rounded to 1/15 of its greatest difference, vectors are kept in half precision. Raises
     WeightsError where the two are not of one architecture.
     """
+    import torch
     from safetensors.torch import load_file, save_file
 
     base, taught = (load_file(where / "model.safetensors") for where in (run / "model", presets / name))
@@ -58,9 +63,10 @@ def pack_base(run: Path, name: str, target: Path = BASES, presets: Path = PRESET
             kept[key] = difference.half()
             continue
         rows = difference.flatten(1)
-        scale = rows.abs().amax(dim=1, keepdim=True) / STEPS
-        kept[key] = (rows / scale.clamp(min=1e-30)).round().char().view_as(own)
-        kept[key + SCALE] = scale
+        scale = (rows.abs().amax(dim=1, keepdim=True) / STEPS).half().float()
+        steps = (rows / scale.clamp(min=1e-30)).round().clamp(-STEPS, STEPS)
+        kept[key] = torch.from_numpy(pack_bits(steps.to(torch.int8).numpy()))
+        kept[key + SCALE] = scale.half()
     folder = target / name
     folder.mkdir(parents=True, exist_ok=True)
     save_file(kept, folder / WEIGHTS)
@@ -111,10 +117,13 @@ def unpack_base(name: str, recipe: BaseRecipe, folder: Path, bases: Path = BASES
     shutil.copytree(reasoner, where, ignore=shutil.ignore_patterns(*NOT_THE_BASE), dirs_exist_ok=True)
     weights, kept = load_file(reasoner / "model.safetensors"), load_file(source / WEIGHTS)
     for key in [key for key in kept if not key.endswith(SCALE)]:
-        difference = kept[key].float()
+        own = weights[key]
         if key + SCALE in kept:
-            difference = (difference.flatten(1) * kept[key + SCALE]).view_as(difference)
-        weights[key] = (weights[key].float() + difference).to(weights[key].dtype)
+            steps = torch.from_numpy(unpack_bits(kept[key].numpy(), own.numel()))
+            difference = (steps.view(len(own), -1) * kept[key + SCALE].float()).view_as(own)
+        else:
+            difference = kept[key].float()
+        weights[key] = (own.float() + difference).to(own.dtype)
     save_file(weights, where / "model.safetensors", metadata={"format": "pt"})
     tower = "model.visual.tower."
     eyes = {key.removeprefix(tower): own for key, own in weights.items() if key.startswith(tower)}
@@ -126,6 +135,19 @@ def unpack_base(name: str, recipe: BaseRecipe, folder: Path, bases: Path = BASES
     store_decision(Decision(0.0, "nothing: no verdict was taught", NOTICE, None), where)
     run.finish("base", started, model="model", shipped=name, taught=facts["stages"])
     return folder
+
+
+def pack_bits(steps: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """Whole numbers from -`STEPS` to `STEPS`, of any shape, as a string of `BITS` bits each."""
+    raised = (steps.reshape(-1).astype(np.int16) + STEPS).astype(np.uint8)
+    return np.packbits(np.unpackbits(raised[:, None], axis=1)[:, 8 - BITS :])
+
+
+def unpack_bits(packed: NDArray[np.uint8], number: int) -> NDArray[np.int8]:
+    """The first `number` of what `pack_bits` has packed, (number,)."""
+    bits = np.unpackbits(packed, count=BITS * number).reshape(number, BITS)
+    raised = np.packbits(np.pad(bits, ((0, 0), (8 - BITS, 0))), axis=1)[:, 0]
+    return (raised.astype(np.int16) - STEPS).astype(np.int8)
 
 
 def weights_hash(folder: Path) -> str:
