@@ -455,32 +455,34 @@ def held_out_sections(arguments: argparse.Namespace) -> list[str]:
 
 
 def street_sections(arguments: argparse.Namespace) -> list[str]:
-    """The rendered street, by `nano` and by the reasoner that has seen no photo."""
-    sections = []
+    """The rendered street, by `nano`."""
     result = evaluate(arguments.street, "--baseline", "--reasons", PAIRS)
     words = (
         "100 drawn people, seed 11, never trained on. The colour histogram is the baseline that must not solve it; "
         "the retriever has seen photos only."
     )
-    sections += [section("The rendered street", words, result), reasons_section(result["reasons"])]
-    if (REPOSITORY / "src" / "reidr" / "reasoning" / "presets" / "nano-street").is_dir():
-        words = (
-            "`nano-street` has seen no photo of a re-identification data set. Beside the same retriever, which has: "
-            "`--reasoner nano-street`, its weight for streets."
-        )
-        from reidr.reasoning.decision import stored_decision
+    return [section("The rendered street", words, result), reasons_section(result["reasons"])]
 
-        weight = str(stored_decision("nano-street").street_weight)
-        result = evaluate(arguments.street, "--reasoner", "nano-street", "--weight", weight)
-        sections.append(section("The rendered street, by nano-street", words, result))
-        market = arguments.data / "market1501-dev"
-        if market.is_dir():
-            result = evaluate(market, "--reasoner", "nano-street", "--weight", weight, *arguments.sample)
-            words = (
-                "Street to photos: what a reasoner that knows drawn people only is worth on real ones, by the weight "
-                "that is best on streets. By itself it gives photos the weight 0."
-            )
-            sections.append(section("market1501-dev, by nano-street", words, result))
+
+def nano_street_sections(arguments: argparse.Namespace) -> list[str]:
+    """Drawn and photographed people by the reasoner that has seen no photo."""
+    from reidr.reasoning.decision import stored_decision
+
+    words = (
+        "`nano-street` has seen no photo of a re-identification data set. Beside the same retriever, which has: "
+        "`--reasoner nano-street`, its weight for streets."
+    )
+    weight = str(stored_decision("nano-street").street_weight)
+    result = evaluate(arguments.street, "--reasoner", "nano-street", "--weight", weight, "--reasons", PAIRS)
+    sections = [section("The rendered street, by nano-street", words, result), reasons_section(result["reasons"])]
+    market = arguments.data / "market1501-dev"
+    if market.is_dir():
+        result = evaluate(market, "--reasoner", "nano-street", "--weight", weight, *arguments.sample)
+        words = (
+            "Street to photos: what a reasoner that knows drawn people only is worth on real ones, by the weight "
+            "that is best on streets. By itself it gives photos the weight 0."
+        )
+        sections.append(section("market1501-dev, by nano-street", words, result))
     return sections
 
 
@@ -488,6 +490,7 @@ PARTS = {
     "photos": photo_sections,
     "held-out": held_out_sections,
     "street": street_sections,
+    "nano-street": nano_street_sections,
     "ablations": lambda _: [*judging_section(), *(text for name in ABLATIONS for text in ablation_section(name))],
     "reading": lambda arguments: reading_sections(arguments.data, arguments.street),
 }

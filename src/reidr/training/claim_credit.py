@@ -27,6 +27,7 @@ from reidr.reasoning.types import Pair, Progress
 WORTH: Mapping[Look, float] = MappingProxyType(
     {"said again": 1.0, "not seen again": -1.0, "said otherwise": -1.0, "contradicts itself": -1.0}
 )
+TOGETHER = 128  # short questions asked in one batch
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Remembering:
         batch_size: int = 64,
         progress: Progress | None = None,
     ) -> list[str]:
-        """As `Reasoner.tell`; `max_new_tokens` must be the same in all calls."""
+        """As `Reasoner.tell`, in batches of at least `TOGETHER`; `max_new_tokens` must be the same in all calls."""
         questions = [texts] * len(crops) if isinstance(texts, str) else list(texts)
         keys = [(crop.id, text) for crop, text in zip(crops, questions, strict=True)]
         new = {key: crop for key, crop in zip(keys, crops, strict=True) if key not in self.known}
@@ -69,7 +70,7 @@ class Remembering:
                 list(new.values()),
                 [text for _, text in new],
                 max_new_tokens=max_new_tokens,
-                batch_size=batch_size,
+                batch_size=max(batch_size, TOGETHER),
                 progress=progress,
             )
             self.known |= zip(new, told, strict=True)
