@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from reidr.data.street.appearance import ATTRIBUTES
-from reidr.evaluation.claims import check_claim, parse_claims, parse_description, read_phrase, states_what_is_hidden
+from reidr.evaluation.claims import (
+    belies_itself,
+    check_claim,
+    parse_claims,
+    parse_description,
+    read_phrase,
+    states_what_is_hidden,
+)
 from reidr.reasoning.regions import REGIONS, UNSEEN
 from reidr.training.facts import compare, describe
 
@@ -85,6 +92,29 @@ def test_a_confirmed_sentence_is_contradicted_once_the_facts_are_changed() -> No
 def test_marks_by_hand(sentence: str, mark: str) -> None:
     (claim,) = parse_claims(sentence)
     assert check_claim(claim, A, B) == mark
+
+
+@pytest.mark.parametrize(
+    ("sentence", "belied"),
+    [
+        ("The top differs: a red top in A, a red top in B.", None),  # no region of that name: free words
+        ("The upper clothing differs: a red top in A, a red top in B.", True),
+        ("The upper clothing differs: a red top in A, a navy top in B.", False),
+        ("The upper clothing differs: a red top in A, a red top.", True),
+        ("The upper clothing differs: a red top in A, a navy top.", False),
+        ("The shoes differ: red shoes in A in A, red shoes.", True),
+        ("Different hair: A has short hair, short hair.", True),
+        ("Different hair: A has short hair, long hair.", False),
+        ("The hair differs: short hair in both.", True),
+        ("The hair differs: short hair.", True),
+    ],
+)
+def test_a_difference_that_is_none_is_found_however_it_is_said(sentence: str, belied: bool | None) -> None:
+    (claim, *more) = parse_claims(sentence)
+    assert claim.agreement == "differ"
+    assert not more
+    assert bool(claim.a) == (belied is not None)
+    assert belies_itself(claim) == bool(belied)
 
 
 def test_a_value_stated_of_a_hidden_thing_is_an_invention() -> None:

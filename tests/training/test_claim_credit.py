@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,13 +58,32 @@ def test_each_claim_is_marked_at_its_sentence() -> None:
     assert share_said_again([marks]) == 0.25
 
 
-def test_what_breaks_the_grammar_or_states_nothing_has_no_marks() -> None:
+def test_what_breaks_the_grammar_or_names_no_region_has_no_marks() -> None:
     texts = [
         "The shoes differ: black shoes in A, white shoes in B.",
         "<think>They look alike.</think><answer>yes</answer>",
     ]
     assert mark_claims(Answering(), [Pair(A, B)] * 2, texts) == [(), ()]
-    assert share_said_again([(), ()]) != share_said_again([(), ()]), "of nothing the share is NaN"
+    assert math.isnan(share_said_again([(), ()]))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "region", "ended"),
+    [
+        # What reinforcement came to write where a sentence that nobody can ask about cost nothing (docs/lab.md).
+        ("The hair differs: long black hair in A, long black hair.", "hair", "contradicts itself"),
+        ("The shoes differ: black shoes in A in A, black shoes.", "shoes", "contradicts itself"),
+        ("The bag Different hair: A has short hair.", "bag", "unclear"),
+        ("The shoes are nice.", "shoes", "unclear"),
+        ("The shoes match, the hair matches.", "shoes", "unclear"),
+    ],
+)
+def test_what_cannot_be_asked_is_worth_no_more_than_what_is_wrong(sentence: str, region: str, ended: str) -> None:
+    text = f"<think>Both have black shoes. {sentence}</think><answer>no</answer>"
+    (marks,) = mark_claims(Answering(), [Pair(A, B)], [text])
+    assert [(mark.region, mark.ended) for mark in marks] == [("shoes", "said again"), (region, ended)]
+    assert text[marks[1].start : marks[1].end] == sentence
+    assert marks[1].worth == -1.0
 
 
 def test_each_question_about_a_crop_is_asked_once() -> None:

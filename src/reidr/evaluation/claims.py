@@ -49,8 +49,9 @@ FORMS: tuple[tuple[Agreement | None, str], ...] = (
     ("agree", rf"{NAMED} agrees?: (?P<a>.+) in both"),
     ("agree", rf"same (?P<region>{'|'.join(REGION_NAMES)}): (?P<a>.+)"),
     ("agree", r"both (?:have|wear|carry) (?P<a>.+)"),
-    ("differ", rf"{NAMED} differs?: (?P<a>.+) in A, (?P<b>.+) in B"),
-    ("differ", rf"different (?P<region>{'|'.join(REGION_NAMES)}): A has (?P<a>.+), B has (?P<b>.+)"),
+    # Whose the second value is may go unsaid, and does where that paid: a sentence not understood belied nothing.
+    ("differ", rf"{NAMED} differs?: (?P<a>.+?)(?: in A)+, (?P<b>.+?)(?: in B)*"),
+    ("differ", rf"different (?P<region>{'|'.join(REGION_NAMES)}): A has (?P<a>.+), (?:B has )?(?P<b>.+)"),
     ("differ", rf"{NAMED} differs?: (?P<a>.+) against (?P<b>.+)"),
     # No sentences of ours, but what a reasoner came to write where a difference paid and stating it twice did not: one
     # value of both crops, or one and no more. (docs/lab.md, 2026-11-26)

@@ -12,36 +12,48 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from reidr.data.types import Crop
+from reidr.evaluation.claims import END_OF_SENTENCE, parse_claims
 from reidr.evaluation.second_look import Look, Telling, look_again_at
+from reidr.reasoning.cues import REGION, named_region
 from reidr.reasoning.grammar import try_parse
 from reidr.reasoning.prompt import DESCRIBE
 from reidr.reasoning.rollout import Completion
 from reidr.reasoning.types import Pair, Progress
 
-WORTH: Mapping[Look, float] = MappingProxyType(
-    {"said again": 1.0, "not seen again": -1.0, "said otherwise": -1.0, "contradicts itself": -1.0}
+Ended = Look | Literal["unclear"]
+"""How a sentence ended in the second look; "unclear": it is about a region and states nothing that could be asked."""
+
+WORTH: Mapping[Ended, float] = MappingProxyType(
+    {
+        "said again": 1.0,
+        "not seen again": -1.0,
+        "said otherwise": -1.0,
+        "contradicts itself": -1.0,
+        # Worth no more than what is wrong: otherwise it pays to say it so that nobody can ask (docs/lab.md).
+        "unclear": -1.0,
+    }
 )
 TOGETHER = 128  # short questions asked in one batch
 
 
 @dataclass(frozen=True)
 class ClaimMark:
-    """How a claim ended in its completion: `start` to `end` are the characters of its sentence."""
+    """How a sentence about a region ended in its completion, of which it is the characters `start` to `end`."""
 
     start: int
     end: int
     region: str
-    ended: Look
+    ended: Ended
 
     @property
     def worth(self) -> float:
-        """1 for a claim that is said again, else -1."""
+        """1 for what is said again, else -1."""
         return WORTH[self.ended]
 
 
@@ -78,27 +90,31 @@ class Remembering:
 
 
 def mark_claims(model: Telling, pairs: Sequence[Pair], completions: Sequence[str]) -> list[tuple[ClaimMark, ...]]:
-    """The claims of each completion about its pair that could be asked again; none of an unparsable completion."""
-    parsed = [try_parse(text) for text in completions]
-    looks = look_again_at(model, pairs, [None if answer is None else answer.reasoning for answer in parsed])
+    """How the sentences about regions ended in each completion about its pair; none of an unparsable completion."""
+    reasonings = [None if (parsed := try_parse(text)) is None else parsed.reasoning for text in completions]
+    looks = look_again_at(model, pairs, reasonings)
     marks: list[tuple[ClaimMark, ...]] = []
-    for text, own in zip(completions, looks, strict=True):
-        found, place = list[ClaimMark](), 0
-        for looked in own:
-            start = text.find(looked.claim.sentence, place)
-            if start < 0:  # a sentence of several claims, of which the first has been passed already
-                start = text.find(looked.claim.sentence)
-            if start < 0 or looked.ended is None:
-                continue
-            end = start + len(looked.claim.sentence)
-            found.append(ClaimMark(start, end, looked.claim.region, looked.ended))
-            place = end
+    for text, reasoning, own in zip(completions, reasonings, looks, strict=True):
+        found, left, place = list[ClaimMark](), list(own), 0
+        for part in [] if reasoning is None else END_OF_SENTENCE.split(reasoning):
+            sentence = part.strip()
+            # A reasoning's claims are those of its sentences, in their order.
+            looked = [left.pop(0) for _ in parse_claims(sentence)]
+            place = text.index(sentence, place)
+            named = REGION.search(sentence)
+            region = looked[0].claim.region if looked else None if named is None else named_region(named)
+            if region is not None:
+                ended = {each.ended or "unclear" for each in looked} or {"unclear"}
+                # A sentence of several claims is no better than the worst of them.
+                worst = min(sorted(ended), key=lambda each: WORTH[each])
+                found.append(ClaimMark(place, place + len(sentence), region, worst))
+            place += len(sentence)
         marks.append(tuple(found))
     return marks
 
 
 def credits_of(marks: Sequence[Sequence[ClaimMark]]) -> list[list[float]]:
-    """The credit of each claim, in [-2, 2]: its worth less the mean worth of the batch's claims of that region.
+    """The credit of each mark, in [-2, 2]: its worth less the mean worth of the batch's marks of that region.
 
     So it never pays to speak of regions that are easy, or to speak more, or less: in each region credits sum to 0.
     """
@@ -135,6 +151,6 @@ def token_credits(
 
 
 def share_said_again(marks: Sequence[Sequence[ClaimMark]]) -> float:
-    """Share of all claims that are said again; NaN where there is none."""
+    """Share of all marks that are said again; NaN where there is none."""
     ended = [mark.ended == "said again" for own in marks for mark in own]
     return sum(ended) / len(ended) if ended else float("nan")
