@@ -96,44 +96,50 @@ def test_each_question_about_a_crop_is_asked_once() -> None:
     assert [mark.ended for mark in again[0]][:2] == ["said otherwise", "said again"]
 
 
-def test_credit_is_worth_beyond_the_regions_mean() -> None:
-    shoes = [ClaimMark(0, 9, "shoes", ended) for ended in ("said again", "said otherwise", "not seen again")]
-    bag = ClaimMark(9, 12, "bag", "said again")
-    found = credits_of([[shoes[0], bag], [shoes[1]], [], [shoes[2], bag]])
+def test_credit_is_worth_beyond_the_mean_of_the_like() -> None:
+    again, otherwise, unseen = (
+        ClaimMark(0, 9, "shoes", "agree", ended) for ended in ("said again", "said otherwise", "not seen again")
+    )
+    differs = ClaimMark(9, 12, "shoes", "differ", "said otherwise")
+    bag = ClaimMark(9, 12, "bag", "agree", "said again")
+    found = credits_of([[again, bag], [otherwise], [], [unseen, bag, differs]])
     assert found == [
         [pytest.approx(4 / 3), 0.0],
         [pytest.approx(-2 / 3)],
         [],
-        [pytest.approx(-2 / 3), 0.0],
+        [pytest.approx(-2 / 3), 0.0, 0.0],
     ]
 
 
 @given(
     st.lists(
         st.lists(
-            st.builds(ClaimMark, st.just(0), st.just(1), st.sampled_from(["bag", "hair"]), st.sampled_from([*WORTH])),
+            st.builds(
+                ClaimMark,
+                st.just(0),
+                st.just(1),
+                st.sampled_from(["bag", "hair"]),
+                st.sampled_from(["agree", "differ", None]),
+                st.sampled_from([*WORTH]),
+            ),
             max_size=4,
         ),
         max_size=5,
     )
 )
-def test_no_region_pays_by_itself(marks: list[list[ClaimMark]]) -> None:
-    found = credits_of(marks)
-    for region in ("bag", "hair"):
-        own = [
-            credit
-            for row, credits in zip(marks, found, strict=True)
-            for mark, credit in zip(row, credits, strict=True)
-            if mark.region == region
-        ]
-        assert sum(own) == pytest.approx(0.0, abs=1e-9)
+def test_no_region_and_no_judgement_pays_by_itself(marks: list[list[ClaimMark]]) -> None:
+    sums: dict[tuple[str, str | None], float] = {}
+    for row, credits in zip(marks, credits_of(marks), strict=True):
+        for mark, credit in zip(row, credits, strict=True):
+            sums[mark.region, mark.said] = sums.get((mark.region, mark.said), 0.0) + credit
+    assert list(sums.values()) == pytest.approx([0.0] * len(sums), abs=1e-9)
 
 
 def test_the_tokens_of_a_sentence_get_its_credit() -> None:
     tokenizer: Any = load_processor(str(PRESETS / "nano"), local_files_only=True).tokenizer
     ids = tuple(tokenizer.encode(TEXT, add_special_tokens=False))
     (marks,) = mark_claims(Answering(), [Pair(A, B)], [TEXT])
-    other = ClaimMark(0, 1, "shoes", "said again")
+    other = ClaimMark(0, 1, "shoes", "differ", "said again")
     completions = [Completion(ids, (), TEXT, None, True), Completion(ids[:1], (), "<think>", None, False)]
     credit = token_credits(tokenizer, completions, [marks, [other]], len(ids) + 3)
     assert credit.shape == (2, len(ids) + 3)

@@ -327,7 +327,7 @@ def test_claims_have_credit_of_their_own(
     def marking(_: Any, pairs: list[Pair], texts: list[str]) -> list[tuple[ClaimMark, ...]]:
         assert len(pairs) == len(texts) == 8
         ended: tuple[Look, Look] = ("said otherwise", "said again")
-        return [(ClaimMark(0, len(text), "bag", ended[row % 4 == 0]),) for row, text in enumerate(texts)]
+        return [(ClaimMark(0, len(text), "bag", "agree", ended[row % 4 == 0]),) for row, text in enumerate(texts)]
 
     monkeypatch.setattr("reidr.training.claim_credit.mark_claims", marking)
     recipe = RECIPE.model_copy(update={"claim_credit": 0.5})

@@ -24,7 +24,7 @@ from reidr.reasoning.cues import REGION, named_region
 from reidr.reasoning.grammar import try_parse
 from reidr.reasoning.prompt import DESCRIBE
 from reidr.reasoning.rollout import Completion
-from reidr.reasoning.types import Pair, Progress
+from reidr.reasoning.types import Agreement, Pair, Progress
 
 Ended = Look | Literal["unclear"]
 """How a sentence ended in the second look; "unclear": it is about a region and states nothing that could be asked."""
@@ -44,11 +44,15 @@ TOGETHER = 128  # short questions asked in one batch
 
 @dataclass(frozen=True)
 class ClaimMark:
-    """How a sentence about a region ended in its completion, of which it is the characters `start` to `end`."""
+    """How a sentence about a region ended in its completion, of which it is the characters `start` to `end`.
+
+    `said`: that the region agrees, differs or cannot be seen; None where the sentence says none of it.
+    """
 
     start: int
     end: int
     region: str
+    said: Agreement | None
     ended: Ended
 
     @property
@@ -107,23 +111,25 @@ def mark_claims(model: Telling, pairs: Sequence[Pair], completions: Sequence[str
                 ended = {each.ended or "unclear" for each in looked} or {"unclear"}
                 # A sentence of several claims is no better than the worst of them.
                 worst = min(sorted(ended), key=lambda each: WORTH[each])
-                found.append(ClaimMark(place, place + len(sentence), region, worst))
+                said = looked[0].claim.agreement if looked else None
+                found.append(ClaimMark(place, place + len(sentence), region, said, worst))
             place += len(sentence)
         marks.append(tuple(found))
     return marks
 
 
 def credits_of(marks: Sequence[Sequence[ClaimMark]]) -> list[list[float]]:
-    """The credit of each mark, in [-2, 2]: its worth less the mean worth of the batch's marks of that region.
+    """The credit of each mark, in [-2, 2]: its worth less the mean of the batch's that say the like of that region.
 
-    So it never pays to speak of regions that are easy, or to speak more, or less: in each region credits sum to 0.
+    So it never pays to speak of regions that are easy, nor to say "agrees", which states one value, instead of
+    "differs", which states two, nor to speak more or less: among marks of one region and judgement credits sum to 0.
     """
-    worths: dict[str, list[float]] = {}
+    worths: dict[tuple[str, Agreement | None], list[float]] = {}
     for own in marks:
         for mark in own:
-            worths.setdefault(mark.region, []).append(mark.worth)
-    means = {region: sum(values) / len(values) for region, values in worths.items()}
-    return [[mark.worth - means[mark.region] for mark in own] for own in marks]
+            worths.setdefault((mark.region, mark.said), []).append(mark.worth)
+    means = {kind: sum(values) / len(values) for kind, values in worths.items()}
+    return [[mark.worth - means[mark.region, mark.said] for mark in own] for own in marks]
 
 
 def token_credits(
