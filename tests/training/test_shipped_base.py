@@ -15,17 +15,22 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from reidr.data.street.settings import StreetSettings
+from reidr.data.street.street import street_crops
 from reidr.data.types import Crop
 from reidr.errors import DataError, RecipeError, ReIDError, WeightsError
+from reidr.evaluation.claims import parse_description
 from reidr.frame.run import Run, content_hash
 from reidr.reasoning.nano import build_convolutional
+from reidr.reasoning.reasoner import Reasoner
 from reidr.retrieval.network import NetworkSettings, build_network
 from reidr.retrieval.retriever import Retriever
 from reidr.training import shipped_base
 from reidr.training.base_stage import People, split_people
 from reidr.training.reasoning_stages import base_recipe, load_reasoner, tower_of
 from reidr.training.recipes import BaseRecipe, EmbedderTraining
-from reidr.training.shipped_base import pack_base, pack_bits, unpack_base, unpack_bits
+from reidr.training.shipped_base import BASES, pack_base, pack_bits, shipped_bases, unpack_base, unpack_bits
+from reidr.training.stages import stage_values
 
 PICTURE = Image.new("RGB", (4, 8))
 SETTINGS = NetworkSettings(backbone="osnet-x0.25", height=64, width=32, embedding=16, stripes=2, stripe_embedding=8)
@@ -146,3 +151,25 @@ def test_a_reasoner_of_another_shape_did_not_come_from_this_base(places: dict[st
     save_file(weights, other / "model.safetensors")
     with pytest.raises(WeightsError, match="did not come from this base"):
         pack_base(places["run"], "tiny", tmp_path / "bases", tmp_path / "presets")
+
+
+@pytest.mark.parametrize("name", shipped_bases())
+def test_a_base_of_this_package_belongs_to_its_reasoner_and_recipe_and_speaks(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = json.loads((BASES / name / "base.json").read_text(encoding="utf-8"))
+    recipe = BaseRecipe.from_values(*stage_values(name, "base", {}))
+    # The photos that it was taught on are not at hand everywhere.
+    hashes = iter(facts["data"].values())
+    monkeypatch.setattr(shipped_base, "split_people", lambda _: People((), (), ()))
+    monkeypatch.setattr(shipped_base, "content_hash", lambda _: next(hashes))
+    folder = unpack_base(name, recipe, tmp_path / "base")
+    reasoner = Reasoner.load(folder / "model")
+    people = {str(crop.person): crop for crop in street_crops(StreetSettings(seed=3, train_people=6), "train")}
+    crops = list(people.values())
+    for description in reasoner.tell(crops):
+        assert len(parse_description(description)) >= 3, description
+
+
+def test_a_base_ships() -> None:
+    assert "nano" in shipped_bases()
