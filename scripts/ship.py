@@ -21,6 +21,8 @@ def main() -> None:
     from reidr.reasoning.reasoner import Reasoner
     from reidr.training.shipped_base import BASES, pack_base
 
+    if base is None and (BASES / name).is_dir():
+        raise SystemExit(f"{BASES / name}: belongs to the reasoner that ships now; name the new one's base run")
     reasoner = Reasoner.load(source)
     target = PACKAGE / "reasoning" / "presets" / name
     card = (target / "README.md").read_text(encoding="utf-8") if (target / "README.md").is_file() else ""
@@ -33,8 +35,6 @@ def main() -> None:
     (target / "README.md").write_text(card or f"# {name}\n", encoding="utf-8")
     if base is not None:
         pack_base(base, name)
-    elif (BASES / name).is_dir():
-        raise SystemExit(f"{BASES / name}: belongs to the reasoner that shipped before; name the new one's base run")
     size = sum(path.stat().st_size for path in PACKAGE.glob("*/presets/*/*.safetensors"))
     print(f"{target}: weights of all presets {size / 1e6:.1f} MB")
     if size > MOST:

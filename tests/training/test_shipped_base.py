@@ -120,6 +120,30 @@ def test_it_is_done_once(places: dict[str, Any], tmp_path: Path) -> None:
     assert not (folder / "model" / "model.safetensors").exists()
 
 
+def test_a_base_that_is_taught_here_is_left_alone(places: dict[str, Any], tmp_path: Path) -> None:
+    shutil.copytree(places["run"], tmp_path / "taught")
+    before = (tmp_path / "taught" / "model" / "model.safetensors").read_bytes()
+    with pytest.raises(RecipeError, match="a base is being taught here"):
+        unpacked(places, tmp_path / "taught")
+    assert (tmp_path / "taught" / "model" / "model.safetensors").read_bytes() == before
+    assert not (tmp_path / "taught" / "tower").exists()
+
+
+def test_an_unpacking_that_was_stopped_is_done_again(
+    places: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shipped_base, "store_decision", stop)
+        with pytest.raises(KeyboardInterrupt):
+            unpacked(places, tmp_path / "base")
+    assert Run(tmp_path / "base", "train base", places["recipe"].model_dump(mode="json")).finished("base") is None
+    unpacked(places, tmp_path / "base")
+    assert (tmp_path / "base" / "model" / "decision.json").is_file()
+
+
 def test_another_recipe_other_photos_and_another_reasoner_are_refused(
     places: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reidr.errors import DataError, ReIDError, WeightsError
+from reidr.errors import DataError, RecipeError, ReIDError, WeightsError
 from reidr.frame.run import MANIFEST, Run, content_hash, write_json
 from reidr.reasoning.checkpoint import PRESETS
 from reidr.reasoning.decision import FILE, PEOPLE, Decision, store_decision
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 BASES = Path(__file__).parent / "presets"
 WEIGHTS, FACTS = "difference.safetensors", "base.json"
 SCALE = ".scale"  # what a tensor's name is followed by in the name of its rows' scales
+UNPACKED = "unpacking"  # the stage by which a run folder is known to be unpacked and not taught
 BITS = 5
 STEPS = 2 ** (BITS - 1) - 1  # a row's greatest difference is this many of its steps
 NOT_THE_BASE = (FILE, "choices.json", "README.md", PEOPLE)  # files of a reasoner that say what was decided for it
@@ -89,8 +90,9 @@ def unpack_base(name: str, recipe: BaseRecipe, folder: Path, bases: Path = BASES
             in which its photos lie), because people are split by them.
 
     Raises:
-        ReIDError: there is no such base. RecipeError: `folder` is another run's. DataError: the recipe or its photos
-            are not those of the base. WeightsError: the package's reasoner is not the one that the base belongs to.
+        ReIDError: there is no such base. RecipeError: `folder` is another run's, or a base is taught in it. DataError:
+            the recipe or its photos are not those of the base. WeightsError: the package's reasoner is not the one that
+            the base belongs to.
     """
     import torch
     from safetensors.torch import load_file, save_file
@@ -109,10 +111,14 @@ def unpack_base(name: str, recipe: BaseRecipe, folder: Path, bases: Path = BASES
         )
     if weights_hash(reasoner) != facts["its_weights"]:
         raise WeightsError(f"{reasoner}: not the weights that base {name} belongs to; install the package anew")
+    begun = (folder / MANIFEST).is_file()
     run = Run(folder, "train base", recipe.model_dump(mode="json"), people)
+    if begun and run.finished(UNPACKED) is None:
+        raise RecipeError(f"{folder}: a base is being taught here, or was; choose another run folder")
     if run.finished("base"):
         return folder
     started = time.perf_counter()
+    run.finish(UNPACKED, started, shipped=name)  # first: what is stopped here may be begun again, a taught base not
     where = folder / "model"
     shutil.copytree(reasoner, where, ignore=shutil.ignore_patterns(*NOT_THE_BASE), dirs_exist_ok=True)
     weights, kept = load_file(reasoner / "model.safetensors"), load_file(source / WEIGHTS)
