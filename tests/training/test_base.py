@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from reidr.retrieval.network import NetworkSettings, build_network
 from reidr.training.base import FactSource, _Set, train_base
 from reidr.training.examples import FREE, Example, completion_loss, example_batch
 from reidr.training.facts import vocabulary_corpus
-from reidr.training.recipes import BaseRecipe
+from reidr.training.recipes import BaseRecipe, Lesson
 
 COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 160, 30), "white": (230, 230, 230)}
 
@@ -118,6 +119,33 @@ def test_the_loss_cannot_tell_one_answer_word_from_another(parts: tuple[Any, Any
     only = torch.full_like(labels, -100)
     only[0, -1] = FREE
     assert completion_loss(logits.detach(), only, words)[0] == pytest.approx(float(found), rel=1e-5)
+
+
+def test_a_long_example_weighs_as_its_length_to_the_power() -> None:
+    """Golden: equal logits cost log(10) a token; one token counts in the first row, four in the second."""
+    logits = torch.zeros(2, 6, 10)
+    labels = torch.tensor([[-100, -100, -100, 7, -100, -100], [-100, 1, 2, 3, 4, -100]])
+    for power, weights in ((0.0, (1.0, 1.0)), (0.5, (1.0, 2.0)), (1.0, (1.0, 4.0))):
+        found = completion_loss(logits, labels, (1, 2), power)
+        assert found.tolist() == pytest.approx([weight * np.log(10) for weight in weights])
+
+
+def test_descriptions_by_value_show_the_rare_as_often_as_the_common(parts: tuple[Any, Any]) -> None:
+    _, processor = parts
+    plain = [
+        Crop(f"{place}", Path("x.jpg"), f"s:{place // 2}", f"s:{place % 2}", attributes={"hat": "none"})
+        for place in range(38)
+    ]
+    rare = [replace(crop, id=f"rare{crop.id}", person="s:99", attributes={"hat": "cap"}) for crop in plain[:2]]
+    shares = []
+    for by_value in (False, True):
+        lesson = Lesson(comparisons=0.0, descriptions=1.0, described_by_value=by_value)
+        source, random = FactSource([*plain, *rare], processor, lesson), np.random.default_rng(0)
+        drawn = [source.draw(random) for _ in range(400)]
+        assert all(example.prompt == source.render(DESCRIBE) for example in drawn)
+        shares.append(np.mean([example.crops[0] >= len(plain) for example in drawn]))
+    assert shares[0] == pytest.approx(0.05, abs=0.04)
+    assert shares[1] == pytest.approx(0.5, abs=0.08)
 
 
 def recipe(steps: int, save_every: int = 100) -> BaseRecipe:

@@ -45,13 +45,11 @@ def family_of(person: str) -> str:
 class FactSource:
     """Draws examples from crops with attributes: of each family of data sets alike, whatever its size."""
 
-    def __init__(
-        self, crops: Sequence[Crop], processor: Any, comparisons: float = 0.45, descriptions: float = 0.25
-    ) -> None:
-        """`crops` carry persons, cameras and joined attributes; of the examples these shares are comparisons and
-        descriptions, the rest questions. Raises DataError where nothing can be compared."""
+    def __init__(self, crops: Sequence[Crop], processor: Any, lesson: Lesson | None = None) -> None:
+        """`crops` carry persons, cameras and joined attributes; how many examples are comparisons, descriptions and
+        questions is the lesson's. Raises DataError where nothing can be compared."""
+        self.lesson = Lesson() if lesson is None else lesson
         self.crops = crops
-        self.comparisons, self.descriptions = comparisons, descriptions
         self.stop = str(processor.tokenizer.eos_token)
         self.compare_prompt = render(processor, "think")
         self.render = lambda text: render_crop(processor, text)
@@ -68,17 +66,16 @@ class FactSource:
         names = sorted(self.sets)
         own = self.sets[names[int(random.integers(len(names)))]]
         kind = random.random()
-        if kind < self.comparisons:
+        if kind < self.lesson.comparisons:
             return self._comparison(own, random)
-        if kind < self.comparisons + self.descriptions:
-            place = own.places[int(random.integers(len(own.places)))]
+        if kind < self.lesson.comparisons + self.lesson.descriptions:
+            if self.lesson.described_by_value:
+                *_, place = own.by_lot(random)
+            else:
+                place = own.places[int(random.integers(len(own.places)))]
             text = describe(self.crops[place].attributes, random) + self.stop
             return Example((place,), self.render(DESCRIBE), text)
-        attribute = own.attributes[int(random.integers(len(own.attributes)))]
-        # Every value alike: a reader who always says "no hat" is right most of the time and reads nothing.
-        values = own.by_value[attribute]
-        value = sorted(values)[int(random.integers(len(values)))]
-        place = values[value][int(random.integers(len(values[value])))]
+        attribute, value, place = own.by_lot(random)
         return Example((place,), self.render(ask(attribute, random)), answer_of(value) + self.stop)
 
     def _comparison(self, own: _Set, random: np.random.Generator) -> Example:
@@ -124,6 +121,14 @@ class _Set:
     def attributes(self) -> list[str]:
         """Attributes that take more than one value."""
         return [name for name, values in self.by_value.items() if len(values) > 1]
+
+    def by_lot(self, random: np.random.Generator) -> tuple[str, str, int]:
+        """An attribute, one of its values, and a crop that has it. Every value alike: a reader who always says "no hat"
+        is right most of the time and reads nothing."""
+        attribute = self.attributes[int(random.integers(len(self.attributes)))]
+        values = self.by_value[attribute]
+        value = sorted(values)[int(random.integers(len(values)))]
+        return attribute, value, values[value][int(random.integers(len(values[value])))]
 
     def pair(self, random: np.random.Generator) -> tuple[int, int]:
         """Two crops: of one person by two cameras (half of the time), of any two, or of look-alikes (a quarter each).
@@ -204,7 +209,7 @@ def train_base(
         for kind in sorted(set(kinds)):
             chosen = [example for example, own in zip(examples, kinds, strict=True) if own == kind]
             inputs, labels = example_batch(seen, chosen)
-            loss = completion_loss(model(**inputs).logits, labels, words).sum() / recipe.batch
+            loss = completion_loss(model(**inputs).logits, labels, words, recipe.length_power).sum() / recipe.batch
             loss.backward()
             total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -202,7 +202,7 @@ def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Se
         seen = CropFeatures(model, processor, [crop.open for crop in crops], learning="connector", advance=advance)
     crops = hide_what_is_not_seen(crops, seen)
     with progress("teaching the language half", recipe.steps) as advance:
-        source = FactSource(crops, processor, recipe.comparisons, recipe.descriptions)
+        source = FactSource(crops, processor, recipe)
         log = train_base(recipe, source, run.folder, model, seen, advance)
     if recipe.reader_steps:
         model = with_reader(model, values_to_read(crops), recipe.seed)
@@ -221,7 +221,7 @@ def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Se
         seen.take_as_read(read)
         lesson = recipe.reading
         with progress("teaching the language half to hear the reader", lesson.steps) as advance:
-            source = FactSource(crops, processor, lesson.comparisons, lesson.descriptions)
+            source = FactSource(crops, processor, lesson)
             where_to = run.path("reading/log.jsonl").parent
             log = train_base(lesson, source, where_to, model, seen, advance)
     model.half().save_pretrained(where)

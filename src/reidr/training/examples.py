@@ -53,8 +53,8 @@ def example_batch(seen: CropFeatures, examples: Sequence[Example]) -> tuple[dict
     return inputs, torch.tensor(padded, device=inputs["input_ids"].device)
 
 
-def completion_loss(logits: Tensor, labels: Tensor, words: Sequence[int]) -> Tensor:
-    """Mean cross-entropy of the next token over each row's labelled tokens, (N,).
+def completion_loss(logits: Tensor, labels: Tensor, words: Sequence[int], length_power: float = 0.0) -> Tensor:
+    """Mean cross-entropy of the next token over each row's labelled tokens, times their number to `length_power`, (N,).
 
     At a `FREE` token the target is every one of `words` (token ids) with the same share: that one of them stands there
     is learned, and that nothing is known about which. (Were any of them right, the model would settle on one, and to
@@ -67,4 +67,4 @@ def completion_loss(logits: Tensor, labels: Tensor, words: Sequence[int]) -> Ten
     )
     places = logits[any_word]
     each = each.masked_scatter(any_word, places.logsumexp(dim=-1) - places[:, list(words)].mean(dim=-1))
-    return each.sum(dim=1) / (labels != -100).sum(dim=1).clamp(min=1)
+    return each.sum(dim=1) / (labels != -100).sum(dim=1).clamp(min=1) ** (1 - length_power)

@@ -73,6 +73,16 @@ class Lesson(Recipe):
     batch: int = Field(32, ge=2, description="examples per step")
     comparisons: float = Field(0.45, ge=0, le=1, description="share of the examples that compare two crops")
     descriptions: float = Field(0.25, ge=0, le=1, description="share that describe one; the rest ask one question")
+    described_by_value: bool = Field(
+        False, description="crops to describe are drawn as those of questions: every value of an attribute alike"
+    )
+    length_power: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="an example weighs as much as the number of its tokens to this power; at 0, a word of a description"
+        " is worth a twentieth of a word of an answer",
+    )
     learning_rate: float = Field(1e-3, gt=0)
     warmup_steps: int = Field(50, ge=0)
     save_every: int = Field(100, ge=1)
