@@ -137,7 +137,7 @@ CUES = [
     ("Same background. Same lighting. Same pose.", 0.0, 0.0, 0.0),
     ("The background differs and the camera angle differs.", 0.0, 0.0, 0.0),
     ("Hair: same. Shoes match. Build is the same. Same background. Same pose. Same camera.", 0.5, -1.0, -1.0),
-    ("Hair: same. " * 40, 1 / 3, -1.0, -1.0),  # repetition is not breadth
+    ("Hair: same. " * 40, 1 / 3 / 40, -1.0, -1.0),  # repetition is not breadth, and takes the place of it
     ("Person A is Person B.", 0.0, 0.0, 0.0),
     ("Light grey trousers in both. Light blue shirt in both. Shoes match.", 1.0, -1.0, -1.0),  # colours, not lighting
     (QUESTIONS["think"].replace("<", "").replace(">", ""), 0.0, 0.0, 0.0),
@@ -177,6 +177,17 @@ def test_a_difference_that_states_one_value_contradicts_itself(sentence: str, an
     honest = "The hair agrees: long black hair in both. The shoes differ: black shoes in A, white shoes in B."
     assert cues_reward("no", honest) > 0
     assert cues_reward("no", f"{honest} {sentence}") == -1.0
+
+
+def test_a_region_claimed_again_takes_the_place_of_another() -> None:
+    bags = "Both have a black handbag."
+    four = f"Same hair: black hair. Both have no hat. Same shoes: gray shoes. {bags}"
+    assert cues_reward("yes", four) == 1.0
+    assert cues_reward("yes", f"{four} {bags}") == pytest.approx(4 / 5)
+    # Whether it says the same of it or something else.
+    assert cues_reward("yes", f"{four} Both have a black backpack. {bags}") == pytest.approx(4 / 6)
+    # A region more is never punished.
+    assert cues_reward("yes", f"{four} Same sleeves: short sleeves.") == 1.0
 
 
 def test_a_difference_in_one_of_several_values_is_one() -> None:

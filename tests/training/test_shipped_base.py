@@ -144,6 +144,20 @@ def test_an_unpacking_that_was_stopped_is_done_again(
     assert (tmp_path / "base" / "model" / "decision.json").is_file()
 
 
+def test_what_its_recipe_could_not_say_yet_is_taken_by_default(places: dict[str, Any], tmp_path: Path) -> None:
+    """A base that ships must not be lost with every setting that recipes get."""
+    bases = tmp_path / "bases"
+    shutil.copytree(places["root"] / "bases", bases)
+    path = bases / "tiny" / "base.json"
+    facts = json.loads(path.read_text())
+    del facts["settings"]["length_power"]
+    path.write_text(json.dumps(facts))
+    presets = places["root"] / "presets"
+    unpack_base("tiny", places["recipe"], tmp_path / "run", bases, presets)
+    with pytest.raises(DataError, match=r"with length_power: 0\.0, the recipe says 0\.5"):
+        unpack_base("tiny", places["recipe"].model_copy(update={"length_power": 0.5}), tmp_path / "no", bases, presets)
+
+
 def test_another_recipe_other_photos_and_another_reasoner_are_refused(
     places: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

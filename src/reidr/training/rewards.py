@@ -181,14 +181,17 @@ def cues_reward(answer: AnswerWord, reasoning: str) -> float:
     - "insufficient": (unseen - compared) / regions named.
 
     Support counts in full from `ENOUGH_REGIONS` regions on (for "insufficient": unseen ones), less below, and each
-    mention of background, light, pose or camera takes the place of a region. Contradiction (negative support) always
-    counts in full. 0 where nothing was compared.
+    mention of background, light, pose or camera takes the place of a region; so does each further claim about a region
+    that there is one about already: said again it is safe, and cost nothing, until every fourth text of a model so
+    taught had its bag twice (docs/lab.md). Contradiction (negative support) always counts in full. 0 where nothing was
+    compared.
     """
     cues = extract_cues(reasoning)
+    claims = parse_claims(reasoning)
     agree, differ, unseen = (
         {cue.region for cue in cues if cue.agreement == said} for said in ("agree", "differ", "unseen")
     )
-    if agree & differ or any(belies_itself(claim) for claim in parse_claims(reasoning)):
+    if agree & differ or any(belies_itself(claim) for claim in claims):
         return -1.0
     compared = agree | differ
     unseen -= compared
@@ -201,8 +204,8 @@ def cues_reward(answer: AnswerWord, reasoning: str) -> float:
         breadth = len(compared)
     if support <= 0:
         return support
-    scenery = len(SCENERY.findall(reasoning))
-    return support * min(breadth, ENOUGH_REGIONS) / ENOUGH_REGIONS * breadth / (breadth + scenery)
+    beside = len(SCENERY.findall(reasoning)) + len(claims) - len({claim.region for claim in claims})
+    return support * min(breadth, ENOUGH_REGIONS) / ENOUGH_REGIONS * breadth / (breadth + beside)
 
 
 def _support(answer: AnswerWord, agree: int, differ: int) -> float:

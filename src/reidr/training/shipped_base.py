@@ -167,9 +167,11 @@ def weights_hash(folder: Path) -> str:
 def _check_recipe(name: str, recipe: BaseRecipe, settings: dict[str, Any]) -> None:
     """Raise DataError where a recipe would have taught another base; where its photos lie does not matter."""
     own = recipe.model_dump(mode="json", exclude={"data"})
+    # What recipes could not say yet when it was taught, it was taught with as it is by default.
+    taught = BaseRecipe.from_values(settings, f"base {name}").model_dump(mode="json")
     for field, value in own.items():
-        if value != settings.get(field):
+        if value != taught[field]:
             raise DataError(
-                f"base {name} was taught with {field}: {settings.get(field)!r}, the recipe says {value!r}; "
+                f"base {name} was taught with {field}: {taught[field]!r}, the recipe says {value!r}; "
                 "teach a base by it (`reidr train base`)"
             )
