@@ -148,6 +148,23 @@ def test_descriptions_by_value_show_the_rare_as_often_as_the_common(parts: tuple
     assert shares[1] == pytest.approx(0.5, abs=0.08)
 
 
+def test_drawn_people_may_be_described_more_often_than_photos(parts: tuple[Any, Any]) -> None:
+    _, processor = parts
+    both = [
+        Crop(f"{family}{place}", Path("x.jpg"), f"{family}:{place // 2}", f"c{place % 2}", attributes={"hat": hat})
+        for family in ("street7", "street8", "market")
+        for place, hat in enumerate(("none", "none", "cap", "cap"))
+    ]
+    for drawn, expected in ((None, (0.2, 0.2)), (0.7, (0.2, 0.7))):
+        lesson = Lesson(comparisons=0.1, descriptions=0.2, drawn_descriptions=drawn)
+        source, random = FactSource(both, processor, lesson), np.random.default_rng(0)
+        examples = [source.draw(random) for _ in range(1500)]
+        for photos, share in zip((True, False), expected, strict=True):
+            own = [each for each in examples if (each.crops[0] >= 8) == photos]
+            assert len(own) == pytest.approx(750, abs=80)
+            assert np.mean([each.prompt == source.render(DESCRIBE) for each in own]) == pytest.approx(share, abs=0.06)
+
+
 def recipe(steps: int, save_every: int = 100) -> BaseRecipe:
     return BaseRecipe(steps=steps, batch=6, save_every=save_every, warmup_steps=1, learning_rate=3e-3)
 

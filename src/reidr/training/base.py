@@ -32,6 +32,7 @@ from reidr.training.recipes import Lesson
 from reidr.training.retriever import learning_rate_at
 
 Advance = Callable[[float], None]
+STREET = "street"
 DRAWN = re.compile(r"\d+$")  # a rendered street's data set is called after its seed
 TELLING = 20.0  # rate of `Reader.tell` beside the others': its message has to grow to the size of tokens to be heard
 RIVALS = 12  # crops of which the most alike is taken for a pair of look-alikes
@@ -64,11 +65,14 @@ class FactSource:
     def draw(self, random: np.random.Generator) -> Example:
         """One example: a comparison, a description or a question."""
         names = sorted(self.sets)
-        own = self.sets[names[int(random.integers(len(names)))]]
+        name = names[int(random.integers(len(names)))]
+        own, descriptions = self.sets[name], self.lesson.descriptions
+        if name == STREET and self.lesson.drawn_descriptions is not None:
+            descriptions = self.lesson.drawn_descriptions
         kind = random.random()
         if kind < self.lesson.comparisons:
             return self._comparison(own, random)
-        if kind < self.lesson.comparisons + self.lesson.descriptions:
+        if kind < self.lesson.comparisons + descriptions:
             if self.lesson.described_by_value:
                 *_, place = own.by_lot(random)
             else:

@@ -73,6 +73,12 @@ class Lesson(Recipe):
     batch: int = Field(32, ge=2, description="examples per step")
     comparisons: float = Field(0.45, ge=0, le=1, description="share of the examples that compare two crops")
     descriptions: float = Field(0.25, ge=0, le=1, description="share that describe one; the rest ask one question")
+    drawn_descriptions: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="that share among drawn people, where it differs; `descriptions` is then of photos",
+    )
     described_by_value: bool = Field(
         False, description="crops to describe are drawn as those of questions: every value of an attribute alike"
     )
