@@ -107,6 +107,13 @@ def test_marks_by_hand(sentence: str, mark: str) -> None:
         ("Different hair: A has short hair, long hair.", False),
         ("The hair differs: short hair in both.", True),
         ("The hair differs: short hair.", True),
+        # A word that is said of one alone is no difference, unless its absence would be one.
+        ("The bag differs: a backpack in A, a black backpack in B.", True),
+        ("The lower clothing differs: trousers in A, black trousers in B.", True),
+        ("The lower clothing differs: blue trousers in A, a black skirt in B.", False),
+        ("The upper clothing differs: a red top in A, a red plain top in B.", True),
+        ("The upper clothing differs: a red top in A, a red horizontally striped top in B.", False),
+        ("The upper clothing differs: a red top in A, a red top under a black jacket in B.", False),
     ],
 )
 def test_a_difference_that_is_none_is_found_however_it_is_said(sentence: str, belied: bool | None) -> None:

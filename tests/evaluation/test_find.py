@@ -20,6 +20,7 @@ from reidr.evaluation.find import find, search
 from reidr.evaluation.present import found_card
 from reidr.evaluation.report import find_report, write_report
 from reidr.reasoning.cues import extract_cues
+from reidr.reasoning.decision import Decision
 from reidr.reasoning.types import Verdict
 from reidr.retrieval.histogram import HistogramEmbedder
 
@@ -72,13 +73,30 @@ def test_a_reasoner_that_is_sure_of_one_crop_puts_it_first(folder: Path) -> None
         def score(self, pairs, **_):  # type: ignore[no-untyped-def]
             return np.array([float(pair.candidate.id == "sub/gray.png") for pair in pairs])
 
-    # nano's stored weight must let a sure verdict win; k covers all four crops here
-    found = search(Image.new("RGB", (30, 60), (195, 35, 30)), folder, 4, retriever=HistogramEmbedder(), reasoner=Sure())  # type: ignore[arg-type]
+    sure = Sure()
+    sure.decision = Decision(0.8, "this test")
+    found = search(Image.new("RGB", (30, 60), (195, 35, 30)), folder, 4, retriever=HistogramEmbedder(), reasoner=sure)  # type: ignore[arg-type]
     places = {match.crop.id: place for place, match in enumerate(found.matches)}
     before = {match.crop.id: match.rank_before for match in found.matches}
     assert sorted(before.values()) == [1, 2, 3, 4]
     assert places["sub/gray.png"] <= before["sub/gray.png"] - 1
     assert all(match.verdict is not None for match in found.matches)
+
+
+def test_a_loaded_reasoner_is_used_as_was_decided_for_it_and_not_for_one_of_its_name(folder: Path) -> None:
+    """A weight of 0 (a base, or one that knows drawn people only) moves nothing, whatever its folder is called."""
+
+    class Sure(Scripted):
+        name = "nano"
+
+        def score(self, pairs, **_):  # type: ignore[no-untyped-def]
+            return np.array([float(pair.candidate.id == "sub/gray.png") for pair in pairs])
+
+    still = Sure()
+    still.decision = Decision(0.0, "nothing", "Never taught a verdict.")
+    found = search(Image.new("RGB", (30, 60), (195, 35, 30)), folder, 4, retriever=HistogramEmbedder(), reasoner=still)  # type: ignore[arg-type]
+    assert [match.rank_before for match in found.matches] == [1, 2, 3, 4]
+    assert shared.notice_of(still) == "Never taught a verdict."  # type: ignore[arg-type]
 
 
 def test_a_reasoner_may_be_named_by_the_url_of_a_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

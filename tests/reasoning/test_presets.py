@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,12 @@ def test_a_checkpoint_says_on_which_photos_it_was_taught(tmp_path: Path) -> None
     (tmp_path / "people.json").write_text("[]")
     with pytest.raises(WeightsError, match="does not say what the reasoner was taught on"):
         training_data(tmp_path)
+
+
+def test_a_loaded_checkpoint_carries_the_decision_of_its_folder_whatever_it_is_called(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(PRESETS / "nano-street", tmp_path / "nano"))
+    assert Reasoner.load(folder).decision == Engine(Reasoner.load(folder)).decision == stored_decision("nano-street")
+    assert Reasoner.load("nano").decision == stored_decision("nano") != stored_decision("nano-street")
 
 
 def test_nano_street_has_seen_no_photo() -> None:

@@ -14,11 +14,12 @@ from PIL import Image
 
 from reidr.errors import DataError
 from reidr.frame.run import MANIFEST, write_json
+from reidr.reasoning.decision import Decision, store_decision, stored_decision, training_data
 from reidr.reasoning.nano import TINY, build_nano
 from reidr.reasoning.reasoner import Reasoner
 from reidr.retrieval.network import build_network
 from reidr.training.pair_table import read_columns, read_mined, read_pairs
-from reidr.training.reasoning_stages import pairs_stage, sample_stage, warmup_stage
+from reidr.training.reasoning_stages import pairs_stage, rl_stage, sample_stage, warmup_stage
 from reidr.training.recipes import BaseRecipe, EmbedderTraining
 
 NETWORK = {"height": 32, "width": 32, "embedding": 16, "stripes": 2, "stripe_embedding": 8, "flip": False}
@@ -50,6 +51,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
             "model": "warmup/model", "pairs": "pairs/pairs.parquet", "rollouts": 2, "max_new_tokens": 8,
             "rule": "random", "budget_share": 0.5,
         },
+        "rl": {"steps": 1},
     }  # fmt: skip
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
     return "recipe.yaml"
@@ -100,6 +102,56 @@ def test_drawn_people_stand_beside_photographed_ones_or_do_not(recipe: str, stre
         sets = {pair.dataset for pair in mined if pair.part == "train"}
         assert ("street1001" in sets) == drawn
         assert ("photos" in sets) == (folder == "base")
+
+
+@pytest.fixture
+def reinforced(recipe: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Pairs in pairs/, and a reinforcement that only notes its recipe and makes a folder."""
+    taught: list[Any] = []
+
+    def reinforce(own: Any, pairs: list[Any], source: str, folder: Path) -> Path:
+        taught.append(own)
+        (folder / "model").mkdir(parents=True, exist_ok=True)
+        return folder / "model"
+
+    monkeypatch.setattr("reidr.training.reinforce.reinforce_stage", reinforce)
+    pairs_stage(recipe, Path("pairs"), {})
+    return taught
+
+
+def test_what_was_decided_for_a_reinforced_model_outlives_a_second_run(recipe: str, reinforced: list[Any]) -> None:
+    changes = {"model": "start", "sampled": "pairs/pairs.parquet"}
+    where = rl_stage(recipe, Path("rl"), changes)
+    assert stored_decision(where).weight == 0
+    store_decision(Decision(0.35, "held-out people"), where)
+    assert rl_stage(recipe, Path("rl"), changes) == where
+    assert stored_decision(where).weight == 0.35
+    assert len(reinforced) == 2
+
+
+def test_whose_photos_a_model_has_seen_is_told_even_where_its_source_says_nothing(
+    recipe: str, reinforced: list[Any]
+) -> None:
+    assert training_data("start") == ()
+    assert training_data(rl_stage(recipe, Path("rl"), {"model": "start", "sampled": "pairs/pairs.parquet"})) == (
+        "photos",
+    )
+    write_json(Path("start/people.json"), {"data": ["elsewhere/photos", "others"], "split_seed": 3})
+    again = warmup_stage(recipe, Path("warmup"), {})
+    assert training_data(again) == ("elsewhere/photos", "others")
+    assert json.loads((again / "people.json").read_text())["split_seed"] == 3
+
+
+def test_the_variant_rl_takes_the_warm_up_s_settings_where_reinforcement_has_none(
+    recipe: str, reinforced: list[Any]
+) -> None:
+    changes = {"variant": "rl", "seed": 3, "lora_rank": 4, "max_new_tokens": 40, "reinforcement": {"steps": 7}}
+    warmup_stage(recipe, Path("one"), changes)
+    warmup_stage(recipe, Path("two"), changes | {"reinforcement": {"seed": 5, "max_new_tokens": 50}})
+    one, two = reinforced
+    assert (one.seed, one.lora_rank, one.max_new_tokens, one.steps) == (3, 4, 40, 7)
+    assert (two.seed, two.lora_rank, two.max_new_tokens) == (5, 4, 50)
+    assert one.rewards.cues == one.rewards.calibration == 0 < one.rewards.identity
 
 
 def test_what_is_missing_is_named(recipe: str) -> None:

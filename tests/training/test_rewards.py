@@ -24,6 +24,7 @@ from reidr.training.rewards import (
     total_reward,
     truth_reward,
 )
+from reidr.training.stages import stage_values
 
 WEIGHTS = RewardWeights(rank=0.3, text_only=0.3)
 ALIKE = "Hair: same in both. Upper clothing: same in both. Shoes match."
@@ -140,6 +141,9 @@ CUES = [
     ("Hair: same. " * 40, 1 / 3 / 40, -1.0, -1.0),  # repetition is not breadth, and takes the place of it
     ("Person A is Person B.", 0.0, 0.0, 0.0),
     ("Light grey trousers in both. Light blue shirt in both. Shoes match.", 1.0, -1.0, -1.0),  # colours, not lighting
+    ("Both wear the same light blue shirt. The light grey trousers match. Same shoes.", 1.0, -1.0, -1.0),
+    ("Hair: same. Shoes match. Bag: same. It is the same light.", 0.75, -1.0, -1.0),
+    ("Hair: same. Shoes match. Bag: same. The light differs.", 0.75, -1.0, -1.0),
     (QUESTIONS["think"].replace("<", "").replace(">", ""), 0.0, 0.0, 0.0),
 ]
 
@@ -370,6 +374,16 @@ def test_who_sees_but_does_not_argue_yet_is_not_drawn_to_one_answer(accuracy: fl
     judge = expectation("one reason for everything", accuracy, weights)
     for constant in ("always yes", "always no"):
         assert expectation(constant, accuracy, weights) < judge
+
+
+@pytest.mark.parametrize("accuracy", [0.5, 0.55, 0.75])
+@pytest.mark.parametrize("recipe", ["nano", "qwen2.5-vl-7b", "qwen3-vl-8b"])
+def test_no_verdict_pays_less_than_a_fair_judge_even_on_pairs_where_he_must_guess(recipe: str, accuracy: float) -> None:
+    """With the weights of what ships: sampling looks for pairs that are right every other time."""
+    weights = RewardWeights(**stage_values(recipe, "rl", {})[0].get("rewards", {}))
+    least = expectation("always insufficient", accuracy, weights)
+    assert least == weights.format
+    assert least < expectation("honest", accuracy, weights)
 
 
 def test_words_for_a_wrong_verdict_earn_nothing_and_contradiction_still_costs() -> None:

@@ -17,8 +17,8 @@ from reidr.errors import ReIDError
 from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.nano import build_convolutional
 from reidr.retrieval.network import NetworkSettings, build_network
-from reidr.training.base import family_of
 from reidr.training.facts import vocabulary_corpus
+from reidr.training.identities import family_of
 from reidr.training.pairs import fold_of
 from reidr.training.reader import (
     UNKNOWN,

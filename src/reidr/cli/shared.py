@@ -53,9 +53,9 @@ def notice_of(reasoner: Backend | None) -> str:
     """What a reader of the report must know of the reasoner, from its model card's first facts."""
     if reasoner is None:
         return ""
-    from reidr.reasoning.decision import stored_decision
+    from reidr.reasoning.decision import decision_of
 
-    return stored_decision(reasoner.name).notice
+    return decision_of(reasoner).notice
 
 
 def facts_of(pairs: dict[str, Any]) -> dict[str, str | int | float]:

@@ -69,6 +69,8 @@ DESCRIBED = tuple(
     )
 )
 SENTENCES = tuple((agreement, re.compile(pattern, re.I)) for agreement, pattern in FORMS)
+# What a crop is like of which a region's other words are said, and not this attribute's.
+BY_ABSENCE = {"upper_pattern": "plain", "jacket_color": "none"}
 END_OF_SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+")
 
 
@@ -200,9 +202,16 @@ def check_claim(claim: Claim, a: Values, b: Values, *, per_crop: bool = True) ->
 
 
 def belies_itself(claim: Claim) -> bool:
-    """Whether a difference is claimed and the same is stated of both: "a red top in A, a red top in B"; or one value
-    and no more, which is then no difference either."""
-    return claim.agreement == "differ" and bool(claim.a) and dict(claim.a) == dict(claim.b)
+    """Whether a difference is claimed and none is stated: "a red top in A, a red top in B"; or one value and no more.
+
+    What is stated of one crop alone is no difference either ("a backpack in A, a black backpack in B"), unless its
+    absence would be one: a pattern, or a jacket.
+    """
+    shared = claim.a.keys() & claim.b.keys()
+    if claim.agreement != "differ" or not shared or any(claim.a[name] != claim.b[name] for name in shared):
+        return False
+    alone = {name: value for name, value in {**claim.a, **claim.b}.items() if name not in shared}
+    return all(value == BY_ABSENCE.get(name, value) for name, value in alone.items())
 
 
 def states_what_is_hidden(claim: Claim, a: Values, b: Values) -> bool:

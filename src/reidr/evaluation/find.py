@@ -17,7 +17,7 @@ from reidr.data.types import Crop
 from reidr.evaluation.asking import share_of_steps, steps_of
 from reidr.evaluation.second_look import Looked, Telling, look_again
 from reidr.frame.progress import Advance, progress
-from reidr.reasoning.decision import stored_decision
+from reidr.reasoning.decision import decision_of, stored_decision
 from reidr.reasoning.fusion import fuse
 from reidr.reasoning.types import Pair, Verdict
 from reidr.retrieval.embedder import Embedder
@@ -119,7 +119,7 @@ def search(
     itself = np.array([is_same_file(query, crop) for crop in store.crops])
     decision = None
     if reasoner is not None:
-        decision = stored_decision(reasoner if isinstance(reasoner, str | Path) else reasoner.name)
+        decision = stored_decision(reasoner) if isinstance(reasoner, str | Path) else decision_of(reasoner)
     # The surroundings of the query are told from more candidates than are shown.
     ranked = store.search(asked, max(k, LAST), excluded=lambda rows: itself[None, :])
     if decision is not None and decision.local_scaling:

@@ -72,6 +72,14 @@ def stored_decision(source: str | Path) -> Decision:
     return decision
 
 
+def decision_of(reasoner: object) -> Decision:
+    """How a loaded reasoner is used: what was stored where it was loaded from; `UNTUNED` for one that has nothing.
+
+    Never looked up by its name, which is only the last word of its folder's path.
+    """
+    return getattr(reasoner, "decision", UNTUNED)
+
+
 def store_decision(decision: Decision, folder: Path) -> None:
     """Write `decision.json` beside a checkpoint's weights."""
     (folder / FILE).write_text(json.dumps(asdict(decision), indent=2) + "\n", encoding="utf-8")

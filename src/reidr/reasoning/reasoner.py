@@ -28,7 +28,7 @@ from reidr.reasoning.answers import (
 )
 from reidr.reasoning.checkpoint import find_checkpoint, hash_weights, load_model
 from reidr.reasoning.cues import extract_cues
-from reidr.reasoning.decision import training_data
+from reidr.reasoning.decision import UNTUNED, Decision, stored_decision, training_data
 from reidr.reasoning.grammar import ANSWERS, try_parse
 from reidr.reasoning.processor import load_processor
 from reidr.reasoning.prompt import (
@@ -77,6 +77,7 @@ class Reasoner:
         name: str = "in memory",
         pixels: tuple[int, int] | None = None,
         trained_on: tuple[str, ...] = (),
+        decision: Decision = UNTUNED,
     ) -> None:
         """Wrap a loaded model.
 
@@ -84,6 +85,7 @@ class Reasoner:
             pixels: (least, greatest) area to which crops are resized. None keeps the processor's own budget, unless
                 that is made for photographs (above 512x512): then `CROP_PIXELS`, since a person crop is small.
             trained_on: folders of the photos it was taught on, as far as they are known.
+            decision: how it is used beside a retriever, as stored with its weights.
 
         Raises:
             WeightsError: the tokenizer splits `yes` or `no` after `<answer>`, so P(yes) could not be read.
@@ -93,6 +95,7 @@ class Reasoner:
         self.name = name
         self.pixels = pixels if pixels is not None else crop_pixels(processor)
         self.trained_on = trained_on
+        self.decision = decision
         self.answer_ids = answer_token_ids(processor.tokenizer)
 
     @classmethod
@@ -116,8 +119,10 @@ class Reasoner:
         dtype = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
         processor = load_processor(path, local_files_only=local)
         model = load_model(path, local_files_only=local, device=device, dtype=dtype)
-        name, trained_on = (Path(path).name, training_data(path)) if local else (path, ())
-        return cls(model, processor, name=name, pixels=pixels, trained_on=trained_on)
+        if not local:
+            return cls(model, processor, name=path, pixels=pixels)
+        name, taught, decision = Path(path).name, training_data(path), stored_decision(path)
+        return cls(model, processor, name=name, pixels=pixels, trained_on=taught, decision=decision)
 
     @cached_property
     def weights_hash(self) -> str:

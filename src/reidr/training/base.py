@@ -8,7 +8,6 @@ form is learned and verdicts are not.
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -28,19 +27,13 @@ from reidr.reasoning.prompt import DESCRIBE, render, render_crop
 from reidr.reasoning.questions import QUESTIONS, answer_of
 from reidr.training.examples import Example, completion_loss, example_batch
 from reidr.training.facts import ask, compare, describe
+from reidr.training.identities import STREET, family_of
 from reidr.training.recipes import Lesson
 from reidr.training.retriever import learning_rate_at
 
 Advance = Callable[[float], None]
-STREET = "street"
-DRAWN = re.compile(r"\d+$")  # a rendered street's data set is called after its seed
 TELLING = 20.0  # rate of `Reader.tell` beside the others': its message has to grow to the size of tokens to be heard
 RIVALS = 12  # crops of which the most alike is taken for a pair of look-alikes
-
-
-def family_of(person: str) -> str:
-    """The data sets that a joined person's belongs to: all rendered streets are one family."""
-    return DRAWN.sub("", person.split(":")[0])
 
 
 class FactSource:

@@ -88,7 +88,6 @@ def decide_stage(
         "brier_of_calibrations": {} if calibration is None else calibration[1],
         "missed_at_fpir_0.1": [] if absent is None else list(absent.missed),
     }
-    write_json(model / CHOICES, how)
     decision = Decision(
         weight,
         DRAWN if drawn_only else chosen_on,
@@ -105,4 +104,5 @@ def decide_stage(
         local_scaling=scaled,
     )
     store_decision(decision, model)
+    write_json(model / CHOICES, how)  # last: whoever finds it need not decide again
     return decision

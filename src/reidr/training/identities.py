@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 from reidr.data.types import Crop
+
+STREET = "street"
+NUMBER = re.compile(r"\d+$")  # a rendered street's data set is called after its seed
+
+
+def family_of(person: str) -> str:
+    """The data sets that a joined person's belongs to: all rendered streets (`STREET`) are one family."""
+    return NUMBER.sub("", person.split(":")[0])
 
 
 def hold_out_identities(crops: Sequence[Crop], share: float, seed: int) -> tuple[tuple[Crop, ...], tuple[Crop, ...]]:

@@ -18,7 +18,7 @@ from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.questions import QUESTIONS
 from reidr.reasoning.reader import Reader
 from reidr.reasoning.reasoner import seeded
-from reidr.training.base import family_of
+from reidr.training.identities import family_of
 from reidr.training.pairs import fold_of
 from reidr.training.recipes import BaseRecipe
 from reidr.training.retriever import learning_rate_at

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,19 +16,21 @@ from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.frame.progress import progress
 from reidr.frame.run import MANIFEST, Run, content_hash, write_json
+from reidr.reasoning.types import Pair
 from reidr.training.base_stage import PEOPLE, split_people, street_people
-from reidr.training.identities import hold_out_identities
+from reidr.training.identities import STREET, family_of, hold_out_identities
 from reidr.training.pair_table import MinedPair, read_mined, read_pairs, write_pairs
 from reidr.training.pairs import Ranker, balance_pairs, mine_pairs, rank_out_of_fold
 from reidr.training.reasoning_recipes import PairsRecipe, SampleRecipe, WarmupRecipe
 from reidr.training.recipes import BaseRecipe
-from reidr.training.reinforce_recipe import ReinforcementStageRecipe
+from reidr.training.reinforce_recipe import ReinforcementRecipe, ReinforcementStageRecipe
 from reidr.training.stages import stage_values
 
 if TYPE_CHECKING:
     from reidr.retrieval.embedder import Embedder
     from reidr.retrieval.retriever import Retriever
 
+SAID_BY_BOTH = ("seed", "lora_rank", "lora_alpha", "max_new_tokens", "temperature")
 NOTICE = "Taught verdicts on identity labels; no fusion weight was chosen for it yet, so its verdicts move nothing."
 
 
@@ -193,7 +194,7 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     with progress("warming the reasoner up", recipe.steps) as advance:
         taught, log = warm_up(recipe, pairs, held_out, model, processor, folder, advance)
     save_taught(taught, processor, recipe.model, where)
-    carry_over(recipe.model, where)
+    carry_over(recipe.model, where, pairs)
     draw_warmup(log, folder / "warmup.png")
     last = {name: value for name, value in log[-1].items() if name.startswith("held_out_") or name.endswith("loss")}
     run.finish("warmup", started, model="model", pairs=len(pairs), **last)
@@ -206,19 +207,26 @@ def rl_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
 
     values, source = stage_values(recipe_name, "rl", changes)
     recipe = ReinforcementStageRecipe.from_values(values, source)
-    where = reinforce_stage(recipe, read_pairs(recipe.sampled), recipe.model, folder)
-    carry_over(recipe.model, where)
+    pairs = read_pairs(recipe.sampled)
+    where = reinforce_stage(recipe, pairs, recipe.model, folder)
+    carry_over_once(recipe.model, where, pairs)
     return where
 
 
 def _reinforced(recipe: WarmupRecipe, pairs: Sequence[Any], folder: Path) -> Path:
-    """The variant `rl`: reinforcement with the format and identity rewards alone."""
+    """The variant `rl`: reinforcement with the format and identity rewards alone.
+
+    What both recipes can say (LoRA, seed, length of a rationale) is the warm-up's, unless `reinforcement` says it.
+    """
     from reidr.training.reinforce import reinforce_stage
     from reidr.training.rewards import RewardWeights
 
     alone = RewardWeights(calibration=0, cues=0, rank=0, text_only=0, truth=0)
-    where = reinforce_stage(recipe.reinforcement.model_copy(update={"rewards": alone}), pairs, recipe.model, folder)
-    carry_over(recipe.model, where)
+    own = recipe.reinforcement
+    shared = {name: getattr(recipe, name) for name in SAID_BY_BOTH if name not in own.model_fields_set}
+    taught = ReinforcementRecipe.from_values(own.model_dump() | shared | {"rewards": alone.model_dump()}, "warmup")
+    where = reinforce_stage(taught, pairs, recipe.model, folder)
+    carry_over_once(recipe.model, where, pairs)
     return where
 
 
@@ -273,13 +281,31 @@ def load_reasoner(source: str, *, lora: bool) -> tuple[Any, Any]:
     return model, load_processor(path, local_files_only=local)
 
 
-def carry_over(source: str, where: Path) -> None:
-    """Put beside a taught checkpoint who its base was taught on, and that its scores are not yet to be acted on."""
-    from reidr.reasoning.decision import Decision, store_decision
+def carry_over_once(source: str, where: Path, pairs: Sequence[Pair]) -> None:
+    """`carry_over`, unless an earlier start of the run has done it: what was decided since for `where` is kept."""
+    from reidr.reasoning.decision import FILE
 
-    known = Path(source) / PEOPLE
-    if known.is_file():
-        shutil.copyfile(known, where / PEOPLE)
+    if not (where / FILE).is_file():
+        carry_over(source, where, pairs)
+
+
+def carry_over(source: str, where: Path, pairs: Sequence[Pair]) -> None:
+    """Put beside a taught checkpoint whose photos it has seen, and that its scores are not yet to be acted on.
+
+    Seen are those of the checkpoint `source` (folder, preset or hub id; a hub's says nothing) and of `pairs`.
+    """
+    from reidr.reasoning.checkpoint import find_checkpoint
+    from reidr.reasoning.decision import Decision, store_decision, training_data
+
+    path, local = find_checkpoint(source)
+    seen = list(training_data(path)) if local else []
+    known = Path(path) / PEOPLE
+    split = json.loads(known.read_text(encoding="utf-8")) if local and known.is_file() else {}
+    crops = (crop for pair in pairs for crop in (pair.query, pair.candidate))
+    sets = {str(crop.person).split(":")[0] for crop in crops if crop.person is not None}
+    named = {Path(each).name for each in seen}
+    seen += sorted(name for name in sets - named if family_of(name) != STREET)
+    write_json(where / PEOPLE, split | {"data": seen})
     store_decision(Decision(0.0, "nothing yet", NOTICE, None), where)
 
 

@@ -25,6 +25,8 @@ ENOUGH_REGIONS = 3
 
 SCENERY = re.compile(
     r"\b(?:backgrounds?|scenery|scenes?|lighting|illumination|brightness|shadows?|(?:the|same|other|different) light"
+    # The noun: "the same light blue shirt" is of clothes.
+    r"(?=[.,;:!?)]|$|\s+(?:is|was|in|on|at|of|from|differs?|agrees?|matches|conditions?|falls?|comes?|sources?)\b)"
     r"|poses?|posture|stances?|cameras?|viewpoints?|(?:viewing )?angles?|walls?|floors?|streets?|weather)\b",
     re.I,
 )
@@ -137,7 +139,9 @@ def total_reward(
     # Words for a wrong verdict earn nothing. Paid for, "all agrees: yes" to everything earned as much as a fair judge
     # who does not argue yet, and with much weight on cues that is what reinforcement made of nano (docs/lab.md).
     borne = cues_reward(parsed.answer, parsed.reasoning)
-    parts["cues"] = borne if judged >= 0 else min(borne, 0.0)
+    # Nor do words for no verdict: "hair, shoes and bag cannot be seen" of every pair needs no looking, and on pairs
+    # that an honest judge has right every other time (which sampling looks for) would earn more than he does.
+    parts["cues"] = borne if judged > 0 else min(borne, 0.0)
     parts["rank"] = rank_reward(probability, rank_context)
     parts["text_only"] = text_only_reward(parsed.answer, text_only_probability)
     parts["truth"] = truth_reward(parsed.reasoning, facts)
