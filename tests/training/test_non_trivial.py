@@ -138,6 +138,10 @@ def test_rollouts_go_on_after_the_last_whole_chunk(tmp_path: Path) -> None:
     assert asked[3:] == [(3, 3), (2, 6)]
     assert roll_out(recipe, pairs, sample, path) == whole  # type: ignore[arg-type]
     assert len(asked) == 5
+    for others in (pairs[::-1], pairs[:3]):
+        with pytest.raises(DataError, match="rollouts of other pairs"):
+            roll_out(recipe, others, sample, path)  # type: ignore[arg-type]
+    assert path.read_text().splitlines() == lines
 
 
 def test_pictures_are_drawn(tmp_path: Path) -> None:

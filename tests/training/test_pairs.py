@@ -89,6 +89,7 @@ def test_ranks_and_labels_against_plain_loops(crops: tuple[Crop, ...]) -> None:
     features = Numbers().embed_pictures([crop.open() for crop in crops]).astype(np.float64)
     wanted: dict[frozenset[str], list[tuple[int, bool]]] = {}
     distances: dict[tuple[str, str], tuple[int, float, float]] = {}
+    lists: dict[str, list[tuple[int, float, Crop]]] = {}
     for row, query in enumerate(crops):
         found = sorted(
             (float(np.linalg.norm(features[row] - features[other])), other)
@@ -99,6 +100,7 @@ def test_ranks_and_labels_against_plain_loops(crops: tuple[Crop, ...]) -> None:
         ranked = [(rank, distance, crops[other]) for rank, (distance, other) in enumerate(found, start=1)]
         for rank, distance, crop in ranked:
             distances[query.id, crop.id] = rank, distance, distance - ranked[0][1]
+        lists[query.id] = ranked[:5]
         worst = [each for each in ranked if each[2].person == query.person][-1]
         others = []
         for each in ranked[:5]:
@@ -118,9 +120,16 @@ def test_ranks_and_labels_against_plain_loops(crops: tuple[Crop, ...]) -> None:
     for pair in mined:
         _, distance, gap = distances[pair.query.id, pair.candidate.id]
         assert (pair.distance, pair.gap) == (pytest.approx(distance, abs=2e-3), pytest.approx(gap, abs=4e-3))
+        beside = [far for _, far, crop in lists[pair.query.id] if crop.id != pair.candidate.id]
+        # At a tie the candidate itself may stand sixth here and fifth there.
+        assert [far for far, _ in pair.others][:4] == pytest.approx(beside[:4], abs=2e-3)
+        assert 4 <= len(pair.others) <= 5
         assert pair.label == (pair.query.person == pair.candidate.person)
         assert pair.query.camera != pair.candidate.camera
         assert pair.query.person.split(":")[0] == pair.candidate.person.split(":")[0] == pair.dataset  # type: ignore[union-attr]
+    one = min(mined, key=lambda pair: pair.rank)
+    people_of = {(round(far, 2), crop.person == one.query.person) for _, far, crop in lists[one.query.id]}
+    assert {(round(far, 2), label) for far, label in one.others} <= people_of
 
 
 def made(dataset: str, cameras: tuple[str, str], label: bool, number: int) -> MinedPair:

@@ -20,9 +20,9 @@ from reidr.frame.run import Run
 from reidr.reasoning.types import Pair
 from reidr.training import reinforce as stage
 from reidr.training.claim_credit import ClaimMark
-from reidr.training.reinforce import build_trainer, draw_pairs, keep_steps, rank_contexts, reinforce, reinforce_stage
+from reidr.training.reinforce import build_trainer, draw_pairs, keep_steps, rank_context, reinforce, reinforce_stage
 from reidr.training.reinforce_recipe import ReinforcementRecipe
-from reidr.training.rewards import Reward
+from reidr.training.rewards import RankContext, Reward, rank_reward
 
 pytest.importorskip("trl")
 
@@ -51,7 +51,7 @@ def labelled(count: int) -> list[Pair]:
     """Pairs of noise pictures whose sizes differ, labels in turn, two pairs per query."""
     pairs = TINY.noise_pairs(count)
     return [
-        Pair(pairs[i - i % 2].query, pair.candidate, distance=0.1 + 0.1 * i, label=i % 2 == 0)
+        Pair(pairs[i - i % 2].query, pair.candidate, 0.1 + 0.1 * i, i % 2 == 0, ((0.1 + 0.1 * (i ^ 1), i % 2 == 1),))
         for i, pair in enumerate(pairs)
     ]
 
@@ -410,16 +410,22 @@ def test_pairs_that_cannot_teach_are_refused() -> None:
         draw_pairs([], 4, 0)
 
 
-def test_the_rank_context_is_the_querys_other_pairs() -> None:
-    contexts = rank_contexts(labelled(4), 0.3)
-    assert [(c.distances, c.labels, c.place, c.weight) for c in contexts if c is not None] == [
-        ((0.1, 0.2), (True, False), 0, 0.3),
-        ((0.1, 0.2), (True, False), 1, 0.3),
-        (pytest.approx((0.3, 0.4)), (True, False), 0, 0.3),
-        (pytest.approx((0.3, 0.4)), (True, False), 1, 0.3),
-    ]
-    nameless = [Pair(pair.query, pair.candidate, None, pair.label) for pair in labelled(2)]
-    assert rank_contexts(nameless, 0.3) == [None, None]
+def test_the_rank_context_is_the_pair_among_the_querys_first_candidates() -> None:
+    first, second = (rank_context(pair, 0.3) for pair in labelled(2))
+    assert first == RankContext((0.1, 0.2), (True, False), 0, 0.3)
+    assert second == RankContext((0.2, 0.1), (False, True), 0, 0.3)
+    match, other = labelled(2)
+    for verdict, pair, moved in ((1.0, other, -0.5), (0.0, match, -0.5), (0.0, other, 0.0), (1.0, match, 0.0)):
+        assert rank_reward(verdict, rank_context(pair, 0.9)) == pytest.approx(moved)
+    assert rank_context(Pair(match.query, match.candidate, None, True, match.others), 0.3) is None
+    assert rank_context(Pair(match.query, match.candidate, 0.1, True), 0.3) is None
+
+
+def test_a_rank_reward_without_lists_is_refused(tmp_path: Path) -> None:
+    bare = [Pair(pair.query, pair.candidate, pair.distance, pair.label) for pair in labelled(2)]
+    recipe = RECIPE.model_copy(update={"rewards": RECIPE.rewards.model_copy(update={"rank": 0.5})})
+    with pytest.raises(DataError, match="mine the pairs anew"):
+        build_trainer(recipe, bare, *lively("qwen3_vl"), tmp_path)
 
 
 def test_lines_of_steps_to_be_taken_again_are_dropped(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
@@ -30,12 +30,14 @@ class Pair:
         query, candidate: the crops; the query is shown as person A.
         distance: what the retriever says, or None where no retriever was asked.
         label: True for the same person, False for two persons, None where unknown.
+        others: (distance, label) of the query's other first candidates, nearest first, where a mined pair kept them.
     """
 
     query: Crop
     candidate: Crop
     distance: float | None = None
     label: bool | None = None
+    others: tuple[tuple[float, bool], ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         where = f"pair {self.query.id} / {self.candidate.id}"
@@ -46,7 +48,7 @@ class Pair:
 
     def swapped(self) -> Pair:
         """The same pair in the other order."""
-        return Pair(self.candidate, self.query, self.distance, self.label)
+        return Pair(self.candidate, self.query, self.distance, self.label, self.others)
 
 
 @dataclass(frozen=True)

@@ -125,17 +125,22 @@ def roll_out(
 
     Args:
         sample: (pairs, seed) → their rollouts; see `sampler`.
+
+    Raises:
+        DataError: `path` holds rollouts of other pairs.
     """
     done: list[Rollouts] = []
     if path.is_file():
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
         # A chunk cut off in the middle is drawn again whole, with its own seed.
         whole = len(lines) if len(lines) == len(pairs) else len(lines) // recipe.chunk * recipe.chunk
+        kept = [json.loads(line) for line in lines[:whole]]
+        if [(each["query"], each["candidate"]) for each in kept] != [
+            (pair.query.id, pair.candidate.id) for pair in pairs[:whole]
+        ]:
+            raise DataError(f"{path}: holds rollouts of other pairs; give another run folder, or remove this file")
         path.write_text("".join(line + "\n" for line in lines[:whole]), encoding="utf-8")
-        done = [
-            Rollouts(tuple(each["rewards"]), tuple(each["correct"]), tuple(each["answers"]))
-            for each in map(json.loads, lines[:whole])
-        ]
+        done = [Rollouts(tuple(each["rewards"]), tuple(each["correct"]), tuple(each["answers"])) for each in kept]
     if advance is not None:
         advance(len(done))
     for start in range(len(done), len(pairs), recipe.chunk):

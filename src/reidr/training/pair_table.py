@@ -26,6 +26,8 @@ class MinedPair:
         distance: Euclidean, of unit vectors. gap: distance less that of the query's nearest candidate.
         label: True for one person. part: "train" or "held_out". fold: which part of the people, from 0.
         retriever: hash of what ranked them.
+        others: (distance, label) of the query's other candidates among the first `negative_ranks`, nearest first; empty
+            in files of before they were kept.
     """
 
     query: Crop
@@ -38,10 +40,11 @@ class MinedPair:
     gap: float
     label: bool
     retriever: str
+    others: tuple[tuple[float, bool], ...] = ()
 
     def pair(self) -> Pair:
         """As the reasoner takes it, query first."""
-        return Pair(self.query, self.candidate, self.distance, self.label)
+        return Pair(self.query, self.candidate, self.distance, self.label, self.others)
 
     @property
     def cameras(self) -> tuple[str, str]:
@@ -79,6 +82,8 @@ def write_pairs(
         columns[f"{side}_camera"] = [crop.camera for crop in crops]
         columns[f"{side}_attributes"] = [json.dumps(dict(crop.attributes)) for crop in crops]
     columns |= {name: [getattr(pair, name) for pair in pairs] for name in PLAIN_COLUMNS}
+    columns["other_distances"] = [[distance for distance, _ in pair.others] for pair in pairs]
+    columns["other_labels"] = [[label for _, label in pair.others] for pair in pairs]
     columns |= {name: list(values) for name, values in (extra or {}).items()}
     table = arrow.table(columns).replace_schema_metadata({"reidr_recipe": json.dumps(dict(recipe), default=str)})
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,9 +110,16 @@ def read_mined(path: Path) -> list[MinedPair]:
             name, Crop(name, Path(image), person, camera, attributes=json.loads(attributes or "{}"))
         )
 
+    none: list[list[Any]] = [[]] * len(columns["query_id"])
+    lists = zip(columns.get("other_distances", none), columns.get("other_labels", none), strict=True)
     return [
-        MinedPair(crop("query", row), crop("candidate", row), **{name: columns[name][row] for name in PLAIN_COLUMNS})
-        for row in range(len(columns["query_id"]))
+        MinedPair(
+            crop("query", row),
+            crop("candidate", row),
+            **{name: columns[name][row] for name in PLAIN_COLUMNS},
+            others=tuple(zip(distances, labels, strict=True)),
+        )
+        for row, (distances, labels) in enumerate(lists)
     ]
 
 

@@ -118,6 +118,7 @@ def _mine_set(
         others = others[np.sort(first)]
         negatives = others[len(others) - 1 - spread(len(others), recipe.negatives)]
         nearest = float(distances[ranked[0]])
+        listed = [(float(distances[ranked[i]]), bool(same[i])) for i in range(min(len(ranked), recipe.negative_ranks))]
         for place in [*positives.tolist(), *negatives.tolist()]:
             distance = float(distances[ranked[place]])
             mined.append(
@@ -132,6 +133,7 @@ def _mine_set(
                     gap=distance - nearest,
                     label=bool(same[place]),
                     retriever=ranker.embedder.fingerprint,
+                    others=tuple(each for i, each in enumerate(listed) if i != place),
                 )
             )
     return mined

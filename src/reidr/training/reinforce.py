@@ -148,9 +148,11 @@ def build_trainer(
     from reidr.training.reinforce_trainer import PairTrainer
 
     drawn = draw_pairs(pairs, -(-recipe.steps // recipe.iterations) * recipe.pairs, recipe.seed)
-    contexts = rank_contexts(pairs, recipe.fusion_weight)
+    if recipe.rewards.rank and not any(pair.others for pair in pairs):
+        raise DataError(
+            "the rank reward needs to know the queries' other candidates; mine the pairs anew (reidr pairs)"
+        )
     facts_of = facts_finder(pairs)
-    places = {id(pair): place for place, pair in enumerate(pairs)}
     folder.mkdir(parents=True, exist_ok=True)
     processor = copy.copy(processor)
     pixels = crop_pixels(processor)
@@ -189,7 +191,7 @@ def build_trainer(
                 recipe.rewards,
                 probability=completion.probability,
                 text_only_probability=text,
-                rank_context=contexts[places[id(drawn[number][1])]],
+                rank_context=rank_context(drawn[number][1], recipe.fusion_weight),
                 facts=facts_of(drawn[number][0]),
             )
             for number, completion, text in zip(numbers, completions, text_only, strict=True)
@@ -300,21 +302,13 @@ def draw_pairs(pairs: Sequence[Pair], count: int, seed: int) -> list[tuple[Pair,
     return [(pair.swapped() if swap else pair, pair) for pair, swap in zip(drawn, turned, strict=True)]
 
 
-def rank_contexts(pairs: Sequence[Pair], weight: float) -> list[RankContext | None]:
-    """For each pair the list in which it stands: all pairs of its query. None where a distance is missing."""
-    queries: dict[str, list[int]] = {}
-    for place, pair in enumerate(pairs):
-        queries.setdefault(pair.query.id, []).append(place)
-    contexts: list[RankContext | None] = [None] * len(pairs)
-    for places in queries.values():
-        distances = [pairs[place].distance for place in places]
-        known = tuple(distance for distance in distances if distance is not None)
-        if len(known) < len(distances):
-            continue
-        labels = tuple(bool(pairs[place].label) for place in places)
-        for position, place in enumerate(places):
-            contexts[place] = RankContext(known, labels, position, weight)
-    return contexts
+def rank_context(pair: Pair, weight: float) -> RankContext | None:
+    """The list in which a mined pair stands: its query's first candidates. None where they, or its distance, are not
+    known. The pair as it was mined: the list is its query's."""
+    if pair.distance is None or not pair.others:
+        return None
+    distances, labels = zip(*pair.others, strict=True)
+    return RankContext((pair.distance, *distances), (bool(pair.label), *labels), 0, weight)
 
 
 def text_only_of(frozen: Any, processor: Any, completions: Sequence[Completion]) -> list[float | None]:
