@@ -180,7 +180,7 @@ def test_two_lessons_with_a_reader_taught_between_them(tmp_path: Path) -> None:
     start = "model.visual.reader."
     for name, value in reader.items():
         assert torch.equal(second[start + name], value) != name.startswith("tell."), name
-    model, _ = load_reasoner(str(run.folder / "model"), lora=False)
+    model, _ = load_reasoner(str(run.folder / "model"), half=False)
     assert set(model.model.visual.reader.reads) == set(values_to_read(crops))
     before = {file: file.stat().st_mtime_ns for file in files}
     assert stage._language(recipe, run, network, crops) == []

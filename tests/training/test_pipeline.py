@@ -82,7 +82,7 @@ def test_each_stage_starts_from_what_the_one_before_has_made(tmp_path: Path, mon
         monkeypatch.setattr(pipeline, f"{name}_stage", stage(name, made))
     monkeypatch.setattr(pipeline, "base_recipe", lambda run: BaseRecipe())
     monkeypatch.setattr(pipeline, "decide_stage", lambda *_, **__: None)
-    monkeypatch.setattr(pipeline, "evaluate_reasoner", lambda model, base, folder, quick: model)
+    monkeypatch.setattr(pipeline, "evaluate_reasoner", lambda model, *_: model)
     assert train_all("nano", tmp_path) == tmp_path / "rl" / "model"
     base, warm, pairs = (str(tmp_path / name) for name in ("base/model", "warmup/model", "pairs/p"))
     assert taken == {
@@ -113,4 +113,5 @@ def test_quick_goes_from_nothing_to_a_page_and_a_second_run_does_nothing(tmp_pat
     assert decision.street_weight is not None
     assert "drawn people only" in decision.notice
     train_all("nano", tmp_path, quick=True)
+    assert stored_decision(tmp_path / "rl" / "model") == decision, "what was decided is kept"
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")}

@@ -104,7 +104,7 @@ def test_five_bits_by_hand() -> None:
 def test_the_next_stages_take_it(places: dict[str, Any], tmp_path: Path) -> None:
     folder = unpacked(places, tmp_path / "base")
     assert base_recipe(folder) == places["recipe"]
-    model, _ = load_reasoner(str(folder / "model"), lora=False)
+    model, _ = load_reasoner(str(folder / "model"), half=False)
     eyes = tower_of(folder)
     assert isinstance(eyes, Retriever)
     own = model.model.visual.tower.state_dict()

@@ -41,15 +41,16 @@ def command() -> None:
 @click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of all runs.")
 @click.option("--base", type=click.Path(path_type=Path), help=BASE_HELP)
 @click.option("--quick", is_flag=True, help="Minutes instead of an hour: the street alone, few people, few steps.")
+@click.option("--retriever", default="nano", help="Whom the reasoner will stand beside: a name, or a trained folder.")
 @click.option("--plan", "plan_only", is_flag=True, help="Only check the recipe and print what would be done.")
-def everything(recipe: str, folder: Path, base: Path | None, quick: bool, plan_only: bool) -> None:
+def everything(recipe: str, folder: Path, base: Path | None, quick: bool, retriever: str, plan_only: bool) -> None:
     """Base, pairs, warm-up, sampling, reinforcement, fusion weight, evaluation; what is finished is skipped."""
     from reidr.training.pipeline import plan, train_all
 
     if plan_only:
         click.echo("\n".join(plan(recipe)))
         return
-    click.echo(f"report: {train_all(recipe, folder, base, quick)}")
+    click.echo(f"report: {train_all(recipe, folder, base, quick, retriever)}")
 
 
 @command.command("retriever")
@@ -100,3 +101,17 @@ def rl(recipe: str, folder: Path, **options: Any) -> None:
     from reidr.training.reasoning_stages import rl_stage
 
     click.echo(f"reasoner: {rl_stage(recipe, folder, given(options))}")
+
+
+@command.command("decide")
+@click.argument("recipe", default="nano")
+@click.option("--model", type=click.Path(path_type=Path), default=Path("runs/rl/model"), help="The taught reasoner.")
+@click.option("--retriever", default="nano", help="Whom it will stand beside: a name, or a trained folder.")
+def decide(recipe: str, model: Path, retriever: str) -> None:
+    """Choose on held-out people how a taught reasoner is used: fusion weight, calibration, when to ask; into MODEL."""
+    from reidr.reasoning.checkpoint import find_checkpoint
+    from reidr.training.decide_stage import decide_stage
+
+    find_checkpoint(model)
+    decision = decide_stage(recipe, model, {}, retriever=retriever)
+    click.echo(f"fusion weight {decision.weight}, chosen on {decision.chosen_on}: {model / 'decision.json'}")

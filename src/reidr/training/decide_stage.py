@@ -9,6 +9,8 @@ from reidr.data.join import join_training
 from reidr.data.load import load_dataset
 from reidr.data.street.settings import StreetSettings
 from reidr.data.street.street import street_crops
+from reidr.data.types import Crop
+from reidr.errors import DataError, RecipeError
 from reidr.frame.progress import progress
 from reidr.frame.run import write_json
 from reidr.reasoning.decision import Decision, store_decision
@@ -29,14 +31,16 @@ from reidr.training.decide import (
     whole_weight,
 )
 from reidr.training.identities import hold_out_identities
+from reidr.training.reasoning_recipes import PairsRecipe
 from reidr.training.recipes import BaseRecipe
-from reidr.training.stages import stage_values
+from reidr.training.stages import find_recipe, read_recipe, stage_values
 
 STREET = "another street"
 PHOTOS = "held-out training identities"
 CHOICES = "choices.json"
 OTHER_WAY = {True: ", without local scaling", False: ", with local scaling"}
 SEED = 70  # of a street that no stage renders
+LOTS = 0  # seed of queries drawn by lot
 DRAWN = "another street; photos keep the retriever's order, since no photo was decided on"
 DRAWN_NOTICE = (
     "This reasoner knows drawn people only: it moves no list of photos unless a fusion weight is given (--weight)."
@@ -44,10 +48,55 @@ DRAWN_NOTICE = (
 NOTICE = "Reasons are generated text: read them as a witness's words, not as evidence."
 
 
+def held_out_people(recipe_name: str, changes: dict[str, Any], retriever: Retriever) -> tuple[Crop, ...]:
+    """Photos of the training identities that neither a recipe's reasoner nor `retriever` was taught on; empty for a
+    recipe without photos, or where they are not at hand.
+
+    They are those that section `base` held out (`changes` are to it), or, for a recipe that starts from a checkpoint of
+    somebody else, section `pairs`.
+
+    Raises:
+        RecipeError: neither section. DataError: `retriever` was trained on the recipe's data sets and held out other
+            people: distances among them would not be those of strangers.
+    """
+    sections = read_recipe(find_recipe(recipe_name))
+    if "base" in sections:
+        base = BaseRecipe.from_values(*stage_values(recipe_name, "base", changes))
+        data, split = base.data, (base.held_out_share, base.split_seed)
+    elif "pairs" in sections:
+        pairs = PairsRecipe.from_values(*stage_values(recipe_name, "pairs", {}))
+        data, split = pairs.data, (pairs.held_out_share, pairs.seed)
+        if pairs.source != "folds":
+            raise RecipeError(f"{recipe_name}: pairs of source {pairs.source} hold nobody out for choices; use folds")
+    else:
+        raise RecipeError(f"{recipe_name}: neither 'base' nor 'pairs' says which people were held out")
+    if not data or not all(path.is_dir() for path in data):
+        return ()
+    datasets = [load_dataset(path) for path in data]
+    taught = sorted({dataset.name for dataset in datasets} & set(retriever.trained_on))
+    if taught and retriever.held_out != split:
+        raise DataError(
+            f"retriever {retriever.name} was trained on {taught[0]} and held out {in_words(retriever.held_out)}, the "
+            f"recipe {in_words(split)}; nothing can be chosen on people whom one of the two has seen"
+        )
+    return hold_out_identities(join_training(datasets), *split)[1]
+
+
+def in_words(split: tuple[float, int] | None) -> str:
+    """A split of identities (share, seed) for a message."""
+    return "it does not say whom" if split is None else f"a share of {split[0]} by seed {split[1]}"
+
+
 def decide_stage(
-    recipe_name: str, model: Path, changes: dict[str, Any], *, k: int = 10, queries: int = 200
+    recipe_name: str,
+    model: Path,
+    changes: dict[str, Any],
+    *,
+    retriever: str = "nano",
+    k: int = 10,
+    queries: int = 200,
 ) -> Decision:
-    """Choose how the reasoner in `model` is used beside the shipped retriever, and store it with the model.
+    """Choose how the reasoner in `model` is used beside a retriever (name or folder), and store it with the model.
 
     One fusion weight is chosen on a street of other people, and one, where the recipe's photos are at hand, on the
     training identities that neither retriever nor reasoner ever saw. The latter counts for pictures in general. A
@@ -56,14 +105,13 @@ def decide_stage(
     the whole list, the fitted fusion, the calibration, when to ask, and by which score absent people are told. What was
     tried goes to `choices.json`.
     """
-    recipe = BaseRecipe.from_values(*stage_values(recipe_name, "base", changes))
+    ranker = Retriever.load(retriever)
+    held_out = held_out_people(recipe_name, changes, ranker)
     others = StreetSettings(seed=SEED, train_people=60, crops_per_camera=2, distractors=0, junk=0)
     searches = [as_search(STREET, tuple(street_crops(others, "train")), queries, SEED)]
-    if recipe.data and all(path.is_dir() for path in recipe.data):
-        joined = join_training([load_dataset(path) for path in recipe.data])
-        _, held_out = hold_out_identities(joined, recipe.held_out_share, recipe.split_seed)
-        searches.append(as_search(PHOTOS, held_out, 2 * queries, recipe.split_seed))
-    decider = Decider(Retriever.load(), Engine(Reasoner.load(model)), k, progress)
+    if held_out:
+        searches.append(as_search(PHOTOS, held_out, 2 * queries, LOTS))
+    decider = Decider(ranker, Engine(Reasoner.load(model)), k, progress)
     measured = {search.name: decider.measure(search) for search in searches}
     chosen_on, search = searches[-1].name, searches[-1]
     found = best_of(measured[chosen_on])
@@ -80,7 +128,7 @@ def decide_stage(
     policies = policies_of(found, best, expected)
     whole, fitted = whole_weight(found), fitted_fusion(found)
     after = decider.after_k_reciprocal(search)
-    absent = decider.open_set(search, weight, recipe.split_seed, scaled)
+    absent = decider.open_set(search, weight, LOTS, scaled)
     how = {
         "weights": curves,
         "weights_after_k_reciprocal": list(after.grid),

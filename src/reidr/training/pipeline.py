@@ -62,6 +62,8 @@ QUICK: Changes = {
 def plan(recipe: str) -> list[str]:
     """What a recipe would do, stage by stage, every section checked; nothing is loaded or trained.
 
+    The retriever is taught by `reidr train retriever` alone: all other stages take one that is there.
+
     Raises RecipeError naming the first section or field that is wrong.
     """
     sections = read_recipe(find_recipe(recipe))
@@ -73,16 +75,21 @@ def plan(recipe: str) -> list[str]:
         if stage in sections:
             settings = kind.from_values(*stage_values(recipe, stage, {})).model_dump(mode="json")
             given = {name: settings[name] for name in sections[stage]}
-            lines.append(f"{stage}: " + ", ".join(f"{name} {value}" for name, value in given.items()))
+            by_itself = "(reidr train retriever alone) " if stage == "retriever" else ""
+            lines.append(f"{stage}: {by_itself}" + ", ".join(f"{name} {value}" for name, value in given.items()))
     return lines
 
 
-def train_all(recipe: str, folder: Path, base: Path | None = None, quick: bool = False) -> Path:
+def train_all(
+    recipe: str, folder: Path, base: Path | None = None, quick: bool = False, retriever: str = "nano"
+) -> Path:
     """Base, pairs, warm-up, sampling, reinforcement, fusion weight, evaluation; returns the HTML report.
 
     Args:
         folder: the stages' run folders are made in it, each resumable; a finished stage does nothing.
         base: run folder of a finished base to start from instead of teaching one, or the name of one that ships.
+        retriever: whom the reasoner is to stand beside, by name or folder (`reidr train retriever`): weights are chosen
+            and the page is made with it.
     """
     changes: Changes = QUICK if quick else {}
 
@@ -102,11 +109,11 @@ def train_all(recipe: str, folder: Path, base: Path | None = None, quick: bool =
     sampled = sample_stage(recipe, folder / "sample", of("sample", model=str(warm), pairs=str(pairs)))
     model = rl_stage(recipe, folder / "rl", of("rl", model=str(warm), sampled=str(sampled)))
     if not (model / "choices.json").is_file():
-        decide_stage(recipe, model, of("base"), queries=40 if quick else 200)
-    return evaluate_reasoner(model, base, folder, quick)
+        decide_stage(recipe, model, of("base"), retriever=retriever, queries=40 if quick else 200)
+    return evaluate_reasoner(model, base, folder, quick, retriever)
 
 
-def evaluate_reasoner(model: Path, base: Path, folder: Path, quick: bool) -> Path:
+def evaluate_reasoner(model: Path, base: Path, folder: Path, quick: bool, retriever_name: str = "nano") -> Path:
     """The page of a search that no stage has touched: the photos' test split where there is one, else a street."""
     from reidr.evaluation.experiment import run_experiment
     from reidr.evaluation.outcome import settings_of
@@ -117,7 +124,7 @@ def evaluate_reasoner(model: Path, base: Path, folder: Path, quick: bool) -> Pat
     from reidr.reasoning.engine import load_reasoner
     from reidr.retrieval.retriever import Retriever
 
-    reasoner, retriever, decision = load_reasoner(model), Retriever.load(), stored_decision(model)
+    reasoner, retriever, decision = load_reasoner(model), Retriever.load(retriever_name), stored_decision(model)
     dataset, weight = unseen_search(base, folder), decision.weight
     if dataset.name == "street-test" and decision.street_weight is not None:
         weight = decision.street_weight

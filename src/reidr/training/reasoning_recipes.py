@@ -127,6 +127,9 @@ class SampleRecipe(Recipe):
         0.209, gt=0, le=1, description="most pairs kept, as a share of all (paper: 20.9 %)"
     )
     budget_count: int | None = Field(None, ge=2, description="most pairs kept, as a count; comes before the share")
+    half_precision: bool = Field(
+        False, description="weights in bfloat16 on a GPU, as a reinforcement with LoRA samples from them"
+    )
     chunk: int = Field(32, ge=1, description="pairs per batch of rollouts; a stopped run goes on after the last batch")
     seed: int = Field(0, ge=0)
 

@@ -190,7 +190,7 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     from reidr.training.warmup import warm_up
 
     started = time.perf_counter()
-    model, processor = load_reasoner(recipe.model, lora=bool(recipe.lora_rank))
+    model, processor = load_reasoner(recipe.model, half=bool(recipe.lora_rank))
     with progress("warming the reasoner up", recipe.steps) as advance:
         taught, log = warm_up(recipe, pairs, held_out, model, processor, folder, advance)
     save_taught(taught, processor, recipe.model, where)
@@ -248,7 +248,7 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     from reidr.training.reasoning_figures import draw_pass_rates
 
     started = time.perf_counter()
-    model, processor = load_reasoner(recipe.model, lora=False)
+    model, processor = load_reasoner(recipe.model, half=recipe.half_precision)
     with progress("rolling the pairs out", len(mined)) as advance:
         rollouts = roll_out(recipe, mined, sampler(recipe, mined, model, processor), folder / "rollouts.jsonl", advance)
     rates = [each.pass_rate(recipe.pass_above) for each in rollouts]
@@ -266,8 +266,11 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     return path
 
 
-def load_reasoner(source: str, *, lora: bool) -> tuple[Any, Any]:
-    """Model and processor of a checkpoint, on the GPU where there is one; half precision there under LoRA only."""
+def load_reasoner(source: str, *, half: bool) -> tuple[Any, Any]:
+    """Model and processor of a checkpoint, on the GPU where there is one; there in bfloat16 if `half`.
+
+    LoRA keeps its own float32 weights; weights that are themselves trained would lose small steps in bfloat16.
+    """
     import torch
 
     from reidr.reasoning.checkpoint import find_checkpoint, load_model
@@ -276,7 +279,7 @@ def load_reasoner(source: str, *, lora: bool) -> tuple[Any, Any]:
 
     path, local = find_checkpoint(source)
     device = training_device()
-    precision = torch.bfloat16 if device.type == "cuda" and lora else torch.float32
+    precision = torch.bfloat16 if device.type == "cuda" and half else torch.float32
     model = load_model(path, local_files_only=local, device=device.type, dtype=precision)
     return model, load_processor(path, local_files_only=local)
 
