@@ -351,6 +351,7 @@ def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]
     from reidr.evaluation.statistics import paired_bootstrap
 
     test, kept = judge.test, np.flatnonzero(judge.test.matches > 0)
+    people = np.array([str(query.person) for query in test.trial.query])[kept]
     truth, listed = test.truth[kept], np.isfinite(test.ranked.distances[kept])
     distances = test.ranked.distances[kept]
     own = rank_first(distances, truth, test.matches[kept])
@@ -395,7 +396,10 @@ def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]
             its = np.mean([each.ranks[kind][place] for each in other], axis=0)
             both = np.isfinite(mine) & np.isfinite(its)
             facts["queries"] = int(both.sum())
-            facts[metric] = [float((mine - its)[both].mean()), *paired_bootstrap(mine[both], its[both])]
+            facts[metric] = [
+                float((mine - its)[both].mean()),
+                *paired_bootstrap(mine[both], its[both], groups=people[both]),
+            ]
         return facts
 
     def answers(pairs: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:
@@ -473,7 +477,7 @@ def main() -> None:
     made = (
         {key: environment().get(key) for key in ("commit", "platform")}
         | settings(arguments)
-        | {"weight": weight, "weighed": list(scored)}
+        | {"weight": weight, "weighed": list(scored), "drawn_over": "persons"}
     )
     rows = table(judge, found) | {"made": made}
     arguments.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

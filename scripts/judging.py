@@ -108,7 +108,8 @@ def judge(model: Any, processor: Any, test: Search, held: Search, think: bool) -
                 values, health = thinking(seen, search.pairs)
             tables.append(search.table(values))
         weight = choose_weight(held.ranked, tables[0], held.truth).weight
-        result = measure_judging(test.ranked, tables[1], test.truth, test.matches, weight)
+        people = np.array([str(query.person) for query in test.trial.query])
+        result = measure_judging(test.ranked, tables[1], test.truth, test.matches, weight, people=people)
         found[kind] = {**asdict(result), **health, "seconds": round(time.perf_counter() - started, 1)}
         print(kind, json.dumps(found[kind]), flush=True)
     return found
@@ -163,7 +164,7 @@ def main() -> None:
                 taught, _ = warm_up(fitting, pairs, others, reasoner.model, reasoner.processor, Path(folder))
             print("seed", seed, flush=True)
             known[f"answer-only fit, seed {seed}"] = judge(taught, reasoner.processor, test, held, False)
-    known["made"] = {key: environment().get(key) for key in ("commit", "platform")}
+    known["made"] = {key: environment().get(key) for key in ("commit", "platform")} | {"drawn_over": "persons"}
     OUT.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {OUT}")
 

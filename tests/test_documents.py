@@ -17,7 +17,7 @@ LINK = re.compile(r"\]\((?!http)([^)#]+)\)")
 TARGET = re.compile(r"(?:^ {4}|`)make ([a-z-]+)", re.M)
 
 
-STAGES = ("retriever", "base", "warmup", "rl")
+STAGES = ("retriever", "base", "warmup", "rl", "decide")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

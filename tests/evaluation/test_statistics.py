@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reidr.errors import ReIDError
-from reidr.evaluation.statistics import bootstrap_interval, headroom_interval, paired_bootstrap
+from reidr.evaluation.statistics import bootstrap_interval, draw_rows, headroom_interval, paired_bootstrap
 
 
 def test_a_mean_of_two_values_has_the_outcomes_that_can_be_counted():
@@ -79,3 +79,45 @@ def test_lengths_and_nan_are_refused():
         headroom_interval([1.0, 2.0], [1.0, 2.0], [1.0])
     with pytest.raises(ReIDError, match="value 1 is NaN"):
         bootstrap_interval([0.5, np.nan])
+
+
+def test_groups_of_one_are_single_values_and_whole_groups_are_drawn_together():
+    random = np.random.default_rng(8)
+    values, people = random.random(30), np.repeat(np.arange(10), 3)
+    assert bootstrap_interval(values, groups=random.permutation(30), draws=4000) == pytest.approx(
+        bootstrap_interval(values, draws=4000), abs=0.01
+    )
+    rows = np.random.default_rng(3)
+    means = []
+    for _ in range(4000):
+        drawn = rows.integers(10, size=10)
+        means.append(np.concatenate([values[people == person] for person in drawn]).mean())
+    wanted = np.quantile(means, (0.025, 0.975))
+    assert bootstrap_interval(values, groups=people, draws=4000) == pytest.approx(tuple(wanted), abs=0.01)
+    assert paired_bootstrap(values, values * 0, groups=people) == bootstrap_interval(values, groups=people)
+
+
+def test_queries_that_say_the_same_are_worth_one_person():
+    """Four equal queries a person: the interval is that of the persons, twice as wide as that of the queries."""
+    one = np.random.default_rng(9).random(50)
+    four, people = np.repeat(one, 4), np.repeat(np.arange(50), 4)
+    assert bootstrap_interval(four, groups=people, seed=1) == pytest.approx(bootstrap_interval(one, seed=1))
+    wide, narrow = (np.diff(bootstrap_interval(four, groups=groups))[0] for groups in (people, None))
+    assert wide == pytest.approx(2 * narrow, rel=0.15)
+    room = headroom_interval(four * 0, four, four * 0 + 1, groups=people)
+    assert room == pytest.approx(bootstrap_interval(four, groups=people))
+
+
+def test_a_sample_holds_whole_groups():
+    groups = np.array(["b", "a", "b", "c", "a"])
+    for seed in range(20):
+        rows = draw_rows(groups, np.random.default_rng(seed))
+        counts = np.bincount(rows, minlength=5)
+        assert counts[0] == counts[2]
+        assert counts[1] == counts[4]
+        assert sum(counts[[0, 1, 3]]) == 3
+
+
+def test_groups_that_do_not_fit_are_refused():
+    with pytest.raises(ReIDError, match="groups do not fit"):
+        bootstrap_interval([1.0, 2.0], groups=[1])

@@ -64,10 +64,10 @@ def numbers_of(outcome: Outcome) -> dict[str, Any]:
     Plain JSON; a threshold that is infinite, because everything may be returned, is None.
     """
     numbers: dict[str, Any] = {}
-    base, oracle = outcome.rows[0], outcome.row("oracle")
+    oracle = outcome.row("oracle")
     reasoners = [row for row in outcome.rows if row.name.startswith("reasoner")]
     if oracle is not None and reasoners:
-        numbers["captured_headroom"] = {row.name: headroom_of(base, row, oracle) for row in reasoners}
+        numbers["captured_headroom"] = {row.name: headroom_of(outcome, row, oracle) for row in reasoners}
     known = scored_pairs(outcome)
     if known is not None:
         numbers["expected_calibration_error"] = expected_calibration_error(*known)
@@ -111,7 +111,7 @@ def areas_of(outcome: Outcome) -> dict[str, Any]:
         compared["fitted, not asked"] = fitted.probabilities(ranked, np.full_like(scores, np.nan), outcome.glances)
         compared["fitted"] = fitted.probabilities(ranked, margin_of(scores), outcome.glances)
     rows = np.flatnonzero(outcome.rows[0].result.matches > 0)
-    return pair_areas(compared, matches_of(outcome.trial, ranked, m), rows, "distance")
+    return pair_areas(compared, matches_of(outcome.trial, ranked, m), rows, "distance", people=people_of(outcome))
 
 
 def spending_of(outcome: Outcome) -> dict[str, list[Point]]:
@@ -155,8 +155,15 @@ def spending_curve(spent: dict[str, list[Point]]) -> Curve:
     return Curve("spending", tuple(series))
 
 
-def headroom_of(base: Row, row: Row, oracle: Row) -> dict[str, Any]:
-    """Share of the oracle's gain in mAP and Rank-1 that a row makes, with its bootstrap interval; None for no gain."""
+def people_of(outcome: Outcome) -> NDArray[np.str_]:
+    """The persons of the queries that have a match: what bootstrap intervals are drawn over."""
+    valid = outcome.rows[0].result.matches > 0
+    return np.array([str(query.person) for query in outcome.trial.query], dtype=str)[valid]
+
+
+def headroom_of(outcome: Outcome, row: Row, oracle: Row) -> dict[str, Any]:
+    """Share of the oracle's gain in mAP and Rank-1 that a row makes, with its interval; None for no gain."""
+    base, people = outcome.rows[0], people_of(outcome)
     shares: dict[str, Any] = {}
     valid = base.result.matches > 0
     for name, values in (
@@ -165,7 +172,7 @@ def headroom_of(base: Row, row: Row, oracle: Row) -> dict[str, Any]:
     ):
         means = [float(each.mean()) if len(each) else 0.0 for each in values]
         share = captured_headroom(means[0], means[1], max(means[0], means[2]))
-        interval = headroom_interval(*values)
+        interval = headroom_interval(*values, groups=people)
         shares[name] = None if np.isnan(share) else share
         shares[f"{name}_interval"] = None if np.isnan(interval).any() else list(interval)
     return shares

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from reidr.errors import DataError
-from reidr.evaluation.statistics import bootstrap_interval
+from reidr.evaluation.statistics import bootstrap_interval, draw_rows
 from reidr.reasoning.fusion import fused_distances
 from reidr.retrieval.ranking import RankedList
 
@@ -24,9 +25,9 @@ class Judging:
     Attributes:
         pairs: how many, `positive` of them of one person. weight: of the fusion.
         distance, alone, fused: areas of the retriever's distance, of the reasoner, of both.
-        gain: 95 % interval of fused - distance, bootstrap over queries.
+        gain: 95 % interval of fused - distance, bootstrap over persons (or queries, where those are not given).
         rank1, mean_average_precision: (retriever, fused) as shares of 1, over queries with a match in the gallery.
-        rank1_gain, map_gain: 95 % paired bootstrap intervals of the differences over queries.
+        rank1_gain, map_gain: 95 % paired bootstrap intervals of the differences.
         captured: share of the Rank-1 headroom of a perfect verifier of the first k.
     """
 
@@ -64,12 +65,14 @@ def measure_judging(
     matches: NDArray[np.int64],
     weight: float,
     seed: int = 0,
+    people: NDArray[np.str_] | None = None,
 ) -> Judging:
     """Compare distance, reasoner and their fusion (`fuse`) at a `weight` that was chosen on other people.
 
     Args:
         probabilities: (Q, k) P(same). truth: (Q, k) whether the candidate is the query's person.
         matches: (Q,) matches in the whole gallery; queries without any take no part.
+        people: (Q,) persons of the queries, over whom intervals are drawn; None: over queries.
 
     Ties are ordered pessimistically, matches last.
     """
@@ -78,7 +81,8 @@ def measure_judging(
     distances = ranked.distances[:, :columns]
     fused = fused_distances(ranked, probabilities, weight)
     known = np.isfinite(distances) & ~np.isnan(probabilities)
-    every, *draws = _draws(kept, seed)
+    own = kept if people is None else people[kept]
+    every, *draws = _draws(kept, own, seed)
     # A draw of few queries may hold one kind of pair only; it has no area and says nothing about the gain.
     mixed = [rows for rows in draws if np.unique(truth[rows][known[rows]]).size == 2]
     areas = [_areas(rows, distances, probabilities, fused, truth, known) for rows in (every, *mixed)]
@@ -95,9 +99,9 @@ def measure_judging(
         *areas[0],
         (float(low), float(high)),
         (float(first_before.mean()), float(first_after.mean())),
-        bootstrap_interval(first_after - first_before, seed=seed),
+        bootstrap_interval(first_after - first_before, groups=own, seed=seed),
         (float(precision_before.mean()), float(precision_after.mean())),
-        bootstrap_interval(precision_after - precision_before, seed=seed),
+        bootstrap_interval(precision_after - precision_before, groups=own, seed=seed),
         float((first_after.mean() - first_before.mean()) / room) if room > 0 else float("nan"),
     )
 
@@ -108,18 +112,23 @@ def pair_areas(
     rows: NDArray[np.int64],
     base: str,
     seed: int = 0,
+    people: NDArray[np.str_] | None = None,
 ) -> dict[str, dict[str, float | list[float]]]:
     """Areas under the ROC curve over the pairs that every score knows, and how much more each has than `base`.
 
     Args:
         scores: by name (Q, k), larger for one person, NaN where unknown. truth: (Q, k). rows: queries that take part.
+        people: (rows,) their persons, over whom intervals are drawn; None: over queries.
 
     Returns:
-        By name `area`, and for all but `base` the 95 % bootstrap interval over queries of `gain`; empty where the pairs
-        are all of one kind.
+        By name `area`, and for all but `base` the 95 % bootstrap interval of `gain`; empty where all pairs are of one
+        kind.
     """
     known = np.logical_and.reduce([np.isfinite(values) for values in scores.values()])
-    every, *draws = [each for each in _draws(rows, seed) if np.unique(truth[each][known[each]]).size == 2] or [rows[:0]]
+    own = rows if people is None else people
+    every, *draws = [each for each in _draws(rows, own, seed) if np.unique(truth[each][known[each]]).size == 2] or [
+        rows[:0]
+    ]
     if not len(every):
         return {}
 
@@ -136,10 +145,10 @@ def pair_areas(
     return found
 
 
-def _draws(rows: NDArray[np.int64], seed: int, number: int = 300) -> list[NDArray[np.int64]]:
-    """All rows, then `number` bootstrap samples of them."""
+def _draws(rows: NDArray[np.int64], groups: NDArray[Any], seed: int, number: int = 300) -> list[NDArray[np.int64]]:
+    """All rows, then `number` bootstrap samples of them, drawn by whole groups."""
     random = np.random.default_rng(seed)
-    return [rows, *(rows[random.integers(len(rows), size=len(rows))] for _ in range(number))]
+    return [rows, *(rows[draw_rows(groups, random)] for _ in range(number if len(rows) else 0))]
 
 
 def _areas(

@@ -12,7 +12,7 @@ import numpy as np
 from reidr.data.protocol import Trial
 from reidr.data.types import Crop
 from reidr.evaluation.adaptive import explain
-from reidr.evaluation.curves import curves_of, numbers_of
+from reidr.evaluation.curves import curves_of, numbers_of, people_of
 from reidr.evaluation.experiment import Outcome, Row, mean_metrics
 from reidr.evaluation.find import Found
 from reidr.evaluation.report import Candidate, MetricRow, QueryCard, Report
@@ -45,9 +45,9 @@ def rows_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         if row.note:
             values["note"] = row.note
         if len(outcomes) == 1:
-            values["intervals"] = {name: list(pair) for name, pair in intervals(row).items()}
+            values["intervals"] = {name: list(pair) for name, pair in intervals(first, row).items()}
             if position:
-                values["gains"] = {name: list(pair) for name, pair in gains(row, first.rows[0]).items()}
+                values["gains"] = {name: list(pair) for name, pair in gains(first, row).items()}
         rows.append(values)
     return {
         "rows": rows,
@@ -57,7 +57,7 @@ def rows_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "queries": len(first.trial.query),
         "queries_without_match": first.rows[0].result.queries_without_match,
         "gallery": len(first.trial.gallery),
-        "interval": "95 % percentile bootstrap over queries, 1,000 draws",
+        "interval": "95 % percentile bootstrap over persons, with all their queries, 1,000 draws",
         **(numbers_of(first) if len(outcomes) == 1 else {}),
         "problems": list(first.problems),
         "environment": environment(),
@@ -80,15 +80,16 @@ def per_query(row: Row) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
     }
 
 
-def intervals(row: Row) -> dict[str, tuple[float, float]]:
-    """95 % bootstrap interval over queries of mAP and Rank-1."""
-    return {name: bootstrap_interval(values) for name, values in per_query(row).items()}
+def intervals(outcome: Outcome, row: Row) -> dict[str, tuple[float, float]]:
+    """95 % bootstrap interval over persons of mAP and Rank-1."""
+    people = people_of(outcome)
+    return {name: bootstrap_interval(values, groups=people) for name, values in per_query(row).items()}
 
 
-def gains(row: Row, base: Row) -> dict[str, tuple[float, float]]:
-    """95 % paired bootstrap interval of the difference to `base`, for mAP and Rank-1."""
-    before = per_query(base)
-    return {name: paired_bootstrap(values, before[name]) for name, values in per_query(row).items()}
+def gains(outcome: Outcome, row: Row) -> dict[str, tuple[float, float]]:
+    """95 % paired bootstrap interval over persons of the difference to the first row, for mAP and Rank-1."""
+    before, people = per_query(outcome.rows[0]), people_of(outcome)
+    return {name: paired_bootstrap(values, before[name], groups=people) for name, values in per_query(row).items()}
 
 
 def text_table(outcomes: Sequence[Outcome]) -> str:
@@ -137,15 +138,15 @@ def now() -> str:
 
 
 def metric_row(outcomes: Sequence[Outcome], position: int) -> MetricRow:
-    """A table row: means over the trials; intervals over queries where there is one trial."""
-    row, base = outcomes[0].rows[position], outcomes[0].rows[0]
+    """A table row: means over the trials; intervals over persons where there is one trial."""
+    row = outcomes[0].rows[position]
     calls, seconds = cost_of_row(outcomes, position)
     alone = len(outcomes) == 1
     return MetricRow(
         row.name,
         mean_metrics(outcomes, position),
-        intervals=intervals(row) if alone else {},
-        gains=gains(row, base) if alone and position else {},
+        intervals=intervals(outcomes[0], row) if alone else {},
+        gains=gains(outcomes[0], row) if alone and position else {},
         queries=int((row.result.matches > 0).sum()),
         calls=calls,
         seconds=seconds,

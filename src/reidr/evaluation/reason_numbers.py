@@ -13,7 +13,7 @@ Unit = Literal["percent", "points", "area"]
 
 @dataclass(frozen=True)
 class ReasonNumber:
-    """One number with its 95 % interval over queries.
+    """One number with its 95 % interval over persons.
 
     Attributes:
         title: its name. meaning: what was done and counted, in one sentence.

@@ -1,7 +1,7 @@
 """Reasons that are tested: order flips, words against verdicts, erased cues, words alone, and claims against facts.
 
-Every number comes with a 95 % percentile bootstrap over queries (all pairs of a query drawn together), so that many
-candidates of one query do not pass for many independent cases.
+Every number comes with a 95 % percentile bootstrap over the queries' persons (all pairs of a person drawn together), so
+that many candidates of one query, or many queries of one person, do not pass for many independent cases.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def measure_reasons(
     """
     if not pairs:
         raise ReIDError("there are no pairs whose reasons could be tested")
-    groups = np.unique([pair.query.id for pair in pairs], return_inverse=True)[1]
+    groups = np.unique([pair.query.person or pair.query.id for pair in pairs], return_inverse=True)[1]
     turned = [pair.swapped() for pair in pairs]
     orders = []
     for name, own in (("scoring", pairs), ("scoring, other order", turned)):

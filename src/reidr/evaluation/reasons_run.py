@@ -68,7 +68,7 @@ class ReasonsRun:
             "pairs_in_all": self.pairs_in_all,
             "masks": "exact" if self.exact else "bands",
             "attributes": self.known,
-            "interval": "95 % percentile bootstrap over queries, 1,000 draws",
+            "interval": "95 % percentile bootstrap over persons, with all their queries, 1,000 draws",
         }
 
 

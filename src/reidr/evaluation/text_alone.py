@@ -20,7 +20,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class TextAlone:
-    """How well "same" or "different" is told from the cues alone, cross-validated over queries.
+    """How well "same" or "different" is told from the cues alone, cross-validated over persons.
 
     Attributes:
         area: AUC with its 95 % interval. accuracy: share told rightly, with interval. majority: share of the commoner
@@ -61,10 +61,10 @@ def area_under_curve(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | 
 def read_from_text(
     verdicts: Sequence[Verdict], groups: NDArray[np.int64], *, folds: int = 5, seed: int = 0
 ) -> TextAlone | None:
-    """Fit `fit_probe` on the cues of other queries' verdicts and tell "same" from "different" on each fold.
+    """Fit `fit_probe` on the cues of verdicts on other persons and tell "same" from "different" on each fold.
 
     Unparsable and "insufficient" verdicts are left out. None where either answer is missing in some training fold or
-    there are fewer than two queries a fold. The probe weighs both answers alike; its output is brought back to the
+    there are fewer than two persons a fold. The probe weighs both answers alike; its output is brought back to the
     training fold's share of "same", so that accuracy may be held against the majority.
     """
     rows = [row for row, v in enumerate(verdicts) if v.parsable and v.answer != "insufficient"]
