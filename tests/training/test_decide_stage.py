@@ -12,8 +12,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from reidr.cli.main import reidr
+from reidr.data.load import load_dataset
 from reidr.errors import DataError, RecipeError, WeightsError
 from reidr.reasoning.decision import Decision
+from reidr.training.decide import held_out_search
 from reidr.training.decide_stage import held_out_people
 from reidr.training.identities import hold_out_identities
 
@@ -23,8 +25,8 @@ PEOPLE = 40
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     for person in range(1, PEOPLE + 1):
-        for camera in (1, 2):
-            path = tmp_path / "photos" / "bounding_box_train" / f"{person:04d}_c{camera}s1_000001_00.jpg"
+        for camera, frame in ((1, 1), (1, 2), (2, 1), (2, 2)):
+            path = tmp_path / "photos" / "bounding_box_train" / f"{person:04d}_c{camera}s1_{frame:06d}_00.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (4, 8)).save(path)
     for split in ("query", "bounding_box_test"):
@@ -64,6 +66,19 @@ def test_a_retriever_that_was_taught_on_them_is_refused(
     name = recipe(tmp_path, base={"data": [str(photos)], "held_out_share": 0.3, "split_seed": 2})
     with pytest.raises(DataError, match=r"retriever mine was trained on photos .* one of the two has seen"):
         held_out_people(name, {}, retriever(("photos",), held_out))
+
+
+def test_the_held_out_people_of_a_data_set_are_those_of_both_models(photos: Path) -> None:
+    dataset, ranker = load_dataset(photos), retriever(("photos",), (0.3, 2))
+    found = held_out_search(dataset, ranker)
+    honest = SimpleNamespace(trained_on=("elsewhere/photos",), held_out=(0.3, 2))
+    stranger = SimpleNamespace(trained_on=(), held_out=None)
+    for reasoner in (honest, stranger):
+        assert held_out_search(dataset, ranker, reasoner).query == found.query  # type: ignore[arg-type]
+    for held_out in (None, (0.1, 2), (0.3, 1)):
+        taught = SimpleNamespace(trained_on=("elsewhere/photos",), held_out=held_out)
+        with pytest.raises(DataError, match="taught on photos and did not hold out"):
+            held_out_search(dataset, ranker, taught)  # type: ignore[arg-type]
 
 
 def test_a_recipe_that_holds_nobody_out_is_refused(photos: Path, tmp_path: Path) -> None:

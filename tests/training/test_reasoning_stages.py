@@ -14,7 +14,7 @@ from PIL import Image
 
 from reidr.errors import DataError
 from reidr.frame.run import MANIFEST, write_json
-from reidr.reasoning.decision import Decision, store_decision, stored_decision, training_data
+from reidr.reasoning.decision import Decision, held_out_split, store_decision, stored_decision, training_data
 from reidr.reasoning.nano import TINY, build_nano
 from reidr.reasoning.reasoner import Reasoner
 from reidr.retrieval.network import build_network
@@ -139,7 +139,11 @@ def test_whose_photos_a_model_has_seen_is_told_even_where_its_source_says_nothin
     write_json(Path("start/people.json"), {"data": ["elsewhere/photos", "others"], "split_seed": 3})
     again = warmup_stage(recipe, Path("warmup"), {})
     assert training_data(again) == ("elsewhere/photos", "others")
+    # A source that says whom it held out says so for what is taught from it; else the mining of the pairs does.
     assert json.loads((again / "people.json").read_text())["split_seed"] == 3
+    write_json(Path("start/people.json"), {"data": []})
+    fresh = warmup_stage(recipe, Path("fresh"), {})
+    assert held_out_split(fresh) == Reasoner.load(fresh).held_out == (0.3, 0)
 
 
 def test_the_variant_rl_takes_the_warm_up_s_settings_where_reinforcement_has_none(

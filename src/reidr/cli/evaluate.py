@@ -76,7 +76,7 @@ def command(
     if held_out:
         from reidr.training.decide import held_out_search
 
-        dataset = held_out_search(dataset, retriever)
+        dataset = held_out_search(dataset, retriever, reasoner)
     decision = stored_decision(reasoner_name)
     settings = settings_of(
         decision,

@@ -97,3 +97,16 @@ def training_data(folder: str | Path) -> tuple[str, ...]:
         return tuple(str(each) for each in json.loads(path.read_text(encoding="utf-8"))["data"])
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise WeightsError(f"{path}: does not say what the reasoner was taught on ({error})") from None
+
+
+def held_out_split(folder: str | Path) -> tuple[float, int] | None:
+    """(share, seed) by which a checkpoint's training identities were set aside for choices (`hold_out_identities`), as
+    its `people.json` has them; None where it does not say.
+    """
+    path = Path(folder) / PEOPLE
+    if not path.is_file():
+        return None
+    known = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(known, dict) or not {"held_out_share", "split_seed"} <= known.keys():
+        return None
+    return float(known["held_out_share"]), int(known["split_seed"])

@@ -109,6 +109,7 @@ class Engine:
         self.name = reasoner.name
         self.trained_on = reasoner.trained_on
         self.decision = reasoner.decision
+        self.held_out = reasoner.held_out
         self.cache = cache
         self._features = Features(reasoner.model, reasoner.processor, reasoner.pixels, memory)
         self._prompts = {task: Prompts(reasoner.model, reasoner.processor, task) for task in TASKS}

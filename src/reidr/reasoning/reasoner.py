@@ -28,7 +28,7 @@ from reidr.reasoning.answers import (
 )
 from reidr.reasoning.checkpoint import find_checkpoint, hash_weights, load_model
 from reidr.reasoning.cues import extract_cues
-from reidr.reasoning.decision import UNTUNED, Decision, stored_decision, training_data
+from reidr.reasoning.decision import UNTUNED, Decision, held_out_split, stored_decision, training_data
 from reidr.reasoning.grammar import ANSWERS, try_parse
 from reidr.reasoning.processor import load_processor
 from reidr.reasoning.prompt import (
@@ -78,6 +78,7 @@ class Reasoner:
         pixels: tuple[int, int] | None = None,
         trained_on: tuple[str, ...] = (),
         decision: Decision = UNTUNED,
+        held_out: tuple[float, int] | None = None,
     ) -> None:
         """Wrap a loaded model.
 
@@ -86,6 +87,7 @@ class Reasoner:
                 that is made for photographs (above 512x512): then `CROP_PIXELS`, since a person crop is small.
             trained_on: folders of the photos it was taught on, as far as they are known.
             decision: how it is used beside a retriever, as stored with its weights.
+            held_out: (share, seed) by which training identities were set aside (`hold_out_identities`); None: unknown.
 
         Raises:
             WeightsError: the tokenizer splits `yes` or `no` after `<answer>`, so P(yes) could not be read.
@@ -96,6 +98,7 @@ class Reasoner:
         self.pixels = pixels if pixels is not None else crop_pixels(processor)
         self.trained_on = trained_on
         self.decision = decision
+        self.held_out = held_out
         self.answer_ids = answer_token_ids(processor.tokenizer)
 
     @classmethod
@@ -121,8 +124,15 @@ class Reasoner:
         model = load_model(path, local_files_only=local, device=device, dtype=dtype)
         if not local:
             return cls(model, processor, name=path, pixels=pixels)
-        name, taught, decision = Path(path).name, training_data(path), stored_decision(path)
-        return cls(model, processor, name=name, pixels=pixels, trained_on=taught, decision=decision)
+        return cls(
+            model,
+            processor,
+            name=Path(path).name,
+            pixels=pixels,
+            trained_on=training_data(path),
+            decision=stored_decision(path),
+            held_out=held_out_split(path),
+        )
 
     @cached_property
     def weights_hash(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -196,15 +197,21 @@ def policies_of(
     return policy, others
 
 
-def held_out_search(dataset: ReIDDataset, retriever: Embedder) -> ReIDDataset:
-    """The training identities of `dataset` that `retriever` never saw, as a search.
+def held_out_search(dataset: ReIDDataset, retriever: Embedder, reasoner: Backend | None = None) -> ReIDDataset:
+    """The training identities of `dataset` that `retriever`, and `reasoner`, never saw, as a search.
 
     Raises DataError where the retriever was not trained on this data set (by its folder's name), does not say whom it
-    held out, or nobody was held out.
+    held out, or nobody was held out; and where the reasoner was taught on it and held out others, or does not say whom.
     """
     held_out = getattr(retriever, "held_out", None)
     if held_out is None or dataset.name not in getattr(retriever, "trained_on", ()):
         raise DataError(f"retriever {retriever.name} does not say which identities of {dataset.name} it held out")
+    taught = {Path(name).name for name in getattr(reasoner, "trained_on", ())}
+    if dataset.name in taught and getattr(reasoner, "held_out", None) != held_out:
+        raise DataError(
+            f"the reasoner was taught on {dataset.name} and did not hold out the identities that retriever "
+            f"{retriever.name} did; evaluate it on people it has not seen, or take --reasoner none"
+        )
     _, crops = hold_out_identities(join_training([dataset]), *held_out)
     search = as_search(f"{dataset.name}, held-out training identities", crops, len(crops) + 1, 0)
     if not search.query or not search.gallery:

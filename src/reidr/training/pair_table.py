@@ -137,6 +137,13 @@ def read_pairs(path: Path, part: str | None = "train") -> list[Pair]:
     ]
 
 
+def recipe_of(path: Path) -> dict[str, Any]:
+    """The recipe that a file of `write_pairs` was made by; empty where it holds none."""
+    _, parquet = import_arrow()
+    metadata = parquet.read_schema(path).metadata or {}
+    return dict(json.loads(metadata.get(b"reidr_recipe", b"{}")))
+
+
 def read_columns(path: Path) -> dict[str, list[Any]]:
     """All columns of a Parquet file as lists. Raises DataError where it cannot be read."""
     arrow, parquet = import_arrow()

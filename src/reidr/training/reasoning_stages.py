@@ -19,7 +19,7 @@ from reidr.frame.run import MANIFEST, Run, content_hash, write_json
 from reidr.reasoning.types import Pair
 from reidr.training.base_stage import PEOPLE, split_people, street_people
 from reidr.training.identities import STREET, family_of, hold_out_identities
-from reidr.training.pair_table import MinedPair, read_mined, read_pairs, write_pairs
+from reidr.training.pair_table import MinedPair, read_mined, read_pairs, recipe_of, write_pairs
 from reidr.training.pairs import Ranker, balance_pairs, mine_pairs, rank_out_of_fold
 from reidr.training.reasoning_recipes import PairsRecipe, SampleRecipe, WarmupRecipe
 from reidr.training.recipes import BaseRecipe
@@ -194,7 +194,7 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     with progress("warming the reasoner up", recipe.steps) as advance:
         taught, log = warm_up(recipe, pairs, held_out, model, processor, folder, advance)
     save_taught(taught, processor, recipe.model, where)
-    carry_over(recipe.model, where, pairs)
+    carry_over(recipe.model, where, pairs, split_of(recipe.pairs))
     draw_warmup(log, folder / "warmup.png")
     last = {name: value for name, value in log[-1].items() if name.startswith("held_out_") or name.endswith("loss")}
     run.finish("warmup", started, model="model", pairs=len(pairs), **last)
@@ -292,10 +292,19 @@ def carry_over_once(source: str, where: Path, pairs: Sequence[Pair]) -> None:
         carry_over(source, where, pairs)
 
 
-def carry_over(source: str, where: Path, pairs: Sequence[Pair]) -> None:
+def split_of(pairs: Path) -> dict[str, Any]:
+    """Whom retrievers of folds, and so everybody, held out when a file of pairs was mined; empty for other files."""
+    mined = recipe_of(pairs)
+    if mined.get("source") != "folds":
+        return {}
+    return {"held_out_share": mined["held_out_share"], "split_seed": mined["seed"]}
+
+
+def carry_over(source: str, where: Path, pairs: Sequence[Pair], mined: Mapping[str, Any] | None = None) -> None:
     """Put beside a taught checkpoint whose photos it has seen, and that its scores are not yet to be acted on.
 
-    Seen are those of the checkpoint `source` (folder, preset or hub id; a hub's says nothing) and of `pairs`.
+    Seen are those of the checkpoint `source` (folder, preset or hub id; a hub's says nothing) and of `pairs`. `mined`
+    says whom the mining of pairs held out, for a source that does not.
     """
     from reidr.reasoning.checkpoint import find_checkpoint
     from reidr.reasoning.decision import Decision, store_decision, training_data
@@ -308,7 +317,7 @@ def carry_over(source: str, where: Path, pairs: Sequence[Pair]) -> None:
     sets = {str(crop.person).split(":")[0] for crop in crops if crop.person is not None}
     named = {Path(each).name for each in seen}
     seen += sorted(name for name in sets - named if family_of(name) != STREET)
-    write_json(where / PEOPLE, split | {"data": seen})
+    write_json(where / PEOPLE, {**(mined or {}), **split, "data": seen})
     store_decision(Decision(0.0, "nothing yet", NOTICE, None), where)
 
 
