@@ -1,7 +1,8 @@
 """What each part of the teaching gives: train the variants, judge them alike, write docs/ablations.json.
 
 python scripts/ablations.py --base runs/base --pairs runs/pairs/pairs.parquet --runs runs/ablations --seeds 0 1 2
-python scripts/ablations.py … --seeds 1 --no-table      another process may do other seeds at the same time
+python scripts/ablations.py … --seeds 1 --no-table      another process may do other seeds at the same time, once the
+                                                        pairs are sampled (seed 0's warm-up and "warm-up + RL")
 python scripts/ablations.py … --seeds 0 1 2 --table     only put together what is there
 
 Every variant starts from the same base. Warm-up and reinforcement take the seed; the pairs are sampled once, by the
@@ -172,6 +173,7 @@ class Judge:
     def __init__(self, data: Path, recipe_name: str, think_every: int) -> None:
         from reidr.data.join import join_training
         from reidr.data.load import load_dataset
+        from reidr.frame.run import content_hash
         from reidr.retrieval.retriever import Retriever
         from reidr.training.decide import as_search
         from reidr.training.identities import hold_out_identities
@@ -187,6 +189,7 @@ class Judge:
         self.held = Search(as_search("held-out", unseen, 400, 0), retriever, len(self.test.crops))
         self.seen: Any = None
         self.think_every = think_every
+        self.asked = content_hash([*self.test.names(), *self.held.names()])
 
     def scenes(self) -> dict[str, np.ndarray]:
         """Queries with a match of the held-out training identities, by data set."""
@@ -198,10 +201,16 @@ class Judge:
         }
 
     def scores(self, folder: Path) -> dict[str, np.ndarray]:
-        """P(same) of all pairs: direct on both searches, and after thinking on every n-th query of the test."""
+        """P(same) of all pairs: direct on both searches, and after thinking on every n-th query of the test.
+
+        Kept beside the model; judged again where other pairs were asked about, or other queries thought about.
+        """
         kept = folder.parent / "judged.npz"
         if kept.is_file():
-            return dict(np.load(kept))
+            found = dict(np.load(kept))
+            asked, every = str(found.pop("asked", "")), int(found.pop("every", 0))
+            if asked == self.asked and self.think_every in (0, every):
+                return found
         from reidr.reasoning.crop_features import CropFeatures
         from reidr.reasoning.reasoner import Reasoner
 
@@ -220,7 +229,7 @@ class Judge:
             values[chosen], health = thinking(self.seen, [self.test.pairs[place] for place in chosen])
             found["thinking"] = self.test.table(values)
             found |= {f"health_{name}": np.array(value) for name, value in health.items()}
-        np.savez(kept, **found)
+        np.savez(kept, asked=np.array(self.asked), every=np.array(self.think_every), **found)
         return found
 
 

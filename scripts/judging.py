@@ -46,6 +46,12 @@ class Search:
         gallery_places = places + len(self.trial.query)
         self.pairs = [(first + int(a), first + int(b)) for a, b in zip(rows, gallery_places, strict=True)]
 
+    def names(self) -> list[str]:
+        """Which pairs are asked about."""
+        items = self.ranked.indices[self.rows, self.columns]
+        queries, gallery = self.trial.query, self.trial.gallery
+        return [f"{queries[row].id} {gallery[item].id}" for row, item in zip(self.rows, items, strict=True)]
+
     def table(self, values: np.ndarray) -> np.ndarray:
         filled = np.full(self.ranked.indices.shape, np.nan)
         filled[self.rows, self.columns] = values
