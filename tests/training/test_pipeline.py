@@ -106,7 +106,7 @@ def test_each_stage_starts_from_what_the_one_before_has_made(tmp_path: Path, mon
 def test_quick_goes_from_nothing_to_a_page_and_a_second_run_does_nothing(tmp_path: Path) -> None:
     page = train_all("nano", tmp_path, quick=True)
     assert page.is_file()
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")}
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/model/model.safetensors")}
     assert len(before) == 3
     decision = stored_decision(tmp_path / "rl" / "model")
     assert decision.weight == 0.0, "drawn people alone must not move photos"
@@ -114,4 +114,4 @@ def test_quick_goes_from_nothing_to_a_page_and_a_second_run_does_nothing(tmp_pat
     assert "drawn people only" in decision.notice
     train_all("nano", tmp_path, quick=True)
     assert stored_decision(tmp_path / "rl" / "model") == decision, "what was decided is kept"
-    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")}
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/model/model.safetensors")}
