@@ -69,7 +69,7 @@ DESCRIBED = tuple(
     )
 )
 SENTENCES = tuple((agreement, re.compile(pattern, re.I)) for agreement, pattern in FORMS)
-# What a crop is like of which a region's other words are said, and not this attribute's.
+# What a region is like where its other words are said and this attribute is not.
 BY_ABSENCE = {"upper_pattern": "plain", "jacket_color": "none"}
 END_OF_SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+")
 

@@ -18,6 +18,7 @@ from reidr.evaluation.asking import share_of_steps, steps_of
 from reidr.evaluation.claims import Claim, Mark, belies_itself, check_claim, parse_claims, states_what_is_hidden
 from reidr.evaluation.masking import Filling, MasksOf, control_region, erase, outside
 from reidr.evaluation.second_look import Look, Looked, Telling, look_again
+from reidr.evaluation.statistics import bootstrap_interval
 from reidr.evaluation.text_alone import TextAlone, read_from_text
 from reidr.frame.progress import Advance
 from reidr.reasoning.types import Cue, Pair, Verdict
@@ -250,11 +251,9 @@ def most_asked(pairs: int) -> tuple[int, int]:
 def estimate(values: Any, groups: NDArray[np.int64], seed: int = 0, draws: int = 1000) -> Estimate:
     """Mean of `values` (N,) with the interval of a bootstrap over whole `groups` (N,) (Field and Welsh 2007)."""
     values = np.asarray(values, dtype=np.float64)
-    _, place = np.unique(groups, return_inverse=True)
-    total, count = np.bincount(place, weights=values), np.bincount(place)
-    drawn = np.random.default_rng(seed).integers(len(count), size=(draws, len(count)))
-    low, high = np.quantile(total[drawn].sum(axis=1) / count[drawn].sum(axis=1), (0.025, 0.975))
-    return Estimate(float(values.mean()), float(low), float(high), len(values))
+    return Estimate(
+        float(values.mean()), *bootstrap_interval(values, groups=groups, seed=seed, draws=draws), len(values)
+    )
 
 
 def order_flips(verdicts: Sequence[Verdict], turned: Sequence[Verdict]) -> tuple[Bools, Bools]:

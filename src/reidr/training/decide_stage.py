@@ -40,7 +40,7 @@ PHOTOS = "held-out training identities"
 CHOICES = "choices.json"
 OTHER_WAY = {True: ", without local scaling", False: ", with local scaling"}
 SEED = 70  # of a street that no stage renders
-LOTS = 0  # seed of queries drawn by lot
+QUERY_SEED = 0  # seed of queries drawn by lot
 DRAWN = "another street; photos keep the retriever's order, since no photo was decided on"
 DRAWN_NOTICE = (
     "This reasoner knows drawn people only: it moves no list of photos unless a fusion weight is given (--weight)."
@@ -76,15 +76,15 @@ def held_out_people(recipe_name: str, changes: dict[str, Any], retriever: Retrie
     taught = sorted({dataset.name for dataset in datasets} & set(retriever.trained_on))
     if taught and retriever.held_out != split:
         raise DataError(
-            f"retriever {retriever.name} was trained on {taught[0]} and held out {in_words(retriever.held_out)}, the "
-            f"recipe {in_words(split)}; nothing can be chosen on people whom one of the two has seen"
+            f"retriever {retriever.name} was trained on {taught[0]} and held out "
+            f"{split_in_words(retriever.held_out)}, the recipe {split_in_words(split)}; nothing can be chosen on people whom one of the two has seen"
         )
     return hold_out_identities(join_training(datasets), *split)[1]
 
 
-def in_words(split: tuple[float, int] | None) -> str:
+def split_in_words(split: tuple[float, int] | None) -> str:
     """A split of identities (share, seed) for a message."""
-    return "it does not say whom" if split is None else f"a share of {split[0]} by seed {split[1]}"
+    return "people whom it does not name" if split is None else f"a share of {split[0]} by seed {split[1]}"
 
 
 def decide_stage(
@@ -110,7 +110,7 @@ def decide_stage(
     others = StreetSettings(seed=SEED, train_people=60, crops_per_camera=2, distractors=0, junk=0)
     searches = [as_search(STREET, tuple(street_crops(others, "train")), queries, SEED)]
     if held_out:
-        searches.append(as_search(PHOTOS, held_out, 2 * queries, LOTS))
+        searches.append(as_search(PHOTOS, held_out, 2 * queries, QUERY_SEED))
     decider = Decider(ranker, Engine(Reasoner.load(model)), k, progress)
     measured = {search.name: decider.measure(search) for search in searches}
     chosen_on, search = searches[-1].name, searches[-1]
@@ -128,7 +128,7 @@ def decide_stage(
     policies = policies_of(found, best, expected)
     whole, fitted = whole_weight(found), fitted_fusion(found)
     after = decider.after_k_reciprocal(search)
-    absent = decider.open_set(search, weight, LOTS, scaled)
+    absent = decider.open_set(search, weight, QUERY_SEED, scaled)
     how = {
         "weights": curves,
         "weights_after_k_reciprocal": list(after.grid),

@@ -20,7 +20,7 @@ from reidr.reasoning.types import Pair
 from reidr.training.base_stage import PEOPLE, split_people, street_people
 from reidr.training.identities import STREET, family_of, hold_out_identities
 from reidr.training.pair_table import MinedPair, read_mined, read_pairs, recipe_of, write_pairs
-from reidr.training.pairs import Ranker, balance_pairs, mine_pairs, rank_out_of_fold
+from reidr.training.pairs import Ranker, balance_pairs, dataset_of, mine_pairs, rank_out_of_fold
 from reidr.training.reasoning_recipes import PairsRecipe, SampleRecipe, WarmupRecipe
 from reidr.training.recipes import BaseRecipe
 from reidr.training.reinforce_recipe import ReinforcementRecipe, ReinforcementStageRecipe
@@ -314,7 +314,7 @@ def carry_over(source: str, where: Path, pairs: Sequence[Pair], mined: Mapping[s
     known = Path(path) / PEOPLE
     split = json.loads(known.read_text(encoding="utf-8")) if local and known.is_file() else {}
     crops = (crop for pair in pairs for crop in (pair.query, pair.candidate))
-    sets = {str(crop.person).split(":")[0] for crop in crops if crop.person is not None}
+    sets = {dataset_of(crop) for crop in crops if crop.person is not None}
     named = {Path(each).name for each in seen}
     seen += sorted(name for name in sets - named if family_of(name) != STREET)
     write_json(where / PEOPLE, {**(mined or {}), **split, "data": seen})
