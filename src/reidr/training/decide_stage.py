@@ -77,7 +77,8 @@ def held_out_people(recipe_name: str, changes: dict[str, Any], retriever: Retrie
     if taught and retriever.held_out != split:
         raise DataError(
             f"retriever {retriever.name} was trained on {taught[0]} and held out "
-            f"{split_in_words(retriever.held_out)}, the recipe {split_in_words(split)}; nothing can be chosen on people whom one of the two has seen"
+            f"{split_in_words(retriever.held_out)}, the recipe {split_in_words(split)}; "
+            "nothing can be chosen on people whom one of the two has seen"
         )
     return hold_out_identities(join_training(datasets), *split)[1]
 
