@@ -99,8 +99,7 @@ def coloured_pairs() -> list[Pair]:
             Pair(blue, blue, label=True)]  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def taught() -> Any:
+def build_taught() -> Any:
     """A tiny Qwen3-VL that has learnt by heart what to write, and what to answer at once, for `coloured_pairs`."""
     from reidr.reasoning.prompt import encode_pairs
     from reidr.reasoning.reasoner import Reasoner
@@ -126,8 +125,13 @@ def taught() -> Any:
             optimizer.step()
             if loss.item() < 0.05:
                 break
-    print("taught: loss", loss.item(), _)
     return Reasoner(model, processor, name="taught")
+
+
+@pytest.fixture(scope="session")
+def taught() -> Any:
+    """`build_taught`, once."""
+    return build_taught()
 
 
 @pytest.fixture

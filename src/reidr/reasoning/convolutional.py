@@ -45,7 +45,7 @@ def check_hears_eyes(forward: Callable[..., Any]) -> None:
     """
     if "mm_encoder_outputs" not in inspect.signature(forward).parameters:
         raise ReIDError(
-            f"transformers {transformers.__version__} shows nano no pictures; pip install 'transformers>=5.20,<6'"
+            f"transformers {transformers.__version__} shows nano no pictures; pip install 'transformers>=5.19,<6'"
         )
 
 

@@ -80,7 +80,11 @@ class Endpoint:
         """
         return self._send(path, json.dumps(body).encode())
 
-    def _send(self, path: str, data: bytes | None) -> dict[str, Any]:
+    def command(self, path: str, body: Mapping[str, Any]) -> None:
+        """Send `body` where the answer says no more than that it was done. Raises as `post`."""
+        self._send(path, json.dumps(body).encode(), silent=True)
+
+    def _send(self, path: str, data: bytes | None, *, silent: bool = False) -> dict[str, Any]:
         headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "reidr"}
         key = os.environ.get(KEY_VARIABLE)
         if key:
@@ -92,7 +96,7 @@ class Endpoint:
             try:
                 asked = request.Request(f"{self.base}{path}", data, headers)  # noqa: S310 - http(s) only, see __init__
                 with self._opener.open(asked, timeout=self._timeout) as answer:
-                    return self._read(answer)
+                    return {} if silent else self._read(answer)
             except error.HTTPError as problem:
                 with problem:
                     words = self._words(problem, key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,26 @@ from reidr.reasoning.convolutional import ConvolutionalConfig
 # videos. transformers reads the parts of a processor from the names in `__init__`, and writes the class's name into
 # the checkpoint: keeping upstream's names lets any other tool load what is saved here.
 
+FOR_VIDEOS = "video_preprocessor_config.json"
+SHARED = ("image_mean", "image_std", "merge_size", "patch_size", "resample", "size", "temporal_patch_size")
 
-class Qwen2_5_VLProcessor(UpstreamQwen2_5_VLProcessor):  # noqa: N801
+
+class ImageOnly(ProcessorMixin):
+    """A processor that has no video processor, but saves one: upstream's classes (vLLM's too) load nothing without."""
+
+    video_processor_type = "Qwen2VLVideoProcessor"
+
+    def save_pretrained(self, save_directory: str | Path, *args: Any, **options: Any) -> Any:
+        """As upstream, and `FOR_VIDEOS`: videos are prepared as pictures are."""
+        written = super().save_pretrained(save_directory, *args, **options)
+        pictures = self.image_processor.to_dict()
+        values = {name: pictures[name] for name in SHARED if name in pictures}
+        text = json.dumps({"video_processor_type": self.video_processor_type, **values}, indent=2, sort_keys=True)
+        (Path(save_directory) / FOR_VIDEOS).write_text(text + "\n", encoding="utf-8")
+        return written
+
+
+class Qwen2_5_VLProcessor(ImageOnly, UpstreamQwen2_5_VLProcessor):  # noqa: N801
     """Qwen2.5-VL's processor without videos."""
 
     def __init__(
@@ -26,8 +45,10 @@ class Qwen2_5_VLProcessor(UpstreamQwen2_5_VLProcessor):  # noqa: N801
         super().__init__(image_processor, tokenizer, None, chat_template=chat_template, **options)
 
 
-class Qwen3VLProcessor(UpstreamQwen3VLProcessor):
+class Qwen3VLProcessor(ImageOnly, UpstreamQwen3VLProcessor):
     """Qwen3-VL's processor without videos."""
+
+    video_processor_type = "Qwen3VLVideoProcessor"
 
     def __init__(
         self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **options: Any

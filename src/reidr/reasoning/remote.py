@@ -307,10 +307,14 @@ class RemoteReasoner:
                 self._alternatives = min(self._alternatives, ALTERNATIVES[ALTERNATIVES.index(number) + 1])
 
 
-def find_model(endpoint: Endpoint, name: str) -> dict[str, Any]:
-    """What the server says of the model to be used: the one called `name`, or its only one. Raises ReIDError."""
+def find_model(endpoint: Endpoint, name: str, *, adapters: bool = True) -> dict[str, Any]:
+    """What the server says of the model to be used: the one called `name`, or its only one. Raises ReIDError.
+
+    `adapters`: whether LoRA adapters, which vLLM lists beside the model they change, count as models.
+    """
     listed = endpoint.get("/models").get("data")
     models = [one for one in listed if isinstance(one, dict) and "id" in one] if isinstance(listed, list) else []
+    models = [one for one in models if adapters or not one.get("parent")]
     chosen = [one for one in models if not name or one["id"] == name]
     if len(chosen) != 1:
         names = ", ".join(str(one["id"]) for one in models[:20]) or "none"

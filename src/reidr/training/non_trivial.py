@@ -10,13 +10,17 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from reidr.errors import DataError
+from reidr.reasoning.types import Pair
 from reidr.training.pair_table import MinedPair
 from reidr.training.reasoning_recipes import SampleRecipe
+
+if TYPE_CHECKING:
+    from reidr.reasoning.rollout import Completion
 
 Reason = Literal["kept", "retriever is sure", "never passes", "always passes", "label balance", "over budget"]
 REASONS: tuple[str, ...] = get_args(Reason)
@@ -166,20 +170,28 @@ def sampler(
     from reidr.reasoning.rollout import sample_completions
     from reidr.training.pair_facts import facts_finder
     from reidr.training.rewards import total_reward
+    from reidr.training.rollout_server import RolloutServer
 
     facts_of = facts_finder([pair.pair() for pair in pairs])
+    server = None if recipe.rollout_server is None else RolloutServer(recipe.rollout_server, model, processor)
 
-    def sample(chunk: Sequence[MinedPair], seed: int) -> list[Rollouts]:
-        groups = sample_completions(
+    def complete(shown: list[Pair], seed: int) -> list[list[Completion]]:
+        if server is not None:
+            copies = [recipe.rollouts] * len(shown)
+            return server.sample(shown, copies, max_new_tokens=recipe.max_new_tokens, seed=seed)
+        return sample_completions(
             model,
             processor,
-            [pair.pair() for pair in chunk],
+            shown,
             recipe.rollouts,
             temperature=recipe.temperature,
             max_new_tokens=recipe.max_new_tokens,
             seed=seed,
-            batch_size=len(chunk),
+            batch_size=len(shown),
         )
+
+    def sample(chunk: Sequence[MinedPair], seed: int) -> list[Rollouts]:
+        groups = complete([pair.pair() for pair in chunk], seed)
         found = []
         for pair, group in zip(chunk, groups, strict=True):
             facts = facts_of(pair.pair())

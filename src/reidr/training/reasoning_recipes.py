@@ -130,6 +130,9 @@ class SampleRecipe(Recipe):
     half_precision: bool = Field(
         False, description="weights in bfloat16 on a GPU, as a reinforcement with LoRA samples from them"
     )
+    rollout_server: str | None = Field(
+        None, description="address of a vLLM server that serves the checkpoint and writes the rollouts"
+    )
     chunk: int = Field(32, ge=1, description="pairs per batch of rollouts; a stopped run goes on after the last batch")
     seed: int = Field(0, ge=0)
 
@@ -137,4 +140,6 @@ class SampleRecipe(Recipe):
     def _fits_together(self) -> Self:
         if self.band_low >= self.band_high:
             raise ValueError("band_low must lie below band_high")
+        if self.rollout_server is not None and self.temperature != 1:
+            raise ValueError("a rollout_server reports log-probabilities at temperature 1: leave the temperature at 1")
         return self

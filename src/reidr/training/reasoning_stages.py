@@ -181,7 +181,8 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     pairs, held_out = read_pairs(recipe.pairs), read_pairs(recipe.pairs, "held_out")
     if recipe.variant == "rl":
         return _reinforced(recipe, pairs, folder)
-    run = Run(folder, "train warmup", recipe.model_dump(mode="json"), {"pairs": pairs_hash(pairs)})
+    settings = recipe.model_dump(mode="json", exclude={"reinforcement": {"rollout_server"}})
+    run = Run(folder, "train warmup", settings, {"pairs": pairs_hash(pairs)})
     where = folder / "model"
     if run.finished("warmup"):
         return where
@@ -240,7 +241,8 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     mined = [pair for pair in read_mined(recipe.pairs) if pair.part == "train"]
     if len(mined) > recipe.most_pairs:
         mined = balance_pairs(mined, recipe.most_pairs, recipe.seed)
-    run = Run(folder, "sample", recipe.model_dump(mode="json"), {"pairs": pairs_hash([pair.pair() for pair in mined])})
+    settings = recipe.model_dump(mode="json", exclude={"rollout_server"})  # who writes the rollouts may change
+    run = Run(folder, "sample", settings, {"pairs": pairs_hash([pair.pair() for pair in mined])})
     path = folder / "sampled.parquet"
     if run.finished("sample"):
         return path
@@ -254,7 +256,7 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     rates = [each.pass_rate(recipe.pass_above) for each in rollouts]
     labels = [pair.label for pair in mined]
     reasons = select_non_trivial(rates, labels, [p.rank for p in mined], [p.gap for p in mined], recipe)
-    write_pairs(path, mined, recipe.model_dump(mode="json"), sampled_columns(rollouts, reasons, recipe))
+    write_pairs(path, mined, settings, sampled_columns(rollouts, reasons, recipe))
     draw_pass_rates(rates, labels, reasons, recipe, folder / "pass_rates.png")
     counts = dict(Counter(reasons).most_common())
     write_json(folder / "reasons.json", counts)

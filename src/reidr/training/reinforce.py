@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import time
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reidr.errors import DataError
+from reidr.errors import DataError, ReIDError
 from reidr.frame.progress import progress
 from reidr.frame.run import Run, content_hash
 from reidr.reasoning.types import Pair
@@ -43,6 +44,7 @@ LOGGED = {
     "claims_said_again": "claims_said_again",
     "entropy": "entropy",
     "kl": "kl",
+    "sampling/sampling_logp_difference/mean": "server_difference",
     "clip_ratio/low_mean": "clipped_low",
     "clip_ratio/high_mean": "clipped_high",
     "completions/mean_length": "tokens",
@@ -67,7 +69,8 @@ def reinforce_stage(recipe: ReinforcementRecipe, pairs: Sequence[Pair], source: 
         "pairs": content_hash([f"{pair.query.id} {pair.candidate.id} {pair.label}" for pair in pairs]),
         "model": str(source),
     }
-    run = Run(folder, "train rl", recipe.model_dump(mode="json"), data)
+    # Where the rollouts are written changes nothing about what is taught: a run may go on with another server.
+    run = Run(folder, "train rl", recipe.model_dump(mode="json", exclude={"rollout_server"}), data)
     if run.finished("rl"):
         return folder / "model"
     import torch
@@ -117,7 +120,13 @@ def reinforce(
         keep_steps(path, done)
     if advance is not None:
         advance(done)
-    trainer.train(resume_from_checkpoint=checkpoint)
+    try:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    finally:
+        if trainer.server is not None:
+            # A server that is gone has no adapter of ours either.
+            with contextlib.suppress(ReIDError):
+                trainer.server.put_away()
     taught = trainer.accelerator.unwrap_model(trainer.model)
     if recipe.lora_rank:
         taught = taught.merge_and_unload()
@@ -146,6 +155,7 @@ def build_trainer(
     from reidr.training.claim_credit import ClaimMark, Remembering, mark_claims
     from reidr.training.reinforce_callback import StepLog
     from reidr.training.reinforce_trainer import PairTrainer
+    from reidr.training.rollout_server import RolloutServer
 
     drawn = draw_pairs(pairs, -(-recipe.steps // recipe.iterations) * recipe.pairs, recipe.seed)
     if recipe.rewards.rank and not any(pair.others for pair in pairs):
@@ -203,6 +213,7 @@ def build_trainer(
         assert judge is not None
         return mark_claims(judge, [drawn[number][0] for number in numbers], [each.text for each in completions])
 
+    server = None if recipe.rollout_server is None else RolloutServer(recipe.rollout_server, unwrap(model), processor)
     trainer = PairTrainer(
         recipe,
         score,
@@ -211,6 +222,7 @@ def build_trainer(
         model=model,
         processor=processor,
         mark=None if judge is None else mark,
+        server=server,
         args=arguments(recipe, folder),
         train_dataset=Dataset.from_dict({"pair": list(range(len(drawn)))}).with_transform(open_rows),
         peft_config=lora(recipe),

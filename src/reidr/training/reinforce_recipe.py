@@ -40,6 +40,9 @@ class ReinforcementRecipe(Recipe):
     lora_rank: int = Field(0, ge=0, description="0 trains all weights; above 0 LoRA on the language half only")
     lora_alpha: int = Field(32, ge=1)
     train_vision: bool = Field(False, description="let the vision half learn too (not with LoRA)")
+    rollout_server: str | None = Field(
+        None, description="address of a vLLM server that serves the starting checkpoint and writes the rollouts"
+    )
     save_every: int = Field(20, ge=1, description="steps between checkpoints; a multiple of iterations")
     seed: int = Field(0, ge=0)
 
@@ -51,6 +54,10 @@ class ReinforcementRecipe(Recipe):
             raise ValueError("save_every must be a multiple of iterations, or a resumed run would differ")
         if self.lora_rank and self.train_vision:
             raise ValueError("lora_rank and train_vision exclude each other: LoRA is put on the language half only")
+        if self.rollout_server is not None and not self.lora_rank:
+            raise ValueError("a rollout_server is handed the LoRA adapter of every step: it needs lora_rank above 0")
+        if self.rollout_server is not None and self.temperature != 1:
+            raise ValueError("a rollout_server reports log-probabilities at temperature 1: leave the temperature at 1")
         return self
 
     @property

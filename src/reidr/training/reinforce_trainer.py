@@ -2,7 +2,8 @@
 
 TRL decides advantages, ratios, clipping and the loss. Changed are three things that cost time or lose information:
 rollouts continue from one prompt per pair, so do the log-probabilities of a group, and the probability at the answer
-position of each rollout reaches the rewards. Added is credit for single claims (`claim_credit`).
+position of each rollout reaches the rewards. Added are credit for single claims (`claim_credit`), and rollouts written
+by a vLLM server of another version (`rollout_server`); what the two models' log-probabilities differ by, TRL corrects.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reidr.errors import ReIDError
 from reidr.reasoning.prompt import encode_pairs
 from reidr.reasoning.rollout import Completion, continue_prompts, read_completions, unwrap
 from reidr.reasoning.vision import share_vision
 from reidr.training.claim_credit import ClaimMark, share_said_again, token_credits
 from reidr.training.reinforce_recipe import ReinforcementRecipe
 from reidr.training.rewards import Reward
+from reidr.training.rollout_server import RolloutServer
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 from trl import GRPOTrainer
@@ -34,6 +37,8 @@ Score = Callable[[Sequence[int], Sequence[Completion]], list[Reward]]
 
 Mark = Callable[[Sequence[int], Sequence[Completion]], list[tuple[ClaimMark, ...]]]
 """(numbers of the pairs in the data set, their rollouts) → how the claims of each rollout ended."""
+
+FURTHEST = 1.0  # nats per token between the server's and our log-probabilities; the same weights differ by thousandths
 
 Describe = Callable[[int], dict[str, Any]]
 """Number of a pair in the data set → what is written of it beside each completion."""
@@ -52,10 +57,11 @@ class PairTrainer(GRPOTrainer):
         model: Any,
         processor: Any,
         mark: Mark | None = None,
+        server: RolloutServer | None = None,
         **options: Any,
     ) -> None:
         """`completions` is the JSONL file to which every rollout is appended; `mark` gives claims credit of their own;
-        `options` are GRPOTrainer's."""
+        `server` writes the rollouts in place of the model here; `options` are GRPOTrainer's."""
         self.recipe, self.score, self.describe, self.file = recipe, score, describe, completions
         self.mark = mark
         self.marks: list[tuple[ClaimMark, ...]] = []
@@ -70,6 +76,11 @@ class PairTrainer(GRPOTrainer):
             model=model, processing_class=processor, reward_funcs=[self.reward], rollout_func=rollout, **options
         )
         self.beta = recipe.beta
+        self.server = server
+        if server is not None:
+            # TRL hands the weights over before each batch, and weighs rollouts by how likely they are here.
+            self.use_vllm, self.vllm_mode, self._last_loaded_step = True, "server", -1
+            self.vllm_generation: Any = Adapters(self, server)
         if reference is not None:
             self.ref_model = reference.requires_grad_(False)
             add_fused_lm_head(self.ref_model, temperature=recipe.temperature)
@@ -92,6 +103,8 @@ class PairTrainer(GRPOTrainer):
         self.groups = torch.tensor(pairs)
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         output["groups"] = self.groups
+        if self.server is not None:
+            check_server(output)
         self._write(pairs, output["advantages"].tolist())
         if self.mark is not None:
             whole = output["advantages"]
@@ -218,9 +231,30 @@ def shared_log_probabilities(
     return chosen, spread
 
 
+class Adapters:
+    """What TRL takes for its own vLLM: it only has to hand over the weights."""
+
+    def __init__(self, trainer: Any, server: RolloutServer) -> None:
+        self.trainer, self.server = trainer, server
+
+    def sync_weights(self) -> None:
+        """Let the server write by the adapter as it is now."""
+        self.server.take_up(self.trainer.accelerator.unwrap_model(self.trainer.model))
+
+
+def check_server(output: dict[str, Any]) -> None:
+    """Raises ReIDError where the server's rollouts are so unlikely here that it must have other weights."""
+    mask = output["completion_mask"].bool()
+    apart = (output["old_per_token_logps"] - output["sampling_per_token_logps"])[mask].abs().mean()
+    if not float(apart) <= FURTHEST:
+        raise ReIDError(
+            f"the server of rollouts has other weights: its log-probabilities lie {float(apart):.2f} from ours on "
+            "average; start it with the checkpoint that this training starts from"
+        )
+
+
 def rollout(prompts: list[Any], trainer: Any) -> dict[str, Any]:
     """TRL's `rollout_func`: one completion for each of `prompts`, those of the same pictures from one prefill."""
-    recipe, processor = trainer.recipe, trainer.processor
     pictures = [
         tuple(part["image"] for message in prompt for part in message["content"] if part["type"] == "image")
         for prompt in prompts
@@ -229,21 +263,10 @@ def rollout(prompts: list[Any], trainer: Any) -> dict[str, Any]:
     for row, pair in enumerate(pictures):
         rows.setdefault(tuple(id(picture) for picture in pair), []).append(row)
     images = [pictures[own[0]] for own in rows.values()]
-    base = unwrap(trainer.accelerator.unwrap_model(trainer.model))
-    inputs = encode_pairs(processor, images, "think").to(base.device)
-    inputs["pixel_values"] = inputs["pixel_values"].to(base.dtype)
-    with torch.no_grad():
-        shared = share_vision(base, dict(inputs), [picture for pair in images for picture in pair])
-    sampled = continue_prompts(
-        base,
-        processor.tokenizer,
-        shared,
-        [len(own) for own in rows.values()],
-        temperature=recipe.temperature,
-        max_new_tokens=recipe.max_new_tokens,
-        seed=recipe.seed * 1_000_003 + trainer.state.global_step * 1009 + trainer.accelerator.process_index,
-    )
-    found = iter(read_completions(base, processor.tokenizer, sampled))
+    inputs = encode_pairs(trainer.processor, images, "think")
+    copies = [len(own) for own in rows.values()]
+    here = trainer.server is None
+    found = roll_out_here(trainer, images, inputs, copies) if here else ask_for(trainer, images, copies)
     places = [place for own in rows.values() for place in own]
     trainer.rollouts = [completion for _, completion in sorted(zip(places, found, strict=True), key=lambda x: x[0])]
     masks = inputs["attention_mask"].bool()
@@ -255,8 +278,40 @@ def rollout(prompts: list[Any], trainer: Any) -> dict[str, Any]:
     return {
         "prompt_ids": prompt_ids,
         "completion_ids": [list(completion.ids) for completion in trainer.rollouts],
-        "logprobs": None,  # TRL counts one update per rollout batch as on-policy, and so are these rollouts
+        # Our own are on-policy, as TRL counts one update per rollout batch: it needs no log-probabilities of them.
+        "logprobs": None if here else [list(each.log_probabilities) for each in trainer.rollouts],
     }
+
+
+def seed_of(trainer: Any) -> int:
+    """The seed of a batch of rollouts."""
+    return int(trainer.recipe.seed * 1_000_003 + trainer.state.global_step * 1009 + trainer.accelerator.process_index)
+
+
+def roll_out_here(trainer: Any, images: list[Any], inputs: Any, copies: list[int]) -> list[Completion]:
+    """`copies[i]` completions for pair i, one pair's after the other's, by the model itself."""
+    base = unwrap(trainer.accelerator.unwrap_model(trainer.model))
+    inputs = inputs.to(base.device)
+    inputs["pixel_values"] = inputs["pixel_values"].to(base.dtype)
+    with torch.no_grad():
+        shared = share_vision(base, dict(inputs), [picture for pair in images for picture in pair])
+    tokenizer, recipe = trainer.processor.tokenizer, trainer.recipe
+    sampled = continue_prompts(
+        base,
+        tokenizer,
+        shared,
+        copies,
+        temperature=recipe.temperature,
+        max_new_tokens=recipe.max_new_tokens,
+        seed=seed_of(trainer),
+    )
+    return read_completions(base, tokenizer, sampled)
+
+
+def ask_for(trainer: Any, images: list[Any], copies: list[int]) -> list[Completion]:
+    """The same by the server."""
+    groups = trainer.server.sample(images, copies, max_new_tokens=trainer.recipe.max_new_tokens, seed=seed_of(trainer))
+    return [completion for group in groups for completion in group]
 
 
 def statistics(rewards: Sequence[Reward], rollouts: Sequence[Completion], labels: Sequence[bool]) -> dict[str, float]:

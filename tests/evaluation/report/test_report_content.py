@@ -9,7 +9,7 @@ import pytest
 from reidr.errors import ReIDError
 from reidr.evaluation.report import Candidate, Curve, MetricRow, QueryCard, Report, Series, find_report
 from reidr.evaluation.report.content import Mark
-from reidr.evaluation.report.headline import headline, outcome, support
+from reidr.evaluation.report.headline import headline, outcome, support, taken
 
 
 def candidate(name: str, mark: Mark, before: int, after: int | None = None) -> Candidate:
@@ -72,6 +72,20 @@ def test_outcome_of_a_query(candidates: tuple[Candidate, ...], sentence: str) ->
 def test_bad_content_is_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ReIDError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("answers", "sentence"),
+    [
+        (["same"], "The reasoner takes the one candidate shown for the same person"),
+        (["different"], "The reasoner does not take the one candidate shown for the same person"),
+        (["different", "insufficient"], "The reasoner takes none of the 2 candidates shown for the same person"),
+        (["same", "different", "same"], "The reasoner takes 2 of the 3 candidates shown for the same person"),
+        (["same", "same"], "The reasoner takes all of the 2 candidates shown for the same person"),
+    ],
+)
+def test_how_many_are_taken_reads_well_for_any_number(answers: list[str], sentence: str) -> None:
+    assert taken(answers, "shown") == sentence
 
 
 def test_headline_says_which_way_it_went() -> None:

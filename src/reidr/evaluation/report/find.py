@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import get_args
 
 from reidr.evaluation.report.content import Fact, QueryCard, Report, Statement
+from reidr.evaluation.report.headline import taken
 from reidr.evaluation.second_look import Look
 
 LOOKED_AGAIN = (
@@ -77,13 +78,10 @@ def find_headline(card: QueryCard, gallery_size: int) -> str:
     first = min(card.candidates, key=lambda candidate: candidate.rank)
     if not asked:
         return f"The nearest of {gallery_size:,} crops is {file_name(first.id)}; the reasoner was not asked."
-    same = sum(candidate.answer == "same" for candidate in asked)
-    if not same:
-        return f"The reasoner takes none of the {len(asked)} candidates it looked at for the same person."
-    return (
-        f"The reasoner takes {same} of the {len(asked)} candidates it looked at for the same person; "
-        f"{file_name(first.id)} comes first."
-    )
+    verdict = taken([str(candidate.answer) for candidate in asked], "it looked at")
+    if not any(candidate.answer == "same" for candidate in asked):
+        return f"{verdict}."
+    return f"{verdict}; {file_name(first.id)} comes first."
 
 
 def file_name(crop_id: str) -> str:

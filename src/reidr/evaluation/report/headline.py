@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reidr.evaluation.report.content import MetricRow, QueryCard, Report
 
 
@@ -67,6 +69,15 @@ def support(report: Report) -> str:
     return f"{sentence}: there was no room to gain."
 
 
+def taken(answers: Sequence[str], which: str) -> str:
+    """How many of the candidates (`which` say) the reasoner takes for the person, from its `answers` (at least one)."""
+    same, number = answers.count("same"), len(answers)
+    if number == 1:
+        return f"The reasoner {'takes' if same else 'does not take'} the one candidate {which} for the same person"
+    count = "none" if not same else "all" if same == number else str(same)
+    return f"The reasoner takes {count} of the {number} candidates {which} for the same person"
+
+
 def outcome(card: QueryCard) -> str:
     """What happened to one query, in a sentence."""
     shown = sum(candidate.mark != "junk" for candidate in card.candidates)
@@ -76,8 +87,7 @@ def outcome(card: QueryCard) -> str:
         said = [candidate.answer for candidate in card.candidates if candidate.answer is not None]
         if not said:
             return "The reasoner was not asked."
-        same = said.count("same")
-        return f"Of the {len(said)} candidates it was asked about, the reasoner takes {same} for the same person."
+        return f"{taken(said, 'it was asked about')}."
     before, after = card.first_right(before=True), card.first_right()
     if after is None:
         return (
