@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reidr.evaluation.report import Curve, Series
 from reidr.evaluation.report.content import CurveKind
-from reidr.evaluation.report.plots import draw, histogram_svg, open_set_svg, spread
+from reidr.evaluation.report.plots import draw, histogram_svg, open_set_svg, short, spread
 
 TWO = (
     Series("first", [0.1, 0.5, 1.0], [0.2, 0.4, 0.9], [3, 9, 27]),
@@ -97,11 +97,23 @@ def test_names_are_text_and_not_formulas() -> None:
 
 @given(st.lists(st.floats(0, 1), max_size=12).map(sorted))
 def test_spread_keeps_the_order_and_the_gap(heights: list[float]) -> None:
-    placed = spread(heights, 0.075)
+    placed = spread(heights, [0.075] * len(heights))
     assert len(placed) == len(heights)
     assert all(right - left >= 0.075 - 1e-9 for left, right in itertools.pairwise(placed))
     assert all(-1e-9 <= height <= 1 + 1e-9 for height in placed)
 
 
 def test_spread_leaves_alone_what_does_not_touch() -> None:
-    assert spread([0.1, 0.5, 0.9], 0.075) == [0.1, 0.5, 0.9]
+    assert spread([0.1, 0.5, 0.9], [0.075] * 3) == [0.1, 0.5, 0.9]
+
+
+def test_spread_gives_large_things_more_room() -> None:
+    assert spread([0.5, 0.5, 0.5], [0.1, 0.2, 0.1]) == pytest.approx([0.5, 0.65, 0.8])
+    assert spread([0.9, 0.95], [0.2, 0.2]) == pytest.approx([0.8, 1.0])
+
+
+def test_long_names_take_two_lines_and_are_cut_after_them() -> None:
+    assert short("retriever") == "retriever"
+    assert short("distance in units of ranks 11-50") == "distance in units of\nranks 11-50"
+    assert short("a very long name " * 5).count("\n") == 1
+    assert short("a very long name " * 5).endswith("\u2026")

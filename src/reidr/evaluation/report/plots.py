@@ -8,7 +8,9 @@ Ito, https://jfly.uni-koeln.de/color), and carry their names at their ends inste
 from __future__ import annotations
 
 import io
+import itertools
 import re
+import textwrap
 import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -213,11 +215,13 @@ def name_ends(axes: Axes, series: Sequence[Series]) -> None:
     to_axes = axes.transData + axes.transAxes.inverted()
     ends = [to_axes.transform((line.x[-1], line.y[-1])) for _, line in named]
     order = sorted(range(len(named)), key=lambda index: ends[index][1])
-    heights = spread([float(ends[index][1]) for index in order], LABEL_GAP)
-    for index, height in zip(order, heights, strict=True):
-        number, line = named[index]
+    names = [short(named[index][1].name) for index in order]
+    sizes = [LABEL_GAP * (1 + 0.75 * name.count("\n")) for name in names]
+    heights = spread([float(ends[index][1]) for index in order], sizes)
+    for index, name, height in zip(order, names, heights, strict=True):
+        number, _ = named[index]
         axes.annotate(
-            short(line.name),
+            name,
             xy=(float(ends[index][0]), float(ends[index][1])),
             xytext=(1.07, height),
             xycoords="axes fraction",
@@ -242,21 +246,22 @@ def positive(line: Series) -> Series:
     return Series(line.name, [line.x[index] for index in kept], [line.y[index] for index in kept])
 
 
-def spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Ascending heights moved as little as needed so that neighbours are `gap` apart and all stay within [0, 1]."""
+def spread(heights: Sequence[float], sizes: Sequence[float]) -> list[float]:
+    """Ascending heights moved as little as needed so that things of these sizes do not overlap; all within [0, 1]."""
+    gaps = [0.0, *((below + above) / 2 for below, above in itertools.pairwise(sizes))][: len(sizes)]
     placed: list[float] = []
-    for height in heights:
+    for height, gap in zip(heights, gaps, strict=True):
         placed.append(max(height, placed[-1] + gap) if placed else max(height, 0.0))
-    ceiling = max(1.0, gap * (len(placed) - 1))
+    ceiling = max(1.0, sum(gaps))
     for index in range(len(placed) - 1, -1, -1):
         placed[index] = min(placed[index], ceiling)
-        ceiling = placed[index] - gap
+        ceiling = placed[index] - gaps[index]
     return placed
 
 
 def short(name: str) -> str:
-    """A name that fits beside a figure."""
-    return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "\u2026"
+    """A name that fits beside a figure, in two lines at most."""
+    return "\n".join(textwrap.wrap(name, NAME_LENGTH, max_lines=2, placeholder="\u2026"))
 
 
 def whole_percent(axes: Axes, which: str) -> None:
