@@ -41,7 +41,7 @@ LOOK = 17  # values that tell a token's colours and texture
 def check_hears_eyes(forward: Callable[..., Any]) -> None:
     """Raise ReIDError where upstream's `forward` does not know what the eyes have seen.
 
-    transformers before 5.19 drops it without a word: the model then runs, and trains, and has never seen a picture.
+    transformers before 5.18 drops it without a word: the model then runs, and trains, and has never seen a picture.
     """
     if "mm_encoder_outputs" not in inspect.signature(forward).parameters:
         raise ReIDError(
