@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from reidr.errors import WeightsError
 from reidr.reasoning.checkpoint import find_checkpoint, hash_weights, load_model, save_taught
 from reidr.reasoning.nano import NANO, TINY, build_nano
-from reidr.reasoning.processor import load_processor, torchvision_usable
+from reidr.reasoning.processor import load_processor
 from reidr.reasoning.reasoner import Reasoner
 
 
@@ -44,10 +44,21 @@ def test_a_loaded_processor_pads_on_the_left(saved: Path) -> None:
     )
 
 
-def test_torchvision_is_not_needed(saved: Path) -> None:
-    if torchvision_usable():
-        pytest.skip("torchvision is installed and works here")
-    assert type(load_processor(saved)).__module__ == "reidr.reasoning.processor"
+def test_pictures_are_prepared_alike_with_and_without_torchvision(saved: Path) -> None:
+    # With torchvision upstream's own class would be taken, and pictures resized by it: other scores, and no nano at all
+    # where its checkpoint lacked a video processor. Meant to be run in an environment that has it, too.
+    processor = load_processor(saved)
+    assert type(processor).__module__ == "reidr.reasoning.processor"
+    assert type(processor.image_processor).__name__ == "Qwen2VLImageProcessorPil"
+
+
+def test_other_tools_find_a_video_processor(saved: Path) -> None:
+    """Upstream's processors, which vLLM loads too, refuse a folder without one."""
+    stored = json.loads((saved / "video_preprocessor_config.json").read_text(encoding="utf-8"))
+    pictures = json.loads((saved / "processor_config.json").read_text(encoding="utf-8"))["image_processor"]
+    assert stored["video_processor_type"] == "Qwen3VLVideoProcessor"
+    assert stored["size"] == pictures["size"]
+    assert stored["patch_size"] == pictures["patch_size"]
 
 
 def test_a_tokenizer_alone_is_refused(copy: Path) -> None:

@@ -1,4 +1,4 @@
-"""Loading a checkpoint's processor (tokenizer + picture preparation), with or without torchvision."""
+"""Loading a checkpoint's processor (tokenizer + picture preparation), the same with and without torchvision."""
 
 from __future__ import annotations
 
@@ -63,20 +63,12 @@ IMAGE_ONLY: dict[str, type[ProcessorMixin]] = {
 }
 
 
-def torchvision_usable() -> bool:
-    """Whether torchvision is installed and its operators fit the installed torch."""
-    try:
-        import torchvision  # noqa: F401
-    except (ImportError, RuntimeError, OSError):
-        return False
-    return True
-
-
 def load_processor(path: str | Path, *, local_files_only: bool = True) -> ProcessorMixin:
     """The processor of a checkpoint folder or hub id, padding on the left.
 
-    Without torchvision the Qwen-VL processors are loaded by the image-only classes above, from any checkpoint that
-    upstream's classes wrote; other architectures go through `AutoProcessor`.
+    Qwen-VL processors are loaded by the image-only classes above, from any checkpoint that upstream's classes wrote;
+    other architectures go through `AutoProcessor`. Pillow prepares the pictures: torchvision's resizing differs by a
+    hundredth of a pixel's value, and scores must not depend on what else is installed.
 
     Raises:
         WeightsError: no processor there, one that cannot be loaded, or only a tokenizer without picture preparation.
@@ -84,8 +76,7 @@ def load_processor(path: str | Path, *, local_files_only: bool = True) -> Proces
     options: dict[str, Any] = {"local_files_only": local_files_only, "trust_remote_code": False}
     try:
         model_type = AutoConfig.from_pretrained(path, **options).model_type
-        loader = AutoProcessor if torchvision_usable() else IMAGE_ONLY.get(model_type, AutoProcessor)
-        processor = loader.from_pretrained(path, **options)
+        processor = IMAGE_ONLY.get(model_type, AutoProcessor).from_pretrained(path, backend="pil", **options)
     except (OSError, ValueError, KeyError, ImportError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: its processor cannot be loaded: {first_line(error)}") from error
     if not isinstance(processor, ProcessorMixin) or getattr(processor, "image_processor", None) is None:
