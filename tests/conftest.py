@@ -1,9 +1,12 @@
-"""What all tests share: quiet thread settings, no network, a cache of their own, and the way to the research photos."""
+"""What all tests share: quiet threads, no network, a cache of their own, the research photos, servers in threads."""
 
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -28,3 +31,21 @@ def photos() -> Path:
     if not folder.is_dir():
         pytest.skip(f"research photos are not at {folder} (set REIDR_DATA)")
     return folder
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[Any], Any]]:
+    """Starts servers in threads of their own, and ends them after the test."""
+    running = []
+
+    def run(server: Any) -> Any:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        running.append((server, thread))
+        return server
+
+    yield run
+    for server, thread in running:
+        server.shutdown()
+        server.server_close()
+        thread.join()

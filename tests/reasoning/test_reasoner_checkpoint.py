@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from reidr.errors import WeightsError
 from reidr.reasoning.checkpoint import find_checkpoint, hash_weights, load_model, save_taught
 from reidr.reasoning.nano import NANO, TINY, build_nano
-from reidr.reasoning.processor import load_processor
+from reidr.reasoning.processor import Qwen3VLProcessor, load_processor
 from reidr.reasoning.reasoner import Reasoner
 
 
@@ -44,12 +44,19 @@ def test_a_loaded_processor_pads_on_the_left(saved: Path) -> None:
     )
 
 
-def test_pictures_are_prepared_alike_with_and_without_torchvision(saved: Path) -> None:
+def test_pictures_are_prepared_alike_with_and_without_torchvision(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # With torchvision upstream's own class would be taken, and pictures resized by it: other scores, and no nano at all
-    # where its checkpoint lacked a video processor. Meant to be run in an environment that has it, too.
-    processor = load_processor(saved)
-    assert type(processor).__module__ == "reidr.reasoning.processor"
-    assert type(processor.image_processor).__name__ == "Qwen2VLImageProcessorPil"
+    # where its checkpoint lacked a video processor. Here torchvision is absent, so what is asked for must be looked at.
+    asked: list[dict[str, Any]] = []
+    load = Qwen3VLProcessor.from_pretrained
+
+    def recorded(*given: Any, **options: Any) -> Any:
+        asked.append(options)
+        return load(*given, **options)
+
+    monkeypatch.setattr(Qwen3VLProcessor, "from_pretrained", recorded)
+    assert type(load_processor(saved).image_processor).__name__ == "Qwen2VLImageProcessorPil"
+    assert [options["backend"] for options in asked] == ["pil"]
 
 
 def test_other_tools_find_a_video_processor(saved: Path) -> None:

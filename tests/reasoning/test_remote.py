@@ -7,7 +7,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -27,24 +27,6 @@ from reidr.reasoning.types import Pair
 from reidr.reasoning.verdict_cache import VerdictCache
 
 THOUGHT = "<think>Shoes: same in both.</think><answer>yes</answer>"
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[[Any], Any]]:
-    """Starts servers in threads of their own, and ends them after the test."""
-    running = []
-
-    def run(server: Any) -> Any:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        running.append((server, thread))
-        return server
-
-    yield run
-    for server, thread in running:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny_reasoners import TINY, lively
 
 from reidr.errors import DataError, RecipeError
 from reidr.evaluation.second_look import Look
@@ -26,21 +25,6 @@ from reidr.training.rewards import RankContext, Reward, rank_reward
 
 pytest.importorskip("trl")
 
-
-def neighbour(name: str) -> Any:
-    """A module of tests/reasoning."""
-    spec = importlib.util.spec_from_file_location(
-        f"reasoning_{name}", Path(__file__).parent.parent / "reasoning" / f"{name}.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-TINY = neighbour("conftest")
 
 RECIPE = ReinforcementRecipe(
     steps=1, pairs=2, group=4, backward_rows=8, max_new_tokens=10, learning_rate=3e-3, warmup_steps=0, save_every=2
@@ -56,33 +40,9 @@ def labelled(count: int) -> list[Pair]:
     ]
 
 
-def lively(architecture: str) -> tuple[Any, Any]:
-    """A tiny random model whose answers differ."""
-    if architecture == "nano":
-        return neighbour("small_nano").build_small_nano()  # type: ignore[no-any-return]
-    model, processor = TINY.BUILDERS[architecture]()
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(1)
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter.normal_(0, 0.12)
-    return model, processor
-
-
 @pytest.fixture(params=["qwen3_vl", "qwen2_5_vl", "nano"])
 def reasoner(request: pytest.FixtureRequest) -> tuple[Any, Any]:
     return lively(request.param)
-
-
-@pytest.fixture
-def varied(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rewards that random texts earn differently: the parsable are too rare among them to learn from."""
-
-    def reward(text: str, label: bool, *_: Any, probability: float | None, **__: Any) -> Reward:
-        total = sum(map(ord, text)) % 7 / 7 + 0.5 * label
-        return Reward(total, {"format": -1.0, "identity": None}, None, False)
-
-    monkeypatch.setattr(stage, "total_reward", reward)
 
 
 def weights(model: Any) -> dict[str, torch.Tensor]:

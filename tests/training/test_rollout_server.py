@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import copy
-import importlib.util
 import io
 import json
 import os
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,52 +17,26 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_reasoners import TINY, lively
 
 from reidr.errors import RecipeError, ReIDError
 from reidr.reasoning.prompt import encode_pairs
 from reidr.reasoning.rollout import sample_completions
 from reidr.reasoning.types import Pair
-from reidr.training import reinforce as stage
 from reidr.training.non_trivial import sampler
 from reidr.training.pair_table import MinedPair
 from reidr.training.reasoning_recipes import SampleRecipe
 from reidr.training.reinforce import lora, reinforce
 from reidr.training.reinforce_recipe import ReinforcementRecipe
-from reidr.training.rewards import Reward
 from reidr.training.rollout_server import RolloutServer
 
 pytest.importorskip("trl")
 
 
-def neighbour(name: str) -> Any:
-    """A module of tests/reasoning."""
-    spec = importlib.util.spec_from_file_location(
-        f"reasoning_{name}", Path(__file__).parent.parent / "reasoning" / f"{name}.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-TINY = neighbour("conftest")
 RECIPE = ReinforcementRecipe(
     steps=3, pairs=2, group=3, backward_rows=6, max_new_tokens=8, learning_rate=3e-2, warmup_steps=0, save_every=3,
     lora_rank=4,
 )  # fmt: skip
-
-
-def lively(architecture: str) -> tuple[Any, Any]:
-    """A tiny random model whose answers differ."""
-    model, processor = TINY.BUILDERS[architecture]()
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(1)
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter.normal_(0, 0.12)
-    return model, processor
 
 
 class Vllm(ThreadingHTTPServer):
@@ -159,38 +131,15 @@ class Vllm(ThreadingHTTPServer):
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Vllm]]:
-    """Starts servers in threads of their own, and ends them after the test."""
-    running: list[tuple[Vllm, threading.Thread]] = []
-
-    def start(*given: Any, **options: Any) -> Vllm:
-        server = Vllm(*given, **options)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        running.append((server, thread))
-        return server
-
-    yield start
-    for server, thread in running:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def serve(start: Callable[[Any], Any]) -> Callable[..., Vllm]:
+    """Starts a `Vllm`."""
+    return lambda *given, **options: start(Vllm(*given, **options))
 
 
 @pytest.fixture(scope="module")
 def taught() -> Any:
     """A tiny reasoner whose answers can be parsed."""
     return TINY.build_taught()
-
-
-@pytest.fixture
-def varied(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rewards that random texts earn differently."""
-
-    def reward(text: str, label: bool, *_: Any, probability: float | None, **__: Any) -> Reward:
-        return Reward(sum(map(ord, text)) % 7 / 7 + 0.5 * label, {"format": -1.0, "identity": None}, None, False)
-
-    monkeypatch.setattr(stage, "total_reward", reward)
 
 
 def labelled(count: int) -> list[Pair]:

@@ -38,7 +38,9 @@ Score = Callable[[Sequence[int], Sequence[Completion]], list[Reward]]
 Mark = Callable[[Sequence[int], Sequence[Completion]], list[tuple[ClaimMark, ...]]]
 """(numbers of the pairs in the data set, their rollouts) → how the claims of each rollout ended."""
 
-FURTHEST = 1.0  # nats per token between the server's and our log-probabilities; the same weights differ by thousandths
+FURTHEST = (
+    1.0  # nats per token between the server's and our log-probabilities; of the same weights less than 0.02 (tested)
+)
 
 Describe = Callable[[int], dict[str, Any]]
 """Number of a pair in the data set → what is written of it beside each completion."""
@@ -80,7 +82,7 @@ class PairTrainer(GRPOTrainer):
         if server is not None:
             # TRL hands the weights over before each batch, and weighs rollouts by how likely they are here.
             self.use_vllm, self.vllm_mode, self._last_loaded_step = True, "server", -1
-            self.vllm_generation: Any = Adapters(self, server)
+            self.vllm_generation: Any = AdapterSync(self, server)
         if reference is not None:
             self.ref_model = reference.requires_grad_(False)
             add_fused_lm_head(self.ref_model, temperature=recipe.temperature)
@@ -231,7 +233,7 @@ def shared_log_probabilities(
     return chosen, spread
 
 
-class Adapters:
+class AdapterSync:
     """What TRL takes for its own vLLM: it only has to hand over the weights."""
 
     def __init__(self, trainer: Any, server: RolloutServer) -> None:
@@ -266,7 +268,7 @@ def rollout(prompts: list[Any], trainer: Any) -> dict[str, Any]:
     inputs = encode_pairs(trainer.processor, images, "think")
     copies = [len(own) for own in rows.values()]
     here = trainer.server is None
-    found = roll_out_here(trainer, images, inputs, copies) if here else ask_for(trainer, images, copies)
+    found = roll_out_here(trainer, images, inputs, copies) if here else roll_out_by_server(trainer, images, copies)
     places = [place for own in rows.values() for place in own]
     trainer.rollouts = [completion for _, completion in sorted(zip(places, found, strict=True), key=lambda x: x[0])]
     masks = inputs["attention_mask"].bool()
@@ -308,7 +310,7 @@ def roll_out_here(trainer: Any, images: list[Any], inputs: Any, copies: list[int
     return read_completions(base, tokenizer, sampled)
 
 
-def ask_for(trainer: Any, images: list[Any], copies: list[int]) -> list[Completion]:
+def roll_out_by_server(trainer: Any, images: list[Any], copies: list[int]) -> list[Completion]:
     """The same by the server."""
     groups = trainer.server.sample(images, copies, max_new_tokens=trainer.recipe.max_new_tokens, seed=seed_of(trainer))
     return [completion for group in groups for completion in group]

@@ -1,4 +1,4 @@
-"""Rollouts written by a vLLM server, which batches them on a GPU far better than our own loop does.
+"""Rollouts written by a vLLM server, for reasoners that are too large for our own loop.
 
 The server serves the checkpoint that the training starts from; the LoRA adapter that is being taught is handed to it as
 files before every batch of rollouts (`/v1/load_lora_adapter`). It is a process of its own, on this machine or one that
