@@ -39,13 +39,21 @@ RECIPE = ReinforcementRecipe(
 )  # fmt: skip
 
 
+def refusal(message: str) -> str:
+    """The body of an error."""
+    return json.dumps({"error": {"message": message}})
+
+
 class Vllm(ThreadingHTTPServer):
     """What of vLLM's API the rollouts need, around a model of its own and the adapters that it is told to load."""
 
     daemon_threads = True
 
-    def __init__(self, model: Any, processor: Any, *, refuses_adapters: bool = False) -> None:
-        self.base, self.processor, self.refuses_adapters = copy.deepcopy(model), processor, refuses_adapters
+    def __init__(
+        self, model: Any, processor: Any, *, refuses_adapters: bool = False, loses_answers: bool = False
+    ) -> None:
+        self.base, self.processor = copy.deepcopy(model), processor
+        self.refuses_adapters, self.loses_answers = refuses_adapters, loses_answers
         self.adapters: dict[str, Any] = {}
         self.told: list[tuple[str, str]] = []
         self.asked: list[dict[str, Any]] = []
@@ -61,7 +69,11 @@ class Vllm(ThreadingHTTPServer):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with outer.lock:
-                    self.reply(*outer.answer(self.path, body))
+                    status, text = outer.answer(self.path, body)
+                    if outer.loses_answers and status == 200 and "lora" in self.path:
+                        self.close_connection = True
+                        return
+                    self.reply(status, text)
 
             def reply(self, status: int, text: str) -> None:
                 self.send_response(status)
@@ -83,12 +95,15 @@ class Vllm(ThreadingHTTPServer):
 
         if path == "/v1/load_lora_adapter" and not self.refuses_adapters:
             # As vLLM: a name that is taken is refused, and what is said of success is no JSON.
-            assert body["lora_name"] not in self.adapters
+            if body["lora_name"] in self.adapters:
+                return 400, refusal(f"The lora adapter '{body['lora_name']}' has already been loaded. If you want …")
             self.told.append(("load", body["lora_name"]))
             loaded = PeftModel.from_pretrained(copy.deepcopy(self.base), body["lora_path"])
             self.adapters[body["lora_name"]] = loaded.get_base_model().eval()
             return 200, "Success: LoRA adapter added."
         if path == "/v1/unload_lora_adapter":
+            if body["lora_name"] not in self.adapters:
+                return 404, refusal(f"The lora adapter '{body['lora_name']}' cannot be found.")
             self.told.append(("unload", body["lora_name"]))
             del self.adapters[body["lora_name"]]
             return 200, "Success: LoRA adapter removed."
@@ -97,7 +112,7 @@ class Vllm(ThreadingHTTPServer):
             found = self.complete(body)
             self.spoil(found)
             return 200, json.dumps(found)
-        return 404, json.dumps({"error": {"message": "Not Found"}})
+        return 404, refusal("Not Found")
 
     @torch.no_grad()
     def complete(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -245,6 +260,19 @@ def test_servers_that_do_not_fit_say_what_to_do(serve: Callable[..., Vllm]) -> N
     spoiled(lambda answer: answer["choices"][0].pop("logprobs"), "not vLLM's")
     with pytest.raises(ReIDError, match="--enable-lora"):
         asked.take_up(get_peft_model(copy.deepcopy(model), lora(RECIPE)))
+
+
+def test_an_answer_that_is_lost_does_not_end_the_training(serve: Callable[..., Vllm]) -> None:
+    from peft import get_peft_model
+
+    model, processor = lively("qwen3_vl")
+    server = serve(model, processor, loses_answers=True)
+    asked = RolloutServer(server.url, model, processor)
+    for _ in range(2):
+        asked.take_up(get_peft_model(copy.deepcopy(model), lora(RECIPE)))
+    asked.put_away()
+    assert [what for what, _ in server.told] == ["load", "load", "unload", "unload"]
+    assert not server.adapters
 
 
 def test_sampling_may_be_served_too(serve: Callable[..., Vllm], taught: Any) -> None:

@@ -65,7 +65,7 @@ class RolloutServer:
         # A new name each time: under its old name vLLM would read the files again for every batch, or never.
         name = f"reidr-{uuid.uuid4().hex[:12]}"
         try:
-            self._endpoint.command("/load_lora_adapter", {"lora_name": name, "lora_path": files.name})
+            self._tell("/load_lora_adapter", {"lora_name": name, "lora_path": files.name}, "already been loaded")
         except RefusedError as error:
             raise ReIDError(
                 f"the server of rollouts does not take the adapter: {error}. Start vLLM with --enable-lora, "
@@ -80,7 +80,18 @@ class RolloutServer:
         if self._adapter is not None:
             name, _ = self._adapter
             self._adapter = None
-            self._endpoint.command("/unload_lora_adapter", {"lora_name": name})
+            self._tell("/unload_lora_adapter", {"lora_name": name}, "cannot be found")
+
+    def _tell(self, path: str, body: Mapping[str, Any], done: str) -> None:
+        """Send a command that the server refuses with the words `done` where it has been obeyed before.
+
+        The name is ours alone: such a refusal says that the answer to an earlier try was lost on its way.
+        """
+        try:
+            self._endpoint.command(path, body)
+        except RefusedError as error:
+            if done not in str(error):
+                raise
 
     def sample(
         self, pairs: Sequence[Pair | Images], copies: Sequence[int], *, max_new_tokens: int, seed: int
