@@ -187,11 +187,12 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     if run.finished("warmup"):
         return where
     from reidr.reasoning.checkpoint import save_taught
+    from reidr.training.device import load_to_teach
     from reidr.training.reasoning_figures import draw_warmup
     from reidr.training.warmup import warm_up
 
     started = time.perf_counter()
-    model, processor = load_reasoner(recipe.model, half=bool(recipe.lora_rank))
+    model, processor = load_to_teach(recipe.model, half=bool(recipe.lora_rank))
     with progress("warming the reasoner up", recipe.steps) as advance:
         taught, log = warm_up(recipe, pairs, held_out, model, processor, folder, advance)
     save_taught(taught, processor, recipe.model, where)
@@ -246,11 +247,12 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     path = folder / "sampled.parquet"
     if run.finished("sample"):
         return path
+    from reidr.training.device import load_to_teach
     from reidr.training.non_trivial import roll_out, sampled_columns, sampler, select_non_trivial
     from reidr.training.reasoning_figures import draw_pass_rates
 
     started = time.perf_counter()
-    model, processor = load_reasoner(recipe.model, half=recipe.half_precision)
+    model, processor = load_to_teach(recipe.model, half=recipe.half_precision)
     with progress("rolling the pairs out", len(mined)) as advance:
         rollouts = roll_out(recipe, mined, sampler(recipe, mined, model, processor), folder / "rollouts.jsonl", advance)
     rates = [each.pass_rate(recipe.pass_above) for each in rollouts]
@@ -266,24 +268,6 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
         )
     run.finish("sample", started, pairs=len(mined), reasons=counts, mean_pass_rate=sum(rates) / len(rates))
     return path
-
-
-def load_reasoner(source: str, *, half: bool) -> tuple[Any, Any]:
-    """Model and processor of a checkpoint, on the GPU where there is one; there in bfloat16 if `half`.
-
-    LoRA keeps its own float32 weights; weights that are themselves trained would lose small steps in bfloat16.
-    """
-    import torch
-
-    from reidr.reasoning.checkpoint import find_checkpoint, load_model
-    from reidr.reasoning.processor import load_processor
-    from reidr.training.device import training_device
-
-    path, local = find_checkpoint(source)
-    device = training_device()
-    precision = torch.bfloat16 if device.type == "cuda" and half else torch.float32
-    model = load_model(path, local_files_only=local, device=device.type, dtype=precision)
-    return model, load_processor(path, local_files_only=local)
 
 
 def carry_over_once(source: str, where: Path, pairs: Sequence[Pair]) -> None:

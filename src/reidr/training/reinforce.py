@@ -73,19 +73,11 @@ def reinforce_stage(recipe: ReinforcementRecipe, pairs: Sequence[Pair], source: 
     run = Run(folder, "train rl", recipe.model_dump(mode="json", exclude={"rollout_server"}), data)
     if run.finished("rl"):
         return folder / "model"
-    import torch
-
-    from reidr.reasoning.checkpoint import find_checkpoint, load_model, save_taught
-    from reidr.reasoning.processor import load_processor
-    from reidr.training.device import training_device
+    from reidr.reasoning.checkpoint import save_taught
+    from reidr.training.device import load_to_teach
 
     started = time.perf_counter()
-    path, local = find_checkpoint(source)
-    device = training_device()
-    # LoRA keeps its own float32 weights; weights that are themselves trained would lose small steps in bfloat16.
-    precision = torch.bfloat16 if device.type == "cuda" and recipe.lora_rank else torch.float32
-    model = load_model(path, local_files_only=local, device=device.type, dtype=precision)
-    processor = load_processor(path, local_files_only=local)
+    model, processor = load_to_teach(source, half=bool(recipe.lora_rank))
     with progress("reinforcing the reasoner", recipe.steps) as advance:
         taught, log = reinforce(recipe, pairs, model, processor, folder, advance)
     save_taught(taught, processor, source, folder / "model")
