@@ -73,7 +73,9 @@ def test_each_stage_starts_from_what_the_one_before_has_made(tmp_path: Path, mon
 
     def stage(name: str, made: str) -> Callable[..., Path]:
         def run(recipe: str, folder: Path, changes: dict[str, Any]) -> Path:
-            taken[name] = {key: str(changes[key]) for key in ("base", "model", "pairs", "sampled") if key in changes}
+            taken[name] = {
+                key: str(changes[key]) for key in ("base", "model", "pairs", "sampled", "seed") if key in changes
+            }
             return folder / made
 
         return run
@@ -99,6 +101,12 @@ def test_each_stage_starts_from_what_the_one_before_has_made(tmp_path: Path, mon
     assert taken["pairs"] == {"base": str(tmp_path / "base" / "nano")}
     train_all("nano", tmp_path, base=tmp_path)
     assert taken["pairs"] == {"base": str(tmp_path)}
+
+    # Runs of several seeds share their base and their pairs.
+    train_all("nano", tmp_path, seed=3)
+    assert {name: changes.get("seed") for name, changes in taken.items()} == {
+        "base": None, "pairs": None, "warmup": "3", "sample": "3", "rl": "3"
+    }  # fmt: skip
 
 
 @pytest.mark.slow

@@ -42,15 +42,18 @@ def command() -> None:
 @click.option("--base", type=click.Path(path_type=Path), help=BASE_HELP)
 @click.option("--quick", is_flag=True, help="Minutes instead of an hour: the street alone, few people, few steps.")
 @click.option("--retriever", default="nano", help="Whom the reasoner will stand beside: a name, or a trained folder.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of warm-up, sampling and reinforcement; base, pairs stay.")
 @click.option("--plan", "plan_only", is_flag=True, help="Only check the recipe and print what would be done.")
-def everything(recipe: str, folder: Path, base: Path | None, quick: bool, retriever: str, plan_only: bool) -> None:
+def everything(
+    recipe: str, folder: Path, base: Path | None, quick: bool, retriever: str, seed: int | None, plan_only: bool
+) -> None:
     """Base, pairs, warm-up, sampling, reinforcement, fusion weight, evaluation; what is finished is skipped."""
     from reidr.training.pipeline import plan, train_all
 
     if plan_only:
         click.echo("\n".join(plan(recipe)))
         return
-    click.echo(f"report: {train_all(recipe, folder, base, quick, retriever)}")
+    click.echo(f"report: {train_all(recipe, folder, base, quick, retriever, seed)}")
 
 
 @command.command("retriever")

@@ -30,6 +30,7 @@ STAGES: dict[str, type[Recipe]] = {
     "sample": SampleRecipe,
     "rl": ReinforcementStageRecipe,
 }
+SEEDED = ("warmup", "sample", "rl")
 Changes = dict[str, dict[str, Any]]
 
 SMALL = {"epochs": 1, "batch_persons": 8, "attributes": 1.0}
@@ -81,7 +82,12 @@ def plan(recipe: str) -> list[str]:
 
 
 def train_all(
-    recipe: str, folder: Path, base: Path | None = None, quick: bool = False, retriever: str = "nano"
+    recipe: str,
+    folder: Path,
+    base: Path | None = None,
+    quick: bool = False,
+    retriever: str = "nano",
+    seed: int | None = None,
 ) -> Path:
     """Base, pairs, warm-up, sampling, reinforcement, fusion weight, evaluation; returns the HTML report.
 
@@ -90,11 +96,14 @@ def train_all(
         base: run folder of a finished base to start from instead of teaching one, or the name of one that ships.
         retriever: whom the reasoner is to stand beside, by name or folder (`reidr train retriever`): weights are chosen
             and the page is made with it.
+        seed: of warm-up, sampling and reinforcement, instead of the recipe's. Base and pairs stay: where both are
+            there, runs of several seeds can share them.
     """
     changes: Changes = QUICK if quick else {}
 
     def of(stage: str, **more: Any) -> dict[str, Any]:
-        return {**changes.get(stage, {}), **more}
+        own = {} if seed is None or stage not in SEEDED else {"seed": seed}
+        return {**changes.get(stage, {}), **own, **more}
 
     if "base" not in read_recipe(find_recipe(recipe)):
         raise RecipeError(f"{recipe}: has no section 'base'; run its stages one by one (`reidr train --help`)")
