@@ -1,5 +1,7 @@
 """Write docs/results.md: every number in it comes from this command, with date and commit.
 
+The ablations of earlier recipes stand in docs/earlier-ablations.md, written with the part `ablations`.
+
 python scripts/results.py --data ../shared/data [--queries N]
 python scripts/results.py --only ablations street      measure some parts anew, keep the others as they stand
 """
@@ -296,6 +298,10 @@ def difference(value: list[float]) -> str:
 
 ABLATIONS = {
     "ablations.json": ("What each part of the teaching gives", ""),
+    "ablations-2026-11-27.json": (
+        "What each part gave from a base of a shorter second lesson",
+        "Recipe `nano` as it stands, but for a second lesson of 200 steps for 500 (docs/lab.md, 2026-11-26). ",
+    ),
     "ablations-2026-11-26-values-first.json": (
         "What each part gave where a comparison named the values before it judged",
         "Recipe `nano` as it stands, but for its grammar (what each crop shows, then the judgement of the part) and a "
@@ -339,7 +345,7 @@ def ablation_section(name: str) -> list[str]:
         "leaves 0 out; they know nothing of other seeds, and of so many one in twenty is bold by chance. Written by "
         f"scripts/ablations.py at commit `{made.get('commit')}`."
     )
-    if name == "ablations.json":
+    if "weight" in made:
         words += (
             " Reinforcement draws 480 pairs in every row, each with its rollouts: of 20.9 % of the thousand pairs that "
             "were rolled out each comes 2.3 times, of *50 %* and *all* of them 480 come once. The 12,000 mined pairs "
@@ -387,6 +393,19 @@ def ablation_section(name: str) -> list[str]:
             titles = ("this", "against", "score", "seeds", "queries", "Rank-1", "mAP@10")
             sections.append(f"### {question}\n\n{lined(titles, rows)}")
     return [*sections, *carrying_over(base, levels), *thinking_or_not(levels, "weight" in made)]
+
+
+def ablation_sections() -> list[str]:
+    """The ablations of the recipe as it stands; those of earlier ones go to a page of their own."""
+    latest, *earlier = ABLATIONS
+    head = (
+        "# Ablations of earlier recipes\n\nKept because docs/lab.md speaks of them; those of the recipe as it stands "
+        "are in [results.md](results.md). Written by `make results`, newest first.\n"
+    )
+    page = "\n".join([head, *(text for name in earlier for text in ablation_section(name))])
+    (REPOSITORY / "docs" / "earlier-ablations.md").write_text(page, encoding="utf-8")
+    last = "Ablations of earlier recipes: [earlier-ablations.md](earlier-ablations.md).\n"
+    return [*judging_section(), *ablation_section(latest), last]
 
 
 def carrying_over(base: dict, levels: dict) -> list[str]:
@@ -498,7 +517,7 @@ PARTS = {
     "held-out": held_out_sections,
     "street": street_sections,
     "nano-street": nano_street_sections,
-    "ablations": lambda _: [*judging_section(), *(text for name in ABLATIONS for text in ablation_section(name))],
+    "ablations": lambda _: ablation_sections(),
     "reading": lambda arguments: reading_sections(arguments.data, arguments.street),
 }
 

@@ -103,7 +103,8 @@ def test_each_stage_starts_from_what_the_one_before_has_made(tmp_path: Path, mon
     assert taken["pairs"] == {"base": str(tmp_path)}
 
     # Runs of several seeds share their base and their pairs.
-    train_all("nano", tmp_path, seed=3)
+    assert train_all("nano", tmp_path, seed=3) == tmp_path / "seed-3" / "rl" / "model"
+    assert taken["warmup"]["pairs"] == pairs
     assert {name: changes.get("seed") for name, changes in taken.items()} == {
         "base": None, "pairs": None, "warmup": "3", "sample": "3", "rl": "3"
     }  # fmt: skip

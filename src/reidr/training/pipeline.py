@@ -96,14 +96,14 @@ def train_all(
         base: run folder of a finished base to start from instead of teaching one, or the name of one that ships.
         retriever: whom the reasoner is to stand beside, by name or folder (`reidr train retriever`): weights are chosen
             and the page is made with it.
-        seed: of warm-up, sampling and reinforcement, instead of the recipe's. Base and pairs stay: where both are
-            there, runs of several seeds can share them.
+        seed: of warm-up, sampling and reinforcement, instead of the recipe's. They and the page then go to
+            `folder/seed-N`: runs of several seeds share base and pairs.
     """
     changes: Changes = QUICK if quick else {}
 
     def of(stage: str, **more: Any) -> dict[str, Any]:
-        own = {} if seed is None or stage not in SEEDED else {"seed": seed}
-        return {**changes.get(stage, {}), **own, **more}
+        drawn = {} if seed is None or stage not in SEEDED else {"seed": seed}
+        return {**changes.get(stage, {}), **drawn, **more}
 
     if "base" not in read_recipe(find_recipe(recipe)):
         raise RecipeError(f"{recipe}: has no section 'base'; run its stages one by one (`reidr train --help`)")
@@ -114,12 +114,13 @@ def train_all(
         base = shipped_base_stage(recipe, folder / "base", of("base"), str(base))
     base_recipe(base)  # a folder that is no base run is refused before an hour is spent
     pairs = pairs_stage(recipe, folder / "pairs", of("pairs", base=str(base)))
-    warm = warmup_stage(recipe, folder / "warmup", of("warmup", model=str(base / "model"), pairs=str(pairs)))
-    sampled = sample_stage(recipe, folder / "sample", of("sample", model=str(warm), pairs=str(pairs)))
-    model = rl_stage(recipe, folder / "rl", of("rl", model=str(warm), sampled=str(sampled)))
+    own = folder if seed is None else folder / f"seed-{seed}"
+    warm = warmup_stage(recipe, own / "warmup", of("warmup", model=str(base / "model"), pairs=str(pairs)))
+    sampled = sample_stage(recipe, own / "sample", of("sample", model=str(warm), pairs=str(pairs)))
+    model = rl_stage(recipe, own / "rl", of("rl", model=str(warm), sampled=str(sampled)))
     if not (model / "choices.json").is_file():
         decide_stage(recipe, model, of("base"), retriever=retriever, queries=40 if quick else 200)
-    return evaluate_reasoner(model, base, folder, quick, retriever)
+    return evaluate_reasoner(model, base, own, quick, retriever)
 
 
 def evaluate_reasoner(model: Path, base: Path, folder: Path, quick: bool, retriever_name: str = "nano") -> Path:
