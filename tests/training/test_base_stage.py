@@ -15,9 +15,9 @@ from reidr.data.types import Crop, ReIDDataset
 from reidr.frame.run import Run, content_hash
 from reidr.retrieval.network import NetworkSettings, build_network
 from reidr.training import base_stage as stage
+from reidr.training.device import load_to_teach
 from reidr.training.identities import hold_out_identities
 from reidr.training.reader import values_to_read
-from reidr.training.reasoning_stages import load_reasoner
 from reidr.training.recipes import BaseRecipe, LanguageSize, Lesson
 
 PICTURE = Image.new("RGB", (4, 8))
@@ -180,7 +180,7 @@ def test_two_lessons_with_a_reader_taught_between_them(tmp_path: Path) -> None:
     start = "model.visual.reader."
     for name, value in reader.items():
         assert torch.equal(second[start + name], value) != name.startswith("tell."), name
-    model, _ = load_reasoner(str(run.folder / "model"), half=False)
+    model, _ = load_to_teach(str(run.folder / "model"), half=False)
     assert set(model.model.visual.reader.reads) == set(values_to_read(crops))
     before = {file: file.stat().st_mtime_ns for file in files}
     assert stage._language(recipe, run, network, crops) == []

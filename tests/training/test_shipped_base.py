@@ -27,7 +27,8 @@ from reidr.retrieval.network import NetworkSettings, build_network
 from reidr.retrieval.retriever import Retriever
 from reidr.training import shipped_base
 from reidr.training.base_stage import People, split_people
-from reidr.training.reasoning_stages import base_recipe, load_reasoner, tower_of
+from reidr.training.device import load_to_teach
+from reidr.training.reasoning_stages import base_recipe, tower_of
 from reidr.training.recipes import BaseRecipe, EmbedderTraining
 from reidr.training.shipped_base import BASES, pack_base, pack_bits, shipped_bases, unpack_base, unpack_bits
 from reidr.training.stages import stage_values
@@ -104,7 +105,7 @@ def test_five_bits_by_hand() -> None:
 def test_the_next_stages_take_it(places: dict[str, Any], tmp_path: Path) -> None:
     folder = unpacked(places, tmp_path / "base")
     assert base_recipe(folder) == places["recipe"]
-    model, _ = load_reasoner(str(folder / "model"), half=False)
+    model, _ = load_to_teach(str(folder / "model"), half=False)
     eyes = tower_of(folder)
     assert isinstance(eyes, Retriever)
     own = model.model.visual.tower.state_dict()
