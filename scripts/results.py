@@ -348,9 +348,10 @@ def ablation_section(name: str) -> list[str]:
     if "weight" in made:
         words += (
             " Reinforcement draws 480 pairs in every row, each with its rollouts: of 20.9 % of the thousand pairs that "
-            "were rolled out each comes 2.3 times, of *50 %* and *all* of them 480 come once. The 12,000 mined pairs "
-            "are seen by *a fifth of all pairs* alone."
+            "were rolled out each comes 2.3 times, of all of them 480 come once."
         )
+        if "a fifth of all pairs, each once" in levels:
+            words += " The 12,000 mined pairs are seen by *a fifth of all pairs* alone."
     if "rewards" in made:
         weights = ", ".join(f"{name} {weight:g}" for name, weight in made["rewards"].items() if weight)
         words += (

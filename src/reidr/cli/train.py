@@ -42,7 +42,7 @@ def command() -> None:
 @click.option("--base", type=click.Path(path_type=Path), help=BASE_HELP)
 @click.option("--quick", is_flag=True, help="Minutes instead of an hour: the street alone, few people, few steps.")
 @click.option("--retriever", default="nano", help="Whom the reasoner will stand beside: a name, or a trained folder.")
-@click.option("--seed", type=click.IntRange(min=0), help="Of all stages after the pairs, in RUN/seed-N.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of all stages after the pairs; they go to RUN/seed-N.")
 @click.option("--plan", "plan_only", is_flag=True, help="Only check the recipe and print what would be done.")
 def everything(
     recipe: str, folder: Path, base: Path | None, quick: bool, retriever: str, seed: int | None, plan_only: bool
