@@ -44,12 +44,15 @@ class Variant:
     Attributes:
         warmup: whether it is warmed up first. scene: the data sets whose pairs the warm-up sees, None for all.
         rule: how the pairs of the reinforcement are sampled, None for no reinforcement. share: of the pairs.
+        start: the variant whose warm-up it has, or starts from. teaching: changes to `warmup`.
         rewards: changes to `rl.rewards`. again: whether a second round of reinforcement follows, at twice the rate.
         once: whether a fifth of all mined pairs is learned from, drawn by lot without rollouts and each seen once, and
             not what was kept of the thousand that were rolled out.
     """
 
     warmup: bool = True
+    start: str = "warm-up"
+    teaching: dict[str, float] = field(default_factory=dict)
     scene: tuple[str, ...] | None = None
     rule: str | None = "non-trivial"
     share: float | None = None
@@ -58,12 +61,15 @@ class Variant:
     once: bool = False
 
 
+CHOSEN = "warm-up on chosen words"
 ALONE = {"calibration": 0.0, "cues": 0.0, "rank": 0.0, "text_only": 0.0, "truth": 0.0}
 VARIANTS = {
     "warm-up": Variant(rule=None),
     "warm-up + RL": Variant(),
     "warm-up + RL twice": Variant(again=True),
     "a fifth of all pairs, each once": Variant(once=True),
+    CHOSEN: Variant(rule=None, start=CHOSEN, teaching={"choices": 4, "imitate_weight": 4.0}),
+    f"{CHOSEN} + RL": Variant(start=CHOSEN),
     "RL without warm-up": Variant(warmup=False, rule="random"),
     "as many pairs at random": Variant(rule="random"),
     "all pairs": Variant(rule="all"),
@@ -95,7 +101,7 @@ def trained(arguments: argparse.Namespace, name: str, seed: int) -> Path:
     runs, variant = arguments.runs, VARIANTS[name]
     start = arguments.base / "model"
     if variant.warmup:
-        start = warmed_up(arguments, "warm-up" if variant.scene is None else name, seed)
+        start = warmed_up(arguments, variant.start if variant.scene is None else name, seed)
     if variant.rule is None:
         return start
     changes: dict[str, Any] = {"model": str(start), "sampled": sampled_pairs(arguments, variant), "seed": seed}
@@ -127,7 +133,9 @@ def warmed_up(arguments: argparse.Namespace, name: str, seed: int) -> Path:
         pairs = folder / "pairs.parquet"
         pyarrow.parquet.write_table(table.filter(pyarrow.compute.is_in(table["dataset"], pyarrow.array(scene))), pairs)
     return warmup_stage(
-        arguments.recipe, folder, {"model": str(arguments.base / "model"), "pairs": pairs, "seed": seed}
+        arguments.recipe,
+        folder,
+        {"model": str(arguments.base / "model"), "pairs": pairs, "seed": seed} | VARIANTS[name].teaching,
     )
 
 
@@ -244,6 +252,10 @@ QUESTIONS = {
         ("warm-up + RL twice", "warm-up + RL"),
         ("RL without warm-up", "base"),
         ("warm-up + RL", "RL without warm-up"),
+    ),
+    "Does it help to imitate own words that bear the label out?": (
+        (CHOSEN, "warm-up"),
+        (f"{CHOSEN} + RL", "warm-up + RL"),
     ),
     "Do drawn people help beside photographed ones?": (("warm-up, pairs of photos", "warm-up"),),
     "Does non-trivial sampling help?": (

@@ -22,7 +22,7 @@ from reidr.reasoning.reasoner import Reasoner
 from reidr.reasoning.rollout import Completion
 from reidr.reasoning.types import Pair
 from reidr.training.curriculum import Curriculum, choose_measured, hard_share
-from reidr.training.own_words import health, read_rationale
+from reidr.training.own_words import Rationale, choose_rationale, health, read_rationale, write_rationales
 from reidr.training.reasoning_recipes import WarmupRecipe
 from reidr.training.warmup import Teacher, warm_up
 
@@ -197,6 +197,88 @@ def test_a_completion_out_of_form_is_not_read(taught: Any, tmp_path: Path) -> No
     teacher = Teacher(WarmupRecipe(**SMALL), labelled_pairs(), [], taught.model, taught.processor, tmp_path, None)
     assert read_rationale(teacher.seen, Completion((1, 2), (), "yes", None, True)) is None
     taught.model.requires_grad_(True)
+
+
+AGREES = "The top agrees: red in both. The shoes agree: white in both. The hair agrees: black in both."
+ONE_DIFFERS = "The top differs: red in A, blue in B. The shoes agree: white in both. Same hair: black."
+TWICE = "The top differs: red in A, blue in B. Different top: A has a red top, B has a blue top."
+NOTHING = "Nothing can be told."
+
+
+def words(reasoning: str) -> Rationale:
+    return Rationale((1, 2, 3), 1, (), reasoning)
+
+
+def test_words_bear_out_a_label_and_not_an_answer() -> None:
+    agrees, differs, twice = words(AGREES), words(ONE_DIFFERS), words(TWICE)
+    assert [agrees.support(True), agrees.support(False)] == [1.0, -1.0]
+    # For one person: (2 agree - 1 differs) / 3 regions. For two: one difference decides, of three compared.
+    assert [differs.support(True), differs.support(False)] == [pytest.approx(1 / 3), 1.0]
+    # One region of three, and half of the claims is said again: not to be imitated, though it bears the label out.
+    assert twice.support(False) == pytest.approx(1 / 3 * 1 / 2)
+    told = [each.bears_out(label) for label in (True, False) for each in (agrees, differs, twice, words(NOTHING))]
+    assert told == [True, True, False, False, False, True, False, False]
+
+
+def test_the_words_that_bear_the_label_out_best_are_chosen() -> None:
+    agrees, differs, twice, nothing = words(AGREES), words(ONE_DIFFERS), words(TWICE), words(NOTHING)
+    assert choose_rationale([nothing, None, differs, agrees], True) is agrees
+    assert choose_rationale([agrees, nothing, differs], False) is differs
+    # What says a thing twice comes after all that may be imitated, and before what speaks against the label.
+    assert choose_rationale([agrees, twice], False) is twice
+    assert choose_rationale([nothing, twice], False) is twice
+    assert choose_rationale([None, None], True) is None
+    assert choose_rationale([], True) is None
+
+
+def test_several_rationales_of_a_pair_stand_beside_each_other(tmp_path: Path, taught: Any) -> None:
+    teacher = Teacher(WarmupRecipe(**SMALL), labelled_pairs(), [], taught.model, taught.processor, tmp_path, None)
+    places = [pair.places() for pair in teacher.curriculum.draw(0)]
+    options: dict[str, Any] = {"max_new_tokens": 40, "seed": 1}
+    # At a temperature of nearly nothing all copies say what the pair's only one says.
+    alone = [each.text for each in write_rationales(teacher.seen, places, temperature=1e-4, **options)]
+    several = [each.text for each in write_rationales(teacher.seen, places, each=3, temperature=1e-4, **options)]
+    assert several == [text for text in alone for _ in range(3)]
+    taught.model.requires_grad_(True)
+
+
+@pytest.mark.parametrize(("keep", "imitate"), [(0.0, 2.0), (3.0, 0.0), (3.0, 2.0)])
+def test_what_is_asked_of_the_words_is_as_by_hand(tmp_path: Path, taught: Any, keep: float, imitate: float) -> None:
+    """KL from the starting model on all words but the answers, cross-entropy on those that bear the label out."""
+    recipe = WarmupRecipe(**SMALL | {"keep_weight": keep, "imitate_weight": imitate})
+    model, processor = copy.deepcopy(taught.model), taught.processor
+    teacher = Teacher(recipe, labelled_pairs(), [], model, processor, tmp_path, None)
+    before = copy.deepcopy(model).requires_grad_(False)
+    with torch.no_grad():
+        model.lm_head.weight.mul_(1.1)  # or there would be no divergence yet
+    pairs, rationales = teacher.curriculum.draw(0)[:3], []
+    for text in (SAME, DIFFERENT, DIFFERENT):
+        ids = processor.tokenizer.encode(text + "<|im_end|>")
+        found = read_rationale(teacher.seen, Completion(tuple(ids), (), text, (0.0, 1.0, 0.0), True))
+        assert found is not None
+        rationales.append(found)
+    lessons = [teacher._after(pair, each) for pair, each in zip(pairs, rationales, strict=True)]
+    # Labels take turns, so the last says two persons of one: its words are kept and not imitated.
+    assert [lesson.borne for lesson in lessons] == [True, True, False]
+    expected, count = torch.zeros(()), sum(len(lesson.ids) - 1 for lesson in lessons)
+    for pair, rationale, lesson in zip(pairs, rationales, lessons, strict=True):
+        images = tuple(teacher.curriculum.crops[place].open() for place in pair.places())
+        text = decode(processor.tokenizer, list(rationale.ids))
+        inputs = encode_pairs(processor, [images], "think", text)
+        own, starting = (each(**inputs).logits[0].log_softmax(-1) for each in (model, before))
+        first = inputs["input_ids"].shape[1] - len(rationale.ids)
+        for place, token in enumerate(rationale.ids):
+            if place != rationale.answer:
+                now, then = own[first + place - 1], starting[first + place - 1]
+                expected = expected + keep * (then.exp() * (then - now)).sum() / count
+                if lesson.borne:
+                    expected = expected - imitate * now[token] / count
+    (wanted,) = torch.autograd.grad(expected, [model.lm_head.weight])
+    model.zero_grad(set_to_none=True)
+    record = teacher._learn_words(lessons)
+    torch.testing.assert_close(model.lm_head.weight.grad, wanted, rtol=0.05, atol=1e-3)
+    told = keep * record.get("kept_divergence", 0.0) + imitate * record.get("imitated_loss", 0.0)
+    assert told == pytest.approx(float(expected.detach()), rel=0.02)
 
 
 def test_health() -> None:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reidr.evaluation.claims import parse_claims
 from reidr.reasoning.answers import answer_step, decode, end_token_ids
 from reidr.reasoning.crop_features import CropFeatures
-from reidr.reasoning.grammar import TAGS, try_parse
+from reidr.reasoning.grammar import TAGS, parse_completion, try_parse
 from reidr.reasoning.prompt import render
 from reidr.reasoning.rollout import Completion, continue_prompts, read_completions
+from reidr.training.rewards import cues_reward
 
 ROWS = 64
 
@@ -21,28 +23,49 @@ class Rationale:
 
     Attributes:
         ids: all its tokens. answer: index of the answer word in them. tags: indices of the tokens that make up the
-            tags and the end, the opening tag's first token included.
+            tags and the end, the opening tag's first token included. reasoning: its words, tags and answer left out.
     """
 
     ids: tuple[int, ...]
     answer: int
     tags: tuple[int, ...]
+    reasoning: str
+
+    def support(self, label: bool) -> float:
+        """How far the words bear `label` out, whatever the answer after them (`cues_reward`, in [-1, 1])."""
+        return cues_reward("yes" if label else "no", self.reasoning)
+
+    def bears_out(self, label: bool) -> bool:
+        """Whether the words bear `label` out and say nothing of a region twice: what may be imitated.
+
+        A claim said again is as safe as it was the first time. A model that imitates such texts says one thing three
+        times (docs/lab.md).
+        """
+        regions = [claim.region for claim in parse_claims(self.reasoning)]
+        return len(set(regions)) == len(regions) and self.support(label) > 0
 
 
 def write_rationales(
-    seen: CropFeatures, places: Sequence[tuple[int, int]], *, temperature: float, max_new_tokens: int, seed: int
+    seen: CropFeatures,
+    places: Sequence[tuple[int, int]],
+    *,
+    each: int = 1,
+    temperature: float,
+    max_new_tokens: int,
+    seed: int,
 ) -> list[Completion]:
-    """One completion of the thinking prompt for each pair of crops."""
+    """`each` completions of the thinking prompt for each pair of crops, those of a pair beside each other."""
     model, tokenizer = seen.model, seen.processor.tokenizer
     text = render(seen.processor, "think")
     written: list[Completion] = []
-    for start in range(0, len(places), ROWS):
-        rows = [(text, pair) for pair in places[start : start + ROWS]]
+    pairs = max(1, ROWS // each)
+    for start in range(0, len(places), pairs):
+        rows = [(text, pair) for pair in places[start : start + pairs]]
         sampled = continue_prompts(
             model,
             tokenizer,
             seen.ask(rows),
-            [1] * len(rows),
+            [each] * len(rows),
             temperature=temperature,
             max_new_tokens=max_new_tokens,
             seed=seed + start,
@@ -67,7 +90,14 @@ def read_rationale(seen: CropFeatures, completion: Completion) -> Rationale | No
         for place in range(len(words))
         if any(first < reach[place + 1] and reach[place] < last for first, last in spans)
     ]
-    return Rationale(tuple(ids), answer_step(tokenizer, words), (*tags, *range(len(words), len(ids))))
+    answer, reasoning = answer_step(tokenizer, words), parse_completion(completion.text).reasoning
+    return Rationale(tuple(ids), answer, (*tags, *range(len(words), len(ids))), reasoning)
+
+
+def choose_rationale(rationales: Sequence[Rationale | None], label: bool) -> Rationale | None:
+    """The one that bears `label` out best, if possible of those that say nothing twice; None where none is readable."""
+    readable = [each for each in rationales if each is not None]
+    return max(readable, key=lambda each: (each.bears_out(label), each.support(label)), default=None)
 
 
 def health(completions: Sequence[Completion], labels: Sequence[bool]) -> dict[str, float]:

@@ -65,6 +65,11 @@ class WarmupRecipe(Recipe):
         0.5, ge=0, le=1, description="share of pairs also asked for after a rationale of the model's own (answer)"
     )
     regenerate: int = Field(25, ge=1, description="steps between two rounds of writing those rationales")
+    choices: int = Field(
+        1,
+        ge=1,
+        description="rationales written for such a pair; the one that bears the label out best is used",
+    )
     max_new_tokens: int = Field(96, ge=8, description="of a rationale")
     temperature: float = Field(1.0, gt=0, description="of rationales")
     # Label-free and off: a loss on the tags of the model's own parsable completions, never on what stands between them.
@@ -77,6 +82,12 @@ class WarmupRecipe(Recipe):
         ge=0,
         description="weight of the KL divergence from the starting model on the model's own rationales, answer word"
         " left out; without it a small model forgets how to speak",
+    )
+    # Label-free as well: identity labels choose among the model's own words, nobody writes any for it.
+    imitate_weight: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the loss on the words of those rationales that bear the label out; 0 leaves it out",
     )
     order_weight: float = Field(
         0.0, ge=0, description="weight of the squared gap between the log-odds that a pair gets in its two orders"

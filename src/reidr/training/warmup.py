@@ -1,8 +1,9 @@
 """Discriminative warm-up without chain-of-thought labels: identity labels are all that teaches.
 
 Variant `answer`: cross-entropy on the answer word alone, asked directly in both orders, and after a rationale that the
-model wrote itself. No token of a rationale is ever a target. Variant `feature`: a contrastive loss on what the language
-half makes of the two pictures; it teaches no word. (Variant `rl` is `reinforce_stage` with two rewards.)
+model wrote itself. No token of a rationale is a target, but where `imitate_weight` asks for it: then the model's own
+words are, if they bear the label out (STaR, arXiv 2203.14465). Variant `feature`: a contrastive loss on what the
+language half makes of the two pictures; it teaches no word. (Variant `rl` is `reinforce_stage` with two rewards.)
 """
 
 from __future__ import annotations
@@ -26,7 +27,14 @@ from reidr.reasoning.prompt import render
 from reidr.reasoning.rollout import unwrap
 from reidr.reasoning.types import Pair
 from reidr.training.curriculum import Curriculum, Drawn, choose_measured, hard_share
-from reidr.training.own_words import Rationale, health, read_rationale, rounded, write_rationales
+from reidr.training.own_words import (
+    Rationale,
+    choose_rationale,
+    health,
+    read_rationale,
+    rounded,
+    write_rationales,
+)
 from reidr.training.reasoning_recipes import WarmupRecipe
 from reidr.training.reinforce import LANGUAGE_HALF, keep_steps
 from reidr.training.retriever import learning_rate_at
@@ -38,13 +46,17 @@ Target = tuple[int, int, float]
 
 @dataclass(frozen=True)
 class Lesson:
-    """One sequence of a training pass: `ids` follow the prompt `text` about `crops`; the loss is at `targets`."""
+    """One sequence of a training pass: `ids` follow the prompt `text` about `crops`; the loss is at `targets`.
+
+    `borne`: whether the words before the answer bear the label out, and may be imitated.
+    """
 
     text: str
     crops: tuple[int, int]
     ids: tuple[int, ...]
     targets: tuple[Target, ...]
     label: bool
+    borne: bool = False
 
 
 def warm_up(
@@ -168,8 +180,8 @@ class Teacher:
             for name, lessons in given:
                 record |= self._learn_answers(name, lessons, 1 / len(given))
             record["loss"] = sum(record[f"{name}_loss"] for name, _ in given) / len(given)
-            if after and self.first is not None:
-                record |= self._keep_words(after)
+            if after and (self.first is not None or recipe.imitate_weight):
+                record |= self._learn_words(after)
         torch.nn.utils.clip_grad_norm_(self.learning.values(), 1.0)
         self.optimiser.step()
         with torch.no_grad():
@@ -193,13 +205,20 @@ class Teacher:
         completions = write_rationales(
             self.seen,
             [pair.places() for pair in asked.values()],
+            each=recipe.choices,
             temperature=recipe.temperature,
             max_new_tokens=recipe.max_new_tokens,
             seed=recipe.seed * 1_000_003 + step,
         )
-        read = [read_rationale(self.seen, completion) for completion in completions]
-        self.rationales = {key: each for key, each in zip(asked, read, strict=True) if each is not None}
-        return health(completions, [pair.label for pair in asked.values()])
+        self.rationales = {}
+        for number, (key, pair) in enumerate(asked.items()):
+            own = completions[number * recipe.choices : (number + 1) * recipe.choices]
+            chosen = choose_rationale([read_rationale(self.seen, each) for each in own], pair.label)
+            if chosen is not None:
+                self.rationales[key] = chosen
+        labels = [pair.label for pair in asked.values() for _ in range(recipe.choices)]
+        borne = sum(each.bears_out(asked[key].label) for key, each in self.rationales.items())
+        return health(completions, labels) | {"borne_out": borne / max(1, len(asked))}
 
     def _direct(self, pair: Drawn, turned: bool) -> Lesson:
         return Lesson(self.texts["score"], pair.places(turned), (), ((0, self._word(pair.label), 1.0),), pair.label)
@@ -210,8 +229,10 @@ class Teacher:
         if weight:
             targets += [(place, rationale.ids[place], weight / len(rationale.tags)) for place in rationale.tags]
         # Without a loss on the tags or on the words nothing after the answer word matters.
-        ids = rationale.ids if weight or self.recipe.keep_weight else rationale.ids[: rationale.answer]
-        return Lesson(self.texts["think"], pair.places(), ids, tuple(targets), pair.label)
+        whole = weight or self.recipe.keep_weight or self.recipe.imitate_weight
+        ids = rationale.ids if whole else rationale.ids[: rationale.answer]
+        borne = rationale.bears_out(pair.label)
+        return Lesson(self.texts["think"], pair.places(), ids, tuple(targets), pair.label, borne)
 
     def _word(self, label: bool) -> int:
         return self.words[0 if label else 1]
@@ -263,29 +284,46 @@ class Teacher:
         found = {f"{name}_loss": total, f"{name}_accuracy": correct / number, f"{name}_said_yes": yes / number}
         return found | ({"order_gap": gap} if name == "direct" else {})
 
-    def _keep_words(self, lessons: Sequence[Lesson]) -> dict[str, float]:
-        """Add the gradient of KL(starting model || model), mean over the lessons' tokens, answer words left out."""
-        assert self.first is not None
-        before, seen_before = self.first
-        total, count = 0.0, sum(len(lesson.ids) - 1 for lesson in lessons)
-        for start in range(0, len(lessons), self.recipe.rows):
-            part = lessons[start : start + self.recipe.rows]
-            rows, places = [], []
+    def _learn_words(self, lessons: Sequence[Lesson]) -> dict[str, float]:
+        """Add the gradients of what is asked of the words themselves, means over the lessons' tokens, answers left out.
+
+        KL(starting model || model) keeps them; cross-entropy teaches those that bear the label out.
+        """
+        recipe, apart, taught = self.recipe, 0.0, 0.0
+        count = sum(len(lesson.ids) - 1 for lesson in lessons)
+        for start in range(0, len(lessons), recipe.rows):
+            part = lessons[start : start + recipe.rows]
+            rows, places, tokens, borne = [], [], [], []
             for row, lesson in enumerate(part):
                 opening = len(self.seen.prompt(lesson.text, lesson.crops)[0])
                 own = [place for place in range(len(lesson.ids)) if place != lesson.targets[0][0]]
                 rows += [row] * len(own)
                 places += [opening + place - 1 for place in own]
-            texts = [(each.text, each.crops, each.ids) for each in part]
-            with torch.no_grad():
-                wanted = before.lm_head(before.model(**seen_before.teach(texts))[0][rows, places]).float()
+                tokens += [lesson.ids[place] for place in own]
+                borne += [lesson.borne] * len(own)
             now = self.base.lm_head(self._hidden(part)[rows, places]).float()
-            apart = functional.kl_div(
-                now.log_softmax(dim=-1), wanted.log_softmax(dim=-1), reduction="sum", log_target=True
-            )
-            (self.recipe.keep_weight * apart / count).backward()
-            total += float(apart.detach()) / count
-        return {"kept_divergence": total}
+            loss = torch.zeros((), device=now.device)
+            if self.first is not None:
+                before, seen_before = self.first
+                texts = [(each.text, each.crops, each.ids) for each in part]
+                with torch.no_grad():
+                    wanted = before.lm_head(before.model(**seen_before.teach(texts))[0][rows, places]).float()
+                kept = functional.kl_div(
+                    now.log_softmax(dim=-1), wanted.log_softmax(dim=-1), reduction="sum", log_target=True
+                )
+                apart += float(kept.detach()) / count
+                loss = loss + recipe.keep_weight * kept
+            if recipe.imitate_weight and any(borne):
+                chosen = torch.tensor(borne, device=now.device)
+                said = functional.cross_entropy(
+                    now[chosen], torch.tensor(tokens, device=now.device)[chosen], reduction="sum"
+                )
+                taught += float(said.detach()) / count
+                loss = loss + recipe.imitate_weight * said
+            if loss.requires_grad:
+                (loss / count).backward()
+        found = {} if self.first is None else {"kept_divergence": apart}
+        return found | ({"imitated_loss": taught} if recipe.imitate_weight else {})
 
     def _learn_features(self, lessons: Sequence[Lesson]) -> dict[str, float]:
         """Contrastive loss (Hadsell et al. 2006, on cosines): 1 - cos for one person, max(0, cos - margin) for two."""
@@ -377,7 +415,7 @@ class Teacher:
                 each.copy_(state["average"][name])
         self.optimiser.load_state_dict(state["optimiser"])
         self.rationales = {
-            key: Rationale(tuple(each["ids"]), each["answer"], tuple(each["tags"]))
+            key: Rationale(tuple(each["ids"]), each["answer"], tuple(each["tags"]), each["reasoning"])
             for key, each in json.loads(state["rationales"]).items()
         }
         return int(state["step"])
