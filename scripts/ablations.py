@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 from judging import Search, direct, thinking
+from words import SCENES, Words, spoken
 
 REPOSITORY = Path(__file__).parent.parent
 OUT = REPOSITORY / "docs" / "ablations.json"
@@ -465,6 +466,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--think-every", type=int, default=0, help="also think about every n-th query's pairs")
+    parser.add_argument("--words", action="store_true", help="also count what each says of 400 held-out pairs")
     parser.add_argument("--out", type=Path, default=OUT, help="where the table's numbers are written")
     parser.add_argument("--table", action="store_true", help="train nothing; put together what was judged")
     parser.add_argument("--no-table", action="store_true", help="train and judge only")
@@ -475,6 +477,8 @@ def main() -> None:
     keep_freed_memory()
     judge = Judge(arguments.data, arguments.recipe, arguments.think_every)
     base = judge.scores(arguments.base / "model") if "warm-up" in arguments.variants else None
+    words = Words(arguments.pairs) if arguments.words else None
+    said: dict[str, dict[str, dict[int, dict[str, np.ndarray]]]] = {scene: {} for scene in SCENES}
     scored: dict[str, dict[int, dict[str, np.ndarray]]] = {}
     for name in arguments.variants:
         for seed in arguments.seeds:
@@ -486,6 +490,9 @@ def main() -> None:
                 folder = trained(arguments, name, seed)
             print(name, "seed", seed, flush=True)
             scored.setdefault(name, {})[seed] = calibrated(judge, judge.scores(folder))
+            if words is not None and (not arguments.table or (folder.parent / "words.npz").is_file()):
+                for scene, counts in words.of(folder).items():
+                    said[scene].setdefault(name, {})[seed] = counts
     if arguments.no_table:
         return
     weight = common_weight(judge, [each for seeds in scored.values() for each in seeds.values()])
@@ -501,6 +508,8 @@ def main() -> None:
         | {"weight": weight, "weighed": list(scored), "drawn_over": "persons"}
     )
     rows = table(judge, found) | {"made": made}
+    if words is not None:
+        rows["words"] = {scene: spoken(own, words.people(scene)) for scene, own in said.items()}
     arguments.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {arguments.out}")
 

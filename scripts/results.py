@@ -149,8 +149,10 @@ def reading_table(readings: list) -> str:
         "| attribute | values | crops | says | linear probe | always the commonest | says - probe |",
         "| --- |" + " --- |" * 6,
     ]
+    from reidr.evaluation.reading import interval_of
+
     for each in readings:
-        low, high = each.gain
+        low, high = interval_of([each.gains])
         lines.append(
             f"| {each.attribute.replace('_', ' ')} | {each.values} | {each.crops} | {percent(each.answered)} | "
             f"{percent(each.probe)} | {percent(each.majority)} | <sub>{percent(low)} to {percent(high)}</sub> |"
@@ -158,7 +160,9 @@ def reading_table(readings: list) -> str:
     means = [
         sum(getattr(each, name) for each in readings) / len(readings) for name in ("answered", "probe", "majority")
     ]
-    return "\n".join([*lines, "| **mean** | | | " + " | ".join(f"**{percent(mean)}**" for mean in means) + " | |"])
+    low, high = interval_of([each.gains for each in readings])
+    bold = " | ".join(f"**{percent(mean)}**" for mean in means)
+    return "\n".join([*lines, f"| **mean** | | | {bold} | <sub>{percent(low)} to {percent(high)}</sub> |"])
 
 
 def reading_sections(data: Path, street: Path) -> list[str]:
@@ -181,8 +185,9 @@ def reading_sections(data: Path, street: Path) -> list[str]:
     reasoner, retriever = Reasoner.load(), Retriever.load()
     words = (
         "Balanced accuracy in percent on visible attributes of people that neither model was trained on: what `nano` "
-        "answers when asked, a linear probe fitted on the retriever's features of the training people, and always the "
-        "commonest value. Small: 95 % bootstrap interval of the difference, over crops."
+        "answers when asked, a linear probe fitted on the retriever's features of the training people (decay chosen on "
+        "held-out ones), and always the commonest value. Small: 95 % bootstrap interval of the "
+        "difference, over persons."
     )
     sections = [f"## What nano reads\n\n{words}\n"]
     market = data / "market1501-dev"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import DataError
-from reidr.evaluation.reading import LEAST, MOST, balanced_accuracy, measure_reading, usable
+from reidr.evaluation.reading import LEAST, MOST, balanced_accuracy, interval_of, measure_reading, usable
 from reidr.reasoning.questions import QUESTIONS, answer_of
 from reidr.reasoning.regions import UNSEEN
 
@@ -79,7 +80,7 @@ def test_one_who_knows_all_scores_one_and_is_as_good_as_the_probe() -> None:
     assert set(found) == {"upper_color", "hat"}  # sleeves are all long and shoes never in view
     for each in found.values():
         assert each.answered == each.probe == 1.0
-        assert each.gain == (0.0, 0.0)
+        assert not each.gains.any()
         assert each.crops == 300
     assert (found["upper_color"].values, found["upper_color"].majority) == (4, 0.25)
     assert (found["hat"].values, found["hat"].majority) == (2, 0.5)
@@ -89,7 +90,8 @@ def test_one_who_always_says_the_commonest_scores_one_over_the_values() -> None:
     found = measure(lambda name, _: {"upper_color": "black", "hat": "none"}[name])
     for each in found.values():
         assert each.answered == each.majority
-        assert each.gain[0] <= each.answered - each.probe <= each.gain[1] < 0
+        low, high = interval_of([each.gains])
+        assert low <= each.answered - each.probe <= high < 0
 
 
 def test_one_who_guesses_is_about_as_good_as_chance_and_one_who_sees_nothing_has_none_right() -> None:
@@ -106,6 +108,36 @@ def test_balanced_accuracy_by_hand() -> None:
     said = np.array(["a", "a", "a", "b", "b", "a"])
     # 3 of 4, 1 of 1, 0 of 1
     assert balanced_accuracy(truth, said) == pytest.approx((0.75 + 1 + 0) / 3)
+
+
+def test_the_interval_is_over_persons() -> None:
+    """Ten crops of a person are one draw: an interval over crops would be a third as wide."""
+    one = [replace(crop, person=None) for crop in crops(200, 1)]
+    test = [
+        replace(crop, id=f"{crop.id}/{copy}", person=f"p{place}")
+        for place, crop in enumerate(crops(80, 2))
+        for copy in range(6)
+    ]
+    right = {f"p{place}" for place in range(0, 80, 2)}
+
+    class Halfway(Scripted):
+        def tell(self, asked: Sequence[Crop], text: str, *, max_new_tokens: int, progress: Any) -> list[str]:
+            name = ASKED[text]
+            return [answer_of(crop.attributes[name]) if crop.person in right else "?" for crop in asked]
+
+    reasoner: Any = Halfway(lambda *_: "")
+    found = {each.attribute: each for each in measure_reading(reasoner, Eye(), one, test, progress)}
+    hat = found["hat"]
+    low, high = interval_of([hat.gains])
+    assert low < hat.answered - hat.probe < high
+    # Of two values, some 64 and 16 people, half of each read: standard error of the mean of both shares by hand.
+    rare = sum(crop.attributes["hat"] == "cap" for crop in test) / 6
+    error = 0.5 * (0.25 / rare + 0.25 / (80 - rare)) ** 0.5
+    assert (high - low) / 2 == pytest.approx(1.96 * error, rel=0.3)
+    # The same persons are drawn for every attribute: means go draw by draw.
+    both = interval_of([each.gains for each in found.values()])
+    means = np.mean([each.gains for each in found.values()], axis=0)
+    assert both == pytest.approx(tuple(np.quantile(means, (0.025, 0.975))))
 
 
 def test_crops_asked_are_in_view_common_and_no_more_than_enough() -> None:
