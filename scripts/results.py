@@ -146,19 +146,20 @@ def beside(result: dict) -> str:
 def reading_table(readings: list) -> str:
     """Balanced accuracy per attribute, and their means."""
     lines = [
-        "| attribute | values | crops | says | linear probe | always the commonest | says - probe |",
-        "| --- |" + " --- |" * 6,
+        "| attribute | values | crops | says | cannot be seen | linear probe | always the commonest | says - probe |",
+        "| --- |" + " --- |" * 7,
     ]
     from reidr.evaluation.reading import interval_of
 
     for each in readings:
         low, high = interval_of([each.gains])
-        lines.append(
-            f"| {each.attribute.replace('_', ' ')} | {each.values} | {each.crops} | {percent(each.answered)} | "
-            f"{percent(each.probe)} | {percent(each.majority)} | <sub>{percent(low)} to {percent(high)}</sub> |"
-        )
+        shares = " | ".join(map(percent, (each.answered, each.unsaid, each.probe, each.majority)))
+        name = each.attribute.replace("_", " ")
+        gain = f"<sub>{percent(low)} to {percent(high)}</sub>"
+        lines.append(f"| {name} | {each.values} | {each.crops} | {shares} | {gain} |")
     means = [
-        sum(getattr(each, name) for each in readings) / len(readings) for name in ("answered", "probe", "majority")
+        sum(getattr(each, name) for each in readings) / len(readings)
+        for name in ("answered", "unsaid", "probe", "majority")
     ]
     low, high = interval_of([each.gains for each in readings])
     bold = " | ".join(f"**{percent(mean)}**" for mean in means)
@@ -186,8 +187,8 @@ def reading_sections(data: Path, street: Path) -> list[str]:
     words = (
         "Balanced accuracy in percent on visible attributes of people that neither model was trained on: what `nano` "
         "answers when asked, a linear probe fitted on the retriever's features of the training people (decay chosen on "
-        "held-out ones), and always the commonest value. Small: 95 % bootstrap interval of the "
-        "difference, over persons."
+        "held-out ones), and always the commonest value. *Cannot be seen*: said of so many of these crops, an error as "
+        "well, where the probe must guess. Small: 95 % bootstrap interval of the difference, over persons."
     )
     sections = [f"## What nano reads\n\n{words}\n"]
     market = data / "market1501-dev"
@@ -398,7 +399,56 @@ def ablation_section(name: str) -> list[str]:
         if rows:
             titles = ("this", "against", "score", "seeds", "queries", "Rank-1", "mAP@10")
             sections.append(f"### {question}\n\n{lined(titles, rows)}")
-    return [*sections, *carrying_over(base, levels), *thinking_or_not(levels, "weight" in made)]
+    spoken = what_is_said(known.get("words", {}))
+    return [*sections, *carrying_over(base, levels), *thinking_or_not(levels, "weight" in made), *spoken]
+
+
+def what_is_said(words: dict) -> list[str]:
+    """The words of every variant's rationales about the same pairs, by scene (`scripts/words.py`)."""
+    if not words:
+        return []
+    scenes = ", ".join(
+        f"{each['pairs']} of {'photos' if scene == 'photos' else 'drawn people'} ({each['people']} queries' people)"
+        for scene, each in words.items()
+    )
+    intro = (
+        f"Greedy rationales about the same held-out pairs: {scenes}. *Right*: the answer after it. *Borne out*: its "
+        "words bear that answer out. *True*: of the claims that can be tested against known attributes. *Differences*: "
+        "named in ten rationales; *of them none*: with one and the same value on both sides. *Said twice*: rationales "
+        "that claim something of one region twice. In percent; mean over seeds, small: range over seeds."
+    )
+    sections = [f"### What do the words say?\n\n{intro}\n"]
+    titles = ("right", "borne out", "true", "differences", "of them none", "said twice")
+    for scene, each in words.items():
+        rows = [
+            [
+                name,
+                str(len(shares["right"])),
+                *(
+                    over_seeds(
+                        shares[title], (lambda value: f"{10 * value:.1f}") if title == "differences" else percent
+                    )
+                    for title in titles
+                ),
+            ]
+            for name, shares in each["levels"].items()
+        ]
+        sections.append(f"#### {scene.capitalize()}\n\n{lined(('reasoner', 'seeds', *titles), rows)}")
+        rows = [
+            [
+                gap["ours"],
+                gap["theirs"],
+                *(
+                    difference([value / 10 for value in gap[title]] if title == "differences" else gap[title])
+                    for title in titles
+                ),
+            ]
+            for gap in each["gaps"]
+        ]
+        if rows:
+            note = "Differences between variants, 95 % paired bootstrap intervals over persons of the mean over seeds."
+            sections.append(f"{note}\n\n{lined(('this', 'against', *titles), rows)}")
+    return sections
 
 
 def ablation_sections() -> list[str]:

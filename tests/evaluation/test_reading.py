@@ -89,7 +89,7 @@ def test_one_who_knows_all_scores_one_and_is_as_good_as_the_probe() -> None:
 def test_one_who_always_says_the_commonest_scores_one_over_the_values() -> None:
     found = measure(lambda name, _: {"upper_color": "black", "hat": "none"}[name])
     for each in found.values():
-        assert each.answered == each.majority
+        assert (each.answered, each.unsaid) == (each.majority, 0.0)
         low, high = interval_of([each.gains])
         assert low <= each.answered - each.probe <= high < 0
 
@@ -100,7 +100,7 @@ def test_one_who_guesses_is_about_as_good_as_chance_and_one_who_sees_nothing_has
     # Of 45 crops of a rare value a quarter is read by luck, give or take 0.06; the mean of four is within 0.1.
     assert found["upper_color"].answered == pytest.approx(0.25, abs=0.1)
     assert found["hat"].answered == pytest.approx(0.5, abs=0.12)
-    assert all(each.answered == 0.0 for each in measure(lambda *_: UNSEEN).values())
+    assert all((each.answered, each.unsaid) == (0.0, 1.0) for each in measure(lambda *_: UNSEEN).values())
 
 
 def test_balanced_accuracy_by_hand() -> None:

@@ -32,6 +32,7 @@ class Reading:
 
     Attributes:
         values: how many values are told apart. crops: asked. answered: balanced accuracy of the reasoner's answers.
+        unsaid: share of the crops of which it said that this cannot be seen: an error as well, where a probe must guess.
         probe: of a linear probe on the retriever's features. majority: of always the commonest value (1 / values).
         gains: (draws,) answered - probe, bootstrap over persons. Draw i is of the same persons for every attribute, so
             that means over attributes can be taken draw by draw; NaN where a draw has nobody to ask about.
@@ -41,6 +42,7 @@ class Reading:
     values: int
     crops: int
     answered: float
+    unsaid: float
     probe: float
     majority: float
     gains: NDArray[np.float64]
@@ -123,6 +125,7 @@ def measure_reading(
                 len(set(truth)),
                 len(asked),
                 balanced_accuracy(truth, said),
+                float((said == UNSEEN).mean()),
                 balanced_accuracy(truth, probed),
                 1 / len(set(truth)),
                 np.array(gains),
