@@ -32,7 +32,7 @@ class Reading:
 
     Attributes:
         values: how many values are told apart. crops: asked. answered: balanced accuracy of the reasoner's answers.
-        unsaid: share of the crops of which it said that this cannot be seen: an error as well, where a probe must guess.
+        unsaid: share of the crops of which it said that this cannot be seen; an error as well, and a probe must guess.
         probe: of a linear probe on the retriever's features. majority: of always the commonest value (1 / values).
         gains: (draws,) answered - probe, bootstrap over persons. Draw i is of the same persons for every attribute, so
             that means over attributes can be taken draw by draw; NaN where a draw has nobody to ask about.
