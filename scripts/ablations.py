@@ -46,7 +46,8 @@ class Variant:
         warmup: whether it is warmed up first. scene: the data sets whose pairs the warm-up sees, None for all.
         rule: how the pairs of the reinforcement are sampled, None for no reinforcement. share: of the pairs.
         start: the variant whose warm-up it has, or starts from. teaching: changes to `warmup`.
-        rewards: changes to `rl.rewards`. again: whether a second round of reinforcement follows, at twice the rate.
+        rewards: changes to `rl.rewards`. longer: so many times the recipe's steps of `rl`.
+        again: whether a second round of reinforcement follows, at twice the rate.
         once: whether a fifth of all mined pairs is learned from, drawn by lot without rollouts and each seen once, and
             not what was kept of the thousand that were rolled out.
     """
@@ -58,6 +59,7 @@ class Variant:
     rule: str | None = "non-trivial"
     share: float | None = None
     rewards: dict[str, float] = field(default_factory=dict)
+    longer: int = 1
     again: bool = False
     once: bool = False
 
@@ -74,6 +76,7 @@ VARIANTS = {
     "RL without warm-up": Variant(warmup=False, rule="random"),
     "as many pairs at random": Variant(rule="random"),
     "all pairs": Variant(rule="all"),
+    "all pairs, three times the steps": Variant(rule="all", longer=3),
     **{f"{share:.0%} of the pairs".replace("%", " %"): Variant(share=share) for share in SHARES},
     "identity and format rewards alone": Variant(rewards=ALONE),
     "no format reward": Variant(rewards={"format": 0.0}),
@@ -111,9 +114,11 @@ def trained(arguments: argparse.Namespace, name: str, seed: int) -> Path:
     if variant.again:
         # Another seed, or the second round would see the pairs in the order of the first.
         changes |= {"model": str(trained(arguments, "warm-up + RL", seed)), "seed": seed + 1, "learning_rate": 1e-4}
+    recipe, _ = stage_values(arguments.recipe, "rl", {})
+    if variant.longer > 1:
+        changes["steps"] = variant.longer * recipe["steps"]
     if variant.rewards:
         # A stage's changes replace whole values: the recipe's other weights have to be said again.
-        recipe, _ = stage_values(arguments.recipe, "rl", {})
         changes["rewards"] = recipe.get("rewards", {}) | variant.rewards
     return rl_stage(arguments.recipe, runs / folder_of(name, seed), changes)
 
@@ -251,6 +256,8 @@ QUESTIONS = {
         ("a fifth of all pairs, each once", "warm-up"),
         ("warm-up + RL twice", "warm-up"),
         ("warm-up + RL twice", "warm-up + RL"),
+        ("all pairs, three times the steps", "warm-up"),
+        ("all pairs, three times the steps", "all pairs"),
         ("RL without warm-up", "base"),
         ("warm-up + RL", "RL without warm-up"),
     ),
@@ -259,6 +266,13 @@ QUESTIONS = {
         (f"{CHOSEN} + RL", "warm-up + RL"),
     ),
     "Do drawn people help beside photographed ones?": (("warm-up, pairs of photos", "warm-up"),),
+    "Whose pairs warm up?": (
+        ("warm-up, pairs of Market-1501", "base"),
+        ("warm-up, pairs of CUHK03", "base"),
+        ("warm-up, pairs of the street", "base"),
+        ("warm-up, pairs of CUHK03", "warm-up, pairs of Market-1501"),
+        ("warm-up, pairs of the street", "warm-up, pairs of Market-1501"),
+    ),
     "Does non-trivial sampling help?": (
         ("warm-up + RL", "as many pairs at random"),
         ("warm-up + RL", "all pairs"),
@@ -444,6 +458,27 @@ def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]
     }
 
 
+ROLLOUTS = (
+    "accuracy_same", "accuracy_different", "said_yes", "parsable", "entropy", "tokens", "reward_cues", "reward_truth"
+)  # fmt: skip
+SOME_STEPS = 10
+
+
+def rollouts_of(folder: Path) -> dict[str, list[float]] | None:
+    """What rollouts were like in the first and in the last ten steps of a reinforcement; None for what was none."""
+    log = folder / "log.jsonl"
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    steps = [line for line in lines if "accuracy_same" in line]
+    if not steps:
+        return None
+
+    def over(some: list[dict[str, Any]], name: str) -> float:
+        known = [line[name] for line in some if line.get(name) is not None]
+        return float(np.mean(known)) if known else float("nan")
+
+    return {name: [over(steps[:SOME_STEPS], name), over(steps[-SOME_STEPS:], name)] for name in ROLLOUTS}
+
+
 def settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """What the recipe may have changed since, of the base and of the reinforcement that others are held against."""
     told: dict[str, Any] = {}
@@ -508,6 +543,11 @@ def main() -> None:
         | {"weight": weight, "weighed": list(scored), "drawn_over": "persons"}
     )
     rows = table(judge, found) | {"made": made}
+    earned = {
+        name: [each for seed in seeds if (each := rollouts_of(arguments.runs / folder_of(name, seed))) is not None]
+        for name, seeds in scored.items()
+    }
+    rows["rollouts"] = {name: each for name, each in earned.items() if each}
     if words is not None:
         rows["words"] = {scene: spoken(own, words.people(scene)) for scene, own in said.items()}
     arguments.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

@@ -399,8 +399,50 @@ def ablation_section(name: str) -> list[str]:
         if rows:
             titles = ("this", "against", "score", "seeds", "queries", "Rank-1", "mAP@10")
             sections.append(f"### {question}\n\n{lined(titles, rows)}")
-    spoken = what_is_said(known.get("words", {}))
+    spoken = [*what_rollouts_become(known.get("rollouts", {})), *what_is_said(known.get("words", {}))]
     return [*sections, *carrying_over(base, levels), *thinking_or_not(levels, "weight" in made), *spoken]
+
+
+def what_rollouts_become(rollouts: dict) -> list[str]:
+    """The rollouts of every reinforcement, early and late."""
+    if not rollouts:
+        return []
+    words = (
+        "What the rollouts were like on the pairs they were drawn for, in the first → the last ten steps: right "
+        "answers of pairs of one person and of two, answers that say yes, parsable ones (all in percent), a token's "
+        "entropy, and the mean of two rewards, whether they were paid or not. Mean over seeds."
+    )
+
+    def early_and_late(runs: list[dict], name: str, show: Callable[[float], str]) -> str:
+        return " → ".join(show(mean([each[name][place] for each in runs])) for place in (0, 1))
+
+    rows = [
+        [
+            name,
+            str(len(runs)),
+            *(
+                early_and_late(runs, part, percent)
+                for part in ("accuracy_same", "accuracy_different", "said_yes", "parsable")
+            ),
+            *(
+                early_and_late(runs, part, lambda value: f"{value:.2f}")
+                for part in ("entropy", "reward_cues", "reward_truth")
+            ),
+        ]
+        for name, runs in rollouts.items()
+    ]
+    titles = (
+        "reasoner",
+        "seeds",
+        "right, one person",
+        "right, two",
+        "says yes",
+        "parsable",
+        "entropy",
+        "cues",
+        "truth",
+    )
+    return [f"### What do the rollouts become?\n\n{words}\n\n{lined(titles, rows)}"]
 
 
 def what_is_said(words: dict) -> list[str]:

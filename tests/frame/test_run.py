@@ -39,6 +39,52 @@ def test_other_settings_are_refused_by_name(tmp_path: Path, job: str, settings: 
         Run(tmp_path, job, settings, data)
 
 
+class Weights(Recipe):
+    """Nested in `Job`."""
+
+    old: float = 1.0
+    new: float = 0.0
+
+
+class Job(Recipe):
+    """A recipe whose later version has brought `choices` and `weights.new`."""
+
+    steps: int
+    choices: int = 1
+    weights: Weights = Weights()
+
+
+def test_an_option_that_is_new_changes_nothing_at_its_default(tmp_path: Path) -> None:
+    before = {"steps": 3, "weights": {"old": 1.0}}
+    Run(tmp_path, "train", before)
+
+    def again(**changes: object) -> Run:
+        job = Job.from_values({"steps": 3, **changes}, "options")
+        return Run(tmp_path, "train", job.model_dump(mode="json"), defaults=job.defaults())
+
+    assert Job.defaults() == {"choices": 1, "weights": {"old": 1.0, "new": 0.0}}
+    assert again().manifest["settings"] == before
+    for changes, word in (
+        ({"choices": 4}, "choices: 1, now 4"),
+        ({"weights": {"new": 0.5}}, "weights: "),
+        ({"weights": {"old": 2.0}}, "weights: "),
+        ({"steps": 4}, "steps: 3, now 4"),
+    ):
+        with pytest.raises(RecipeError, match=word):
+            again(**changes)
+    # What has no default, and what nobody asks for any more, is no new option.
+    with pytest.raises(RecipeError, match="steps: None, now 3"):
+        Run(prepared(tmp_path / "b", {"choices": 1}), "train", {"choices": 1, "steps": 3}, defaults=Job.defaults())
+    with pytest.raises(RecipeError, match="gone: 2, now None"):
+        Run(prepared(tmp_path / "c", {"gone": 2}), "train", {"choices": 1}, defaults=Job.defaults())
+
+
+def prepared(folder: Path, settings: dict) -> Path:
+    """A run folder made with `settings`."""
+    Run(folder, "train", settings)
+    return folder
+
+
 def test_the_manifest_says_what_made_the_run(tmp_path: Path) -> None:
     Run(tmp_path, "train", {"seed": 1}, {"a": "x"})
     manifest = json.loads((tmp_path / "manifest.json").read_text())

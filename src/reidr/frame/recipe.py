@@ -27,6 +27,12 @@ class Recipe(BaseModel):
             raise RecipeError(f"{source}: {field}: {first['msg'].lower()}{known}") from None
 
     @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """What every field is that is not told, as in `model_dump(mode="json")`; fields without a default left out."""
+        untold = cls.model_construct().model_dump(mode="json", warnings=False)
+        return {name: value for name, value in untold.items() if not cls.model_fields[name].is_required()}
+
+    @classmethod
     def load(cls, path: Path, **changes: Any) -> Self:
         """Read a YAML recipe; `changes` replace its values. Raises RecipeError when the file cannot be used."""
         return cls.from_values({**read_yaml(path), **changes}, str(path))

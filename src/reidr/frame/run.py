@@ -26,16 +26,29 @@ class Run:
     """A job's folder. `manifest.json` in it holds the settings, the environment and the finished stages.
 
     Opening a folder again with the same settings resumes it; with other settings it is refused, because half of one
-    run and half of another is no result. Nothing in the folder is ever deleted.
+    run and half of another is no result. A setting that the manifest does not know yet, because a later version of the
+    package brought it, is the run's own where it stands at its default, which changes nothing. Nothing in the folder is
+    ever deleted.
     """
 
-    def __init__(self, folder: Path, job: str, settings: dict[str, Any], data: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        job: str,
+        settings: dict[str, Any],
+        data: dict[str, str] | None = None,
+        *,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`defaults` are the settings' (`Recipe.defaults`). Raises RecipeError where the folder is of other settings or
+        other data."""
         self.folder = folder
         self.settings = json.loads(json.dumps(settings, default=str))
         path = folder / MANIFEST
         if path.is_file():
             self.manifest = _read_manifest(path)
-            before = {"job": self.manifest.get("job"), **self.manifest.get("settings", {})}
+            kept = filled(self.manifest.get("settings", {}), defaults or {}, self.settings)
+            before = {"job": self.manifest.get("job"), **kept}
             now = {"job": job, **self.settings}
             changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
             if changed:
@@ -78,6 +91,17 @@ class Run:
 
     def _write(self) -> None:
         write_json(self.folder / MANIFEST, self.manifest)
+
+
+def filled(kept: Mapping[str, Any], defaults: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """`kept` with the default of every setting in `asked` that it lacks, also within settings that are mappings."""
+    found = dict(kept)
+    for name in asked:
+        if name in defaults and name not in kept:
+            found[name] = defaults[name]
+        elif isinstance(kept.get(name), Mapping) and isinstance(defaults.get(name), Mapping):
+            found[name] = filled(kept[name], defaults[name], asked[name] if isinstance(asked[name], Mapping) else {})
+    return found
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     recipe = BaseRecipe.from_values(values, source)
     people = split_people(recipe)
     data = {name: content_hash([crop.id for crop in crops]) for name, crops in vars(people).items()}
-    run = Run(folder, "train base", recipe.model_dump(mode="json"), data)
+    run = Run(folder, "train base", recipe.model_dump(mode="json"), data, defaults=recipe.defaults())
     where = folder / "model"
     if run.finished("base"):
         return where

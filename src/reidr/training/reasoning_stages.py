@@ -42,7 +42,8 @@ def pairs_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path
     drawn = recipe.source == "base" and (recipe.street or not crops)
     streets = street_parts(recipe, folder) if drawn else {}
     crops = (*crops, *(crop for part in streets.values() for crop in part))
-    run = Run(folder, "pairs", recipe.model_dump(mode="json"), {"crops": content_hash([crop.id for crop in crops])})
+    data = {"crops": content_hash([crop.id for crop in crops])}
+    run = Run(folder, "pairs", recipe.model_dump(mode="json"), data, defaults=recipe.defaults())
     path = folder / "pairs.parquet"
     if run.finished("pairs"):
         return path
@@ -182,7 +183,7 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     if recipe.variant == "rl":
         return _reinforced(recipe, pairs, folder)
     settings = recipe.model_dump(mode="json", exclude={"reinforcement": {"rollout_server"}})
-    run = Run(folder, "train warmup", settings, {"pairs": pairs_hash(pairs)})
+    run = Run(folder, "train warmup", settings, {"pairs": pairs_hash(pairs)}, defaults=recipe.defaults())
     where = folder / "model"
     if run.finished("warmup"):
         return where
@@ -243,7 +244,8 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     if len(mined) > recipe.most_pairs:
         mined = balance_pairs(mined, recipe.most_pairs, recipe.seed)
     settings = recipe.model_dump(mode="json", exclude={"rollout_server"})  # who writes the rollouts may change
-    run = Run(folder, "sample", settings, {"pairs": pairs_hash([pair.pair() for pair in mined])})
+    data = {"pairs": pairs_hash([pair.pair() for pair in mined])}
+    run = Run(folder, "sample", settings, data, defaults=recipe.defaults())
     path = folder / "sampled.parquet"
     if run.finished("sample"):
         return path

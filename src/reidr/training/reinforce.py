@@ -70,7 +70,8 @@ def reinforce_stage(recipe: ReinforcementRecipe, pairs: Sequence[Pair], source: 
         "model": str(source),
     }
     # Where the rollouts are written changes nothing about what is taught: a run may go on with another server.
-    run = Run(folder, "train rl", recipe.model_dump(mode="json", exclude={"rollout_server"}), data)
+    settings = recipe.model_dump(mode="json", exclude={"rollout_server"})
+    run = Run(folder, "train rl", settings, data, defaults=recipe.defaults())
     if run.finished("rl"):
         return folder / "model"
     from reidr.reasoning.checkpoint import save_taught

@@ -112,7 +112,7 @@ def unpack_base(name: str, recipe: BaseRecipe, folder: Path, bases: Path = BASES
     if weights_hash(reasoner) != facts["its_weights"]:
         raise WeightsError(f"{reasoner}: not the weights that base {name} belongs to; install the package anew")
     begun = (folder / MANIFEST).is_file()
-    run = Run(folder, "train base", recipe.model_dump(mode="json"), people)
+    run = Run(folder, "train base", recipe.model_dump(mode="json"), people, defaults=recipe.defaults())
     if begun and run.finished(UNPACKED) is None:
         raise RecipeError(f"{folder}: a base is being taught here, or was; choose another run folder")
     if run.finished("base"):

@@ -63,7 +63,7 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
         str(path): content_hash([crop.id for crop in dataset.train])
         for path, dataset in zip(recipe.data, datasets, strict=True)
     }
-    run = Run(folder, "train retriever", recipe.model_dump(mode="json"), data)
+    run = Run(folder, "train retriever", recipe.model_dump(mode="json"), data, defaults=recipe.defaults())
     if run.finished("retriever"):
         return run.folder / "model"
     from reidr.retrieval.retriever import Retriever, save_retriever
