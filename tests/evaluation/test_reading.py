@@ -110,6 +110,16 @@ def test_balanced_accuracy_by_hand() -> None:
     assert balanced_accuracy(truth, said) == pytest.approx((0.75 + 1 + 0) / 3)
 
 
+def test_what_is_not_said_is_counted_and_taken_out() -> None:
+    """Black tops cannot be seen and all others are read: 3 of 4 values, and all of those that it speaks of."""
+    found = measure(lambda name, crop: UNSEEN if (value := crop.attributes[name]) == "black" else value)
+    color = found["upper_color"]
+    assert (color.answered, color.spoken, color.probe_spoken) == (0.75, 1.0, 1.0)
+    assert color.unsaid == pytest.approx(0.55, abs=0.08)
+    assert (found["hat"].unsaid, found["hat"].spoken) == (0.0, 1.0)
+    assert np.isnan(measure(lambda *_: UNSEEN)["hat"].spoken)
+
+
 def test_the_interval_is_over_persons() -> None:
     """Ten crops of a person are one draw: an interval over crops would be a third as wide."""
     one = [replace(crop, person=None) for crop in crops(200, 1)]

@@ -34,6 +34,7 @@ class Reading:
         values: how many values are told apart. crops: asked. answered: balanced accuracy of the reasoner's answers.
         unsaid: share of the crops of which it said that this cannot be seen; an error as well, and a probe must guess.
         probe: of a linear probe on the retriever's features. majority: of always the commonest value (1 / values).
+        spoken, probe_spoken: `answered` and `probe` on the other crops alone; NaN where there is none.
         gains: (draws,) answered - probe, bootstrap over persons. Draw i is of the same persons for every attribute, so
             that means over attributes can be taken draw by draw; NaN where a draw has nobody to ask about.
     """
@@ -45,6 +46,8 @@ class Reading:
     unsaid: float
     probe: float
     majority: float
+    spoken: float
+    probe_spoken: float
     gains: NDArray[np.float64]
 
 
@@ -119,6 +122,10 @@ def measure_reading(
             else np.nan
             for own in draws
         ]
+        speaks = np.flatnonzero(said != UNSEEN)
+        spoken, probe_spoken = (
+            balanced_accuracy(truth[speaks], words[speaks]) if len(speaks) else np.nan for words in (said, probed)
+        )
         readings.append(
             Reading(
                 attribute,
@@ -128,6 +135,8 @@ def measure_reading(
                 float((said == UNSEEN).mean()),
                 balanced_accuracy(truth, probed),
                 1 / len(set(truth)),
+                spoken,
+                probe_spoken,
                 np.array(gains),
             )
         )
