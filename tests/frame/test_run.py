@@ -11,7 +11,7 @@ import pytest
 
 from reidr.errors import RecipeError, ReIDError
 from reidr.frame.recipe import Recipe
-from reidr.frame.run import Run, content_hash, plain_json, prepare_file, prepare_folder, write_json
+from reidr.frame.run import Run, content_hash, name_of, plain_json, prepare_file, prepare_folder, write_json
 
 
 def test_a_second_run_knows_what_is_done(tmp_path: Path) -> None:
@@ -108,6 +108,13 @@ def test_json_is_never_half_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Circular"):
         write_json(path, circle)
     assert json.loads(path.read_text()) == {"x": 1}
+
+
+def test_a_model_is_called_after_its_run(tmp_path: Path) -> None:
+    assert name_of(tmp_path / "presets" / "nano") == "nano"
+    assert name_of(tmp_path / "whole" / "seed-2" / "rl" / "model") == "seed-2/rl"
+    assert name_of(Path("/rl/model")) == "rl"
+    assert name_of(Path("/model")) == "model"
 
 
 def test_content_hash_tells_lists_apart() -> None:

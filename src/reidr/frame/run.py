@@ -93,6 +93,13 @@ class Run:
         write_json(self.folder / MANIFEST, self.manifest)
 
 
+def name_of(folder: Path) -> str:
+    """What a model's folder is called in tables: its own name; of a run's `model` folder the run's, "seed-2/rl"."""
+    whole = folder.resolve()
+    run = "/".join(part for part in whole.parts[-3:-1] if part != whole.anchor)
+    return run if whole.name == "model" and run else whole.name
+
+
 def filled(kept: Mapping[str, Any], defaults: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """`kept` with the default of every setting in `asked` that it lacks, also within settings that are mappings."""
     found = dict(kept)

@@ -18,6 +18,7 @@ from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel,
 
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
+from reidr.frame.run import name_of
 from reidr.reasoning.answers import (
     AnswerLogits,
     answer_step,
@@ -127,7 +128,7 @@ class Reasoner:
         return cls(
             model,
             processor,
-            name=Path(path).name,
+            name=name_of(Path(path)),
             pixels=pixels,
             trained_on=training_data(path),
             decision=stored_decision(path),
