@@ -85,6 +85,7 @@ VARIANTS = {
     "truth reward too": Variant(rewards={"truth": 0.5}),
     "rank reward too": Variant(rewards={"rank": 0.5}),
     "text-only reward too": Variant(rewards={"text_only": 0.3}),
+    "truth and text-only rewards too": Variant(rewards={"truth": 0.5, "text_only": 0.3}),
     "warm-up, pairs of photos": Variant(rule=None, scene=("market1501-dev", "cuhk03-np-train")),
     "warm-up, pairs of Market-1501": Variant(rule=None, scene=("market1501-dev",)),
     "warm-up, pairs of CUHK03": Variant(rule=None, scene=("cuhk03-np-train",)),

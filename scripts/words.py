@@ -156,6 +156,7 @@ AGAINST = (
     ("identity and format rewards alone", "warm-up + RL"),
     ("truth reward too", "warm-up + RL"),
     ("text-only reward too", "warm-up + RL"),
+    ("truth and text-only rewards too", "warm-up + RL"),
     ("warm-up on chosen words", "warm-up"),
     ("warm-up on chosen words + RL", "warm-up + RL"),
     ("warm-up on chosen words + RL", "warm-up on chosen words"),

@@ -70,5 +70,5 @@ def test_base_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     street = StreetSettings(seed=6, test_people=3, crops_per_camera=1, distractors=0, junk=0)
     render_street(tmp_path / "street", street)
     output = invoke("evaluate", "street", "--reasoner", "run/model", "--k", "3", "--queries", "2", "--think", "1")
-    assert "reasoner model direct" in output
-    assert "reasoner model thinking" in output
+    assert f"reasoner {tmp_path.name}/run direct" in output
+    assert f"reasoner {tmp_path.name}/run thinking" in output

@@ -112,9 +112,10 @@ def test_json_is_never_half_written(tmp_path: Path) -> None:
 
 def test_a_model_is_called_after_its_run(tmp_path: Path) -> None:
     assert name_of(tmp_path / "presets" / "nano") == "nano"
-    assert name_of(tmp_path / "whole" / "seed-2" / "rl" / "model") == "seed-2/rl"
-    assert name_of(Path("/rl/model")) == "rl"
-    assert name_of(Path("/model")) == "model"
+    model = tmp_path / "whole" / "seed-2" / "rl" / "model"
+    assert name_of(model) == "model"  # of no run
+    Run(model.parent, "train rl", {})
+    assert name_of(model) == "seed-2/rl"
 
 
 def test_content_hash_tells_lists_apart() -> None:

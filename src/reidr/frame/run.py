@@ -96,8 +96,9 @@ class Run:
 def name_of(folder: Path) -> str:
     """What a model's folder is called in tables: its own name; of a run's `model` folder the run's, "seed-2/rl"."""
     whole = folder.resolve()
-    run = "/".join(part for part in whole.parts[-3:-1] if part != whole.anchor)
-    return run if whole.name == "model" and run else whole.name
+    if whole.name != "model" or not (whole.parent / MANIFEST).is_file():
+        return whole.name
+    return "/".join(part for part in whole.parts[-3:-1] if part != whole.anchor)
 
 
 def filled(kept: Mapping[str, Any], defaults: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
