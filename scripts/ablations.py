@@ -4,6 +4,7 @@ python scripts/ablations.py --base runs/base --pairs runs/pairs/pairs.parquet --
 python scripts/ablations.py … --seeds 1 --no-table      another process may do other seeds at the same time, once the
                                                         pairs are sampled (seed 0's warm-up and "warm-up + RL")
 python scripts/ablations.py … --seeds 0 1 2 --table     only put together what is there
+python scripts/ablations.py … --words                   also count what each says (scripts/rationales.py)
 
 Every variant starts from the same base. Warm-up and reinforcement take the seed; the pairs are sampled once, by the
 warm-up of the first seed. Scores are calibrated on held-out training identities (Platt), and fused with the shipped
@@ -27,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from judging import Search, direct, thinking
-from words import SCENES, Words, spoken
+from rationales import SCENES, Words, spoken
 
 REPOSITORY = Path(__file__).parent.parent
 OUT = REPOSITORY / "docs" / "ablations.json"
