@@ -1,6 +1,6 @@
-"""Which weight decay lets the linear probe of `evaluation/reading.py` read strangers best: held-out training people.
+"""Which weight decay lets a linear probe read strangers best: held-out training people.
 
-python scripts/probe_decay.py        shows what `DECAY` there was chosen by; nobody of a test set is looked at
+python scripts/probe_decay.py        shows how `STRANGERS` (evaluation/probe.py) was chosen, on no test people
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.grammar import ANSWER_WORDS, parse_completion
 from reidr.reasoning.nano import build_convolutional
 from reidr.reasoning.prompt import DESCRIBE, encode_crops, encode_pairs, render
+from reidr.reasoning.regions import UNSEEN
 from reidr.retrieval.network import NetworkSettings, build_network
 from reidr.training.base import FactSource, _Set, train_base
 from reidr.training.examples import FREE, Example, completion_loss, example_batch
@@ -146,6 +147,24 @@ def test_descriptions_by_value_show_the_rare_as_often_as_the_common(parts: tuple
         shares.append(np.mean([example.crops[0] >= len(plain) for example in drawn]))
     assert shares[0] == pytest.approx(0.05, abs=0.04)
     assert shares[1] == pytest.approx(0.5, abs=0.08)
+
+
+def test_what_pictures_hide_is_asked_as_often_as_it_happens(parts: tuple[Any, Any]) -> None:
+    _, processor = parts
+    hats = ["none"] * 84 + ["cap"] * 6 + [UNSEEN] * 10
+    crops = [
+        Crop(f"{place}", Path("x.jpg"), f"s:{place // 2}", f"s:{place % 2}", attributes={"hat": hat})
+        for place, hat in enumerate(hats)
+    ]
+    own, random = FactSource(crops, processor).sets["s"], np.random.default_rng(0)
+    drawn = [own.by_lot(random) for _ in range(2000)]
+    assert all(attribute == "hat" and hats[place] == value for attribute, value, place in drawn)
+    for value, share in (("none", 0.45), ("cap", 0.45), (UNSEEN, 0.1)):
+        assert np.mean([each[1] == value for each in drawn]) == pytest.approx(share, abs=0.04)
+    hidden = [replace(crop, attributes={"hat": UNSEEN}) for crop in crops]
+    mixed = [*hidden, *(replace(crop, id=f"o{crop.id}", attributes={"bag": "none"}) for crop in crops)]
+    asked = FactSource([*mixed, replace(crops[0], attributes={"hat": UNSEEN, "bag": UNSEEN})], processor).sets["s"]
+    assert asked.attributes == ["bag"]  # that nobody's hat is seen is no question
 
 
 def test_drawn_people_may_be_described_more_often_than_photos(parts: tuple[Any, Any]) -> None:

@@ -16,6 +16,7 @@ from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.nano import build_convolutional
+from reidr.reasoning.regions import UNSEEN
 from reidr.retrieval.network import NetworkSettings, build_network
 from reidr.training.facts import vocabulary_corpus
 from reidr.training.identities import family_of
@@ -68,9 +69,50 @@ def test_targets_are_numbers_of_values_and_what_is_not_known_is_left_out() -> No
 
 
 def test_weights_by_hand() -> None:
-    # One against four: 1 and 1/2, times 5/3 so that their mean over the five is 1. A value nobody has weighs nothing.
-    found = weights_of(torch.tensor([0, 1, 1, 1, 1, UNKNOWN]), 3)
-    assert found.tolist() == pytest.approx([5 / 3, 5 / 6, 0.0])
+    # One against four: 5/2 each altogether, so that the mean over the five is 1. A value nobody has weighs nothing.
+    found = weights_of(torch.tensor([0, 1, 1, 1, 1, UNKNOWN]), ["blue", "green", "red"])
+    assert found.tolist() == pytest.approx([5 / 2, 5 / 8, 0.0])
+    # What a picture hides is no value: it weighs 1, and the values share what is left as before.
+    found = weights_of(torch.tensor([0, 1, 1, 1, 1, 2, 2, UNKNOWN]), ["cap", "none", UNSEEN])
+    assert found.tolist() == pytest.approx([5 / 2, 5 / 8, 1.0])
+    assert weights_of(torch.tensor([0, 1]), ["cap", "none", UNSEEN]).tolist() == [1.0, 1.0, 0.0]
+
+
+def test_what_is_common_in_one_family_weighs_nothing_in_another() -> None:
+    reads = {"hat": ["hat", "none"]}
+    photos = [Crop(f"p{n}", None, f"m:{n}", "m:1", attributes={"hat": "hat" if n < 2 else "none"}) for n in range(20)]
+    drawn = [
+        Crop(f"s{n}", None, f"street1:{n}", "c", attributes={"hat": "hat" if n < 90 else "none"}) for n in range(100)
+    ]
+    asked = list[list[int]]()
+
+    class Still(torch.nn.Module):
+        """Says the same of every crop, by two numbers to be taught."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.reads, self.tell = reads, torch.nn.Linear(2, 2)
+            self.logits = torch.nn.Parameter(torch.zeros(2))
+
+        @property
+        def looking(self) -> tuple[torch.nn.Module, ...]:
+            return (torch.nn.ParameterList([self.logits]),)
+
+        def read(self, pictures: list[torch.Tensor]) -> list[torch.Tensor]:
+            asked.append([int(own) for own in pictures])
+            return [self.logits.expand(len(pictures), 2)]
+
+    class Seen:
+        def kept(self, place: int) -> torch.Tensor:
+            return torch.tensor(float(place))
+
+    recipe = BaseRecipe(reader_steps=1, reader_batch=12)
+    crops = [*photos, *drawn]
+    reader: Any = Still()
+    loss = train_reader(recipe, crops, reader, Seen())[0]  # type: ignore[arg-type]
+    of = {"p": {"hat": 20 / 2 / 2, "none": 20 / 2 / 18}, "s": {"hat": 100 / 2 / 90, "none": 100 / 2 / 10}}
+    by_hand = [of[crops[place].id[0]][crops[place].attributes["hat"]] for place in asked[0]]
+    assert loss == pytest.approx(np.log(2) * np.mean(by_hand), rel=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.evaluation.asking import steps_of
 from reidr.evaluation.outcome import Progress
-from reidr.evaluation.probe import fit_probe
+from reidr.evaluation.probe import STRANGERS, fit_probe
 from reidr.reasoning.questions import QUESTIONS, value_of
 from reidr.reasoning.reasoner import Reasoner
 from reidr.reasoning.regions import UNSEEN
@@ -20,9 +20,6 @@ from reidr.retrieval.embedder import Embedder, embed_crops
 
 LEAST = 5  # crops of a value below which its recall is noise: such values are left out
 MOST = 600  # crops asked per attribute
-# The decay of the probe that reads strangers of the training data best: held-out training people's seven attributes at
-# 0.003, 0.01, 0.03, 0.1 and 0.3: 63.7, 63.9, 64.2, 65.3 and 64.8 % (scripts/probe_decay.py).
-DECAY = 0.1
 DRAWS = 300
 
 
@@ -113,7 +110,7 @@ def measure_reading(
             told = reasoner.tell(asked, questions[0], max_new_tokens=12, progress=steps_of(advance))
         said = np.array([value_of(answer) for answer in told])
         asked_rows = [row_of[crop.id] for crop in asked]
-        probed = fit_probe(known[rows], taught, decay=DECAY).read(new[asked_rows])
+        probed = fit_probe(known[rows], taught, decay=STRANGERS).read(new[asked_rows])
         times = drawn[:, [number_of[person_of[row]] for row in asked_rows]]
         draws = [np.repeat(np.arange(len(truth)), each) for each in times]
         gains = [

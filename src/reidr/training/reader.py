@@ -18,6 +18,7 @@ from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.questions import QUESTIONS
 from reidr.reasoning.reader import Reader
 from reidr.reasoning.reasoner import seeded
+from reidr.reasoning.regions import UNSEEN
 from reidr.training.identities import family_of
 from reidr.training.pairs import fold_of
 from reidr.training.recipes import BaseRecipe
@@ -46,15 +47,18 @@ def targets_of(crops: Sequence[Crop], reads: Mapping[str, Sequence[str]]) -> Ten
     return torch.tensor(rows, dtype=torch.long).reshape(len(crops), len(places))
 
 
-def weights_of(targets: Tensor, count: int) -> Tensor:
-    """One attribute's weight per value: 1 / sqrt(how often), 1 on average over what is known; 0 for what is not there.
+def weights_of(targets: Tensor, values: Sequence[str]) -> Tensor:
+    """One attribute's weight per value: 1 / how often, 1 on average over what is known; 0 for what is not there.
 
-    Between two wishes: unweighted, the reader says "no hat" of everybody and is mostly right; all values alike, it sees
-    hats everywhere.
+    Unweighted, the reader says "no hat" of everybody and is mostly right. Weighted by the root of it, it still says of
+    strangers what is common (docs/lab.md). "Not visible" is no value of a person but what happens to a picture: as
+    often as it happens, weight 1.
     """
-    number = torch.bincount(targets[targets != UNKNOWN], minlength=count).double()
-    weights = torch.where(number > 0, number.clamp(min=1).rsqrt(), torch.zeros_like(number))
-    return (weights * number.sum() / (weights * number).sum().clamp(min=1e-9)).float()
+    number = torch.bincount(targets[targets != UNKNOWN], minlength=len(values)).double()
+    unseen = torch.tensor([value == UNSEEN for value in values])
+    known = number.masked_fill(unseen, 0)
+    weights = torch.where(known > 0, known.sum() / (known > 0).sum() / known.clamp(min=1), torch.zeros_like(known))
+    return weights.masked_fill(unseen & (number > 0), 1.0).float()
 
 
 def places_by_family(crops: Sequence[Crop], known: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
@@ -77,15 +81,19 @@ def train_reader(
     """Teach `reader` in place for `recipe.reader_steps` batches; returns the loss of each.
 
     `seen` holds the crops' tokens in their order; those marked in `spared`, (crops,), are not shown. The loss is
-    cross-entropy over the attributes known of a crop, values weighted as in `weights_of`. `Reader.tell` is not taught
-    here.
+    cross-entropy over the attributes known of a crop, values weighted as in `weights_of` within each family of data
+    sets (what is common on the street says nothing of photos). `Reader.tell` is not taught here.
     """
     device = reader.tell.weight.device
     targets = targets_of(crops, reader.reads)
     if spared is not None:
         targets[torch.from_numpy(spared)] = UNKNOWN
-    weights = [weights_of(targets[:, place], count).to(device) for place, count in enumerate(reader.counts)]
     families = places_by_family(crops, (targets != UNKNOWN).any(dim=1).numpy())
+    weights = torch.zeros(targets.shape, device=device)
+    for own in families:
+        for place, values in enumerate(reader.reads.values()):
+            column = targets[own, place]
+            weights[own, place] = weights_of(column, values)[column.clamp(min=0)] * (column != UNKNOWN)
     parameters = [parameter for part in reader.looking for parameter in part.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=recipe.reader_learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
     losses = []
@@ -98,10 +106,10 @@ def train_reader(
             chosen = [int(random.choice(families[place % len(families)])) for place in range(recipe.reader_batch)]
             logits, wanted = reader.read([seen.kept(place).float() for place in chosen]), targets[chosen].to(device)
             parts = [
-                functional.cross_entropy(own, wanted[:, place], weights[place], ignore_index=UNKNOWN, reduction="sum")
+                functional.cross_entropy(own, wanted[:, place], ignore_index=UNKNOWN, reduction="none")
                 for place, own in enumerate(logits)
             ]
-            loss = torch.stack(parts).sum() / (wanted != UNKNOWN).sum().clamp(min=1)
+            loss = (torch.stack(parts, dim=1) * weights[chosen]).sum() / (wanted != UNKNOWN).sum().clamp(min=1)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
