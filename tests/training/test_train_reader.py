@@ -23,8 +23,10 @@ from reidr.training.identities import family_of
 from reidr.training.pairs import fold_of
 from reidr.training.reader import (
     UNKNOWN,
+    places_by_family,
     read_all,
     read_out_of_fold,
+    shares_of,
     targets_of,
     tell_as_understood,
     train_reader,
@@ -113,6 +115,15 @@ def test_what_is_common_in_one_family_weighs_nothing_in_another() -> None:
     of = {"p": {"hat": 20 / 2 / 2, "none": 20 / 2 / 18}, "s": {"hat": 100 / 2 / 90, "none": 100 / 2 / 10}}
     by_hand = [of[crops[place].id[0]][crops[place].attributes["hat"]] for place in asked[0]]
     assert loss == pytest.approx(np.log(2) * np.mean(by_hand), rel=1e-5)
+
+
+def test_families_are_looked_at_as_the_root_of_their_people() -> None:
+    people = [f"m:{n // 3}" for n in range(12)] + [f"street{n % 2}:{n}" for n in range(36)]
+    found = [Crop(str(n), None, person, "c", attributes={"hat": "none"}) for n, person in enumerate(people)]
+    families = places_by_family(found, np.ones(len(found), dtype=bool))
+    # Twelve crops of four persons, 36 of 36: 2 against 6, and not 12 against 36.
+    assert sorted(len(own) for own in families) == [12, 36]
+    assert sorted(shares_of(found, families).tolist()) == pytest.approx([0.25, 0.75])
 
 
 @pytest.fixture(scope="module")

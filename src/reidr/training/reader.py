@@ -69,6 +69,17 @@ def places_by_family(crops: Sequence[Crop], known: NDArray[np.bool_]) -> list[ND
     return [np.array(own) for _, own in sorted(families.items())]
 
 
+def shares_of(crops: Sequence[Crop], families: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """How often each of `families` (places of its crops) is looked at: as the root of how many people it has; sum 1.
+
+    Alike, the 409 photographed people were known by heart after 1,000 batches, while 8,000 drawn ones still taught
+    (docs/lab.md).
+    """
+    roots = np.sqrt([len({crops[place].person for place in own.tolist()}) for own in families])
+    shares: NDArray[np.float64] = roots / roots.sum()
+    return shares
+
+
 def train_reader(
     recipe: BaseRecipe,
     crops: Sequence[Crop],
@@ -82,13 +93,15 @@ def train_reader(
 
     `seen` holds the crops' tokens in their order; those marked in `spared`, (crops,), are not shown. The loss is
     cross-entropy over the attributes known of a crop, values weighted as in `weights_of` within each family of data
-    sets (what is common on the street says nothing of photos). `Reader.tell` is not taught here.
+    sets (what is common on the street says nothing of photos), which are looked at as `shares_of` says. `Reader.tell`
+    is not taught here.
     """
     device = reader.tell.weight.device
     targets = targets_of(crops, reader.reads)
     if spared is not None:
         targets[torch.from_numpy(spared)] = UNKNOWN
     families = places_by_family(crops, (targets != UNKNOWN).any(dim=1).numpy())
+    shares = shares_of(crops, families)
     weights = torch.zeros(targets.shape, device=device)
     for own in families:
         for place, values in enumerate(reader.reads.values()):
@@ -103,7 +116,8 @@ def train_reader(
             random = np.random.default_rng((recipe.seed, 1, step))
             for group in optimiser.param_groups:
                 group["lr"] = recipe.reader_learning_rate * learning_rate_at(step, recipe.reader_steps, 50)
-            chosen = [int(random.choice(families[place % len(families)])) for place in range(recipe.reader_batch)]
+            which = [int(random.choice(len(families), p=shares)) for _ in range(recipe.reader_batch)]
+            chosen = [int(random.choice(families[family])) for family in which]
             logits, wanted = reader.read([seen.kept(place).float() for place in chosen]), targets[chosen].to(device)
             parts = [
                 functional.cross_entropy(own, wanted[:, place], ignore_index=UNKNOWN, reduction="none")
