@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -231,6 +232,33 @@ def reading_sections(data: Path, street: Path) -> list[str]:
     return sections
 
 
+def people_sections() -> list[str]:
+    """How reading grows with the people described, where `scripts/reading_people.py` has measured it."""
+    path = REPOSITORY / "docs" / "reading-people.json"
+    if not path.is_file():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))
+    numbers = list(next(iter(found["read"].values())))
+    lines = [f"| probe on | {' | '.join(numbers)} people |", "| --- |" + " --- |" * len(numbers)]
+    for title, own in found["read"].items():
+        cells = [
+            f"{100 * statistics.mean(own[number]):.1f} ± {100 * statistics.stdev(own[number]):.1f}"
+            if len(own[number]) > 1
+            else f"{100 * own[number][0]:.1f}"
+            for number in numbers
+        ]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    held_out = found["held_out"]
+    words = (
+        "Linear probes taught on more and more described training people, asked about photos of people that neither "
+        f"model has seen ({held_out['crops']} crops of {held_out['people']} held-out training people): mean balanced "
+        f"accuracy of seven attributes in percent, {found['draws']} drawings of the people, ± their standard "
+        "deviation. Written by `scripts/reading_people.py`."
+    )
+    picture = "![Held-out photos read, by the number of described people](reading-people.png)"
+    return [f"## What would read photos better\n\n{words}\n\n" + "\n".join(lines) + f"\n\n{picture}\n"]
+
+
 def judged(each: dict) -> list[str]:
     """The cells of one reasoner and score."""
 
@@ -353,6 +381,7 @@ PARTS = {
     "nano-street": nano_street_sections,
     "ablations": lambda _: [*judging_section(), *ablation_sections()],
     "reading": lambda arguments: reading_sections(arguments.data, arguments.street),
+    "described-people": lambda _: people_sections(),
 }
 
 

@@ -1,0 +1,108 @@
+"""How many described people does it take to read strangers' attributes: linear probes taught on more and more of them.
+
+python scripts/reading_people.py        writes docs/reading-people.json and .png; nobody of a test set is looked at
+python scripts/results.py --only ...    puts what stands there into docs/results.md
+
+Probes on the shipped retriever's features and on what the tower of `nano` sees (whole body and mean cell), each taught
+on a number of training people drawn by lot, ask held-out people's photos. Where the curve still climbs at its end, more
+people would help; where it has gone flat, they would not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+OUT = REPOSITORY / "docs" / "reading-people.json"
+NUMBERS = (25, 50, 100, 200)  # and all of them
+DRAWS = 8
+FEWEST = 5  # held-out crops of a value below which its recall is noise
+
+
+def main() -> None:
+    from reidr.data.types import Crop
+    from reidr.evaluation.probe import STRANGERS, fit_probe
+    from reidr.evaluation.reading import balanced_accuracy
+    from reidr.frame.run import write_json
+    from reidr.reasoning.crop_features import CropFeatures
+    from reidr.reasoning.questions import QUESTIONS
+    from reidr.reasoning.reasoner import Reasoner
+    from reidr.reasoning.regions import UNSEEN
+    from reidr.retrieval.embedder import embed_crops
+    from reidr.retrieval.retriever import Retriever
+    from reidr.training.base_stage import split_people
+    from reidr.training.recipes import BaseRecipe
+    from reidr.training.stages import stage_values
+
+    people = split_people(BaseRecipe.from_values(*stage_values("nano", "base", {})))
+    known = [crop for crop in (*people.tower, *people.reasoning) if crop.attributes]
+    new = [crop for crop in people.held_out if crop.attributes]
+    retriever, reasoner = Retriever.load(), Reasoner.load("nano")
+
+    def seen_by_tower(crops: Sequence[Crop]) -> np.ndarray:
+        seen = CropFeatures(reasoner.model, reasoner.processor, [crop.open for crop in crops], learning="connector")
+        cell, whole, *_ = reasoner.model.model.visual.sizes
+        raw = [seen.kept(place).float().cpu().numpy() for place in range(len(crops))]
+        return np.stack([np.concatenate([each[:, :cell].mean(axis=0), each[0, cell : cell + whole]]) for each in raw])
+
+    features = {
+        "the retriever's features": (embed_crops(retriever, known), embed_crops(retriever, new)),
+        "what nano's tower sees": (seen_by_tower(known), seen_by_tower(new)),
+    }
+    person = np.array([str(crop.person) for crop in known])
+    everybody = sorted(set(person.tolist()))
+    truth = {name: np.array([crop.attributes.get(name, UNSEEN) for crop in new]) for name in QUESTIONS}
+    taught = {name: np.array([crop.attributes.get(name, UNSEEN) for crop in known]) for name in QUESTIONS}
+    usual = {
+        name: [value for value in np.unique(own) if value != UNSEEN and (own == value).sum() >= FEWEST]
+        for name, own in truth.items()
+    }
+    found: dict[str, dict[str, list[float]]] = {title: {} for title in features}
+    for number in (*NUMBERS, len(everybody)):
+        for draw in range(DRAWS if number < len(everybody) else 1):
+            chosen = np.random.default_rng((draw, number)).permutation(everybody)[:number]
+            among = np.isin(person, chosen)
+            for title, (own, others) in features.items():
+                read = []
+                for name, values in usual.items():
+                    rows, asked = among & (taught[name] != UNSEEN), np.isin(truth[name], values)
+                    if len(values) > 1 and len(set(taught[name][rows])) > 1:
+                        said = fit_probe(own[rows], taught[name][rows], decay=STRANGERS).read(others[asked])
+                        read.append(balanced_accuracy(truth[name][asked], said))
+                found[title].setdefault(str(number), []).append(float(np.mean(read)))
+        each = ", ".join(f"{title} {100 * np.mean(own[str(number)]):.1f}" for title, own in found.items())
+        print(f"{number} people: {each}", flush=True)
+    held_out = {"crops": len(new), "people": len({crop.person for crop in new})}
+    write_json(OUT, {"read": found, "held_out": held_out, "draws": DRAWS})
+    draw_curve(found, OUT.with_suffix(".png"))
+
+
+def draw_curve(found: dict[str, dict[str, list[float]]], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2, 3.2), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    for (title, own), color in zip(found.items(), ("#1f6f8b", "#c8553d"), strict=True):
+        numbers = [int(number) for number in own]
+        means = np.array([100 * np.mean(values) for values in own.values()])
+        spread = np.array([100 * np.std(values) for values in own.values()])
+        axes.fill_between(numbers, means - spread, means + spread, color=color, alpha=0.15, linewidth=0)
+        axes.plot(numbers, means, "o-", color=color, markersize=4, linewidth=1.6, label=title)
+    axes.set_xscale("log")
+    numbers = [int(number) for number in next(iter(found.values()))]
+    axes.set_xticks(numbers, [str(number) for number in numbers])
+    axes.minorticks_off()
+    axes.set_xlabel("described training people (log scale)")
+    axes.set_ylabel("held-out photos read, %")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, loc="lower right")
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    main()
