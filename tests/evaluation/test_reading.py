@@ -120,6 +120,32 @@ def test_what_is_not_said_is_counted_and_taken_out() -> None:
     assert np.isnan(measure(lambda *_: UNSEEN)["hat"].spoken)
 
 
+def test_a_probe_of_the_same_people_is_one_taught_on_them_alone() -> None:
+    """Of the training crops half are lies, told of people whom the reasoner does not know."""
+    honest, lied = crops(200, 1), crops(200, 5)
+    swapped = {"cap": "none", "none": "cap"}
+    lies = [
+        replace(
+            crop,
+            id=f"lie/{crop.id}",
+            attributes={**crop.attributes, "hat": swapped[crop.attributes["hat"]]},
+        )
+        for crop in lied
+    ]
+    alike = np.array([True] * len(honest) + [False] * len(lies))
+
+    def found(among: Any) -> Any:
+        reasoner: Any = Scripted(lambda name, crop: crop.attributes[name])
+        readings = measure_reading(reasoner, Eye(), [*honest, *lies], crops(300, 2), progress, alike=among)
+        return {each.attribute: each for each in readings}["hat"]
+
+    assert found(alike).probe_alike == 1.0
+    assert found(alike).probe == found(None).probe < 1.0
+    assert found(np.ones(len(alike), dtype=bool)).probe_alike == found(None).probe
+    assert np.isnan(found(None).probe_alike)
+    assert np.isnan(found(np.zeros(len(alike), dtype=bool)).probe_alike)
+
+
 def test_the_interval_is_over_persons() -> None:
     """Ten crops of a person are one draw: an interval over crops would be a third as wide."""
     one = [replace(crop, person=None) for crop in crops(200, 1)]

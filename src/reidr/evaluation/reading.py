@@ -32,6 +32,7 @@ class Reading:
         unsaid: share of the crops of which it said that this cannot be seen; an error as well, and a probe must guess.
         probe: of a linear probe on the retriever's features. majority: of always the commonest value (1 / values).
         spoken, probe_spoken: `answered` and `probe` on the other crops alone; NaN where there is none.
+        probe_alike: of a probe that was taught on the reasoner's own people alone; NaN where they are not named.
         gains: (draws,) answered - probe, bootstrap over persons. Draw i is of the same persons for every attribute, so
             that means over attributes can be taken draw by draw; NaN where a draw has nobody to ask about.
     """
@@ -45,6 +46,7 @@ class Reading:
     majority: float
     spoken: float
     probe_spoken: float
+    probe_alike: float
     gains: NDArray[np.float64]
 
 
@@ -79,12 +81,15 @@ def measure_reading(
     test: Sequence[Crop],
     progress: Progress,
     seed: int = 0,
+    alike: NDArray[np.bool_] | None = None,
 ) -> list[Reading]:
     """Ask `reasoner` about every attribute of `test` that takes two values or more.
 
     Args:
         training: crops of other people, for the probe on the retriever's features. test: crops of people whom neither
             model has seen. Both with attributes in one vocabulary (`common_attributes`).
+        alike: (training,) True for crops of people whom the reasoner was taught on; None: not known. A probe that has
+            more people than the reasoner had tells less of what each of them makes of its own.
 
     Raises DataError when no attribute can be asked about.
     """
@@ -101,7 +106,9 @@ def measure_reading(
     readings = []
     for attribute, questions in QUESTIONS.items():
         asked = usable(test, attribute, seed)
-        rows = [i for i, crop in enumerate(training) if crop.attributes.get(attribute, UNSEEN) != UNSEEN]
+        rows = np.array(
+            [i for i, crop in enumerate(training) if crop.attributes.get(attribute, UNSEEN) != UNSEEN], dtype=int
+        )
         truth = np.array([crop.attributes[attribute] for crop in asked])
         taught = np.array([training[row].attributes[attribute] for row in rows])
         if len(set(truth)) < 2 or len(set(taught)) < 2:
@@ -111,13 +118,18 @@ def measure_reading(
         said = np.array([value_of(answer) for answer in told])
         asked_rows = [row_of[crop.id] for crop in asked]
         probed = fit_probe(known[rows], taught, decay=STRANGERS).read(new[asked_rows])
+        among = np.zeros(len(rows), dtype=bool) if alike is None else alike[rows]
+        probe_alike = np.nan
+        if len(set(taught[among])) > 1:
+            same_people = fit_probe(known[rows[among]], taught[among], decay=STRANGERS)
+            probe_alike = balanced_accuracy(truth, same_people.read(new[asked_rows]))
         times = drawn[:, [number_of[person_of[row]] for row in asked_rows]]
-        draws = [np.repeat(np.arange(len(truth)), each) for each in times]
+        draws = [np.repeat(np.arange(len(truth)), number) for number in times]
         gains = [
-            balanced_accuracy(truth[own], said[own]) - balanced_accuracy(truth[own], probed[own])
-            if len(own)
+            balanced_accuracy(truth[each], said[each]) - balanced_accuracy(truth[each], probed[each])
+            if len(each)
             else np.nan
-            for own in draws
+            for each in draws
         ]
         speaks = np.flatnonzero(said != UNSEEN)
         spoken, probe_spoken = (
@@ -134,6 +146,7 @@ def measure_reading(
                 1 / len(set(truth)),
                 spoken,
                 probe_spoken,
+                probe_alike,
                 np.array(gains),
             )
         )
