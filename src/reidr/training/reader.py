@@ -102,7 +102,7 @@ def train_reader(
         targets[torch.from_numpy(spared)] = UNKNOWN
     families = places_by_family(crops, (targets != UNKNOWN).any(dim=1).numpy())
     shares = shares_of(crops, families)
-    weights = torch.zeros(targets.shape, device=device)
+    weights = torch.zeros(targets.shape)
     for own in families:
         for place, values in enumerate(reader.reads.values()):
             column = targets[own, place]
@@ -123,7 +123,7 @@ def train_reader(
                 functional.cross_entropy(own, wanted[:, place], ignore_index=UNKNOWN, reduction="none")
                 for place, own in enumerate(logits)
             ]
-            loss = (torch.stack(parts, dim=1) * weights[chosen]).sum() / (wanted != UNKNOWN).sum().clamp(min=1)
+            loss = (torch.stack(parts, dim=1) * weights[chosen].to(device)).sum() / (wanted != UNKNOWN).sum().clamp(min=1)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
