@@ -123,7 +123,8 @@ def train_reader(
                 functional.cross_entropy(own, wanted[:, place], ignore_index=UNKNOWN, reduction="none")
                 for place, own in enumerate(logits)
             ]
-            loss = (torch.stack(parts, dim=1) * weights[chosen].to(device)).sum() / (wanted != UNKNOWN).sum().clamp(min=1)
+            weighed = torch.stack(parts, dim=1) * weights[chosen].to(device)
+            loss = weighed.sum() / (wanted != UNKNOWN).sum().clamp(min=1)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
