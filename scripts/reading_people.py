@@ -1,7 +1,7 @@
 """How many described people does it take to read strangers' attributes: linear probes taught on more and more of them.
 
 python scripts/reading_people.py        writes docs/reading-people.json and .png; nobody of a test set is looked at
-python scripts/results.py --only ...    puts what stands there into docs/results.md
+python scripts/results.py --only described-people        puts what stands there into docs/results.md
 
 Probes on the shipped retriever's features and on what the tower of `nano` sees (whole body and mean cell), each taught
 on a number of training people drawn by lot, ask held-out people's photos. Where the curve still climbs at its end, more
@@ -14,32 +14,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from probe_decay import described_people, read_by_probe
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 OUT = REPOSITORY / "docs" / "reading-people.json"
 NUMBERS = (25, 50, 100, 200)  # and all of them
 DRAWS = 8
-FEWEST = 5  # held-out crops of a value below which its recall is noise
 
 
 def main() -> None:
     from reidr.data.types import Crop
-    from reidr.evaluation.probe import STRANGERS, fit_probe
-    from reidr.evaluation.reading import balanced_accuracy
+    from reidr.evaluation.probe import DECAY_FOR_STRANGERS
     from reidr.frame.run import write_json
     from reidr.reasoning.crop_features import CropFeatures
-    from reidr.reasoning.questions import QUESTIONS
     from reidr.reasoning.reasoner import Reasoner
-    from reidr.reasoning.regions import UNSEEN
     from reidr.retrieval.embedder import embed_crops
     from reidr.retrieval.retriever import Retriever
-    from reidr.training.base_stage import split_people
-    from reidr.training.recipes import BaseRecipe
-    from reidr.training.stages import stage_values
 
-    people = split_people(BaseRecipe.from_values(*stage_values("nano", "base", {})))
-    known = [crop for crop in (*people.tower, *people.reasoning) if crop.attributes]
-    new = [crop for crop in people.held_out if crop.attributes]
+    known, new = described_people()
     retriever, reasoner = Retriever.load(), Reasoner.load("nano")
 
     def seen_by_tower(crops: Sequence[Crop]) -> np.ndarray:
@@ -54,25 +46,15 @@ def main() -> None:
     }
     person = np.array([str(crop.person) for crop in known])
     everybody = sorted(set(person.tolist()))
-    truth = {name: np.array([crop.attributes.get(name, UNSEEN) for crop in new]) for name in QUESTIONS}
-    taught = {name: np.array([crop.attributes.get(name, UNSEEN) for crop in known]) for name in QUESTIONS}
-    usual = {
-        name: [value for value in np.unique(own) if value != UNSEEN and (own == value).sum() >= FEWEST]
-        for name, own in truth.items()
-    }
     found: dict[str, dict[str, list[float]]] = {title: {} for title in features}
     for number in (*NUMBERS, len(everybody)):
         for draw in range(DRAWS if number < len(everybody) else 1):
             chosen = np.random.default_rng((draw, number)).permutation(everybody)[:number]
-            among = np.isin(person, chosen)
+            rows = np.flatnonzero(np.isin(person, chosen))
+            some = [known[row] for row in rows]
             for title, (own, others) in features.items():
-                read = []
-                for name, values in usual.items():
-                    rows, asked = among & (taught[name] != UNSEEN), np.isin(truth[name], values)
-                    if len(values) > 1 and len(set(taught[name][rows])) > 1:
-                        said = fit_probe(own[rows], taught[name][rows], decay=STRANGERS).read(others[asked])
-                        read.append(balanced_accuracy(truth[name][asked], said))
-                found[title].setdefault(str(number), []).append(float(np.mean(read)))
+                read = read_by_probe(some, own[rows], new, others, DECAY_FOR_STRANGERS)
+                found[title].setdefault(str(number), []).append(float(np.mean(list(read.values()))))
         each = ", ".join(f"{title} {100 * np.mean(own[str(number)]):.1f}" for title, own in found.items())
         print(f"{number} people: {each}", flush=True)
     held_out = {"crops": len(new), "people": len({crop.person for crop in new})}

@@ -145,14 +145,14 @@ def beside(result: dict) -> str:
 
 READ = ("answered", "probe", "majority")
 READ_OF_THE_OTHERS = ("unsaid", "spoken", "probe_spoken")
-ALIKE = "probe_alike"
+SAME_PEOPLE = "probe_same_people"
 
 
 def reading_table(readings: list) -> str:
     """Balanced accuracy per attribute, and their means."""
     from reidr.evaluation.reading import interval_of
 
-    others_of = READ_OF_THE_OTHERS if math.isnan(readings[0].probe_alike) else (*READ_OF_THE_OTHERS, ALIKE)
+    others_of = READ_OF_THE_OTHERS if math.isnan(readings[0].probe_same_people) else (*READ_OF_THE_OTHERS, SAME_PEOPLE)
     titles = (
         "attribute", "values", "crops", "says", "linear probe", "always the commonest", "says - probe",
         "cannot be seen", "says, of the others", "probe, of the others", "probe taught on nano's people alone",
@@ -211,14 +211,14 @@ def reading_sections(data: Path, street: Path) -> list[str]:
         training = joined(join_training([photos]))
         split = held_out_split(PRESETS / "nano")
         assert split is not None
-        taught_on = {crop.id for crop in hold_out_identities(training, *split)[0]}
+        kept = {crop.id for crop in hold_out_identities(training, *split)[0]}
         readings = measure_reading(
             reasoner,
             retriever,
             training,
             joined((*photos.query, *photos.gallery)),
             progress,
-            alike=np.array([crop.id in taught_on for crop in training]),
+            taught_on=np.array([crop.id in kept for crop in training]),
         )
         note = (
             "The table of attributes is per person: a bag that a crop hides counts as an error of whoever does not "
@@ -270,7 +270,8 @@ def people_sections() -> list[str]:
         "Linear probes taught on more and more described training people, asked about photos of people that neither "
         f"model has seen ({held_out['crops']} crops of {held_out['people']} held-out training people): mean balanced "
         f"accuracy of seven attributes in percent, {found['draws']} drawings of the people, ± their standard "
-        "deviation. Written by `scripts/reading_people.py`."
+        "deviation. The features themselves were taught on all of these people (identity; the tower also on the "
+        "attributes of most): only the probes have fewer. Written by `scripts/reading_people.py`."
     )
     picture = "![Held-out photos read, by the number of described people](reading-people.png)"
     return [f"## What would read photos better\n\n{words}\n\n" + "\n".join(lines) + f"\n\n{picture}\n"]

@@ -136,14 +136,14 @@ def test_a_probe_of_the_same_people_is_one_taught_on_them_alone() -> None:
 
     def found(among: Any) -> Any:
         reasoner: Any = Scripted(lambda name, crop: crop.attributes[name])
-        readings = measure_reading(reasoner, Eye(), [*honest, *lies], crops(300, 2), progress, alike=among)
+        readings = measure_reading(reasoner, Eye(), [*honest, *lies], crops(300, 2), progress, taught_on=among)
         return {each.attribute: each for each in readings}["hat"]
 
-    assert found(alike).probe_alike == 1.0
+    assert found(alike).probe_same_people == 1.0
     assert found(alike).probe == found(None).probe < 1.0
-    assert found(np.ones(len(alike), dtype=bool)).probe_alike == found(None).probe
-    assert np.isnan(found(None).probe_alike)
-    assert np.isnan(found(np.zeros(len(alike), dtype=bool)).probe_alike)
+    assert found(np.ones(len(alike), dtype=bool)).probe_same_people == found(None).probe
+    assert np.isnan(found(None).probe_same_people)
+    assert np.isnan(found(np.zeros(len(alike), dtype=bool)).probe_same_people)
 
 
 def test_the_interval_is_over_persons() -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 # The decay with which attributes are read best off strangers' features: held-out training people's seven attributes at
 # 0.003, 0.01, 0.03, 0.1 and 0.3: 63.7, 63.9, 64.2, 65.3 and 64.8 % (scripts/probe_decay.py).
-STRANGERS = 0.1
+DECAY_FOR_STRANGERS = 0.1
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.evaluation.asking import steps_of
 from reidr.evaluation.outcome import Progress
-from reidr.evaluation.probe import STRANGERS, fit_probe
+from reidr.evaluation.probe import DECAY_FOR_STRANGERS, fit_probe
 from reidr.reasoning.questions import QUESTIONS, value_of
 from reidr.reasoning.reasoner import Reasoner
 from reidr.reasoning.regions import UNSEEN
@@ -32,7 +32,7 @@ class Reading:
         unsaid: share of the crops of which it said that this cannot be seen; an error as well, and a probe must guess.
         probe: of a linear probe on the retriever's features. majority: of always the commonest value (1 / values).
         spoken, probe_spoken: `answered` and `probe` on the other crops alone; NaN where there is none.
-        probe_alike: of a probe that was taught on the reasoner's own people alone; NaN where they are not named.
+        probe_same_people: of a probe that was taught on the reasoner's own people alone; NaN where they are not named.
         gains: (draws,) answered - probe, bootstrap over persons. Draw i is of the same persons for every attribute, so
             that means over attributes can be taken draw by draw; NaN where a draw has nobody to ask about.
     """
@@ -46,7 +46,7 @@ class Reading:
     majority: float
     spoken: float
     probe_spoken: float
-    probe_alike: float
+    probe_same_people: float
     gains: NDArray[np.float64]
 
 
@@ -81,15 +81,15 @@ def measure_reading(
     test: Sequence[Crop],
     progress: Progress,
     seed: int = 0,
-    alike: NDArray[np.bool_] | None = None,
+    taught_on: NDArray[np.bool_] | None = None,
 ) -> list[Reading]:
     """Ask `reasoner` about every attribute of `test` that takes two values or more.
 
     Args:
         training: crops of other people, for the probe on the retriever's features. test: crops of people whom neither
             model has seen. Both with attributes in one vocabulary (`common_attributes`).
-        alike: (training,) True for crops of people whom the reasoner was taught on; None: not known. A probe that has
-            more people than the reasoner had tells less of what each of them makes of its own.
+        taught_on: (training,) True for crops of people whom the reasoner was taught on; None: not known. A probe that
+            has more people than the reasoner had tells less of what each of them makes of its own.
 
     Raises DataError when no attribute can be asked about.
     """
@@ -117,12 +117,12 @@ def measure_reading(
             told = reasoner.tell(asked, questions[0], max_new_tokens=12, progress=steps_of(advance))
         said = np.array([value_of(answer) for answer in told])
         asked_rows = [row_of[crop.id] for crop in asked]
-        probed = fit_probe(known[rows], taught, decay=STRANGERS).read(new[asked_rows])
-        among = np.zeros(len(rows), dtype=bool) if alike is None else alike[rows]
-        probe_alike = np.nan
+        probed = fit_probe(known[rows], taught, decay=DECAY_FOR_STRANGERS).read(new[asked_rows])
+        among = np.zeros(len(rows), dtype=bool) if taught_on is None else taught_on[rows]
+        probe_same_people = np.nan
         if len(set(taught[among])) > 1:
-            same_people = fit_probe(known[rows[among]], taught[among], decay=STRANGERS)
-            probe_alike = balanced_accuracy(truth, same_people.read(new[asked_rows]))
+            same_people = fit_probe(known[rows[among]], taught[among], decay=DECAY_FOR_STRANGERS)
+            probe_same_people = balanced_accuracy(truth, same_people.read(new[asked_rows]))
         times = drawn[:, [number_of[person_of[row]] for row in asked_rows]]
         draws = [np.repeat(np.arange(len(truth)), number) for number in times]
         gains = [
@@ -146,7 +146,7 @@ def measure_reading(
                 1 / len(set(truth)),
                 spoken,
                 probe_spoken,
-                probe_alike,
+                probe_same_people,
                 np.array(gains),
             )
         )

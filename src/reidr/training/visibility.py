@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from reidr.data.types import Crop
-from reidr.evaluation.probe import STRANGERS, fit_probe
+from reidr.evaluation.probe import DECAY_FOR_STRANGERS, fit_probe
 from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.regions import UNSEEN
 from reidr.training.identities import hold_out_identities
@@ -49,7 +49,7 @@ def hide_what_is_not_seen(crops: Sequence[Crop], seen: CropFeatures) -> list[Cro
         for fitted in (in_first, ~in_first):
             rows = fitted & (values != "")
             if len(set(values[rows])) > 1:
-                probe = fit_probe(features[rows], values[rows], decay=STRANGERS)
+                probe = fit_probe(features[rows], values[rows], decay=DECAY_FOR_STRANGERS)
                 sure[~fitted] = probe.probability_of(features[~fitted], values[~fitted])
         best: dict[tuple[str, str], float] = {}
         for place, value, p in zip(places, values, sure, strict=True):
