@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import stdev
 
 import numpy as np
 from probe_decay import described_people, read_by_probe
@@ -70,7 +71,7 @@ def draw_curve(found: dict[str, dict[str, list[float]]], path: Path) -> None:
     for (title, own), color in zip(found.items(), ("#1f6f8b", "#c8553d"), strict=True):
         numbers = [int(number) for number in own]
         means = np.array([100 * np.mean(values) for values in own.values()])
-        spread = np.array([100 * np.std(values) for values in own.values()])
+        spread = np.array([100 * stdev(values) if len(values) > 1 else 0.0 for values in own.values()])
         axes.fill_between(numbers, means - spread, means + spread, color=color, alpha=0.15, linewidth=0)
         axes.plot(numbers, means, "o-", color=color, markersize=4, linewidth=1.6, label=title)
     axes.set_xscale("log")
