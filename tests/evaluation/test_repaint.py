@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.evaluation.repaint import GARMENTS, Repainted, measure_repainting, repaint
@@ -57,12 +58,12 @@ def test_a_street_is_repainted_alike_each_time(repainted: dict[str, list[tuple[C
         assert one.open().tobytes() == two.open().tobytes()
 
 
-def measure(
+def measure_all(
     monkeypatch: pytest.MonkeyPatch,
     pairs: Any,
     answer: Callable[[str, Crop], str],
     describes: Callable[[Crop], str] = lambda _: "",
-) -> dict[tuple[str, str], Repainted]:
+) -> list[Repainted]:
     class Scripted:
         def tell(
             self, asked: Sequence[Crop], text: str = DESCRIBE, *, max_new_tokens: int = 120, progress: Any
@@ -74,7 +75,17 @@ def measure(
 
     monkeypatch.setattr("reidr.evaluation.repaint.repaint", lambda number, seed: pairs)
     reasoner: Any = Scripted()
-    return {(each.garment, each.how): each for each in measure_repainting(reasoner, progress)}
+    return measure_repainting(reasoner, progress)
+
+
+def measure(
+    monkeypatch: pytest.MonkeyPatch,
+    pairs: Any,
+    answer: Callable[[str, Crop], str],
+    describes: Callable[[Crop], str] = lambda _: "",
+) -> dict[tuple[str, str], Repainted]:
+    found = measure_all(monkeypatch, pairs, answer, describes)
+    return {(each.garment, each.how): each for each in found if each.worn == "all"}
 
 
 def test_reader_parrot_and_guesser(
@@ -112,3 +123,36 @@ def test_descriptions_true_silent_and_of_the_garment_alone(
         assert silent[garment, "described"] == Repainted(garment, NUMBER, "described", 0.0, 0.0, 1.0)
     assert shod["shoes_color", "described"] == Repainted("shoes_color", NUMBER, "described", 1.0, 1.0, 1.0)
     assert shod["upper_color", "described"] == Repainted("upper_color", NUMBER, "described", 0.0, 0.0, 1.0)
+
+
+def test_tops_are_told_apart_by_how_they_are_worn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def top(name: str, color: str, **more: str) -> Crop:
+        facts = {"upper_color": color, "upper_pattern": "plain", "jacket_color": "none", **more}
+        return Crop(name, Image.new("RGB", (8, 16)), attributes={**dict.fromkeys(QUESTIONS, UNSEEN), **facts})
+
+    plain, striped, covered, behind = (
+        (top(f"{number}-before", "red", **more), top(f"{number}-after", "blue", **more))
+        for number, more in enumerate(
+            (
+                {},
+                {"upper_pattern": "vertical stripes"},
+                {"upper_pattern": "vertical stripes", "jacket_color": "black"},
+                {"upper_pattern": UNSEEN, "jacket_color": UNSEEN},
+            )
+        )
+    )
+
+    def jackets_are_read_as_tops(name: str, crop: Crop) -> str:
+        jacket = crop.attributes["jacket_color"]
+        return jacket if name == "upper_color" and jacket == "black" else crop.attributes[name]
+
+    pairs = {"upper_color": [plain, striped, covered, behind]}
+    found = {
+        each.worn: each for each in measure_all(monkeypatch, pairs, jackets_are_read_as_tops) if each.how == "asked"
+    }
+    assert {worn: (each.crops, each.moved, each.right) for worn, each in found.items()} == {
+        "all": (4, 0.75, 0.75),
+        "of one colour": (2, 1.0, 1.0),
+        "with a pattern": (1, 1.0, 1.0),
+        "under a jacket": (1, 0.0, 0.0),
+    }

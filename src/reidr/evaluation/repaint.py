@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ GARMENTS: Mapping[str, tuple[str, ...]] = {
 
 
 How = Literal["asked", "described"]
+Worn = Literal["all", "of one colour", "with a pattern", "under a jacket"]
+PATTERNED = ("horizontal stripes", "vertical stripes", "checked", "two-tone")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Repainted:
 
     Attributes:
         garment: the attribute that was changed. crops: how many.
+        worn: of which crops; tops are also told apart by what there is to see of their colour (`worn_as`).
         how: "asked" about every attribute by itself, or "described" freely, where what is not mentioned counts as a
             statement of its own: never right, and kept where it is not mentioned in the other description either.
         moved: share of crops where what is said of it changed. right: share where it is right before and after.
@@ -49,6 +52,7 @@ class Repainted:
     moved: float
     right: float
     kept: float
+    worn: Worn = "all"
 
 
 def repaint(number: int, seed: int) -> dict[str, list[tuple[Crop, Crop]]]:
@@ -82,8 +86,22 @@ def repaint(number: int, seed: int) -> dict[str, list[tuple[Crop, Crop]]]:
     return pairs
 
 
-def measure_repainting(reasoner: Reasoner, progress: Progress, *, number: int = 60, seed: int = 500) -> list[Repainted]:
-    """Ask about every attribute before and after, and have both described; two results per garment."""
+def worn_as(crop: Crop) -> Worn:
+    """How a drawn person's top is worn in `crop`: of a patterned one a third is of another colour, and of one under an
+    open jacket a strip is seen. From behind, a plain top and one with a print are both of one colour.
+    """
+    if crop.attributes["jacket_color"] not in ("none", UNSEEN):
+        return "under a jacket"
+    return "with a pattern" if crop.attributes["upper_pattern"] in PATTERNED else "of one colour"
+
+
+def measure_repainting(
+    reasoner: Reasoner, progress: Progress, *, number: int = 120, seed: int = 500
+) -> list[Repainted]:
+    """Ask about every attribute before and after, and have both described; two results per garment.
+
+    Tops have two more for every way in which they are worn (`worn_as`).
+    """
     results = []
     for garment, pairs in repaint(number, seed).items():
         crops = [crop for pair in pairs for crop in pair]
@@ -95,15 +113,25 @@ def measure_repainting(reasoner: Reasoner, progress: Progress, *, number: int = 
                 for own, answer in zip(asked, told, strict=True):
                     own[attribute] = value_of(answer)
             described = [parse_description(text) for text in reasoner.tell(crops, progress=steps)]
-        results += [
-            compared(garment, pairs, "asked", asked),
-            compared(garment, pairs, "described", described),
-        ]
+        shown: list[Worn] = [worn_as(before) for before, _ in pairs]
+        groups = [worn for worn in get_args(Worn) if worn in shown] if garment == "upper_color" else []
+        for worn in ("all", *groups):
+            places = [place for place, own in enumerate(shown) if worn in ("all", own)]
+            some = [pairs[place] for place in places]
+            both = [2 * place + when for place in places for when in range(2)]
+            results += [
+                compared(garment, some, "asked", [asked[row] for row in both], worn),
+                compared(garment, some, "described", [described[row] for row in both], worn),
+            ]
     return results
 
 
 def compared(
-    garment: str, pairs: Sequence[tuple[Crop, Crop]], how: How, said: Sequence[Mapping[str, str]]
+    garment: str,
+    pairs: Sequence[tuple[Crop, Crop]],
+    how: How,
+    said: Sequence[Mapping[str, str]],
+    worn: Worn = "all",
 ) -> Repainted:
     """`said` has the attributes stated of each crop of `pairs`, before and after in turn."""
 
@@ -119,4 +147,4 @@ def compared(
             now, known = both(attribute)
             same += (now[:, 0] == now[:, 1])[(known != UNSEEN).all(axis=1)].tolist()
     moved, right = stated[:, 0] != stated[:, 1], (stated == true).all(axis=1)
-    return Repainted(garment, len(pairs), how, float(moved.mean()), float(right.mean()), float(np.mean(same)))
+    return Repainted(garment, len(pairs), how, float(moved.mean()), float(right.mean()), float(np.mean(same)), worn)
