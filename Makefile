@@ -47,6 +47,7 @@ lint: $(VENV)/.installed-dev  ## ruff
 
 types: $(VENV)/.installed-dev  ## mypy
 	$(BIN)/mypy
+	MYPYPATH=scripts $(BIN)/mypy scripts benchmarks examples
 
 check: lint types test  ## lint, types and tests
 

@@ -104,8 +104,8 @@ def ablation_section(name: str) -> list[str]:
             for each in answers
         ]
         if rows:
-            titles = ("this", "against", "score", "seeds", "queries", "Rank-1", "mAP@10")
-            sections.append(f"### {question}\n\n{lined(titles, rows)}")
+            columns = ("this", "against", "score", "seeds", "queries", "Rank-1", "mAP@10")
+            sections.append(f"### {question}\n\n{lined(columns, rows)}")
     spoken = [*what_rollouts_become(known.get("rollouts", {})), *what_is_said(known.get("words", {}))]
     return [*sections, *carrying_over(base, levels), *thinking_or_not(levels, "weight" in made), *spoken]
 

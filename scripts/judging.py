@@ -106,7 +106,8 @@ def judge(model: Any, processor: Any, test: Search, held: Search, think: bool) -
     found: dict[str, Any] = {"looking_seconds": round(time.perf_counter() - started, 1)}
     for kind in ("direct", "thinking") if think else ("direct",):
         started = time.perf_counter()
-        tables, health = [], {}
+        tables: list[Any] = []
+        health: dict[str, Any] = {}
         for search in (held, test):
             if kind == "direct":
                 values = direct(seen, model, search.pairs)

@@ -54,7 +54,8 @@ class Words:
         reasoner = Reasoner.load(folder)
         counts = {scene: self._count(reasoner, scene) for scene in SCENES}
         flat = {f"{scene} {name}": values for scene, own in counts.items() for name, values in own.items()}
-        np.savez(kept, asked=np.array(self.asked), **flat)
+        arrays: dict[str, Any] = {"asked": np.array(self.asked), **flat}
+        np.savez(kept, **arrays)
         return counts
 
     def _count(self, reasoner: Any, scene: str) -> dict[str, np.ndarray]:

@@ -6,7 +6,12 @@ python scripts/street_pairs.py [--reasoner nano]
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reidr.reasoning.regions import Region
 
 REPOSITORY = Path(__file__).parent.parent
 SEED = 4242  # of a street that nothing was trained on
@@ -77,7 +82,7 @@ def main() -> None:
     print("wrote docs/street-pairs.md")
 
 
-def truth(attributes: dict[str, str], regions: tuple) -> str:
+def truth(attributes: Mapping[str, str], regions: Sequence[Region]) -> str:
     """What is true and in view, region by region."""
     said = [region.say(region.visible(attributes)) for region in regions]
     return ", ".join(text for text in said if text) + "."
