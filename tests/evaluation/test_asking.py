@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from reidr.data.protocol import Trial, find_protocol
 from reidr.data.types import Crop
-from reidr.errors import ReIDError
+from reidr.errors import ReIDError, WeightsError
 from reidr.evaluation.adaptive import Policy, asked_pairs
 from reidr.evaluation.asking import ask, ask_by_policy, doubled, leave_out
 from reidr.evaluation.outcome import settings_of
@@ -111,6 +112,11 @@ def test_what_was_decided_becomes_settings(tmp_path: Path) -> None:
     settings = settings_of(read, weight=read.weight, k=7)
     assert (settings.policy, settings.policies, settings.only_policy) == (large, (small, large), False)
     assert (settings.k, settings.weight, settings.k_reciprocal_weight) == (7, 0.3, 0.2)
+    assert settings.fusion == "weighted"
+    assert settings_of(replace(decision, fusion="fitted")).fusion == "fitted"
+    store_decision(replace(decision, fusion="guessed"), tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(WeightsError, match="fusion 'guessed' is neither of weighted, fitted"):
+        stored_decision(tmp_path)
     assert settings.calibration is not None
     # 1 / (1 + exp(-(2 · 0.5 - 1))) = 1/2.
     assert settings.calibration.apply([0.5])[0] == 0.5

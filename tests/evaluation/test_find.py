@@ -21,10 +21,22 @@ from reidr.evaluation.present import found_card
 from reidr.evaluation.report import find_report, write_report
 from reidr.reasoning.cues import extract_cues
 from reidr.reasoning.decision import Decision
+from reidr.reasoning.fusion import Fusion
+from reidr.reasoning.logistic_fusion import Logistic, LogisticFusion
 from reidr.reasoning.types import Verdict
 from reidr.retrieval.histogram import HistogramEmbedder
 
 COLORS = {"red": (200, 30, 30), "green": (30, 160, 30), "blue": (30, 30, 200), "gray": (120, 120, 120)}
+
+
+class Plain:
+    """An embedder that sees a picture's mean colour and nothing else."""
+
+    name = fingerprint = "plain"
+
+    def embed_pictures(self, pictures):  # type: ignore[no-untyped-def]
+        colors = np.array([np.asarray(picture, dtype=np.float32).mean(axis=(0, 1)) for picture in pictures])
+        return colors / np.linalg.norm(colors, axis=1, keepdims=True)
 
 
 class Telling(Scripted):
@@ -188,3 +200,39 @@ def test_a_person_beyond_the_stored_threshold_is_probably_absent(folder: Path, t
     found = look(Image.new("RGB", (30, 60), (250, 240, 10)), folder, retriever=Thresholded())
     assert bool(found.absent) == absent
     assert not absent or "10%" in found.absent
+
+
+class Eyed(Scripted):
+    """Finds all pairs equally likely; its eyes know blue-0.png alone."""
+
+    def glance(self, pairs, **_):  # type: ignore[no-untyped-def]
+        return np.array([[1.0 if pair.candidate.id == "blue-0.png" else 0.0] * 3 for pair in pairs])
+
+
+@pytest.mark.parametrize(
+    ("number", "fusion", "first"),
+    [(60, "fitted", "blue-0.png"), (60, "weighted", "red-0.png"), (12, "fitted", "red-0.png")],
+    ids=["the fitted fusion orders", "the weight was chosen", "too few neighbours for the fitted fusion"],
+)
+def test_candidates_are_ordered_by_the_fusion_that_was_chosen(
+    tmp_path: Path, number: int, fusion: Fusion, first: str
+) -> None:
+    """A fitted fusion that looks at the whole bodies of a glance and nothing else."""
+    for place in range(number):
+        red = 200 - 2 * place
+        name = "blue-0.png" if place == 3 else f"red-{place}.png"
+        Image.new("RGB", (20, 40), (red, 30, 30 + place)).save(tmp_path / name)
+    model = Logistic((0.0,) * 6, (1.0,) * 6, (0.0, 0.0, 0.0, 1.0, 0.0, 0.0), 0.0)
+    asked = Logistic((0.0,) * 7, (1.0,) * 7, (*model.weights, 0.0), 0.0)
+    eyed = Eyed(0.5)
+    fitted = LogisticFusion(asked, model, 11, 50, glances=True).stored()
+    eyed.decision = Decision(0.2, "this test", fitted=fitted, fusion=fusion)
+    found = search(
+        Image.new("RGB", (30, 60), (200, 30, 30)), tmp_path, 5, retriever=Plain(), reasoner=eyed, keep=False  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert found.matches[0].crop.id == first
+    assert len(found.matches) == 5
+    assert sorted(match.rank_before for match in found.matches) == [1, 2, 3, 4, 5]
+    assert sorted(match.distance for match in found.matches) == [
+        match.distance for match in sorted(found.matches, key=lambda match: match.rank_before)
+    ]

@@ -9,8 +9,10 @@ import pytest
 
 from reidr.errors import ReIDError
 from reidr.reasoning.calibrate import Calibration, choose_calibration, fit_calibration, margin_of, mean_margin
+from reidr.reasoning.fusion import choose_weight
 from reidr.reasoning.logistic_fusion import (
     LogisticFusion,
+    choose_fusion,
     fit_logistic,
     fit_logistic_fusion,
     fuse_whole,
@@ -200,3 +202,62 @@ def test_a_stored_fusion_says_the_same():
     assert LogisticFusion.read(json.loads(json.dumps(fitted.stored()))) == fitted
     with pytest.raises(ReIDError, match="not a stored fusion"):
         LogisticFusion.read({"asked": None})
+
+
+def people_of(ranked):
+    return [f"person {number // 2}" for number in range(len(ranked))]
+
+
+def first_and_precision(order, truth):
+    """(mAP, Rank-1) of one ordering per query, counted one by one."""
+    values, firsts = [], []
+    for row, places in enumerate(order):
+        hits = [bool(truth[row, place]) for place in places]
+        if any(hits):
+            values.append(np.mean([sum(hits[: place + 1]) / (place + 1) for place, hit in enumerate(hits) if hit]))
+            firsts.append(hits[0])
+    return np.mean(values), np.mean(firsts)
+
+
+def test_fusions_are_compared_on_people_that_they_were_not_chosen_on():
+    """A plain loop over one drawing of the folds, with a fusion of its own for every fold."""
+    ranked, margins, truth = listed(queries=40, seed=3)
+    scores, people = sigmoid(margins), people_of(ranked)
+    names = sorted(set(people))
+    parts = np.random.default_rng(0).permutation(len(names)) % 4
+    weighted, fitted = {}, {}
+    for part in range(4):
+        known = [row for row, person in enumerate(people) if parts[names.index(person)] != part]
+        own = [row for row in range(40) if row not in known]
+        assert not {people[row] for row in known} & {people[row] for row in own}
+        lists = RankedList(tuple(f"q{row}" for row in known), ranked.gallery_ids, ranked.indices[known],
+                           ranked.distances[known])  # fmt: skip
+        weight = choose_weight(lists, scores[known], truth[known]).weight
+        model = fit_logistic_fusion(lists, margins[known], truth[known])
+        for row in own:
+            alone = RankedList(("q",), ranked.gallery_ids, ranked.indices[[row]], ranked.distances[[row]])
+            distances = (1 - weight) * ranked.distances[row, :10] + 2 * weight * (1 - scores[row])
+            weighted[row] = np.argsort(distances)
+            fitted[row] = np.argsort(-model.probabilities(alone, margins[[row]])[0])
+    found = choose_fusion(ranked, scores, truth, people, folds=4, draws=1)
+    for name, order in (("weighted", weighted), ("fitted", fitted)):
+        assert found.tried[name] == pytest.approx(first_and_precision([order[row] for row in range(40)], truth))
+    assert found.fusion == max(found.tried, key=lambda name: found.tried[name][0])
+
+
+def test_the_weight_is_kept_among_equals_and_few_people_are_refused():
+    ranked, _, truth = listed(seed=4)
+    known = choose_fusion(ranked, np.where(truth, 0.99, 0.01), truth, people_of(ranked))
+    assert known.tried["weighted"] == known.tried["fitted"] == (1.0, 1.0)
+    assert known.fusion == "weighted"
+    with pytest.raises(ReIDError, match="60 queries of 2 people"):
+        choose_fusion(ranked, np.where(truth, 0.9, 0.1), truth, ["one"] * 30 + ["two"] * 30)
+
+
+def test_glances_count_where_they_know_more_than_the_margin():
+    ranked, margins, truth = listed(seed=5)
+    random = np.random.default_rng(6)
+    glances = np.stack([np.where(truth, 0.9, 0.1) + random.normal(0, 0.05, truth.shape)] * 3, axis=-1)
+    known = choose_fusion(ranked, sigmoid(margins), truth, people_of(ranked), glances)
+    assert known.fusion == "fitted"
+    assert known.tried["fitted"][0] > known.tried["weighted"][0] + 0.02

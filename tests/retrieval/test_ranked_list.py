@@ -46,6 +46,19 @@ def test_padding_may_repeat_and_top_cuts():
     assert ranked.top(1).indices.tolist() == [[5]]
 
 
+def test_of_queries_keeps_their_lists_in_the_order_asked_for():
+    indices, distances = np.array([[0, 1], [2, 3], [4, -1]]), np.array([[0.1, 0.2], [0.3, 0.4], [0.5, np.inf]])
+    ranked = RankedList(("a", "b", "c"), GALLERY, indices, distances, ("someone",), distances - 1)
+    found = ranked.of_queries(np.array([2, 0]))
+    assert found.query_ids == ("c", "a")
+    assert found.gallery_ids == GALLERY
+    assert found.made_by == ("someone",)
+    np.testing.assert_array_equal(found.indices, [[4, -1], [0, 1]])
+    np.testing.assert_array_equal(found.distances, [[0.5, np.inf], [0.1, 0.2]])
+    np.testing.assert_array_equal(found.local, [[-0.5, np.inf], [-0.9, -0.8]])
+    assert ranked.top(1).of_queries(np.array([], dtype=int)).indices.shape == (0, 1)
+
+
 def test_reordered_golden():
     """Old distances .1 .2 .4 | .9, new 5 3 4: worst new 5, entry at rank 3 is .4, so the shift is .4 - 5 = -4.6.
 

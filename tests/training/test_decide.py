@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from reidr.training.decide import (
     Decider,
     as_search,
     best_weight,
+    better_fusion,
     calibrated,
     expected_score,
     fitted_fusion,
@@ -138,6 +140,10 @@ def test_other_fusions_are_chosen_and_do_what_was_measured(decider: Decider, sea
     assert fitted is not None
     assert LogisticFusion.read(fitted.stored()) == fitted
     ranked = rank_by_probability(found.ranked, fitted.probabilities(found.ranked, margin_of(found.scores)))
+    choice_of_fusion = better_fusion(found)
+    assert choice_of_fusion is not None
+    assert choice_of_fusion.tried[choice_of_fusion.fusion] == max(choice_of_fusion.tried.values())
+    assert better_fusion(replace(found, ranked=found.ranked.top(10))) is None, "no neighbourhood to fit on"
     # The witness knows more than the features: whoever listens to it does better than the retriever.
     assert precision(ranked.indices) > precision(found.ranked.indices) + 0.01
 

@@ -17,12 +17,15 @@ from reidr.data.types import Crop
 from reidr.evaluation.asking import share_of_steps, steps_of
 from reidr.evaluation.second_look import Looked, Telling, look_again
 from reidr.frame.progress import Advance, progress
-from reidr.reasoning.decision import decision_of, stored_decision
+from reidr.reasoning.calibrate import margin_of
+from reidr.reasoning.decision import Decision, decision_of, stored_decision
 from reidr.reasoning.fusion import fuse
-from reidr.reasoning.types import Pair, Verdict
+from reidr.reasoning.logistic_fusion import LogisticFusion, rank_by_probability
+from reidr.reasoning.types import Glancing, Pair, Verdict
 from reidr.retrieval.embedder import Embedder
 from reidr.retrieval.gallery import Gallery, cache_folder
 from reidr.retrieval.local_scaling import LAST, with_local_scaling
+from reidr.retrieval.ranking import RankedList
 
 if TYPE_CHECKING:
     from reidr.reasoning.engine import Backend
@@ -124,7 +127,7 @@ def search(
     ranked = store.search(asked, max(k, LAST), excluded=lambda rows: itself[None, :])
     if decision is not None and decision.local_scaling:
         ranked = with_local_scaling(ranked, store.features)
-    ranked = ranked.top(k)
+    listed, ranked = ranked, ranked.top(k)
     places = [index for index in ranked.indices[0].tolist() if index >= 0]
     pairs = [Pair(query, store.crops[i], float(d)) for i, d in zip(places, ranked.distances[0], strict=False)]
     scores = np.full((1, len(pairs)), np.nan)
@@ -135,8 +138,8 @@ def search(
         model = load_reasoner(reasoner) if isinstance(reasoner, str | Path) else reasoner
         with show("scoring pairs", len(pairs)) as advance:
             scores[0] = model.score(pairs, progress=steps_of(advance))
-        fused = fuse(ranked.top(len(pairs)), scores, decision.weight)
-        order = [places.index(index) for index in fused.indices[0].tolist()]
+        fused = in_chosen_order(listed, scores, pairs, model, decision)
+        order = [places.index(index) for index in fused.indices[0, : len(pairs)].tolist()]
         chosen = order[: len(order) if think is None else think]
         if chosen:
             with show("thinking about pairs", len(chosen)) as advance:
@@ -161,6 +164,25 @@ def search(
     )
     absent = absence(ranked.distances[0], getattr(retriever, "thresholds", {}))
     return Found(query, matches, len(store), store.problems, absent)
+
+
+def in_chosen_order(
+    listed: RankedList, scores: NDArray[np.float64], pairs: Sequence[Pair], model: Backend, decision: Decision
+) -> RankedList:
+    """One query's list after fusion, by what was decided for the reasoner: its weight, or the fitted fusion.
+
+    The latter only where what it needs is there: as many neighbours, and glances of the reasoner's eyes.
+
+    Args:
+        listed: (1, 50 or so). scores: (1, m) P(same) of the candidates in `pairs`, the first m.
+    """
+    if decision.fusion == "fitted" and decision.fitted is not None:
+        fitted = LogisticFusion.read(decision.fitted)
+        seen = model.glance(pairs) if fitted.glances and isinstance(model, Glancing) else None
+        glances = None if seen is None else seen[None]
+        if fitted.fits(listed, glances):
+            return rank_by_probability(listed, fitted.probabilities(listed, margin_of(scores), glances))
+    return fuse(listed, scores, decision.weight)
 
 
 def absence(distances: NDArray[np.float64], thresholds: Mapping[str, float]) -> str:

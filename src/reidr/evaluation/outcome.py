@@ -19,6 +19,7 @@ from reidr.frame.progress import Advance
 from reidr.reasoning.calibrate import Calibration
 from reidr.reasoning.decision import Decision
 from reidr.reasoning.expected import ExpectedScore
+from reidr.reasoning.fusion import Fusion
 from reidr.reasoning.logistic_fusion import LogisticFusion
 from reidr.reasoning.types import Verdict
 from reidr.retrieval.ranking import RankedList
@@ -38,6 +39,7 @@ class Settings:
         weight: fusion weight of the reasoner, chosen on training identities; k_reciprocal_weight: that for a list which
             k-reciprocal re-ranking has made; whole_weight: that for sorting the whole list anew; fitted: a fusion that
             was fitted, not weighted (each None: that row is left out).
+        fusion: which of `weight` and `fitted` was chosen to order candidates.
         expected: what the reasoner is expected to say of candidates that the policy does not ask about.
         policy: when the reasoner is asked, for the adaptive row (None: no such row). only_policy: ask nothing else,
             which saves the calls that the other rows need. policies: others, for the curve of costs.
@@ -56,6 +58,7 @@ class Settings:
     k_reciprocal_weight: float | None = None
     whole_weight: float | None = None
     fitted: LogisticFusion | None = None
+    fusion: Fusion = "weighted"
     expected: ExpectedScore | None = None
     policy: Policy | None = None
     policies: tuple[Policy, ...] = ()
@@ -150,6 +153,7 @@ def settings_of(decision: Decision, *, adaptive: bool = False, budget: float | N
         **values,
         k_reciprocal_weight=decision.k_reciprocal_weight,
         whole_weight=decision.whole_weight,
+        fusion=decision.fusion,
         fitted=None if decision.fitted is None else LogisticFusion.read(decision.fitted),
         expected=None if decision.expected is None else ExpectedScore.read(decision.expected),
         policy=None if stored is None else Policy.read(stored),

@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from reidr.errors import WeightsError
+from reidr.reasoning.fusion import Fusion
 
 FILE = "decision.json"
 PEOPLE = "people.json"
@@ -20,6 +21,7 @@ class Decision:
 
     Attributes:
         weight: fusion weight in [0, 1] (see `fuse`). chosen_on: the data it was chosen on.
+        fusion: which one orders candidates in use: by `weight`, or the `fitted` one wherever it fits.
         local_scaling: whether locally scaled distances (`retrieval.local_scaling`) are fused in place of plain ones.
         street_weight: the one for rendered streets, chosen on another street; None: `weight` there too.
         notice: what a reader of a report must know of this reasoner; empty when nothing.
@@ -46,6 +48,7 @@ class Decision:
     fitted: Mapping[str, Any] | None = None
     expected: Mapping[str, Any] | None = None
     local_scaling: bool = False
+    fusion: Fusion = "weighted"
 
 
 UNTUNED = Decision(0.2, "not tuned: MUSE's default", "The fusion weight of this reasoner was not tuned on any data.")
@@ -69,6 +72,8 @@ def stored_decision(source: str | Path) -> Decision:
     for weight in (decision.weight, decision.street_weight, decision.k_reciprocal_weight, decision.whole_weight):
         if weight is not None and not 0 <= weight <= 1:
             raise WeightsError(f"{path}: weight {weight} lies outside [0, 1]")
+    if decision.fusion not in get_args(Fusion):
+        raise WeightsError(f"{path}: fusion {decision.fusion!r} is neither of {', '.join(get_args(Fusion))}")
     return decision
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from reidr.errors import ReIDError
 from reidr.retrieval.ranking import RankedList
 
+Fusion = Literal["weighted", "fitted"]
 WEIGHTS = tuple(round(0.05 * i, 2) for i in range(21))
 
 
@@ -111,13 +113,20 @@ def choose_weight(
         raise ReIDError(f"fusion: truth {truth.shape} and probabilities {np.shape(probabilities)} need equal shapes")
     if not weights or not truth.any():
         raise ReIDError("fusion: choosing a weight needs candidate weights and at least one query with a match")
-    grid = []
-    for weight in weights:
-        fused = fused_distances(ranked, probabilities, weight)
-        order = np.lexsort((truth, fused), axis=1)
-        hits = np.take_along_axis(truth, order, axis=1)[truth.any(axis=1)]
-        precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
-        average_precision = (precision * hits).sum(axis=1) / hits.sum(axis=1)
-        grid.append((float(weight), float(average_precision.mean()), float(hits[:, 0].mean())))
+    grid = [
+        (float(weight), *order_quality(fused_distances(ranked, probabilities, weight), truth)) for weight in weights
+    ]
     best = max(grid, key=lambda row: (round(row[1], 9), round(row[2], 9), -row[0]))
     return WeightChoice(best[0], tuple(grid))
+
+
+def order_quality(distances: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """(mAP, Rank-1) of the candidates (Q, m) sorted by `distances`, among themselves.
+
+    Queries without a match among their m do not count; of equal distances matches come last.
+    """
+    order = np.lexsort((truth, distances), axis=1)
+    hits = np.take_along_axis(truth, order, axis=1)[truth.any(axis=1)]
+    precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
+    average_precision = (precision * hits).sum(axis=1) / hits.sum(axis=1)
+    return float(average_precision.mean()), float(hits[:, 0].mean())

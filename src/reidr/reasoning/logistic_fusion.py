@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from reidr.errors import ReIDError
-from reidr.reasoning.fusion import WEIGHTS, WeightChoice, fused_distances, listed_distances
+from reidr.reasoning.calibrate import margin_of
+from reidr.reasoning.fusion import (
+    WEIGHTS,
+    Fusion,
+    WeightChoice,
+    choose_weight,
+    fused_distances,
+    listed_distances,
+    order_quality,
+)
 from reidr.retrieval.neighbourhood import has_neighbourhood, normalised_distances
 from reidr.retrieval.ranking import RankedList
 
@@ -75,11 +84,7 @@ def choose_whole_weight(
     for weight in weights:
         head = fused_distances(ranked, probabilities, weight)
         distances = np.concatenate([head, listed_distances(ranked)[:, head.shape[1] :]], axis=1)
-        order = np.lexsort((truth, distances), axis=1)
-        hits = np.take_along_axis(truth, order, axis=1)[truth.any(axis=1)]
-        precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
-        average_precision = (precision * hits).sum(axis=1) / hits.sum(axis=1)
-        grid.append((float(weight), float(average_precision.mean()), float(hits[:, 0].mean())))
+        grid.append((float(weight), *order_quality(distances, truth)))
     best = max(grid, key=lambda row: (round(row[1], 9), round(row[2], 9), -row[0]))
     return WeightChoice(best[0], tuple(grid))
 
@@ -242,6 +247,56 @@ def fit_logistic_fusion(
         ranked.local is not None,
         glances is not None,
     )
+
+
+@dataclass(frozen=True)
+class FusionChoice:
+    """Which fusion orders unknown people best, and (mAP, Rank-1) of each among the first m candidates."""
+
+    fusion: Fusion
+    tried: dict[Fusion, tuple[float, float]]
+
+
+def choose_fusion(
+    ranked: RankedList,
+    probabilities: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    people: Sequence[str],
+    glances: NDArray[np.float64] | None = None,
+    *,
+    folds: int = 5,
+    draws: int = 4,
+) -> FusionChoice:
+    """One weight or a fitted probability: whichever has the better mAP on people that it was not chosen on.
+
+    Args:
+        ranked: (Q, 50 or so). probabilities, truth: (Q, m), NaN where not asked. people: the person of each query; one
+            person's queries are never on both sides. glances: (Q, m, 3) or None, for the fitted one.
+        folds: of the people, for each of `draws` drawings of them, whose results are averaged.
+
+    Of equals the weight, which needs neither neighbours nor glances. Raises ReIDError where people are fewer than the
+    folds, and as `choose_weight` and `fit_logistic_fusion`.
+    """
+    names, place = np.unique(np.asarray(people), return_inverse=True)
+    if len(place) != len(ranked) or len(names) < folds:
+        raise ReIDError(f"fusion: {len(place)} queries of {len(names)} people; {len(ranked)} queries, {folds} folds")
+    truth = np.asarray(truth, dtype=bool)
+    margins, found = margin_of(probabilities), np.zeros((2, 2))
+    for draw in range(draws):
+        fold = (np.random.default_rng(draw).permutation(len(names)) % folds)[place]
+        weighted, fitted = np.empty(truth.shape), np.empty(truth.shape)
+        for each in range(folds):
+            known, new = np.flatnonzero(fold != each), np.flatnonzero(fold == each)
+            seen, lists = ranked.of_queries(known), ranked.of_queries(new)
+            weight = choose_weight(seen, probabilities[known], truth[known]).weight
+            weighted[new] = fused_distances(lists, probabilities[new], weight)
+            own, others = (None, None) if glances is None else (glances[known], glances[new])
+            model = fit_logistic_fusion(seen, margins[known], truth[known], own)
+            fitted[new] = 1.0 - model.probabilities(lists, margins[new], others)
+        found += np.array([order_quality(weighted, truth), order_quality(np.nan_to_num(fitted, nan=np.inf), truth)])
+    (one, two), (three, four) = (found / draws).tolist()
+    tried: dict[Fusion, tuple[float, float]] = {"weighted": (one, two), "fitted": (three, four)}
+    return FusionChoice("fitted" if round(three, 9) > round(one, 9) else "weighted", tried)
 
 
 def rank_by_probability(ranked: RankedList, probabilities: Reals) -> RankedList:

@@ -79,6 +79,16 @@ class RankedList:
         local = None if self.local is None else self.local[:, :k]
         return replace(self, indices=self.indices[:, :k], distances=self.distances[:, :k], local=local)
 
+    def of_queries(self, rows: NDArray[np.int64]) -> RankedList:
+        """The lists of the queries at `rows` alone, in that order."""
+        return replace(
+            self,
+            query_ids=tuple(self.query_ids[row] for row in rows.tolist()),
+            indices=self.indices[rows],
+            distances=self.distances[rows],
+            local=None if self.local is None else self.local[rows],
+        )
+
     def reordered(self, distances: NDArray[np.float64], step: str) -> RankedList:
         """Sort the first columns anew by `distances` (Q, m ≤ k), the rest following unchanged.
 

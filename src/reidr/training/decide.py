@@ -24,7 +24,13 @@ from reidr.reasoning.calibrate import Calibration, choose_calibration, margin_of
 from reidr.reasoning.engine import Backend
 from reidr.reasoning.expected import ExpectedScore, fit_expected_score, fuse_asked
 from reidr.reasoning.fusion import WeightChoice, choose_weight
-from reidr.reasoning.logistic_fusion import LogisticFusion, choose_whole_weight, fit_logistic_fusion
+from reidr.reasoning.logistic_fusion import (
+    FusionChoice,
+    LogisticFusion,
+    choose_fusion,
+    choose_whole_weight,
+    fit_logistic_fusion,
+)
 from reidr.retrieval.embedder import Embedder
 from reidr.retrieval.local_scaling import with_local_scaling
 from reidr.retrieval.neighbourhood import has_neighbourhood
@@ -155,6 +161,17 @@ def fitted_fusion(found: Measured) -> LogisticFusion | None:
     if not has_neighbourhood(found.ranked):
         return None
     return fit_logistic_fusion(found.ranked, margin_of(found.scores), found.truth, found.glances)
+
+
+def better_fusion(found: Measured) -> FusionChoice | None:
+    """One weight or the fitted fusion, by folds of the people; None where lists or people are too few for it."""
+    people = [str(crop.person) for crop in found.trial.query]
+    if not has_neighbourhood(found.ranked):
+        return None
+    try:
+        return choose_fusion(found.ranked, found.scores, found.truth, people, found.glances)
+    except ReIDError:
+        return None
 
 
 def calibrated(found: Measured) -> tuple[Calibration, dict[str, float]] | None:

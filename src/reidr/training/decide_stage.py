@@ -22,6 +22,7 @@ from reidr.training.decide import (
     as_search,
     best_of,
     best_weight,
+    better_fusion,
     calibrated,
     expected_score,
     fitted_fusion,
@@ -103,8 +104,8 @@ def decide_stage(
     training identities that neither retriever nor reasoner ever saw. The latter counts for pictures in general. A
     recipe without photos gives those the weight 0 and no other fusion: what helps among drawn people has been seen to
     do harm among photographed ones (docs/lab.md). On the same people: the weights after k-reciprocal re-ranking and for
-    the whole list, the fitted fusion, the calibration, when to ask, and by which score absent people are told. What was
-    tried goes to `choices.json`.
+    the whole list, the fitted fusion and whether it or the weight orders candidates, the calibration, when to ask, and
+    by which score absent people are told. What was tried goes to `choices.json`.
     """
     ranker = Retriever.load(retriever)
     held_out = held_out_people(recipe_name, changes, ranker)
@@ -128,12 +129,14 @@ def decide_stage(
     expected = expected_score(found)
     policies = policies_of(found, best, expected)
     whole, fitted = whole_weight(found), fitted_fusion(found)
+    fusion = None if drawn_only or fitted is None else better_fusion(found)
     after = decider.after_k_reciprocal(search)
     absent = decider.open_set(search, weight, QUERY_SEED, scaled)
     how = {
         "weights": curves,
         "weights_after_k_reciprocal": list(after.grid),
         "weights_of_whole_list": list(whole.grid),
+        "fusions_of_people_not_chosen_on": {} if fusion is None else fusion.tried,
         "brier_of_calibrations": {} if calibration is None else calibration[1],
         "missed_at_fpir_0.1": [] if absent is None else list(absent.missed),
     }
@@ -151,6 +154,7 @@ def decide_stage(
         fitted=None if fitted is None or drawn_only else fitted.stored(),
         expected=None if expected is None else expected.stored(),
         local_scaling=scaled,
+        fusion="weighted" if fusion is None else fusion.fusion,
     )
     store_decision(decision, model)
     write_json(model / CHOICES, how)  # last: whoever finds it need not decide again
