@@ -10,14 +10,18 @@ from tables import area, difference, lined, mean, over_seeds, percent
 
 REPOSITORY = Path(__file__).parent.parent
 ABLATIONS = {
-    "ablations.json": ("What each part of the teaching gives", ""),
+    "ablations.json": (
+        "What each part of the teaching gives",
+        "From the base before the one that ships: the recipe as it was before reading was taught anew (docs/lab.md, "
+        "2026-11-27, later night). ",
+    ),
     "ablations-2026-11-27.json": (
         "What each part gave from a base of a shorter second lesson",
-        "Recipe `nano` as it stands, but for a second lesson of 200 steps for 500 (docs/lab.md, 2026-11-26). ",
+        "Recipe `nano` with a second lesson of 200 steps for 500 (docs/lab.md, 2026-11-26). ",
     ),
     "ablations-2026-11-26-values-first.json": (
         "What each part gave where a comparison named the values before it judged",
-        "Recipe `nano` as it stands, but for its grammar (what each crop shows, then the judgement of the part) and a "
+        "Recipe `nano`, but for its grammar (what each crop shows, then the judgement of the part) and a "
         "second lesson of 300 steps for 200; not what ships (docs/lab.md). ",
     ),
     "ablations-2026-11-26.json": (
