@@ -322,9 +322,9 @@ def judging_section() -> list[str]:
         "has seen; both orders averaged; AUC: area under the ROC curve over pairs. Fusion weights by mAP on held-out "
         "training identities. Gains with 95 % bootstrap intervals over "
         f"{made.get('drawn_over', 'queries')}; Rank-1, mAP, headroom in percent. The "
-        "*answer-only fit* is a check and no stage of the method: 60 steps on the answer word from the base, to see "
-        "whether the base carries identity; its seeds differ in the pairs drawn. Written by scripts/judging.py at "
-        f"commit `{made.get('commit')}`."
+        "*answer-only fit* is a check and no stage of the method: 60 steps on the answer word from the base of "
+        "then, to see whether it carries identity; its seeds differ in the pairs drawn. Written by scripts/judging.py "
+        f"at commit `{made.get('commit')}`."
     )
     return [f"## How nano judges\n\n{words}\n\n" + "\n".join(lines) + "\n"]
 

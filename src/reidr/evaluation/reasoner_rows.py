@@ -149,7 +149,7 @@ def _other_fusions(
         started = time.perf_counter()
         fused = rank_by_probability(ranked, fitted.probabilities(ranked, margin_of(scores), glances))
         seen = ", glance" if fitted.glances else ""
-        chosen = "; chosen to order candidates (`find`)" if settings.fusion == "fitted" else ""
+        chosen = "; chosen to order candidates" if settings.fusion == "fitted" else ""
         note = f"the same scores; distances, neighbourhood, rank{seen} and score in one fitted probability{chosen}"
         rows.append(Row(f"reasoner {name}, fitted", measure(reranked=fused), 0, time.perf_counter() - started, note))
     return rows
