@@ -244,8 +244,8 @@ def reading_sections(data: Path, street: Path) -> list[str]:
     words = (
         "One garment of a drawn person gets another colour; person, pose, camera and noise stay. What is said "
         "of it must change, and nothing else: when asked about each attribute, and in a free description. In percent."
-        " Tops also by how they are worn: in the open (of one colour; with stripes or checks, a third of it in a "
-        "second colour), or under an open jacket that leaves a strip of them."
+        " Tops also by how they are worn: in the open (of one colour; with stripes, checks or two tones, a third "
+        "of it or more in a second colour), or under an open jacket that leaves a strip of them."
     )
     sections.append(f"### Repainted\n\n{words}\n\n" + "\n".join(lines) + "\n")
     return sections

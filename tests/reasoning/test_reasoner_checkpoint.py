@@ -44,6 +44,12 @@ def test_a_loaded_processor_pads_on_the_left(saved: Path) -> None:
     )
 
 
+def test_a_tokenizer_saved_again_does_not_name_what_prepares_pictures(saved: Path, tmp_path: Path) -> None:
+    load_processor(saved).save_pretrained(tmp_path)
+    before, after = (json.loads((folder / "tokenizer_config.json").read_text()) for folder in (saved, tmp_path))
+    assert after["backend"] == before["backend"] == "tokenizers"
+
+
 def test_pictures_are_prepared_alike_with_and_without_torchvision(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # With torchvision upstream's own class would be taken, and pictures resized by it: other scores, and no nano at all
     # where its checkpoint lacked a video processor. Here torchvision is absent, so what is asked for must be looked at.

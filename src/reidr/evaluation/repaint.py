@@ -87,8 +87,8 @@ def repaint(number: int, seed: int) -> dict[str, list[tuple[Crop, Crop]]]:
 
 
 def worn_as(crop: Crop) -> Worn:
-    """How a drawn person's top is worn in `crop`: of a patterned one a third is of another colour, and of one under an
-    open jacket a strip is seen. From behind, a plain top and one with a print are both of one colour.
+    """How a drawn person's top is worn in `crop`: of a patterned one a third or more is of another colour, and of one
+    under an open jacket a strip is seen. From behind, a plain top and one with a print are both of one colour.
     """
     if crop.attributes["jacket_color"] not in ("none", UNSEEN):
         return "under a jacket"

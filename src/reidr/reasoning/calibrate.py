@@ -134,7 +134,7 @@ def choose_calibration(
     names, place = np.unique(np.asarray(groups), return_inverse=True)
     if len(place) != len(given) or len(names) < folds:
         raise ReIDError(f"calibration: {len(place)} group labels of {len(names)} groups for {len(given)} pairs")
-    fold = (np.random.default_rng(seed).permutation(len(names)) % folds)[place]
+    fold = draw_folds(place, folds, seed)
     scores = {}
     for method in get_args(Method):
         errors = np.empty(len(given))
@@ -145,6 +145,11 @@ def choose_calibration(
         scores[method] = float(errors.mean())
     best: Method = min(get_args(Method), key=lambda method: round(scores[method], 9))
     return fit_calibration(best, given, happened), scores
+
+
+def draw_folds(groups: NDArray[np.intp], folds: int, seed: int) -> NDArray[np.int64]:
+    """(N,) the fold, 0 to `folds` - 1, of each row's group (N,), numbered from 0: drawn by `seed`, never split."""
+    return np.asarray((np.random.default_rng(seed).permutation(int(groups.max()) + 1) % folds)[groups])
 
 
 def checked(margins: ArrayLike, outcomes: ArrayLike) -> tuple[Reals, Reals]:

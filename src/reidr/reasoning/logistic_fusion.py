@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from reidr.errors import ReIDError
-from reidr.reasoning.calibrate import margin_of
+from reidr.reasoning.calibrate import draw_folds, margin_of
 from reidr.reasoning.fusion import (
     WEIGHTS,
     Fusion,
@@ -283,7 +283,7 @@ def choose_fusion(
     truth = np.asarray(truth, dtype=bool)
     margins, found = margin_of(probabilities), np.zeros((2, 2))
     for draw in range(draws):
-        fold = (np.random.default_rng(draw).permutation(len(names)) % folds)[place]
+        fold = draw_folds(place, folds, draw)
         weighted, fitted = np.empty(truth.shape), np.empty(truth.shape)
         for each in range(folds):
             known, new = np.flatnonzero(fold != each), np.flatnonzero(fold == each)

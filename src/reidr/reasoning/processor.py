@@ -85,6 +85,9 @@ def load_processor(path: str | Path, *, local_files_only: bool = True) -> Proces
             " the processor files of a vision-language model (processor_config.json or preprocessor_config.json)"
         )
     processor.tokenizer.padding_side = "left"
+    # Upstream hands the pictures' back end to the tokenizer as well, which would write it into its own file.
+    if getattr(processor.tokenizer, "backend", "") == "pil":
+        processor.tokenizer.backend = "tokenizers"
     return processor
 
 
