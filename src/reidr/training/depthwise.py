@@ -1,8 +1,8 @@
 """Depthwise convolutions whose gradients are taken in the number format that is quick on a CPU.
 
 In bfloat16 oneDNN runs a network forward two to four times as quickly as in float32, but two of its backward kernels
-are ten to forty times slower there: the gradient of the input of a strided depthwise convolution, and that of the
-weights of a 5x5 one. Both are taken in float32 here, which also rounds less. Measured with torch 2.13 on a processor with
+are ten to forty times slower there: the gradient of the input of a strided depthwise convolution and that of the
+weights of a 5x5 one. Both are taken in float32 here, which also rounds less. With torch 2.13, on a processor with
 AVX512-BF16: a whole training step of EfficientNet-lite0 takes half the time (`benchmarks/training_step.py`).
 """
 
