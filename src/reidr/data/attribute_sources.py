@@ -87,6 +87,8 @@ LEFT_OUT = frozenset(
     }
 )
 
+OTHER_WORDS = frozenset({*PETA_LENGTH, *PETA_CARRIED, *PETA_ACCESSORIES, *LEFT_OUT})
+
 
 def facts_of_peta(labels: Collection[str]) -> Facts:
     """PETA's labels of one picture as facts.
@@ -100,9 +102,8 @@ def facts_of_peta(labels: Collection[str]) -> Facts:
         if label in PETA_ONE:
             family, value = PETA_ONE[label]
             marked.setdefault(family, []).append(value)
-        elif peta_color(label) is None and label not in PETA_CARRIED | PETA_ACCESSORIES and label not in LEFT_OUT:
-            if label not in PETA_LENGTH:
-                raise DataError(f"{label!r} is no label of PETA")
+        elif label not in OTHER_WORDS and peta_color(label) is None:
+            raise DataError(f"{label!r} is no label of PETA")
     for family, values in marked.items():
         facts[family] = one_of(family, *dict.fromkeys(values))
     lengths = {PETA_LENGTH[label] for label in labels if label in PETA_LENGTH}

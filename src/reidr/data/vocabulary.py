@@ -1,9 +1,9 @@
 """One vocabulary for what a person wears and carries, and how the words of each source map to it.
 
 Market-1501's table (Lin et al. 2019), PETA's labels (Deng et al. 2014) and the rendered street name things differently
-and do not know the same things. Here each source is translated into *facts*: for every family of values, which are true,
-which are false, and which are unknown. **Unknown is not "no"**: a value that a source never marks stays unknown for its
-pictures. Nothing of gender, age, origin, religion or health is a value. `docs/attributes.md` shows the whole table.
+and do not know the same things. Each source is translated into *facts* (`reidr.data.attribute_sources`): for every
+family of values, which are true, which are false, and which are unknown. **Unknown is not "no"**: a value that a source
+never marks stays unknown for its pictures. Nothing of gender, age, origin, religion or health is a value.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ COLORS = ("black", "white", "gray", "red", "orange", "yellow", "green", "blue", 
 PHOTO_COLORS = tuple(color for color in COLORS if color != "beige")  # no photo set has a word for beige
 
 Facts = dict[str, dict[str, bool]]
-"""Family → value → true or false; what is not there is unknown. A family that the picture hides: {CANNOT_BE_SEEN: True}."""
+"""Family → value → true or false; what is not there is unknown. Of a hidden family: {CANNOT_BE_SEEN: True}."""
 
 
 @dataclass(frozen=True)
