@@ -1,0 +1,168 @@
+"""Listening, answering, and ending in order."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from reidr.errors import ReIDError
+from reidr.reasoning.reasoner import Reasoner
+from reidr.service.model_server.app import create_app
+from reidr.service.model_server.guard import LOOPBACK
+from reidr.service.model_server.limits import Limits
+from reidr.service.model_server.protocol import bounded_protocol
+from reidr.service.model_server.work import ChatService
+
+IDLE_SECONDS = 30  # an unused connection is kept open
+LAST_SECONDS = 2  # for answers to be written after the grace period
+
+
+class GracefulServer(uvicorn.Server):
+    """uvicorn that, told to end, first finishes what is under way while it refuses what is new."""
+
+    def __init__(self, config: uvicorn.Config, service: ChatService) -> None:
+        super().__init__(config)
+        self.service = service
+        self._deadline: float | None = None
+
+    def stop(self) -> None:
+        """End when what is under way is done, or after the grace period. Called again: end now.
+
+        Safe to call from another thread and from a signal handler.
+        """
+        again = self.service.stopping
+        self.service.stop()
+        self._deadline = time.monotonic() + (0 if again else self.service.limits.grace_seconds)
+
+    async def on_tick(self, counter: int) -> bool:
+        """uvicorn asks ten times a second whether to end."""
+        if self._deadline is not None and not self.should_exit:
+            if time.monotonic() >= self._deadline:
+                self.service.cancel()
+                self.should_exit = True
+            elif not self.server_state.tasks:
+                self.should_exit = True
+        return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGINT and SIGTERM."""
+        self.stop()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, but a stop that was asked for is no failure: the signal is not raised again afterwards."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {one: signal.signal(one, self.handle_exit) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+
+class ModelServer:
+    """The server; `serve_forever` runs it, `shutdown` (from another thread) and `server_close` end it."""
+
+    def __init__(
+        self,
+        reasoner: Reasoner,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        limits: Limits | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Listen; port 0 takes a free one (see `address`).
+
+        Args:
+            key: what callers must send as `Authorization: Bearer KEY`. None: whoever reaches the port may ask.
+
+        Raises:
+            ReIDError: the port is taken, or not to be had.
+        """
+        self._socket = listen(host, port)
+        self.server_address: tuple[Any, ...] = self._socket.getsockname()
+        self.service = ChatService(reasoner, limits)
+        config = uvicorn.Config(
+            create_app(self.service, local=host in LOOPBACK, key=key),
+            http=bounded_protocol(self.service.limits),
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            # Nothing is written down: who asked, and for whom, is nobody's business.
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=self.service.limits.connections,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=LAST_SECONDS,
+        )
+        self._server = GracefulServer(config, self.service)
+        self._ended = threading.Event()
+        self._ended.set()
+
+    @property
+    def address(self) -> str:
+        """`http://host:port`."""
+        host, port = self.server_address[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def serve_forever(self, poll_interval: float | None = None) -> None:
+        """Serve until `shutdown`, SIGINT or SIGTERM (the signals: in the main thread only).
+
+        `poll_interval` means nothing here; `socketserver` has it.
+        """
+        self._ended.clear()
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self.service.cancel()
+            self.service.close()
+            self._ended.set()
+
+    def shutdown(self) -> None:
+        """Finish what is under way, within the grace period, and return when `serve_forever` has ended."""
+        self._server.stop()
+        self._ended.wait()
+
+    def server_close(self) -> None:
+        """Give the port back."""
+        self._socket.close()
+
+    def __enter__(self) -> ModelServer:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.server_close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ReIDError."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ]
+        found = socket.socket(family, kind)
+        try:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind(address)
+            found.listen()
+        except OSError:
+            found.close()
+            raise
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise ReIDError(f"cannot listen on {host}:{port}: {error}") from None
+    return found
