@@ -36,7 +36,9 @@ def test_by_hand() -> None:
     assert Sampling(top_k=2).probabilities(logits).tolist() == pytest.approx([0.625, 0.375, 0, 0])
     assert Sampling(top_p=0.6).probabilities(logits).tolist() == pytest.approx([0.625, 0.375, 0, 0])
     assert Sampling(top_p=0.01).probabilities(logits).tolist() == pytest.approx([1, 0, 0, 0])
-    assert Sampling(min_p=0.25).probabilities(logits).tolist() == pytest.approx([0.5 / 0.95, 0.3 / 0.95, 0.15 / 0.95, 0])
+    assert Sampling(min_p=0.25).probabilities(logits).tolist() == pytest.approx(
+        [0.5 / 0.95, 0.3 / 0.95, 0.15 / 0.95, 0]
+    )
     # The temperature comes first: at 0.5 the chances are squared.
     squared = Sampling(temperature=0.5, min_p=0.3).probabilities(logits).tolist()
     assert squared == pytest.approx([0.25 / 0.34, 0.09 / 0.34, 0, 0])

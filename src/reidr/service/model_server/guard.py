@@ -107,7 +107,8 @@ class Guard:
     async def _refuse(self, scope: Scope, exchange: Exchange, error: RequestError) -> None:
         if exchange.started:
             return
-        await exchange.drain()
+        if error.status != 408:  # then we have waited already
+            await exchange.drain()
         body, content_type = error_body(scope["path"], error)
         start: dict[str, Any] = {"type": "http.response.start", "status": error.status}
         await exchange.send({**start, "headers": error_headers(error, content_type, len(body))})
