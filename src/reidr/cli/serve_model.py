@@ -72,7 +72,7 @@ def serve(
     key = read_key()
     try:
         from reidr.service.model_server.guard import LOOPBACK
-        from reidr.service.model_server.server import ModelServer
+        from reidr.service.model_server.server import ModelServer, bind
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in ("fastapi", "starlette", "uvicorn", "h11"):
             raise
@@ -87,9 +87,11 @@ def serve(
         click.echo(f"reidr: anyone who reaches {host}:{port} may ask; there is no key and no encryption", err=True)
     from reidr.reasoning.reasoner import Reasoner
 
-    with ModelServer(Reasoner.load(model, device=device), host, port, limits=limits, key=key) as server:
-        click.echo(f"serving {server.service.reasoner.name} at {server.address}/v1; Ctrl-C ends it")
-        server.serve_forever()
+    with bind(host, port) as bound:
+        reasoner = Reasoner.load(model, device=device)
+        with ModelServer(reasoner, host, port, limits=limits, key=key, bound=bound) as server:
+            click.echo(f"serving {reasoner.name} at {server.address}/v1; Ctrl-C ends it")
+            server.serve_forever()
 
 
 def read_key() -> str | None:

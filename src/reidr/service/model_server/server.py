@@ -81,16 +81,22 @@ class ModelServer:
         *,
         limits: Limits | None = None,
         key: str | None = None,
+        bound: socket.socket | None = None,
     ) -> None:
         """Listen; port 0 takes a free one (see `address`).
 
         Args:
+            bound: the socket that `bind` gave for this host and port, where that was done before the model was loaded.
             key: what callers must send as `Authorization: Bearer KEY`. None: whoever reaches the port may ask.
 
         Raises:
             ReIDError: the port is taken, or not to be had.
         """
-        self._socket = listen(host, port)
+        self._socket = bound or bind(host, port)
+        try:
+            self._socket.listen()
+        except OSError as error:  # two sockets were bound to it, and the other one listens
+            raise ReIDError(f"cannot listen on {host}:{port}: {error}") from None
         self.server_address: tuple[Any, ...] = self._socket.getsockname()
         self.service = ChatService(reasoner, limits)
         config = uvicorn.Config(
@@ -149,18 +155,19 @@ class ModelServer:
         self.server_close()
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ReIDError."""
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that has the address and does not listen yet. Raises ReIDError: it is taken, or not to be had."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        found = socket.socket(family, kind)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # "localhost" may be both; callers try the fourth version at least.
+        family, kind, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+        bound = socket.socket(family, kind)
         try:
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            found.bind(address)
-            found.listen()
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
         except OSError:
-            found.close()
+            bound.close()
             raise
     except (OSError, OverflowError, UnicodeError) as error:
         raise ReIDError(f"cannot listen on {host}:{port}: {error}") from None
-    return found
+    return bound
