@@ -118,7 +118,7 @@ def test_pictures_are_refused_in_one_sentence(tmp_path: Path) -> None:
     assert refusal(show(good, good[: len(good) // 2 // 4 * 4])).startswith("picture 2: ")
     assert "picture 1: 4x1000 is no person's crop" in refusal(show(data_url((4, 1000))))
     assert "picture 1: 1000x4 is no person's crop" in refusal(show(data_url((1000, 4))))
-    for tiny in ((1, 1), (2, 60), (60, 3)):
+    for tiny in ((1, 1), (2, 30), (50, 3)):
         assert refusal(show(data_url(tiny))).startswith(f"picture 1: {tiny[0]}x{tiny[1]} is too small")
     assert "more than 4,000,000 pixels" in refusal(show(data_url((2100, 2000))))
     # Together, too: what is held in memory is what counts.

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
-import signal
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+if TYPE_CHECKING:
+    from reidr.service.model_server.limits import Limits
+
 KEY_VARIABLE = "REIDR_SERVE_KEY"
+LIMITS = {
+    "max_waiting": "waiting",
+    "max_prompt_tokens": "prompt_tokens",
+    "max_text": "text_characters",
+    "max_request": "request_bytes",
+    "max_memory": "memory_bytes",
+    "grace": "grace_seconds",
+}
+"""Which option sets which limit."""
 
 
 @click.command("serve-model")
@@ -28,7 +39,7 @@ KEY_VARIABLE = "REIDR_SERVE_KEY"
 @click.option("--max-prompt-tokens", type=click.IntRange(1), help="Tokens of a prompt, pictures included. [4096]")
 @click.option("--max-text", type=click.IntRange(1), help="Characters of a whole conversation. [4000]")
 @click.option("--max-request", type=click.IntRange(1), help="Bytes of a request. [8000000]")
-@click.option("--max-memory", type=click.IntRange(1), help="Bytes of all requests held at one time. [128000000]")
+@click.option("--max-memory", type=click.IntRange(1), help="Bytes of all requests held at one time. [64000000]")
 @click.option(
     "--grace", type=click.FloatRange(0, min_open=True), help="Seconds to finish what is under way when stopped. [8]"
 )
@@ -43,32 +54,38 @@ def command(model: str, port: int, host: str, device: str | None, allow_open: bo
     other commands do with the key in REIDR_API_KEY. Traffic is not encrypted: put a proxy with TLS in front where it
     leaves this machine.
     """
+    from reidr.service.model_server.limits import Limits
+    from reidr.service.model_server.signals import ended_by
+
+    bounds: Any = {LIMITS[name]: value for name, value in limits.items() if value is not None}
+
+    told: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        """Before the server runs nothing is under way, so nothing is lost."""
+        told.append(number)
+        raise SystemExit(0)
+
     # Before anything slow is imported: process 1 of a container ignores a SIGTERM that nobody handles.
-    before = {one: signal.signal(one, end) for one in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        serve(model, port, host, device, allow_open, limits)
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+    with ended_by(end):
+        try:
+            serve(model, device, (host, port), allow_open, Limits(**bounds), told)
+        except Exception:  # an import that a signal has cut off ends in any of them
+            if not told:
+                raise
     click.echo("ended")
 
 
 def serve(
-    model: str, port: int, host: str, device: str | None, allow_open: bool, given: dict[str, float | None]
+    model: str, device: str | None, address: tuple[str, int], allow_open: bool, limits: Limits, told: list[int]
 ) -> None:
-    """Check the arguments, load the model, serve until told to stop. Raises ReIDError."""
-    from reidr.errors import MissingExtraError, ReIDError
-    from reidr.service.model_server.limits import Limits
+    """Check the arguments, load the model, serve until told to stop; `told`: the signals that have come.
 
-    names = {
-        "max_waiting": "waiting",
-        "max_prompt_tokens": "prompt_tokens",
-        "max_text": "text_characters",
-        "max_request": "request_bytes",
-        "max_memory": "memory_bytes",
-        "grace": "grace_seconds",
-    }
-    limits = Limits(**{names[name]: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    Raises ReIDError.
+    """
+    from reidr.errors import MissingExtraError, ReIDError
+
+    host, port = address
     key = read_key()
     try:
         from reidr.service.model_server.guard import LOOPBACK
@@ -89,6 +106,8 @@ def serve(
 
     with bind(host, port) as bound:
         reasoner = Reasoner.load(model, device=device)
+        if told:  # Python swallows some exceptions, in callbacks
+            return
         with ModelServer(reasoner, host, port, limits=limits, key=key, bound=bound) as server:
             click.echo(f"serving {reasoner.name} at {server.address}/v1; Ctrl-C ends it")
             server.serve_forever()
@@ -104,8 +123,3 @@ def read_key() -> str | None:
     if not key or not (key.isascii() and key.isprintable()) or " " in key:
         raise ReIDError(f"the key in {KEY_VARIABLE} must be at least one printable ASCII character, without spaces")
     return key
-
-
-def end(number: int, frame: FrameType | None) -> NoReturn:
-    """A signal before the server runs: nothing is under way, so nothing is lost."""
-    raise SystemExit(0)

@@ -65,7 +65,7 @@ def too_large(limits: Limits) -> RequestError:
     return RequestError(f"the request is larger than {limits.request_bytes:,} bytes", 413)
 
 
-async def read_body(request: Request, held: Held, limits: Limits) -> bytes:
+async def read_body(request: Request, held: Held, limits: Limits) -> bytearray:
     """The whole body; `held` grows with it.
 
     Raises:
@@ -85,4 +85,4 @@ async def read_body(request: Request, held: Held, limits: Limits) -> bytes:
         raise RequestError(f"the request did not come in within {limits.body_seconds:g} seconds", 408) from None
     except ClientDisconnect:
         raise ClientGoneError from None
-    return bytes(body)
+    return body

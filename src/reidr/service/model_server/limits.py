@@ -17,7 +17,7 @@ class Limits:
 
     request_bytes: int = 8_000_000
     """Of one request's body; two crops as PNG take some ten thousand."""
-    memory_bytes: int = 128_000_000
+    memory_bytes: int = 64_000_000
     """Of all bodies and decoded pictures that are held at one time."""
     messages: int = 64
     text_characters: int = LONGEST_TEXT
@@ -28,7 +28,7 @@ class Limits:
     pictures: int = 8
     picture_pixels: int = 4_000_000
     """Of one picture, and of all pictures of a request together."""
-    side_ratio: int = 50
+    side_ratio: int = 20
     """Longer side of a picture over its shorter side."""
     waiting: int = 32
     """Requests that are prepared, wait or are answered at one time; the next one is told to come again."""

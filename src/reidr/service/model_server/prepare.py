@@ -57,7 +57,7 @@ class Preparer:
         pixels = reasoner.pixels
         self._pixels = {} if pixels is None else {"min_pixels": pixels[0], "max_pixels": pixels[1]}
 
-    def prepare(self, raw: bytes) -> Prepared:
+    def prepare(self, raw: bytes | bytearray) -> Prepared:
         """What a request's body asks for. Raises RequestError: what is wrong with it."""
         request = read_request(read_json(raw), self.limits)
         if request.model not in (None, self.reasoner.name):

@@ -157,7 +157,7 @@ def same(one: Any, another: Any) -> bool:
     return isinstance(one, bool) == isinstance(another, bool) and bool(one == another)
 
 
-def read_json(raw: bytes) -> Any:
+def read_json(raw: bytes | bytearray) -> Any:
     """A request's body. Null means: not given.
 
     Raises:

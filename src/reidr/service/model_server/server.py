@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from types import FrameType
 from typing import Any
 
@@ -19,6 +18,7 @@ from reidr.service.model_server.app import create_app
 from reidr.service.model_server.guard import LOOPBACK
 from reidr.service.model_server.limits import Limits
 from reidr.service.model_server.protocol import bounded_protocol
+from reidr.service.model_server.signals import ended_by
 from reidr.service.model_server.work import ChatService
 
 IDLE_SECONDS = 30  # an unused connection is kept open
@@ -53,21 +53,14 @@ class GracefulServer(uvicorn.Server):
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGINT and SIGTERM."""
+        """What a signal does."""
         self.stop()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None, None, None]:
         """As uvicorn's, but a stop that was asked for is no failure: the signal is not raised again afterwards."""
-        if threading.current_thread() is not threading.main_thread():
+        with ended_by(self.handle_exit):
             yield
-            return
-        before = {one: signal.signal(one, self.handle_exit) for one in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for one, handler in before.items():
-                signal.signal(one, handler)
 
 
 class ModelServer:
