@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -285,6 +286,25 @@ def test_what_goes_wrong_within_is_one_line(
     monkeypatch.undo()
     monkeypatch.setattr(served.service.completer, "_answer", full)
     assert post(served, words())[0] == 503
+
+
+def test_beyond_this_machine_any_host_is_taken(tiny: Any, start: Callable[[Any], Any]) -> None:
+    server = start(ModelServer(tiny, "0.0.0.0"))
+    for host in ("reidr.example:8077", "[::1", "a b", "", "x" * 300):
+        assert post(server, words(), Host=host) == (200, "")
+        assert request(server, "GET", CHAT, Host=host)[0] == 405
+        assert request(server, "GET", "/nothing", Host=host)[0] == 404
+
+
+def test_another_kind_of_model_is_told_at_once(tiny: Any) -> None:
+    class Other(torch.nn.Module):
+        model = None
+        config = tiny.model.config
+
+        def forward(self, input_ids: Any) -> None: ...
+
+    with pytest.raises(ReIDError, match="Other is not a Qwen"):
+        ModelServer(SimpleNamespace(model=Other(), processor=tiny.processor, pixels=None))  # type: ignore[arg-type]
 
 
 def test_a_taken_port_is_one_sentence(served: Any, tiny: Any) -> None:

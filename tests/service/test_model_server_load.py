@@ -196,7 +196,8 @@ def test_what_is_under_way_is_finished_and_what_is_new_refused(served: Any, slow
 
 def test_the_grace_period_is_bounded(tiny: Any, start: Callable[[Any], Any], slow: Slow) -> None:
     server = start(ModelServer(tiny, limits=Limits(grace_seconds=0.3)))
-    with send(server, words(max_tokens=1000)) as first, send(server, words()) as second:
+    with send(server, words(max_tokens=1000)) as first, send(server, words()) as second, connect(server) as third:
+        third.sendall(head(5_000) + b"{")
         until(lambda: server.service.waiting == 2 and slow.passes == 1)
         slow.gate.release(3)
         ending = stopped(server)
@@ -204,9 +205,26 @@ def test_the_grace_period_is_bounded(tiny: Any, start: Callable[[Any], Any], slo
         slow.gate.release(3)
         assert everything(first).startswith(b"HTTP/1.1 503 ")
         assert everything(second).startswith(b"HTTP/1.1 503 ")
+        assert everything(third).startswith(b"HTTP/1.1 503 ")
     ending.join(PATIENT)
     assert not ending.is_alive()
     assert slow.passes < 10
+
+
+def test_who_asks_twice_means_at_once(served: Any, slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    with send(served, words(max_tokens=1000)) as connection:
+        until(lambda: slow.passes == 1)
+        ending = stopped(served)
+        served._server.stop()  # a launcher's copy of the same signal
+        time.sleep(0.3)
+        assert not served._server.should_exit
+        monkeypatch.setattr("reidr.service.model_server.server.IMPATIENT_SECONDS", 0.1)
+        served._server.stop()
+        # Even if the model is in the midst of a pass.
+        assert everything(connection).startswith(b"HTTP/1.1 503 ")
+        slow.open = True
+    ending.join(PATIENT)
+    assert not ending.is_alive()
 
 
 def test_stopped_before_it_has_begun(tiny: Any) -> None:

@@ -48,7 +48,7 @@ def command(model: str, port: int, host: str, device: str | None, allow_open: bo
 
     Other programs reach it at http://HOST:PORT/v1, and `--reasoner http://HOST:PORT` of the other commands too.
     It answers one request at a time; the others wait. Ctrl-C or SIGTERM stops it: requests under way are finished
-    first, new ones are refused, and the exit code is 0. A second Ctrl-C stops it at once.
+    first, new ones are refused, and the exit code is 0. A second Ctrl-C, a second later, stops it at once.
 
     REIDR_SERVE_KEY in the environment sets a key. Callers of /v1 must then send `Authorization: Bearer KEY`, as the
     other commands do with the key in REIDR_API_KEY. Traffic is not encrypted: put a proxy with TLS in front where it

@@ -45,7 +45,7 @@ def create_app(service: ChatService, *, local: bool = True, key: str | None = No
         """Raised by the router alone: 404, or 405 for a wrong method."""
         if error.status_code == 405:
             allowed = (error.headers or {}).get("Allow", "GET")
-            raise RequestError(f"{request.url.path} takes {allowed} only", 405)
+            raise RequestError(f"{request.scope['path']} takes {allowed} only", 405)
         raise RequestError(PATHS, 404)
 
     return app

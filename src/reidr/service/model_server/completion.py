@@ -15,7 +15,7 @@ from torch import Tensor
 
 from reidr.reasoning.answers import decode, end_token_ids
 from reidr.reasoning.grammar import ANSWER_WORDS
-from reidr.reasoning.prefix import Features, encoder_outputs, lay_out
+from reidr.reasoning.prefix import Features, Prompts, encoder_outputs, lay_out
 from reidr.reasoning.prompt import PREFIXES
 from reidr.reasoning.reasoner import VISION_TOKENS, Reasoner
 from reidr.service.model_server.errors import ClientGoneError, RequestError
@@ -28,6 +28,8 @@ class Completer:
     """Completes prepared prompts of one reasoner, one at a time: not to be used from two threads at once."""
 
     def __init__(self, reasoner: Reasoner) -> None:
+        """Raises WeightsError for a model that is no Qwen-VL kind of model."""
+        Prompts(reasoner.model, reasoner.processor, "score")  # checks it
         self.reasoner = reasoner
         tokenizer = reasoner.processor.tokenizer
         vocabulary = tokenizer.get_vocab()

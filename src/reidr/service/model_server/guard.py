@@ -32,7 +32,8 @@ class Exchange:
         length = headers.get("content-length", "").strip("0")
         self.has_body = bool(length) or "transfer-encoding" in headers
         self.unread = self.has_body
-        self._continues = "expect" in headers
+        # A caller who waits for "100 Continue" sends nothing yet.
+        self.drains = "expect" not in headers
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -50,7 +51,7 @@ class Exchange:
 
     async def drain(self) -> None:
         """Read on for a moment: a caller who is still sending would find the connection broken before our answer."""
-        if self._continues:
+        if not self.drains:
             return
         left = DRAIN_BYTES
         try:
@@ -84,6 +85,10 @@ class Guard:
             return
         except RequestError as error:
             await self._refuse(scope, exchange, error)
+        except asyncio.CancelledError:
+            # The grace period is over, and uvicorn ends what is left: a request that is still coming in.
+            exchange.drains = False
+            await self._refuse(scope, exchange, RequestError(STOPPING, 503))
         except Exception as error:
             # Whatever it is: the caller gets an answer, and the log the place in our code, not the caller's address.
             places = traceback.extract_tb(error.__traceback__)

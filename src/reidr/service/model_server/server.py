@@ -22,6 +22,7 @@ from reidr.service.model_server.signals import ended_by
 from reidr.service.model_server.work import ChatService
 
 IDLE_SECONDS = 30  # an unused connection is kept open
+IMPATIENT_SECONDS = 1.0  # some launchers pass a signal on twice: only a later one means "at once"
 LAST_SECONDS = 2  # for answers to be written after the grace period
 
 
@@ -31,16 +32,20 @@ class GracefulServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: ChatService) -> None:
         super().__init__(config)
         self.service = service
+        self._asked = 0.0
         self._deadline: float | None = None
 
     def stop(self) -> None:
-        """End when what is under way is done, or after the grace period. Called again: end now.
+        """End when what is under way is done, or after the grace period. Called again, a second later: end now.
 
         Safe to call from another thread and from a signal handler.
         """
-        again = self.service.stopping
-        self.service.stop()
-        self._deadline = time.monotonic() + (0 if again else self.service.limits.grace_seconds)
+        now = time.monotonic()
+        if not self.service.stopping:
+            self._asked, self._deadline = now, now + self.service.limits.grace_seconds
+            self.service.stop()
+        elif now - self._asked > IMPATIENT_SECONDS:
+            self._deadline = now
 
     async def on_tick(self, counter: int) -> bool:
         """uvicorn asks ten times a second whether to end."""

@@ -30,7 +30,7 @@ class ChatService:
         self.preparer = Preparer(reasoner, self.limits)
         self.completer = Completer(reasoner)
         self.stopping = False
-        self._cancels: set[threading.Event] = set()
+        self._under_way: dict[threading.Event, asyncio.Future[None]] = {}
         # One thread each: no two requests are decoded, and no two answered, at the same time.
         self._reading = ThreadPoolExecutor(1, "reidr-prepare")
         self._answering = ThreadPoolExecutor(1, "reidr-answer")
@@ -38,7 +38,7 @@ class ChatService:
     @property
     def waiting(self) -> int:
         """Requests that are prepared, wait or are answered."""
-        return len(self._cancels)
+        return len(self._under_way)
 
     async def models(self) -> dict[str, Any]:
         """The answer to `/v1/models`. `root` tells the weights apart."""
@@ -57,44 +57,35 @@ class ChatService:
         """
         with self.memory.hold() as held:
             raw = await read_body(request, held, self.limits)
-            if len(self._cancels) >= self.limits.waiting:
+            if len(self._under_way) >= self.limits.waiting:
                 raise RequestError(f"{self.limits.waiting} requests are under way already; try again", 429)
             cancelled = threading.Event()
-            self._cancels.add(cancelled)
             loop = asyncio.get_running_loop()
+            given_up = self._under_way[cancelled] = loop.create_future()
             gone = asyncio.create_task(until_gone(request))
             try:
                 preparing = loop.run_in_executor(self._reading, self.preparer.prepare, raw)
-                prepared = await self._unless_gone(preparing, gone)
+                prepared = await first_of(preparing, gone, given_up)
                 del raw, preparing
                 held.set(prepared.bytes)
                 answering = loop.run_in_executor(self._answering, self.completer.complete, prepared, cancelled)
-                return await self._unless_gone(answering, gone)
+                return await first_of(answering, gone, given_up)
             finally:
-                # Work that has not begun is taken from the queue by `_unless_gone`; what has, ends at its next token.
+                # Work that has not begun is taken from the queue by `first_of`; what has, ends at its next token.
                 cancelled.set()
                 gone.cancel()
-                self._cancels.discard(cancelled)
-
-    async def _unless_gone(self, work: asyncio.Future[Result], gone: asyncio.Task[None]) -> Result:
-        waited: set[asyncio.Future[Any]] = {work, gone}
-        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            work.cancel()
-            raise ClientGoneError
-        try:
-            return work.result()
-        except ClientGoneError:
-            raise RequestError(STOPPING, 503) from None
+                del self._under_way[cancelled]
 
     def stop(self) -> None:
         """Take no more requests; what is under way goes on."""
         self.stopping = True
 
     def cancel(self) -> None:
-        """End what is under way, too. Safe to call from any thread."""
-        for cancelled in list(self._cancels):
+        """End what is under way, too: its callers are told so, even if the model takes long over a token."""
+        for cancelled, given_up in self._under_way.items():
             cancelled.set()
+            if not given_up.done():
+                given_up.set_result(None)
 
     def close(self) -> None:
         """Give the threads back."""
@@ -106,3 +97,20 @@ async def until_gone(request: Request) -> None:
     """Returns when the caller has closed the connection."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+async def first_of(work: asyncio.Future[Result], gone: asyncio.Task[None], given_up: asyncio.Future[None]) -> Result:
+    """What the work gives, unless something else comes first; then it is taken from its queue.
+
+    Raises:
+        ClientGoneError: `gone` is done. RequestError: `given_up` is, or what the work raises.
+    """
+    waited: set[asyncio.Future[Any]] = {work, gone, given_up}
+    await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+    if given_up.done():
+        work.cancel()
+        raise RequestError(STOPPING, 503)
+    if not work.done():
+        work.cancel()
+        raise ClientGoneError
+    return work.result()
