@@ -16,6 +16,7 @@ from reidr.cli.find import looks_in_words
 from reidr.cli.main import reidr
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError
+from reidr.evaluation.cards import found_card
 from reidr.evaluation.find import find, search
 from reidr.evaluation.present import found_card
 from reidr.evaluation.report import find_report, write_report
@@ -236,3 +237,8 @@ def test_candidates_are_ordered_by_the_fusion_that_was_chosen(
     assert sorted(match.distance for match in found.matches) == [
         match.distance for match in sorted(found.matches, key=lambda match: match.rank_before)
     ]
+    # The number that decides is there to be shown, whatever fused it.
+    deciding = [match.fused for match in found.matches]
+    assert None not in deciding
+    assert deciding == sorted(deciding)  # type: ignore[type-var]
+    assert [each.score_after for each in found_card(found).candidates] == deciding

@@ -206,7 +206,7 @@ def mark_of(query: Crop, crop: Crop, counted: bool) -> Mark:
 
 def found_card(found: Found) -> QueryCard:
     """The card of a search in a folder: matches in order, no truth."""
-    fused = any(match.probability is not None for match in found.matches)
+    fused = any(match.fused is not None or match.probability is not None for match in found.matches)
     candidates = tuple(
         replace(
             candidate(
@@ -217,7 +217,7 @@ def found_card(found: Found) -> QueryCard:
                 match.distance,
                 match.probability,
                 match.verdict,
-                None,
+                match.fused,
                 found.query,
             ),
             statements=()
@@ -229,7 +229,8 @@ def found_card(found: Found) -> QueryCard:
     thoughts = [match.verdict for match in found.matches if match.verdict is not None]
     thought = len(thoughts)
     scored = sum(match.probability is not None for match in found.matches)
-    asked = f"The reasoner scored {len(candidates)} candidates in both orders and wrote reasons for {thought}."
+    number = f"{scored} of {len(candidates)} candidates"
+    asked = f"The reasoner scored {number} in both orders and wrote reasons for {thought}."
     questions = {
         (place if stated.side == "B" else None, stated.attribute)
         for place, match in enumerate(found.matches)
