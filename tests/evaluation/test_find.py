@@ -16,7 +16,6 @@ from reidr.cli.find import looks_in_words
 from reidr.cli.main import reidr
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError
-from reidr.evaluation.cards import found_card
 from reidr.evaluation.find import find, search
 from reidr.evaluation.present import found_card
 from reidr.evaluation.report import find_report, write_report
