@@ -26,6 +26,8 @@ from reidr.retrieval.ranking import RankedList
 
 CMC_RANKS, CMC_LINES = 20, 5
 UNCALIBRATED = "direct score (uncalibrated)"
+# The stored decisions call it so; it is thresholded as the model gives it.
+SHOWN_AS = {"1 - P(same)": "1 - direct score"}
 WANTED_FPIR = (0.01, 0.1)
 
 
@@ -55,7 +57,7 @@ def curves_of(outcome: Outcome) -> tuple[Curve, ...]:
         curves.append(replace(spending_curve(spent), cases=evaluated_queries(outcome), unit="query"))
     if open_set:
         series = tuple(
-            Series(name, [e.false_positive for e in errors], [e.false_negative for e in errors])
+            Series(SHOWN_AS.get(name, name), [e.false_positive for e in errors], [e.false_negative for e in errors])
             for name, errors in open_set
         )
         # Each error rate is a share of the queries of its kind: the rarer kind says how much the figure rests on.

@@ -33,7 +33,7 @@ CURVE_TITLES = {
     "histogram": "How far the two kinds of pairs lie apart",
 }
 CURVE_CAPTIONS = {
-    "cmc": "Cumulative matching characteristic (CMC). Higher is better. The axis does not start at zero.",
+    "cmc": "Cumulative matching characteristic (CMC). Higher is better. The upright axis may start above zero.",
     "reliability": "Reliability diagram. On the diagonal, pairs given 0.7 show one person 70 times in 100; "
     "larger marks stand for more pairs.",
     "risk-coverage": "Risk against coverage: pairs are answered from the surest to the least sure. Lower is better.",
