@@ -23,6 +23,7 @@ from reidr.evaluation.find import Found, Match
 from reidr.evaluation.present import build_report, rows_json
 from reidr.evaluation.report import Candidate, QueryCard, Report, write_report
 from reidr.evaluation.report.content import Curve, Series
+from reidr.evaluation.report.store import load_report, save_report
 from reidr.reasoning.calibrate import Calibration, margin_of
 from reidr.reasoning.types import Pair
 from reidr.retrieval.histogram import HistogramEmbedder
@@ -184,3 +185,25 @@ def test_a_card_knows_whether_it_was_asked() -> None:
     assert not Candidate("c", None, "right", 1, 0.5).asked
     assert Candidate("c", None, "right", 1, 0.5, score_direct=0.5).asked
     assert QueryCard("q", None, (Candidate("c", None, "right", 1, 0.5, answer="same"),)).candidates[0].asked
+
+
+def test_a_figure_that_no_point_can_be_drawn_of_says_so() -> None:
+    never = Curve("open-set", (Series("s", [0.0, 0.0, 0.5], [1.0, 0.5, 0.2]),), cases=100, unit="non-mated query")
+    assert never.warning == "Not drawn: a single point is no curve."
+    assert Curve("open-set", (Series("s", [0.0, 0.1, 0.5], [1.0, 0.5, 0.2]),), cases=100).warning == ""
+
+
+def test_sampled_scores_are_marked_and_remarks_stand_before_the_numbers(tmp_path: Path) -> None:
+    drawn = Candidate(
+        "c", None, "right", 1, 0.5, reasoning="x", answer="same", score_direct=0.5, score_thinking=0.9, sampled=True
+    )
+    card = QueryCard(
+        "q", None, (drawn, replace(drawn, id="d", rank_before=2, sampled=False)), average_precision_before=1.0
+    )
+    remark = '2 values of P(same) are estimated from drawn answers (marked "sampled")'
+    report = Report("t", "now", query_cards=(card,), remarks=(remark,))
+    text = write_report(report, tmp_path).read_text(encoding="utf-8")
+    assert text.count("0.90 (sampled)") == 1
+    assert "&#34;sampled&#34;" in text
+    save_report(report, tmp_path)
+    assert load_report(tmp_path) == report

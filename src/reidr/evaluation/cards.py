@@ -184,6 +184,7 @@ def candidate(
         answer=None if verdict is None else verdict.answer,
         score_direct=score,
         score_thinking=verdict.probability if thought and verdict is not None else None,
+        sampled=bool(getattr(verdict, "sampled", False)),
         statements=statements_of(claims, query.attributes, crop.attributes, known),
         **({} if verdict is None else thought_cost([verdict])),
     )
