@@ -14,8 +14,8 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.evaluation.masking import band_masks
-from reidr.evaluation.reason_numbers import number_lines, reason_numbers
-from reidr.evaluation.reasons import measure_reasons, most_asked
+from reidr.evaluation.reason_numbers import ReasonNumber, number_lines, reason_numbers
+from reidr.evaluation.reasons import Estimate, measure_reasons, most_asked
 from reidr.evaluation.reasons_run import ReasonsRun, groups_of, kind_of, reasons_page, sample_pairs
 from reidr.evaluation.report.reasons import write_reasons
 from reidr.reasoning.cues import extract_cues
@@ -174,3 +174,9 @@ def test_pairs_are_drawn_by_seed_in_their_order() -> None:
     assert len(places) == 5
     assert sample_pairs(pairs, 5, 1) == drawn
     assert sample_pairs(pairs, 5, 2) != drawn
+
+
+def test_a_number_of_few_cases_says_so() -> None:
+    few, enough = (ReasonNumber("t", "m", "g", "b", Estimate(1.0, 1.0, 1.0, cases)) for cases in (1, 20))
+    assert few.warning == "Only 1 case: its interval is too narrow."
+    assert enough.warning == ReasonNumber("t", "m", "g", "b", None).warning == ""
