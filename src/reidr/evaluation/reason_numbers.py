@@ -81,8 +81,12 @@ def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
             "near 0 %",
             "50 %: the order decides, not the persons",
             tested.verdict_flips,
-            detail=f"{100 * tested.hard_flips.value:.1f} % from same to different or back; the direct score crosses "
-            f"one half in {100 * tested.score_flips.value:.1f} %",
+            detail=f"{100 * tested.hard_flips.value:.1f} % from same to different or back"
+            + (
+                ""
+                if tested.score_flips is None
+                else f"; the direct score crosses one half in {100 * tested.score_flips.value:.1f} %"
+            ),
         ),
         ReasonNumber(
             "Words and verdict agree",
