@@ -207,3 +207,28 @@ def test_sampled_scores_are_marked_and_remarks_stand_before_the_numbers(tmp_path
     assert "&#34;sampled&#34;" in text
     save_report(report, tmp_path)
     assert load_report(tmp_path) == report
+
+
+def test_a_pair_that_was_asked_and_got_no_score_is_not_called_unasked(street: ReIDDataset, tmp_path: Path) -> None:
+    class Refusing(Drawing):
+        def score(self, pairs: Sequence[Pair], **options: object) -> NDArray[np.float64]:
+            scores = super().score(pairs, **options)
+            return np.where(
+                [pair.candidate.id.endswith("1_01.jpg") or number % 3 == 0 for number, pair in enumerate(pairs)],
+                np.nan,
+                scores,
+            )
+
+    settings = Settings(k=5, weight=0.5, calibration=CALIBRATION)
+    outcome = run_experiment(street, HistogramEmbedder(), Refusing(), settings, silent)[0]  # type: ignore[arg-type]
+    report = build_report([outcome], title="t", facts={})
+    assert outcome.scores is not None
+    missing = int(np.isnan(outcome.scores).sum())
+    shown = [each for card in report.query_cards for each in card.candidates]
+    assert sum(each.no_score for each in shown) == missing > 0
+    assert all(each.score_direct is None and each.probability is None for each in shown if each.no_score)
+    text = write_report(report, tmp_path).read_text(encoding="utf-8")
+    assert text.count("asked, no score") == missing
+    for card in report.query_cards:
+        decided = [each.decides for each in sorted(card.candidates, key=lambda each: each.rank) if each.mark != "junk"]
+        assert decided == sorted(decided)

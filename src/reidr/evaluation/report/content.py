@@ -66,6 +66,7 @@ class Candidate:
         cues: what its reasoning names, as short phrases. answer: its verdict.
         tokens, seconds: what its thought cost.
         sampled: `score_thinking` is a share of drawn answers, not read from the model's probabilities.
+        no_score: the reasoner was asked for its direct score and gave none (a refused or unreadable answer).
     """
 
     id: str
@@ -87,6 +88,7 @@ class Candidate:
     tokens: int | None = None
     seconds: float | None = None
     sampled: bool = False
+    no_score: bool = False
 
     def __post_init__(self) -> None:
         if self.mark not in get_args(Mark):
