@@ -15,7 +15,7 @@ from reidr.cli.main import COMMANDS, reidr
 
 REPOSITORY = Path(__file__).parent.parent
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-COMMAND = re.compile(r"(?:^ {4}|`)reidr ([a-z][a-z-]*)([^`\n]*)", re.M)
+COMMAND = re.compile(r"(?:^ {4}|`)reidr ([a-z-]+)([^`\n]*)", re.M)
 LINK = re.compile(r"\]\((?!http)([^)#]+)\)")
 TARGET = re.compile(r"(?:^ {4}|`)make ([a-z-]+)", re.M)
 
