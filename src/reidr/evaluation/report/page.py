@@ -1,4 +1,4 @@
-"""`Report` → files: groups the queries, shrinks the pictures, fills the template, writes each file whole, the page last."""
+"""`Report` → files: groups the queries, shrinks the pictures, fills the template; each file whole, the page last."""
 
 from __future__ import annotations
 
