@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from PIL import Image
 
+from reidr.data.images import read_picture
 from reidr.errors import ReIDError
 from reidr.reasoning.types import Pair
 
@@ -40,6 +41,7 @@ DESCRIBE = (
 )
 PREFIXES: dict[Task, str] = {"score": "<answer>", "think": ""}
 
+SHRUNK_ABOVE = 500_000  # pixels
 CROP_PIXELS = (256 * 128, 280 * 140)
 """Least and greatest area of a crop for a pretrained Qwen: 50 visual tokens (Qwen2.5-VL) or 32 (Qwen3-VL) at 1:2."""
 
@@ -72,10 +74,32 @@ def pair_messages(pair: Pair | Images | None, task: Task) -> list[dict[str, Any]
 
 
 def open_pair(pair: Pair | Images) -> Images:
-    """The two pictures of a pair as RGB. Raises ImageError for a picture that cannot be used."""
+    """The two pictures of a pair as RGB, in whatever form they come (`read_picture`).
+
+    Raises ImageError for a picture that cannot be used.
+    """
     if isinstance(pair, Pair):
         return pair.query.open(), pair.candidate.open()
-    return pair
+    return read_picture(pair[0], "person A"), read_picture(pair[1], "person B")
+
+
+def shrink(processor: Any, picture: Image.Image, pixels: tuple[int, int] | None) -> Image.Image:
+    """A large picture as `processor` resizes it, so that a batch of camera frames is not held in full.
+
+    Exactly the pixels that the processor would make, and it leaves them as they are. A small picture comes back itself, and
+    so does any where that cannot be foretold (another kind of processor).
+    """
+    from transformers.image_processing_backends import PilBackend
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+    images = processor.image_processor
+    factor = getattr(images, "patch_size", 0) * getattr(images, "merge_size", 0)
+    least, greatest = pixels or (images.size.get("shortest_edge"), images.size.get("longest_edge"))
+    known = isinstance(images, PilBackend) and factor and least and greatest and images.do_resize
+    if not known or picture.width * picture.height <= SHRUNK_ABOVE:
+        return picture
+    height, width = smart_resize(picture.height, picture.width, factor, least, greatest)
+    return picture.resize((width, height), images.resample)
 
 
 def render_crop(processor: ProcessorMixin, text: str) -> str:
@@ -146,6 +170,7 @@ def encode_crops(
     options: dict[str, Any] = {}
     if pixels is not None:
         options["size"] = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
+    images = [read_picture(image, f"picture {place}") for place, image in enumerate(images, start=1)]
     prompts = [render_crop(processor, text) for text in texts]
     return processor(
         text=prompts,
