@@ -28,7 +28,7 @@ PictureSource = str | os.PathLike[str] | Image.Image | NDArray[Any] | bytes | by
 ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF", "GIF", "AVIF")
 OPENED_FORMATS = (*ALLOWED_FORMATS, "MPO", "HEIF")  # MPO: a JPEG with further pictures behind the first
 IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"}
     | {".tif", ".tiff", ".gif", ".avif", ".heic", ".heif"}
 )
 MAXIMUM_PIXELS = 40_000_000  # a 40-megapixel camera frame; a person crop has a few thousand

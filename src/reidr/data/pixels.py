@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ FORMS = (
     " 16-bit grey as uint16 of shape (height, width)"
 )
 
+_padding = threading.Lock()
+
 
 def upright_rgb(name: str, picture: Image.Image) -> Image.Image:
     """`picture` as 8-bit RGB, turned as its EXIF orientation says, transparent pixels on `BACKDROP`.
@@ -43,7 +46,7 @@ def upright_rgb(name: str, picture: Image.Image) -> Image.Image:
     if is_plain(picture):
         return picture
     transparent = transparent_value(picture)
-    picture.load()
+    load(picture)
     # After loading: some decoders turn the picture themselves, and then say so.
     turn = TURNS.get(picture.getexif().get(ORIENTATION, 1))
     sixteen = picture.mode.startswith("I;16") or (
@@ -61,6 +64,31 @@ def upright_rgb(name: str, picture: Image.Image) -> Image.Image:
         strip = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
         rgb.paste(sixteen_bits(strip, transparent) if sixteen else flattened(strip, transparent), (0, top))
     return rgb if turn is None else rgb.transpose(turn)
+
+
+def load(picture: Image.Image) -> None:
+    """Read the pixels of a picture that was opened and not yet read.
+
+    A file that has a name is mapped into memory by Pillow where it is not compressed, and in a TIFF that is to be turned
+    it takes the sides after the turn for those of the file (seen in 13.0): so the name is kept from it.
+    """
+    if not isinstance(picture, ImageFile.ImageFile):
+        picture.load()
+        return
+    name, picture.filename = picture.filename, ""
+    try:
+        if not ImageFile.LOAD_TRUNCATED_IMAGES:
+            picture.load()
+            return
+        # Another library of this process has told Pillow to pad half a picture with grey, for everybody.
+        with _padding:
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
+            try:
+                picture.load()
+            finally:
+                ImageFile.LOAD_TRUNCATED_IMAGES = True
+    finally:
+        picture.filename = name
 
 
 def is_plain(picture: Image.Image) -> bool:
