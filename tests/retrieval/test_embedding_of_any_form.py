@@ -122,20 +122,21 @@ def test_small_crops_are_batched_as_ever(tmp_path: Path) -> None:
 def test_no_large_picture_is_held_while_the_next_is_read(
     embedder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alive: weakref.WeakSet[Image.Image] = weakref.WeakSet()
+    made_so_far: list[weakref.ref[Image.Image]] = []
     most = 0
     original = images.upright_rgb
 
     def counted(name: str, picture: Image.Image) -> Image.Image:
         nonlocal most
-        most = max(most, len(alive))
+        most = max(most, sum(each() is not None for each in made_so_far))
         made = original(name, picture)
-        alive.add(made)
+        made_so_far.append(weakref.ref(made))
         return made
 
     monkeypatch.setattr(images, "upright_rgb", counted)
     monkeypatch.setattr(images, "HELD_PIXELS", 2_000)
-    embed_usable_crops(embedder, files(tmp_path, [50] * 8))
+    _, kept, _ = embed_usable_crops(embedder, files(tmp_path, [50] * 8))
+    assert len(kept) == len(made_so_far) == 8
     assert most <= 1
 
 

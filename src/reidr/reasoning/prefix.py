@@ -20,7 +20,7 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDe
 from reidr.data.images import read_picture
 from reidr.data.pixels import pixel_digest
 from reidr.errors import ReIDError, WeightsError
-from reidr.reasoning.prompt import Task, render, shrink
+from reidr.reasoning.prompt import Task, prepare, prepared_options, render
 
 Grid = tuple[int, int, int]
 TOGETHER = 64  # pictures that pass the vision half in one call
@@ -57,7 +57,7 @@ class Features:
     def __init__(self, model: Any, processor: Any, pixels: tuple[int, int] | None, capacity: int) -> None:
         self.model, self.processor, self.capacity = model, processor, capacity
         self._pixels = pixels
-        self._options = {} if pixels is None else {"size": {"shortest_edge": pixels[0], "longest_edge": pixels[1]}}
+        self._options = prepared_options(processor, pixels)
         self._kept: OrderedDict[str, Seen] = OrderedDict()
         self._bytes = 0
 
@@ -80,7 +80,7 @@ class Features:
         return found
 
     def _open(self, opener: Callable[[], Image.Image]) -> Image.Image:
-        return shrink(self.processor, read_picture(opener()), self._pixels)
+        return prepare(self.processor, read_picture(opener()), self._pixels)
 
     def _look(self, images: Sequence[Image.Image]) -> list[Seen]:
         inputs = self.processor.image_processor(list(images), return_tensors="pt", **self._options)

@@ -40,9 +40,10 @@ from reidr.reasoning.prompt import (
     encode_crops,
     encode_pairs,
     open_pair,
+    prepare,
+    prepare_pair,
     prompt_version,
     render,
-    shrink,
 )
 from reidr.reasoning.types import Pair, Progress, Verdict
 from reidr.reasoning.vision import share_vision
@@ -164,7 +165,7 @@ class Reasoner:
         orders = 2 if both_orders else 1
         logits = np.empty((orders, len(pairs), 3))
         for start, batch in batches(pairs, batch_size):
-            images = [self._shrunk(open_pair(pair)) for pair in batch]
+            images = [prepare_pair(self.processor, pair, self.pixels) for pair in batch]
             rows = images + [(second, first) for first, second in images] * (orders - 1)
             output = self.model(**self._inputs(rows, "score"), logits_to_keep=1, use_cache=False).logits
             found = output[:, -1, self.answer_ids].double().cpu().numpy()
@@ -193,15 +194,12 @@ class Reasoner:
         verdicts: list[Verdict] = []
         for start, batch in batches(pairs, batch_size):
             began = time.perf_counter()
-            images, keys = [], []
-            for pair in batch:
-                opened = open_pair(pair)
-                keys.append(self.key(opened, settings))
-                images.append(self._shrunk(opened))
+            keyed = [self._keyed(pair, settings) for pair in batch]
+            images = [pictures for _, pictures in keyed]
             with seeded(settings.seed + start, self.model.device):
                 completions, steps = self._generate(images, settings)
             seconds = (time.perf_counter() - began) / len(batch)
-            for row, (key, completion) in enumerate(zip(keys, completions, strict=True)):
+            for row, ((key, _), completion) in enumerate(zip(keyed, completions, strict=True)):
                 verdicts.append(self.verdict(completion, steps[:, row], seconds, key))
             if progress is not None:
                 progress(start + len(batch), len(pairs))
@@ -230,7 +228,7 @@ class Reasoner:
         told: list[str] = []
         ends = end_token_ids(self.model, self.processor.tokenizer)
         for start in range(0, len(crops), batch_size):
-            images = [shrink(self.processor, crop.open(), self.pixels) for crop in crops[start : start + batch_size]]
+            images = [prepare(self.processor, crop.open(), self.pixels) for crop in crops[start : start + batch_size]]
             asked = questions[start : start + len(images)]
             batch = encode_crops(self.processor, images, asked, self.pixels).to(self.model.device)
             batch["pixel_values"] = batch["pixel_values"].to(self.model.dtype)
@@ -306,8 +304,10 @@ class Reasoner:
         cues = extract_cues(parsed.reasoning)
         return Verdict(ANSWERS[parsed.answer], float(probability), parsed.reasoning, cues, **made)
 
-    def _shrunk(self, images: Images) -> Images:
-        return shrink(self.processor, images[0], self.pixels), shrink(self.processor, images[1], self.pixels)
+    def _keyed(self, pair: Pair | Images, settings: Thinking) -> tuple[str, Images]:
+        """`key` and the prepared pictures, so that no pair is held in full while the next one is read."""
+        opened = open_pair(pair)
+        return self.key(opened, settings), prepare_pair(self.processor, opened, self.pixels)
 
     def _inputs(self, images: Sequence[Images], task: Task) -> dict[str, Any]:
         """What the model takes for these pairs, on its device and in its floating-point type."""
