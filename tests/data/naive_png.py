@@ -1,4 +1,4 @@
-"""PNG by hand, straight from its specification: a writer of every colour type and depth, and what it should look like."""
+"""PNG by hand, straight from its specification: how to write every colour type and depth, and how it looks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def write(
 def shown(
     values: NDArray[np.int64], color: int, depth: int, trns: bytes | None = None, palette: bytes | None = None
 ) -> NDArray[np.float64]:
-    """(H, W, 3) as it should look over `GREY`, before rounding: 16 bits cut to 8, fewer widened, alpha between 0 and 1."""
+    """(H, W, 3) as it looks over `GREY`, before rounding: 16 bits cut to 8, fewer widened, alpha from 0 to 1."""
     height, width, _ = values.shape
     eight = values >> 8 if depth == 16 else values * 255 // (2**depth - 1)
     alpha = np.ones((height, width))

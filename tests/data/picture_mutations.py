@@ -13,7 +13,7 @@ EXTREMES = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\xff\xf
 
 
 def seeds() -> list[bytes]:
-    """One small file or more of every format, with what makes decoders work: palettes, alpha, frames, tags, profiles."""
+    """One small file or more of every format, with what keeps decoders busy: palettes, alpha, frames, tags."""
     random = np.random.default_rng(0)
     rgb = Image.fromarray(random.integers(0, 256, (40, 24, 3), dtype=np.uint8))
     alpha = Image.fromarray(random.integers(0, 256, (40, 24, 4), dtype=np.uint8))

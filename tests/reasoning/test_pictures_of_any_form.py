@@ -1,4 +1,4 @@
-"""The reasoner is given the same pixels in whatever form a picture comes, and frames are shrunk to just what it sees."""
+"""The reasoner is given the same pixels in whatever form a picture comes, and frames are shrunk to just those."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ def test_a_processor_of_another_kind_is_given_the_pictures_as_they_are(reasoner:
     assert prepared_options(Other(), (1, 2)) == {"size": {"shortest_edge": 1, "longest_edge": 2}}
 
 
-def test_no_frame_is_held_while_the_next_is_read(reasoner: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_frame_is_held_while_the_next_is_read(
+    reasoner: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     made_so_far: list[weakref.ref[Image.Image]] = []
     most = 0
     original = images.upright_rgb

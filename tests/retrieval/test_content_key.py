@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 from pictures import small_network
+from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.retrieval import gallery

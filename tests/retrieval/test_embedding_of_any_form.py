@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 from pictures import SMALL, small_network
+from PIL import Image
 
 from reidr.data import images
 from reidr.data.types import Crop

@@ -48,19 +48,19 @@ def read_picture(
     """One picture as upright 8-bit RGB, the same pixels in whatever form it comes.
 
     The EXIF orientation is applied, transparent pixels lie on grey (127), 16-bit grey keeps its upper 8 bits, colour
-    profiles are not applied. Of several frames the first counts (of HEIC the primary picture, of a Pillow image the one it is
-    at).
+    profiles are not applied. Of several frames the first counts (of HEIC the primary picture, of a Pillow image the
+    one it is at).
 
     Args:
-        source: a path, a Pillow image of any mode, an array (`pixels.FORMS`), a torch tensor (channels first), or an encoded
-            file as bytes or as a binary file object, which is read from its beginning.
+        source: a path, a Pillow image of any mode, an array (`pixels.FORMS`), a torch tensor (channels first), or an
+            encoded file as bytes or as a binary file object, which is read from its beginning.
         name: what errors call the picture; a file is called by its path.
         size: (width, height) to resize to, bilinear.
 
     Raises:
         ImageError: missing, not a regular file, empty, not an allowed format, truncated, above `MAXIMUM_PIXELS` or
-            `MAXIMUM_BYTES`, a side below `MINIMUM_SIDE` pixels, sides beyond `MAXIMUM_RATIO`, of 32-bit values, or not one of
-            the forms.
+            `MAXIMUM_BYTES`, a side below `MINIMUM_SIDE` pixels, sides beyond `MAXIMUM_RATIO`, of 32-bit values, or not
+            one of the forms.
     """
     if isinstance(source, Image.Image):
         return _finish(name, _allowed(name, source), size)
@@ -76,7 +76,8 @@ def read_picture(
     array = source if tensor is None else tensor
     if not isinstance(array, np.ndarray):
         raise ImageError(
-            f"{name}: {type(source).__name__} is not a picture; give a path, a Pillow image, an array, or a file's bytes"
+            f"{name}: {type(source).__name__} is not a picture; give a path, a Pillow image, an array,"
+            " or a file's bytes"
         )
     check_size(name, check_array(name, array))
     return _finish(name, picture_of_array(array), size)
@@ -108,7 +109,8 @@ def check_size(name: str | Path, size: tuple[int, int]) -> None:
         raise ImageError(f"{name}: {width}x{height} is too small to show a person (least side {MINIMUM_SIDE} pixels)")
     if max(width, height) > MAXIMUM_RATIO * min(width, height):
         raise ImageError(
-            f"{name}: {width}x{height} is too thin to show a person (one side more than {MAXIMUM_RATIO} times the other)"
+            f"{name}: {width}x{height} is too thin to show a person"
+            f" (one side more than {MAXIMUM_RATIO} times the other)"
         )
 
 

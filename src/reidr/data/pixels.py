@@ -69,8 +69,8 @@ def upright_rgb(name: str, picture: Image.Image) -> Image.Image:
 def load(picture: Image.Image) -> None:
     """Read the pixels of a picture that was opened and not yet read.
 
-    A file that has a name is mapped into memory by Pillow where it is not compressed, and in a TIFF that is to be turned
-    it takes the sides after the turn for those of the file (seen in 13.0): so the name is kept from it.
+    A file that has a name is mapped into memory by Pillow where it is not compressed, and in a TIFF that is to be
+    turned it takes the sides after the turn for those of the file (seen in 13.0): so the name is kept from it.
     """
     if not isinstance(picture, ImageFile.ImageFile):
         picture.load()
@@ -116,7 +116,7 @@ def flattened(strip: Image.Image, transparent: Any) -> Image.Image:
 
 
 def sixteen_bits(strip: Image.Image, transparent: Any) -> Image.Image:
-    """RGB of a part of a 16-bit grey picture: Pillow's `convert` clips, which turns all but the darkest pixels white."""
+    """RGB of a part of a 16-bit grey picture. Pillow's `convert` would clip: all but the darkest pixels white."""
     values = np.asarray(strip).clip(0, 65_535)
     grey = (values >> 8).astype(np.uint8)
     if isinstance(transparent, int):
@@ -128,8 +128,8 @@ def transparent_value(picture: Image.Image) -> Any:
     """The picture's `transparency` (a palette index, alphas of a palette, a grey value, a colour) in its pixels' scale.
 
     A PNG states it in the file's own bits. Pillow widens the pixels of 2 and 4 bits but not this value, and cuts the
-    pixels of three times 16 bits to their upper 8, where a colour that is not the same in both halves can no longer be told
-    from its neighbours: such a colour marks nothing.
+    pixels of three times 16 bits to their upper 8, where a colour that is not the same in both halves can no longer be
+    told from its neighbours: such a colour marks nothing.
     """
     value = picture.info.get("transparency")
     value = tuple(value) if isinstance(value, list) else value
@@ -178,8 +178,8 @@ def array_of_tensor(name: str, source: object) -> NDArray[Any] | None:
         raise ImageError(f"{name}: a tensor of type {source.dtype} has no agreed black and white; give torch.uint8")
     if source.ndim not in (2, 3) or (source.ndim == 3 and source.shape[0] not in CHANNELS):
         raise ImageError(
-            f"{name}: a tensor of shape {tuple(source.shape)} is not one picture; give (3, height, width), RGB, channels"
-            " first as in torch, or (height, width)"
+            f"{name}: a tensor of shape {tuple(source.shape)} is not one picture; give (3, height, width), RGB,"
+            " channels first as in torch, or (height, width)"
         )
     array: NDArray[Any] = source.detach().cpu().numpy()
     return array if array.ndim == 2 else array.transpose(1, 2, 0)

@@ -69,7 +69,9 @@ class CropFeatures:
         pixels = pixels if pixels is not None else crop_pixels(processor)
         options = prepared_options(processor, pixels)
         for start in range(0, len(open_crop), batch):
-            pictures = [prepare(processor, read_picture(opener()), pixels) for opener in open_crop[start : start + batch]]
+            pictures = [
+                prepare(processor, read_picture(opener()), pixels) for opener in open_crop[start : start + batch]
+            ]
             inputs = processor.image_processor(pictures, return_tensors="pt", **options)
             grid = inputs["image_grid_thw"]
             self.grids += [tuple(row) for row in grid.tolist()]

@@ -72,7 +72,9 @@ class Features:
         missing = [digest for digest in pictures if digest not in found]
         for start in range(0, len(missing), TOGETHER):
             digests = missing[start : start + TOGETHER]
-            for digest, seen in zip(digests, self._look([self._open(pictures[digest]) for digest in digests]), strict=True):
+            for digest, seen in zip(
+                digests, self._look([self._open(pictures[digest]) for digest in digests]), strict=True
+            ):
                 found[digest] = self._kept[digest] = seen
                 self._bytes += seen.bytes
         while self._bytes > self.capacity and self._kept:

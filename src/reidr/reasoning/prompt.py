@@ -92,9 +92,9 @@ def entered(picture: Image.Image, name: str) -> Image.Image:
 def prepare(processor: Any, picture: Image.Image, pixels: tuple[int, int] | None) -> Image.Image:
     """The picture as `processor` resizes it, to the pixel, so that a batch of camera frames is not held in full.
 
-    One that was prepared before comes back itself, and so does any where the processor is not of a kind whose resizing is
-    known here. `encode_pairs` and `encode_crops` prepare what is not prepared yet; with `prepared_options` the processor
-    leaves the pictures as they are.
+    One that was prepared before comes back itself, and so does any where the processor is not of a kind whose resizing
+    is known here. `encode_pairs` and `encode_crops` prepare what is not prepared yet; with `prepared_options` the
+    processor leaves the pictures as they are.
     """
     if PREPARED in picture.info or not resizes_as_qwen(processor):
         return picture

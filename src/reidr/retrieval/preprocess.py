@@ -24,8 +24,8 @@ def decode(
 ) -> NDArray[np.uint8]:
     """All crops as one (N, height, width, 3) uint8 array; `advance(1)` is called per crop.
 
-    Each is shrunk as it is read, and large files are left to the calling thread, one at a time: memory does not grow with
-    their size or number. Raises ImageError for a file that cannot be used.
+    Each is shrunk as it is read, and large files are left to the calling thread, one at a time: memory does not grow
+    with their size or number. Raises ImageError for a file that cannot be used.
     """
 
     def load_small(crop: Crop) -> Image.Image | None:

@@ -1,7 +1,7 @@
 """A report's content as JSON in the run folder, so that the page can be written again without running anything.
 
-Pictures are stored within it, as small as the page shows them, and never as paths: a run folder is passed on, and one that
-named files elsewhere would bring the pictures of whoever writes the page again into that page.
+Pictures are stored within it, as small as the page shows them, and never as paths: a run folder is passed on, and one
+that named files elsewhere would bring the pictures of whoever writes the page again into that page.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STORED_SIDE = 160  # pixels; the page shows none larger
 
 
 def save_report(report: Report, folder: Path) -> Path:
-    """Write `report.json`, its pictures within it (`thumbnail`); one that cannot be read is left out, as on the page."""
+    """Write `report.json`, its pictures within it (`thumbnail`). An unreadable one is left out, as on the page."""
     content = _map_pictures(asdict(report), _stored)
     write_json(folder / FILE, content)
     return folder / FILE
@@ -88,7 +88,9 @@ def _picture(value: Any, path: Path) -> Image.Image | None:
         )
     picture = read_picture(base64.b64decode(value[len(URI_HEAD) :], validate=True), f"{path}: a picture")
     if max(picture.size) > STORED_SIDE:  # thousands of camera frames of a few kilobytes each would fill the memory
-        raise ReIDError(f"{path}: holds a picture of {picture.width}x{picture.height}, above {STORED_SIDE} pixels a side")
+        raise ReIDError(
+            f"{path}: holds a picture of {picture.width}x{picture.height}, above {STORED_SIDE} pixels a side"
+        )
     return picture
 
 
