@@ -255,6 +255,8 @@ NOT_PICTURES: dict[str, tuple[Any, str]] = {
     "32-bit float": (lambda: Image.new("F", (8, 16)), "32-bit values"),
     "32-bit int": (lambda: Image.new("I", (8, 16)), "32-bit values"),
     "32-bit TIFF": (lambda: encoded(Image.new("I", (8, 16)), "TIFF"), "32-bit values"),
+    "12-bit TIFF": (lambda: deep_grey(12, 1), "grey of 12 bits"),
+    "16-bit TIFF, white as 0": (lambda: Image.open(io.BytesIO(deep_grey(16, 0))), "white as 0"),
     "ICO": (lambda: Image.open(io.BytesIO(encoded(RGB, "ICO"))), "opened from a ICO file"),
     "a wild mark": (lambda: marked("yes"), "damaged"),
     "empty bytes": (lambda: b"", "empty file"),
@@ -280,6 +282,21 @@ NOT_PICTURES: dict[str, tuple[Any, str]] = {
     "float tensor": (lambda: torch.zeros(3, 40, 24), "tensor of type torch.float32"),
     "tensor of channels last": (lambda: torch.zeros(40, 24, 3, dtype=torch.uint8), "channels first as in torch"),
 }
+
+
+def deep_grey(bits: int, photometric: int) -> bytes:
+    """A TIFF of black, 8 x 16 pixels of one value of `bits`."""
+    size = 8 * 16 * bits // 8
+    values = {256: 8, 257: 16, 258: bits, 259: 1, 262: photometric, 273: 200, 277: 1, 278: 16, 279: size}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in values.items())
+    head = b"II*\0" + struct.pack("<IH", 8, len(values)) + entries + struct.pack("<I", 0)
+    return head.ljust(200, b"\0") + bytes(size)
+
+
+def test_an_avif_without_its_decoder_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.features.check", lambda name: name != "avif")
+    with pytest.raises(ImageError, match="this build of Pillow cannot read AVIF"):
+        read_picture(FILES["AVIF"])
 
 
 def marked(value: Any) -> Image.Image:

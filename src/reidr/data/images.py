@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from reidr.data.pixels import array_of_tensor, check_array, picture_of_array, upright_rgb
 from reidr.data.regular_files import MAXIMUM_BYTES, check_bytes, open_regular
@@ -160,6 +160,8 @@ def _open(name: str, file: BinaryIO) -> Image.Image:
             raise ImageError(f"{name}: HEIC pictures need another package: pip install 'reidr[heic]'") from None
         heif: Image.Image = HeifImageFile(file)
         return heif
+    if head[4:8] == b"ftyp" and not features.check("avif"):
+        raise ImageError(f"{name}: this build of Pillow cannot read AVIF; install Pillow from PyPI, or convert the file")
     # Pillow warns, and above twice its own limit raises, before we could look at the size: keep it quiet until our own,
     # stricter cap has spoken.
     with _opening, warnings.catch_warnings():

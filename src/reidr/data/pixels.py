@@ -16,6 +16,7 @@ from reidr.errors import ImageError
 BACKDROP = 127  # the grey that lies behind transparent pixels
 STRIP_PIXELS = 1_000_000  # converted at a time, so that a large picture is not held in three forms at once
 ORIENTATION = 0x0112  # the EXIF tag
+BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # TIFF tags
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -54,6 +55,8 @@ def upright_rgb(name: str, picture: Image.Image) -> Image.Image:
     )
     if picture.mode in ("I", "F") and not sixteen:
         raise ImageError(f"{name}: 32-bit values have no agreed black and white; save the picture with 8 bits")
+    if sixteen:
+        check_grey(name, picture)
     if picture.mode == "RGB" and not picture.has_transparency_data:
         rgb = picture.copy() if turn is None else picture.transpose(turn)
         rgb.info = {}  # the orientation has been applied; nobody may apply it again
@@ -99,6 +102,13 @@ def is_plain(picture: Image.Image) -> bool:
         and not picture.has_transparency_data
         and picture.getexif().get(ORIENTATION, 1) not in TURNS
     )
+
+
+def check_grey(name: str, picture: Image.Image) -> None:
+    """Refuse the TIFFs of deep grey that Pillow hands over as they are stored: 12 bits, or white as 0."""
+    tags = getattr(picture, "tag_v2", {})
+    if tags.get(BITS_PER_SAMPLE, (16,)) != (16,) or tags.get(PHOTOMETRIC) == 0:
+        raise ImageError(f"{name}: grey of 12 bits or with white as 0 would look otherwise; save it with 8 bits")
 
 
 def flattened(strip: Image.Image, transparent: Any) -> Image.Image:

@@ -34,7 +34,7 @@ def decode(
     pixels = np.empty((len(crops), height, width, 3), dtype=np.uint8)
     with ThreadPoolExecutor(4) as threads:
         for row, (crop, picture) in enumerate(zip(crops, threads.map(load_small, crops), strict=True)):
-            pixels[row] = load(crop, height, width) if picture is None else picture
+            pixels[row] = np.asarray(load(crop, height, width) if picture is None else picture)
             if advance is not None:
                 advance(1)
     return pixels
