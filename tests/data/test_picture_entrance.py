@@ -106,6 +106,7 @@ def forms(path: Path, data: bytes) -> Iterator[tuple[str, Any]]:
     yield "bytes", data
     yield "bytearray", bytearray(data)
     yield "memoryview", memoryview(data)
+    yield "memoryview, strided", memoryview(b"".join(bytes([value, 0]) for value in data))[::2]
     yield "BytesIO", io.BytesIO(data)
     read_before = io.BytesIO(data)
     read_before.seek(7)
