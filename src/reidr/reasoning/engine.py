@@ -44,7 +44,10 @@ class Picture:
 
 
 class Backend(Protocol):
-    """What can judge pairs: `Reasoner`, `Engine`, and `RemoteReasoner` for any OpenAI-compatible server."""
+    """What can judge pairs: `Reasoner`, `Engine`, and `RemoteReasoner` for any OpenAI-compatible server.
+
+    `types.counts_of` tells what one was asked and how it ended (`RequestCounts`), whichever it is.
+    """
 
     name: str
 
@@ -57,7 +60,7 @@ class Backend(Protocol):
     def score(
         self, pairs: Sequence[Pair], *, both_orders: bool = True, batch_size: int = 32, progress: Progress | None = None
     ) -> NDArray[np.float64]:
-        """P(same person) without thinking, (N,)."""
+        """P(same person) without thinking, (N,); NaN for a pair without a score."""
         ...
 
     def think(
