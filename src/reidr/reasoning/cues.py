@@ -44,6 +44,7 @@ ABSENT_IN_BOTH = re.compile(
 ONLY_ONE = re.compile(r"\b(?:only|just)\s+(?:person |image )?(?:A|B|one|the (?:first|second|other|left|right))\b", re.I)
 
 MARKS = re.compile(r"[*_`#]+|^\s*[-•]\s+", re.M)
+ABBREVIATED = re.compile(r"\b(vs|approx|incl|etc)\.", re.I)
 SENTENCE = re.compile(r"[.!?;\n]+(?=\s|$)|\n+|;")
 CLAUSE = re.compile(r",|\b(?:but|while|whereas|although|though|however|and|yet)\b", re.I)
 
@@ -66,6 +67,7 @@ def extract_cues(reasoning: str) -> tuple[Cue, ...]:
     cues.
     """
     text = MARKS.sub(lambda found: " " * len(found[0]), reasoning)
+    text = ABBREVIATED.sub(lambda found: found[1] + " ", text)  # no end of a sentence
     judged: list[tuple[int, Region, Judged]] = []
     described: list[tuple[int, Region, Agreement]] = []
     looks: Looks = {}

@@ -16,7 +16,7 @@ from reidr.reasoning.types import Agreement, Region
 Person = Literal["A", "B"]
 
 REGION_WORDS: dict[Region, str] = {
-    "hair": r"hair|haircut|hairstyle|ponytail|bun|braids?|fringe|bangs|bald"
+    "hair": r"hair|haircuts?|hairstyles?|ponytail|bun|braids?|fringe|bangs|bald"
     r"|(?:\w+-)?haired",
     "headwear": r"headwear|headgear|hats?|caps?|beanies?|helmets?|hoods?",
     "upper clothing": r"upper (?:clothing|body|garments?|clothes)|shirts?|t-shirts?|tshirts?|tees?|polos?|tops?"
@@ -66,13 +66,18 @@ VERB = (
     r"(?:['’]s|has|have|is|was|are|wears?|wearing|carries|carry|carrying|holds?|does|doesn|lacks?|shows?|appears?|seems?"
     r"|also|and B|or B|but|while|whereas|alone|only|with|shows)\b"
 )
-LETTER_A = rf"(?:(?<=in )|(?<=of )|(?<=on )|(?<=for )|(?<=to )|(?<=only ))A\b|\bA\b(?= ?{VERB}|[,.;:)]|\s*$)"
+# The letter, not the article: articles in the middle of a sentence are small.
+LETTER_A = (
+    rf"(?<=[a-z0-9,;(] )A\b|(?<=\()A\b|\bA\b(?= ?{VERB}|[,.;:)]| [-–—]|\s*$)|(?<=: )A\b(?= [a-z -]{{1,40}}, B [a-z])"
+)
 ONE = rf"\bone(?: {IMAGE}| of them)?\b(?=.{{0,200}}\bthe other\b)"
 PERSON = re.compile(
     rf"(?P<A>(?i:\b{FIRST}|{ONE})|{LETTER_A}|(?i:\bperson a\b))|(?P<B>(?i:\b{SECOND}|\bperson b\b)|\bB\b)", re.S
 )
 # "red in A, blue in B": the person comes after the clothes.
-AFTERWARDS = re.compile(r"\b(?:in|on|of|for|by)\s+(?:the\s+)?$", re.I)
+AFTERWARDS = re.compile(r"(?:\b(?:in|on|of|for|by)\s+(?:the\s+)?|\(\s*)$", re.I)
+BOUNDARY = re.compile(r"[,;]|\b(?:while|whereas|but|and)\b", re.I)
+VERSUS = re.compile(r"\b(?:vs|versus)\b\.?", re.I)
 ABSENT = re.compile(
     r"\b(?:no|not|none|without|lacks?|lacking|isn['’]?t|doesn['’]?t|does not|is not|has not|hasn['’]?t|nothing"
     r"|absent)\b",
@@ -133,18 +138,27 @@ def describe(sentence: str, looks: Looks) -> list[Region]:
 def pieces_of(sentence: str) -> Iterator[tuple[Person, str]]:
     """(person, what is said of that person), for each mention of a person."""
     marks = list(PERSON.finditer(sentence))
+    versus = VERSUS.search(sentence)
+    if not marks and versus is not None:
+        yield "A", sentence[: versus.start()]
+        yield "B", sentence[versus.end() :]
     end = 0
     for number, mark in enumerate(marks):
         person: Person = "A" if mark["A"] is not None else "B"
-        limit = marks[number + 1].start() if number + 1 < len(marks) else len(sentence)
-        before = AFTERWARDS.search(sentence[end : mark.start()])
-        following = sentence[mark.end() : limit]
-        if before is not None and DESCRIBES.search(sentence, end, end + before.start()):
-            yield person, sentence[end : end + before.start()]
+        before = AFTERWARDS.search(sentence, end, mark.start())
+        if before is not None and DESCRIBES.search(sentence, end, before.start()):
+            yield person, sentence[end : before.start()]
             end = mark.end()
-        else:
-            yield person, following
-            end = limit
+            continue
+        limit = marks[number + 1].start() if number + 1 < len(marks) else len(sentence)
+        following = AFTERWARDS.search(sentence, mark.end(), limit) if limit < len(sentence) else None
+        if following is not None:
+            # The next person comes after what is said of him: that begins at the last boundary before it.
+            bounds = [bound.start() for bound in BOUNDARY.finditer(sentence, mark.end(), following.start())]
+            if bounds and DESCRIBES.search(sentence, bounds[-1], following.start()):
+                limit = bounds[-1]
+        yield person, sentence[mark.end() : limit]
+        end = limit
 
 
 def read_piece(piece: str, last: list[Region]) -> Iterator[tuple[Region, Look]]:
@@ -195,6 +209,8 @@ def add_kind(look: Look, region: Region, word: str) -> None:
         beginning = re.match(rf"(?:{ATTRIBUTES[name]})(?=-)", word, re.I)
         if beginning is not None:
             look.add(name, beginning[0].lower())
+    if word == "bald":
+        look.add("length", "none")
     if word == "jeans":  # trousers, but not any
         look.values.setdefault("kind", set()).update(("jeans", "trousers"))
 
