@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Literal
 
 from reidr.reasoning.types import Agreement, Region
 
@@ -120,7 +120,7 @@ def region_of(match: re.Match[str]) -> Region:
 def describe(sentence: str, looks: Looks) -> list[Region]:
     """Put what the sentence says of each person into `looks`; the regions it says something of, in its order."""
     named: list[Region] = []
-    last: list[Region] = [cast(Region, region_of(match)) for match in REGION.finditer(sentence)][:1]
+    last: list[Region] = [region_of(match) for match in REGION.finditer(sentence)][:1]
     for person, piece in pieces_of(sentence):
         told = list(read_piece(piece, last))
         for region, look in told:

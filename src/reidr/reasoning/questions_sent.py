@@ -74,12 +74,17 @@ class Asker:
         begin_answer: bool,
         samples: int,
         thinking_tokens: int,
+        thinks_by_itself: bool = True,
     ) -> None:
-        """Args: as `RemoteReasoner`; `chat` as `dialect.Chat.ask`."""
+        """Args: as `RemoteReasoner`; `chat` as `dialect.Chat.ask`.
+
+        thinks_by_itself: whether the model may think outside the taught form, so that a thought which was cut off is
+            asked for again with more room. Not our own: there the limit is the one in process.
+        """
         self._chat, self._name, self._pixels, self._samples = chat, name, pixels, samples
         self._thinking_tokens = thinking_tokens
         self._way = 0 if begin_answer else 1
-        self._thinks, self._fruitless = False, 0
+        self._thinks, self._fruitless = False, 0 if thinks_by_itself else FRUITLESS
 
     def score(self, images: Images) -> Score:
         """The direct score of a pair in this order. Raises RefusedError, ReIDError as `Chat.ask`."""

@@ -103,7 +103,8 @@ class RemoteReasoner:
             pixels=self._pixels,
             begin_answer=self._begin_answer,
             samples=samples,
-            thinking_tokens=0 if ours else thinking_tokens,
+            thinking_tokens=thinking_tokens,
+            thinks_by_itself=not ours,
         )
         self._breaker = Breaker()
         self._known: tuple[Any, ...] | None = None

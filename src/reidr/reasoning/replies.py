@@ -82,11 +82,9 @@ def text_of(content: Any) -> str:
 def read_token(entry: Mapping[str, Any]) -> Token:
     """A token with the log-probabilities at its place, its own among them."""
     text = token_text(entry)
-    own = entry.get("logprob")
-    listed = {token_text(one): one.get("logprob") for one in [*(entry.get("top_logprobs") or []), entry]}
+    listed = {token_text(one): one.get("logprob") for one in [entry, *(entry.get("top_logprobs") or [])]}
     chances = {one: float(value) for one, value in listed.items() if value is not None and math.isfinite(float(value))}
-    known = own is not None and math.isfinite(float(own))
-    return Token(text, float(own) if known else None, chances)
+    return Token(text, chances.get(text), chances)
 
 
 def token_text(entry: Mapping[str, Any]) -> str:
@@ -109,7 +107,8 @@ def error_in(answer: Mapping[str, Any]) -> tuple[int, str] | None:
         return None
     told = error if isinstance(error, Mapping) else answer
     codes = [told.get("code"), told.get("status"), answer.get("code")]
-    status = next((int(code) for code in codes if str(code).isdecimal() and 400 <= int(code) < 600), 400)
+    numbers = [int(str(code)) for code in codes if str(code).isascii() and str(code).isdecimal()]
+    status = next((number for number in numbers if 400 <= number < 600), 400)
     return status, words_of(json.dumps(answer))
 
 
