@@ -169,9 +169,12 @@ def test_a_thinking_model_is_told_not_to_or_given_room(network: Network) -> None
     assert [body["max_tokens"] for body in server.asked][:3] == [16, 16, 16]
     assert "chat_template_kwargs" not in server.asked[-1]  # the thinking question may think
 
+
+@pytest.mark.parametrize("words", ["Unrecognized request argument supplied: chat_template_kwargs", "bad request"])
+def test_where_the_switch_of_thinking_is_refused_there_is_room_for_it(network: Network, words: str) -> None:
     def stubborn(body: dict[str, Any], number: int) -> Any:
         if "chat_template_kwargs" in body:
-            return 400, {"error": {"message": "Unrecognized request argument supplied: chat_template_kwargs"}}
+            return 400, {"error": {"message": words}}
         if body["max_tokens"] < 400:
             return completion(None, body, thought="Okay, let me", finish="length", chances=None)
         return completion("\n\n" + natural(body), body, thought="Okay, let me look.")
