@@ -24,7 +24,7 @@ from reidr.reasoning.prompt import PREFIXES, Images, prompt_version
 from reidr.reasoning.reasoner import Thinking
 from reidr.reasoning.replies import Reply
 from reidr.reasoning.types import Verdict
-from reidr.reasoning.verdict_cache import Kind, Logits
+from reidr.reasoning.verdict_cache import Logits
 
 ANSWER_TOKENS = 16  # each tag is up to five tokens, the word one or two
 NARROW = 0.02  # P(same) that is open by less is as good as read
@@ -32,6 +32,7 @@ WIDE = 0.35  # and by more is better estimated from draws, whose standard error 
 WITHOUT_THINKING = {"chat_template_kwargs": {"enable_thinking": False}}
 FRUITLESS = 3  # longer replies that bring no answer, after which none is waited for
 
+Kind = Literal["read", "bounded", "sampled"]
 Way = Literal["begun", "plain", "without thinking", "long"]
 WAYS: tuple[Way, ...] = ("begun", "plain", "without thinking", "long")
 """How the direct question is put, each where the one before it brought no answer: the turn begun with `<answer>`; the

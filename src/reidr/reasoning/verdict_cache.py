@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from reidr.errors import ReIDError
 from reidr.reasoning.types import Cue, Verdict
@@ -31,8 +31,6 @@ UPGRADES = {1: "ALTER TABLE scores ADD COLUMN kind TEXT NOT NULL DEFAULT 'read'"
 AT_ONCE = 500  # keys in one look-up; SQLite has a limit on the placeholders of a statement
 
 Logits = tuple[float, float, float]
-Kind = Literal["read", "bounded", "sampled"]
-"""How log-probabilities were found: read from a model's own, bounded by them, or estimated from drawn answers."""
 
 
 def question_key(parts: Sequence[Any]) -> str:
@@ -111,7 +109,7 @@ class VerdictCache:
         """The kept logits of yes, no and insufficient among `keys`."""
         return {key: (yes, no, doubt) for key, yes, no, doubt, _ in self._select("scores", keys)}
 
-    def kinds(self, keys: Iterable[str]) -> dict[str, Kind]:
+    def kinds(self, keys: Iterable[str]) -> dict[str, str]:
         """How the kept logits among `keys` were found, as `keep_scores` was told."""
         return {key: kind for key, *_, kind in self._select("scores", keys)}
 
@@ -123,7 +121,7 @@ class VerdictCache:
                 found[key] = verdict_from_json(text)
         return found
 
-    def keep_scores(self, scores: Mapping[str, Sequence[float]], *, kind: Kind = "read") -> None:
+    def keep_scores(self, scores: Mapping[str, Sequence[float]], *, kind: str = "read") -> None:
         """Store logits of yes, no and insufficient by key; what is there already is replaced.
 
         `kind`: "read" from a model's probabilities, "bounded" by them, or "sampled".
