@@ -158,7 +158,7 @@ class RemoteReasoner:
             keys = [key for key, _ in wanted]
             kinds = self._cache.kinds(keys)
             stored = self._cache.scores(keys)
-            return {(key, 0): Score(logits, cast(Kind, kinds[key])) for key, logits in stored.items()}
+            return {(key, 0): Score(logits, cast(Kind, kinds.get(key, "read"))) for key, logits in stored.items()}
 
         def ask(asked: Asked, images: Images) -> Score:
             return self._asker.score(images)
