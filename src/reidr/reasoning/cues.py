@@ -13,13 +13,14 @@ from reidr.reasoning.descriptions import CONTRAST, PERSON, REGION, Looks, compar
 from reidr.reasoning.types import Agreement, Cue, Region
 
 UNSEEN = re.compile(
-    r"\b(?:(?:can ?not|can't|could not|couldn't|not) (?:be )?(?:\w+ly )?(?:seen?|visible|compared|told|made out|judged"
-    r"|determined|discerned|discernible|assessed|confirmed|shown)|unseen|invisible|hidden|occluded|obscured|covered"
-    r"|unclear|blurr(?:y|ed)|out of (?:view|frame|sight)|cut off|cropped"
+    r"\b(?:(?:can ?not|can['’]t|could not|couldn['’]t|not) (?:be )?(?:\w+ly )?(?:seen?|visible|compared?|told|tell|say"
+    r"|made out|make out|judged?|determined?|discern(?:ed|ible)?|assess(?:ed)?|confirm(?:ed)?|shown|clear|sure|certain"
+    r"|known)|isn['’]t (?:clear|visible|certain)|unseen|invisible|hidden|occluded|obscured|covered|unclear|uncertain"
+    r"|unable to|blurr(?:y|ed)|out of (?:view|frame|sight)|cut off|cropped"
     r"|(?:hard|difficult|impossible) to (?:see|tell|judge|compare|make out|discern|determine))\b",
     re.I,
 )
-NOT = r"(?:not|n['’]t|no|never|neither|nor|without)\b(?: \w+){0,4}?"
+NOT = r"(?:not|n['’]t|no|never|neither|nor|nothing|hardly|without)\b(?: \w+){0,4}?"
 SAME = (
     r"(?:same|match(?:es|ing|ed)?|agrees?|similar|identical|consistent|alike|shared?|common|resembles?|corresponds?"
     r"|indistinguishable)"
@@ -34,6 +35,15 @@ STRONG_AGREE = re.compile(rf"(?:\b{SAME}|{NOT} {OTHER})\b", re.I)
 WEAK_AGREE = re.compile(r"\b(?:both|each|also|as well|too|likewise)\b", re.I)
 DIFFER = re.compile(rf"(?:\b{OTHER}|\bdisagrees?|{NOT} {SAME}|\bdissimilar|\bother colou?r)\b", re.I)
 NOT_DIFFER = re.compile(rf"{NOT} {OTHER}\b", re.I)
+SEES_NO_DIFFERENCE = re.compile(
+    rf"(?:not|n['’]t) (?:see|find|notice|detect|spot|discern|make out)\b(?: \w+){{0,3}}? {OTHER}\b", re.I
+)
+# "…, but the shoes do not": the contrary of what was said before.
+CONTRARY = re.compile(r"\b(?:does|do|did|is|are|was|were)(?: not|n['’]t)\s*(?:\(.*)?$", re.I)
+TOGETHER = re.compile(
+    r"\b(?:both )?(?:person )?A and (?:person )?B(?=[ ,.]| both)(?! ?(?:is|has|wears|carries)\b)"
+    r"|\b(?P<neither>neither) (?:person )?A nor (?:person )?B\b"
+)
 NEITHER_SAME = re.compile(rf"\bneither\b.{{0,80}}\b(?:{SAME})\b", re.I)
 ABSENT_IN_BOTH = re.compile(
     r"\b(?:no|none|nothing|not|without|nobody|nor|lacks?|absent)\b.{0,80}\b(?:either|both|any of (?:them|the two))\b"
@@ -68,13 +78,16 @@ def extract_cues(reasoning: str) -> tuple[Cue, ...]:
     """
     text = MARKS.sub(lambda found: " " * len(found[0]), reasoning)
     text = ABBREVIATED.sub(lambda found: found[1] + " ", text)  # no end of a sentence
+    text = TOGETHER.sub(lambda found: "neither" if found["neither"] else "both", text)
     judged: list[tuple[int, Region, Judged]] = []
     described: list[tuple[int, Region, Agreement]] = []
     looks: Looks = {}
+    spoken_of: list[Region] = []
     for number, sentence in enumerate(SENTENCE.split(text)):
         judged += [(number, region, said) for region, said in judgements_of(sentence)]
         contrasted = CONTRAST.search(sentence) is not None
-        for region in describe(sentence, looks):
+        spoken_of, named = describe(sentence, looks, spoken_of)
+        for region in named:
             said = compare(looks[region], contrasted=contrasted)
             if said is not None:
                 described.append((number, region, said))
@@ -107,7 +120,9 @@ def judgements_of(sentence: str) -> list[tuple[Region, Judged]]:
     # The first clause leans on the first judgement of its sentence, every later one on the clause before it.
     carried = next((one for one in said if one is not None), None)
     found = []
-    for own, named, alone in zip(said, regions, single, strict=True):
+    for clause, own, named, alone in zip(clauses, said, regions, single, strict=True):
+        if own is None and carried is not None and found and CONTRARY.search(clause):
+            own = Judged("differ" if carried.agreement == "agree" else "agree")
         carried = own or carried
         used = own if alone else carried
         if used is not None:
@@ -117,6 +132,8 @@ def judgements_of(sentence: str) -> list[tuple[Region, Judged]]:
 
 def judgement(clause: str) -> Judged | None:
     """What the clause's own words say, or None. "Cannot be seen" outranks the rest; "not the same" is "differ"."""
+    if SEES_NO_DIFFERENCE.search(clause):
+        return Judged("agree")
     if UNSEEN.search(clause):
         return Judged("unseen")
     clause = DISTRACTING.sub("", clause)

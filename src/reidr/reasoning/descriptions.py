@@ -16,7 +16,7 @@ from reidr.reasoning.types import Agreement, Region
 Person = Literal["A", "B"]
 
 REGION_WORDS: dict[Region, str] = {
-    "hair": r"hair|haircuts?|hairstyles?|ponytail|bun|braids?|fringe|bangs|bald"
+    "hair": r"hair|haircuts?|hairstyles?|ponytail|bun|braids?|fringe|bangs|bald|shaved head"
     r"|(?:\w+-)?haired",
     "headwear": r"headwear|headgear|hats?|caps?|beanies?|helmets?|hoods?",
     "upper clothing": r"upper (?:clothing|body|garments?|clothes)|shirts?|t-shirts?|tshirts?|tees?|polos?|tops?"
@@ -44,7 +44,7 @@ SYNONYMS = {"gray": "grey", "blonde": "blond", "violet": "purple", "plaid": "che
 ATTRIBUTES: dict[str, str] = {
     "colour": COLOURS,
     "shade": r"dark(?:-colou?red)?|light(?:-colou?red)?|pale|bright",
-    "length": r"long|short|shoulder-length",
+    "length": r"long|short|medium-length|shoulder-length",
     "pattern": r"striped|stripes|plain|solid|checked|checkered|plaid|floral|printed|patterned|dotted|camouflage",
 }
 KINDS = {
@@ -76,6 +76,10 @@ PERSON = re.compile(
 )
 # "red in A, blue in B": the person comes after the clothes.
 AFTERWARDS = re.compile(r"(?:\b(?:in|on|of|for|by)\s+(?:the\s+)?|\(\s*)$", re.I)
+OF_WHOM = re.compile(r"\s*(?:is|are|was|were|looks?|appears?|seems?)\b", re.I)
+ENDS = re.compile(r"[,;]|\b(?:while|whereas|but|and)\b|$", re.I)
+# "A does not carry a bag, B does."
+HAS_ONE = re.compile(r"\W*(?:does|do|(?:has|have|wears|carries) (?:one|it))(?: so| too)?\W*", re.I)
 BOUNDARY = re.compile(r"[,;]|\b(?:while|whereas|but|and)\b", re.I)
 VERSUS = re.compile(r"\b(?:vs|versus)\b\.?", re.I)
 ABSENT = re.compile(
@@ -117,10 +121,18 @@ def region_of(match: re.Match[str]) -> Region:
     return tuple(REGION_WORDS)[int(name[1:])]
 
 
-def describe(sentence: str, looks: Looks) -> list[Region]:
-    """Put what the sentence says of each person into `looks`; the regions it says something of, in its order."""
+def describe(sentence: str, looks: Looks, spoken_of: list[Region]) -> tuple[list[Region], list[Region]]:
+    """Put what the sentence says of each person into `looks`.
+
+    Args:
+        spoken_of: the regions that were spoken of last; what names none ("B has one") is said of them.
+
+    Returns:
+        The regions that are spoken of last now, and those that the sentence says something of a person about, in its
+        order.
+    """
     named: list[Region] = []
-    last: list[Region] = [region_of(match) for match in REGION.finditer(sentence)][:1]
+    last = [region_of(match) for match in REGION.finditer(sentence)][:1] or spoken_of
     for person, piece in pieces_of(sentence):
         told = list(read_piece(piece, last))
         for region, look in told:
@@ -132,7 +144,7 @@ def describe(sentence: str, looks: Looks) -> list[Region]:
             if region not in named:
                 named.append(region)
         last = [region for region, _ in told] or last
-    return named
+    return last, named
 
 
 def pieces_of(sentence: str) -> Iterator[tuple[Person, str]]:
@@ -147,8 +159,11 @@ def pieces_of(sentence: str) -> Iterator[tuple[Person, str]]:
         person: Person = "A" if mark["A"] is not None else "B"
         before = AFTERWARDS.search(sentence, end, mark.start())
         if before is not None and DESCRIBES.search(sentence, end, before.start()):
-            yield person, sentence[end : before.start()]
-            end = mark.end()
+            # "The shirt of A is red."
+            more = ENDS.search(sentence, mark.end()) if OF_WHOM.match(sentence, mark.end()) else None
+            tail = mark.end() if more is None else more.start()
+            yield person, sentence[end : before.start()] + sentence[mark.end() : tail]
+            end = tail
             continue
         limit = marks[number + 1].start() if number + 1 < len(marks) else len(sentence)
         following = AFTERWARDS.search(sentence, mark.end(), limit) if limit < len(sentence) else None
@@ -191,7 +206,7 @@ def read_piece(piece: str, last: list[Region]) -> Iterator[tuple[Region, Look]]:
             name = next(name for name in ATTRIBUTES if part[name] is not None)
             value = SYNONYMS.get(part[name].lower(), part[name].lower())
             (found.setdefault(current, Look()) if after and current is not None else waiting).add(name, value)
-    if not found and (waiting.values or waiting.absent):
+    if not found and (waiting.values or waiting.absent or HAS_ONE.fullmatch(piece)):
         found = dict.fromkeys(last, waiting)
     yield from found.items()
 
@@ -209,7 +224,7 @@ def add_kind(look: Look, region: Region, word: str) -> None:
         beginning = re.match(rf"(?:{ATTRIBUTES[name]})(?=-)", word, re.I)
         if beginning is not None:
             look.add(name, beginning[0].lower())
-    if word == "bald":
+    if word in ("bald", "shaved head"):
         look.add("length", "none")
     if word == "jeans":  # trousers, but not any
         look.values.setdefault("kind", set()).update(("jeans", "trousers"))
