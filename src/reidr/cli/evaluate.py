@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from reidr.cli.command import Command
 from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 
 
-@click.command("evaluate")
+@click.command("evaluate", cls=Command)
 @click.argument("data", type=click.Path(path_type=Path))
 @RETRIEVER_OPTION
 @REASONER_OPTION

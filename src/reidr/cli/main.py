@@ -9,6 +9,7 @@ from importlib import import_module
 
 import click
 
+from reidr.cli.command import Group
 from reidr.errors import ReIDError
 from reidr.frame.memory import keep_freed_memory
 
@@ -22,11 +23,13 @@ COMMANDS = {
     "evaluate": "Measure retriever, re-ranking and reasoner on a data set.",
     "report": "Write the HTML report of a finished run again.",
     "serve-model": "Serve a reasoner over an OpenAI-compatible API.",
+    "inventory": "List what is kept of people: caches, verdicts, reports.",
+    "forget": "Remove what is kept of given crops, with a receipt.",
     "doctor": "Say what is installed, what is missing and how fast this machine is.",
 }
 
 
-class LazyCommands(click.Group):
+class LazyCommands(Group):
     """Lists every command from a table, so that `reidr --help` never imports torch."""
 
     def list_commands(self, context: click.Context) -> list[str]:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from reidr.cli.command import Command
 
-@click.command("report")
+
+@click.command("report", cls=Command)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--cards", type=click.IntRange(0), default=40, help="Most query cards on the page; worst and best first. [40]"

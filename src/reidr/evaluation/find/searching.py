@@ -1,0 +1,270 @@
+"""One search, step by step: what is cheap to check is checked before a model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reidr.data.types import Crop
+from reidr.errors import DataError, ImageError
+from reidr.evaluation.asking import share_of_steps, steps_of
+from reidr.evaluation.find.folding import COPY, Group, fold, limit_of
+from reidr.evaluation.find.gallery import Collected, collect
+from reidr.evaluation.find.left_out import UNREADABLE, LeftOut, merged
+from reidr.evaluation.find.models import check_models, load_embedder
+from reidr.evaluation.find.order import Order, by_distance, calibrated, fused_order
+from reidr.evaluation.find.plausibility import why_no_person
+from reidr.evaluation.find.presence import Presence, presence
+from reidr.evaluation.find.query import Query, query_of
+from reidr.evaluation.find.types import Found, Match
+from reidr.evaluation.second_look import Looked, Telling, look_again
+from reidr.frame.progress import Advance, progress
+from reidr.reasoning.decision import Decision, decision_of
+from reidr.reasoning.types import Pair, RequestCounts, Verdict, counts_of
+from reidr.retrieval.embedder import Embedder
+from reidr.retrieval.gallery import Gallery, cache_folder
+from reidr.retrieval.local_scaling import LAST, with_local_scaling
+from reidr.retrieval.ranking import RankedList
+
+if TYPE_CHECKING:
+    from reidr.reasoning.engine import Backend
+
+Progress = Callable[[str, int], AbstractContextManager[Advance]]
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A search whose arguments are known to be usable. `think`: None for the default (see `find`)."""
+
+    query: Query
+    gallery: Collected
+    k: int
+    think: int | None
+    second_look: bool
+    fold: bool
+
+
+def prepare(
+    person: Any,
+    gallery: Any,
+    k: int = 10,
+    *,
+    retriever: Embedder | str | Path | None = None,
+    reasoner: Backend | str | Path | None = None,
+    think: int | None = None,
+    second_look: bool = True,
+    fold: bool = True,
+    pattern: str | None = None,
+) -> Task:
+    """Check everything that can be checked without a model; arguments and errors as `find`. Loads no torch."""
+    for name, value, least in (("k", k, 1), ("think", think, 0)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least):
+            raise DataError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    query = query_of(person)
+    collected = collect(gallery, pattern)
+    check_models(retriever, reasoner)
+    return Task(query, collected, int(k), think, second_look, fold)
+
+
+def run(
+    task: Task,
+    retriever: Embedder | str | Path | None,
+    reasoner: Backend | str | Path | None,
+    *,
+    keep: bool = True,
+    show: Progress = progress,
+) -> Found:
+    """Carry a search out. `keep` caches the gallery's embeddings. Errors as `find`."""
+    embedder = load_embedder(retriever)
+    store, left_out = embedded(task.gallery, embedder, keep, show)
+    features, shown = task.query.embed(embedder)
+    query = task.query.crops[shown]
+    # A picture of the query may lie in the folder that is searched: finding it again says nothing.
+    itself = np.array([any(is_same_file(each, crop) for each in task.query.crops) for crop in store.crops])
+    asked = Gallery((query,), features, (), embedder.name)
+    everything = store.search(asked, len(store), excluded=lambda rows: itself[None, :])
+    ranked = everything.indices[0][everything.indices[0] >= 0]
+    limit = limit_of(embedder) if task.fold else -1.0
+    timed = np.array([crop.id in task.gallery.times for crop in store.crops])
+    groups = fold(ranked, store.features, store.crops, task.k, limit, timed)
+    found = Found(
+        query,
+        (),
+        len(store) - int(itself.sum()),
+        (*task.gallery.problems, *store.problems),
+        queries=task.query.crops,
+        left_out=left_out,
+        warnings=task.query.warnings(),
+        notes=task.gallery.notes,
+        gallery=task.gallery.name,
+        folded=sum(len(group.like) for group in groups),
+    )
+    if not groups:
+        nobody = f"No match: {task.gallery.name} holds only the query itself; there is no other crop to compare it with."
+        return replace(found, presence=presence(everything, (), np.empty(0), embedder, None), nobody=nobody)
+    model, decision = loaded(reasoner)
+    # The surroundings of the query are told from more candidates than are shown.
+    listed = everything.top(max(groups[-1].column + 1, LAST))
+    if decision is not None and decision.local_scaling:
+        listed = with_local_scaling(listed, store.features)
+    return judged(task, found, store, groups, listed, embedder, model, decision, show)
+
+
+def judged(
+    task: Task,
+    found: Found,
+    store: Gallery,
+    groups: Sequence[Group],
+    listed: RankedList,
+    embedder: Embedder,
+    model: Backend | None,
+    decision: Decision | None,
+    show: Progress,
+) -> Found:
+    """The found crops scored, ordered and thought about."""
+    distances = listed.distances[0, [group.column for group in groups]]
+    pairs = [
+        Pair(found.query, store.crops[group.row], float(distance))
+        for group, distance in zip(groups, distances, strict=True)
+    ]
+    doubts = [doubt_of(pair.candidate) for pair in pairs]
+    direct, sampled, order = np.full(len(pairs), np.nan), False, by_distance(distances)
+    started = counts_of(model)
+    if model is not None and decision is not None:
+        with show("scoring pairs", len(pairs)) as advance:
+            direct = np.asarray(model.score(pairs, progress=steps_of(advance)), dtype=np.float64)
+        sampled = (counts_of(model) - started).sampled > 0
+        order = fused_order(listed, groups, direct, pairs, model, decision)
+    verdicts, looks = reasons(task, pairs, doubts, order, model, show)
+    identical = distances <= COPY
+    rest = [group for group, same in zip(groups, identical, strict=True) if not same]
+    believed = presence(listed, rest, direct[~identical], embedder, decision)
+    if task.query.doubtful:
+        believed = Presence("unknown", "Whether the person is there cannot be said: the query can hardly show a person.")
+    elif len(task.query.crops) > 1 and believed.score:
+        told = f"{believed.sentence} Those searches had one picture, this one has {len(task.query.crops)}."
+        believed = replace(believed, sentence=told)
+    chance = calibrated(direct, None if decision is None else decision.calibration)
+    matches = tuple(
+        Match(
+            pairs[i].candidate,
+            float(distances[i]),
+            number(chance[i] if np.isfinite(chance[i]) else direct[i]),
+            verdicts[i],
+            i + 1,
+            looks[i],
+            order_value=float(order.values[i]),
+            direct_score=number(direct[i]),
+            calibrated=bool(np.isfinite(chance[i])),
+            sampled=sampled and bool(np.isfinite(direct[i])),
+            like=tuple(store.crops[row] for row in groups[i].like),
+            shown_time=time_of(pairs[i].candidate, task.gallery),
+            doubt=doubts[i],
+            identical=bool(identical[i]),
+        )
+        for i in order.places
+    )
+    absent = believed.sentence if believed.belief == "perhaps absent" else ""
+    counts = RequestCounts() if model is None else counts_of(model) - started
+    return replace(
+        found,
+        matches=matches,
+        absent=absent,
+        presence=believed,
+        order_by=order.by,
+        order_rule=order.rule,
+        counts=counts,
+    )
+
+
+def reasons(
+    task: Task, pairs: Sequence[Pair], doubts: Sequence[str], order: Order, model: Backend | None, show: Progress
+) -> tuple[list[Verdict | None], list[tuple[Looked, ...]]]:
+    """The verdict of each pair and the second look at it, where it was thought about.
+
+    Left to itself a search gives no reasons where query or candidate can hardly show a person: there is nothing to see,
+    and words would be found all the same.
+    """
+    verdicts: list[Verdict | None] = [None] * len(pairs)
+    looks: list[tuple[Looked, ...]] = [()] * len(pairs)
+    if task.think is None:
+        chosen = [i for i in order.places if not doubts[i] and not task.query.doubtful]
+    else:
+        chosen = list(order.places[: task.think])
+    if model is None or not chosen:
+        return verdicts, looks
+    some = [pairs[i] for i in chosen]
+    with show("thinking about pairs", len(chosen)) as advance:
+        thoughts = model.think(some, progress=steps_of(advance))
+    for i, verdict in zip(chosen, thoughts, strict=True):
+        verdicts[i] = verdict
+    if task.second_look and isinstance(model, Telling):
+        with show("looking at each crop again", len(chosen)) as advance:
+            seen = look_again(model, some, thoughts, share_of_steps(advance, len(chosen)))
+        for i, own in zip(chosen, seen, strict=True):
+            looks[i] = own
+    return verdicts, looks
+
+
+def embedded(
+    gallery: Collected, embedder: Embedder, keep: bool, show: Progress
+) -> tuple[Gallery, tuple[LeftOut, ...]]:
+    """The gallery's embeddings, and all that was left out. Raises DataError where no crop can be used."""
+    problems = gallery.problems
+    if not gallery.crops:
+        raise DataError(f"{gallery.name}: none of its {len(problems):,} pictures can be used; the first: {problems[0]}")
+    with show("embedding", len(gallery.crops)) as advance:
+        try:
+            store = Gallery.build(gallery.crops, embedder, cache=cache_folder() if keep else None, advance=advance)
+        except DataError as error:
+            raise DataError(
+                f"{gallery.name}: none of its {len(gallery.crops) + len(problems):,} pictures can be used; "
+                f"the first: {error}"
+            ) from None
+    usable = {crop.id for crop in store.crops}
+    unusable = tuple(crop.id for crop in gallery.crops if crop.id not in usable)
+    return store, merged((*gallery.left_out, *([LeftOut(UNREADABLE, unusable)] if unusable else [])))
+
+
+def loaded(reasoner: Backend | str | Path | None) -> tuple[Backend | None, Decision | None]:
+    """The reasoner and how it is used."""
+    if reasoner is None:
+        return None, None
+    if not isinstance(reasoner, str | Path):
+        return reasoner, decision_of(reasoner)
+    from reidr.reasoning import engine
+
+    model = engine.load_reasoner(reasoner)
+    return model, decision_of(model)
+
+
+def is_same_file(query: Crop, crop: Crop) -> bool:
+    """Whether both crops are the very same file on disk."""
+    if not isinstance(query.image, Path) or not isinstance(crop.image, Path):
+        return False
+    return crop.image.resolve() == query.image.resolve()
+
+
+def doubt_of(crop: Crop) -> str:
+    """Why a candidate can hardly show a person; empty where nothing speaks against it."""
+    try:
+        return why_no_person(crop.open())
+    except ImageError:  # gone or changed since it was embedded: the reasoner will say so
+        return ""
+
+
+def time_of(crop: Crop, gallery: Collected) -> str:
+    """A crop's time for reading: as its path says it, or the number that a manifest gives."""
+    return gallery.times.get(crop.id) or ("" if crop.time is None else f"{crop.time:g}")
+
+
+def number(value: float) -> float | None:
+    """None for what is not there."""
+    return float(value) if np.isfinite(value) else None
