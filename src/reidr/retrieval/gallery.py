@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zipfile
 from collections.abc import Callable, Sequence
@@ -11,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import DataError
+from reidr.retrieval.content_key import content_key as content_key
 from reidr.retrieval.embedder import Advance, Embedder, embed_usable_crops
 from reidr.retrieval.ranking import RankedList, rank_features
 
@@ -89,16 +88,6 @@ class Gallery:
             excluded=excluded,
             made_by=(f"retriever {self.embedder}",),
         )
-
-
-def content_key(crop: Crop) -> str:
-    """Hash of a crop's bytes (file content, or pixels in memory); the file's name does not count. "" if unreadable."""
-    if isinstance(crop.image, Image.Image):
-        return hashlib.sha256(f"{crop.image.size}{crop.image.mode}".encode() + crop.image.tobytes()).hexdigest()
-    try:
-        return hashlib.sha256(crop.image.read_bytes()).hexdigest()
-    except OSError:
-        return ""
 
 
 class EmbeddingCache:
