@@ -1,10 +1,11 @@
 """Near-duplicates: the frames of one burst are one match, not ten.
 
-The rule. A crop is folded into a better ranked one where both are of the same camera (of the same folder, where no
-camera is known), lie at most `SECONDS` apart where both times are known, and their embeddings are at most `limit`
-apart. The limit is half the distance that one search in a hundred for an absent person comes nearer than, which is
-stored with a trained retriever. For `nano` that is 0.377: of 2,400 training crops of Market-1501 no two of different
-persons seen by one camera are nearer than 0.534. For a retriever without stored thresholds only copies are folded.
+The rule. A crop is folded into a better ranked one where both have the same pixels, wherever they lie; or where both
+are of the same camera (of the same folder, where no camera is known), lie at most `APART` apart where both times are
+known, and their embeddings are at most `limit` apart. The limit is half the distance that one search in a hundred for
+an absent person comes nearer than, which is stored with a trained retriever. For `nano` that is 0.377: of 2,400
+training crops of Market-1501 no two of different persons seen by one camera are nearer than 0.534. For a retriever
+without stored thresholds only copies are folded.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.data.types import Crop
+from reidr.errors import ImageError
 from reidr.retrieval.embedder import Embedder
 
-SECONDS = 30.0
-COPY = 0.005  # distance of embeddings: the same picture, saved again
+APART = 30.0  # seconds, or frames where a path or manifest counts these
+COPY = 0.005  # distance of embeddings that equal pictures never exceed
 SHARE = 0.5
 
 
@@ -35,7 +37,7 @@ class Group:
 def limit_of(embedder: Embedder) -> float:
     """How near two crops of one burst are, by what is stored with the retriever."""
     thresholds: Mapping[str, float] = getattr(embedder, "thresholds", None) or {}
-    return SHARE * thresholds[min(thresholds, key=float)] if thresholds else COPY
+    return SHARE * thresholds[min(thresholds, key=float)] if thresholds else 0.0
 
 
 def fold(
@@ -44,22 +46,19 @@ def fold(
     crops: Sequence[Crop],
     k: int,
     limit: float,
-    timed: NDArray[np.bool_],
 ) -> list[Group]:
     """The first k groups of one ranked list.
 
     Args:
         ranked: gallery rows, nearest first, without padding. features: (G, D) unit rows. limit: distance up to which
-            crops are folded; below 0 nothing is. timed: (G,) whether `Crop.time` counts seconds.
+            crops are folded; 0 folds copies alone, below 0 nothing is folded.
     """
     if limit < 0:
         return [Group(column, int(row)) for column, row in enumerate(ranked[:k])]
     names = [place_of(crop) for crop in crops]
     codes = {name: code for code, name in enumerate(dict.fromkeys(names))}
     places = np.array([codes[name] for name in names])
-    times = np.array(
-        [np.nan if crop.time is None or not known else crop.time for crop, known in zip(crops, timed, strict=True)]
-    )
+    times = np.array([np.nan if crop.time is None else crop.time for crop in crops])
     left = np.zeros(len(crops), dtype=bool)
     left[ranked] = True
     groups: list[Group] = []
@@ -70,12 +69,24 @@ def fold(
             continue
         left[row] = False
         # Not (difference > SECONDS): an unknown time forbids nothing.
-        others = np.flatnonzero(left & (places == places[row]) & ~(np.abs(times - times[row]) > SECONDS))
-        distances = np.linalg.norm(features[others] - features[row], axis=1)
-        like = others[distances <= limit]
+        near = left & (places == places[row]) & ~(np.abs(times - times[row]) > APART)
+        distances = np.sqrt(np.maximum(2.0 - 2.0 * (features @ features[row]), 0.0))
+        burst = near & (distances <= limit) & (limit > 0)
+        for other in np.flatnonzero(left & ~burst & (distances <= COPY)):
+            burst[other] = same_pixels(crops[row], crops[other])
+        like = np.flatnonzero(burst)
         left[like] = False
         groups.append(Group(column, row, tuple(like.tolist())))
     return groups
+
+
+def same_pixels(one: Crop, other: Crop) -> bool:
+    """Whether both crops are the same picture, pixel by pixel; False where one can no longer be opened."""
+    try:
+        first, second = one.open(), other.open()
+    except ImageError:
+        return False
+    return first.size == second.size and first.tobytes() == second.tobytes()
 
 
 def place_of(crop: Crop) -> tuple[str, str]:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from reidr.data.folder import crop_of_file
 from reidr.data.listing import some_of
 from reidr.data.manifest import load_manifest
+from reidr.data.images import read_picture
 from reidr.data.path_pattern import PathPattern
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError
 from reidr.evaluation.find.left_out import JUNK, UNREADABLE, LeftOut, known_endings, merged, pictures_and_rest
-from reidr.evaluation.find.pictures import read_picture
+from reidr.evaluation.find.query import is_in_memory
 
 MANIFESTS = (".csv", ".jsonl")
 ACCEPTED = (
@@ -59,11 +60,11 @@ def collect(gallery: Any, pattern: str | None = None) -> Collected:
             something that is none of the above, by its type.
     """
     template = None if pattern is None else PathPattern(pattern)
-    roots = [gallery] if isinstance(gallery, str | Path) else gallery
-    if isinstance(roots, bytes | Image.Image | np.ndarray | Crop | Mapping) or not isinstance(roots, Iterable):
+    roots = [gallery] if isinstance(gallery, str | os.PathLike) else gallery
+    if isinstance(roots, Crop | Mapping) or is_in_memory(roots) or not isinstance(roots, Iterable):
         raise DataError(f"the gallery is of type {type(gallery).__name__}; give {ACCEPTED}")
     roots = list(roots)
-    if isinstance(gallery, str | Path) and Path(gallery).is_file() and not is_manifest(gallery):
+    if isinstance(gallery, str | os.PathLike) and Path(gallery).is_file() and not is_manifest(gallery):
         raise DataError(
             f"{gallery}: is a file, not a folder or a manifest (.csv, .jsonl); to search single files, give a list of "
             "them, or the folder that they lie in"
@@ -80,9 +81,9 @@ def part_of(root: Any, place: int, several: bool, template: PathPattern | None) 
     """One folder, manifest, file, picture or crop."""
     if isinstance(root, Crop):
         return in_memory(root.image, root) if isinstance(root.image, Image.Image) else Collected((root,), root.id)
-    if isinstance(root, Image.Image | np.ndarray | bytes):
+    if is_in_memory(root):
         return in_memory(root, Crop(f"gallery[{place}]", Path()))
-    if not isinstance(root, str | Path):
+    if not isinstance(root, str | os.PathLike):
         raise DataError(f"gallery[{place}] is of type {type(root).__name__}; give {ACCEPTED}")
     path, prefix = Path(root), f"{Path(root).as_posix()}/" if several else ""
     if is_manifest(path):
@@ -177,7 +178,7 @@ def is_manifest(path: str | Path) -> bool:
 
 def named(roots: Sequence[Any]) -> str:
     """What is searched, for titles: "crops", "a and b", "12 crops and files"."""
-    paths = [Path(root).as_posix() for root in roots if isinstance(root, str | Path)]
+    paths = [Path(root).as_posix() for root in roots if isinstance(root, str | os.PathLike)]
     if len(paths) != len(roots) or len(paths) > 3 or not paths:
         return f"{len(roots):,} given pictures and folders"
     return " and ".join(paths)

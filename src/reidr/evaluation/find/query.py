@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reidr.data.folder import crop_of_file
+from reidr.data.images import read_picture
 from reidr.data.types import Crop
 from reidr.errors import DataError
-from reidr.evaluation.find.pictures import read_picture
 from reidr.evaluation.find.plausibility import why_no_person
 from reidr.retrieval.embedder import Embedder, embed_crops
 
@@ -73,7 +74,7 @@ def query_of(person: Any) -> Query:
     Raises:
         ImageError: a picture that cannot be used. DataError: nothing, or something of another type.
     """
-    one = isinstance(person, str | bytes | Path | Image.Image | np.ndarray | Crop)
+    one = isinstance(person, str | os.PathLike | Crop) or is_in_memory(person)
     if not one and (isinstance(person, Mapping) or not isinstance(person, Iterable)):
         raise DataError(f"the person is of type {type(person).__name__}; give {ACCEPTED}")
     sources = [person] if one else list(person)
@@ -85,12 +86,18 @@ def query_of(person: Any) -> Query:
 
 def crop_of(source: Any, place: int, several: bool) -> Crop:
     """One picture of the person as a crop; pictures in memory are called "query", or "query 2" among several."""
-    if isinstance(source, str | Path):
+    if isinstance(source, str | os.PathLike):
         return crop_of_file(Path(source))
     name = source.id if isinstance(source, Crop) else f"query {place}" if several else "query"
     if isinstance(source, Crop) and isinstance(source.image, Path):
         return source
     picture = source.image if isinstance(source, Crop) else source
-    if not isinstance(picture, Image.Image | np.ndarray | bytes):
+    if not is_in_memory(picture):
         raise DataError(f"{name} is of type {type(source).__name__}; give {ACCEPTED}")
     return Crop(id=name, image=read_picture(picture, name))
+
+
+def is_in_memory(source: Any) -> bool:
+    """Whether something is one picture that is no file on disk: `read_picture` says whether it can be used."""
+    known = Image.Image | np.ndarray | bytes | bytearray | memoryview
+    return isinstance(source, known) or hasattr(source, "read") or type(source).__name__ == "Tensor"

@@ -92,8 +92,7 @@ def run(
     everything = store.search(asked, len(store), excluded=lambda rows: itself[None, :])
     ranked = everything.indices[0][everything.indices[0] >= 0]
     limit = limit_of(embedder) if task.fold else -1.0
-    timed = np.array([crop.id in task.gallery.times for crop in store.crops])
-    groups = fold(ranked, store.features, store.crops, task.k, limit, timed)
+    groups = fold(ranked, store.features, store.crops, task.k, limit)
     found = Found(
         query,
         (),
