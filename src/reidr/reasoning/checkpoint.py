@@ -15,6 +15,7 @@ from reidr.errors import WeightsError
 from reidr.reasoning.checkpoint_names import PRESETS as PRESETS
 from reidr.reasoning.checkpoint_names import find_checkpoint as find_checkpoint
 from reidr.reasoning.checkpoint_names import preset_names as preset_names
+from reidr.frame.files import filling
 from reidr.reasoning.processor import first_line
 
 def load_model(path: str, *, local_files_only: bool, device: str, dtype: torch.dtype) -> PreTrainedModel:
@@ -51,8 +52,18 @@ def save_taught(model: PreTrainedModel, processor: Any, source: str | Path, wher
         model.to(stored)
     if getattr(model.config, "use_cache", None) is False:
         model.config.use_cache = True
-    model.save_pretrained(where)
-    processor.save_pretrained(where)
+    save_checkpoint(model, processor, where)
+
+
+def save_checkpoint(model: PreTrainedModel, processor: Any, where: Path) -> None:
+    """Write a model and its processor (None: the model alone) to `where`, which is a checkpoint once all is there.
+
+    Raises ReIDError where they cannot be written.
+    """
+    with filling(where, last="config.json") as folder:
+        model.save_pretrained(folder)
+        if processor is not None:
+            processor.save_pretrained(folder)
 
 
 def hash_weights(model: torch.nn.Module) -> str:
