@@ -12,11 +12,12 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedMode
 from transformers.utils import logging
 
 from reidr.errors import WeightsError
+from reidr.frame.files import filling
 from reidr.reasoning.checkpoint_names import PRESETS as PRESETS
 from reidr.reasoning.checkpoint_names import find_checkpoint as find_checkpoint
 from reidr.reasoning.checkpoint_names import preset_names as preset_names
-from reidr.frame.files import filling
 from reidr.reasoning.processor import first_line
+
 
 def load_model(path: str, *, local_files_only: bool, device: str, dtype: torch.dtype) -> PreTrainedModel:
     """The model of a checkpoint on `device`, every weight taken from its safetensors.

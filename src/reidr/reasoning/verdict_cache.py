@@ -1,8 +1,8 @@
 """Scores and verdicts that were paid for once, in one SQLite file that several processes may use at a time.
 
-Keys are hashes of weights, prompt, pixel budget, settings and both pictures: equal keys are the same question to the
-same model. The file holds no picture and no name, but its reasons describe people: it is made readable by its owner
-only.
+Keys are a hash of weights, prompt, pixel budget and settings, and the digests of both pictures: equal keys are the same
+question to the same model. The file holds no picture and no name, but its reasons describe people: it is made readable
+by its owner only.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from reidr.errors import ReIDError
+from reidr.frame.files import make_folder
 from reidr.reasoning.types import Cue, Verdict
 
 VERSION = 1
@@ -39,8 +40,11 @@ def question_key(parts: Sequence[Any]) -> str:
 
 
 def pair_key(question: str, first: str, second: str) -> str:
-    """Cache key of one question about two pictures in this order, from `question_key` and their `picture_digest`s."""
-    return hashlib.sha256(f"{question} {first} {second}".encode()).hexdigest()
+    """Cache key of one question about two pictures in this order, from `question_key` and their `picture_digest`s.
+
+    It holds the digests as they are, so that all entries about one picture can be found (`VerdictCache.forget`).
+    """
+    return f"{question} {first} {second}"
 
 
 def default_path() -> Path:
@@ -64,7 +68,7 @@ class VerdictCache:
         """
         self.path = path
         with self._explained():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             path.touch(mode=0o600)
             # Autocommit: transactions begin where `_writing` says so.
             self._connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
@@ -122,6 +126,41 @@ class VerdictCache:
         with self._explained(), self._writing():
             rows = [(verdict.key, json.dumps(asdict(verdict))) for verdict in verdicts]
             self._connection.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?)", rows)
+
+    def count(self) -> tuple[int, int, int]:
+        """How many scores and how many verdicts are kept, and how many of both do not say of which pictures they are:
+        they are of an earlier version, whose keys were hashes."""
+        with self._explained():
+            numbers = [
+                self._connection.execute(f"SELECT count(*) FROM {table}{where}").fetchone()[0]  # noqa: S608
+                for where in ("", " WHERE instr(key, ' ') = 0")
+                for table in ("scores", "verdicts")
+            ]
+        return numbers[0], numbers[1], numbers[2] + numbers[3]
+
+    def forget(self, digests: Iterable[str], *, unnamed: bool = False, dry_run: bool = False) -> tuple[int, int]:
+        """Remove all scores and verdicts about the pictures of these digests; returns how many of each.
+
+        What is removed is overwritten in the file, not only marked as free.
+
+        Args:
+            unnamed: also those that do not say of which pictures they are. dry_run: only count.
+        """
+        wanted = {digest.lower() for digest in digests}
+        removed = []
+        with self._explained():
+            self._connection.execute("PRAGMA secure_delete=ON")
+            with self._writing():
+                for table in ("scores", "verdicts"):
+                    keys = [key for (key,) in self._connection.execute(f"SELECT key FROM {table}")]  # noqa: S608
+                    gone = [(k,) for k in keys if wanted & set(k.split()[1:]) or (unnamed and " " not in k)]
+                    if not dry_run:
+                        self._connection.executemany(f"DELETE FROM {table} WHERE key = ?", gone)  # noqa: S608
+                    removed.append(len(gone))
+            if any(removed) and not dry_run:
+                self._connection.execute("VACUUM")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return removed[0], removed[1]
 
     def close(self) -> None:
         """Close the file; the last process to do so folds the journal into it."""

@@ -9,6 +9,7 @@ from torch.nn import functional
 from reidr.retrieval.network_settings import BackboneName as BackboneName
 from reidr.retrieval.network_settings import NetworkSettings as NetworkSettings
 
+
 class GeneralizedMeanPooling(nn.Module):
     """(N, C, H, W) → (N, C): `mean(x^p)^(1/p)` with a learned p (Radenović et al. 2018)."""
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reidr.evaluation.find.searching import Progress, prepare, run
-from reidr.evaluation.find.types import Found, Match
+from reidr.frame.lazy import loaded_when_used
 from reidr.frame.progress import progress
-from reidr.retrieval.embedder import Embedder
 
 if TYPE_CHECKING:
+    from reidr.evaluation.find.searching import Progress
+    from reidr.evaluation.find.types import Found, Match
     from reidr.reasoning.engine import Backend
+    from reidr.retrieval.embedder import Embedder
 
 __all__ = ["Found", "Match", "find", "search"]
+
+__getattr__ = loaded_when_used(
+    __name__, {"Found": "reidr.evaluation.find.types", "Match": "reidr.evaluation.find.types"}
+)
 
 
 def find(
@@ -75,6 +80,8 @@ def search(
     show: Progress = progress,
 ) -> Found:
     """`find` with everything the report needs; `keep` caches the gallery's embeddings in `cache_folder()`."""
+    from reidr.evaluation.find.task import prepare
+
     task = prepare(
         person,
         gallery,
@@ -86,4 +93,7 @@ def search(
         fold=fold,
         pattern=pattern,
     )
+    # Only now what takes seconds to load.
+    from reidr.evaluation.find.searching import run
+
     return run(task, retriever, reasoner, keep=keep, show=show)

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
+from reidr.data.listing import shown
+from reidr.data.pixels import pixel_digest
+from reidr.data.regular_files import file_digest
 from reidr.data.types import Crop
 from reidr.errors import ImageError
-from reidr.evaluation.find.digests import file_digest, picture_digest
 from reidr.evaluation.find.types import Found, Match
 from reidr.evaluation.statements import statements_seen_again
+from reidr.retrieval.content_key import content_key
 
 KIND, VERSION = "reidr search", 1
 
@@ -38,6 +41,7 @@ class PictureEntry(Part):
     camera: str | None = None
     sha256: str | None = Field(None, description="of the file's bytes; null for a picture in memory")
     pixels: str | None = Field(None, description="SHA-256 of size and RGB pixels, as the verdict cache has it")
+    embedding_key: str | None = Field(None, description="under which its embedding is cached")
     doubt: str = Field("", description="why it can hardly be a crop of one person; empty where nothing speaks against")
 
 
@@ -142,16 +146,17 @@ class SearchDocument(Part):
 
 def document_of(found: Found, *, created: str, facts: Mapping[str, str | int | float], notice: str) -> SearchDocument:
     """The document of a search."""
-    doubtful = {crop.id for crop in found.queries if _doubted(crop, found.warnings)}
-    reliable = found.query.id not in doubtful
+    reliable = not all(found.doubts) or not found.doubts
     verdicts = [match.verdict for match in found.matches if match.verdict is not None]
     scored = sum(match.direct_score is not None for match in found.matches)
     counts = found.counts.stored()
     return SearchDocument(
         created=created,
         facts=dict(facts),
-        query=[PictureEntry(**entry(crop)) for crop in found.queries],
-        query_shown=found.query.id,
+        query=[
+            PictureEntry(**entry(crop), doubt=doubt) for crop, doubt in zip(found.queries, found.doubts, strict=True)
+        ],
+        query_shown=shown(found.query.id),
         gallery=found.gallery,
         searched=found.searched,
         folded=found.folded,
@@ -177,23 +182,22 @@ def document_of(found: Found, *, created: str, facts: Mapping[str, str | int | f
     )
 
 
-def _doubted(crop: Crop, warnings: Sequence[str]) -> bool:
-    return any(warning.startswith(f"{crop.id} ") for warning in warnings)
-
-
 def entry(crop: Crop) -> dict[str, Any]:
     """The fields of a `PictureEntry`."""
-    try:
-        pixels = picture_digest(crop.open())
-    except ImageError:  # gone since it was embedded
-        pixels = None
     path = crop.image if isinstance(crop.image, Path) else None
+    sha256 = pixels = None
+    try:  # a file may be gone since it was embedded
+        sha256 = None if path is None else file_digest(path)
+        pixels = pixel_digest(crop.open())
+    except ImageError:
+        pass
     return {
-        "id": crop.id,
-        "path": None if path is None else str(path.absolute()),
+        "id": shown(crop.id),
+        "path": None if path is None else shown(str(path.absolute())),
         "camera": crop.camera,
-        "sha256": None if path is None else file_digest(path),
+        "sha256": sha256,
         "pixels": pixels,
+        "embedding_key": content_key(crop) or None,
     }
 
 
@@ -279,6 +283,5 @@ def cell(value: Any) -> Any:
 
 def pictures_of(found: Found) -> dict[str, Image.Image | Path]:
     """Where the pixels of each picture of the document are, by "query" or "match" and its id."""
-    crops = {("query", crop.id): crop.image for crop in found.queries}
-    crops |= {("match", match.crop.id): match.crop.image for match in found.matches}
-    return {" ".join(key): image for key, image in crops.items()}
+    pictures = {f"query {shown(crop.id)}": crop.image for crop in found.queries}
+    return pictures | {f"match {shown(match.crop.id)}": match.crop.image for match in found.matches}

@@ -107,8 +107,8 @@ def of_folder(folder: Path, prefix: str, template: PathPattern | None) -> Collec
     """A folder and all below it; ids are paths relative to it, behind `prefix`."""
     paths, rest = pictures_and_rest(folder)
     if not paths:
-        others = f"; there are {rest[0].sentence()}" if rest else ""
-        raise DataError(f"{folder}: holds no picture file ({known_endings()}){others}; give the folder of the crops")
+        others = f"; left out are {'; '.join(each.sentence() for each in rest)}" if rest else ""
+        raise DataError(f"{folder}: holds no picture file ({known_endings()}); give the folder of the crops{others}")
     crops, times, strange = [], {}, []
     for path in paths:
         crop = crop_of_file(folder / path, prefix + path)

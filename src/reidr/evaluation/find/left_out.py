@@ -25,9 +25,9 @@ class LeftOut:
     detail: str = ""
 
     def sentence(self) -> str:
-        """ "3 left out (ending that is not read: .gif, .jfif, none): match, match.gif, match.jfif"."""
-        why = f"{self.reason}: {self.detail}" if self.detail else self.reason
-        return f"{len(self.files):,} left out ({why}): {some_of(self.files)}"
+        """ "3 files, ending that is not read (.gif, .txt, none): a.txt, match, match.gif"."""
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"{files(len(self.files))}, {self.reason}{detail}: {some_of(self.files)}"
 
 
 def pictures_and_rest(folder: Path) -> tuple[list[str], tuple[LeftOut, ...]]:
@@ -83,5 +83,12 @@ def known_endings() -> str:
 
 
 def sentences(left_out: Sequence[LeftOut], problems: Sequence[str]) -> list[str]:
-    """All that was left out, for reading: each reason with its number, then why pictures could not be used."""
-    return [*(each.sentence() for each in left_out), *problems]
+    """All that was left out, for reading: each reason with its number, and why each picture could not be used."""
+    told = [each.sentence() for each in left_out if each.reason != UNREADABLE]
+    unusable = sum(len(each.files) for each in left_out if each.reason == UNREADABLE)
+    return [*told, *([f"{files(unusable)}, {UNREADABLE}:"] if unusable else []), *(f"  {each}" for each in problems)]
+
+
+def files(number: int) -> str:
+    """ "1 file", "1,200 files"."""
+    return f"{number:,} file{'' if number == 1 else 's'}"

@@ -1,12 +1,12 @@
-"""One search, step by step: what is cheap to check is checked before a model is loaded."""
+"""One search, step by step, once its arguments are known to be usable (`task`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,13 @@ from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError
 from reidr.evaluation.asking import share_of_steps, steps_of
 from reidr.evaluation.find.folding import COPY, Group, fold, limit_of
-from reidr.evaluation.find.gallery import Collected, collect
+from reidr.evaluation.find.gallery import Collected
 from reidr.evaluation.find.left_out import UNREADABLE, LeftOut, merged
-from reidr.evaluation.find.models import check_models, load_embedder
+from reidr.evaluation.find.models import load_embedder
 from reidr.evaluation.find.order import Order, by_distance, calibrated, fused_order
 from reidr.evaluation.find.plausibility import why_no_person
 from reidr.evaluation.find.presence import Presence, presence
-from reidr.evaluation.find.query import Query, query_of
+from reidr.evaluation.find.task import Task
 from reidr.evaluation.find.types import Found, Match
 from reidr.evaluation.second_look import Looked, Telling, look_again
 from reidr.frame.progress import Advance, progress
@@ -37,40 +37,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 Reals = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Task:
-    """A search whose arguments are known to be usable. `think`: None for the default (see `find`)."""
-
-    query: Query
-    gallery: Collected
-    k: int
-    think: int | None
-    second_look: bool
-    fold: bool
-
-
-def prepare(
-    person: Any,
-    gallery: Any,
-    k: int = 10,
-    *,
-    retriever: Embedder | str | Path | None = None,
-    reasoner: Backend | str | Path | None = None,
-    think: int | None = None,
-    second_look: bool = True,
-    fold: bool = True,
-    pattern: str | None = None,
-) -> Task:
-    """Check everything that can be checked without a model; arguments and errors as `find`. Loads no torch."""
-    for name, value, least in (("k", k, 1), ("think", think, 0)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least):
-            raise DataError(f"{name} must be a whole number of at least {least}, not {value!r}")
-    query = query_of(person)
-    collected = collect(gallery, pattern)
-    check_models(retriever, reasoner)
-    return Task(query, collected, int(k), think, second_look, fold)
 
 
 def run(
@@ -99,6 +65,7 @@ def run(
         len(store) - int(itself.sum()),
         (*task.gallery.problems, *store.problems),
         queries=task.query.crops,
+        doubts=task.query.doubts,
         left_out=left_out,
         warnings=task.query.warnings(),
         notes=task.gallery.notes,

@@ -53,13 +53,15 @@ class Found:
     """What a search gave.
 
     Attributes:
-        query: the picture of the person that a reasoner was shown; `queries` are all of them.
+        query: the picture of the person that a reasoner was shown; `queries` are all of them. doubts: for each why it
+            can hardly be a crop of one person; empty where nothing speaks against it.
         matches: in order. searched: how many crops were compared. folded: how many of them stand behind a match.
         problems: one sentence for each unusable picture. left_out: what was not searched, by reason, these included.
         absent: the sentence of `presence` where the person may well not be in the gallery, else empty.
         order_by: the name of the number that decides the order; `order_rule` says how it is made.
         warnings: why the result cannot be relied on. notes: how the gallery was read.
-        counts: what the reasoner was asked. gallery: what was searched, for titles.
+        counts: what the reasoner was asked. gallery: what was searched, for titles. nobody: a sentence where there was
+            no other crop to compare with, else empty.
     """
 
     query: Crop
@@ -68,6 +70,7 @@ class Found:
     problems: tuple[str, ...]
     absent: str = ""
     queries: tuple[Crop, ...] = ()
+    doubts: tuple[str, ...] = ()
     presence: Presence = UNKNOWN
     order_by: OrderName = "distance"
     order_rule: str = ""
