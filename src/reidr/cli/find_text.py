@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from reidr.data.listing import some_of
 from reidr.evaluation.find.document import SearchDocument
 from reidr.evaluation.find.left_out import sentences
 from reidr.evaluation.find.types import Found, Match
@@ -50,6 +51,8 @@ def match_lines(match: Match, rank: int, found: Found) -> list[str]:
     where += [f"+{len(match.like)} like it"] if match.like else []
     where += ["the same picture as the query"] if match.identical else []
     lines = ["  ".join((f"{rank:3d}. {match.crop.id}", *where)), "     " + numbers(match, found)]
+    if match.like:
+        lines += wrapped(f"like it: {some_of([crop.id for crop in match.like])}")
     if match.doubt:
         lines += wrapped(f"can hardly be a crop of one person: {match.doubt}")
     if match.verdict is not None:
