@@ -24,7 +24,10 @@ def say(found: Found, document: SearchDocument, page: Path, *, err: bool) -> Non
     for sentence in told[:MOST_PROBLEMS]:
         click.echo(f"left out: {sentence}", err=True)
     if len(told) > MOST_PROBLEMS:
-        click.echo(f"left out: {len(told) - MOST_PROBLEMS:,} more such sentences are in {page.with_name('report.json')}", err=True)
+        click.echo(
+            f"left out: {len(told) - MOST_PROBLEMS:,} more such sentences are in {page.with_name('report.json')}",
+            err=True,
+        )
     for note in found.notes:
         click.echo(note, err=True)
     for warning in found.warnings:
@@ -64,7 +67,7 @@ def match_lines(match: Match, rank: int, found: Found) -> list[str]:
 
 
 def numbers(match: Match, found: Found) -> str:
-    """The numbers of a match, the one that decides the order first: "fused score 0.931  distance 0.412  P(same) 0.88"."""
+    """The numbers of a match, the one that decides the order first: "fused score 0.931  distance 0.412 …"."""
     parts = [f"distance {match.distance:.3f}"]
     if found.order_by != "distance":
         parts.insert(0, f"{found.order_by} {match.order_value:.3f}")

@@ -40,18 +40,20 @@ def receipt_lines(receipt: Receipt) -> list[str]:
 
     done = "would be removed (dry run, nothing was touched)" if receipt.dry_run else "removed"
     lines = [f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, {done} of {len(receipt.crops):,} crops:"]
-    lines += [f"  {path}  {f'sha256 {digest}' if digest else 'the file is gone'}" for path, digest in receipt.crops.items()]
+    lines += [
+        f"  {path}  {f'sha256 {digest}' if digest else 'the file is gone'}" for path, digest in receipt.crops.items()
+    ]
     lines.append(f"{receipt.embeddings:,} embeddings in {cache_folder()}")
     lines.append(f"{receipt.scores:,} scores and {receipt.verdicts:,} reasons in {default_path()}")
     lines.append(f"{len(receipt.files):,} files of reports{':' if receipt.files else ''}")
     lines += [f"  {path}" for path in receipt.files]
     if receipt.unnamed:
         lines.append(
-            f"{receipt.unnamed:,} scores and reasons of an earlier version stayed: they do not say of which pictures they "
-            "are; --old-verdicts removes all of them"
+            f"{receipt.unnamed:,} scores and reasons of an earlier version stayed: they do not say of which pictures "
+            "they are; --old-verdicts removes all of them"
         )
     lines.append(
-        "Not touched: the crops themselves, trained weights, training tables, backups, and what you had written elsewhere "
-        "(--json, --csv, copies)."
+        "Not touched: the crops themselves, trained weights, training tables, backups, and what you had written "
+        "elsewhere (--json, --csv, copies)."
     )
     return lines

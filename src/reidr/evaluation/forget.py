@@ -7,7 +7,6 @@ their bytes. The crops themselves are not touched, nor are trained weights, nor 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,7 +92,7 @@ def forget(
     for path in names:
         own = traces_of(path) if path.is_file() else recorded(path, folders)
         traces |= own
-        digests[str(path.absolute())] = next(iter(own.bytes), "")
+        digests[whole(path)] = next(iter(own.bytes), "")
     shown = [folder for folder in folders if shows(folder, traces)]
     files = tuple(file for folder in shown for file in files_of(folder))
     embeddings = count_embeddings(traces.keys) if dry_run else forget_embeddings(cache_folder(), traces.keys)
@@ -136,7 +135,7 @@ def traces_of(path: Path) -> Traces:
     except ImageError as error:
         raise DataError(f"{error}; it cannot be told what is kept of it") from None
     return Traces(
-        frozenset({str(path.absolute())}),
+        frozenset({whole(path)}),
         frozenset(keys - {""}),
         frozenset(pixels),
         frozenset({digest}),
@@ -146,11 +145,11 @@ def traces_of(path: Path) -> Traces:
 
 def recorded(path: Path, folders: Sequence[Path]) -> Traces:
     """What searches recorded of a file that is gone. Raises DataError where none did."""
-    wanted, found = str(path.absolute()), Traces()
+    wanted, found = whole(path), Traces()
     for folder in folders:
         report = read_json(folder / REPORT)
         for entry in entries_of(report) if report.get("kind") == KIND else ():
-            if entry.get("path") == wanted:
+            if entry.get("path") and whole(entry["path"]) == wanted:
                 found |= Traces(
                     frozenset({wanted}),
                     *(
@@ -160,8 +159,15 @@ def recorded(path: Path, folders: Sequence[Path]) -> Traces:
                 )
         found |= Traces(frozenset({wanted})) if wanted in pictures_in(report, folder) else Traces()
     if not found.paths:
-        raise DataError(f"{path}: no such file, and no report has recorded one; without it, it is not known what to forget")
+        raise DataError(
+            f"{path}: no such file, and no report has recorded one; without it, it is not known what to forget"
+        )
     return found
+
+
+def whole(path: str | Path) -> str:
+    """A path by which files can be compared: absolute, links followed."""
+    return str(Path(path).resolve())
 
 
 def entries_of(report: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -174,7 +180,7 @@ def pictures_in(report: Mapping[str, Any], folder: Path) -> set[str]:
     """Absolute paths of the pictures that an evaluation's report shows."""
     cards = report.get("query_cards")
     holders = [each for card in cards for each in (card, *card["candidates"])] if isinstance(cards, list) else []
-    return {os.path.abspath(folder / each["image"]) for each in holders if each.get("image")}
+    return {whole(folder / each["image"]) for each in holders if each.get("image")}
 
 
 def shows(folder: Path, traces: Traces) -> bool:
@@ -184,7 +190,7 @@ def shows(folder: Path, traces: Traces) -> bool:
         return True
     if report.get("kind") == KIND:
         return any(
-            entry.get("path") in traces.paths
+            (entry.get("path") and whole(entry["path"]) in traces.paths)
             or entry.get("sha256") in traces.bytes
             or entry.get("pixels") in traces.pixels
             for entry in entries_of(report)
@@ -197,7 +203,9 @@ def people_of(folder: Path) -> set[str]:
     """Absolute paths of the pictures that a search in this run folder was for; none for another run."""
     manifest = read_json(folder / MANIFEST)
     settings = manifest.get("settings")
-    return set(settings.get("people", ())) if manifest.get("job") == "find" and isinstance(settings, dict) else set()
+    if manifest.get("job") != "find" or not isinstance(settings, dict):
+        return set()
+    return {whole(path) for path in settings.get("people", ())}
 
 
 def is_copy(path: Path, traces: Traces) -> bool:
@@ -211,7 +219,9 @@ def is_copy(path: Path, traces: Traces) -> bool:
 def files_of(folder: Path) -> list[Path]:
     """What is removed of a run folder: all that a search wrote, or the pages and lists of another run."""
     search = read_json(folder / MANIFEST).get("job") == "find" or read_json(folder / REPORT).get("kind") == KIND
-    return [folder / name for name in ((*SEARCH_FILES, MANIFEST) if search else REPORT_FILES) if (folder / name).is_file()]
+    return [
+        folder / name for name in ((*SEARCH_FILES, MANIFEST) if search else REPORT_FILES) if (folder / name).is_file()
+    ]
 
 
 def count_embeddings(keys: frozenset[str]) -> int:

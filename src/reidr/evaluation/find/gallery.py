@@ -12,9 +12,9 @@ from typing import Any
 from PIL import Image
 
 from reidr.data.folder import crop_of_file
+from reidr.data.images import read_picture
 from reidr.data.listing import some_of
 from reidr.data.manifest import load_manifest
-from reidr.data.images import read_picture
 from reidr.data.path_pattern import PathPattern
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError

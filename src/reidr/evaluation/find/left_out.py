@@ -45,7 +45,7 @@ def pictures_and_rest(folder: Path) -> tuple[list[str], tuple[LeftOut, ...]]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         below = os.path.relpath(where, folder).replace(os.sep, "/")
         prefix = "" if below == "." else f"{below}/"
-        rest[LINKED] += [prefix + name for name in folders if os.path.islink(os.path.join(where, name))]
+        rest[LINKED] += [prefix + name for name in folders if (Path(where) / name).is_symlink()]
         for name in names:
             if name.startswith(".") or name in CLUTTER:
                 continue
@@ -62,7 +62,7 @@ def pictures_and_rest(folder: Path) -> tuple[list[str], tuple[LeftOut, ...]]:
 
 def endings_of(names: Iterable[str]) -> str:
     """The endings of some file names, the commonest first: ".gif, .jfif, none"."""
-    counts = Counter(os.path.splitext(name)[1].lower() or "none" for name in names)
+    counts = Counter(Path(name).suffix.lower() or "none" for name in names)
     return some_of([ending for ending, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))], 8)
 
 

@@ -33,7 +33,9 @@ def check_models(retriever: Embedder | str | Path | None, reasoner: Backend | st
 
             find_checkpoint(reasoner)
     elif reasoner is not None and not hasattr(reasoner, "score"):
-        raise DataError(f"the reasoner is of type {type(reasoner).__name__}; give a name, a folder, a URL or a back end")
+        raise DataError(
+            f"the reasoner is of type {type(reasoner).__name__}; give a name, a folder, a URL or a back end"
+        )
 
 
 def load_embedder(retriever: Embedder | str | Path | None) -> Embedder:

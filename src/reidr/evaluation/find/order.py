@@ -64,7 +64,7 @@ def fused_order(
     """The order that was chosen for the reasoner: by its fusion weight, or by the fitted fusion where that fits.
 
     Args:
-        listed: (1, n) the ranked list with its surroundings. groups: the candidates' places in it. direct: (len(groups),)
+        listed: (1, m) the ranked list with its surroundings. groups: the n candidates' places in it. direct: (n,)
             direct scores, NaN where there is none. pairs: as `groups`.
     """
     columns = np.array([group.column for group in groups])

@@ -52,7 +52,9 @@ def presence(
         listed, groups, direct: as `order.fused_order`; `direct` NaN where there is no score.
     """
     if not groups:
-        return Presence("unknown", "Nobody was left to compare with, so nothing can be said of whether the person is there.")
+        return Presence(
+            "unknown", "Nobody was left to compare with, so nothing can be said of whether the person is there."
+        )
     columns = np.array([group.column for group in groups])
     if decision is not None and decision.open_set and decision.local_scaling == (listed.local is not None):
         name, thresholds = str(decision.open_set["score"]), dict(decision.open_set["thresholds"])
@@ -63,7 +65,8 @@ def presence(
     if not stored:
         return Presence(
             "unknown",
-            "Whether the person is there cannot be said: for this retriever it is not known how near absent people come.",
+            "Whether the person is there cannot be said: how near absent people come to others is not known for this "
+            "retriever.",
         )
     return judged("distance", float(listed.distances[0, columns].min()), stored)
 
@@ -97,9 +100,8 @@ def judged(name: str, value: float, thresholds: Mapping[str, float]) -> Presence
         )
     elif value <= thresholds[strict]:
         belief = "probably there"
-        sentence = (
-            f"Probably in the gallery: {least}; of {among} only {float(strict):.0%} came below {thresholds[strict]:.3f}."
-        )
+        rare = f"of {among} only {float(strict):.0%} came below {thresholds[strict]:.3f}"
+        sentence = f"Probably in the gallery: {least}; {rare}."
     else:
         belief = "perhaps there"
         within = next(rate for rate in sorted(thresholds, key=float) if value <= thresholds[rate])

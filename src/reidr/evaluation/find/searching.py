@@ -73,7 +73,9 @@ def run(
         folded=sum(len(group.like) for group in groups),
     )
     if not groups:
-        nobody = f"No match: {task.gallery.name} holds only the query itself; there is no other crop to compare it with."
+        nobody = (
+            f"No match: {task.gallery.name} holds only the query itself; there is no other crop to compare it with."
+        )
         return replace(found, presence=presence(everything, (), np.empty(0), embedder, None), nobody=nobody)
     model, decision = loaded(reasoner)
     # The surroundings of the query are told from more candidates than are shown.
@@ -113,7 +115,9 @@ def judged(
     rest = [group for group, same in zip(groups, identical, strict=True) if not same]
     believed = presence(listed, rest, direct[~identical], embedder, decision)
     if task.query.doubtful:
-        believed = Presence("unknown", "Whether the person is there cannot be said: the query can hardly show a person.")
+        believed = Presence(
+            "unknown", "Whether the person is there cannot be said: the query can hardly show a person."
+        )
     elif len(task.query.crops) > 1 and believed.score:
         told = f"{believed.sentence} Those searches had one picture, this one has {len(task.query.crops)}."
         believed = replace(believed, sentence=told)
@@ -179,9 +183,7 @@ def reasons(
     return verdicts, looks
 
 
-def embedded(
-    gallery: Collected, embedder: Embedder, keep: bool, show: Progress
-) -> tuple[Gallery, tuple[LeftOut, ...]]:
+def embedded(gallery: Collected, embedder: Embedder, keep: bool, show: Progress) -> tuple[Gallery, tuple[LeftOut, ...]]:
     """The gallery's embeddings, and all that was left out. Raises DataError where no crop can be used."""
     problems = gallery.problems
     if not gallery.crops:

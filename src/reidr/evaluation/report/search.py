@@ -83,6 +83,7 @@ def render(document: SearchDocument, pictures: Mapping[str, Image.Image | Path])
         search=document,
         title=title_of(document),
         headline=headline_of(document),
+        grounds=grounds_of(document),
         no_truth=NO_TRUTH,
         picture=picture,
         answers=ANSWERS,
@@ -113,3 +114,10 @@ def headline_of(document: SearchDocument) -> str:
         "unknown": "Whether the person is in this gallery cannot be said.",
     }
     return believed[document.presence.belief]
+
+
+def grounds_of(document: SearchDocument) -> str:
+    """What that is believed on: the sentence of the terminal without what the headline says already."""
+    belief, colon, grounds = document.presence.sentence.partition(": ")
+    whole = document.presence.belief == "unknown" or not colon
+    return document.presence.sentence if whole else f"{grounds[:1].upper()}{grounds[1:]}"
