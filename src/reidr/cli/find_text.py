@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from reidr.data.listing import some_of
-from reidr.evaluation.find.document import SearchDocument
 from reidr.evaluation.find.left_out import sentences
+from reidr.evaluation.find.schema import SearchDocument
 from reidr.evaluation.find.types import Found, Match
 from reidr.evaluation.report.search import ANSWERS
 from reidr.evaluation.second_look import Looked

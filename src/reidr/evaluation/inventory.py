@@ -39,7 +39,8 @@ def note_run_folder(folder: Path) -> None:
     path = cache_folder().parent / RUN_LIST
     try:
         make_folder(path.parent)
-        with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE), "a", encoding="utf-8") as file:
+        path.touch(mode=PRIVATE_FILE)
+        with path.open("a", encoding="utf-8") as file:
             file.write(f"{folder.resolve()}\n")
     except (OSError, UnicodeEncodeError) as error:
         warn_once(f"{path}: cannot be written ({error}); `reidr forget` will have to be told of {folder}")

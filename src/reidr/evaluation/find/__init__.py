@@ -9,7 +9,7 @@ from reidr.frame.lazy import loaded_when_used
 from reidr.frame.progress import progress
 
 if TYPE_CHECKING:
-    from reidr.evaluation.find.searching import Progress
+    from reidr.evaluation.find.task import Progress
     from reidr.evaluation.find.types import Found, Match
     from reidr.reasoning.engine import Backend
     from reidr.retrieval.embedder import Embedder

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,21 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.data.types import Crop
-from reidr.errors import DataError, ImageError
-from reidr.evaluation.asking import share_of_steps, steps_of
+from reidr.errors import DataError
+from reidr.evaluation.asking import steps_of
 from reidr.evaluation.find.folding import COPY, Group, fold, limit_of
 from reidr.evaluation.find.gallery import Collected
 from reidr.evaluation.find.left_out import UNREADABLE, LeftOut, merged
 from reidr.evaluation.find.models import load_embedder
-from reidr.evaluation.find.order import Order, by_distance, calibrated, fused_order
-from reidr.evaluation.find.plausibility import why_no_person
+from reidr.evaluation.find.order import by_distance, calibrated, fused_order
 from reidr.evaluation.find.presence import Presence, presence
-from reidr.evaluation.find.task import Task
+from reidr.evaluation.find.reasons import doubt_of, reasons
+from reidr.evaluation.find.task import Progress, Task
 from reidr.evaluation.find.types import Found, Match
-from reidr.evaluation.second_look import Looked, Telling, look_again
-from reidr.frame.progress import Advance, progress
+from reidr.frame.progress import progress
 from reidr.reasoning.decision import Decision, decision_of
-from reidr.reasoning.types import Pair, RequestCounts, Verdict, counts_of
+from reidr.reasoning.types import Pair, RequestCounts, counts_of
 from reidr.retrieval.embedder import Embedder
 from reidr.retrieval.gallery import Gallery, cache_folder
 from reidr.retrieval.local_scaling import LAST, with_local_scaling
@@ -35,7 +33,6 @@ from reidr.retrieval.ranking import RankedList
 if TYPE_CHECKING:
     from reidr.reasoning.engine import Backend
 
-Progress = Callable[[str, int], AbstractContextManager[Advance]]
 Reals = NDArray[np.float64]
 
 
@@ -154,35 +151,6 @@ def judged(
     )
 
 
-def reasons(
-    task: Task, pairs: Sequence[Pair], doubts: Sequence[str], order: Order, model: Backend | None, show: Progress
-) -> tuple[list[Verdict | None], list[tuple[Looked, ...]]]:
-    """The verdict of each pair and the second look at it, where it was thought about.
-
-    Left to itself a search gives no reasons where query or candidate can hardly show a person: there is nothing to see,
-    and words would be found all the same.
-    """
-    verdicts: list[Verdict | None] = [None] * len(pairs)
-    looks: list[tuple[Looked, ...]] = [()] * len(pairs)
-    if task.think is None:
-        chosen = [i for i in order.places if not doubts[i] and not task.query.doubtful]
-    else:
-        chosen = list(order.places[: task.think])
-    if model is None or not chosen:
-        return verdicts, looks
-    some = [pairs[i] for i in chosen]
-    with show("thinking about pairs", len(chosen)) as advance:
-        thoughts = model.think(some, progress=steps_of(advance))
-    for i, verdict in zip(chosen, thoughts, strict=True):
-        verdicts[i] = verdict
-    if task.second_look and isinstance(model, Telling):
-        with show("looking at each crop again", len(chosen)) as advance:
-            seen = look_again(model, some, thoughts, share_of_steps(advance, len(chosen)))
-        for i, own in zip(chosen, seen, strict=True):
-            looks[i] = own
-    return verdicts, looks
-
-
 def embedded(gallery: Collected, embedder: Embedder, keep: bool, show: Progress) -> tuple[Gallery, tuple[LeftOut, ...]]:
     """The gallery's embeddings, and all that was left out. Raises DataError where no crop can be used."""
     problems = gallery.problems
@@ -218,14 +186,6 @@ def is_same_file(query: Crop, crop: Crop) -> bool:
     if not isinstance(query.image, Path) or not isinstance(crop.image, Path):
         return False
     return crop.image.resolve() == query.image.resolve()
-
-
-def doubt_of(crop: Crop) -> str:
-    """Why a candidate can hardly show a person; empty where nothing speaks against it."""
-    try:
-        return why_no_person(crop.open())
-    except ImageError:  # gone or changed since it was embedded: the reasoner will say so
-        return ""
 
 
 def time_of(crop: Crop, gallery: Collected) -> str:

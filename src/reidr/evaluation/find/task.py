@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +13,13 @@ from reidr.errors import DataError
 from reidr.evaluation.find.gallery import Collected, collect
 from reidr.evaluation.find.models import check_models
 from reidr.evaluation.find.query import Query, query_of
+from reidr.frame.progress import Advance
 from reidr.retrieval.embedder import Embedder
 
 if TYPE_CHECKING:
     from reidr.reasoning.engine import Backend
+
+Progress = Callable[[str, int], AbstractContextManager[Advance]]
 
 
 @dataclass(frozen=True)

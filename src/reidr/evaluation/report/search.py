@@ -1,6 +1,6 @@
 """The run folder of a search: one page for people, and the same values for machines.
 
-`report.json` (`evaluation.find.document`), `matches.csv`, and `report.html`, in which nothing is loaded from elsewhere.
+`report.json` (`evaluation.find.schema`), `matches.csv`, and `report.html`, in which nothing is loaded from elsewhere.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from reidr.errors import ReIDError
-from reidr.evaluation.find.document import KIND, SearchDocument, csv_of
+from reidr.evaluation.find.document import csv_of
+from reidr.evaluation.find.schema import KIND, SearchDocument
 from reidr.evaluation.report import page as pages
 from reidr.evaluation.report.pictures import Thumbnail, thumbnail
 from reidr.frame.files import write_text
@@ -118,6 +119,6 @@ def headline_of(document: SearchDocument) -> str:
 
 def grounds_of(document: SearchDocument) -> str:
     """What that is believed on: the sentence of the terminal without what the headline says already."""
-    belief, colon, grounds = document.presence.sentence.partition(": ")
+    _, colon, grounds = document.presence.sentence.partition(": ")
     whole = document.presence.belief == "unknown" or not colon
     return document.presence.sentence if whole else f"{grounds[:1].upper()}{grounds[1:]}"
