@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from reidr.reasoning.grammar import ANSWER_WORDS, AnswerWord, try_parse
@@ -79,12 +79,15 @@ class Place:
 class AnswerChances:
     """Log-probabilities of yes, no and insufficient where an answer was written.
 
-    `slack` is how far P(same) may be from what they give, because a word was not listed and only bounded: 0 where both
-    yes and no were.
+    Attributes:
+        word: the answer that was written there; None for another word, after a turn that was begun.
+        slack: how far P(same) may be from what they give, because a word was not listed and only bounded: 0 where both
+            yes and no were.
     """
 
     logits: tuple[float, float, float]
     slack: float = 0.0
+    word: AnswerWord | None = None
 
 
 @dataclass(frozen=True)
@@ -244,6 +247,7 @@ def answer_chances(tokens: Sequence[Token], begun: str = "") -> AnswerChances | 
     texts = [token.text for token in tokens]
     joined = begun + "".join(texts)
     place, _ = place_of(joined)
+    written = None if place is None else place.word
     if place is None and OPENING.search(begun) and tokens:
         place = Place("insufficient", len(begun), len(begun), 0)
     if place is None:
@@ -265,7 +269,8 @@ def answer_chances(tokens: Sequence[Token], begun: str = "") -> AnswerChances | 
                 found[word].append(value)
                 listed[word].append(carried + value)
         if last:
-            return bounded(listed, chances, carried)
+            found_here = bounded(listed, chances, carried)
+            return None if found_here is None else replace(found_here, word=written)
         taken = 1.0 - sum(math.exp(value) for values in found.values() for value in values)
         carried += min(0.0 if token.own is None else token.own, math.log(max(taken, ROUNDING)))
     return None

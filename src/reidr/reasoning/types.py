@@ -84,6 +84,7 @@ class Verdict:
         parsable: False where no answer could be read from the completion, or there is none (a refused request); such a
             verdict is "insufficient", carries no evidence, and should be counted.
         sampled: `probability` is a share of answers that were drawn, not read from the model's probabilities.
+        bounded: `probability` is the least or greatest that fits the written word's own, all that the server lists.
         problem: one line that says why there is no answer or no score; empty where there is both.
     """
 
@@ -99,6 +100,7 @@ class Verdict:
     parsable: bool = True
     sampled: bool = False
     problem: str = ""
+    bounded: bool = False
 
     def __post_init__(self) -> None:
         if self.answer not in get_args(Answer):
@@ -114,8 +116,8 @@ class Verdict:
                 raise ReIDError('verdict: an unparsable completion has the answer "insufficient" and no cues')
             # Older callers say 0.5 here, which a reader would take for a score.
             object.__setattr__(self, "probability", None)
-        if self.sampled and self.probability is None:
-            raise ReIDError("verdict: a verdict without a probability cannot be a sampled one")
+        if (self.sampled or self.bounded) and self.probability is None:
+            raise ReIDError("verdict: a verdict without a probability cannot be a sampled one, or a bounded one")
 
     @property
     def evidence(self) -> float:
@@ -136,6 +138,8 @@ class RequestCounts:
         unreadable: those of `without_score` where the model answered, but in no form that could be read.
         refused: those of `without_score` where the server refused a request.
         reasons: how often each reason for having no score was given.
+        bounded: results whose P(same) is the least or greatest that fits the written word's own probability, since the
+            server lists no other.
     """
 
     requests: int = 0
@@ -145,6 +149,16 @@ class RequestCounts:
     unreadable: int = 0
     refused: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
+    bounded: int = 0
+
+    @classmethod
+    def of(cls, verdict: Verdict, *, refused: bool = False) -> RequestCounts:
+        """What one verdict adds."""
+        if verdict.probability is not None:
+            return cls(sampled=int(verdict.sampled), bounded=int(verdict.bounded))
+        unreadable = not verdict.parsable and not refused
+        reasons = {verdict.problem: 1} if verdict.problem else {}
+        return cls(without_score=1, unreadable=int(unreadable), refused=int(refused), reasons=reasons)
 
     def __add__(self, other: RequestCounts) -> RequestCounts:
         return self._combined(other, 1)
@@ -171,6 +185,11 @@ class RequestCounts:
                 f"{number_of(self.sampled, 'P(same) is', 'values of P(same) are')} estimated from drawn answers (marked"
                 ' "sampled"): the server gives no usable log-probabilities.'
             )
+        if self.bounded:
+            told.append(
+                f"{number_of(self.bounded, 'P(same) is a bound', 'values of P(same) are bounds')}: the server lists the"
+                " written word's probability alone."
+            )
         if self.without_score:
             often = sorted(self.reasons.items(), key=lambda item: -item[1])
             why = "; ".join(f"{number} times: {reason}" if number > 1 else reason for reason, number in often[:3])
@@ -180,7 +199,7 @@ class RequestCounts:
         return tuple(told)
 
 
-COUNTED = ("requests", "retried", "sampled", "without_score", "unreadable", "refused")
+COUNTED = ("requests", "retried", "sampled", "without_score", "unreadable", "refused", "bounded")
 
 
 def number_of(number: int, one: str, many: str) -> str:

@@ -21,11 +21,14 @@ from reidr.errors import ReIDError
 from reidr.frame.files import make_folder
 from reidr.reasoning.types import Cue, Verdict
 
-VERSION = 1
+VERSION = 2
 SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS scores (key TEXT PRIMARY KEY, yes REAL, no REAL, insufficient REAL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS scores (key TEXT PRIMARY KEY, yes REAL, no REAL, insufficient REAL,"
+    " kind TEXT NOT NULL DEFAULT 'read') WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS verdicts (key TEXT PRIMARY KEY, verdict TEXT NOT NULL) WITHOUT ROWID",
 )
+UPGRADES = {1: "ALTER TABLE scores ADD COLUMN kind TEXT NOT NULL DEFAULT 'read'"}
+"""What brings a file of an earlier version up to the next one."""
 AT_ONCE = 500  # keys in one look-up; SQLite has a limit on the placeholders of a statement
 
 Logits = tuple[float, float, float]
@@ -94,6 +97,9 @@ class VerdictCache:
         with self._writing():
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
             tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            while tables and version in UPGRADES:
+                self._connection.execute(UPGRADES[version])
+                version += 1
             if version != VERSION and tables:
                 raise ReIDError(
                     f"{self.path}: not a verdict cache of this version (its version is {version}, not {VERSION});"
@@ -105,7 +111,11 @@ class VerdictCache:
 
     def scores(self, keys: Iterable[str]) -> dict[str, Logits]:
         """The kept logits of yes, no and insufficient among `keys`."""
-        return {key: (yes, no, doubt) for key, yes, no, doubt in self._select("scores", keys)}
+        return {key: (yes, no, doubt) for key, yes, no, doubt, _ in self._select("scores", keys)}
+
+    def kinds(self, keys: Iterable[str]) -> dict[str, str]:
+        """How the kept logits among `keys` were found, as `keep_scores` was told."""
+        return {key: kind for key, *_, kind in self._select("scores", keys)}
 
     def verdicts(self, keys: Iterable[str]) -> dict[str, Verdict]:
         """The kept verdicts among `keys`. Raises ReIDError where one cannot be read."""
@@ -115,11 +125,14 @@ class VerdictCache:
                 found[key] = verdict_from_json(text)
         return found
 
-    def keep_scores(self, scores: Mapping[str, Sequence[float]]) -> None:
-        """Store logits of yes, no and insufficient by key; what is there already is replaced."""
+    def keep_scores(self, scores: Mapping[str, Sequence[float]], *, kind: str = "read") -> None:
+        """Store logits of yes, no and insufficient by key; what is there already is replaced.
+
+        `kind`: "read" from a model's probabilities, "bounded" by them, or "sampled".
+        """
         with self._explained(), self._writing():
-            rows = [(key, *map(float, values)) for key, values in scores.items()]
-            self._connection.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)", rows)
+            rows = [(key, *map(float, values), kind) for key, values in scores.items()]
+            self._connection.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?)", rows)
 
     def keep_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Store verdicts by their own key; what is there already is replaced."""
