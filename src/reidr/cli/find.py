@@ -103,6 +103,7 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
 
 def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> Task:
     """The search, all of its arguments known to be usable. No model is loaded for that."""
+    from reidr.evaluation.find.gallery import check_place
     from reidr.evaluation.find.task import prepare
     from reidr.frame.run import prepare_file
 
@@ -111,6 +112,8 @@ def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict
         raise click.UsageError(f"--json and --csv both name {files[0]}; give them different files")
     if options["overwrite"] and options["folder"] is None:
         raise click.UsageError("--overwrite belongs to --run: without --run every search gets a folder of its own")
+    for place in galleries:
+        check_place(place)
     reasoner = options["reasoner_name"]
     task = prepare(
         people,

@@ -71,7 +71,7 @@ def numbers(match: Match, found: Found) -> str:
     parts = [f"distance {match.distance:.3f}"]
     if found.order_by != "distance":
         parts.insert(0, f"{found.order_by} {match.order_value:.3f}")
-    mark = " (sampled)" if match.sampled else ""
+    mark = marked(match.sampled, match.bounded)
     if match.probability is not None:
         name = "P(same)" if match.calibrated else "direct score"
         parts.append(f"{name} {match.probability:.2f}{mark}")
@@ -81,10 +81,15 @@ def numbers(match: Match, found: Found) -> str:
     if verdict is None:
         return "  ".join(parts)
     score = "no score" if verdict.probability is None else f"score {verdict.probability:.2f}"
-    after = f"after reasoning {ANSWERS[verdict.answer]}, {score}{' (sampled)' if verdict.sampled else ''}"
+    after = f"after reasoning {ANSWERS[verdict.answer]}, {score}{marked(verdict.sampled, verdict.bounded)}"
     if not verdict.parsable:
         after = "its reasoning gave no answer" + (f" ({verdict.problem})" if verdict.problem else "")
     return "  ".join(parts) + f"; {after}"
+
+
+def marked(sampled: bool, bounded: bool) -> str:
+    """How a number that is no plain reading of the model's probabilities is marked."""
+    return " (sampled)" if sampled else " (a bound)" if bounded else ""
 
 
 def wrapped(text: str) -> list[str]:

@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from reidr.reasoning.engine import Backend
+    from reidr.reasoning.verdict_cache import VerdictCache
     from reidr.retrieval.embedder import Embedder
 
 RETRIEVER_OPTION = click.option(
@@ -52,9 +53,21 @@ def load_reasoner(name: str, cache: bool = True) -> Backend | None:
     if name == "none":
         return None
     from reidr.reasoning.engine import load_reasoner as load
+
+    return load(name, cache=verdict_cache() if cache else None)
+
+
+def verdict_cache() -> VerdictCache | None:
+    """The kept scores and verdicts; None, with a warning, where they cannot be used: a cache never ends a search."""
+    from reidr.errors import ReIDError
+    from reidr.frame.notices import warn_once
     from reidr.reasoning.verdict_cache import VerdictCache, default_path
 
-    return load(name, cache=VerdictCache(default_path()) if cache else None)
+    try:
+        return VerdictCache(default_path())
+    except ReIDError as error:
+        warn_once(f"{error}; going on without", about="verdict cache")
+        return None
 
 
 def notice_of(reasoner: Backend | None) -> str:

@@ -66,7 +66,9 @@ def document_of(found: Found, *, created: str, facts: Mapping[str, str | int | f
             for each in found.left_out
         ],
         problems=list(found.problems),
-        requests=RequestEntry(**counts, pairs_scored=scored, reasons_written=len(verdicts)),
+        requests=RequestEntry(
+            **counts, pairs_scored=scored, reasons_written=len(verdicts), sentences=list(found.counts.sentences())
+        ),
         matches=[match_entry(match, rank, reliable) for rank, match in enumerate(found.matches, start=1)],
     )
 
@@ -104,6 +106,7 @@ def match_entry(match: Match, rank: int, reliable: bool) -> MatchEntry:
         direct_score=match.direct_score,
         p_same=match.probability if match.calibrated else None,
         sampled=match.sampled,
+        bounded=match.bounded,
         identical_to_query=match.identical,
         like_count=len(match.like),
         like=[PictureEntry(**entry(crop)) for crop in match.like],
@@ -121,6 +124,7 @@ def verdict_entry(match: Match, reliable: bool) -> VerdictEntry | None:
         answer=verdict.answer,
         score=verdict.probability,
         sampled=verdict.sampled,
+        bounded=verdict.bounded,
         readable=verdict.parsable,
         problem=verdict.problem,
         reliable=reliable,
@@ -137,8 +141,8 @@ def verdict_entry(match: Match, reliable: bool) -> VerdictEntry | None:
 
 CSV_COLUMNS = (
     "rank", "id", "path", "camera", "time", "shown_time", "order_by", "order_value", "distance", "rank_by_distance",
-    "direct_score", "p_same", "sampled", "answer", "score_after_reasoning", "score_after_reasoning_sampled", "readable",
-    "reliable", "identical_to_query", "doubt", "like_count", "like", "reasoning", "sha256",
+    "direct_score", "p_same", "sampled", "bounded", "answer", "score_after_reasoning", "score_after_reasoning_sampled",
+    "readable", "reliable", "identical_to_query", "doubt", "like_count", "like", "reasoning", "sha256",
 )  # fmt: skip
 
 

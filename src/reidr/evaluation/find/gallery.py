@@ -13,7 +13,7 @@ from PIL import Image
 
 from reidr.data.folder import crop_of_file
 from reidr.data.images import read_picture
-from reidr.data.listing import some_of
+from reidr.data.listing import is_picture_name, some_of
 from reidr.data.manifest import load_manifest
 from reidr.data.path_pattern import PathPattern
 from reidr.data.types import Crop
@@ -64,11 +64,8 @@ def collect(gallery: Any, pattern: str | None = None) -> Collected:
     if isinstance(roots, Crop | Mapping) or is_in_memory(roots) or not isinstance(roots, Iterable):
         raise DataError(f"the gallery is of type {type(gallery).__name__}; give {ACCEPTED}")
     roots = list(roots)
-    if isinstance(gallery, str | os.PathLike) and Path(gallery).is_file() and not is_manifest(gallery):
-        raise DataError(
-            f"{gallery}: is a file, not a folder or a manifest (.csv, .jsonl); to search single files, give a list of "
-            "them, or the folder that they lie in"
-        )
+    if isinstance(gallery, str | os.PathLike):
+        check_place(Path(gallery))
     parts = [part_of(root, place, len(roots) > 1, template) for place, root in enumerate(roots)]
     if not parts:
         raise DataError(f"the gallery is an empty list; give {ACCEPTED}")
@@ -90,8 +87,8 @@ def part_of(root: Any, place: int, several: bool, template: PathPattern | None) 
         return of_manifest(path, f"{path.parent.as_posix()}/" if several else "")
     if path.is_dir():
         return of_folder(path, prefix, template)
-    if not several and not path.exists():
-        raise DataError(f"{path}: no such folder of crops")
+    if not path.exists() and not is_picture_name(path.name):
+        raise DataError(f"{path}: no such folder, manifest or picture")
     return Collected((crop_of_file(path, path.as_posix()),), path.as_posix())
 
 
@@ -169,6 +166,18 @@ def joined(parts: Sequence[Collected], name: str, *, several: bool) -> Collected
     problems = tuple(problem for part in parts for problem in part.problems)
     left_out = merged(each for part in parts for each in part.left_out)
     return Collected(tuple(crops), name, times, left_out, problems, tuple(notes))
+
+
+def check_place(path: Path) -> None:
+    """Raise DataError unless `path` is a folder or a manifest."""
+    if is_manifest(path) or path.is_dir():
+        return
+    if not path.exists():
+        raise DataError(f"{path}: no such folder of crops")
+    raise DataError(
+        f"{path}: is a file, not a folder or a manifest (.csv, .jsonl); to search single files, give a list of them "
+        "(in Python), or the folder that they lie in"
+    )
 
 
 def is_manifest(path: str | Path) -> bool:

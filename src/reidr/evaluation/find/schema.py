@@ -9,7 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-KIND, VERSION = "reidr search", 1
+KIND: Literal["reidr search"] = "reidr search"
+VERSION: Literal[1] = 1
 
 
 class Part(BaseModel):
@@ -44,6 +45,7 @@ class VerdictEntry(Part):
     answer: Literal["same", "different", "insufficient"]
     score: float | None = Field(description="the reasoner's own, after its words, not calibrated; null: no score")
     sampled: bool = Field(description="`score` is a share of drawn answers")
+    bounded: bool = Field(description="`score` is the least or greatest that fits what a server tells")
     readable: bool = Field(description="false: its completion could not be read, or there was none")
     problem: str = Field(description="why there is no answer or no score; empty where there is both")
     reliable: bool = Field(description="false: query or crop can hardly show a person")
@@ -66,6 +68,7 @@ class MatchEntry(PictureEntry):
     direct_score: float | None = Field(description="not calibrated; null: no reasoner, or no score")
     p_same: float | None = Field(description="calibrated direct score; null: no score, or no stored calibration")
     sampled: bool = Field(description="`direct_score` is a share of drawn answers")
+    bounded: bool = Field(description="`direct_score` is the least or greatest that fits what a server tells")
     identical_to_query: bool
     like_count: int = Field(description="near-duplicates folded into this match")
     like: list[PictureEntry]
@@ -97,12 +100,14 @@ class RequestEntry(Part):
     requests: int
     retried: int
     sampled: int
+    bounded: int
     without_score: int
     unreadable: int
     refused: int
     reasons: dict[str, int]
     pairs_scored: int
     reasons_written: int
+    sentences: list[str] = Field(description="what a reader must be told of this; none where all went well")
 
 
 class SearchDocument(Part):

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.data.pixels import pixel_digest
 from reidr.data.types import Crop
-from reidr.errors import DataError
+from reidr.errors import DataError, ImageError
 from reidr.evaluation.asking import steps_of
-from reidr.evaluation.find.folding import COPY, Group, fold, limit_of
+from reidr.evaluation.find.folding import Group, fold, limit_of
 from reidr.evaluation.find.gallery import Collected
 from reidr.evaluation.find.left_out import UNREADABLE, LeftOut, merged
 from reidr.evaluation.find.models import load_embedder
 from reidr.evaluation.find.order import by_distance, calibrated, fused_order
 from reidr.evaluation.find.presence import Presence, presence
+from reidr.evaluation.find.query import Query
 from reidr.evaluation.find.reasons import doubt_of, reasons
 from reidr.evaluation.find.task import Progress, Task
 from reidr.evaluation.find.types import Found, Match
@@ -100,18 +102,20 @@ def judged(
         for group, distance in zip(groups, distances, strict=True)
     ]
     doubts = [doubt_of(pair.candidate) for pair in pairs]
-    direct, sampled, order = np.full(len(pairs), np.nan), False, by_distance(distances)
-    started = counts_of(model)
+    direct, order = np.full(len(pairs), np.nan), by_distance(distances)
+    started, scored = counts_of(model), RequestCounts()
     if model is not None and decision is not None:
         with show("scoring pairs", len(pairs)) as advance:
             direct = np.asarray(model.score(pairs, progress=steps_of(advance)), dtype=np.float64)
-        sampled = (counts_of(model) - started).sampled > 0
+        scored = counts_of(model) - started
         order = fused_order(listed, groups, direct, pairs, model, decision)
     verdicts, looks = reasons(task, pairs, doubts, order, model, show)
-    identical = distances <= COPY
+    identical = copies_of(task.query, [pair.candidate for pair in pairs])
     rest = [group for group, same in zip(groups, identical, strict=True) if not same]
     believed = presence(listed, rest, direct[~identical], embedder, decision)
-    if task.query.doubtful:
+    if not rest:
+        believed = Presence("unknown", "Only copies of the query's own picture are there, which say nothing of others.")
+    elif task.query.doubtful and believed.belief != "perhaps absent":
         believed = Presence(
             "unknown", "Whether the person is there cannot be said: the query can hardly show a person."
         )
@@ -130,7 +134,8 @@ def judged(
             order_value=float(order.values[i]),
             direct_score=number(direct[i]),
             calibrated=bool(np.isfinite(chance[i])),
-            sampled=sampled and bool(np.isfinite(direct[i])),
+            sampled=scored.sampled > 0 and bool(np.isfinite(direct[i])),
+            bounded=scored.bounded > 0 and bool(np.isfinite(direct[i])),
             like=tuple(store.crops[row] for row in groups[i].like),
             shown_time=time_of(pairs[i].candidate, task.gallery),
             doubt=doubts[i],
@@ -186,6 +191,19 @@ def is_same_file(query: Crop, crop: Crop) -> bool:
     if not isinstance(query.image, Path) or not isinstance(crop.image, Path):
         return False
     return crop.image.resolve() == query.image.resolve()
+
+
+def copies_of(query: Query, crops: Sequence[Crop]) -> NDArray[np.bool_]:
+    """(n,) which crops have the pixels of a query's picture: to find it again says nothing of the person."""
+    own = {pixel_digest(crop.open()) for crop in query.crops}
+
+    def is_copy(crop: Crop) -> bool:
+        try:
+            return pixel_digest(crop.open()) in own
+        except ImageError:  # gone since it was embedded
+            return False
+
+    return np.array([is_copy(crop) for crop in crops], dtype=bool)
 
 
 def time_of(crop: Crop, gallery: Collected) -> str:

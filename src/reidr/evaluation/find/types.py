@@ -27,6 +27,8 @@ class Match:
         looks: the claims of its words, each with how a second look at its crops ended; empty where there was none.
         order_value: the number that decides the order, named by `Found.order_by`.
         direct_score: the reasoner's answer without words, not calibrated. sampled: it is a share of drawn answers.
+            bounded: it is the least or greatest that fits, all that a server tells. Of a search in which a server gave
+            only some scores so, all are marked.
         like: near-duplicates folded into this match (`folding`). shown_time: its date and time for reading.
         doubt: why the crop can hardly be one of a person; empty where nothing speaks against it. identical: it is the
             same picture as a query's.
@@ -42,6 +44,7 @@ class Match:
     direct_score: float | None = None
     calibrated: bool = False
     sampled: bool = False
+    bounded: bool = False
     like: tuple[Crop, ...] = ()
     shown_time: str = ""
     doubt: str = ""
