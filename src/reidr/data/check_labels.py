@@ -8,6 +8,7 @@ from dataclasses import replace
 from statistics import median
 
 from reidr.data.finding import Finding, about, examples, listed
+from reidr.data.labels import plain, spelled_twice
 from reidr.data.market1501 import is_zero
 from reidr.data.protocol import Protocol, find_protocol, trials
 from reidr.data.types import Crop, ReIDDataset
@@ -143,12 +144,6 @@ def plain_labels(labels: Iterable[str]) -> set[str]:
     return {plain(label) for label in labels}
 
 
-def plain(label: str) -> str:
-    """One label without case, blanks and leading zeros."""
-    label = label.strip().casefold()
-    return label.lstrip("0") or "0" if label.isdecimal() else label
-
-
 def whole_numbers(labels: Iterable[str]) -> set[int]:
     """The labels that are whole numbers."""
     return {int(label) for label in labels if label.isdecimal()}
@@ -181,10 +176,7 @@ def check_spelling(dataset: ReIDDataset) -> list[Finding]:
     findings = []
     crops = (*dataset.train, *dataset.query, *dataset.gallery)
     for kind, values in (("person", {crop.person for crop in crops}), ("camera", {crop.camera for crop in crops})):
-        ways: dict[str, set[str]] = defaultdict(set)
-        for value in values - {None}:
-            ways[plain(str(value))].add(str(value))
-        mixed = [" and ".join(sorted(spellings)) for spellings in ways.values() if len(spellings) > 1]
+        mixed = spelled_twice(values)
         if mixed:
             problem = f"{len(mixed):,} {kind} labels are written in two ways: {listed(mixed)}"
             found = {"ids" if kind == "person" else "cameras": examples(mixed)}
@@ -200,6 +192,11 @@ def check_marks(dataset: ReIDDataset) -> list[Finding]:
     if junk:
         problem = f"query: {len(junk):,} crops are junk: {listed(crop.id for crop in junk)}"
         findings.append(about("error", "junk in query", junk, problem, "take them out"))
+    minus = [crop for crop in (*dataset.query, *dataset.gallery) if crop.person == "-1"]
+    if minus:
+        problem = f"{len(minus):,} crops carry person -1, Market-1501's mark for junk, and count as a person here"
+        remedy = "give them the role junk in the manifest, or leave them out"
+        findings.append(about("warning", "junk as a person", minus, problem, remedy))
     zero = [crop for crop in dataset.query if is_zero(crop.person)]
     crops = Counter(crop.person for crop in dataset.gallery if crop.person is not None)
     zeros = sum(number for person, number in crops.items() if is_zero(person))
