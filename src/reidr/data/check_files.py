@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reidr.data.finding import EXAMPLES, Finding, Severity, about, examples, listed
 from reidr.data.listing import CLUTTER, shown
+from reidr.data.protocol import picture_identity
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import ImageError
 
@@ -123,6 +124,11 @@ def check_pictures(
     return findings + check_copies(sizes)
 
 
+def is_one_file(entries: list[Placed]) -> bool:
+    """Whether the query and gallery crops of equal bytes are all one file (leave-one-out), not copies of it."""
+    return len({picture_identity(crop) for split, crop in entries if split != "train"}) == 1
+
+
 def check_copies(sizes: dict[int, list[Placed]]) -> list[Finding]:
     """The same bytes in two places. `sizes` has (split, crop) by file size; only equal sizes are read."""
     contents: dict[bytes, list[Placed]] = defaultdict(list)
@@ -142,6 +148,16 @@ def check_copies(sizes: dict[int, list[Placed]]) -> list[Finding]:
     for what, remedy in between.items():
         wanted = ({"query"}, {"gallery"}) if what == "query and gallery" else ({"train"}, {"query", "gallery"})
         across = [e for e in copies if all(sides & {split for split, _ in e} for sides in wanted)]
+        if what == "query and gallery":
+            own = [e for e in across if is_one_file(e)]
+            across = [e for e in across if not is_one_file(e)]
+            if own:
+                number = sum(split == "query" for entries in own for split, _ in entries)
+                crops = [crop for entries in own[:EXAMPLES] for split, crop in entries if split == "query"]
+                names = listed(crop.id for crop in crops)
+                problem = f"{number:,} queries are in the gallery too, as the very same file ({names}): "
+                problem += "each is left out of its own search"
+                findings.append(about("info", f"same picture in {what}", crops, problem))
         if across:
             pairs = [" = ".join(f"{split} {shown(crop.id)}" for split, crop in entries[:3]) for entries in across]
             problem = f"{len(across):,} pictures are in {what}, byte for byte: {listed(pairs)}"

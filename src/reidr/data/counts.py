@@ -145,6 +145,7 @@ def protocol_of(key: str | None) -> str:
         "prcc": "prcc/clothes-changing/multi-shot",
         "ltcc": "ltcc/clothes-changing",
         "vc-clothes": "vc-clothes/clothes-changing",
+        "mars": "tracklets",
     }
     return key if key is not None and key.startswith("cuhk03-np/") else own.get(key or "", "standard")
 

@@ -1,7 +1,7 @@
 """Listing folders: sorted, hidden files skipped, links to folders followed once, whatever is passed over said.
 
-Pictures are told by their ending. A file with another ending, or with none, is looked at in its first bytes: a JPEG,
-PNG or WebP picture is taken under any name, everything else is left out with a reason.
+Pictures are told by their ending. A file with another ending, or with none, is looked at in its first bytes: a picture
+in a format that is read is taken under any name, everything else is left out with a reason.
 """
 
 from __future__ import annotations
@@ -13,13 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from reidr.data.images import IMAGE_SUFFIXES
+from reidr.data.images import ALLOWED_FORMATS, IMAGE_SUFFIXES
 from reidr.data.notes import Level, Note
 
 CLUTTER = frozenset({"Thumbs.db", "desktop.ini", "readme.txt", "README.txt", "README.md"})
 SHOWN = 3
 BELOW = "pictures lie in folders below while others lie in the folder itself"
 HEAD = 16  # bytes by which a picture's format is told
+MARKS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"\x00\x00\x00\x0cjP  ": "JPEG2000",
+    b"\xff\x4f\xff\x51": "JPEG2000",
+    b"\xff\x0a": "JPEG XL",
+    b"\x00\x00\x00\x0cJXL ": "JPEG XL",
+}
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 
 Reason = Literal[
     "a picture of a format that is not read",
@@ -136,12 +147,12 @@ def what_is(entry: os.DirEntry[str]) -> Literal["picture", "folder"] | Reason:
     if is_picture_name(entry.name):
         return "picture"
     try:
-        kind = picture_kind(head_of(entry.path))
+        format_of = picture_format(head_of(entry.path))
     except OSError:
         return "a file that cannot be read"
-    if kind is None:
+    if format_of is None:
         return "no picture by ending and content"
-    return "picture" if kind == "read" else "a picture of a format that is not read"
+    return "picture" if is_read(format_of) else "a picture of a format that is not read"
 
 
 def head_of(path: str) -> bytes:
@@ -153,18 +164,21 @@ def head_of(path: str) -> bytes:
         os.close(descriptor)
 
 
-def picture_kind(head: bytes) -> Literal["read", "not read"] | None:
-    """By a file's first bytes whether it is a picture in a format that is read, in another one, or none (None).
+def picture_format(head: bytes) -> str | None:
+    """The format of a picture (Pillow's name) by a file's first bytes; None for what is no picture, or not known so.
 
-    BMP, PPM and TIFF are taken by their endings alone: their marks are too short, or belong to camera raw files too.
+    BMP, PPM and TIFF are told by their endings alone: their marks are too short, or belong to camera raw files too.
     """
-    if head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
-        return "read"
-    other_brands = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
-    marks = (b"GIF87a", b"GIF89a", b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51", b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
-    if head.startswith(marks) or (head[4:8] == b"ftyp" and head[8:12] in other_brands):
-        return "not read"
-    return None
+    if head[:4] == b"RIFF":
+        return "WEBP" if head[8:12] == b"WEBP" else None
+    if head[4:8] == b"ftyp":
+        return "AVIF" if head[8:12] in (b"avif", b"avis") else "HEIF" if head[8:12] in HEIF_BRANDS else None
+    return next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
+
+
+def is_read(picture: str) -> bool:
+    """Whether pictures of that format are opened (see `reidr.data.images`)."""
+    return picture in ALLOWED_FORMATS or (picture == "HEIF" and ".heic" in IMAGE_SUFFIXES)
 
 
 def walk(folder: Path) -> Tree:

@@ -116,11 +116,12 @@ class PictureFinder:
         """The path of a picture relative to the root, by its letters alone."""
         if not self.widened:
             return relative_path(image)
-        whole = os.path.normpath(Path(os.path.abspath(self.folder)) / plain_path(image))
-        relative = os.path.relpath(whole, os.path.abspath(self.root))
-        if relative.split(os.sep)[0] == "..":
+        # By letters, not resolved: a link inside the root keeps its own path, and `_check_inside` follows it.
+        whole = Path(os.path.normpath(self.folder.absolute() / plain_path(image)))
+        root = Path(os.path.normpath(self.root.absolute()))
+        if not whole.is_relative_to(root):
             raise DataError(f"image {shown(image)!r} lies outside {self.root}, the root that was named")
-        return Path(relative)
+        return whole.relative_to(root)
 
     def _names(self, parent: Path) -> dict[str, bool]:
         """Names in a folder, and whether each is a link; empty where there is no such folder, or it cannot be read."""

@@ -7,9 +7,9 @@
 the gallery is a distractor; role `junk` marks detections that no protocol ranks. JSONL rows may hold an object
 `attributes` where CSV has columns `attribute:NAME`. Labels are read by the rule of `reidr.data.labels`.
 
-Paths are relative to the manifest's folder and stay inside it, once links are followed too: a manifest is passed on with
-its data, and one that names files elsewhere on the reader's disk must not make a tool read, show or copy them. Whoever
-trusts a manifest names the folder that its pictures may lie in (`root`).
+Paths are relative to the manifest's folder and stay inside it, once links are followed too: a manifest is passed on
+with its data, and one that names files elsewhere on the reader's disk must not make a tool read, show or copy them.
+Whoever trusts a manifest names the folder that its pictures may lie in (`root`).
 """
 
 from __future__ import annotations

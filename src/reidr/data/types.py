@@ -83,8 +83,9 @@ class ReIDDataset:
 
     `protocol` names the evaluation rule that fits the data set (a key of `reidr.data.protocol`).
     `notes` are sentences about what was found when it was read (layout, version, what was left out and why), each with
-    its grade and a count (`Note`); plain sentences given here become information. `kind` is what it was read as: a data set of `reidr.data.counts` where it was recognised, else the layout; None for a manifest and for
-    data made in code, which may be of any data set.
+    its grade and a count (`Note`); plain sentences given here become information. `kind` is what it was read as: a data
+    set of `reidr.data.counts` where it was recognised, else the layout; None for a manifest and for data made in code,
+    which may be of any data set.
     """
 
     name: str

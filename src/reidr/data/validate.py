@@ -59,7 +59,10 @@ def validate(
 
 
 def note_findings(dataset: ReIDDataset) -> list[Finding]:
-    """What the loader noted, with its own grades. Missing pictures that are still crops are left to `check_pictures`."""
+    """What the loader noted, with its own grades.
+
+    Missing pictures that are crops all the same are left to `check_pictures`, spelling to `check_spelling`.
+    """
     there = {crop.id for crops in (dataset.train, dataset.query, dataset.gallery) for crop in crops}
     return [
         Finding(note.level, note.kind, note.text, note.remedy, files=examples(note.names))
