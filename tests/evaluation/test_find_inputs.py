@@ -14,7 +14,7 @@ from PIL import Image
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError, ReIDError, WeightsError
 from reidr.evaluation.find import Found, find, search
-from reidr.evaluation.find.left_out import ENDING, JUNK, NO_ACCESS, NOT_TEXT, UNREADABLE
+from reidr.evaluation.find.left_out import JUNK, UNREADABLE
 
 
 def look(person: Any, gallery: Any, k: int = 10, **words: Any) -> Found:
@@ -186,27 +186,20 @@ def test_all_that_is_left_out_is_counted_by_reason(place: Path) -> None:
     Path("a/empty.png").write_bytes(b"")
     (place / "a" / "d\udce9.png").write_bytes(encoded(drawn(5)))
     found = look("person.png", "a")
-    assert {each.reason: len(each.files) for each in found.left_out} == {ENDING: 3, NOT_TEXT: 1, UNREADABLE: 2}
-    ending = next(each for each in found.left_out if each.reason == ENDING)
-    assert ending.sentence() == "3 files, ending that is not read (.pdf, .txt, none): none, x.pdf, y.txt"
+    ending = "no picture by ending and content"
+    counts = {each.reason: len(each.files) for each in found.left_out}
+    assert counts == {ending: 3, "a name that is no UTF-8 text": 1, UNREADABLE: 2}
+    first = next(each for each in found.left_out if each.reason == ending)
+    assert first.sentence() == "3 files, no picture by ending and content (.pdf, .txt, none): none, x.pdf, y.txt"
     assert len(found.problems) == 2
     assert found.searched == 3
 
 
-def test_linked_and_closed_folders_are_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_linked_folders_are_followed_and_named(place: Path) -> None:
     Path("a/link").symlink_to(place / "b")
     found = look("person.png", "a")
-    assert [each.reason for each in found.left_out] == ["linked folder, not followed"]
-    Path("a/closed").mkdir()
-    real = __import__("os").scandir
-
-    def refuse(path: Any) -> Any:
-        if str(path).endswith("closed"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return real(path)
-
-    monkeypatch.setattr("os.scandir", refuse)
-    assert NO_ACCESS in {each.reason for each in look("person.png", "a").left_out}
+    assert found.matches[0].crop.id == "link/3.png"
+    assert found.notes == ("a: 1 linked folders are followed: link",)
 
 
 def test_a_truncated_picture_in_memory_is_a_counted_problem(place: Path) -> None:

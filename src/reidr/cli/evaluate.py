@@ -24,6 +24,8 @@ from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 @click.option("--protocol", help="Evaluation rule by name. [the data set's own]")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the query sample and of protocol draws. [0]")
 @click.option("--held-out", is_flag=True, help="Use the training identities that the retriever never saw instead.")
+@click.option("--allow-missing", is_flag=True, help="Go on where half of the pictures that a list names are missing.")
+@click.option("--root", type=click.Path(path_type=Path), help="Of a manifest: the folder its pictures may lie in.")
 @click.option("--baseline/--no-baseline", default=False, help="Also measure the colour-histogram baseline.")
 @click.option(
     "--reasons",
@@ -49,6 +51,8 @@ def command(
     protocol: str | None,
     seed: int,
     held_out: bool,
+    allow_missing: bool,
+    root: Path | None,
     baseline: bool,
     reasons: int | None,
     json_file: Path | None,
@@ -57,9 +61,10 @@ def command(
 ) -> None:
     """Measure retriever, k-reciprocal, reasoner and the oracle at k on a data set's query and gallery."""
     from reidr.cli.shared import facts_of, load_reasoner, load_retriever, notice_of
+    from reidr.data.families import seen_notes
     from reidr.data.load import load_dataset
     from reidr.errors import ReIDError
-    from reidr.evaluation.experiment import run_experiment
+    from reidr.evaluation.experiment import run_experiment, training_data_of
     from reidr.evaluation.outcome import settings_of
     from reidr.evaluation.present import build_report, rows_json, text_table
     from reidr.frame.progress import progress
@@ -70,7 +75,7 @@ def command(
 
     if reasons is not None and reasoner_name == "none":
         raise ReIDError("--reasons tests what a reasoner writes, and --reasoner is none; name one, or drop --reasons")
-    dataset = load_dataset(data)
+    dataset = load_dataset(data, root=root, allow_missing=allow_missing)
     prepare_file(json_file)
     prepare_folder(folder)
     retriever, reasoner = load_retriever(retriever_name), load_reasoner(reasoner_name, cache)
@@ -95,6 +100,8 @@ def command(
     baselines = [HistogramEmbedder()] if baseline else []
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress, baselines)
     first = outcomes[0]
+    for note in (*first.trial.notes, *seen_notes(dataset, training_data_of(retriever, reasoner))):
+        click.echo(f"note: {note}", err=True)
     for problem in first.problems:
         click.echo(f"left out: {problem}", err=True)
     click.echo(text_table(outcomes))

@@ -116,7 +116,7 @@ def expanded(crops: Iterable[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        pictures, _ = pictures_and_rest(path)
+        pictures, _, _ = pictures_and_rest(path)
         if not pictures:
             raise DataError(f"{path}: holds no picture file; give the crops to forget, or the folder that they lie in")
         yield from (path / name for name in pictures)

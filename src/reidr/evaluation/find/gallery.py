@@ -13,7 +13,7 @@ from PIL import Image
 
 from reidr.data.folder import crop_of_file
 from reidr.data.images import read_picture
-from reidr.data.listing import is_picture_name, some_of
+from reidr.data.listing import is_picture_name, link_notes, some_of
 from reidr.data.manifest import load_manifest
 from reidr.data.path_pattern import PathPattern
 from reidr.data.types import Crop
@@ -102,7 +102,7 @@ def in_memory(picture: Any, crop: Crop) -> Collected:
 
 def of_folder(folder: Path, prefix: str, template: PathPattern | None) -> Collected:
     """A folder and all below it; ids are paths relative to it, behind `prefix`."""
-    paths, rest = pictures_and_rest(folder)
+    paths, rest, links = pictures_and_rest(folder)
     if not paths:
         others = f"; left out are {'; '.join(each.sentence() for each in rest)}" if rest else ""
         raise DataError(f"{folder}: holds no picture file ({known_endings()}); give the folder of the crops{others}")
@@ -120,7 +120,7 @@ def of_folder(folder: Path, prefix: str, template: PathPattern | None) -> Collec
                 if facts.shown:
                     times[crop.id] = facts.shown
         crops.append(crop)
-    notes = []
+    notes = [str(note) for note in link_notes(str(folder), links)]
     if strange and template is not None:
         notes.append(
             f"{folder}: {len(strange):,} of {len(paths):,} paths do not follow the pattern {template.template}; they "

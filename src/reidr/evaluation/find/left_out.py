@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reidr.data.images import IMAGE_SUFFIXES
-from reidr.data.listing import CLUTTER, is_picture_name, is_text, shown, some_of
+from reidr.data.listing import Reason, shown, some_of, walk
+from reidr.errors import DataError
 
-ENDING, NOT_TEXT = "ending that is not read", "name that is not UTF-8"
-NO_ACCESS, LINKED, UNREADABLE = "folder that cannot be opened", "linked folder, not followed", "unusable picture"
-JUNK = "marked as junk"
+UNREADABLE, JUNK = "a picture that cannot be used", "marked as junk"
+ENDINGS: tuple[Reason, ...] = ("a picture of a format that is not read", "no picture by ending and content")
+"""Reasons of `data.listing` that a file's ending says more of."""
 
 
 @dataclass(frozen=True)
@@ -25,39 +25,24 @@ class LeftOut:
     detail: str = ""
 
     def sentence(self) -> str:
-        """ "3 files, ending that is not read (.gif, .txt, none): a.txt, match, match.gif"."""
+        """ "3 files, no picture by ending and content (.txt, none): a.txt, b.txt, notes"."""
         detail = f" ({self.detail})" if self.detail else ""
         return f"{files(len(self.files))}, {self.reason}{detail}: {some_of(self.files)}"
 
 
-def pictures_and_rest(folder: Path) -> tuple[list[str], tuple[LeftOut, ...]]:
-    """Pictures in `folder` and below as sorted relative paths with `/`, and what else lies there, by reason.
+def pictures_and_rest(folder: Path) -> tuple[tuple[str, ...], tuple[LeftOut, ...], tuple[str, ...]]:
+    """Pictures in `folder` and below as sorted relative paths with `/`, what else lies there, and links followed.
 
-    Hidden files and folders, and clutter such as `Thumbs.db`, are neither. No file is opened.
+    Raises DataError where the folder cannot be read.
     """
-    pictures: list[str] = []
+    try:
+        tree = walk(folder)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror}); check its rights") from None
     rest: defaultdict[str, list[str]] = defaultdict(list)
-
-    def refused(error: OSError) -> None:
-        rest[NO_ACCESS].append(os.path.relpath(error.filename, folder).replace(os.sep, "/"))
-
-    for where, folders, names in os.walk(folder, onerror=refused):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        below = os.path.relpath(where, folder).replace(os.sep, "/")
-        prefix = "" if below == "." else f"{below}/"
-        rest[LINKED] += [prefix + name for name in folders if (Path(where) / name).is_symlink()]
-        for name in names:
-            if name.startswith(".") or name in CLUTTER:
-                continue
-            if is_picture_name(prefix + name):
-                pictures.append(prefix + name)
-            else:
-                rest[ENDING if is_text(prefix + name) else NOT_TEXT].append(shown(prefix + name))
-    return sorted(pictures), tuple(
-        LeftOut(reason, tuple(sorted(names)), endings_of(names) if reason == ENDING else "")
-        for reason, names in rest.items()
-        if names
-    )
+    for each in tree.left_out:
+        rest[each.reason].append(shown(each.path))
+    return tree.pictures, merged(LeftOut(reason, tuple(names)) for reason, names in rest.items()), tree.links
 
 
 def endings_of(names: Iterable[str]) -> str:
@@ -72,7 +57,7 @@ def merged(all_left_out: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
     for each in all_left_out:
         files[each.reason] += each.files
     return tuple(
-        LeftOut(reason, tuple(sorted(names)), endings_of(names) if reason == ENDING else "")
+        LeftOut(reason, tuple(sorted(names)), endings_of(names) if reason in ENDINGS else "")
         for reason, names in files.items()
     )
 
