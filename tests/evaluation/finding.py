@@ -1,4 +1,4 @@
-"""What the tests of `find` share: people drawn by number, an embedder that tells them apart, and a reasoner that does."""
+"""What the tests of `find` share: people drawn by number, and an embedder and a reasoner that tell them apart."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def drawn(number: int, frame: int = 0, size: tuple[int, int] = (24, 48)) -> Imag
 
 
 class Bands:
-    """Sees the colours of six bands, and nothing else. `near`: the distance that one absent search in a hundred beats."""
+    """Sees the colours of six bands. `near`: the distance that one search in a hundred for absent people beats."""
 
     name = fingerprint = "bands"
 

@@ -1,4 +1,4 @@
-"""Near-duplicates: one rule, checked against a naive twin; what is folded is counted and listed, and nothing is lost."""
+"""Near-duplicates: one rule, checked against a naive twin; what is folded is counted and listed."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ def test_the_numbers_of_a_gallery_without_near_duplicates_do_not_move() -> None:
     assert rows[0] == rows[1]
 
 
-def naive(ranked: list[int], features: np.ndarray, crops: list[Crop], k: int, limit: float) -> list[tuple[int, set[int]]]:
+def naive(
+    ranked: list[int], features: np.ndarray, crops: list[Crop], k: int, limit: float
+) -> list[tuple[int, set[int]]]:
     """The rule, word by word."""
     left, groups = list(ranked), []
     while left and len(groups) < k:

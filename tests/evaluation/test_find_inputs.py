@@ -85,7 +85,8 @@ def test_pictures_in_memory_are_named_by_their_place(place: Path) -> None:
 def test_two_folders_are_both_searched_and_nothing_collides(place: Path) -> None:
     drawn(99).save("a/1.png")
     found = look("person.png", ["a", "b"])
-    assert {match.crop.id for match in found.matches} == {f"{f}/{n}.png" for f, n in zip("aaabbba", "0241351", strict=True)}
+    names = {f"{folder}/{number}.png" for folder, number in zip("aaabbba", "0241351", strict=True)}
+    assert {match.crop.id for match in found.matches} == names
     assert found.matches[0].crop.id == "b/3.png"
     assert found.searched == 7
     again = look("person.png", ["a", "b", place / "a", "b/3.png"])
@@ -95,7 +96,7 @@ def test_two_folders_are_both_searched_and_nothing_collides(place: Path) -> None
 
 def test_equal_ids_are_numbered(place: Path) -> None:
     found = look("person.png", [Crop("x", Path("a/0.png")), Crop("x", Path("b/1.png")), Crop("x", Path("b/3.png"))])
-    assert [match.crop.id for match in found.matches][0] == "x (3)"
+    assert found.matches[0].crop.id == "x (3)"
     assert {match.crop.id for match in found.matches} == {"x", "x (2)", "x (3)"}
 
 
