@@ -94,7 +94,11 @@ def test_a_named_folder_of_another_run_is_refused(place: Path) -> None:
     again = find("person.png", "--in", "crops", "--run", "r")
     assert isinstance(again.exception, ReIDError)
     assert "--overwrite does it again" in str(again.exception)
-    for words in (("again.png", "--in", "crops"), ("person.png", "--in", "other"), ("person.png", "--in", "crops", "--k", "3")):
+    for words in (
+        ("again.png", "--in", "crops"),
+        ("person.png", "--in", "other"),
+        ("person.png", "--in", "crops", "--k", "3"),
+    ):
         for overwrite in ((), ("--overwrite",)):
             other = find(*words, "--run", "r", *overwrite)
             assert isinstance(other.exception, RecipeError), other.output
@@ -113,7 +117,9 @@ def test_a_named_folder_of_another_run_is_refused(place: Path) -> None:
 
 
 def test_json_and_csv_hold_what_is_shown(place: Path) -> None:
-    done = find("person.png", "again.png", "--in", "other", "--in", "crops", "--k", "3", "--json", "a.json", "--csv", "b.csv")
+    done = find(
+        "person.png", "again.png", "--in", "other", "--in", "crops", "--k", "3", "--json", "a.json", "--csv", "b.csv"
+    )
     document = SearchDocument.model_validate_json(Path("a.json").read_text(encoding="utf-8"))
     assert Path("a.json").read_text() == (written(done) / "report.json").read_text()
     assert document.version == 1
@@ -123,7 +129,8 @@ def test_json_and_csv_hold_what_is_shown(place: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(Path("b.csv").read_text(encoding="utf-8"), newline="")))
     assert tuple(rows[0]) == CSV_COLUMNS
     for row, match in zip(rows, document.matches, strict=True):
-        assert (row["id"], float(row["distance"]), float(row["order_value"])) == (match.id, match.distance, match.order_value)
+        assert row["id"] == match.id
+        assert (float(row["distance"]), float(row["order_value"])) == (match.distance, match.order_value)
         assert row["order_by"] == "distance"
         assert row["direct_score"] == ""
         assert f"distance {match.distance:.3f}" in done.output

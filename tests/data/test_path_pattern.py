@@ -68,7 +68,7 @@ def test_a_template_that_cannot_be_used_is_refused(template: str, said: str) -> 
 @settings(max_examples=80, deadline=None)
 @given(
     camera=st.text(string.ascii_letters + string.digits + " .-", min_size=1, max_size=8),
-    moment=st.datetimes(datetime(1990, 1, 1), datetime(2099, 1, 1)),  # noqa: DTZ001
+    moment=st.datetimes(datetime(1990, 1, 1), datetime(2099, 1, 1)),
     rest=st.text(string.ascii_letters, max_size=6),
 )
 def test_what_is_written_by_a_template_is_read_by_it(camera: str, moment: datetime, rest: str) -> None:

@@ -19,6 +19,7 @@ from reidr.evaluation.find.schema import KIND, SearchDocument
 from reidr.evaluation.report import page as pages
 from reidr.evaluation.report.pictures import Thumbnail, thumbnail
 from reidr.frame.files import write_text
+from reidr.frame.run import prepare_folder
 
 JSON_FILE, CSV_FILE, PAGE_FILE = "report.json", "matches.csv", "report.html"
 FILES = (JSON_FILE, CSV_FILE, PAGE_FILE)
@@ -37,6 +38,7 @@ def write_search(
 
     Raises ReIDError where the folder cannot be written.
     """
+    prepare_folder(folder)
     write_text(folder / JSON_FILE, json_of(document))
     write_text(folder / CSV_FILE, csv_of(document))
     write_text(folder / PAGE_FILE, render(document, pictures or {}))
