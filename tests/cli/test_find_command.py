@@ -143,7 +143,7 @@ def test_json_and_csv_hold_what_is_shown(place: Path) -> None:
 
 def test_a_dash_is_stdout_and_nothing_else_is_printed_there(place: Path) -> None:
     done = find("person.png", "--in", "crops", "--json", "-")
-    assert json.loads(done.stdout)["kind"] == "reidr search"
+    assert json.loads(done.stdout)["kind"] == "search"
     assert "report: " in done.stderr
     done = find("person.png", "--in", "crops", "--csv", "-")
     assert done.stdout.startswith("rank,id,path,")

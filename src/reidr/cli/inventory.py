@@ -37,7 +37,7 @@ def command(roots: tuple[Path, ...], json_file: Path | None) -> None:
             }
             for each in kept
         ]
-        write_json(json_file, {"kind": "reidr inventory", "version": 1, "entries": rows})
+        write_json(json_file, {"kind": "inventory", "version": 1, "entries": rows})
 
 
 def size_in_words(number: int) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-KIND: Literal["reidr search"] = "reidr search"
+KIND: Literal["search"] = "search"
 VERSION: Literal[1] = 1
 
 
@@ -113,7 +113,7 @@ class RequestEntry(Part):
 class SearchDocument(Part):
     """All of a search."""
 
-    kind: Literal["reidr search"] = KIND
+    kind: Literal["search"] = KIND
     version: Literal[1] = VERSION
     created: str
     facts: dict[str, str | int | float]
