@@ -11,13 +11,12 @@ import os
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from reidr.data.pixels import array_of_tensor, check_array, picture_of_array, upright_rgb
 from reidr.data.regular_files import MAXIMUM_BYTES, check_bytes, open_regular
@@ -28,7 +27,7 @@ PictureSource = str | os.PathLike[str] | Image.Image | NDArray[Any] | bytes | by
 ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF", "GIF", "AVIF")
 OPENED_FORMATS = (*ALLOWED_FORMATS, "MPO", "HEIF")  # MPO: a JPEG with further pictures behind the first
 IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"}
     | {".tif", ".tiff", ".gif", ".avif", ".heic", ".heif"}
 )
 MAXIMUM_PIXELS = 40_000_000  # a 40-megapixel camera frame; a person crop has a few thousand
@@ -37,11 +36,10 @@ MINIMUM_SIDE = 4
 # to a network's input, anything thinner shows nobody, and vision-language models refuse it themselves (Qwen at 200).
 MAXIMUM_RATIO = 20
 HELD_PIXELS = 16_000_000  # decoded pictures that wait for a model together; Pillow takes four bytes for each pixel
-LARGE_PIXELS = 4_000_000  # larger pictures are decoded one at a time by `read_picture(size=…)`, whatever the threads
+LARGE_PIXELS = 4_000_000  # above this, pictures are not decoded by several threads at once
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 
 _opening = threading.Lock()  # warnings are filtered for the whole process, so one thread at a time may do so
-_decoding_large = threading.Lock()
 
 
 def read_picture(
@@ -50,22 +48,22 @@ def read_picture(
     """One picture as upright 8-bit RGB, the same pixels in whatever form it comes.
 
     The EXIF orientation is applied, transparent pixels lie on grey (127), 16-bit grey keeps its upper 8 bits, colour
-    profiles are not applied. Of several frames the first counts (of HEIC the primary picture, of a Pillow image the one it is
-    at).
+    profiles are not applied. Of several frames the first counts (of HEIC the primary picture, of a Pillow image the
+    one it is at).
 
     Args:
-        source: a path, a Pillow image of any mode, an array (`pixels.FORMS`), a torch tensor (channels first), or an encoded
-            file as bytes or as a binary file object, which is read from its beginning.
+        source: a path, a Pillow image of any mode, an array (`pixels.FORMS`), a torch tensor (channels first), or an
+            encoded file as bytes or as a binary file object, which is read from its beginning.
         name: what errors call the picture; a file is called by its path.
-        size: (width, height) to resize to, bilinear. Then large pictures are decoded one at a time.
+        size: (width, height) to resize to, bilinear.
 
     Raises:
         ImageError: missing, not a regular file, empty, not an allowed format, truncated, above `MAXIMUM_PIXELS` or
-            `MAXIMUM_BYTES`, a side below `MINIMUM_SIDE` pixels, sides beyond `MAXIMUM_RATIO`, of 32-bit values, or not one of
-            the forms.
+            `MAXIMUM_BYTES`, a side below `MINIMUM_SIDE` pixels, sides beyond `MAXIMUM_RATIO`, of 32-bit values, or not
+            one of the forms.
     """
     if isinstance(source, Image.Image):
-        return _finish(name, _opened_by_caller(name, source), size)
+        return _finish(name, _allowed(name, source), size)
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         with open_regular(path) as file:
@@ -78,7 +76,8 @@ def read_picture(
     array = source if tensor is None else tensor
     if not isinstance(array, np.ndarray):
         raise ImageError(
-            f"{name}: {type(source).__name__} is not a picture; give a path, a Pillow image, an array, or a file's bytes"
+            f"{name}: {type(source).__name__} is not a picture; give a path, a Pillow image, an array,"
+            " or a file's bytes"
         )
     check_size(name, check_array(name, array))
     return _finish(name, picture_of_array(array), size)
@@ -87,6 +86,16 @@ def read_picture(
 def open_image(path: str | os.PathLike[str] | BinaryIO) -> Image.Image:
     """`read_picture` of a file or a file object, which errors call by its `str()`."""
     return read_picture(path, str(path))
+
+
+def is_large(source: PictureSource) -> bool:
+    """Whether a file has more than `LARGE_PIXELS` by its header; False for what is in memory. Raises ImageError."""
+    if not isinstance(source, (str, os.PathLike)):
+        return False
+    path = Path(source)
+    with open_regular(path) as file:
+        opened = _opened(str(path), file)
+        return opened.width * opened.height > LARGE_PIXELS
 
 
 def check_size(name: str | Path, size: tuple[int, int]) -> None:
@@ -100,7 +109,8 @@ def check_size(name: str | Path, size: tuple[int, int]) -> None:
         raise ImageError(f"{name}: {width}x{height} is too small to show a person (least side {MINIMUM_SIDE} pixels)")
     if max(width, height) > MAXIMUM_RATIO * min(width, height):
         raise ImageError(
-            f"{name}: {width}x{height} is too thin to show a person (one side more than {MAXIMUM_RATIO} times the other)"
+            f"{name}: {width}x{height} is too thin to show a person"
+            f" (one side more than {MAXIMUM_RATIO} times the other)"
         )
 
 
@@ -120,8 +130,13 @@ def bounded(pictures: Iterable[Image.Image], most: int = 128) -> Iterator[list[I
 
 
 def _decode(name: str, file: BinaryIO, size: tuple[int, int] | None) -> Image.Image:
+    return _finish(name, _opened(name, file), size)
+
+
+def _opened(name: str, file: BinaryIO) -> Image.Image:
+    """The picture's header, its pixels not yet decoded. Raises ImageError."""
     try:
-        opened = _open(name, file)
+        return _open(name, file)
     except UnidentifiedImageError:
         kinds = ", ".join((*ALLOWED_FORMATS, "HEIC"))
         raise ImageError(f"{name}: not a picture in one of the formats {kinds}") from None
@@ -131,11 +146,9 @@ def _decode(name: str, file: BinaryIO, size: tuple[int, int] | None) -> Image.Im
         raise
     except Exception as error:  # see _finish
         raise _damaged(name, error) from None
-    return _finish(name, opened, size)
 
 
 def _open(name: str, file: BinaryIO) -> Image.Image:
-    """The picture's header, its pixels not yet decoded."""
     head = file.read(64)
     file.seek(0)
     if not head:
@@ -147,6 +160,8 @@ def _open(name: str, file: BinaryIO) -> Image.Image:
             raise ImageError(f"{name}: HEIC pictures need another package: pip install 'reidr[heic]'") from None
         heif: Image.Image = HeifImageFile(file)
         return heif
+    if head[4:8] == b"ftyp" and not features.check("avif"):
+        raise ImageError(f"{name}: this build of Pillow cannot read AVIF; install Pillow from PyPI, or convert the file")
     # Pillow warns, and above twice its own limit raises, before we could look at the size: keep it quiet until our own,
     # stricter cap has spoken.
     with _opening, warnings.catch_warnings():
@@ -156,23 +171,19 @@ def _open(name: str, file: BinaryIO) -> Image.Image:
 
 def _finish(name: str, picture: Image.Image, size: tuple[int, int] | None) -> Image.Image:
     check_size(name, picture.size)
-    large = size is not None and picture.width * picture.height > LARGE_PIXELS
-    with _decoding_large if large else nullcontext():
-        try:
-            rgb = upright_rgb(name, picture)
-        except ImageError:
-            raise
-        except MemoryError:
-            width, height = picture.size
-            raise ImageError(f"{name}: {width}x{height} does not fit into memory; crop or shrink it first") from None
-        except Exception as error:
-            # Pillow is a dozen parsers of untrusted bytes. They raise OSError, SyntaxError, ValueError, KeyError,
-            # struct.error, AttributeError and more, and all of it means the same: this picture cannot be used.
-            raise _damaged(name, error) from None
-        check_size(name, rgb.size)  # a decoder may have found another size than the header's
-        if size is not None and rgb.size != size:
-            rgb = rgb.resize(size, Image.Resampling.BILINEAR)
-    return rgb
+    try:
+        rgb = upright_rgb(name, picture)
+    except ImageError:
+        raise
+    except MemoryError:
+        width, height = picture.size
+        raise ImageError(f"{name}: {width}x{height} does not fit into memory; crop or shrink it first") from None
+    except Exception as error:
+        # Pillow is a dozen parsers of untrusted bytes. They raise OSError, SyntaxError, ValueError, KeyError,
+        # struct.error, AttributeError and more, and all of it means the same: this picture cannot be used.
+        raise _damaged(name, error) from None
+    check_size(name, rgb.size)  # a decoder may have found another size than the header's
+    return rgb if size is None or rgb.size == size else rgb.resize(size, Image.Resampling.BILINEAR)
 
 
 def _damaged(name: str, error: Exception) -> ImageError:
@@ -180,7 +191,7 @@ def _damaged(name: str, error: Exception) -> ImageError:
     return ImageError(f"{name}: damaged or truncated picture ({reason}); replace the file or leave it out")
 
 
-def _opened_by_caller(name: str, picture: Image.Image) -> Image.Image:
+def _allowed(name: str, picture: Image.Image) -> Image.Image:
     """`picture`, unless it is a file of a format that is not allowed: decoding it would be our doing."""
     if isinstance(picture, ImageFile.ImageFile) and picture.format not in OPENED_FORMATS:
         kinds = ", ".join((*ALLOWED_FORMATS, "HEIC"))

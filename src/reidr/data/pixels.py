@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from reidr.errors import ImageError
 BACKDROP = 127  # the grey that lies behind transparent pixels
 STRIP_PIXELS = 1_000_000  # converted at a time, so that a large picture is not held in three forms at once
 ORIENTATION = 0x0112  # the EXIF tag
+BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # TIFF tags
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -33,6 +35,8 @@ FORMS = (
     " 16-bit grey as uint16 of shape (height, width)"
 )
 
+_padding = threading.Lock()
+
 
 def upright_rgb(name: str, picture: Image.Image) -> Image.Image:
     """`picture` as 8-bit RGB, turned as its EXIF orientation says, transparent pixels on `BACKDROP`.
@@ -43,7 +47,7 @@ def upright_rgb(name: str, picture: Image.Image) -> Image.Image:
     if is_plain(picture):
         return picture
     transparent = transparent_value(picture)
-    picture.load()
+    load(picture)
     # After loading: some decoders turn the picture themselves, and then say so.
     turn = TURNS.get(picture.getexif().get(ORIENTATION, 1))
     sixteen = picture.mode.startswith("I;16") or (
@@ -51,6 +55,8 @@ def upright_rgb(name: str, picture: Image.Image) -> Image.Image:
     )
     if picture.mode in ("I", "F") and not sixteen:
         raise ImageError(f"{name}: 32-bit values have no agreed black and white; save the picture with 8 bits")
+    if sixteen:
+        check_grey(name, picture)
     if picture.mode == "RGB" and not picture.has_transparency_data:
         rgb = picture.copy() if turn is None else picture.transpose(turn)
         rgb.info = {}  # the orientation has been applied; nobody may apply it again
@@ -63,6 +69,31 @@ def upright_rgb(name: str, picture: Image.Image) -> Image.Image:
     return rgb if turn is None else rgb.transpose(turn)
 
 
+def load(picture: Image.Image) -> None:
+    """Read the pixels of a picture that was opened and not yet read.
+
+    A file that has a name is mapped into memory by Pillow where it is not compressed, and in a TIFF that is to be
+    turned it takes the sides after the turn for those of the file (seen in 13.0): so the name is kept from it.
+    """
+    if not isinstance(picture, ImageFile.ImageFile):
+        picture.load()
+        return
+    name, picture.filename = picture.filename, ""
+    try:
+        if not ImageFile.LOAD_TRUNCATED_IMAGES:
+            picture.load()
+            return
+        # Another library of this process has told Pillow to pad half a picture with grey, for everybody.
+        with _padding:
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
+            try:
+                picture.load()
+            finally:
+                ImageFile.LOAD_TRUNCATED_IMAGES = True
+    finally:
+        picture.filename = name
+
+
 def is_plain(picture: Image.Image) -> bool:
     """Whether a picture is what `upright_rgb` gives: RGB in memory, nothing left to read, to flatten or to turn."""
     return (
@@ -71,6 +102,13 @@ def is_plain(picture: Image.Image) -> bool:
         and not picture.has_transparency_data
         and picture.getexif().get(ORIENTATION, 1) not in TURNS
     )
+
+
+def check_grey(name: str, picture: Image.Image) -> None:
+    """Refuse the TIFFs of deep grey that Pillow hands over as they are stored: 12 bits, or white as 0."""
+    tags = getattr(picture, "tag_v2", {})
+    if tags.get(BITS_PER_SAMPLE, (16,)) != (16,) or tags.get(PHOTOMETRIC) == 0:
+        raise ImageError(f"{name}: grey of 12 bits or with white as 0 would look otherwise; save it with 8 bits")
 
 
 def flattened(strip: Image.Image, transparent: Any) -> Image.Image:
@@ -88,7 +126,7 @@ def flattened(strip: Image.Image, transparent: Any) -> Image.Image:
 
 
 def sixteen_bits(strip: Image.Image, transparent: Any) -> Image.Image:
-    """RGB of a part of a 16-bit grey picture: Pillow's `convert` clips, which turns all but the darkest pixels white."""
+    """RGB of a part of a 16-bit grey picture. Pillow's `convert` would clip: all but the darkest pixels white."""
     values = np.asarray(strip).clip(0, 65_535)
     grey = (values >> 8).astype(np.uint8)
     if isinstance(transparent, int):
@@ -100,8 +138,8 @@ def transparent_value(picture: Image.Image) -> Any:
     """The picture's `transparency` (a palette index, alphas of a palette, a grey value, a colour) in its pixels' scale.
 
     A PNG states it in the file's own bits. Pillow widens the pixels of 2 and 4 bits but not this value, and cuts the
-    pixels of three times 16 bits to their upper 8, where a colour that is not the same in both halves can no longer be told
-    from its neighbours: such a colour marks nothing.
+    pixels of three times 16 bits to their upper 8, where a colour that is not the same in both halves can no longer be
+    told from its neighbours: such a colour marks nothing.
     """
     value = picture.info.get("transparency")
     value = tuple(value) if isinstance(value, list) else value
@@ -150,8 +188,8 @@ def array_of_tensor(name: str, source: object) -> NDArray[Any] | None:
         raise ImageError(f"{name}: a tensor of type {source.dtype} has no agreed black and white; give torch.uint8")
     if source.ndim not in (2, 3) or (source.ndim == 3 and source.shape[0] not in CHANNELS):
         raise ImageError(
-            f"{name}: a tensor of shape {tuple(source.shape)} is not one picture; give (3, height, width), RGB, channels"
-            " first as in torch, or (height, width)"
+            f"{name}: a tensor of shape {tuple(source.shape)} is not one picture; give (3, height, width), RGB,"
+            " channels first as in torch, or (height, width)"
         )
     array: NDArray[Any] = source.detach().cpu().numpy()
     return array if array.ndim == 2 else array.transpose(1, 2, 0)

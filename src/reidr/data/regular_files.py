@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from reidr.errors import ImageError
 
-MAXIMUM_BYTES = 350_000_000  # 40 megapixels of four 16-bit channels without compression, and room for what goes with them
+MAXIMUM_BYTES = 350_000_000  # 40 megapixels of four 16-bit channels, not compressed, and room for the rest of a file
 BLOCK = 1 << 20
 # Without O_NONBLOCK, opening a FIFO that took the file's place a moment ago waits for a writer.
 FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"))
@@ -35,7 +35,7 @@ def open_regular(path: Path) -> BinaryIO:
     """
     try:
         check_regular(path, path.stat())
-        file = open(os.open(path, FLAGS), "rb")  # noqa: PTH123 - a path cannot be opened with flags
+        file = os.fdopen(os.open(path, FLAGS), "rb")
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte

@@ -40,6 +40,8 @@ from reidr.reasoning.prompt import (
     encode_crops,
     encode_pairs,
     open_pair,
+    prepare,
+    prepare_pair,
     prompt_version,
     render,
 )
@@ -163,7 +165,7 @@ class Reasoner:
         orders = 2 if both_orders else 1
         logits = np.empty((orders, len(pairs), 3))
         for start, batch in batches(pairs, batch_size):
-            images = [open_pair(pair) for pair in batch]
+            images = [prepare_pair(self.processor, pair, self.pixels) for pair in batch]
             rows = images + [(second, first) for first, second in images] * (orders - 1)
             output = self.model(**self._inputs(rows, "score"), logits_to_keep=1, use_cache=False).logits
             found = output[:, -1, self.answer_ids].double().cpu().numpy()
@@ -192,12 +194,12 @@ class Reasoner:
         verdicts: list[Verdict] = []
         for start, batch in batches(pairs, batch_size):
             began = time.perf_counter()
-            images = [open_pair(pair) for pair in batch]
+            keyed = [self._keyed(pair, settings) for pair in batch]
+            images = [pictures for _, pictures in keyed]
             with seeded(settings.seed + start, self.model.device):
                 completions, steps = self._generate(images, settings)
             seconds = (time.perf_counter() - began) / len(batch)
-            for row, (pictures, completion) in enumerate(zip(images, completions, strict=True)):
-                key = self.key(pictures, settings)
+            for row, ((key, _), completion) in enumerate(zip(keyed, completions, strict=True)):
                 verdicts.append(self.verdict(completion, steps[:, row], seconds, key))
             if progress is not None:
                 progress(start + len(batch), len(pairs))
@@ -226,7 +228,7 @@ class Reasoner:
         told: list[str] = []
         ends = end_token_ids(self.model, self.processor.tokenizer)
         for start in range(0, len(crops), batch_size):
-            images = [crop.open() for crop in crops[start : start + batch_size]]
+            images = [prepare(self.processor, crop.open(), self.pixels) for crop in crops[start : start + batch_size]]
             asked = questions[start : start + len(images)]
             batch = encode_crops(self.processor, images, asked, self.pixels).to(self.model.device)
             batch["pixel_values"] = batch["pixel_values"].to(self.model.dtype)
@@ -301,6 +303,11 @@ class Reasoner:
         probability = yes_probability(steps[None, answer_step(tokenizer, words)][None])[0]
         cues = extract_cues(parsed.reasoning)
         return Verdict(ANSWERS[parsed.answer], float(probability), parsed.reasoning, cues, **made)
+
+    def _keyed(self, pair: Pair | Images, settings: Thinking) -> tuple[str, Images]:
+        """`key` and the prepared pictures, so that no pair is held in full while the next one is read."""
+        opened = open_pair(pair)
+        return self.key(opened, settings), prepare_pair(self.processor, opened, self.pixels)
 
     def _inputs(self, images: Sequence[Images], task: Task) -> dict[str, Any]:
         """What the model takes for these pairs, on its device and in its floating-point type."""

@@ -12,7 +12,8 @@ from reidr.data.regular_files import file_digest
 from reidr.data.types import Crop
 from reidr.errors import ImageError
 
-# Counted up when `read_picture` makes other pixels of the same file, so that no embedding of the old ones is taken again.
+# Counted up when `read_picture` makes other pixels of the same file, so that no embedding of the old ones is taken
+# again.
 ENTRANCE = b"reidr picture 2\0"
 
 

@@ -20,8 +20,8 @@ Advance = Callable[[int], None]
 class Embedder(Protocol):
     """The interface shared by the trained retriever, ONNX models and the colour-histogram baseline.
 
-    One that resizes every picture by `preprocess.resize` may also have `input_size`, (height, width) in pixels: then its
-    callers shrink pictures while they read them, which gives the same embeddings in far less memory.
+    One that resizes every picture by `preprocess.resize` may also have `input_size`, (height, width) in pixels: then
+    its callers shrink pictures while they read them, which gives the same embeddings in far less memory.
     """
 
     @property
@@ -54,8 +54,9 @@ def embed_usable_crops(
 ) -> tuple[NDArray[np.float32], list[int], list[str]]:
     """Embed what can be read: features (M, D), the positions in `crops` they belong to, one sentence per unusable file.
 
-    `advance(n)` is called after every batch with the number of crops done. Memory is bounded whatever the pictures' sizes:
-    they are shrunk as they are read where the embedder states its `input_size`, else embedded in parts of `HELD_PIXELS`.
+    `advance(n)` is called after every batch with the number of crops done. Memory is bounded whatever the pictures'
+    sizes: they are shrunk as they are read where the embedder states its `input_size`, else embedded in parts of
+    `HELD_PIXELS`.
     """
     size = getattr(embedder, "input_size", None)
     parts: list[NDArray[np.float32]] = []

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from reidr.data.images import PictureSource, read_picture
+from reidr.data.images import PictureSource, is_large, read_picture
 from reidr.data.pixels import is_plain
 from reidr.data.types import Crop
 
@@ -24,14 +24,17 @@ def decode(
 ) -> NDArray[np.uint8]:
     """All crops as one (N, height, width, 3) uint8 array; `advance(1)` is called per crop.
 
-    Each is shrunk as it is read, and large ones are read one at a time, so that memory does not grow with their size.
-
-    Raises ImageError for a file that cannot be used.
+    Each is shrunk as it is read, and large files are left to the calling thread, one at a time: memory does not grow
+    with their size or number. Raises ImageError for a file that cannot be used.
     """
+
+    def load_small(crop: Crop) -> Image.Image | None:
+        return None if is_large(crop.image) else load(crop, height, width)
+
     pixels = np.empty((len(crops), height, width, 3), dtype=np.uint8)
     with ThreadPoolExecutor(4) as threads:
-        for row, picture in enumerate(threads.map(lambda crop: load(crop, height, width), crops)):
-            pixels[row] = picture
+        for row, (crop, picture) in enumerate(zip(crops, threads.map(load_small, crops), strict=True)):
+            pixels[row] = np.asarray(load(crop, height, width) if picture is None else picture)
             if advance is not None:
                 advance(1)
     return pixels
