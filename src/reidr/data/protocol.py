@@ -192,6 +192,8 @@ def trials(dataset: ReIDDataset, protocol: Protocol, seed: int = 0, *, queries: 
     Raises DataError when no query or no gallery crop is left, naming the protocol's cameras where they are the reason.
     """
     every = of_cameras(dataset, "query", protocol.query_cameras)
+    if protocol.tracklets and not any(crop.track for crop in (*dataset.query, *dataset.gallery)):
+        raise DataError(f"{dataset.name}: no crop has a track label, which protocol {protocol.name} searches by")
     query = sampled_tracks(every, queries, seed) if protocol.tracklets else sampled(every, queries, seed)
     gallery = of_cameras(dataset, "gallery", protocol.gallery_cameras)
     if protocol.withheld:
