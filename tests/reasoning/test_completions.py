@@ -103,7 +103,10 @@ def test_thinking_that_never_ends_says_what_to_do() -> None:
                           ("<think>I shall write <answer>yes</answer> or", "")):  # fmt: skip
         problem = read_completion(text, thought, cut=True).problem
         assert "thinking did not end within the token limit; raise the limit, or switch thinking off" in problem
-    assert "cut off at the token limit" in read_completion("Let us compare both", cut=True).problem
+    # "no" may have become "not".
+    for text in ("Let us compare both", "<answer>no", "<answer>ye", "<think>Shoes.</think><answer>no", "Answer: no"):
+        assert "cut off at the token limit" in read_completion(text, cut=True).problem
+    assert read_completion("<answer>no</answer> They", cut=True).answer == "no"
 
 
 def test_a_turn_that_was_begun_for_the_model() -> None:

@@ -151,18 +151,18 @@ def place_of(text: str, *, cut: bool = False) -> tuple[Place | None, str]:
     if thinking and cut:
         return None, NEVER_ENDED
     final = 0 if ends is None else ends.end()
-    places, unknown = tagged(plain, final)
+    places, unknown = tagged(plain, final, cut)
     if unknown:
         return None, f"the answer is {unknown[0][:40]!r} instead of one of {', '.join(ANSWER_WORDS)}"
     if len({place.word for place in places}) > 1:
         return None, NEVER_ENDED if thinking else "it gives several answers that differ"
     if places:
         return places[-1], ""
-    found = None if thinking else untagged(plain, final)
+    found = None if thinking or cut else untagged(plain, final)
     if found is not None:
         return found, ""
     # An answer inside the thought counts where it is the only one there, and none follows.
-    inside, others = tagged(plain, 0) if final else ([], [])
+    inside, others = tagged(plain, 0, cut) if final else ([], [])
     if len(inside) == 1 and not others:
         return inside[0], ""
     if not plain.strip():
@@ -175,13 +175,18 @@ def place_of(text: str, *, cut: bool = False) -> tuple[Place | None, str]:
     )
 
 
-def tagged(plain: str, final: int) -> tuple[list[Place], list[str]]:
-    """The answers between answer tags from character `final` on, and what else stands between such tags."""
+def tagged(plain: str, final: int, cut: bool) -> tuple[list[Place], list[str]]:
+    """The answers between answer tags from character `final` on, and what else stands between such tags.
+
+    The end tag may be missing at the end, but not where the text was cut off: "no" may have become "not".
+    """
     places, unknown = [], []
     openings = list(OPENING.finditer(plain, final))
     for number, opening in enumerate(openings):
         limit = openings[number + 1].start() if number + 1 < len(openings) else len(plain)
         closing = CLOSING.search(plain, opening.end(), limit)
+        if closing is None and cut and limit == len(plain):
+            continue
         inside = plain[opening.end() : closing.start() if closing else limit]
         word = DECORATED.fullmatch(inside)
         if word is not None:

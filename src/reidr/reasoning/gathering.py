@@ -16,7 +16,7 @@ from reidr.reasoning.replies import NoCompletionError
 Asked = TypeVar("Asked", bound=Hashable)
 
 IN_A_ROW = 5  # questions without an answer, after which none is expected
-MANY = 20  # questions, of which half without an answer are too many
+MANY = 10  # questions, of which half without an answer are too many
 
 
 @dataclass(frozen=True)

@@ -21,16 +21,17 @@ from reidr.errors import ReIDError
 from reidr.frame.run import name_of
 from reidr.reasoning.answers import (
     AnswerLogits,
-    answer_step,
+    answer_probability,
     answer_token_ids,
     decode,
     end_token_ids,
     yes_probability,
 )
 from reidr.reasoning.checkpoint import find_checkpoint, hash_weights, load_model
+from reidr.reasoning.completions import read_completion
 from reidr.reasoning.cues import extract_cues
 from reidr.reasoning.decision import UNTUNED, Decision, held_out_split, stored_decision, training_data
-from reidr.reasoning.grammar import ANSWERS, try_parse
+from reidr.reasoning.grammar import ANSWERS
 from reidr.reasoning.processor import load_processor
 from reidr.reasoning.prompt import (
     CROP_PIXELS,
@@ -45,7 +46,7 @@ from reidr.reasoning.prompt import (
     prompt_version,
     render,
 )
-from reidr.reasoning.types import Pair, Progress, Verdict
+from reidr.reasoning.types import Pair, Progress, RequestCounts, Verdict
 from reidr.reasoning.vision import share_vision
 
 PHOTOGRAPH = 512 * 512  # a pixel budget that goes beyond this was not made for crops
@@ -103,6 +104,7 @@ class Reasoner:
         self.decision = decision
         self.held_out = held_out
         self.answer_ids = answer_token_ids(processor.tokenizer)
+        self.counts = RequestCounts()
 
     @classmethod
     def load(
@@ -145,10 +147,12 @@ class Reasoner:
     def score(
         self, pairs: Sequence[Pair], *, both_orders: bool = True, batch_size: int = 32, progress: Progress | None = None
     ) -> NDArray[np.float64]:
-        """P(same person) of each pair, (N,), without thinking: `yes_probability` of `answer_logits`."""
-        return yes_probability(
+        """P(same person) of each pair, (N,), without thinking; NaN where the model's logits are not finite."""
+        found = yes_probability(
             self.answer_logits(pairs, both_orders=both_orders, batch_size=batch_size, progress=progress)
         )
+        self.counts += counts_of_scores(found)
+        return found
 
     @torch.inference_mode()
     def answer_logits(
@@ -185,7 +189,7 @@ class Reasoner:
     ) -> list[Verdict]:
         """One verdict per pair, by generation; its probability comes from the same generation's answer position.
 
-        A completion that breaks the grammar becomes a verdict with `parsable=False`.
+        A completion that gives no answer (`completions.read_completion`) becomes a verdict with `parsable=False`.
 
         Raises:
             ImageError: a picture that cannot be used.
@@ -203,6 +207,7 @@ class Reasoner:
                 verdicts.append(self.verdict(completion, steps[:, row], seconds, key))
             if progress is not None:
                 progress(start + len(batch), len(pairs))
+        self.counts = sum(map(RequestCounts.of, verdicts), self.counts)
         return verdicts
 
     @torch.inference_mode()
@@ -260,7 +265,7 @@ class Reasoner:
         vocabulary = tokenizer.get_vocab()
         ends = end_token_ids(self.model, tokenizer)
         sampling = settings.temperature > 0
-        # Every sampling option is given: one left open would be filled from the checkpoint's own generation settings.
+        # All options are given: one left open would be filled from the checkpoint's own generation settings.
         config = GenerationConfig(
             max_new_tokens=settings.max_new_tokens,
             do_sample=sampling,
@@ -290,7 +295,7 @@ class Reasoner:
         ended = ids[-1] in end_token_ids(self.model, tokenizer)
         words = ids[:-1] if ended else ids
         text = decode(tokenizer, words)
-        parsed = try_parse(text)
+        read = read_completion(text, cut=not ended)
         made: dict[str, Any] = {
             "tokens": len(ids),
             "seconds": seconds,
@@ -298,11 +303,11 @@ class Reasoner:
             "prompt": prompt_version("think"),
             "key": key,
         }
-        if parsed is None:
-            return Verdict("insufficient", 0.5, text, (), parsable=False, **made)
-        probability = yes_probability(steps[None, answer_step(tokenizer, words)][None])[0]
-        cues = extract_cues(parsed.reasoning)
-        return Verdict(ANSWERS[parsed.answer], float(probability), parsed.reasoning, cues, **made)
+        if read.answer is None:
+            return Verdict("insufficient", None, text, (), parsable=False, problem=read.problem, **made)
+        probability, problem = answer_probability(tokenizer, words, steps, read)
+        cues = extract_cues(read.reasoning)
+        return Verdict(ANSWERS[read.answer], probability, read.reasoning, cues, problem=problem, **made)
 
     def _keyed(self, pair: Pair | Images, settings: Thinking) -> tuple[str, Images]:
         """`key` and the prepared pictures, so that no pair is held in full while the next one is read."""
@@ -314,6 +319,14 @@ class Reasoner:
         batch = encode_pairs(self.processor, images, task, pixels=self.pixels).to(self.model.device)
         batch["pixel_values"] = batch["pixel_values"].to(self.model.dtype)
         return share_vision(self.model, dict(batch), [image for pair in images for image in pair])
+
+
+def counts_of_scores(scores: NDArray[np.float64]) -> RequestCounts:
+    """What direct scores in process add to the counts: those that are no numbers."""
+    lacking = int(np.isnan(scores).sum())
+    return RequestCounts(
+        without_score=lacking, reasons={"the model's logits are not finite": lacking} if lacking else {}
+    )
 
 
 def crop_pixels(processor: ProcessorMixin) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from reidr.errors import ReIDError
 from reidr.reasoning.answers import answer_step, answer_token_ids, decode, end_token_ids, yes_probability
-from reidr.reasoning.grammar import try_parse
+from reidr.reasoning.completions import read_completion
 from reidr.reasoning.prompt import Images, encode_pairs, prepare_pair
 from reidr.reasoning.reasoner import VISION_TOKENS, crop_pixels
 from reidr.reasoning.types import Pair, Progress
@@ -228,7 +228,7 @@ def read_completions(model: Any, tokenizer: Any, sampled: Sampled) -> list[Compl
         words = ids[:-1] if ended else ids
         text = decode(tokenizer, words)
         answer = None
-        if try_parse(text) is not None:
+        if read_completion(text).taught:
             yes, no, insufficient = sampled.answers[row, answer_step(tokenizer, words)].tolist()
             answer = (yes, no, insufficient)
         chances = tuple(sampled.log_probabilities[row, :length].tolist())

@@ -37,8 +37,10 @@ def find_model(endpoint: Endpoint, name: str, *, adapters: bool = True) -> dict[
     try:
         listed = endpoint.get("/models").get("data")
     except RefusedError as error:
-        if not name or error.status not in UNLISTED:
+        if error.status not in UNLISTED:
             raise
+        if not name:
+            raise ReIDError(f"{error}; if it lists no models, name the one to use after a #") from None
         endpoint.use_first()
         return {"id": name}
     models = [one for one in listed if isinstance(one, dict) and "id" in one] if isinstance(listed, list) else []
