@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from reidr.cli.options import given, recipe_options
+from reidr.cli.run_option import run_option
 from reidr.training.reasoning_recipes import PairsRecipe
 
 
 @click.command("pairs")
 @click.argument("recipe", default="nano")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/pairs"), help="Run folder.")
+@run_option("runs/pairs", "Run folder.")
 @recipe_options(PairsRecipe)
 def command(recipe: str, folder: Path, **options: Any) -> None:
     """Mine hard pairs of people that their ranker never saw; writes FOLDER/pairs.parquet."""

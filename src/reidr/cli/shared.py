@@ -44,9 +44,9 @@ def load_reasoner(name: str, cache: bool = True) -> Backend | None:
     if name == "none":
         return None
     from reidr.reasoning.engine import load_reasoner as load
-    from reidr.reasoning.verdict_cache import VerdictCache, default_path
+    from reidr.reasoning.verdict_cache import ForgivingCache, default_path
 
-    return load(name, cache=VerdictCache(default_path()) if cache else None)
+    return load(name, cache=ForgivingCache(default_path()) if cache else None)
 
 
 def notice_of(reasoner: Backend | None) -> str:

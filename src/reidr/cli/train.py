@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from reidr.cli.options import given, recipe_options
+from reidr.cli.run_option import run_option
 from reidr.training.reasoning_recipes import WarmupRecipe
 from reidr.training.recipes import BaseRecipe, RetrieverRecipe
 from reidr.training.reinforce_recipe import ReinforcementStageRecipe
@@ -38,7 +39,7 @@ def command() -> None:
 
 @command.command("all")
 @click.argument("recipe", default="nano")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of all runs.")
+@run_option("runs", "Folder of all runs.")
 @click.option("--base", type=click.Path(path_type=Path), help=BASE_HELP)
 @click.option("--quick", is_flag=True, help="Minutes instead of an hour: the street alone, few people, few steps.")
 @click.option("--retriever", default="nano", help="Whom the reasoner will stand beside: a name, or a trained folder.")
@@ -58,7 +59,7 @@ def everything(
 
 @command.command("retriever")
 @click.argument("recipe", default="nano")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/retriever"), help=RUN_HELP)
+@run_option("runs/retriever", RUN_HELP)
 @recipe_options(RetrieverRecipe)
 def retriever(recipe: str, folder: Path, **options: Any) -> None:
     """Train the retriever on labelled crops; writes FOLDER/model, ready for `--retriever FOLDER/model`."""
@@ -70,7 +71,7 @@ def retriever(recipe: str, folder: Path, **options: Any) -> None:
 
 @command.command("base")
 @click.argument("recipe", default="nano")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/base"), help=RUN_HELP)
+@run_option("runs/base", RUN_HELP)
 @click.option("--shipped", metavar="NAME", help=SHIPPED_HELP)
 @recipe_options(BaseRecipe)
 def base(recipe: str, folder: Path, shipped: str | None, **options: Any) -> None:
@@ -86,7 +87,7 @@ def base(recipe: str, folder: Path, shipped: str | None, **options: Any) -> None
 
 @command.command("warmup")
 @click.argument("recipe", default="nano")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/warmup"), help=RUN_HELP)
+@run_option("runs/warmup", RUN_HELP)
 @recipe_options(WarmupRecipe)
 def warmup(recipe: str, folder: Path, **options: Any) -> None:
     """Warm the base up on identity labels alone, without chain-of-thought labels; writes FOLDER/model."""
@@ -97,7 +98,7 @@ def warmup(recipe: str, folder: Path, **options: Any) -> None:
 
 @command.command("rl")
 @click.argument("recipe", default="nano")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/rl"), help=RUN_HELP)
+@run_option("runs/rl", RUN_HELP)
 @recipe_options(ReinforcementStageRecipe)
 def rl(recipe: str, folder: Path, **options: Any) -> None:
     """Reinforce the reasoner on sampled pairs by GRPO; writes FOLDER/model."""
