@@ -14,10 +14,10 @@ SCRATCH = "a folder of its own for as long as it is needed, which no other proce
 
 WRITERS = {
     "write_text", "write_bytes", "write", "writelines", "save", "savez", "savez_compressed", "savefig", "savetxt",
-    "save_file", "save_pretrained", "save_model", "tofile", "to_csv", "to_json", "to_parquet", "to_pickle", "write_table",
-    "dump", "export", "rename", "replace", "unlink", "rmdir", "rmtree", "copyfile", "copytree", "copy2", "move", "mkdir",
-    "makedirs", "touch", "symlink_to", "hardlink_to", "connect", "mkstemp", "mkdtemp", "NamedTemporaryFile",
-    "TemporaryDirectory", "TemporaryFile", "memmap", "open_memmap", "truncate", "ftruncate",
+    "save_file", "save_pretrained", "save_model", "tofile", "to_csv", "to_json", "to_parquet", "to_pickle",
+    "write_table", "dump", "export", "rename", "replace", "unlink", "rmdir", "rmtree", "copyfile", "copytree",
+    "copy2", "move", "mkdir", "makedirs", "touch", "symlink_to", "hardlink_to", "connect", "mkstemp", "mkdtemp",
+    "memmap", "NamedTemporaryFile", "TemporaryDirectory", "TemporaryFile", "open_memmap", "truncate", "ftruncate",
 }  # fmt: skip
 """Methods and functions, called on something (`x.save()`), that make, change, move or remove a file somewhere."""
 

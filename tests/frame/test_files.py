@@ -11,7 +11,9 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,19 +76,27 @@ def test_what_is_to_be_shared_follows_the_umask(tmp_path: Path) -> None:
         os.umask(before)
 
 
-def test_a_block_that_raises_changes_nothing(tmp_path: Path) -> None:
+def fail_in(block: AbstractContextManager[Any], error: BaseException) -> None:
+    """Write half of something, and raise."""
+    with block as place:
+        if isinstance(place, Path):
+            (place / "a").write_bytes(b"half")
+        else:
+            place.write(b"half")
+        raise error
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()], ids=["error", "interrupt"])
+def test_a_block_that_raises_changes_nothing(tmp_path: Path, error: BaseException) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"before")
-    for error in (ValueError("no"), KeyboardInterrupt()):
-        with pytest.raises(type(error)), writing(path) as file:
-            file.write(b"half")
-            raise error
-        with pytest.raises(type(error)), filling(tmp_path / "new", last="config.json") as folder:
-            (folder / "a").write_bytes(b"half")
-            raise error
-        with pytest.raises(type(error)), new_folder(tmp_path / "street") as folder:
-            (folder / "a").write_bytes(b"half")
-            raise error
+    for block in (
+        writing(path),
+        filling(tmp_path / "new", last="config.json"),
+        new_folder(tmp_path / "street"),
+    ):
+        with pytest.raises(type(error)):
+            fail_in(block, error)
     assert path.read_bytes() == b"before"
     assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
 

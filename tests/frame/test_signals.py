@@ -144,7 +144,7 @@ def test_as_process_one_of_a_container(tmp_path: Path) -> None:
     """The kernel drops signals for process 1 that it has no handler for."""
     code = BUSY.format(work="time.sleep(30)")
     process = subprocess.Popen(
-        ["unshare", "--pid", "--fork", sys.executable, "-c", "import os; assert os.getpid() == 1\n" + code],  # noqa: S607
+        ["unshare", "--pid", "--fork", sys.executable, "-c", "import os; assert os.getpid() == 1\n" + code],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
