@@ -13,7 +13,7 @@ from reidr.cli.command import Group
 from reidr.errors import ReIDError
 from reidr.frame.memory import keep_freed_memory
 from reidr.frame.processes import speak_for_all
-from reidr.frame.signals import interrupt_when_told, say_farewell, was_interrupted
+from reidr.frame.signals import interrupt_when_told, nothing_is_left_to_do, say_farewell, was_interrupted
 
 COMMANDS = {
     "demo": "Render a street, search it, think about the top k and write a report.",
@@ -83,9 +83,10 @@ def main() -> None:
     warnings.filterwarnings("ignore", "`past_key_values` is deprecated", FutureWarning)
     keep_freed_memory()
     try:
-        interrupt_when_told()
         speak_for_all()
+        interrupt_when_told()
         reidr(standalone_mode=False)
+        nothing_is_left_to_do()
     except ReIDError as error:
         click.echo(f"reidr: {error}", err=True)
         sys.exit(1)

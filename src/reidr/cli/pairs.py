@@ -9,11 +9,12 @@ import click
 
 from reidr.cli.command import Command
 from reidr.cli.options import given, recipe_options
+from reidr.cli.run_option import run_option
 
 
 @click.command("pairs", cls=Command)
 @click.argument("recipe", default="nano")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/pairs"), help="Run folder.")
+@run_option("runs/pairs", "Run folder.")
 @recipe_options("reidr.training.reasoning_recipes.PairsRecipe")
 def command(recipe: str, folder: Path, **options: Any) -> None:
     """Mine hard pairs of people that their ranker never saw; writes FOLDER/pairs.parquet."""

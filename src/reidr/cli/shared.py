@@ -9,7 +9,6 @@ import click
 
 if TYPE_CHECKING:
     from reidr.reasoning.engine import Backend
-    from reidr.reasoning.verdict_cache import VerdictCache
     from reidr.retrieval.embedder import Embedder
 
 RETRIEVER_OPTION = click.option(
@@ -53,21 +52,9 @@ def load_reasoner(name: str, cache: bool = True) -> Backend | None:
     if name == "none":
         return None
     from reidr.reasoning.engine import load_reasoner as load
+    from reidr.reasoning.verdict_cache import ForgivingCache, default_path
 
-    return load(name, cache=verdict_cache() if cache else None)
-
-
-def verdict_cache() -> VerdictCache | None:
-    """The kept scores and verdicts; None, with a warning, where they cannot be used: a cache never ends a search."""
-    from reidr.errors import ReIDError
-    from reidr.frame.notices import warn_once
-    from reidr.reasoning.verdict_cache import VerdictCache, default_path
-
-    try:
-        return VerdictCache(default_path())
-    except ReIDError as error:
-        warn_once(f"{error}; going on without", about="verdict cache")
-        return None
+    return load(name, cache=ForgivingCache(default_path()) if cache else None)
 
 
 def notice_of(reasoner: Backend | None) -> str:

@@ -11,14 +11,16 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from reidr.errors import ReIDError
-from reidr.frame.files import make_folder
+from reidr.frame.files import PRIVATE_FILE, allow, make_folder
+from reidr.frame.notices import warn_once
+from reidr.frame.signals import note_kept
 from reidr.reasoning.types import Cue, Verdict
 
 VERSION = 2
@@ -32,6 +34,7 @@ UPGRADES = {1: "ALTER TABLE scores ADD COLUMN kind TEXT NOT NULL DEFAULT 'read'"
 AT_ONCE = 500  # keys in one look-up; SQLite has a limit on the placeholders of a statement
 
 Logits = tuple[float, float, float]
+T = TypeVar("T")
 
 
 def question_key(parts: Sequence[Any]) -> str:
@@ -72,7 +75,8 @@ class VerdictCache:
         self.path = path
         with self._explained():
             make_folder(path.parent)
-            path.touch(mode=0o600)
+            path.touch(mode=PRIVATE_FILE)
+            allow(path, PRIVATE_FILE)
             # Autocommit: transactions begin where `_writing` says so.
             self._connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
         try:
@@ -217,6 +221,58 @@ class VerdictCache:
             ) from error
         except OSError as error:
             raise ReIDError(f"{self.path}: the verdict cache cannot be made there ({error.strerror})") from error
+
+
+class ForgivingCache(VerdictCache):
+    """A verdict cache whose troubles end nothing: they are warned of once; from then on nothing is kept or found."""
+
+    def __init__(self, path: Path, *, patience: float = 60.0) -> None:
+        """Open or make the file, where that is possible; `patience` as for `VerdictCache`."""
+        self.path, self.usable, self.kept = path, True, 0
+        self._try(lambda: VerdictCache.__init__(self, path, patience=patience), None)
+
+    def scores(self, keys: Iterable[str]) -> dict[str, Logits]:
+        """As `VerdictCache.scores`; what is no number (NaN comes back from SQLite as None) counts as not kept."""
+        found = self._try(lambda: super(ForgivingCache, self).scores(keys), {})
+        return {key: logits for key, logits in found.items() if all(isinstance(each, float) for each in logits)}
+
+    def verdicts(self, keys: Iterable[str]) -> dict[str, Verdict]:
+        """As `VerdictCache.verdicts`."""
+        return self._try(lambda: super(ForgivingCache, self).verdicts(keys), {})
+
+    def kinds(self, keys: Iterable[str]) -> dict[str, str]:
+        """As `VerdictCache.kinds`."""
+        return self._try(lambda: super(ForgivingCache, self).kinds(keys), {})
+
+    def keep_scores(self, scores: Mapping[str, Sequence[float]], *, kind: str = "read") -> None:
+        """As `VerdictCache.keep_scores`."""
+        self._keep(lambda: super(ForgivingCache, self).keep_scores(scores, kind=kind), len(scores))
+
+    def keep_verdicts(self, verdicts: Iterable[Verdict]) -> None:
+        """As `VerdictCache.keep_verdicts`."""
+        made = list(verdicts)
+        self._keep(lambda: super(ForgivingCache, self).keep_verdicts(made), len(made))
+
+    def close(self) -> None:
+        """As `VerdictCache.close`."""
+        if hasattr(self, "_connection"):
+            super().close()
+
+    def _keep(self, keep: Callable[[], None], number: int) -> None:
+        self._try(keep, None)
+        if self.usable:
+            self.kept += number
+            note_kept(str(self.path), f"{self.kept} scores and verdicts in {self.path}")
+
+    def _try(self, work: Callable[[], T], otherwise: T) -> T:
+        if not self.usable:
+            return otherwise
+        try:
+            return work()
+        except ReIDError as error:
+            self.usable = False
+            warn_once(f"{error}; going on without it", about=f"verdict cache {self.path}")
+            return otherwise
 
 
 def verdict_from_json(text: str) -> Verdict:
