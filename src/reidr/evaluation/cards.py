@@ -126,25 +126,25 @@ def card_candidates(outcome: Outcome, position: int, known: Known = "nothing") -
     for index in order:
         crop = trial.gallery[index]
         verdict = outcome.verdicts.get((query.id, crop.id))
-        score = None
+        score, wanted = None, False
         if outcome.scores is not None and columns.get(index, 10**9) < outcome.scores.shape[1]:
             value = outcome.scores[position, columns[index]]
             score = float(value) if np.isfinite(value) else None
-        found.append(
-            candidate(
-                crop,
-                mark_of(query, crop, index in counted),
-                before[index],
-                after[index] if outcome.fused is not None else None,
-                distances[index],
-                score,
-                verdict,
-                fused_distance(outcome, position, index),
-                query,
-                known,
-                outcome.settings.calibration,
-            )
+            wanted = not outcome.settings.only_policy
+        one = candidate(
+            crop,
+            mark_of(query, crop, index in counted),
+            before[index],
+            after[index] if outcome.fused is not None else None,
+            distances[index],
+            score,
+            verdict,
+            fused_distance(outcome, position, index),
+            query,
+            known,
+            outcome.settings.calibration,
         )
+        found.append(replace(one, no_score=wanted and score is None))
     return tuple(found)
 
 
@@ -181,6 +181,7 @@ def candidate(
         answer=None if verdict is None else verdict.answer,
         score_direct=score,
         score_thinking=verdict.probability if thought and verdict is not None else None,
+        sampled=bool(getattr(verdict, "sampled", False)),
         statements=statements_of(claims, query.attributes, crop.attributes, known),
         **({} if verdict is None else thought_cost([verdict])),
     )
