@@ -27,8 +27,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from judging import Search, direct, thinking
+from judging import Search, thinking
 from rationales import SCENES, Words, spoken
+
+from reidr.reasoning.direct_score import score_seen_pairs
 
 REPOSITORY = Path(__file__).parent.parent
 OUT = REPOSITORY / "docs" / "ablations.json"
@@ -236,7 +238,7 @@ class Judge:
             self.seen = CropFeatures(reasoner.model, reasoner.processor, crops, learning="connector")
         self.seen.serve(reasoner.model)
         found = {
-            name: search.table(direct(self.seen, reasoner.model, search.pairs))
+            name: search.table(score_seen_pairs(self.seen, reasoner.model, search.pairs))
             for name, search in (("test", self.test), ("held", self.held))
         }
         if self.think_every:

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from reidr.reasoning.direct_score import score_seen_pairs
+
 REPOSITORY = Path(__file__).parent.parent
 OUT = REPOSITORY / "docs" / "judging.json"
 K = 10
@@ -58,26 +60,6 @@ class Search:
         return filled
 
 
-def direct(seen: Any, model: Any, pairs: list[tuple[int, int]]) -> np.ndarray:
-    """P(same) of the direct score, both orders averaged."""
-    import torch
-
-    from reidr.reasoning.answers import answer_token_ids, yes_probability
-    from reidr.reasoning.prompt import render
-
-    text, words = render(seen.processor, "score"), list(answer_token_ids(seen.processor.tokenizer))
-    orders = []
-    with torch.inference_mode():
-        for turned in (False, True):
-            rows = [(b, a) if turned else (a, b) for a, b in pairs]
-            found = []
-            for start in range(0, len(rows), 256):
-                inputs = seen.teach([(text, row, ()) for row in rows[start : start + 256]])
-                found.append(model(**inputs, logits_to_keep=1).logits[:, -1, words].double().numpy())
-            orders.append(np.concatenate(found))
-    return yes_probability(np.stack(orders))
-
-
 def thinking(seen: Any, pairs: list[tuple[int, int]]) -> tuple[np.ndarray, dict[str, float]]:
     """P(same) after a greedy rationale, NaN where the answer is not parsable; and how healthy the rationales are."""
     from reidr.reasoning.grammar import try_parse
@@ -110,7 +92,7 @@ def judge(model: Any, processor: Any, test: Search, held: Search, think: bool) -
         health: dict[str, Any] = {}
         for search in (held, test):
             if kind == "direct":
-                values = direct(seen, model, search.pairs)
+                values = score_seen_pairs(seen, model, search.pairs)
             else:
                 values, health = thinking(seen, search.pairs)
             tables.append(search.table(values))

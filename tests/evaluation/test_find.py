@@ -236,3 +236,8 @@ def test_candidates_are_ordered_by_the_fusion_that_was_chosen(
     assert sorted(match.distance for match in found.matches) == [
         match.distance for match in sorted(found.matches, key=lambda match: match.rank_before)
     ]
+    # The number that decides is there to be shown, whatever fused it.
+    deciding = [match.fused for match in found.matches]
+    assert None not in deciding
+    assert deciding == sorted(deciding)  # type: ignore[type-var]
+    assert [each.score_after for each in found_card(found).candidates] == deciding

@@ -43,6 +43,7 @@ class Match:
         verdict: the reasoner's words and answer, where it thought about this candidate.
         rank_before: 1-based place in the retriever's list; the list itself is in the order after fusion.
         looks: the claims of its words, each with how a second look at its crops ended; empty where there was none.
+        fused: the number by which matches are ordered, smaller first; None without a reasoner: `distance` orders them.
     """
 
     crop: Crop
@@ -51,6 +52,7 @@ class Match:
     verdict: Verdict | None
     rank_before: int
     looks: tuple[Looked, ...] = ()
+    fused: float | None = None
 
 
 @dataclass(frozen=True)
@@ -134,12 +136,14 @@ def search(
     verdicts: list[Verdict | None] = [None] * len(pairs)
     looks: list[tuple[Looked, ...]] = [()] * len(pairs)
     order = list(range(len(pairs)))
+    deciding: dict[int, float] = {}
     if reasoner is not None and decision is not None and pairs:
         model = load_reasoner(reasoner) if isinstance(reasoner, str | Path) else reasoner
         with show("scoring pairs", len(pairs)) as advance:
             scores[0] = model.score(pairs, progress=steps_of(advance))
         fused = in_chosen_order(listed, scores, pairs, model, decision)
         order = [places.index(index) for index in fused.indices[0, : len(pairs)].tolist()]
+        deciding = dict(zip(order, fused.distances[0].tolist(), strict=False))
         chosen = order[: len(order) if think is None else think]
         if chosen:
             with show("thinking about pairs", len(chosen)) as advance:
@@ -159,6 +163,7 @@ def search(
             verdicts[i],
             i + 1,
             looks[i],
+            deciding.get(i),
         )
         for i in order
     )

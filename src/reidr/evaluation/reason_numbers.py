@@ -18,7 +18,7 @@ class ReasonNumber:
     Attributes:
         title: its name. meaning: what was done and counted, in one sentence.
         good, bad: what a good and a bad value look like. estimate: None where it could not be measured.
-        unit: "percent" of a share of 1, "points" (hundredths) of P(same), or an "area" under a curve.
+        unit: "percent" of a share of 1, "points" (hundredths) of the direct score, or an "area" under a curve.
         detail: what stands beside it. missing: why there is no number.
     """
 
@@ -89,7 +89,7 @@ def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
         ReasonNumber(
             "Cue masking",
             "A region that the reason rests on is erased from both crops, and then one of like size that it does not "
-            "name; how much further P(same) moves away from the verdict for the first, in hundredths.",
+            "name; how much further the direct score moves away from the verdict for the first, in hundredths.",
             "clearly above 0: what it names is what moves it",
             "0 or below: the score rests on something else",
             None if masking is None else masking.difference_against,

@@ -26,7 +26,7 @@ def marked(card: QueryCard, statements: tuple[Statement, ...] = STATEMENTS) -> Q
     candidates = tuple(
         candidate
         if candidate.reasoning is None
-        else replace(candidate, statements=statements, probability_direct=0.25, tokens=84, seconds=0.213)
+        else replace(candidate, statements=statements, score_direct=0.25, score_thinking=0.75, tokens=84, seconds=0.213)
         for candidate in card.candidates
     )
     return replace(card, candidates=candidates, calls=12, tokens=336, seconds=0.852)

@@ -42,6 +42,7 @@ def load_report(folder: Path) -> Report:
             Curve(**{**curve, "series": tuple(Series(**series) for series in curve["series"])})
             for curve in content.pop("curves")
         )
+        content["left_out"] = tuple(content.get("left_out", ()))
         return Report(**content, query_cards=cards, metric_rows=rows, curves=curves)
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ReIDError(f"{path}: not a report of this version ({error}); run the evaluation again") from None
@@ -58,6 +59,10 @@ def _candidate(values: dict[str, Any]) -> Candidate:
 def _row(values: dict[str, Any]) -> MetricRow:
     for name in ("intervals", "gains"):
         values[name] = {metric: tuple(pair) for metric, pair in values[name].items()}
+    others = values.get("gains_over", {})
+    values["gains_over"] = {
+        other: {metric: tuple(pair) for metric, pair in found.items()} for other, found in others.items()
+    }
     return MetricRow(**values)
 
 
