@@ -67,17 +67,19 @@ def _run_trial(
 ) -> Outcome:
     rows: list[Row] = []
     problems: list[str] = []
+    rule = {"average_precision": settings.average_precision}
     for embedder in baselines:
         started = time.perf_counter()
         queries, gallery, usable = embed_trial(trial, embedder, settings.cache, progress)
-        result = evaluate_features(queries.features, gallery.features, **usable.arguments())
-        rows.append(Row(f"baseline {embedder.name}", result, seconds=time.perf_counter() - started))
+        result = evaluate_features(queries.features, gallery.features, **usable.arguments(), **rule)
+        seconds = time.perf_counter() - started
+        rows.append(Row(f"baseline {embedder.name}", result, seconds=seconds, variant=embedder.name))
     started = time.perf_counter()
     queries, gallery, trial = embed_trial(trial, retriever, settings.cache, progress)
     problems += [*queries.problems, *gallery.problems]
     shown = gallery.search(queries, DEPTH)
     ranked = gallery.search(queries, DEPTH, excluded=trial.excluded)
-    arguments = trial.arguments()
+    arguments = {**trial.arguments(), **rule}
     base = evaluate_features(queries.features, gallery.features, **arguments)
     rows.insert(0, Row(f"retriever {retriever.name}", base, seconds=time.perf_counter() - started))
     if settings.local_scaling:
@@ -87,7 +89,8 @@ def _run_trial(
             scaled = ranked.reordered(ranked.local, "locally scaled")
             result = evaluate_features(queries.features, gallery.features, **arguments, reranked=scaled)
             note = f"its first {ranked.k}, cosines less those of both sides' surroundings"
-            rows.append(Row("local scaling", result, seconds=time.perf_counter() - started, note=note))
+            seconds = time.perf_counter() - started
+            rows.append(Row("local scaling", result, seconds=seconds, note=note, variant="local scaling"))
     again = None
     if settings.k_reciprocal and len(gallery) > 2 and not trial.draws_per_query:
         started = time.perf_counter()
@@ -96,7 +99,8 @@ def _run_trial(
         again = rerank_trial(trial, queries, gallery, max(1000, 20_000_000 // len(queries)))
         result = evaluate_features(queries.features, gallery.features, **arguments, reranked=again)
         note = again.made_by[-1]
-        rows.append(Row("k-reciprocal", result, seconds=time.perf_counter() - started, note=note))
+        seconds = time.perf_counter() - started
+        rows.append(Row("k-reciprocal", result, seconds=seconds, note=note, variant="k-reciprocal"))
 
     k = min(settings.k, ranked.k)
     told = None

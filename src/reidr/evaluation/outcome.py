@@ -91,13 +91,17 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One line of the table: a way of ranking, its result over the queries, and what it cost."""
+    """One line of the table: a way of ranking, its result over the queries, and what it cost.
+
+    `variant` tells it from others of its kind ("direct", "thinking", "k-reciprocal", …), empty where it needs no word.
+    """
 
     name: str
     result: RankingResult
     calls: int = 0
     seconds: float = 0.0
     note: str = ""
+    variant: str = ""
 
     def metrics(self) -> dict[str, float]:
         """mAP, rank1, rank5, rank10 and mINP as shares of 1."""
