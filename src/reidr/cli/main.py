@@ -11,6 +11,8 @@ import click
 
 from reidr.errors import ReIDError
 from reidr.frame.memory import keep_freed_memory
+from reidr.frame.processes import speak_for_all
+from reidr.frame.signals import interrupt_when_told, say_farewell, was_interrupted
 
 COMMANDS = {
     "demo": "Render a street, search it, think about the top k and write a report.",
@@ -78,6 +80,8 @@ def main() -> None:
     warnings.filterwarnings("ignore", "`past_key_values` is deprecated", FutureWarning)
     keep_freed_memory()
     try:
+        interrupt_when_told()
+        speak_for_all()
         reidr(standalone_mode=False)
     except ReIDError as error:
         click.echo(f"reidr: {error}", err=True)
@@ -86,12 +90,15 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("\nreidr: interrupted; run the same command again to go on where it stopped", err=True)
-        sys.exit(130)
+        sys.exit(say_farewell())
     except BrokenPipeError:
         # The reader (`| head`) has gone: nothing is left to say, and Python must not try to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception:  # an import that a signal has cut off ends in any of them
+        if not was_interrupted():
+            raise
+        sys.exit(say_farewell())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedMode
 from transformers.utils import logging
 
 from reidr.errors import WeightsError
+from reidr.frame.files import filling
 from reidr.reasoning.processor import first_line
 
 PRESETS = Path(__file__).parent / "presets"
@@ -80,8 +81,18 @@ def save_taught(model: PreTrainedModel, processor: Any, source: str | Path, wher
         model.to(stored)
     if getattr(model.config, "use_cache", None) is False:
         model.config.use_cache = True
-    model.save_pretrained(where)
-    processor.save_pretrained(where)
+    save_checkpoint(model, processor, where)
+
+
+def save_checkpoint(model: PreTrainedModel, processor: Any, where: Path) -> None:
+    """Write a model and its processor (None: the model alone) to `where`, which is a checkpoint once all is there.
+
+    Raises ReIDError where they cannot be written.
+    """
+    with filling(where, last="config.json") as folder:
+        model.save_pretrained(folder)
+        if processor is not None:
+            processor.save_pretrained(folder)
 
 
 def hash_weights(model: torch.nn.Module) -> str:

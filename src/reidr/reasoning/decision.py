@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from reidr.errors import ReIDError, WeightsError
 from reidr.frame.checks import real_number
+from reidr.frame.files import write_text
 from reidr.reasoning.fusion import Fusion
 
 FILE = "decision.json"
@@ -93,8 +94,8 @@ def decision_of(reasoner: object) -> Decision:
 
 
 def store_decision(decision: Decision, folder: Path) -> None:
-    """Write `decision.json` beside a checkpoint's weights."""
-    (folder / FILE).write_text(json.dumps(asdict(decision), indent=2) + "\n", encoding="utf-8")
+    """Write `decision.json` beside a checkpoint's weights. Raises ReIDError where it cannot be written."""
+    write_text(folder / FILE, json.dumps(asdict(decision), indent=2) + "\n")
 
 
 def training_data(folder: str | Path) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from reidr.data.load import load_dataset
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.frame.progress import progress
-from reidr.frame.run import MANIFEST, Run, content_hash, write_json
+from reidr.frame.run import MANIFEST, Run, content_hash, prepare_folder, write_json
 from reidr.reasoning.types import Pair
 from reidr.training.base_stage import PEOPLE, split_people, street_people
 from reidr.training.identities import STREET, family_of, hold_out_identities
@@ -131,7 +131,7 @@ def fold_retriever(recipe: PairsRecipe, seen: Sequence[Crop], fold: int, folder:
     from reidr.training.retriever import train_retriever
 
     run = folder / f"fold-{fold}"
-    run.mkdir(parents=True, exist_ok=True)
+    prepare_folder(run)
     if not (run / "model" / SETTINGS_FILE).is_file():
         with progress(f"training the retriever of fold {fold}", recipe.training.epochs) as advance:
             network = train_retriever(recipe.training, seen, run, advance)
