@@ -22,6 +22,7 @@ COMMANDS = {
     "pairs": "Mine candidate pairs of people that their ranker never saw.",
     "sample": "Choose the pairs worth reinforcing, by pass rate.",
     "evaluate": "Measure retriever, re-ranking and reasoner on a data set.",
+    "compare": "Say how results of the same queries differ, and how much of that is chance.",
     "report": "Write the HTML report of a finished run again.",
     "serve-model": "Serve a reasoner over an OpenAI-compatible API.",
     "doctor": "Say what is installed, what is missing and how fast this machine is.",

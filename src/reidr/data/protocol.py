@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.data.pooled import pooled
 from reidr.data.protocol_table import PROTOCOLS, Protocol, check_belongs, find_protocol
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
@@ -149,6 +150,8 @@ def trials(dataset: ReIDDataset, protocol: Protocol, seed: int = 0, *, queries: 
     id, so they do not depend on the order of files on a disk.
     Raises DataError when no query or no gallery crop is left, naming the protocol's cameras where they are the reason.
     """
+    if protocol.pooled:
+        dataset = pooled(dataset)
     query = sampled(of_cameras(dataset, "query", protocol.query_cameras), queries, seed)
     gallery = of_cameras(dataset, "gallery", protocol.gallery_cameras)
     if protocol.withheld:

@@ -15,6 +15,7 @@ from reidr.data.families import check_unseen
 from reidr.data.protocol import Trial, check_belongs, find_protocol, trials
 from reidr.data.types import Crop, ReIDDataset
 from reidr.evaluation.asking import matches_of
+from reidr.evaluation.given_features import GivenFeatures
 from reidr.evaluation.outcome import DEPTH, Outcome, Progress, Row, Settings
 from reidr.evaluation.ranking import evaluate_features, oracle_at_k
 from reidr.evaluation.reasoner_rows import ask_reasoner
@@ -134,6 +135,8 @@ def embed_trial(
     trial: Trial, embedder: Embedder, cache: Path | None, progress: Progress
 ) -> tuple[Gallery, Gallery, Trial]:
     """Embedded queries and gallery, and the trial of the crops that could be read."""
+    if isinstance(embedder, GivenFeatures):
+        return *embedder.galleries(trial.query, trial.gallery), trial
     with progress(f"embedding with {embedder.name}", len(trial.query) + len(trial.gallery)) as advance:
         queries = Gallery.build(trial.query, embedder, cache=cache, advance=advance)
         gallery = Gallery.build(trial.gallery, embedder, cache=cache, advance=advance)

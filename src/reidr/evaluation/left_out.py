@@ -33,7 +33,9 @@ class LeftOut:
 def left_out_of(dataset: ReIDDataset, outcomes: Sequence[Outcome]) -> list[LeftOut]:
     """Everything that took no part in the evaluation of `dataset`, in the order in which it was found."""
     first = outcomes[0]
-    found = [_of_note(note) for note in dataset.notes if _is_about_left_out(note)]
+    # What a protocol takes out of a search (a query's own picture) is noted by the trial.
+    notes = (*dataset.notes, *getattr(first.trial, "notes", ()))
+    found = [_of_note(note) for note in notes if _is_about_left_out(note)]
     problems = list(dict.fromkeys(problem for outcome in outcomes for problem in outcome.problems))
     if problems:
         found.append(LeftOut("unreadable", _some("unusable pictures are left out", problems), len(problems),
