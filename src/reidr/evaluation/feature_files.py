@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
 ROLES = {"query": ("query_", "q_", "q"), "gallery": ("gallery_", "test_", "g_", "g")}
 HDF5 = b"\x89HDF\r\n\x1a\n"
 SECONDS = 600
+# What NumPy, zip and zlib raise for damaged files.
+UNREADABLE = (
+    OSError, ValueError, TypeError, SyntaxError, EOFError, KeyError, OverflowError, MemoryError, RuntimeError,
+    struct.error, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
 PICKLED = (
     "holds pickled objects, which can run code when they are read, so it is not opened; "
     "save plain arrays (text too: np.array(names) without dtype=object)"
@@ -139,7 +146,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         return read_mat(path)
     try:
         return load_plain(path)
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, MemoryError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         pickled = "allow_pickle" in str(error) or "pickle" in str(error).lower()
         damaged = f"cannot be read as {path.suffix} ({str(error) or type(error).__name__}); save it again"
         raise DataError(f"{path}: {PICKLED if pickled else damaged}") from None
