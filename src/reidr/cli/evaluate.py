@@ -42,6 +42,8 @@ FILE = click.Path(path_type=Path)
 )
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the query sample and of protocol draws. [0]")
 @click.option("--held-out", is_flag=True, help="Use the training identities that the retriever never saw instead.")
+@click.option("--allow-missing", is_flag=True, help="Go on where half of the pictures that a list names are missing.")
+@click.option("--root", type=click.Path(path_type=Path), help="Of a manifest: the folder its pictures may lie in.")
 @click.option("--baseline/--no-baseline", default=False, help="Also measure the colour-histogram baseline.")
 @click.option(
     "--reasons",
@@ -108,7 +110,8 @@ def find_data(data: Path | None, options: dict[str, Any]) -> tuple[ReIDDataset, 
     """The data set, and the features that were given for it."""
     from reidr.data.load import load_dataset
 
-    dataset = None if data is None else load_dataset(data)
+    root, allow_missing = options["root"], options["allow_missing"]
+    dataset = None if data is None else load_dataset(data, root=root, allow_missing=allow_missing)
     if options["features"] is None:
         assert dataset is not None
         return dataset, None
@@ -120,7 +123,8 @@ def find_data(data: Path | None, options: dict[str, Any]) -> tuple[ReIDDataset, 
 def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[str, Any]) -> None:
     """Load the models, measure, and say and write what came out."""
     from reidr.cli.shared import load_reasoner, load_retriever
-    from reidr.evaluation.experiment import run_experiment
+    from reidr.data.families import seen_notes
+    from reidr.evaluation.experiment import run_experiment, training_data_of
     from reidr.evaluation.result_file import result_document
     from reidr.frame.progress import progress
     from reidr.frame.run import write_json
@@ -149,7 +153,9 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
             "sampled_queries": settings.queries,
         },
     )
-    say(outcomes, document)
+    seen = [str(note) for note in seen_notes(dataset, training_data_of(retriever, reasoner))]
+    document["notes"] += seen
+    say(outcomes, document, seen)
     write_tables(outcomes, document, options)
     if options["reasons"] is not None and reasoner is not None:
         document["reasons"] = tested_reasons(outcomes, reasoner, dataset, options, started).document()
@@ -177,8 +183,8 @@ def settings_from(options: dict[str, Any]) -> Settings:
     )
 
 
-def say(outcomes: Sequence[Outcome], document: dict[str, Any]) -> None:
-    """The table, what it is of, and what took no part."""
+def say(outcomes: Sequence[Outcome], document: dict[str, Any], notes: Sequence[str] = ()) -> None:
+    """The table, what it is of, and what took no part; `notes` are further sentences."""
     from reidr.evaluation.present import text_table
 
     click.echo(text_table(outcomes))
@@ -190,6 +196,8 @@ def say(outcomes: Sequence[Outcome], document: dict[str, Any]) -> None:
     )
     for entry in document["left_out"]:
         click.echo(f"left out: {entry['text']}")
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     if "open_set" in document:
         click.echo(
             f"open set: {document['mated_queries']} mated and {document['non_mated_queries']} non-mated searches of "

@@ -34,6 +34,7 @@ class Protocol:
         open_set: queries whose person is not in the gallery count (as non-mated searches) instead of being left out.
         unseen: the models may not have been trained on this data set (`families.check_unseen`).
         pooled: queries and gallery are put together, each crop is searched for among all the others (`data.pooled`).
+        tracklets: queries and candidates are tracklets (`reidr.data.tracks`), each the mean of its crops' embeddings.
         data_set: the one of `reidr.data.counts` whose rule this is; None for a rule that fits any.
     """
 
@@ -49,6 +50,7 @@ class Protocol:
     open_set: bool = False
     unseen: bool = False
     pooled: bool = False
+    tracklets: bool = False
     data_set: str | None = None
 
 
@@ -105,6 +107,9 @@ PROTOCOLS: dict[str, Protocol] = {
             pooled=True,
         ),
         Protocol("any-camera", "Nothing is ignored but junk: search within one camera.", ignore_same_camera=False),
+        Protocol(
+            "tracklets", "Standard rule between tracklets, each the mean embedding of its crops (MARS).", tracklets=True
+        ),
         _prcc("C", "multi-shot", 0),
         _prcc("B", "multi-shot", 0),
         _prcc("C", "single-shot", 10),

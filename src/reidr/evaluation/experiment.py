@@ -23,6 +23,7 @@ from reidr.evaluation.trial_reranking import rerank_trial
 from reidr.retrieval.embedder import Embedder
 from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.local_scaling import with_local_scaling
+from reidr.retrieval.tracks import pool_tracks
 
 if TYPE_CHECKING:
     from reidr.reasoning.engine import Backend
@@ -134,12 +135,15 @@ def _run_trial(
 def embed_trial(
     trial: Trial, embedder: Embedder, cache: Path | None, progress: Progress
 ) -> tuple[Gallery, Gallery, Trial]:
-    """Embedded queries and gallery, and the trial of the crops that could be read."""
+    """Embedded queries and gallery, and the trial of the crops (or the tracklets) that could be read."""
     if isinstance(embedder, GivenFeatures):
-        return *embedder.galleries(trial.query, trial.gallery), trial
-    with progress(f"embedding with {embedder.name}", len(trial.query) + len(trial.gallery)) as advance:
-        queries = Gallery.build(trial.query, embedder, cache=cache, advance=advance)
-        gallery = Gallery.build(trial.gallery, embedder, cache=cache, advance=advance)
+        queries, gallery = embedder.galleries(trial.query, trial.gallery)
+    else:
+        with progress(f"embedding with {embedder.name}", len(trial.query) + len(trial.gallery)) as advance:
+            queries = Gallery.build(trial.query, embedder, cache=cache, advance=advance)
+            gallery = Gallery.build(trial.gallery, embedder, cache=cache, advance=advance)
+    if trial.protocol.tracklets:
+        queries, gallery = pool_tracks(queries), pool_tracks(gallery)
     return queries, gallery, replace(trial, query=queries.crops, gallery=gallery.crops)
 
 
