@@ -125,6 +125,7 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     from reidr.cli.shared import load_reasoner, load_retriever
     from reidr.data.families import seen_notes
     from reidr.evaluation.experiment import run_experiment, training_data_of
+    from reidr.evaluation.left_out import warnings_of
     from reidr.evaluation.result_file import result_document
     from reidr.frame.progress import progress
     from reidr.frame.run import write_json
@@ -155,7 +156,7 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     )
     seen = [str(note) for note in seen_notes(dataset, training_data_of(retriever, reasoner))]
     document["notes"] += seen
-    say(outcomes, document, seen)
+    say(outcomes, document, [*warnings_of(dataset), *seen])
     write_tables(outcomes, document, options)
     if options["reasons"] is not None and reasoner is not None:
         document["reasons"] = tested_reasons(outcomes, reasoner, dataset, options, started).document()

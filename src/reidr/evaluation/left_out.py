@@ -11,7 +11,7 @@ from reidr.evaluation.outcome import Outcome
 
 NAMES_SHOWN = 5  # in a sentence
 NAMES_KEPT = 50  # in a file
-# Notes of the loader without a grade of their own are told by their words.
+# Layouts word their notes themselves; what took no part is told by the words that all of them use for it.
 ABOUT_LEFT_OUT = re.compile(r"left out|not there|not in |is missing|not used|lie in folders|skipped|do not follow")
 
 
@@ -48,6 +48,12 @@ def left_out_of(dataset: ReIDDataset, outcomes: Sequence[Outcome]) -> list[LeftO
     return found
 
 
+def warnings_of(dataset: ReIDDataset) -> list[str]:
+    """Notes of the loader that change what the numbers mean, though nothing was left out."""
+    grave = [note for note in dataset.notes if getattr(note, "level", "info") != "info"]
+    return [str(note) for note in grave if not _is_about_left_out(note)]
+
+
 def without_match(outcome: Outcome) -> list[str]:
     """Ids of the queries that nothing in the gallery answers, in their order."""
     matches = outcome.rows[0].result.matches
@@ -60,8 +66,7 @@ def _of_note(note: str) -> LeftOut:
 
 
 def _is_about_left_out(note: str) -> bool:
-    grave = getattr(note, "level", "info") != "info"
-    return grave or ABOUT_LEFT_OUT.search(note) is not None
+    return ABOUT_LEFT_OUT.search(note) is not None
 
 
 def _some(words: str, names: Sequence[str]) -> str:
