@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def _run_trial(
 ) -> Outcome:
     rows: list[Row] = []
     problems: list[str] = []
-    rule = {"average_precision": settings.average_precision}
+    rule: dict[str, Any] = {"average_precision": settings.average_precision}
     for embedder in baselines:
         started = time.perf_counter()
         queries, gallery, usable = embed_trial(trial, embedder, settings.cache, progress)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from reidr.data.notes import Note
 from reidr.data.protocol import find_protocol
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, ReIDError
@@ -69,12 +70,12 @@ def load_given_features(
     widths = {table.features.shape[1] for table in tables}
     if len(widths) > 1:
         raise DataError(f"{path}: features of {' and '.join(map(str, sorted(widths)))} numbers a row do not compare")
-    parts, notes = zip(*(unit_length(table) for table in tables), strict=True)
-    dataset = replace(dataset, notes=(*dataset.notes, *dict.fromkeys(note for note in notes if note)))
-    return dataset, GivenFeatures(path.stem, np.concatenate(parts), places)
+    parts = [unit_length(table) for table in tables]
+    notes = (*dataset.notes, *(note for _, note in parts if note is not None))
+    return replace(dataset, notes=notes), GivenFeatures(path.stem, np.concatenate([rows for rows, _ in parts]), places)
 
 
-def unit_length(table: FeatureTable) -> tuple[NDArray[np.float32], str]:
+def unit_length(table: FeatureTable) -> tuple[NDArray[np.float32], Note | None]:
     """Rows of length 1 as float32, and a note where they were of other lengths. Raises DataError for unusable rows."""
     features = np.asarray(table.features, dtype=np.float64)
     length = np.sqrt(np.einsum("ij,ij->i", features, features))
@@ -85,8 +86,9 @@ def unit_length(table: FeatureTable) -> tuple[NDArray[np.float32], str]:
         raise DataError(f"{table.source}: feature {row} {what}; {int(wrong.sum()):,} rows are unusable")
     single = table.features.astype(np.float32, copy=False)
     if (np.abs(length - 1) <= 1e-4).all():
-        return np.asarray(single, dtype=np.float32), ""
-    note = f"{table.source}: rows were divided by their length ({length.min():.4g} to {length.max():.4g})"
+        return np.asarray(single, dtype=np.float32), None
+    words = f"{table.source}: rows were divided by their length ({length.min():.4g} to {length.max():.4g})"
+    note = Note(words, kind="features", count=len(table))
     return (features / length[:, None]).astype(np.float32), note
 
 
@@ -106,11 +108,13 @@ def dataset_of_tables(
                 f"{table.source}: has no person labels (`ids`); add them, or give the data set whose crops these are "
                 "(reidr evaluate DATA --features FILE)"
             )
-    notes = [f"features and labels from {gallery.source}"]
+    notes = [Note(f"features and labels from {gallery.source}", kind="layout")]
     if any(table.cameras is None for table in tables.values()):
-        notes.append("no cameras for both sides: no gallery crop is ignored for its camera")
+        notes.append(Note("no cameras for both sides: no gallery crop is ignored for its camera", kind="features"))
     searched = set() if query is None or query.persons is None else set(query.persons)
-    crops, places, start = {}, {}, 0
+    crops: dict[str, tuple[Crop, ...]] = {}
+    places: dict[tuple[str, str], int] = {}
+    start = 0
     for split, table in tables.items():
         crops[split] = tuple(crop_of_row(table, row, split, searched) for row in range(len(table)))
         places |= {(split, crop.id): start + row for row, crop in enumerate(crops[split])}
@@ -164,8 +168,12 @@ def in_order(table: FeatureTable, dataset: ReIDDataset, split: str) -> tuple[tup
     if len(table) == len(crops):
         return crops, dataset
     if len(table) == len(kept):
-        note = f"{split}: {len(crops) - len(kept):,} junk crops are left out, {table.source} has no rows for them"
-        return kept, replace(dataset, **{split: kept, "notes": (*dataset.notes, note)})
+        gone = [crop.id for crop in crops if crop.junk]
+        words = f"{split}: {len(gone):,} junk crops are left out, {table.source} has no rows for them"
+        notes = (*dataset.notes, Note(words, kind="features", names=gone))
+        if split == "query":
+            return kept, replace(dataset, query=kept, notes=notes)
+        return kept, replace(dataset, gallery=kept, notes=notes)
     without_junk = f" ({len(kept):,} without junk)" if len(kept) != len(crops) else ""
     raise DataError(
         f"{table.source}: {len(table):,} rows for {len(crops):,} {split} crops{without_junk} of {dataset.name}; "

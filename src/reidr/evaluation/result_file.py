@@ -69,11 +69,11 @@ class PerQuery(_Part):
 
     @model_validator(mode="after")
     def _of_one_length(self) -> Self:
-        lists = [self.persons, self.matches]
+        lengths = {len(self.ids), len(self.persons), len(self.matches)}
         for row in self.rows.values():
-            lists += [row.average_precision, row.rank1]
-            lists += [] if row.first_match_rank is None else [row.first_match_rank]
-        if any(len(each) != len(self.ids) for each in lists):
+            lengths |= {len(row.average_precision), len(row.rank1)}
+            lengths |= set() if row.first_match_rank is None else {len(row.first_match_rank)}
+        if len(lengths) > 1:
             raise ValueError("per_query: its lists are not of one length")
         if len(set(self.ids)) != len(self.ids):
             raise ValueError("per_query: an id occurs twice")

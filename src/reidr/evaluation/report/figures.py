@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")  # Okabe and Ito, told apart by colour-blind readers
 SIZE = (3.5, 2.7)  # inches: one column
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 8,
     "legend.fontsize": 7,
     "axes.spines.top": False,
