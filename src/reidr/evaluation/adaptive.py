@@ -122,9 +122,8 @@ class Study:
 
     def __post_init__(self) -> None:
         for name in ("scores", "guess", "thoughts"):
-            if getattr(self, name) is not None:
-                values = np.asarray(as_array(getattr(self, name), f"adaptive: {name}"), dtype=np.float64)
-                object.__setattr__(self, name, values)
+            if (given := getattr(self, name)) is not None:
+                object.__setattr__(self, name, np.asarray(as_array(given, f"adaptive: {name}"), dtype=np.float64))
         object.__setattr__(self, "truth", flag_array(self.truth, "adaptive: truth", np.shape(self.truth)))
         real_number(self.thought_costs, "adaptive: thought_costs", least=0.0)
         shape = np.shape(self.scores)
@@ -167,10 +166,7 @@ class Study:
 
 
 def entropy(probabilities: ArrayLike) -> Reals:
-    """Entropy in bits of a yes-or-no answer: 1 at 0.5, 0 at 0 and 1; NaN stays NaN.
-
-    Raises ReIDError for a probability outside [0, 1].
-    """
+    """Entropy in bits of a yes-or-no answer: 1 at 0.5, 0 at 0 and 1; NaN stays NaN. ReIDError outside [0, 1]."""
     p = np.asarray(as_array(probabilities, "probabilities"), dtype=np.float64)
     if (p < 0).any() or (p > 1).any():
         raise ReIDError(f"probabilities: {p[(p < 0) | (p > 1)].flat[0]:g} lies outside [0, 1]")

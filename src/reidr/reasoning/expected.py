@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
-from reidr.frame.checks import as_array, whole_number
+from reidr.frame.checks import whole_number
 from reidr.reasoning.calibrate import margin_of
-from reidr.reasoning.fusion import fuse
+from reidr.reasoning.fusion import fuse, listed_probabilities
 from reidr.reasoning.logistic_fusion import GLANCED, LISTED, features_of
 from reidr.retrieval.neighbourhood import has_neighbourhood
 from reidr.retrieval.ranking import RankedList
@@ -72,11 +72,7 @@ class ExpectedScore:
         which alone something could be expected; unless `unasked_queries`: one threshold over all queries needs all of
         them on one scale. Raises ReIDError for shapes that do not fit.
         """
-        probabilities = np.asarray(as_array(probabilities, "probabilities"), dtype=np.float64)
-        if probabilities.ndim != 2 or len(probabilities) != len(ranked) or probabilities.shape[1] > ranked.k:
-            raise ReIDError(
-                f"probabilities {probabilities.shape} do not fit a ranked list of ({len(ranked)}, {ranked.k})"
-            )
+        probabilities = listed_probabilities(ranked, probabilities)
         guess = self.guess(ranked, probabilities.shape[1], glances)
         if guess is None:
             return probabilities.copy()

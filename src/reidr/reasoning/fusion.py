@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
 from reidr.frame.checks import as_array, flag_array, one_list, plain_array, real_number
@@ -62,19 +62,8 @@ def fuse_for_threshold(ranked: RankedList, probabilities: NDArray[np.float64], w
 
 def fused_distances(ranked: RankedList, probabilities: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
     """`fuse`'s distances of the first m candidates, (Q, m), +inf where padded. Raises ReIDError as `fuse`."""
-    probabilities = np.asarray(as_array(probabilities, "probabilities"), dtype=np.float64)
-    weight = real_fraction(weight)
-    if probabilities.ndim != 2 or len(probabilities) != len(ranked) or probabilities.shape[1] > ranked.k:
-        raise ReIDError(
-            f"fusion: probabilities {probabilities.shape} do not fit a ranked list of ({len(ranked)}, {ranked.k})"
-        )
-    wrong = ~np.isnan(probabilities) & ~((probabilities >= 0) & (probabilities <= 1))
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise ReIDError(
-            f"fusion: probability {probabilities[row, column]!r} of query {ranked.query_ids[row]} at rank"
-            f" {column + 1} lies outside [0, 1]"
-        )
+    probabilities = listed_probabilities(ranked, probabilities)
+    weight = real_number(weight, "fusion: the weight", least=0.0, most=1.0)
     distances = listed_distances(ranked)[:, : probabilities.shape[1]]
     finite = np.isfinite(distances)
     if ranked.local is None and weight > 0 and (distances[finite] > 2.0 + 1e-6).any():
@@ -85,9 +74,22 @@ def fused_distances(ranked: RankedList, probabilities: NDArray[np.float64], weig
     return fused
 
 
-def real_fraction(weight: float) -> float:
-    """A fusion weight. Raises ReIDError unless it is a number in [0, 1]."""
-    return real_number(weight, "fusion: the weight", least=0.0, most=1.0)
+def listed_probabilities(ranked: RankedList, probabilities: ArrayLike) -> NDArray[np.float64]:
+    """(Q, m) P(same) of the first m candidates of `ranked`, NaN where there is none.
+
+    Raises ReIDError for shapes that do not fit and a value outside [0, 1].
+    """
+    given = np.asarray(as_array(probabilities, "probabilities"), dtype=np.float64)
+    if given.ndim != 2 or len(given) != len(ranked) or given.shape[1] > ranked.k:
+        raise ReIDError(f"fusion: probabilities {given.shape} do not fit a ranked list of ({len(ranked)}, {ranked.k})")
+    wrong = ~np.isnan(given) & ~((given >= 0) & (given <= 1))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise ReIDError(
+            f"fusion: probability {given[row, column]!r} of query {ranked.query_ids[row]} at rank {column + 1} lies "
+            "outside [0, 1]"
+        )
+    return given
 
 
 def listed_distances(ranked: RankedList) -> NDArray[np.float64]:

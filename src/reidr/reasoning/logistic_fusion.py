@@ -29,6 +29,7 @@ from reidr.reasoning.fusion import (
     choose_weight,
     fused_distances,
     listed_distances,
+    listed_probabilities,
     order_quality,
 )
 from reidr.retrieval.neighbourhood import has_neighbourhood, normalised_distances
@@ -321,22 +322,12 @@ def choose_fusion(
     return FusionChoice("fitted" if round(three, 9) > round(one, 9) else "weighted", tried)
 
 
-def _probabilities(ranked: RankedList, probabilities: Reals) -> Reals:
-    """(Q, m) within [0, 1], NaN where there is none. Raises ReIDError for anything else."""
-    given = np.asarray(as_array(probabilities, "probabilities"), dtype=np.float64)
-    if given.ndim != 2 or len(given) != len(ranked) or given.shape[1] > ranked.k:
-        raise ReIDError(f"fusion: probabilities {given.shape} do not fit a ranked list of ({len(ranked)}, {ranked.k})")
-    if (given < 0).any() or (given > 1).any():
-        raise ReIDError(f"fusion: probability {given[(given < 0) | (given > 1)][0]:g} lies outside [0, 1]")
-    return given
-
-
 def rank_by_probability(ranked: RankedList, probabilities: Reals) -> RankedList:
     """Re-rank the first m candidates by falling P(same), ties in the retriever's order; nothing beyond m moves.
 
     Raises ReIDError for shapes that do not fit, a probability outside [0, 1], or none for a listed candidate.
     """
-    probabilities = _probabilities(ranked, probabilities)
+    probabilities = listed_probabilities(ranked, probabilities)
     behind = np.where(np.isnan(probabilities), np.inf, 1.0 - probabilities)
     return ranked.reordered(behind, f"fused probability k={behind.shape[1]}")
 
@@ -346,7 +337,7 @@ def probabilities_for_threshold(ranked: RankedList, probabilities: Reals) -> Ran
 
     Raises ReIDError for shapes that do not fit and a probability outside [0, 1].
     """
-    probabilities = _probabilities(ranked, probabilities)
+    probabilities = listed_probabilities(ranked, probabilities)
     m = probabilities.shape[1]
     behind = np.where(np.isnan(probabilities), np.inf, 1.0 - probabilities)
     order = np.argsort(behind, axis=1, kind="stable")
