@@ -23,6 +23,7 @@ COMMANDS = {
     "pairs": "Mine candidate pairs of people that their ranker never saw.",
     "sample": "Choose the pairs worth reinforcing, by pass rate.",
     "evaluate": "Measure retriever, re-ranking and reasoner on a data set.",
+    "compare": "Say how results of the same queries differ, and how much of that is chance.",
     "report": "Write the HTML report of a finished run again.",
     "serve-model": "Serve a reasoner over an OpenAI-compatible API.",
     "inventory": "List what is kept of people: caches, verdicts, reports.",

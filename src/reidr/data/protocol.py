@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from reidr.data.listing import identity
 from reidr.data.notes import Note
+from reidr.data.pooled import pooled
 from reidr.data.protocol_table import PROTOCOLS, Protocol, check_belongs, find_protocol
 from reidr.data.tracks import tracks_of
 from reidr.data.types import Crop, ReIDDataset
@@ -191,6 +192,8 @@ def trials(dataset: ReIDDataset, protocol: Protocol, seed: int = 0, *, queries: 
     id, so they do not depend on the order of files on a disk.
     Raises DataError when no query or no gallery crop is left, naming the protocol's cameras where they are the reason.
     """
+    if protocol.pooled:
+        dataset = pooled(dataset, picture_identity)
     every = of_cameras(dataset, "query", protocol.query_cameras)
     if protocol.tracklets and not any(crop.track for crop in (*dataset.query, *dataset.gallery)):
         raise DataError(f"{dataset.name}: no crop has a track label, which protocol {protocol.name} searches by")
