@@ -121,7 +121,10 @@ def test_json_and_csv_hold_what_is_shown(place: Path) -> None:
         "person.png", "again.png", "--in", "other", "--in", "crops", "--k", "3", "--json", "a.json", "--csv", "b.csv"
     )
     document = SearchDocument.model_validate_json(Path("a.json").read_text(encoding="utf-8"))
-    assert Path("a.json").read_text() == (written(done) / "report.json").read_text()
+    stored = json.loads((written(done) / "report.json").read_text())
+    assert json.loads(Path("a.json").read_text()) == {**stored, "pictures": {}}
+    names = {f"match {match.id}" for match in document.matches}
+    assert set(stored["pictures"]) == {"query person.png", "query again.png", *names}
     assert document.version == 1
     assert [entry.id for entry in document.query] == ["person.png", "again.png"]
     assert [match.rank for match in document.matches] == [1, 2, 3]
@@ -139,6 +142,24 @@ def test_json_and_csv_hold_what_is_shown(place: Path) -> None:
     again = CliRunner().invoke(reidr, ["report", str(written(done))])
     assert again.exit_code == 0, again.output
     assert (written(done) / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_a_report_names_no_file_that_is_opened(place: Path) -> None:
+    folder = written(find("person.png", "--in", "other"))
+    content = json.loads((folder / "report.json").read_text())
+    for name in content["pictures"]:
+        content["pictures"][name] = str((place / "other/7.png").resolve())
+    (folder / "report.json").write_text(json.dumps(content))
+    refused = CliRunner().invoke(reidr, ["report", str(folder)])
+    assert isinstance(refused.exception, ReIDError)
+    assert "no file that a report names is opened" in str(refused.exception)
+    content["pictures"] = {}
+    (folder / "report.json").write_text(json.dumps(content))
+    assert CliRunner().invoke(reidr, ["report", str(folder)]).exit_code == 0
+    assert "data:image/jpeg" not in (folder / "report.html").read_text()
+    (folder / "report.json").write_text(json.dumps({**content, "matches": 3}))
+    refused = CliRunner().invoke(reidr, ["report", str(folder)])
+    assert "not a search of this version" in str(refused.exception)
 
 
 def test_a_dash_is_stdout_and_nothing_else_is_printed_there(place: Path) -> None:

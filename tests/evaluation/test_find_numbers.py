@@ -34,7 +34,7 @@ def look(reasoner: Any = None, person: Any = None, gallery: Any = GALLERY, k: in
 
 
 def page_of(found: Found) -> str:
-    return render(document_of(found, created="now", facts={}, notice=""), {})
+    return render(document_of(found, created="now", facts={}, notice=""))
 
 
 def test_without_a_reasoner_distance_decides() -> None:
