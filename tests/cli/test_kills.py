@@ -197,13 +197,13 @@ def small_street(folder: Path) -> Path:
     return folder
 
 
-FIND = ["--reasoner", "none", "--run", "work/run"]
+FIND = ["--reasoner", "none", "--run", "work/run", "--overwrite"]
 
 
 def found() -> Any:
     """What a search found, whatever its time."""
     content = json.loads(Path("work/run/report.json").read_text())
-    return [(each["id"], each["distance"]) for card in content["query_cards"] for each in card["candidates"]]
+    return [(match["id"], match["distance"]) for match in content["matches"]]
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(KILLS, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
