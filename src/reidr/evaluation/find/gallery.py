@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from reidr.data.folder import crop_of_file
-from reidr.data.images import read_picture
+from reidr.data.images import PictureSource, read_picture
 from reidr.data.listing import is_picture_name, link_notes, some_of
 from reidr.data.manifest import load_manifest
 from reidr.data.path_pattern import PathPattern
@@ -21,6 +21,8 @@ from reidr.errors import DataError, ImageError
 from reidr.evaluation.find.left_out import JUNK, UNREADABLE, LeftOut, known_endings, merged, pictures_and_rest
 from reidr.evaluation.find.query import is_in_memory
 
+Searchable = str | os.PathLike[str] | Iterable[PictureSource | Crop]
+"""A folder, a manifest, or a list of folders, manifests and pictures."""
 MANIFESTS = (".csv", ".jsonl")
 ACCEPTED = (
     "a folder, a manifest (.csv or .jsonl), or a list of folders, manifests, picture files, Pillow images, arrays or "
@@ -49,7 +51,7 @@ class Collected:
     followed: int = 0
 
 
-def collect(gallery: Any, pattern: str | None = None) -> Collected:
+def collect(gallery: Searchable, pattern: str | None = None) -> Collected:
     """`gallery` as a list of crops; no file is opened but manifests.
 
     Args:
