@@ -183,6 +183,19 @@ def test_hostile_names_are_escaped_on_the_page(place: Path) -> None:
     assert "&lt;script&gt;" in page
 
 
+def test_names_that_are_no_text_are_shown_escaped_and_break_nothing(place: Path) -> None:
+    strange = os.fsdecode(b"d\xe9")
+    Path(strange).mkdir()
+    drawn(7).save(f"{strange}/7.png")
+    drawn(7, 3).save(f"{strange}.png")
+    done = find(f"{strange}.png", "--in", strange, "--in", "crops", "--json", "a.json", "--csv", "b.csv")
+    folder = written(done)
+    assert "d\\udce9" in done.output
+    assert "d\\udce9" in (folder / "report.html").read_text(encoding="utf-8")
+    json.loads(Path("a.json").read_text(encoding="utf-8"))
+    assert CliRunner().invoke(reidr, ["report", str(folder)]).exit_code == 0
+
+
 def test_what_was_left_out_is_on_the_terminal_in_json_and_on_the_page(place: Path) -> None:
     Path("other/notes.pdf").write_bytes(b"x")
     Path("other/broken.png").write_bytes(b"no")

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from reidr.data.folder import crop_of_file
 from reidr.data.images import PictureSource, read_picture
 from reidr.data.listing import is_picture_name, link_notes, some_of
@@ -79,7 +77,9 @@ def collect(gallery: Searchable, pattern: str | None = None) -> Collected:
 def part_of(root: Any, place: int, several: bool, template: PathPattern | None) -> Collected:
     """One folder, manifest, file, picture or crop."""
     if isinstance(root, Crop):
-        return in_memory(root.image, root) if isinstance(root.image, Image.Image) else Collected((root,), root.id)
+        if is_in_memory(root.image):
+            return in_memory(root.image, root)
+        return Collected((replace(root, image=Path(root.image)),), root.id)
     if is_in_memory(root):
         return in_memory(root, Crop(f"gallery[{place}]", Path()))
     if not isinstance(root, str | os.PathLike):

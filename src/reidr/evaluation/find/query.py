@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,8 @@ def crop_of(source: Any, place: int, several: bool) -> Crop:
     if isinstance(source, str | os.PathLike):
         return crop_of_file(Path(source))
     name = source.id if isinstance(source, Crop) else f"query {place}" if several else "query"
-    if isinstance(source, Crop) and isinstance(source.image, Path):
-        return source
+    if isinstance(source, Crop) and isinstance(source.image, str | os.PathLike):
+        return replace(source, image=Path(source.image))
     picture = source.image if isinstance(source, Crop) else source
     if not is_in_memory(picture):
         raise DataError(f"{name} is of type {type(source).__name__}; give {ACCEPTED}")

@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from reidr.data.listing import shown
 from reidr.errors import ReIDError
 from reidr.evaluation.find.document import csv_of
 from reidr.evaluation.find.schema import KIND, SearchDocument
@@ -42,6 +43,7 @@ def write_search(
         small = {name: thumbnail(picture, STORED_SIDE) for name, picture in pictures.items()}
         stored = {name: each.uri for name, each in small.items() if each is not None}
         document = document.model_copy(update={"pictures": stored})
+    document = SearchDocument.model_validate(whole_text(document.model_dump()))
     prepare_folder(folder)
     write_text(folder / JSON_FILE, json_of(document))
     write_text(folder / CSV_FILE, csv_of(document))
@@ -51,7 +53,16 @@ def write_search(
 
 def json_of(document: SearchDocument) -> str:
     """The document as JSON text."""
-    return json.dumps(document.model_dump(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(whole_text(document.model_dump()), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def whole_text(value: Any) -> Any:
+    """The same with every text one that a file can hold: names that are no UTF-8 reach us with lone surrogates."""
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, Mapping):
+        return {whole_text(key): whole_text(each) for key, each in value.items()}
+    return [whole_text(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def is_search(folder: Path) -> bool:
