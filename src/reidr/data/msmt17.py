@@ -17,7 +17,7 @@ from reidr.data.counts import compare
 from reidr.data.listing import left_out_notes, link_notes, walk
 from reidr.data.lists import by_stem, missing_level, missing_note, read_lines, renamed_notes
 from reidr.data.market1501 import PREFIX_NOTE, TRAIN_PREFIX, garbage_collection_paused
-from reidr.data.notes import Note
+from reidr.data.notes import Note, as_notes
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -81,7 +81,7 @@ def load_msmt17(root: Path, name: str | None = None) -> ReIDDataset:
     if splits["train"] and splits["gallery"]:
         notes.append(PREFIX_NOTE)
     dataset = ReIDDataset(name or f"msmt17-{version.lower()}", root, train, query, gallery, kind="msmt17")
-    return replace(dataset, notes=(*notes, *compare("msmt17", dataset.summary())))
+    return replace(dataset, notes=as_notes((*notes, *compare("msmt17", dataset.summary()))))
 
 
 def parse_list(

@@ -16,7 +16,7 @@ from reidr.data.counts import compare, identify
 from reidr.data.listing import left_out_notes, list_folder, some_of, sub_folders
 from reidr.data.lists import by_stem, missing_level, missing_note, read_lines, renamed_notes, stem_of
 from reidr.data.market1501 import FOLDERS, PATTERN, fits_market1501, is_zero, junk_note, parse_names
-from reidr.data.notes import Note
+from reidr.data.notes import Note, as_notes
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -79,7 +79,7 @@ def load_occluded(root: Path, name: str | None = None) -> ReIDDataset:
     dataset = ReIDDataset(label, place, train, query, gallery)
     known = identify(label, dataset.summary())
     notes += compare(known, dataset.summary()) if known else []
-    return replace(dataset, notes=tuple(notes), kind=known or "lists over pictures")
+    return replace(dataset, notes=as_notes(notes), kind=known or "lists over pictures")
 
 
 def read_list(path: Path) -> list[str]:
