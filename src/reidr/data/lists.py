@@ -187,6 +187,14 @@ def renamed_notes(where: str, renamed: Sequence[str]) -> list[Note]:
     return [Note(text, kind="other ending", names=renamed)]
 
 
+def unlisted_notes(folder: str, unlisted: Sequence[str]) -> list[Note]:
+    """The sentence for pictures of a folder that no list names; none where there are none."""
+    if not unlisted:
+        return []
+    text = f"{folder}: {len(unlisted):,} pictures are on no list and are left out: {some_of(unlisted)}"
+    return [Note(text, kind="not listed", names=[f"{folder}/{name}" for name in unlisted])]
+
+
 def allow_missing_in(notes: Sequence[str]) -> tuple[Note, ...]:
     """The notes with missing pictures as a warning, however many they are."""
     return tuple(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from reidr.data.counts import compare
 from reidr.data.listing import left_out_notes, link_notes, walk
-from reidr.data.lists import by_stem, missing_level, missing_note, read_lines, renamed_notes
+from reidr.data.lists import by_stem, missing_level, missing_note, read_lines, renamed_notes, unlisted_notes
 from reidr.data.market1501 import PREFIX_NOTE, TRAIN_PREFIX, garbage_collection_paused
 from reidr.data.notes import Note, as_notes
 from reidr.data.types import Crop, ReIDDataset
@@ -75,6 +75,9 @@ def load_msmt17(root: Path, name: str | None = None) -> ReIDDataset:
             gone.append((file, missing, len(crops) + len(missing)))
         level = missing_level(sum(len(missing) for _, missing, _ in gone), sum(total for *_, total in gone))
         notes += [missing_note(file, missing, total, folder, level) for file, missing, total in gone if missing]
+    taken = {crop.id for crops in splits.values() for crop in crops}
+    for folder, pictures in present.items():
+        notes += unlisted_notes(folder, sorted(name for name in pictures if f"{folder}/{name}" not in taken))
     if not any(splits.values()):
         raise DataError(f"{root}: none of the files in MSMT17's lists is there; expected\n{TREE}")
     train, query, gallery = (tuple(sorted(splits[split], key=lambda crop: crop.id)) for split in LISTS)

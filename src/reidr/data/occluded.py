@@ -14,7 +14,7 @@ from pathlib import Path
 
 from reidr.data.counts import compare, identify
 from reidr.data.listing import left_out_notes, list_folder, some_of, sub_folders
-from reidr.data.lists import by_stem, missing_level, missing_note, read_lines, renamed_notes, stem_of
+from reidr.data.lists import by_stem, missing_level, missing_note, read_lines, renamed_notes, stem_of, unlisted_notes
 from reidr.data.market1501 import FOLDERS, PATTERN, fits_market1501, is_zero, junk_note, parse_names
 from reidr.data.notes import Note, as_notes
 from reidr.data.types import Crop, ReIDDataset
@@ -72,6 +72,9 @@ def load_occluded(root: Path, name: str | None = None) -> ReIDDataset:
         if left:
             notes.append(missing_note(file, left, len(names), place.name, missing_level(len(left), len(names))))
         splits[split] = tuple(sorted(found, key=lambda crop: crop.id))
+    taken = {crop.id for crops in splits.values() for crop in crops}
+    for split, folder in FOLDERS.items():
+        notes += unlisted_notes(folder, sorted(n for n in present[split] if f"{folder}/{n}" not in taken))
     if not any(splits.values()):
         raise DataError(f"{root}: none of the pictures in its lists is in {place}; expected\n{TREE}")
     label = name or root.resolve().name
