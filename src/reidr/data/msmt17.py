@@ -65,11 +65,10 @@ def load_msmt17(root: Path, name: str | None = None) -> ReIDDataset:
             if not (root / file).is_file():
                 notes.append(Note(f"{file} is missing, so {split} lacks its crops", "warning", kind="missing list"))
                 continue
-            lines = read_lines(root / file)
+            lines, renamed = with_other_endings(read_lines(root / file), present[folder])
             prefix = TRAIN_PREFIX if split == "train" else ""
-            renamed: list[str] = []
             with garbage_collection_paused():
-                crops, missing = parse_list(root, folder, lines, file, present[folder], prefix, renamed)
+                crops, missing = parse_list(root, folder, lines, file, present[folder], prefix)
             splits[split] += crops
             notes += renamed_notes(file, renamed)
             gone.append((file, missing, len(crops) + len(missing)))
@@ -87,6 +86,19 @@ def load_msmt17(root: Path, name: str | None = None) -> ReIDDataset:
     return replace(dataset, notes=as_notes((*notes, *compare("msmt17", dataset.summary()))))
 
 
+def with_other_endings(lines: Iterable[str], present: frozenset[str]) -> tuple[list[str], list[str]]:
+    """The lines with paths as they are `present`, and the listed paths that are there with another picture ending."""
+    stems = by_stem(present)
+    found, renamed = [], []
+    for line in lines:
+        path = line.replace("\t", " ").rpartition(" ")[0].strip()
+        other = stems.get(path.rpartition(".")[0]) if path and path not in present else None
+        if other is not None:
+            renamed.append(path)
+        found.append(line if other is None else other + line[len(path) :])
+    return found, renamed
+
+
 def parse_list(
     root: Path,
     folder: str,
@@ -94,18 +106,14 @@ def parse_list(
     file: str,
     present: frozenset[str] | None = None,
     prefix: str = "",
-    renamed: list[str] | None = None,
 ) -> tuple[list[Crop], list[str]]:
     """Crops of a list's lines `PATH PERSON`, and the paths not `present` (None: all are). Opens no file.
-
-    Paths that are there with another picture ending are put into `renamed`.
 
     Raises DataError with the list's name and the line number.
     """
     crops: list[Crop] = []
     missing: list[str] = []
     place = root / folder
-    stems = by_stem(present) if present is not None else {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -118,13 +126,8 @@ def parse_list(
                 "0000/0000_000_01_0303morning_0008_0.jpg 0 (the third _ field is the camera)"
             )
         if present is not None and path not in present:
-            other = stems.get(path.rpartition(".")[0])
-            if other is None:
-                missing.append(path)
-                continue
-            if renamed is not None:
-                renamed.append(path)
-            path = other
+            missing.append(path)
+            continue
         crops.append(
             Crop(
                 id=f"{folder}/{path}",

@@ -48,6 +48,7 @@ def load_occluded(root: Path, name: str | None = None) -> ReIDDataset:
         notes += left_out_notes(folder, listings[split].left_out)
     everywhere = frozenset(name for names in present.values() for name in names)
     anywhere = by_stem(everywhere)
+    named: set[str] = set()
     for split, file in LISTS.items():
         if not (root / file).is_file():
             notes.append(Note(f"{file} is missing, so {split} is empty", "warning", kind="missing list"))
@@ -57,6 +58,7 @@ def load_occluded(root: Path, name: str | None = None) -> ReIDDataset:
         others = {n: anywhere[stem_of(n)] for n in names if n not in everywhere and stem_of(n) in anywhere}
         left = sorted({others.get(n, n) for n in names})
         notes += renamed_notes(file, sorted(others))
+        named.update(left)
         # As in Market-1501's own folders, see `market1501_from_names`.
         zero_is_nobody = split == "gallery" and not any(is_zero(crop.person) for crop in splits.get("query", ()))
         for source in dict.fromkeys((split, "gallery", "train", "query")):
@@ -72,9 +74,8 @@ def load_occluded(root: Path, name: str | None = None) -> ReIDDataset:
         if left:
             notes.append(missing_note(file, left, len(names), place.name, missing_level(len(left), len(names))))
         splits[split] = tuple(sorted(found, key=lambda crop: crop.id))
-    taken = {crop.id for crops in splits.values() for crop in crops}
     for split, folder in FOLDERS.items():
-        notes += unlisted_notes(folder, sorted(n for n in present[split] if f"{folder}/{n}" not in taken))
+        notes += unlisted_notes(folder, sorted(present[split] - named))
     if not any(splits.values()):
         raise DataError(f"{root}: none of the pictures in its lists is in {place}; expected\n{TREE}")
     label = name or root.resolve().name
