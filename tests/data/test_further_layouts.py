@@ -256,6 +256,16 @@ def test_other_folders_are_not_taken_for_people(tmp_path: Path, empty_tree, name
         load_dataset(tmp_path)
 
 
+def test_cameras_are_taken_from_names_that_tell_them(tmp_path: Path, picture_tree) -> None:
+    names = ["0002_c1s1_000001_00.jpg", "0002_c1s1_000002_00.jpg", "0002_c03s1_000001_00.jpg"]
+    picture_tree(tmp_path, [*(f"0002/{name}" for name in names), "0007/0007_c1s1_000001_00.jpg"])
+    dataset = load_dataset(tmp_path)
+    assert facts(dataset.query) == [("0002", "3"), ("0002", "1"), ("0002", "1"), ("0007", "1")]
+    [trial] = trials(dataset, find_protocol(dataset.protocol))
+    # Of one camera only the other one's picture counts.
+    assert trial.matches().sum(axis=1).tolist() == [2, 1, 1, 0]
+
+
 def test_market_s_own_folder_per_person_stays_market_s(tmp_path: Path, empty_tree) -> None:
     empty_tree(
         tmp_path, ["query/0001/0001_c1s1_0.jpg", "gallery/x/0001_c2s1_0.jpg", "bounding_box_test/0001_c2s1_0.jpg"]

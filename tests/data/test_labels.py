@@ -68,7 +68,7 @@ READ: list[tuple[Any, str | None]] = [
     (Decimal("7.0"), "7"),
 ]
 REFUSED: list[Any] = [True, False, np.True_, [1], {"a": 1}, b"1", float("inf"), -float("inf"), 1e20, (1,), 1j]
-REFUSED.append(np.arange(2))
+REFUSED += [np.arange(2), "a\ud800"]
 
 
 @pytest.mark.parametrize(("value", "label"), READ, ids=[repr(value) for value, _ in READ])
@@ -83,7 +83,7 @@ def test_a_value_is_read_by_the_one_rule(value: Any, label: str | None) -> None:
 
 @pytest.mark.parametrize("value", REFUSED, ids=repr)
 def test_what_is_no_label_is_refused(value: Any) -> None:
-    with pytest.raises(DataError, match=r"must be text or a (finite )?number|write it as text"):
+    with pytest.raises(DataError, match=r"must be text or a (finite )?number|write it as (text|UTF-8)"):
         read_label(value)
 
 

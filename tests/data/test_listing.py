@@ -13,7 +13,7 @@ from PIL import Image
 
 from reidr.data.folder import crops_in_folder, list_crops
 from reidr.data.images import IMAGE_SUFFIXES
-from reidr.data.listing import HEAD, is_read, list_folder, picture_format, walk
+from reidr.data.listing import HEAD, is_read, list_folder, picture_format, shown, walk
 from reidr.data.load import load_dataset
 from reidr.data.notes import Note
 from reidr.data.validate import validate
@@ -228,3 +228,11 @@ def test_a_note_is_its_sentence() -> None:
     assert (graver.level, graver.names, graver.remedy) == ("error", note.names, "do")
     assert note.as_json()["count"] == 3
     assert type(note.text) is str
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [("a\nb.jpg", "a\\nb.jpg"), ("\x1b[31m.jpg", "\\x1b[31m.jpg"), ("é ü.jpg", "é ü.jpg"), ("\udce9", "\\udce9")],
+)
+def test_names_cannot_move_a_terminal(name: str, printed: str) -> None:
+    assert shown(name) == printed

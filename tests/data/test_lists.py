@@ -257,3 +257,12 @@ def test_neither_a_manifest_nor_what_a_list_names_is_called_unused(tmp_path: Pat
         [finding] = [f for f in validate(path) if f.kind == "files beside"]
         assert finding.files == ("other.jpg",)
         (tmp_path / "shop.csv").write_text(f"{HEADER}\nq.jpg,1,1,query\ng.jpg,1,2,gallery\n")
+
+
+def test_pictures_on_no_list_are_counted(tmp_path: Path, empty_tree) -> None:
+    names = market_lists(tmp_path, empty_tree)
+    (tmp_path / "query.list").write_text(names[0])
+    (tmp_path / "gallery.list").write_text(names[1])
+    [note] = [note for note in load_dataset(tmp_path).notes if note.kind == "not listed"]
+    assert (note.level, note.count) == ("info", 2)
+    assert note.names == tuple(f"bounding_box_test/{name}" for name in names[2:])

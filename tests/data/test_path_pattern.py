@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reidr.data.labels import read_label
 from reidr.data.path_pattern import PathFacts, PathPattern
 from reidr.errors import DataError
 
@@ -34,6 +35,8 @@ def seconds(*moment: int) -> float:
         ("{camera}_{date:%Y%m%dT%H%M%S}.jpg", "c_20261127T083844.jpg",
          PathFacts("c", None, seconds(2026, 11, 27, 8, 38, 44), shown="2026-11-27 08:38:44")),
         ("{camera}/{}", "c/any thing.jpg", PathFacts("c", unit="frames")),
+        ("{camera}/{}", "none/x.jpg", PathFacts(None, unit="frames")),  # labels are read as everywhere
+        ("{camera}/{}", " 1.0 /x.jpg", PathFacts("1", unit="frames")),
         ("a.b/{camera}.jpg", "a.b/c.jpg", PathFacts("c", unit="frames")),
         ("a.b/{camera}.jpg", "axb/c.jpg", None),  # a dot is a dot
         (DAYS, "cam1/2026-13-27/08-38-44_1.jpg", None),  # no such month
@@ -75,7 +78,7 @@ def test_what_is_written_by_a_template_is_read_by_it(camera: str, moment: dateti
     moment = moment.replace(microsecond=0, tzinfo=UTC)
     found = PathPattern(DAYS).read(f"{camera}/{moment:%Y-%m-%d}/{moment:%H-%M-%S}_{rest}.jpg")
     assert found is not None
-    assert found.camera == camera
+    assert found.camera == read_label(camera)
     assert found.time is not None
     assert datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=found.time) == moment
     assert found.shown == f"{moment:%Y-%m-%d %H:%M:%S}"

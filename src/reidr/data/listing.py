@@ -324,8 +324,9 @@ def is_text(name: str) -> bool:
 
 
 def shown(name: str) -> str:
-    """A file name that can be printed anywhere."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+    """A file name or label that can be printed anywhere: what is no text, or would move a terminal, is escaped."""
+    text = name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def some_of(names: Iterable[str], number: int = SHOWN) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from reidr.data.labels import read_label
 from reidr.errors import DataError
 
 FIELDS = ("camera", "person", "date", "time", "frame")
@@ -34,7 +35,7 @@ class PathFacts:
     """What a path says.
 
     Attributes:
-        camera, person: labels, None where the template has no such field.
+        camera, person: labels (`labels.read_label`), None where unknown.
         time: seconds since 1970 (UTC) where there is a date, else seconds since midnight, else the frame number.
         unit: what `time` counts. shown: date and time for reading; empty where there is none.
     """
@@ -103,7 +104,7 @@ class PathPattern:
             clock = self._moment("time", texts.get("time"), "%H%M%S")
         except ValueError:
             return None
-        labels = texts.get("camera"), texts.get("person")
+        labels = read_label(texts.get("camera")), read_label(texts.get("person"))
         if day is None and clock is None:
             frame = texts.get("frame")
             return PathFacts(*labels, None if frame is None else float(frame), "frames", f"frame {frame}" * bool(frame))

@@ -1,5 +1,7 @@
 """A folder per person, cameras unknown: what people have who sorted their own pictures.
 
+Where every picture is a query, cameras are taken from names in Market-1501's way (`0002_c1s1_…`), if there are such.
+
 ROOT/{train,query,gallery}/PERSON/anything.jpg     each may be absent, but there is a query and a gallery
 ROOT/PERSON/anything.jpg                           every picture is a query and is looked for among all others
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -23,7 +26,7 @@ SPLITS = ("train", "query", "gallery")
 KIND = "a folder per person"
 PROTOCOL = "any-camera"
 LAYOUT_NAMES = (MARKET_NAME, LTCC_NAME, VC_NAME)
-LEAVE_ONE_OUT = "a folder per person, cameras unknown: every picture is a query, looked for among all the others"
+LEAVE_ONE_OUT = "a folder per person: every picture is a query, looked for among all the others"
 SPLIT = "a folder per person in query and gallery, cameras unknown"
 TREE = """  query, gallery, train / PERSON / anything.jpg              (a folder per person, no cameras)
   PERSON/anything.jpg                                        (the same; each picture is looked for among the others)"""
@@ -38,8 +41,6 @@ def fits_split_person_folders(root: Path) -> bool:
 
 def fits_person_folders(root: Path) -> bool:
     """Whether `root` holds folders of pictures alone, two at least, one of them with two pictures."""
-    if not holds_people(root):
-        return False
     counts = [len(list(islice(picture_names(folder), 2))) for folder in people_in(root)]
     return len(counts) > 1 and max(counts) > 1
 
@@ -88,6 +89,8 @@ def load_person_folders(root: Path, name: str | None = None) -> ReIDDataset:
     crops, more = people_of(root, "")
     if not crops:
         raise DataError(f"{root}: no pictures in folders of people; expected\n{TREE}")
+    crops = tuple(replace(crop, camera=camera_of(crop)) for crop in crops)
+    protocol = "standard" if any(crop.camera for crop in crops) else PROTOCOL
     notes = [Note(LEAVE_ONE_OUT, kind="layout"), *more]
     counts: dict[str | None, int] = {}
     for crop in crops:
@@ -96,7 +99,13 @@ def load_person_folders(root: Path, name: str | None = None) -> ReIDDataset:
     if alone:
         text = f"{len(alone):,} of {len(counts):,} people have one picture, which no other can match"
         notes.append(Note(text, "warning", kind="people with one picture", names=alone))
-    return ReIDDataset(name or root.resolve().name, root, (), crops, crops, PROTOCOL, tuple(notes), KIND)
+    return ReIDDataset(name or root.resolve().name, root, (), crops, crops, protocol, tuple(notes), KIND)
+
+
+def camera_of(crop: Crop) -> str | None:
+    """The camera in a name of Market-1501's way; None for any other name."""
+    facts = MARKET_NAME.match(crop.id.rpartition("/")[2])
+    return None if facts is None else facts["camera"].lstrip("0") or "0"
 
 
 def people_of(place: Path, split: str) -> tuple[tuple[Crop, ...], list[Note]]:
