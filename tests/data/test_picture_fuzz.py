@@ -72,6 +72,41 @@ def test_a_few_hundred_damaged_pictures(tmp_path: Path) -> None:
     assert ended["refused"] > 50
 
 
+MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I;16", "I;16B", "I", "F")
+WILD = (
+    None,
+    -1,
+    255,
+    70_000,
+    2**40,
+    1.5,
+    "x",
+    b"",
+    b"\0\xff",
+    (1, 2, 3),
+    (1, 2),
+    (300, 300, 300),
+    [1, 2, 3],
+    (1, "a", 3),
+)
+
+
+def test_wild_remarks_of_a_picture_in_memory_do_no_harm() -> None:
+    random = np.random.default_rng(3)
+    ended: Counter[str] = Counter()
+    for count in range(A_FEW * 4):
+        picture = Image.new(MODES[count % len(MODES)], (4, 8))
+        for name in ("transparency", "exif", "xmp"):
+            if random.random() < 0.5:
+                picture.info[name] = WILD[random.integers(len(WILD))]
+        try:
+            assert read_picture(picture).size == (4, 8)
+            ended["read"] += 1
+        except ImageError:
+            ended["refused"] += 1
+    assert min(ended["read"], ended["refused"]) > A_FEW
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_ten_thousand_damaged_pictures(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from reidr.data.types import Crop
 from reidr.errors import ImageError, WeightsError
 from reidr.retrieval.embedder import embed_crops, embed_usable_crops
-from reidr.retrieval.network import GeneralizedMeanPooling
+from reidr.retrieval.gallery import Gallery
+from reidr.retrieval.network import GeneralizedMeanPooling, build_network
 from reidr.retrieval.retriever import SETTINGS_FILE, WEIGHTS_FILE, Retriever, save_retriever
 
 
@@ -79,6 +80,39 @@ def test_saved_and_loaded_embeds_alike(retriever, folder):
 def test_other_weights_have_another_fingerprint(folder, tmp_path):
     save_retriever(small_network(seed=1), tmp_path / "other" / "small", {"seed": 0})
     assert Retriever.load(tmp_path / "other" / "small").fingerprint != Retriever.load(folder).fingerprint
+
+
+def test_a_checkpoint_replaced_under_its_name_takes_no_old_embedding(folder, tmp_path):
+    crops = [Crop(str(place), picture) for place, picture in enumerate(pictures(3))]
+    before = Retriever.load(folder)
+    old = Gallery.build(crops, before, cache=tmp_path / "cache").features
+    for change in (
+        lambda: save_retriever(small_network(seed=1), folder, {"seed": 0}),
+        lambda: save_retriever(small_network(SMALL.model_copy(update={"flip": False}), seed=1), folder, {"seed": 0}),
+    ):
+        change()
+        now = Retriever.load(folder)
+        assert now.name == before.name
+        assert now.fingerprint != before.fingerprint
+        found = Gallery.build(crops, now, cache=tmp_path / "cache").features
+        assert np.array_equal(found, now.embed_pictures([crop.open() for crop in crops]))
+        assert not np.allclose(found, old)
+        before, old = now, found
+
+
+def test_the_file_that_lays_out_a_trunk_of_transformers_is_part_of_the_fingerprint(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    tiny = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
+    trunk = tmp_path / "trunk"
+    transformers.ViTConfig(**tiny, intermediate_size=16, hidden_act="gelu").save_pretrained(trunk)
+    settings = SMALL.model_copy(update={"backbone": "transformers", "backbone_folder": str(trunk)})
+    save_retriever(build_network(settings), tmp_path / "vit", {})
+    first = Retriever.load(tmp_path / "vit")
+    assert Retriever.load(tmp_path / "vit").fingerprint == first.fingerprint
+    transformers.ViTConfig(**tiny, intermediate_size=16, hidden_act="relu").save_pretrained(trunk)
+    second = Retriever.load(tmp_path / "vit")
+    assert not np.allclose(first.embed_pictures(pictures(2)), second.embed_pictures(pictures(2)))
+    assert first.fingerprint != second.fingerprint
 
 
 def refuse(source, sentence):

@@ -136,7 +136,8 @@ def check_copies(sizes: dict[int, list[Placed]]) -> list[Finding]:
         if len(entries) > 1:
             for split, crop in entries:
                 try:
-                    contents[hashlib.sha256(Path(str(crop.image)).read_bytes()).digest()].append((split, crop))
+                    with Path(str(crop.image)).open("rb") as file:  # in blocks: a file may be larger than the memory
+                        contents[hashlib.file_digest(file, "sha256").digest()].append((split, crop))
                 except OSError:
                     continue  # decoding has reported it
     copies = [entries for entries in contents.values() if len(entries) > 1]

@@ -65,11 +65,13 @@ def read_picture(
     if isinstance(source, Image.Image):
         return _finish(name, _allowed(name, source), size)
     if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
+        path = Path(os.fsdecode(source))
         with open_regular(path) as file:
             return _decode(str(path), file, size)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _decode(name, io.BytesIO(source), size)
+        content = bytes(source)
+        check_bytes(name, len(content))
+        return _decode(name, io.BytesIO(content), size)
     if hasattr(source, "read"):
         return _decode(name, io.BytesIO(_read_file_object(name, source)), size)
     tensor = array_of_tensor(name, source)
@@ -92,7 +94,7 @@ def is_large(source: PictureSource) -> bool:
     """Whether a file has more than `LARGE_PIXELS` by its header; False for what is in memory. Raises ImageError."""
     if not isinstance(source, (str, os.PathLike)):
         return False
-    path = Path(source)
+    path = Path(os.fsdecode(source))
     with open_regular(path) as file:
         opened = _opened(str(path), file)
         return opened.width * opened.height > LARGE_PIXELS
@@ -161,7 +163,9 @@ def _open(name: str, file: BinaryIO) -> Image.Image:
         heif: Image.Image = HeifImageFile(file)
         return heif
     if head[4:8] == b"ftyp" and not features.check("avif"):
-        raise ImageError(f"{name}: this build of Pillow cannot read AVIF; install Pillow from PyPI, or convert the file")
+        raise ImageError(
+            f"{name}: this build of Pillow cannot read AVIF; install Pillow from PyPI, or convert the file"
+        )
     # Pillow warns, and above twice its own limit raises, before we could look at the size: keep it quiet until our own,
     # stricter cap has spoken.
     with _opening, warnings.catch_warnings():
@@ -204,7 +208,7 @@ def _read_file_object(name: str, file: Any) -> bytes:
         if getattr(file, "seekable", lambda: False)():
             file.seek(0)
         content = file.read(MAXIMUM_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: closed, or text that cannot be decoded
+    except (OSError, ValueError, TypeError) as error:  # closed, text that cannot be decoded, a read that takes no size
         raise ImageError(f"{name}: cannot be read ({error})") from None
     if not isinstance(content, bytes):
         raise ImageError(f"{name}: a file opened as text is not a picture; open it with mode 'rb'")

@@ -27,7 +27,7 @@ def content_key(crop: Crop) -> str:
     source: object = crop.image
     try:
         if isinstance(source, (str, os.PathLike)):
-            return file_digest(Path(source), ENTRANCE)
+            return file_digest(Path(os.fsdecode(source)), ENTRANCE)
         if isinstance(source, (bytes, bytearray, memoryview)):
             return hashlib.sha256(ENTRANCE + bytes(source)).hexdigest()
         return pixel_digest(read_picture(crop.image, f"crop {crop.id}"))
