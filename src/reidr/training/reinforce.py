@@ -17,6 +17,7 @@ from reidr.errors import DataError, ReIDError
 from reidr.frame.json_lines import keep_json_lines, read_json_lines
 from reidr.frame.progress import progress
 from reidr.frame.run import Run, content_hash, prepare_folder
+from reidr.frame.signals import note_step
 from reidr.reasoning.types import Pair
 from reidr.training.pair_facts import facts_finder
 from reidr.training.reinforce_recipe import ReinforcementRecipe
@@ -107,6 +108,7 @@ def reinforce(
     """
     trainer = build_trainer(recipe, pairs, model, processor, folder, advance)
     checkpoint, done = last_whole_checkpoint(Path(trainer.args.output_dir))
+    note_step(folder, "step", done)
     log = folder / "log.jsonl"
     for path in (log, folder / "completions.jsonl"):
         keep_steps(path, done)
