@@ -9,6 +9,7 @@ from importlib import import_module
 
 import click
 
+from reidr.cli.command import Group
 from reidr.errors import ReIDError
 from reidr.frame.memory import keep_freed_memory
 from reidr.frame.processes import speak_for_all
@@ -22,13 +23,16 @@ COMMANDS = {
     "pairs": "Mine candidate pairs of people that their ranker never saw.",
     "sample": "Choose the pairs worth reinforcing, by pass rate.",
     "evaluate": "Measure retriever, re-ranking and reasoner on a data set.",
+    "compare": "Say how results of the same queries differ, and how much of that is chance.",
     "report": "Write the HTML report of a finished run again.",
     "serve-model": "Serve a reasoner over an OpenAI-compatible API.",
+    "inventory": "List what is kept of people: caches, verdicts, reports.",
+    "forget": "Remove what is kept of given crops, with a receipt.",
     "doctor": "Say what is installed, what is missing and how fast this machine is.",
 }
 
 
-class LazyCommands(click.Group):
+class LazyCommands(Group):
     """Lists every command from a table, so that `reidr --help` never imports torch."""
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -67,7 +71,7 @@ def set_threads() -> None:
 @click.command(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="reidr", prog_name="reidr")
 def reidr() -> None:
-    """ReID-R finds a person again in another camera and says why.
+    """ReID-R finds a person again in another camera and writes what it compared.
 
     Start with `reidr demo`, then `reidr find PERSON.jpg --in FOLDER`.
     """

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
+from reidr.cli.command import Command
 from reidr.cli.options import given, recipe_options
 from reidr.cli.run_option import run_option
-from reidr.training.reasoning_recipes import PairsRecipe
 
 
-@click.command("pairs")
+@click.command("pairs", cls=Command)
 @click.argument("recipe", default="nano")
 @run_option("runs/pairs", "Run folder.")
-@recipe_options(PairsRecipe)
+@recipe_options("reidr.training.reasoning_recipes.PairsRecipe")
 def command(recipe: str, folder: Path, **options: Any) -> None:
     """Mine hard pairs of people that their ranker never saw; writes FOLDER/pairs.parquet."""
     from reidr.training.reasoning_stages import pairs_stage

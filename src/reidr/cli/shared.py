@@ -26,6 +26,14 @@ REASONER_OPTION = click.option(
 CACHE_OPTION = click.option(
     "--cache/--no-cache", default=True, help="Keep embeddings and verdicts for the next time. [cache]"
 )
+RUNS_OPTION = click.option(
+    "--runs",
+    "roots",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    default=(Path("runs"),),
+    help="Folder with run folders below it; may be given several times. [runs, and wherever searches have reported to]",
+)
 
 
 def load_retriever(name: str) -> Embedder:

@@ -9,13 +9,15 @@ The camera is the third `_` field of the file's name, 1 to 15.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from reidr.data.counts import compare
-from reidr.data.listing import list_tree, some_of
+from reidr.data.listing import left_out_notes, link_notes, walk
+from reidr.data.lists import by_stem, missing_level, missing_note, read_lines, renamed_notes
 from reidr.data.market1501 import PREFIX_NOTE, TRAIN_PREFIX, garbage_collection_paused
+from reidr.data.notes import Note
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -45,27 +47,34 @@ def load_msmt17(root: Path, name: str | None = None) -> ReIDDataset:
     version = version_of(root)
     if version is None:
         raise DataError(f"{root}: neither the folders of MSMT17 V1 nor of V2; expected\n{TREE}")
-    notes = [f"MSMT17 {version}: folders {' and '.join(VERSIONS[version])}"]
+    notes: list[str] = [f"MSMT17 {version}: folders {' and '.join(VERSIONS[version])}"]
     for other, names in VERSIONS.items():
         if other != version and any((root / name).is_dir() for name in names):
-            notes.append(f"{other} of MSMT17 is there too ({' and '.join(names)}) and is left out: {version} is taken")
+            text = f"{other} of MSMT17 is there too ({' and '.join(names)}) and is left out: {version} is taken"
+            notes.append(Note(text, "warning", kind="other version", names=names))
     folders = {"train": VERSIONS[version][0], "query": VERSIONS[version][1], "gallery": VERSIONS[version][1]}
-    present = {folder: frozenset(list_tree(root / folder)) for folder in VERSIONS[version]}
+    trees = {folder: walk(root / folder) for folder in VERSIONS[version]}
+    for folder, tree in trees.items():
+        notes += [*left_out_notes(folder, tree.left_out), *link_notes(folder, tree.links)]
+    present = {folder: frozenset(tree.pictures) for folder, tree in trees.items()}
     splits: dict[str, list[Crop]] = {split: [] for split in LISTS}
     for split, files in LISTS.items():
         folder = folders[split]
+        gone: list[tuple[str, list[str], int]] = []
         for file in files:
             if not (root / file).is_file():
-                notes.append(f"{file} is missing, so {split} lacks its crops")
+                notes.append(Note(f"{file} is missing, so {split} lacks its crops", "warning", kind="missing list"))
                 continue
-            lines = (root / file).read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = read_lines(root / file)
             prefix = TRAIN_PREFIX if split == "train" else ""
+            renamed: list[str] = []
             with garbage_collection_paused():
-                crops, missing = parse_list(root, folder, lines, file, present[folder], prefix)
+                crops, missing = parse_list(root, folder, lines, file, present[folder], prefix, renamed)
             splits[split] += crops
-            if missing:
-                count = f"{len(missing):,} of {len(lines):,}"
-                notes.append(f"{file}: {count} listed files are not in {folder}: {some_of(missing)}")
+            notes += renamed_notes(file, renamed)
+            gone.append((file, missing, len(crops) + len(missing)))
+        level = missing_level(sum(len(missing) for _, missing, _ in gone), sum(total for *_, total in gone))
+        notes += [missing_note(file, missing, total, folder, level) for file, missing, total in gone if missing]
     if not any(splits.values()):
         raise DataError(f"{root}: none of the files in MSMT17's lists is there; expected\n{TREE}")
     train, query, gallery = (tuple(sorted(splits[split], key=lambda crop: crop.id)) for split in LISTS)
@@ -80,20 +89,25 @@ def parse_list(
     folder: str,
     lines: Iterable[str],
     file: str,
-    present: Container[str] | None = None,
+    present: frozenset[str] | None = None,
     prefix: str = "",
+    renamed: list[str] | None = None,
 ) -> tuple[list[Crop], list[str]]:
     """Crops of a list's lines `PATH PERSON`, and the paths not `present` (None: all are). Opens no file.
+
+    Paths that are there with another picture ending are put into `renamed`.
 
     Raises DataError with the list's name and the line number.
     """
     crops: list[Crop] = []
     missing: list[str] = []
     place = root / folder
+    stems = by_stem(present) if present is not None else {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        path, _, person = line.strip().rpartition(" ")
+        path, _, person = line.strip().replace("\t", " ").rpartition(" ")
+        path = path.strip()
         fields = path.rpartition("/")[2].split("_")
         if len(fields) < 4 or not fields[2].isdecimal() or not person.isdecimal() or ".." in path or path[0] == "/":
             raise DataError(
@@ -101,8 +115,13 @@ def parse_list(
                 "0000/0000_000_01_0303morning_0008_0.jpg 0 (the third _ field is the camera)"
             )
         if present is not None and path not in present:
-            missing.append(path)
-            continue
+            other = stems.get(path.rpartition(".")[0])
+            if other is None:
+                missing.append(path)
+                continue
+            if renamed is not None:
+                renamed.append(path)
+            path = other
         crops.append(
             Crop(
                 id=f"{folder}/{path}",

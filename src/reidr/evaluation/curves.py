@@ -25,6 +25,9 @@ from reidr.reasoning.fusion import fused_distances
 from reidr.retrieval.ranking import RankedList
 
 CMC_RANKS, CMC_LINES = 20, 5
+UNCALIBRATED = "direct score (uncalibrated)"
+# The stored decisions call it so; it is thresholded as the model gives it.
+SHOWN_AS = {"1 - P(same)": "1 - direct score"}
 WANTED_FPIR = (0.01, 0.1)
 
 
@@ -34,27 +37,34 @@ def curves_of(outcome: Outcome) -> tuple[Curve, ...]:
     known = scored_pairs(outcome)
     if known is not None:
         probabilities, truth = known
-        found = reliability_curve(probabilities, truth)
+        shown = {UNCALIBRATED: probabilities}
+        if outcome.settings.calibration is not None:
+            shown["calibrated P(same)"] = outcome.settings.calibration.apply(margin_of(probabilities))
         curves.append(
             Curve(
                 "reliability",
-                (Series("direct score", found.probability.tolist(), found.frequency.tolist(), found.count.tolist()),),
+                tuple(reliability_series(*each, truth) for each in shown.items()),
+                cases=len(truth),
+                unit="pair",
             )
         )
         answered = risk_coverage(np.abs(probabilities - 0.5), (probabilities > 0.5) == truth)
-        curves.append(
-            Curve("risk-coverage", (Series("direct score", answered.coverage.tolist(), answered.risk.tolist()),))
-        )
+        line = Series(UNCALIBRATED, answered.coverage.tolist(), answered.risk.tolist())
+        curves.append(Curve("risk-coverage", (line,), cases=len(truth), unit="pair"))
     open_set = [(name, errors) for name, ranked in lists_of(outcome) if (errors := open_set_of(outcome, ranked))]
     spent = spending_of(outcome)
     if spent:
-        curves.append(spending_curve(spent))
+        curves.append(replace(spending_curve(spent), cases=evaluated_queries(outcome), unit="query"))
     if open_set:
         series = tuple(
-            Series(name, [e.false_positive for e in errors], [e.false_negative for e in errors])
+            Series(SHOWN_AS.get(name, name), [e.false_positive for e in errors], [e.false_negative for e in errors])
             for name, errors in open_set
         )
-        curves.append(Curve("open-set", series))
+        # Each error rate is a share of the queries of its kind: the rarer kind says how much the figure rests on.
+        mated = int(outcome.trial.mated.sum())
+        others = len(outcome.trial.mated) - mated
+        unit = "mated query" if mated < others else "non-mated query"
+        curves.append(Curve("open-set", series, cases=min(mated, others), unit=unit))
     return tuple(curves)
 
 
@@ -118,9 +128,12 @@ def spending_of(outcome: Outcome) -> dict[str, list[Point]]:
     """What asking costs and brings, by name: the first candidates of all queries, and the stored policies.
 
     Who asks anything may glance as well, for the first candidates of all queries as for policies; asking nothing is
-    without a glance, where both begin. Empty where not all of the first k were scored, or no policy is stored.
+    without a glance, where both begin. Empty where not all of the first k were scored, no policy is stored, or average
+    precision is not the exact one, which changes by re-ranking are computed for.
     """
     policy = outcome.settings.policy
+    if outcome.settings.average_precision != "exact":
+        return {}
     if outcome.scores is None or outcome.asked is None or policy is None or outcome.settings.only_policy:
         return {}
     truth = matches_of(outcome.trial, outcome.ranked, outcome.scores.shape[1])
@@ -186,7 +199,19 @@ def cmc_curve(outcome: Outcome) -> Curve:
     drawn = [row for row in outcome.rows if not row.name.endswith(variants)]
     if len(drawn) > CMC_LINES:
         drawn = [row for row in drawn if not row.name.startswith("baseline")]
-    return Curve("cmc", tuple(Series(row.name, ranks, [row.result.rank(rank) for rank in ranks]) for row in drawn))
+    series = tuple(Series(row.name, ranks, [row.result.rank(rank) for rank in ranks]) for row in drawn)
+    return Curve("cmc", series, cases=evaluated_queries(outcome), unit="query")
+
+
+def evaluated_queries(outcome: Outcome) -> int:
+    """Queries that have a match: what every share of the rows is taken over."""
+    return int((outcome.rows[0].result.matches > 0).sum())
+
+
+def reliability_series(name: str, probabilities: NDArray[np.float64], truth: NDArray[np.bool_]) -> Series:
+    """One line of the reliability diagram."""
+    found = reliability_curve(probabilities, truth)
+    return Series(name, found.probability.tolist(), found.frequency.tolist(), found.count.tolist())
 
 
 def scored_pairs(outcome: Outcome) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:

@@ -62,6 +62,7 @@ class ReasonsRun:
                     "value": each.value,
                     "interval": each.interval,
                     "detail": each.detail if each.estimate is not None else each.missing,
+                    **({"warning": each.warning} if each.warning else {}),
                 }
                 for each in reason_numbers(self.tested)
             ],
@@ -147,7 +148,8 @@ def kind_of(case: ReasonCase) -> str:
 
 def severity(case: ReasonCase) -> tuple[float, ...]:
     """What to sort cases of a kind by, greatest first: the plainest example of its kind comes first."""
-    gap = abs(case.verdict.probability - case.turned.probability)
+    # An unreadable answer has no score, and no gap to another.
+    gap = float(np.nan_to_num(abs(case.verdict.evidence - case.turned.evidence)))
     hard = float({case.verdict.answer, case.turned.answer} == {"same", "different"})
     by_kind = {"flips": (hard, gap), "contradicted": (float(case.marked("contradicted")),)}
     right = float(case.pair.label is None or case.pair.label == (case.verdict.answer == "same"))

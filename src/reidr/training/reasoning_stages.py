@@ -7,9 +7,11 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reidr.data.families import overlapping_people
 from reidr.data.join import join_training
 from reidr.data.load import load_dataset
 from reidr.data.types import Crop
@@ -18,7 +20,7 @@ from reidr.frame.progress import progress
 from reidr.frame.run import MANIFEST, Run, content_hash, in_own_folder, prepare_folder, write_json
 from reidr.reasoning.types import Pair
 from reidr.training.base_stage import PEOPLE, split_people, street_people
-from reidr.training.identities import STREET, family_of, hold_out_identities
+from reidr.training.identities import STREET, family_of, hold_out_identities, known_people
 from reidr.training.pair_table import MinedPair, read_mined, read_pairs, recipe_of, write_pairs
 from reidr.training.pairs import Ranker, balance_pairs, dataset_of, mine_pairs, rank_out_of_fold
 from reidr.training.reasoning_recipes import PairsRecipe, SampleRecipe, WarmupRecipe
@@ -76,10 +78,14 @@ def training_crops(recipe: PairsRecipe) -> tuple[tuple[Crop, ...], frozenset[str
         raise DataError("mining pairs needs photo sets: the recipe names none (data)")
     datasets = [load_dataset(path) for path in paths]
     training = join_training(datasets) if datasets else ()
-    trained = {crop.person for crop in training}
     tested = {f"{each.name}:{c.person}" for each in datasets for c in (*each.query, *each.gallery) if c.person}
+    for dataset in datasets:
+        # A test person of one data set may be a training person of another: a subset, a copy, a manifest of its files.
+        tests = [replace(each, train=()) for each in datasets if each.query or each.gallery]
+        learnt = replace(dataset, query=(), gallery=())
+        tested |= {f"{dataset.name}:{person}" for each in tests for person in overlapping_people(learnt, each)}
     # Of a person who is on both sides nothing may be learnt.
-    return tuple(crop for crop in training if crop.person not in trained & tested), frozenset(tested)
+    return tuple(crop for crop in training if crop.person not in tested), frozenset(tested)
 
 
 def street_parts(recipe: PairsRecipe, folder: Path) -> dict[str, tuple[Crop, ...]]:
@@ -108,10 +114,13 @@ def rankers_of(
         retriever = Retriever.load(recipe.retriever)
         if retriever.held_out is None:
             raise DataError(f"retriever {retriever.name} does not say whom it held out; mine with `source: folds`")
-        strange = {str(crop.person).split(":")[0] for crop in crops} - set(retriever.trained_on)
-        if strange:
-            raise DataError(f"retriever {retriever.name} was not trained on {min(strange)}; mine with `source: folds`")
-        _, unseen = hold_out_identities(crops, *retriever.held_out)
+        unseen: list[Crop] = []
+        for name in sorted({dataset_of(crop) for crop in crops}):
+            own = [crop for crop in crops if dataset_of(crop) == name]
+            known = known_people(name, own, retriever.trained_on, retriever.held_out)
+            if not known.names:
+                raise DataError(f"retriever {retriever.name} was not trained on {name}; mine with `source: folds`")
+            unseen += (crop for crop in own if crop.person not in known.people)
         train, judge = hold_out_identities(unseen, recipe.held_out_share, recipe.seed + 1)
         return [
             Ranker(retriever, names_of(part), 0, name) for name, part in (("train", train), ("held_out", judge)) if part

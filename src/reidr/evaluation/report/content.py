@@ -12,6 +12,8 @@ from typing import Any, Literal, get_args
 from PIL import Image
 
 from reidr.errors import ReIDError
+from reidr.evaluation.report.rows import MetricRow as MetricRow
+from reidr.evaluation.report.rows import check_share
 
 Picture = Path | Image.Image | None
 Mark = Literal["right", "wrong", "junk", "unknown"]
@@ -21,43 +23,9 @@ ClaimMark = Literal[
     "confirmed", "contradicted", "untestable", "said again", "not seen again", "said otherwise", "contradicts itself"
 ]
 """How a claim stands against known attributes, or, where nothing is known, how a second look at its crops ended."""
-Interval = tuple[float, float]
 Fact = str | int | float
-
-
-@dataclass(frozen=True)
-class MetricRow:
-    """One line of the table of metrics: one way of ranking, measured over all queries.
-
-    Attributes:
-        name: starts with `retriever`, `k-reciprocal`, `reasoner` or `oracle` (`oracle@10`), as the headline expects.
-        metrics: by name (`mAP`, `rank1`, `rank5`, `rank10`, `mINP`, ...), each a share of 1.
-        intervals: bootstrap interval (low, high) of a metric, shares of 1.
-        gains: interval (low, high) of the paired difference to the retriever's row, shares of 1, each in [-1, 1].
-        queries: number of queries behind the row.
-        calls: calls of the reasoner in total. seconds: wall time in total.
-        note: one short remark.
-    """
-
-    name: str
-    metrics: Mapping[str, float]
-    intervals: Mapping[str, Interval] = field(default_factory=dict)
-    gains: Mapping[str, Interval] = field(default_factory=dict)
-    queries: int | None = None
-    calls: int | None = None
-    seconds: float | None = None
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        for name, value in self.metrics.items():
-            check_share(value, f"report row {self.name!r}: {name}")
-        for table, least in ((self.intervals, 0.0), (self.gains, -1.0)):
-            for name, (low, high) in table.items():
-                if not least <= low <= high <= 1.0:
-                    raise ReIDError(
-                        f"report row {self.name!r}: interval ({low}, {high}) of {name} must run upwards "
-                        f"within [{least:g}, 1]"
-                    )
+FEWEST_CASES = 20
+"""Queries or pairs below which a figure is drawn with a warning; a single one is not drawn at all."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +55,18 @@ class Candidate:
     Attributes:
         rank_before: position in the retriever's list, 1 first, junk counted as one of the list.
         rank_after: the same after fusion; None where nothing was fused.
-        distance: the retriever's distance. score_after: the fused distance or score.
-        probability: calibrated P(same) in [0, 1], None where the reasoner was not asked.
-        probability_direct: the same from its direct score, before it thought.
+        distance: the retriever's distance, smaller is nearer. score_after: the number that decides the order where it
+            is not that distance: the fused distance, smaller is nearer.
+        score_direct: the reasoner's direct score in [0, 1] as the model gives it, uncalibrated, which is what fusion
+            takes; None where it was not asked. score_thinking: the same after it thought.
+        probability: P(same) in [0, 1]: the direct score calibrated on training identities; None where it was not asked
+            or nothing is stored to calibrate it with.
         reasoning: what the reasoner wrote, None where it only scored or was not asked.
         statements: the reasoning again, sentence by sentence, with the marks of its claims.
         cues: what its reasoning names, as short phrases. answer: its verdict.
         tokens, seconds: what its thought cost.
+        sampled: `score_thinking` is a share of drawn answers, not read from the model's probabilities.
+        no_score: the reasoner was asked for its direct score and gave none (a refused or unreadable answer).
     """
 
     id: str
@@ -109,17 +82,20 @@ class Candidate:
     reasoning: str | None = None
     cues: tuple[str, ...] = ()
     answer: Answer | None = None
-    probability_direct: float | None = None
+    score_direct: float | None = None
+    score_thinking: float | None = None
     statements: tuple[Statement, ...] = ()
     tokens: int | None = None
     seconds: float | None = None
+    sampled: bool = False
+    no_score: bool = False
 
     def __post_init__(self) -> None:
         if self.mark not in get_args(Mark):
             raise ReIDError(f"report candidate {self.id!r}: mark {self.mark!r} is not one of {get_args(Mark)}")
         if self.answer is not None and self.answer not in get_args(Answer):
             raise ReIDError(f"report candidate {self.id!r}: answer {self.answer!r} is not one of {get_args(Answer)}")
-        for name in ("probability", "probability_direct"):
+        for name in ("probability", "score_direct", "score_thinking"):
             value = getattr(self, name)
             if value is not None:
                 check_share(value, f"report candidate {self.id!r}: {name}")
@@ -130,6 +106,16 @@ class Candidate:
     def rank(self) -> int:
         """Position in the list that is shown: after fusion where there was one."""
         return self.rank_before if self.rank_after is None else self.rank_after
+
+    @property
+    def asked(self) -> bool:
+        """Whether the reasoner scored this candidate or thought about it."""
+        return any(each is not None for each in (self.probability, self.score_direct, self.score_thinking, self.answer))
+
+    @property
+    def decides(self) -> float:
+        """The number by which candidates stand in the list that is shown, smaller first (junk aside)."""
+        return self.distance if self.score_after is None else self.score_after
 
     def marked(self, mark: ClaimMark) -> int:
         """How many claims of its reasoning carry `mark`."""
@@ -215,15 +201,20 @@ class Series:
 class Curve:
     """One figure: `kind` decides the axes, `series` are drawn in order, `caption` replaces the standard one.
 
-    Axes by kind, all shares of 1: `cmc` rank (1, 2, ...) → share of queries; `reliability` mean P(same) → share that
-    is the same; `risk-coverage` share answered → share of errors; `open-set` FPIR → FNIR (ISO/IEC 19795-1);
+    Axes by kind, all shares of 1: `cmc` rank (1, 2, ...) → share of queries; `reliability` mean score or P(same) →
+    share that is the same; `risk-coverage` share answered → share of errors; `open-set` FPIR → FNIR (ISO/IEC 19795-1);
     `spending` calls per query (no share) → gain; `histogram` n + 1 bin edges → n counts.
+
+    `cases` is how many observations the figure rests on, and `unit` what they are called ("query", "pair"); None: not
+    known, but for figures whose series carry counts.
     """
 
     kind: CurveKind
     series: tuple[Series, ...]
     caption: str = ""
     x_label: str = ""
+    cases: int | None = None
+    unit: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(CurveKind):
@@ -236,6 +227,38 @@ class Curve:
                 )
             if not all(math.isfinite(value) for value in (*series.x, *series.y)):
                 raise ReIDError(f"report curve {self.kind} {series.name!r}: holds a value that is not finite")
+        if self.cases is not None and self.cases < 0:
+            raise ReIDError(f"report curve {self.kind}: the number of cases is {self.cases}; it must be at least 0")
+
+    @property
+    def observations(self) -> int | None:
+        """`cases`, else the smallest number that the counts of a series add up to; None where neither is known."""
+        if self.cases is not None:
+            return self.cases
+        if self.kind == "histogram":
+            return min((int(sum(series.y)) for series in self.series), default=None)
+        counted = [sum(series.counts) for series in self.series if series.counts is not None]
+        return min(counted, default=None)
+
+    @property
+    def drawable(self) -> bool:
+        """Whether there is anything to see: more than one observation, and a line of more than one point."""
+        if self.observations is not None and self.observations < 2:
+            return False
+        return any(self.points(series) > 1 for series in self.series)
+
+    def points(self, series: Series) -> int:
+        """How many points of a series have a place in the figure: none at FPIR 0 on a logarithmic axis."""
+        return sum(value > 0 for value in series.x) if self.kind == "open-set" else len(series.y)
+
+    @property
+    def warning(self) -> str:
+        """A sentence where the figure rests on too few observations to be believed, or was not drawn; else empty."""
+        number = self.observations
+        if number is None or number >= FEWEST_CASES:
+            return "" if self.drawable else "Not drawn: a single point is no curve."
+        what = f"{number:,} {plural(self.unit or 'case', number)}"
+        return f"Only {what}: read no more than that from it." if self.drawable else f"Not drawn: it rests on {what}."
 
 
 @dataclass(frozen=True)
@@ -247,14 +270,17 @@ class Report:
         notice: what a reader must know first ("The reasoner is a barely trained nano.").
         created: date and time as text.
         facts: seed, versions, commit, data set, protocol, device, seconds, ... in the order to show.
-        metric_rows: the first row whose name starts with `retriever` is the base line, the first that starts with
-            `reasoner` is the one the headline speaks of, so no row is picked by its result.
+        metric_rows: the first row with the role `retriever` is the base line, the first with the role `reasoner` is the
+            one the headline speaks of, so no row is picked by its result.
         headline: replaces the sentence computed from the rows.
         checked: what the claims of reasons were held against, or that there is nothing to hold them against.
         protocol: the evaluation rule's name; stands in every file.
         trials: draws of the protocol behind each number of the rows; lists and curves are those of the first.
         numbers: what was measured beside the rows, in plain JSON and without the names of other entries of
             `metrics.json`.
+        left_out: one sentence for each kind of thing, or each file, that took no part; shown on the page, counted.
+        remarks: sentences about how the scores were made that a reader must know first (values estimated from drawn
+            answers, pairs without a score).
     """
 
     title: str
@@ -270,6 +296,8 @@ class Report:
     protocol: str = ""
     trials: int = 1
     numbers: Mapping[str, Any] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for what, names in (
@@ -281,7 +309,8 @@ class Report:
                 raise ReIDError(f"report {self.title!r}: {what} {repeated[0]!r} is given more than once")
 
 
-def check_share(value: float, what: str) -> None:
-    """Refuse anything but a finite number in [0, 1]; `what` opens the sentence."""
-    if not 0.0 <= value <= 1.0:
-        raise ReIDError(f"{what} is {value!r}; it must be a share between 0 and 1, not a percentage")
+def plural(word: str, number: int) -> str:
+    """ "1 query", "2 queries", "3 pairs": the word for so many."""
+    if number == 1:
+        return word
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

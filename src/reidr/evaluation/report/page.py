@@ -10,12 +10,14 @@ from typing import Any, get_args
 
 from reidr.errors import ReIDError
 from reidr.evaluation.report import headline, plots, tables
-from reidr.evaluation.report.content import Candidate, ClaimMark, Curve, MetricRow, QueryCard, Report
+from reidr.evaluation.report.content import Candidate, ClaimMark, Curve, QueryCard, Report
 from reidr.evaluation.report.pictures import thumbnail
+from reidr.evaluation.report.rows import MetricRow
 from reidr.frame.files import make_folder, write_text
 
 CANDIDATE_SIDE = 160  # pixels
 REASON_SIDE = 128
+LEFT_OUT_SHOWN = 20  # sentences about what took no part; the rest is counted
 GROUP_SIZE = 6  # queries in "worst" and in "best"
 
 METRIC_TITLES = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mINP": "mINP"}
@@ -24,15 +26,15 @@ SIGN_WORDS = {"right": "right", "wrong": "wrong", "junk": "junk", "unknown": "no
 REASONS_PAGE = "reasons.html"
 CURVE_TITLES = {
     "cmc": "How soon the right person comes",
-    "reliability": "Whether its probabilities can be believed",
+    "reliability": "Whether its scores can be believed",
     "risk-coverage": "What it costs to answer more",
     "open-set": "People who are not in the gallery",
     "spending": "What thought costs, and what it brings",
     "histogram": "How far the two kinds of pairs lie apart",
 }
 CURVE_CAPTIONS = {
-    "cmc": "Cumulative matching characteristic (CMC). Higher is better. The axis does not start at zero.",
-    "reliability": "Reliability diagram. On the diagonal, pairs said to match with 70 % do match 70 times in 100; "
+    "cmc": "Cumulative matching characteristic (CMC). Higher is better. The upright axis may start above zero.",
+    "reliability": "Reliability diagram. On the diagonal, pairs given 0.7 show one person 70 times in 100; "
     "larger marks stand for more pairs.",
     "risk-coverage": "Risk against coverage: pairs are answered from the surest to the least sure. Lower is better.",
     "open-set": "False negatives (FNIR) against false positives (FPIR), ISO/IEC 19795-1. Lower is better.",
@@ -145,6 +147,7 @@ def render(page: Page, reasons_page: str = "") -> str:
     """The page as HTML text; `reasons_page` is the file beside it that shows the tests of reasons, if any."""
     report = page.report
     names = tables.metric_names(report.metric_rows)
+    candidates = [each for group in page.groups for card in group.cards for each in card.candidates]
     return (
         environment()
         .get_template("report.html.j2")
@@ -157,32 +160,32 @@ def render(page: Page, reasons_page: str = "") -> str:
             metric_titles=METRIC_TITLES,
             best=best_values(report.metric_rows, names),
             baseline=headline.first_row(report, "retriever"),
-            curves=[(curve, plots.draw(curve), CURVE_TITLES[curve.kind], caption(curve)) for curve in report.curves],
+            curves=[
+                (curve, plots.draw(curve) if curve.drawable else "", CURVE_TITLES[curve.kind], caption(curve))
+                for curve in report.curves
+            ],
+            left_out=report.left_out[:LEFT_OUT_SHOWN],
             reasons_page=reasons_page,
-            claims_marked=any(
-                statement.claims
-                for group in page.groups
-                for card in group.cards
-                for candidate in card.candidates
-                for statement in candidate.statements
-            ),
+            claims_marked=any(statement.claims for each in candidates for statement in each.statements),
+            shows_scores=any(each.score_direct is not None for each in candidates),
+            shows_probabilities=any(each.probability is not None for each in candidates),
             searched=not report.metric_rows and all(card.average_precision is None for card in report.query_cards),
         )
     )
 
 
 def best_values(rows: Sequence[MetricRow], names: Sequence[str]) -> dict[str, float]:
-    """The highest value of each metric among the rows that a system could reach (the oracle is a ceiling, not a rival).
+    """The highest value of each metric among the rows that a system could reach (an oracle knows the truth: no rival).
 
     A metric on which all of them agree has no best."""
-    real = [row for row in rows if not row.name.startswith("oracle")]
+    real = [row for row in rows if row.role != "oracle"]
     values = {name: [row.metrics[name] for row in real if name in row.metrics] for name in names}
     return {name: max(found) for name, found in values.items() if len(set(found)) > 1}
 
 
 def caption(curve: Curve) -> str:
-    """The curve's own caption, or the standard one of its kind."""
-    return curve.caption or CURVE_CAPTIONS[curve.kind]
+    """The curve's own caption, or the standard one of its kind, after a warning where it rests on too little."""
+    return f"{curve.warning} {curve.caption or CURVE_CAPTIONS[curve.kind]}".strip()
 
 
 @cache

@@ -82,7 +82,7 @@ def cmc_svg(series: Sequence[Series]) -> str:
 
 
 def reliability_svg(series: Sequence[Series]) -> str:
-    """Reliability diagram: mean predicted P(same) of a bin → share of its pairs that are the same; area ∝ √counts."""
+    """Reliability diagram: mean score or P(same) of a bin → share of its pairs that are the same; area ∝ √counts."""
 
     def paint(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, zorder=1)
@@ -97,7 +97,7 @@ def reliability_svg(series: Sequence[Series]) -> str:
         axes.set_ylim(0, 1)
         whole_percent(axes, "x")
         whole_percent(axes, "y")
-        axes.set_xlabel("predicted P(same)")
+        axes.set_xlabel("predicted: score, or calibrated P(same)")
         name_ends(axes, series)
 
     return render(paint, "pairs that are the same person", "reliability")

@@ -15,7 +15,7 @@ from reidr.frame.run import prepare_folder
 
 @dataclass(frozen=True)
 class Erased:
-    """A region erased from both crops: its name, the two pictures, and P(same) of the direct score without it."""
+    """A region erased from both crops: its name, the two pictures, and the direct score (uncalibrated) without it."""
 
     region: str
     query: Picture = field(compare=False, repr=False)
@@ -30,10 +30,11 @@ class ReasonCard:
     Attributes:
         query, candidate: ids. query_image, candidate_image: their pictures; the query is person A.
         truth: whether both show one person; None where unknown.
-        answer, probability, reasoning, statements: the verdict with the marks of its claims.
+        answer, probability, reasoning, statements: the verdict, its score after thinking as the model gives it
+            (uncalibrated; None where there is none), and its words with the marks of their claims.
         turned_answer, turned_probability, turned_reasoning: the verdict with the crops in the other order.
-        direct: P(same) of the direct score. cited, uncited: without a region that the reason rests on, and without one
-            that it does not name.
+        direct: the direct score, uncalibrated; None where there is none. cited, uncited: without a region that the
+            reason rests on, and without one that it does not name.
         tokens, seconds: what the first verdict cost.
     """
 
@@ -43,13 +44,13 @@ class ReasonCard:
     candidate_image: Picture = field(compare=False, repr=False)
     truth: bool | None
     answer: Answer
-    probability: float
+    probability: float | None
     reasoning: str
     statements: tuple[Statement, ...]
     turned_answer: Answer
-    turned_probability: float
+    turned_probability: float | None
     turned_reasoning: str
-    direct: float
+    direct: float | None
     cited: Erased | None = None
     uncited: Erased | None = None
     readable: bool = True
