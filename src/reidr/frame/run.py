@@ -32,7 +32,8 @@ SIGNS_OF_A_RUN = ("report.json", "report.html", "reasons.html")  # results that 
 PACKAGES = ("reidr", "torch", "transformers", "trl", "peft", "numpy", "pillow")
 
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Run:

@@ -233,7 +233,8 @@ class ForgivingCache(VerdictCache):
 
     def scores(self, keys: Iterable[str]) -> dict[str, Logits]:
         """As `VerdictCache.scores`; what is no number (NaN comes back from SQLite as None) counts as not kept."""
-        found = self._try(lambda: super(ForgivingCache, self).scores(keys), {})
+        nothing: dict[str, Logits] = {}
+        found = self._try(lambda: super(ForgivingCache, self).scores(keys), nothing)
         return {key: logits for key, logits in found.items() if all(isinstance(each, float) for each in logits)}
 
     def verdicts(self, keys: Iterable[str]) -> dict[str, Verdict]:

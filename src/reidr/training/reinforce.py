@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from reidr.training.reinforce_trainer import PairTrainer
 
 Advance = Callable[[float], None]
+CHECKPOINTS = "checkpoints"  # the trainer's, in the run folder
 
 LANGUAGE_HALF = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 
@@ -107,7 +108,7 @@ def reinforce(
         DataError: a pair without a label, or no pair of one of the two labels.
     """
     trainer = build_trainer(recipe, pairs, model, processor, folder, advance)
-    checkpoint, done = last_whole_checkpoint(Path(trainer.args.output_dir))
+    checkpoint, done = last_whole_checkpoint(folder / CHECKPOINTS)
     note_step(folder, "step", done)
     log = folder / "log.jsonl"
     for path in (log, folder / "completions.jsonl"):
@@ -234,7 +235,7 @@ def arguments(recipe: ReinforcementRecipe, folder: Path) -> Any:
     gpu = torch.cuda.is_available()
     passes = recipe.pairs * recipe.group // recipe.rows
     return GRPOConfig(
-        output_dir=str(folder / "checkpoints"),
+        output_dir=str(folder / CHECKPOINTS),
         max_steps=recipe.steps,
         per_device_train_batch_size=recipe.rows,
         gradient_accumulation_steps=passes,
