@@ -121,7 +121,10 @@ def test_json_and_csv_hold_what_is_shown(place: Path) -> None:
         "person.png", "again.png", "--in", "other", "--in", "crops", "--k", "3", "--json", "a.json", "--csv", "b.csv"
     )
     document = SearchDocument.model_validate_json(Path("a.json").read_text(encoding="utf-8"))
-    assert Path("a.json").read_text() == (written(done) / "report.json").read_text()
+    stored = json.loads((written(done) / "report.json").read_text())
+    assert json.loads(Path("a.json").read_text()) == {**stored, "pictures": {}}
+    names = {f"match {match.id}" for match in document.matches}
+    assert set(stored["pictures"]) == {"query person.png", "query again.png", *names}
     assert document.version == 1
     assert [entry.id for entry in document.query] == ["person.png", "again.png"]
     assert [match.rank for match in document.matches] == [1, 2, 3]
@@ -139,6 +142,24 @@ def test_json_and_csv_hold_what_is_shown(place: Path) -> None:
     again = CliRunner().invoke(reidr, ["report", str(written(done))])
     assert again.exit_code == 0, again.output
     assert (written(done) / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_a_report_names_no_file_that_is_opened(place: Path) -> None:
+    folder = written(find("person.png", "--in", "other"))
+    content = json.loads((folder / "report.json").read_text())
+    for name in content["pictures"]:
+        content["pictures"][name] = str((place / "other/7.png").resolve())
+    (folder / "report.json").write_text(json.dumps(content))
+    refused = CliRunner().invoke(reidr, ["report", str(folder)])
+    assert isinstance(refused.exception, ReIDError)
+    assert "no file that a report names is opened" in str(refused.exception)
+    content["pictures"] = {}
+    (folder / "report.json").write_text(json.dumps(content))
+    assert CliRunner().invoke(reidr, ["report", str(folder)]).exit_code == 0
+    assert "data:image/jpeg" not in (folder / "report.html").read_text()
+    (folder / "report.json").write_text(json.dumps({**content, "matches": 3}))
+    refused = CliRunner().invoke(reidr, ["report", str(folder)])
+    assert "not a search of this version" in str(refused.exception)
 
 
 def test_a_dash_is_stdout_and_nothing_else_is_printed_there(place: Path) -> None:
@@ -160,6 +181,19 @@ def test_hostile_names_are_escaped_on_the_page(place: Path) -> None:
     page = (written(find("person.png", "--in", "other")) / "report.html").read_text(encoding="utf-8")
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_names_that_are_no_text_are_shown_escaped_and_break_nothing(place: Path) -> None:
+    strange = os.fsdecode(b"d\xe9")
+    Path(strange).mkdir()
+    drawn(7).save(f"{strange}/7.png")
+    drawn(7, 3).save(f"{strange}.png")
+    done = find(f"{strange}.png", "--in", strange, "--in", "crops", "--json", "a.json", "--csv", "b.csv")
+    folder = written(done)
+    assert "d\\udce9" in done.output
+    assert "d\\udce9" in (folder / "report.html").read_text(encoding="utf-8")
+    json.loads(Path("a.json").read_text(encoding="utf-8"))
+    assert CliRunner().invoke(reidr, ["report", str(folder)]).exit_code == 0
 
 
 def test_what_was_left_out_is_on_the_terminal_in_json_and_on_the_page(place: Path) -> None:

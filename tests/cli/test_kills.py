@@ -197,7 +197,7 @@ def small_street(folder: Path) -> Path:
     return folder
 
 
-FIND = ["--reasoner", "none", "--run", "work/run"]
+FIND = ["--reasoner", "none", "--run", "work/run", "--overwrite"]
 
 
 def found() -> Any:

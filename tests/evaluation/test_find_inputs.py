@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,8 @@ def encoded(picture: Image.Image) -> bytes:
         lambda path: Path(path).read_bytes(),
         lambda path: Crop("x", Path(path)),
         lambda path: Crop("x", Image.open(path)),
+        lambda path: Crop("x", path),
+        lambda path: Crop("x", Path(path).read_bytes()),
         lambda path: [path],
         lambda path: (Path(path),),
     ],
@@ -70,6 +74,7 @@ def test_a_person_means_the_same_in_every_form(place: Path, given: Any) -> None:
         lambda: [Path("a/0.png"), Path("a/2.png"), Path("a/4.png")],
         lambda: (Crop(f"{i}.png", Path(f"a/{i}.png")) for i in (0, 2, 4)),
         lambda: [Crop("0.png", drawn(0)), Path("a/2.png"), "a/4.png"],
+        lambda: [Crop("0.png", np.asarray(drawn(0))), Crop("2.png", "a/2.png"), "a/4.png"],
     ],
 )
 def test_a_gallery_means_the_same_in_every_form(place: Path, given: Any) -> None:
@@ -164,6 +169,20 @@ def test_settings_are_checked(place: Path, words: dict[str, Any], said: str) -> 
     with pytest.raises(DataError) as refused:
         find("person.png", "a", **{"retriever": Bands(), "reasoner": None, **words})
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["'none.png', 'a'", "'person.png', 'nowhere'", "'person.png', 'a', 0", "'person.png', 'a', reasoner='nowhere'",
+     "'person.png', 'a', retriever='nowhere'", "'person.png', 'a', pattern='{x}'"],
+)  # fmt: skip
+def test_in_python_too_arguments_are_checked_before_torch_is_loaded(place: Path, words: str) -> None:
+    code = (
+        "import sys\nfrom reidr import find\nfrom reidr.errors import ReIDError\n"
+        f"try:\n    find({words})\nexcept ReIDError:\n    print('REFUSED', 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "REFUSED False\n", done.stderr
 
 
 def test_a_whole_number_of_any_kind_will_do(place: Path) -> None:

@@ -34,7 +34,7 @@ def look(reasoner: Any = None, person: Any = None, gallery: Any = GALLERY, k: in
 
 
 def page_of(found: Found) -> str:
-    return render(document_of(found, created="now", facts={}, notice=""), {})
+    return render(document_of(found, created="now", facts={}, notice=""))
 
 
 def test_without_a_reasoner_distance_decides() -> None:
@@ -172,7 +172,7 @@ def test_a_query_that_shows_nobody_gets_a_warning_and_no_confident_words(person:
     assert reasoner.thought == []
     assert len(found.warnings) == 1
     assert "can hardly be a crop of one person" in found.warnings[0]
-    assert found.presence.belief in ("unknown", "perhaps absent")
+    assert found.presence.belief == "unknown"
     page = page_of(found)
     assert 'role="alert"' in page
     assert "red shoes" not in page

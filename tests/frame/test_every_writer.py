@@ -24,19 +24,19 @@ WRITERS = {
 READERS = ("Image.open", "self._opener.open")  # Pillow's and urllib's, which take no mode of theirs
 
 ALLOWED: dict[str, dict[str, str]] = {
+    "cli/find.py": {"folder.mkdir": "makes a search's own folder, which must be new: one call, nothing to tear"},
     "cli/main.py": {"os.open": "opens the null device"},
-    "cli/find.py": {"folder.mkdir": "a search's folder of its own: it must not be there yet"},
     "data/street/camera.py": {"picture.save": MEMORY},
     "data/street/street.py": {
         "(partial / sighting.image).write_bytes": "of a folder that `new_folder` moves into its place as a whole",
     },
     "evaluation/forget.py": {
-        "file.unlink": "removes what is to be forgotten",
-        "folder.rmdir": "removes what is to be forgotten",
+        "file.unlink": "removes reports whose people are to be forgotten",
+        "folder.rmdir": "removes reports whose people are to be forgotten",
     },
     "evaluation/inventory.py": {
-        "path.open": "a list that grows by one short line at a time, from several processes",
-        "path.touch": "that list",
+        "path.touch": "makes a private list of run folders",
+        "path.open": "adds one line to it",
     },
     "evaluation/mat_arrays.py": {"archive.open": MEMORY},
     "evaluation/report/figures.py": {"figure.savefig": MEMORY},
@@ -44,8 +44,8 @@ ALLOWED: dict[str, dict[str, str]] = {
     "evaluation/report/plots.py": {"figure.savefig": MEMORY},
     "frame/run.py": {"tempfile.TemporaryFile": "asks whether a folder can be written to; has no name"},
     "reasoning/checkpoint.py": {"model.save_pretrained": ATOMIC, "processor.save_pretrained": ATOMIC},
-    "reasoning/processor.py": {"super().save_pretrained": "what is written where is the caller's"},
     "reasoning/data_urls.py": {"image.save": MEMORY},
+    "reasoning/processor.py": {"super().save_pretrained": "what is written where is the caller's"},
     "reasoning/verdict_cache.py": {
         "path.touch": "SQLite's own files, which have a journal",
         "sqlite3.connect": "SQLite's own files, which have a journal",

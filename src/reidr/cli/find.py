@@ -90,7 +90,6 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
     created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     document = document_of(found, created=created, facts=facts, notice=shared.notice_of(reasoner))
     page = write_search(document, run.folder, pictures_of(found))
-    run.finish("search", started, report=page.name)
     outputs = {options["json_file"]: json_of(document), options["csv_file"]: csv_of(document)}
     to_stdout = Path("-") in outputs
     say(found, document, page, err=to_stdout)
@@ -99,6 +98,7 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
             click.echo(text, nl=False)
         elif path is not None:
             write_text(path, text)
+    run.finish("search", started, report=page.name)  # last: whatever was cut short before may be done again
 
 
 def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> Task:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from reidr.data.listing import some_of
+from reidr.data.listing import shown, some_of
 from reidr.evaluation.find.left_out import sentences
 from reidr.evaluation.find.schema import SearchDocument
 from reidr.evaluation.find.types import Found, Match
@@ -22,29 +22,29 @@ def say(found: Found, document: SearchDocument, page: Path, *, err: bool) -> Non
     """Print a search: what was left out and doubtful, the matches, what to think of them. `err`: all to stderr."""
     told = sentences(found.left_out, found.problems)
     for sentence in told[:MOST_PROBLEMS]:
-        click.echo(f"left out: {sentence}", err=True)
+        click.echo(shown(f"left out: {sentence}"), err=True)
     if len(told) > MOST_PROBLEMS:
         click.echo(
             f"left out: {len(told) - MOST_PROBLEMS:,} more such sentences are in {page.with_name('report.json')}",
             err=True,
         )
     for note in found.notes:
-        click.echo(note, err=True)
+        click.echo(shown(note), err=True)
     for warning in found.warnings:
-        click.echo(click.style(f"warning: {warning}", fg="yellow"), err=True)
+        click.echo(click.style(shown(f"warning: {warning}"), fg="yellow"), err=True)
     for rank, match in enumerate(found.matches, start=1):
         for line in match_lines(match, rank, found):
-            click.echo(line, err=err)
+            click.echo(shown(line), err=err)
     folded = f", {found.folded:,} of them folded into a match like them" if found.folded else ""
     click.echo(f"{found.searched:,} crops searched{folded}", err=err)
     if found.matches:
         click.echo(found.order_rule, err=err)
     for sentence in (found.nobody or found.presence.sentence, *found.counts.sentences(), document.notice):
         if sentence:
-            click.echo(click.style(sentence, fg="yellow"), err=err)
+            click.echo(click.style(shown(sentence), fg="yellow"), err=err)
     if document.requests.requests:
         click.echo(f"{document.requests.requests:,} requests were sent to the server", err=err)
-    click.echo(f"report: {page}", err=err)
+    click.echo(shown(f"report: {page}"), err=err)
 
 
 def match_lines(match: Match, rank: int, found: Found) -> list[str]:

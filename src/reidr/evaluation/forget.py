@@ -18,8 +18,10 @@ from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError, ReIDError
 from reidr.evaluation.find.left_out import pictures_and_rest
 from reidr.evaluation.inventory import REPORT, run_folders
+from reidr.evaluation.report.pictures import thumbnail
 from reidr.evaluation.report.search import FILES as SEARCH_FILES
 from reidr.evaluation.report.search import KIND, read_json
+from reidr.evaluation.report.store import STORED_SIDE
 from reidr.frame.run import MANIFEST
 from reidr.reasoning.verdict_cache import VerdictCache, default_path
 from reidr.retrieval.content_key import content_key
@@ -34,14 +36,15 @@ class Traces:
     """By what crops are known again.
 
     Attributes:
-        paths: absolute. keys: of cached embeddings. pixels, bytes: SHA-256 of pixels and of files. sizes: of files.
+        paths: absolute. keys: of cached embeddings. pixels, bytes: SHA-256 of pixels and of files. shown: as reports
+            hold them, small and as data URIs (`report.pictures.thumbnail`).
     """
 
     paths: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
     pixels: frozenset[str] = frozenset()
     bytes: frozenset[str] = frozenset()
-    sizes: frozenset[int] = frozenset()
+    shown: frozenset[str] = frozenset()
 
     def __or__(self, other: Traces) -> Traces:
         return Traces(
@@ -49,7 +52,7 @@ class Traces:
             self.keys | other.keys,
             self.pixels | other.pixels,
             self.bytes | other.bytes,
-            self.sizes | other.sizes,
+            self.shown | other.shown,
         )
 
 
@@ -125,7 +128,7 @@ def expanded(crops: Iterable[Path]) -> Iterator[Path]:
 def traces_of(path: Path) -> Traces:
     """What a file is known by. One that is no usable picture has no embedding and no verdict, but may stand in a
     report."""
-    keys, pixels = {content_key(Crop("crop", path))}, set()
+    keys, pixels, small = {content_key(Crop("crop", path))}, set(), thumbnail(path, STORED_SIDE)
     with contextlib.suppress(ImageError):
         picture = Crop("crop", path).open()
         pixels.add(pixel_digest(picture))
@@ -139,7 +142,7 @@ def traces_of(path: Path) -> Traces:
         frozenset(keys - {""}),
         frozenset(pixels),
         frozenset({digest}),
-        frozenset({path.stat().st_size}),
+        frozenset() if small is None else frozenset({small.uri}),
     )
 
 
@@ -157,7 +160,6 @@ def recorded(path: Path, folders: Sequence[Path]) -> Traces:
                         for name in ("embedding_key", "pixels", "sha256")
                     ),
                 )
-        found |= Traces(frozenset({wanted})) if wanted in pictures_in(report, folder) else Traces()
     if not found.paths:
         raise DataError(
             f"{path}: no such file, and no report has recorded one; without it, it is not known what to forget"
@@ -176,11 +178,11 @@ def entries_of(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return entries + [each for match in report.get("matches", []) for each in match.get("like", [])]
 
 
-def pictures_in(report: Mapping[str, Any], folder: Path) -> set[str]:
-    """Absolute paths of the pictures that an evaluation's report shows."""
+def pictures_in(report: Mapping[str, Any]) -> set[str]:
+    """The pictures that an evaluation's report holds: as small as its page shows them."""
     cards = report.get("query_cards")
     holders = [each for card in cards for each in (card, *card["candidates"])] if isinstance(cards, list) else []
-    return {whole(folder / each["image"]) for each in holders if each.get("image")}
+    return {each["image"] for each in holders if isinstance(each.get("image"), str)}
 
 
 def shows(folder: Path, traces: Traces) -> bool:
@@ -195,8 +197,7 @@ def shows(folder: Path, traces: Traces) -> bool:
             or entry.get("pixels") in traces.pixels
             for entry in entries_of(report)
         )
-    pictures = pictures_in(report, folder)
-    return bool(pictures & traces.paths) or any(is_copy(Path(path), traces) for path in pictures)
+    return bool(pictures_in(report) & traces.shown)
 
 
 def people_of(folder: Path) -> set[str]:
@@ -206,14 +207,6 @@ def people_of(folder: Path) -> set[str]:
     if manifest.get("job") != "find" or not isinstance(settings, dict):
         return set()
     return {whole(path) for path in settings.get("people", ())}
-
-
-def is_copy(path: Path, traces: Traces) -> bool:
-    """Whether a file has the bytes of one of the crops; only files of their sizes are read."""
-    try:
-        return path.stat().st_size in traces.sizes and file_digest(path) in traces.bytes
-    except (OSError, ImageError):
-        return False
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -1,22 +1,51 @@
-"""Finding and loading a reasoner's checkpoint: a folder, a preset inside the package, or a hub id."""
+"""Finding and loading a reasoner's checkpoint: a folder, a preset inside the package, or a hub id.
+
+Torch is imported where something is loaded: a wrong name is found out in less time than that takes.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
-from transformers.utils import logging
+from typing import TYPE_CHECKING, Any
 
 from reidr.errors import WeightsError
 from reidr.frame.files import filling
-from reidr.reasoning.checkpoint_names import PRESETS as PRESETS
-from reidr.reasoning.checkpoint_names import find_checkpoint as find_checkpoint
-from reidr.reasoning.checkpoint_names import preset_names as preset_names
-from reidr.reasoning.processor import first_line
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+PRESETS = Path(__file__).parent / "presets"
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def preset_names() -> list[str]:
+    """Names of the checkpoints that ship inside the package."""
+    return sorted(config.parent.name for config in PRESETS.glob("*/config.json"))
+
+
+def find_checkpoint(source: str | Path) -> tuple[str, bool]:
+    """Where `source` lies, and whether that is on this machine.
+
+    A bare name is a preset first, then a folder (write `./nano` for a folder of a preset's name); a name of the form
+    `owner/model` that is no folder is a hub id.
+
+    Raises:
+        WeightsError: none of these, or a folder without config.json or without safetensors.
+    """
+    folder = PRESETS / str(source) if str(source) in preset_names() else Path(source)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise WeightsError(f"{folder}: has no config.json, so it is not a checkpoint folder")
+        if not any(folder.glob("*.safetensors")):
+            raise WeightsError(f"{folder}: has no *.safetensors file; other weight formats are not loaded")
+        return str(folder), True
+    if isinstance(source, str) and HUB_ID.fullmatch(source) and not source.startswith("."):
+        return source, False
+    presets = ", ".join(preset_names()) or "none"
+    raise WeightsError(f"{source}: no such checkpoint folder or preset (presets in this package: {presets})")
 
 
 def load_model(path: str, *, local_files_only: bool, device: str, dtype: torch.dtype) -> PreTrainedModel:
@@ -25,6 +54,12 @@ def load_model(path: str, *, local_files_only: bool, device: str, dtype: torch.d
     Raises:
         WeightsError: not a vision-language model, damaged, or with weights missing or of a wrong shape.
     """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForImageTextToText
+    from transformers.utils import logging
+
+    from reidr.reasoning.processor import first_line
+
     logging.disable_progress_bar()  # ours says what takes time; a bar over 0.1 s of loading is noise
     options: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
     options |= {"dtype": dtype, "local_files_only": local_files_only}
@@ -47,6 +82,10 @@ def save_taught(model: PreTrainedModel, processor: Any, source: str | Path, wher
     Training is done in single precision, which takes twice the room of what `nano` ships as. Trainers switch the cache
     off in the configuration; left so, whoever generates with the checkpoint would wait.
     """
+    from transformers import AutoConfig
+
+    import reidr.reasoning.processor  # noqa: F401 - makes our own architecture known to transformers
+
     path, local = find_checkpoint(source)
     stored = AutoConfig.from_pretrained(path, local_files_only=local).dtype
     if stored is not None:
@@ -69,6 +108,8 @@ def save_checkpoint(model: PreTrainedModel, processor: Any, where: Path) -> None
 
 def hash_weights(model: torch.nn.Module) -> str:
     """SHA-256 (hexadecimal) over names, types, shapes and values of all weights, as they are in memory."""
+    import torch
+
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

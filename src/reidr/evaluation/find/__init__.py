@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reidr.frame.lazy import loaded_when_used
 from reidr.frame.progress import progress
 
 if TYPE_CHECKING:
+    from reidr.evaluation.find.gallery import Searchable
+    from reidr.evaluation.find.query import Person
     from reidr.evaluation.find.task import Progress
     from reidr.evaluation.find.types import Found, Match
     from reidr.reasoning.engine import Backend
@@ -22,8 +24,8 @@ __getattr__ = loaded_when_used(
 
 
 def find(
-    person: Any,
-    gallery: Any,
+    person: Person,
+    gallery: Searchable,
     k: int = 10,
     *,
     retriever: Embedder | str | Path | None = None,
@@ -66,8 +68,8 @@ def find(
 
 
 def search(
-    person: Any,
-    gallery: Any,
+    person: Person,
+    gallery: Searchable,
     k: int = 10,
     *,
     retriever: Embedder | str | Path | None = None,

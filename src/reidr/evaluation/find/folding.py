@@ -73,7 +73,7 @@ def fold(
         distances = np.sqrt(np.maximum(2.0 - 2.0 * (features @ features[row]), 0.0))
         burst = near & (distances <= limit) & (limit > 0)
         for other in np.flatnonzero(left & ~burst & (distances <= COPY)):
-            burst[other] = same_pixels(crops[row], crops[other])
+            burst[other] = same_pixels(crops[row], crops[int(other)])
         like = np.flatnonzero(burst)
         left[like] = False
         groups.append(Group(column, row, tuple(like.tolist())))

@@ -9,10 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from reidr.data.folder import crop_of_file
-from reidr.data.images import read_picture
+from reidr.data.images import PictureSource, read_picture
 from reidr.data.listing import is_picture_name, link_notes, some_of
 from reidr.data.manifest import load_manifest
 from reidr.data.path_pattern import PathPattern
@@ -21,6 +19,8 @@ from reidr.errors import DataError, ImageError
 from reidr.evaluation.find.left_out import JUNK, UNREADABLE, LeftOut, known_endings, merged, pictures_and_rest
 from reidr.evaluation.find.query import is_in_memory
 
+Searchable = str | os.PathLike[str] | Iterable[PictureSource | Crop]
+"""A folder, a manifest, or a list of folders, manifests and pictures."""
 MANIFESTS = (".csv", ".jsonl")
 ACCEPTED = (
     "a folder, a manifest (.csv or .jsonl), or a list of folders, manifests, picture files, Pillow images, arrays or "
@@ -49,7 +49,7 @@ class Collected:
     followed: int = 0
 
 
-def collect(gallery: Any, pattern: str | None = None) -> Collected:
+def collect(gallery: Searchable, pattern: str | None = None) -> Collected:
     """`gallery` as a list of crops; no file is opened but manifests.
 
     Args:
@@ -77,7 +77,9 @@ def collect(gallery: Any, pattern: str | None = None) -> Collected:
 def part_of(root: Any, place: int, several: bool, template: PathPattern | None) -> Collected:
     """One folder, manifest, file, picture or crop."""
     if isinstance(root, Crop):
-        return in_memory(root.image, root) if isinstance(root.image, Image.Image) else Collected((root,), root.id)
+        if is_in_memory(root.image):
+            return in_memory(root.image, root)
+        return Collected((replace(root, image=Path(root.image)),), root.id)
     if is_in_memory(root):
         return in_memory(root, Crop(f"gallery[{place}]", Path()))
     if not isinstance(root, str | os.PathLike):

@@ -29,7 +29,7 @@ def check_models(retriever: Embedder | str | Path | None, reasoner: Backend | st
         raise DataError(f"the retriever is of type {type(retriever).__name__}; give a name, a folder or an embedder")
     if isinstance(reasoner, str | Path):
         if not str(reasoner).startswith(("http://", "https://")):
-            from reidr.reasoning.checkpoint_names import find_checkpoint
+            from reidr.reasoning.checkpoint import find_checkpoint
 
             find_checkpoint(reasoner)
     elif reasoner is not None and not hasattr(reasoner, "score"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reidr.data.folder import crop_of_file
-from reidr.data.images import read_picture
+from reidr.data.images import PictureSource, read_picture
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.evaluation.find.plausibility import why_no_person
 from reidr.retrieval.embedder import Embedder, embed_crops
 
+Person = PictureSource | Crop | Iterable[PictureSource | Crop]
+"""One picture of a person, or several of the same person."""
 ACCEPTED = "a path, a Pillow image, an array (height, width, 3), encoded bytes or a crop; or a list of these"
 
 
@@ -65,7 +67,7 @@ class Query:
         return whole, int(np.argmax(nearness))
 
 
-def query_of(person: Any) -> Query:
+def query_of(person: Person) -> Query:
     """The query that `person` gives, every picture of it opened.
 
     Args:
@@ -74,10 +76,12 @@ def query_of(person: Any) -> Query:
     Raises:
         ImageError: a picture that cannot be used. DataError: nothing, or something of another type.
     """
-    one = isinstance(person, str | os.PathLike | Crop) or is_in_memory(person)
-    if not one and (isinstance(person, Mapping) or not isinstance(person, Iterable)):
+    if isinstance(person, str | os.PathLike | Crop) or is_in_memory(person):
+        sources: list[Any] = [person]
+    elif isinstance(person, Iterable) and not isinstance(person, Mapping):
+        sources = list(person)
+    else:
         raise DataError(f"the person is of type {type(person).__name__}; give {ACCEPTED}")
-    sources = [person] if one else list(person)
     if not sources:
         raise DataError(f"there is no picture of the person; give {ACCEPTED}")
     crops = tuple(crop_of(source, place, len(sources) > 1) for place, source in enumerate(sources, start=1))
@@ -89,8 +93,8 @@ def crop_of(source: Any, place: int, several: bool) -> Crop:
     if isinstance(source, str | os.PathLike):
         return crop_of_file(Path(source))
     name = source.id if isinstance(source, Crop) else f"query {place}" if several else "query"
-    if isinstance(source, Crop) and isinstance(source.image, Path):
-        return source
+    if isinstance(source, Crop) and isinstance(source.image, str | os.PathLike):
+        return replace(source, image=Path(source.image))
     picture = source.image if isinstance(source, Crop) else source
     if not is_in_memory(picture):
         raise DataError(f"{name} is of type {type(source).__name__}; give {ACCEPTED}")

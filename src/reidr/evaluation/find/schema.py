@@ -132,3 +132,7 @@ class SearchDocument(Part):
     problems: list[str] = Field(description="one sentence for each picture that could not be used")
     requests: RequestEntry
     matches: list[MatchEntry]
+    pictures: dict[str, str] = Field(
+        default_factory=dict,
+        description='small JPEGs as data URIs, by "query ID" and "match ID"; in report.json of the run folder alone',
+    )

@@ -52,7 +52,7 @@ def run(
     features, shown = task.query.embed(embedder)
     query = task.query.crops[shown]
     # A picture of the query may lie in the folder that is searched: finding it again says nothing.
-    itself = np.array([any(is_same_file(each, crop) for each in task.query.crops) for crop in store.crops])
+    itself = are_query_files(task.query, store.crops)
     asked = Gallery((query,), features, (), embedder.name)
     everything = store.search(asked, len(store), excluded=lambda rows: itself[None, :])
     ranked = everything.indices[0][everything.indices[0] >= 0]
@@ -113,9 +113,10 @@ def judged(
     identical = copies_of(task.query, [pair.candidate for pair in pairs])
     rest = [group for group, same in zip(groups, identical, strict=True) if not same]
     believed = presence(listed, rest, direct[~identical], embedder, decision)
+    absent = believed.sentence if believed.belief == "perhaps absent" else ""
     if not rest:
         believed = Presence("unknown", "Only copies of the query's own picture are there, which say nothing of others.")
-    elif task.query.doubtful and believed.belief != "perhaps absent":
+    elif task.query.doubtful:
         believed = Presence(
             "unknown", "Whether the person is there cannot be said: the query can hardly show a person."
         )
@@ -143,7 +144,6 @@ def judged(
         )
         for i in order.places
     )
-    absent = believed.sentence if believed.belief == "perhaps absent" else ""
     counts = RequestCounts() if model is None else counts_of(model) - started
     return replace(
         found,
@@ -186,11 +186,21 @@ def loaded(reasoner: Backend | str | Path | None) -> tuple[Backend | None, Decis
     return model, decision_of(model)
 
 
-def is_same_file(query: Crop, crop: Crop) -> bool:
-    """Whether both crops are the very same file on disk."""
-    if not isinstance(query.image, Path) or not isinstance(crop.image, Path):
-        return False
-    return crop.image.resolve() == query.image.resolve()
+def are_query_files(query: Query, crops: Sequence[Crop]) -> NDArray[np.bool_]:
+    """(G,) which crops are the very same file on disk as a picture of the query, by whatever path."""
+    own = {identity(crop) for crop in query.crops} - {None}
+    return np.array([bool(own) and identity(crop) in own for crop in crops], dtype=bool)
+
+
+def identity(crop: Crop) -> tuple[int, int] | None:
+    """Device and number of a crop's file; None for a picture in memory, and for a file that is gone."""
+    if not isinstance(crop.image, Path):
+        return None
+    try:
+        facts = crop.image.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def copies_of(query: Query, crops: Sequence[Crop]) -> NDArray[np.bool_]:

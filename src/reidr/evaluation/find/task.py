@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reidr.errors import DataError
-from reidr.evaluation.find.gallery import Collected, collect
+from reidr.evaluation.find.gallery import Collected, Searchable, collect
 from reidr.evaluation.find.models import check_models
-from reidr.evaluation.find.query import Query, query_of
+from reidr.evaluation.find.query import Person, Query, query_of
 from reidr.frame.progress import Advance
 from reidr.retrieval.embedder import Embedder
 
@@ -35,8 +35,8 @@ class Task:
 
 
 def prepare(
-    person: Any,
-    gallery: Any,
+    person: Person,
+    gallery: Searchable,
     k: int = 10,
     *,
     retriever: Embedder | str | Path | None = None,

@@ -60,7 +60,7 @@ class Found:
             can hardly be a crop of one person; empty where nothing speaks against it.
         matches: in order. searched: how many crops were compared. folded: how many of them stand behind a match.
         problems: one sentence for each unusable picture. left_out: what was not searched, by reason, these included.
-        absent: the sentence of `presence` where the person may well not be in the gallery, else empty.
+        absent: a sentence where the nearest crop is so far that the person may well not be in the gallery, else empty.
         order_by: the name of the number that decides the order; `order_rule` says how it is made.
         warnings: why the result cannot be relied on. notes: how the gallery was read.
         counts: what the reasoner was asked. gallery: what was searched, for titles. nobody: a sentence where there was

@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from pydantic import ValidationError
 
+from reidr.data.listing import shown
 from reidr.errors import ReIDError
 from reidr.evaluation.find.document import csv_of
 from reidr.evaluation.find.schema import KIND, SearchDocument
 from reidr.evaluation.report import page as pages
 from reidr.evaluation.report.pictures import Thumbnail, thumbnail
+from reidr.evaluation.report.store import STORED_SIDE, stored_picture
 from reidr.frame.files import write_text
 from reidr.frame.run import prepare_folder
 
 JSON_FILE, CSV_FILE, PAGE_FILE = "report.json", "matches.csv", "report.html"
 FILES = (JSON_FILE, CSV_FILE, PAGE_FILE)
-SIDE = 200  # pixels
 NO_TRUTH = "Nobody has said who these people are: no candidate here is known to be right or wrong."
 ANSWERS = {"same": "says same", "different": "says different", "insufficient": "cannot tell"}
 
@@ -34,20 +34,35 @@ def write_search(
     """Write the three files, the page last; returns its path.
 
     Args:
-        pictures: by "query ID" or "match ID", for those in memory; all others are read from their path.
+        pictures: where the document's pictures are, by "query ID" and "match ID" (`document.pictures_of`). None: it
+            holds them itself, as one that was loaded does.
 
     Raises ReIDError where the folder cannot be written.
     """
+    if pictures is not None:
+        small = {name: thumbnail(picture, STORED_SIDE) for name, picture in pictures.items()}
+        stored = {name: each.uri for name, each in small.items() if each is not None}
+        document = document.model_copy(update={"pictures": stored})
+    document = SearchDocument.model_validate(whole_text(document.model_dump()))
     prepare_folder(folder)
     write_text(folder / JSON_FILE, json_of(document))
     write_text(folder / CSV_FILE, csv_of(document))
-    write_text(folder / PAGE_FILE, render(document, pictures or {}))
+    write_text(folder / PAGE_FILE, render(document))
     return folder / PAGE_FILE
 
 
 def json_of(document: SearchDocument) -> str:
     """The document as JSON text."""
-    return json.dumps(document.model_dump(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(whole_text(document.model_dump()), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def whole_text(value: Any) -> Any:
+    """The same with every text one that a file can hold: names that are no UTF-8 reach us with lone surrogates."""
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, Mapping):
+        return {whole_text(key): whole_text(each) for key, each in value.items()}
+    return [whole_text(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def is_search(folder: Path) -> bool:
@@ -56,13 +71,19 @@ def is_search(folder: Path) -> bool:
 
 
 def load_search(folder: Path) -> SearchDocument:
-    """The document of a search's run folder. Raises ReIDError where there is none, or it is of another version."""
+    """The document of a search's run folder. No file but `report.json` is opened, whatever it names.
+
+    Raises ReIDError where there is none, it is of another version, or a picture in it is none.
+    """
     path = folder / JSON_FILE
     try:
-        return SearchDocument.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        document = SearchDocument.model_validate_json(path.read_text(encoding="utf-8"))
+        for uri in document.pictures.values():
+            stored_picture(uri, path)
+    except (OSError, ValueError) as error:  # pydantic's and base64's errors are ValueErrors
         reason = " ".join(str(error).split())[:200]
         raise ReIDError(f"{path}: not a search of this version ({reason}); search again") from None
+    return document
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -74,12 +95,13 @@ def read_json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def render(document: SearchDocument, pictures: Mapping[str, Image.Image | Path]) -> str:
-    """The page as HTML text."""
+def render(document: SearchDocument) -> str:
+    """The page as HTML text, with the pictures that the document holds."""
 
     def picture(role: str, entry: Any) -> Thumbnail | None:
-        source = pictures.get(f"{role} {entry.id}") or (None if entry.path is None else Path(entry.path))
-        return thumbnail(source, SIDE)
+        uri = document.pictures.get(f"{role} {entry.id}")
+        opened = stored_picture(uri, Path(JSON_FILE))
+        return None if uri is None or opened is None else Thumbnail(uri, *opened.size)
 
     template = pages.environment().get_template("search.html.j2")
     page: str = template.render(
