@@ -202,11 +202,12 @@ FIND = ["--reasoner", "none", "--run", "work/run", "--overwrite"]
 
 def found() -> Any:
     """What a search found, whatever its time."""
-    content = json.loads(Path("work/run/report.json").read_text())
-    return [(match["id"], match["distance"]) for match in content["matches"]]
+    matches = json.loads(Path("work/run/report.json").read_text())["matches"]
+    assert matches
+    return matches
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(KILLS, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("kills", [2, pytest.param(KILLS, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_find(place: Path, kills: int) -> None:
     street = small_street(place / "street")
     query = next(iter(sorted((street / "query").iterdir())))
@@ -215,7 +216,7 @@ def test_find(place: Path, kills: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_evaluate(place: Path) -> None:
     small_street(place / "street")
     work = command("evaluate", "street", "--reasoner", "none", "--run", "work/run", "--json", "work/rows.json")
@@ -240,7 +241,7 @@ def columns_of(path: str) -> Callable[[], Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("stage", ["retriever", "base", "pairs", "warmup", "sample", "rl"])
 def test_training_stages(place: Path, recipe: Path, stage: str) -> None:
     from reidr.training import base_stage, reasoning_stages, stages

@@ -10,7 +10,6 @@ import pytest
 PACKAGE = Path(__file__).parent.parent.parent / "src" / "reidr"
 ATOMIC = "its file is a name that `writing`, `replacing`, `filling` or `new_folder` of reidr.frame.files gave"
 MEMORY = "writes to memory"
-READS = "only reads"
 SCRATCH = "a folder of its own for as long as it is needed, which no other process knows"
 
 WRITERS = {
@@ -27,13 +26,6 @@ READERS = ("Image.open", "self._opener.open")  # Pillow's and urllib's, which ta
 ALLOWED: dict[str, dict[str, str]] = {
     "cli/find.py": {"folder.mkdir": "makes a search's own folder, which must be new: one call, nothing to tear"},
     "cli/main.py": {"os.open": "opens the null device"},
-    "data/listing.py": {"os.open": READS},
-    "data/path_pattern.py": {
-        "moment.replace": "of a date",
-        "datetime.strptime(text, spelling).replace": "of a date",
-        "datetime.strptime(digits, usual).replace": "of a date",
-    },
-    "data/regular_files.py": {"os.open": READS},
     "data/street/camera.py": {"picture.save": MEMORY},
     "data/street/street.py": {
         "(partial / sighting.image).write_bytes": "of a folder that `new_folder` moves into its place as a whole",
@@ -95,11 +87,13 @@ def writes(call: ast.Call) -> bool:
     if name == "connect":
         return ast.unparse(call.func) == "sqlite3.connect"
     if name == "open":
-        return ast.unparse(call.func) == "os.open" or opens_to_write(call)
+        if ast.unparse(call.func) == "os.open":
+            return any(flag in ast.unparse(call) for flag in ("O_WRONLY", "O_RDWR", "O_CREAT", "O_APPEND", "O_TRUNC"))
+        return opens_to_write(call)
     if not isinstance(call.func, ast.Attribute) or name not in WRITERS:
         return False
     if name == "replace":  # text.replace(a, b) has two arguments, path.replace(to) has one
-        return len(call.args) + len(call.keywords) == 1 or ast.unparse(call.func) == "os.replace"
+        return (len(call.args) == 1 and not call.keywords) or ast.unparse(call.func) == "os.replace"
     return True
 
 
@@ -136,7 +130,9 @@ def test_nothing_is_allowed_that_is_not_there() -> None:
         ("p.open('w', encoding='utf-8')", True),
         ("crop.open()", False),
         ("p.open(mode)", True),
-        ("os.open(p, 0)", True),
+        ("os.open(p, os.O_RDONLY)", False),
+        ("os.open(p, os.O_CREAT | os.O_RDWR)", True),
+        ("moment.replace(tzinfo=None)", False),
         ("p.write_text('x')", True),
         ("write_text(p, 'x')", False),
         ("json.dump(x, f)", True),

@@ -27,10 +27,10 @@ main.reidr = work
 main.main()
 """
 WORKS = {
-    "sleeps": ("time.sleep(30)", "nothing new was kept; the same command begins anew"),
+    "sleeps": ("time.sleep(30)", "; nothing was kept; run the same command again to begin anew"),
     "keeps": (
         'note_kept("a", "3 new embeddings in a"); note_kept("a", "5 new embeddings in a"); time.sleep(30)',
-        "kept: 5 new embeddings in a; the same command goes on from there",
+        "kept: 5 new embeddings in a; run the same command again to go on from there",
     ),
     # The exception may come where Python swallows it, or where somebody makes another one of it.
     "swallows": (
@@ -40,14 +40,14 @@ WORKS = {
     with progress("going on", 1000) as advance:
         for _ in range(1000): time.sleep(0.03); advance(1)
     """,
-        "nothing new was kept",
+        "nothing was kept",
     ),
     "turns": (
         """
     try: time.sleep(30)
     except BaseException as error: raise ImportError("cannot import name") from error
     """,
-        "nothing new was kept",
+        "nothing was kept",
     ),
 }
 

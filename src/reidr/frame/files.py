@@ -63,7 +63,7 @@ def make_folder(folder: Path, *, private: bool = True) -> None:
             level.mkdir(mode=PRIVATE_FOLDER if private else 0o777)
         except FileExistsError:
             if not level.is_dir():  # else another process was quicker
-                raise
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(level)) from None
         else:
             if private:
                 allow(level, PRIVATE_FOLDER)

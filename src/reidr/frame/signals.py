@@ -125,12 +125,18 @@ def note_kept(what: str, sentence: str) -> None:
     _kept[what] = sentence
 
 
+def note_step(folder: Path, what: str, number: int) -> None:
+    """Remember that a training in `folder` would go on after this step, epoch or pair."""
+    if number:
+        note_kept("training", f"{folder} up to {what} {number}")
+
+
 def farewell(number: int | None = None) -> str:
     """The line that an interrupted command ends with."""
     stopped = f"reidr: stopped by {name_of_signal(number or _received or signal.SIGINT)}"
     if not _kept:
-        return f"{stopped}; nothing new was kept; the same command begins anew"
-    return f"{stopped}; kept: {'; '.join(_kept.values())}; the same command goes on from there"
+        return f"{stopped}; nothing was kept; run the same command again to begin anew"
+    return f"{stopped}; kept: {'; '.join(_kept.values())}; run the same command again to go on from there"
 
 
 def say_farewell() -> int:
