@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -14,14 +15,17 @@ import httpx
 import numpy as np
 import pytest
 from dialects import SURE, THOUGHT, Server, completion, natural, network, thinks
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
+from reidr.reasoning.completions import answer_chances
 from reidr.reasoning.endpoint import Endpoint
 from reidr.reasoning.reasoner import Thinking
 from reidr.reasoning.remote import RemoteReasoner
-from reidr.reasoning.replies import retry_after
+from reidr.reasoning.replies import NoCompletionError, error_in, named_options, read_reply, retry_after, words_of
 from reidr.reasoning.types import Pair
 from reidr.reasoning.verdict_cache import VerdictCache
 
@@ -96,6 +100,25 @@ def test_tokens_with_their_space(network: Network, raw: str) -> None:
     np.testing.assert_allclose(RemoteReasoner(URL).score(PAIRS[:1]), 0.9)
 
 
+def test_log_probabilities_in_the_older_form_and_in_none(network: Network) -> None:
+    def older(body: dict[str, Any], number: int) -> Any:
+        found = completion("<answer>yes</answer>", body)
+        top = [{}, {"yes": math.log(0.7), "no": math.log(0.3)}, {}]
+        found["choices"][0]["logprobs"] = {
+            "tokens": ["<answer>", "yes", "</answer>"], "token_logprobs": [0.0, math.log(0.7), 0.0], "top_logprobs": top
+        }  # fmt: skip
+        return found
+
+    network(older)
+    np.testing.assert_allclose(RemoteReasoner(URL).score(PAIRS[:1]), 0.7)
+    for broken in ([], "none", {"content": [{}]}, {"content": [{"token": "x", "logprob": "much"}]}, {"content": 3}):
+        network(lambda body, number, broken=broken: {"choices": [{"message": {"content": "<answer>yes</answer>"},
+                                                                  "logprobs": broken}]})  # fmt: skip
+        remote = RemoteReasoner(URL)
+        assert remote.score(PAIRS[:1])[0] == pytest.approx(8.5 / 9)
+        assert remote.counts.sampled == 1
+
+
 def test_the_written_token_alone_gives_a_bound_and_is_marked(network: Network) -> None:
     network(lambda body, number: completion(natural(body), body, listed=0))
     remote = RemoteReasoner(URL)
@@ -155,6 +178,40 @@ def test_what_a_filter_withholds_is_refused_and_said(network: Network) -> None:
     assert remote.counts.reasons == {"finish_reason content_filter": 1}
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
+        ["choices", "message", "content", "logprobs", "token", "logprob", "top_logprobs", "bytes", "tokens", "text",
+         "token_logprobs", "usage", "completion_tokens", "finish_reason", "reasoning_content", "refusal", "error",
+         "code", "detail", "loc", "param", "msg"]), inner, max_size=4),
+    max_leaves=25,
+)  # fmt: skip
+
+
+@given(JSON, JSON, JSON)
+@settings(max_examples=300, deadline=None)
+def test_whatever_a_server_sends_is_a_reply_or_a_sentence(whole: Any, message: Any, told: Any) -> None:
+    choice = {"message": {"content": "<answer>yes</answer>"}, "logprobs": told}
+    for answer in (whole, {"choices": [message]}, {"choices": [{"message": message}]}, {"choices": [choice]}):
+        if isinstance(answer, dict):
+            error_in(answer)
+            with contextlib.suppress(NoCompletionError):
+                answer_chances(read_reply(answer, "host").tokens)
+        text = json.dumps(answer)
+        assert "\n" not in words_of(text)
+        named_options(text)
+    choice["logprobs"] = {"content": [{"token": "x", "logprob": 1e308}, {"token": "y", "logprob": 10**400}]}
+    assert read_reply({"choices": [choice]}, "host").text == "<answer>yes</answer>"
+
+
+def test_what_a_terminal_would_obey_is_taken_out(network: Network) -> None:
+    said = "\x1b[2J\ud800 <answer>yes</answer>"
+    network(lambda body, number: (200, json.dumps(completion(said, body, chances=None)).encode()))
+    (verdict,) = RemoteReasoner(URL).think(PAIRS[:1])
+    assert (verdict.answer, verdict.reasoning) == ("same", "\ufffd[2J\ufffd")
+    assert words_of('{"error": "\\u001b[31m\\ud800 no"}') == "\ufffd[31m\ufffd no"
+
+
 # ---- models that think by themselves
 
 
@@ -169,9 +226,12 @@ def test_a_thinking_model_is_told_not_to_or_given_room(network: Network) -> None
     assert [body["max_tokens"] for body in server.asked][:3] == [16, 16, 16]
     assert "chat_template_kwargs" not in server.asked[-1]  # the thinking question may think
 
+
+@pytest.mark.parametrize("words", ["Unrecognized request argument supplied: chat_template_kwargs", "bad request"])
+def test_where_the_switch_of_thinking_is_refused_there_is_room_for_it(network: Network, words: str) -> None:
     def stubborn(body: dict[str, Any], number: int) -> Any:
         if "chat_template_kwargs" in body:
-            return 400, {"error": {"message": "Unrecognized request argument supplied: chat_template_kwargs"}}
+            return 400, {"error": {"message": words}}
         if body["max_tokens"] < 400:
             return completion(None, body, thought="Okay, let me", finish="length", chances=None)
         return completion("\n\n" + natural(body), body, thought="Okay, let me look.")
@@ -316,7 +376,7 @@ def test_a_limit_of_tokens_that_is_too_large(network: Network) -> None:
 def test_wherever_the_api_lies(network: Network, address: str, base: str, lists: bool) -> None:
     server = network(plain, models=None if lists else 404,
                      paths=lambda path: path in (f"{base}/models", f"{base}/chat/completions"))  # fmt: skip
-    remote = RemoteReasoner(f"{URL}{address}#m", concurrency=1)
+    remote = RemoteReasoner(f"{URL}{address}#m")
     np.testing.assert_allclose(remote.score(PAIRS[:2]), NINE)
     assert server.seen[-1] == f"POST {base}/chat/completions"
 

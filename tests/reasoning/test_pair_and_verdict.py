@@ -77,6 +77,8 @@ def test_counts_add_up_and_say_what_a_reader_must_know() -> None:
         '1 P(same) is estimated from drawn answers (marked "sampled"): the server gives no usable log-probabilities.',
         "3 results have no score (2 times: no answer; refused: too large).",
     )
+    many = sum((RequestCounts(reasons={f"request {i} refused": 1}) for i in range(99)), RequestCounts())
+    assert (len(many.reasons), many.reasons["other reasons"]) == (21, 79)
     assert later.stored()["reasons"] == {"refused: too large": 1, "no answer": 2}
 
 

@@ -121,6 +121,30 @@ def test_other_databases_are_left_alone(tmp_path: Path) -> None:
     connection.close()
 
 
+def test_a_file_of_the_first_version_is_brought_up_and_keeps_what_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "kept.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "CREATE TABLE scores (key TEXT PRIMARY KEY, yes REAL, no REAL, insufficient REAL) WITHOUT ROWID"
+        )
+        connection.execute("CREATE TABLE verdicts (key TEXT PRIMARY KEY, verdict TEXT NOT NULL) WITHOUT ROWID")
+        connection.execute("INSERT INTO scores VALUES ('a', 1.0, 2.0, 3.0)")
+        # As the first version wrote it: an unreadable answer had a probability of 0.5.
+        old = (
+            '{"answer": "insufficient", "probability": 0.5, "reasoning": "hm", "cues": [], "tokens": 1, "seconds": 0.1,'
+            ' "model": "m", "prompt": "p", "key": "a", "parsable": false}'
+        )
+        connection.execute("INSERT INTO verdicts VALUES ('a', ?)", (old,))
+        connection.execute("PRAGMA user_version=1")
+    connection.close()
+    for _ in range(2):
+        with VerdictCache(path) as cache:
+            assert (cache.scores(["a"]), cache.kinds(["a"])) == ({"a": (1.0, 2.0, 3.0)}, {"a": "read"})
+            assert cache.verdicts(["a"])["a"].probability is None
+            cache.keep_scores({"b": (1.0, 2.0, 3.0)}, kind="sampled")
+            assert cache.kinds(["a", "b", "c"]) == {"a": "read", "b": "sampled"}
+
+
 def test_where_it_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ReIDError, match="cannot be made there"):

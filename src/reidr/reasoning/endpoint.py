@@ -90,7 +90,7 @@ class Endpoint:
         self.base = self._bases[0]
         self.stop = threading.Event()
         self.requests = self.retried = 0
-        self._settled = len(self._bases) == 1
+        self._settled, self._settling = len(self._bases) == 1, threading.Lock()
         self._tries, self._timeout, self._patience = tries, timeout, patience
         self._pause = 0.0 if per_second is None else 1.0 / per_second
         self._turn, self._next = threading.Lock(), 0.0
@@ -126,8 +126,14 @@ class Endpoint:
 
     def _anywhere(self, method: str, path: str, data: bytes | None) -> dict[str, Any]:
         """As `_send`; until the server has answered once, at each place where its API may lie."""
-        if self._settled:
-            return self._send(method, path, data)
+        if not self._settled:
+            with self._settling:  # one at a time, or each would change the place under the others
+                if not self._settled:
+                    return self._settle(method, path, data)
+        return self._send(method, path, data)
+
+    def _settle(self, method: str, path: str, data: bytes | None) -> dict[str, Any]:
+        """As `_send`, at one place after the other until one answers."""
         first: RefusedError | None = None
         for base in self._bases:
             self.base = base

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
@@ -62,7 +62,7 @@ class Breaker:
 
 def gather(
     ask: Callable[[Asked, Any], Any], todo: Mapping[Asked, Any], concurrency: int, stop: threading.Event
-) -> Iterator[tuple[Asked, Any]]:
+) -> Generator[tuple[Asked, Any], None, None]:
     """(question, answer or `Missing`) as they come. After an error or Ctrl-C `stop` is set and nothing more is sent."""
 
     def safely(one: Asked, about: Any) -> Any:

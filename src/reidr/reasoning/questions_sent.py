@@ -18,6 +18,7 @@ from reidr.reasoning.answers import yes_probability
 from reidr.reasoning.completions import ReadCompletion, answer_chances, read_completion
 from reidr.reasoning.cues import extract_cues
 from reidr.reasoning.data_urls import messages_with
+from reidr.reasoning.endpoint import RefusedError
 from reidr.reasoning.grammar import ANSWER_WORDS, ANSWERS
 from reidr.reasoning.prompt import PREFIXES, Images, prompt_version
 from reidr.reasoning.reasoner import Thinking
@@ -74,12 +75,17 @@ class Asker:
         begin_answer: bool,
         samples: int,
         thinking_tokens: int,
+        thinks_by_itself: bool = True,
     ) -> None:
-        """Args: as `RemoteReasoner`; `chat` as `dialect.Chat.ask`."""
+        """Args: as `RemoteReasoner`; `chat` as `dialect.Chat.ask`.
+
+        thinks_by_itself: whether the model may think outside the taught form, so that a thought which was cut off is
+            asked for again with more room. Not our own: there the limit is the one in process.
+        """
         self._chat, self._name, self._pixels, self._samples = chat, name, pixels, samples
         self._thinking_tokens = thinking_tokens
         self._way = 0 if begin_answer else 1
-        self._thinks, self._fruitless = False, 0
+        self._thinks, self._fruitless = False, 0 if thinks_by_itself else FRUITLESS
 
     def score(self, images: Images) -> Score:
         """The direct score of a pair in this order. Raises RefusedError, ReIDError as `Chat.ask`."""
@@ -87,20 +93,26 @@ class Asker:
         while True:
             way = self._way
             begun = PREFIXES["score"] if WAYS[way] == "begun" else ""
-            reply = self._ask_directly(messages, WAYS[way])
+            try:
+                reply = self._ask_directly(messages, WAYS[way])
+            except RefusedError as refusal:
+                if WAYS[way] != "without thinking" or refusal.hopeless:
+                    raise
+                self._way = max(self._way, way + 1)  # not every server that lacks the switch names it
+                continue
             read = read_reply_text(reply, begun)
-            if read.answer is not None or (begun and answer_chances(reply.tokens, begun) is not None):
+            found = usable_chances(reply, read, begun)
+            if found is not None:
+                return Score(*found)
+            if read.answer is not None and not begun:
                 break
             fallen_short = begun or reply.cut or (reply.thought and not reply.text.strip())
             if reply.withheld or not fallen_short or way + 1 == len(WAYS):
                 return Score(None, problem=reply.withheld or read.problem, refused=bool(reply.withheld))
             # Kept for all further questions: another pair of the same model will fare no better.
             self._way = max(self._way, way + 1)
-        found = usable_chances(reply, read, begun)
-        if found is not None:
-            return Score(*found)
         drawn = [
-            read_reply_text(self._ask_directly(messages, WAYS[way], temperature=1.0, seed=seed), begun)
+            read_reply_text(self._ask_directly(messages, WAYS[way], temperature=1.0, seed=seed))
             for seed in range(self._samples)
         ]
         logits, problem = estimate(drawn)
@@ -141,9 +153,10 @@ class Asker:
         if way == "begun":
             messages = [*messages, {"role": "assistant", "content": PREFIXES["score"]}]
             options = {"continue_final_message": True, "add_generation_prompt": False}
-        elif way != "plain":
+            tokens = 1  # its alternatives are all that is wanted
+        elif way == "without thinking":
             options = dict(WITHOUT_THINKING)
-        if way == "long":
+        elif way == "long":
             tokens += self._thinking_tokens
         return self._chat(messages, tokens, temperature=temperature, seed=seed, **options)
 

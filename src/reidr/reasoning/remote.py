@@ -11,7 +11,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from reidr.reasoning.endpoint import Endpoint
 from reidr.reasoning.gathering import Breaker, Missing, gather
 from reidr.reasoning.prefix import picture_digest
 from reidr.reasoning.prompt import CROP_PIXELS, Images, Task, open_pair, pair_messages, prompt_version
-from reidr.reasoning.questions_sent import Asker, Score, Thought
+from reidr.reasoning.questions_sent import Asker, Kind, Score, Thought
 from reidr.reasoning.reasoner import Thinking, batches
 from reidr.reasoning.replies import Reply
 from reidr.reasoning.served import OURS, find_model, identity_of
@@ -103,7 +103,8 @@ class RemoteReasoner:
             pixels=self._pixels,
             begin_answer=self._begin_answer,
             samples=samples,
-            thinking_tokens=0 if ours else thinking_tokens,
+            thinking_tokens=thinking_tokens,
+            thinks_by_itself=not ours,
         )
         self._breaker = Breaker()
         self._known: tuple[Any, ...] | None = None
@@ -157,7 +158,7 @@ class RemoteReasoner:
             keys = [key for key, _ in wanted]
             kinds = self._cache.kinds(keys)
             stored = self._cache.scores(keys)
-            return {(key, 0): Score(logits, kinds.get(key, "read")) for key, logits in stored.items()}
+            return {(key, 0): Score(logits, cast(Kind, kinds.get(key, "read"))) for key, logits in stored.items()}
 
         def ask(asked: Asked, images: Images) -> Score:
             return self._asker.score(images)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from itertools import repeat
 from typing import Any
 
 from reidr.errors import ReIDError
@@ -17,6 +18,7 @@ from reidr.reasoning.completions import Token
 LONGEST_LINE = 200  # characters of a server's words that are repeated
 NESTED = 6  # levels of an error's JSON that are looked into
 RAW_SPACES = str.maketrans({"Ġ": " ", "▁": " ", "Ċ": "\n", "ĉ": "\t"})  # as tokenizers write them inside
+HARMFUL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 RAW_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
@@ -50,8 +52,7 @@ def read_reply(answer: Mapping[str, Any], host: str) -> Reply:
         message = choice["message"]
         text = text_of(message.get("content"))
         thought = text_of(message.get("reasoning_content") or message.get("reasoning"))
-        entries = (choice.get("logprobs") or {}).get("content") or []
-        tokens = tuple(read_token(entry) for entry in entries)
+        tokens = read_tokens(choice.get("logprobs"))
         usage = answer.get("usage") or {}
         finish = choice.get("finish_reason")
         withheld = ""
@@ -67,26 +68,49 @@ def read_reply(answer: Mapping[str, Any], host: str) -> Reply:
             withheld,
             None if fingerprint is None else str(fingerprint),
         )
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        problem = f"{host}: its answer is no chat completion ({type(error).__name__}: {error})"
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError):
+        problem = f'{host}: its answer is no chat completion: it has no message under "choices"'
         raise NoCompletionError(problem) from None
 
 
 def text_of(content: Any) -> str:
     """The text of a message's content: text, a list of parts of which some are text, or nothing."""
     if isinstance(content, Sequence) and not isinstance(content, str):
-        return "".join(str(part.get("text") or "") if isinstance(part, Mapping) else str(part) for part in content)
-    return "" if content is None else str(content)
+        content = "".join(str(part.get("text") or "") if isinstance(part, Mapping) else str(part) for part in content)
+    return "" if content is None else harmless(str(content))
+
+
+def harmless(text: str) -> str:
+    """The text without what a terminal would obey, and without halves of characters, which cannot be written down."""
+    return HARMFUL.sub("\ufffd", text)
+
+
+def read_tokens(told: Any) -> tuple[Token, ...]:
+    """The tokens of a choice's `logprobs`, in the form of chats or of older completions; none where it is neither."""
+    if not isinstance(told, Mapping):
+        return ()
+    try:
+        if told.get("content") is None and told.get("tokens"):
+            own = zip(told["tokens"], told["token_logprobs"], told.get("top_logprobs") or repeat({}), strict=False)
+            entries = [
+                {"token": token, "logprob": value,
+                 "top_logprobs": [{"token": name, "logprob": chance} for name, chance in (others or {}).items()]}
+                for token, value, others in own
+            ]  # fmt: skip
+            return tuple(read_token(entry) for entry in entries)
+        return tuple(read_token(entry) for entry in told.get("content") or [])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return ()  # the text is an answer all the same
 
 
 def read_token(entry: Mapping[str, Any]) -> Token:
     """A token with the log-probabilities at its place, its own among them."""
     text = token_text(entry)
-    own = entry.get("logprob")
-    listed = {token_text(one): one.get("logprob") for one in [*(entry.get("top_logprobs") or []), entry]}
-    chances = {one: float(value) for one, value in listed.items() if value is not None and math.isfinite(float(value))}
-    known = own is not None and math.isfinite(float(own))
-    return Token(text, float(own) if known else None, chances)
+    listed = {token_text(one): one.get("logprob") for one in [entry, *(entry.get("top_logprobs") or [])]}
+    given = {one: float(value) for one, value in listed.items() if value is not None}
+    # A probability above 1 by more than rounding is none.
+    chances = {one: min(value, 0.0) for one, value in given.items() if math.isfinite(value) and value < 0.01}
+    return Token(text, chances.get(text), chances)
 
 
 def token_text(entry: Mapping[str, Any]) -> str:
@@ -109,7 +133,8 @@ def error_in(answer: Mapping[str, Any]) -> tuple[int, str] | None:
         return None
     told = error if isinstance(error, Mapping) else answer
     codes = [told.get("code"), told.get("status"), answer.get("code")]
-    status = next((int(code) for code in codes if str(code).isdecimal() and 400 <= int(code) < 600), 400)
+    numbers = [int(str(code)) for code in codes if str(code).isascii() and str(code).isdecimal()]
+    status = next((number for number in numbers if 400 <= number < 600), 400)
     return status, words_of(json.dumps(answer))
 
 
@@ -121,7 +146,7 @@ def words_of(text: str) -> str:
         if text.lstrip()[:1] == "<":
             title = re.search(r"<title[^>]*>([^<]*)", text, re.I)
             text = title[1] if title else "a web page"
-    return " ".join(text.split())[:LONGEST_LINE]
+    return " ".join(harmless(text).split())[:LONGEST_LINE]
 
 
 def message_in(found: Any, depth: int = 0) -> str:

@@ -170,7 +170,10 @@ class RequestCounts:
     def _combined(self, other: RequestCounts, sign: int) -> RequestCounts:
         numbers = {name: getattr(self, name) + sign * getattr(other, name) for name in COUNTED}
         reasons = Counter(self.reasons)
-        reasons.update({reason: sign * number for reason, number in other.reasons.items()})
+        for reason, number in other.reasons.items():
+            # Servers that put a number of the request into every message would fill a page.
+            known = sign < 0 or reason in reasons or len(reasons) < MOST_REASONS
+            reasons[reason if known else OTHER_REASONS] += sign * number
         return RequestCounts(**numbers, reasons={reason: number for reason, number in reasons.items() if number > 0})
 
     def stored(self) -> dict[str, Any]:
@@ -199,6 +202,8 @@ class RequestCounts:
         return tuple(told)
 
 
+MOST_REASONS = 20  # that are told apart
+OTHER_REASONS = "other reasons"
 COUNTED = ("requests", "retried", "sampled", "without_score", "unreadable", "refused", "bounded")
 
 

@@ -45,7 +45,7 @@ class RolloutServer:
             ReIDError: no such address, no server there, or several checkpoints and none named.
         """
         address, _, named = url.partition("#")
-        self._endpoint = Endpoint(address, per_second=None, tries=6, timeout=LONGEST)
+        self._endpoint = Endpoint(address, per_second=None, tries=6, timeout=LONGEST, patience=6 * LONGEST)
         self._processor, self._pixels = processor, pixels if pixels is not None else crop_pixels(processor)
         self._serving = str(find_model(self._endpoint, named, adapters=False)["id"])
         self._adapter: tuple[str, tempfile.TemporaryDirectory[str]] | None = None
