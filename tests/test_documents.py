@@ -15,7 +15,7 @@ from reidr.cli.main import COMMANDS, reidr
 
 REPOSITORY = Path(__file__).parent.parent
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-COMMAND = re.compile(r"(?:^ {4}|`)reidr ([a-z]+)([^`\n]*)", re.M)
+COMMAND = re.compile(r"(?:^ {4}|`)reidr ([a-z-]+)([^`\n]*)", re.M)
 LINK = re.compile(r"\]\((?!http)([^)#]+)\)")
 TARGET = re.compile(r"(?:^ {4}|`)make ([a-z-]+)", re.M)
 
@@ -54,14 +54,25 @@ INLINE = re.compile(r"`(reidr [^`\n]*)`")
 
 
 def parse(line: str) -> None:
-    """Hand a command line to click's parsers, and run nothing. Raises click.UsageError for what it would refuse."""
-    written = shlex.split(line, comments=True)[1:]
-    # An ellipsis stands for an option's value, or for words that the reader knows.
+    """Hand a command line to click's parsers, and run nothing. Raises click.UsageError for what it would refuse.
+
+    Brackets mark what may be left out: it is given here. An ellipsis stands for an option's value, or for words that
+    the reader knows; a word in capitals for a value of whatever kind is wanted.
+    """
+    written = shlex.split(line.replace("[", "").replace("]", ""), comments=True)[1:]
     words = [
         "1" if word == "\u2026" else word
         for before, word in zip(["", *written], written, strict=False)
         if word != "\u2026" or before.startswith("--")
     ]
+    try:
+        parse_words(words, line)
+    except click.BadParameter:
+        parse_words(["1" if word.isupper() else word for word in words], line)
+
+
+def parse_words(words: list[str], line: str) -> None:
+    """Follow `words` from group to command and let the last one parse the rest."""
     group: click.Command = reidr
     context = click.Context(group, info_name="reidr")
     while isinstance(group, click.Group) and words and not words[0].startswith("-"):
@@ -92,6 +103,7 @@ def test_every_command_line_parses(page: Path) -> None:
 def test_a_command_line_that_would_be_refused_is_found() -> None:
     parse("reidr find PERSON.jpg --in FOLDER --k 3  # a remark")
     parse("reidr train decide qwen2.5-vl-7b")
+    parse("reidr evaluate DATA [--adaptive] [--k K] [--budget PAIRS] [--json FILE]")
     for line in (
         "reidr find PERSON.jpg --in FOLDER --kk 3",
         "reidr find PERSON.jpg",

@@ -132,20 +132,22 @@ def card_candidates(outcome: Outcome, position: int, known: Known = "nothing") -
             value = outcome.scores[position, columns[index]]
             score = float(value) if np.isfinite(value) else None
             wanted = not outcome.settings.only_policy
-        one = candidate(
-            crop,
-            mark_of(query, crop, index in counted),
-            before[index],
-            after[index] if outcome.fused is not None else None,
-            distances[index],
-            score,
-            verdict,
-            fused_distance(outcome, position, index),
-            query,
-            known,
-            outcome.settings.calibration,
+        found.append(
+            candidate(
+                crop,
+                mark_of(query, crop, index in counted),
+                before[index],
+                after[index] if outcome.fused is not None else None,
+                distances[index],
+                score,
+                verdict,
+                fused_distance(outcome, position, index),
+                query,
+                known,
+                outcome.settings.calibration,
+                no_score=wanted and score is None,
+            )
         )
-        found.append(replace(one, no_score=wanted and score is None))
     return tuple(found)
 
 
@@ -161,6 +163,7 @@ def candidate(
     query: Crop,
     known: Known = "nothing",
     calibration: Calibration | None = None,
+    no_score: bool = False,
 ) -> Candidate:
     """One crop of a card: the direct `score` as the model gives it, P(same) where there is a `calibration` for it, and
     what the reasoner wrote where it thought."""
@@ -183,6 +186,7 @@ def candidate(
         score_direct=score,
         score_thinking=verdict.probability if thought and verdict is not None else None,
         sampled=bool(getattr(verdict, "sampled", False)),
+        no_score=no_score,
         statements=statements_of(claims, query.attributes, crop.attributes, known),
         **({} if verdict is None else thought_cost([verdict])),
     )
