@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tables import area, difference, lined, mean, over_seeds, percent
+from tables import area, difference, lined, mean, over_seeds, percent, test_of
 
 REPOSITORY = Path(__file__).parent.parent
 ABLATIONS = {
@@ -55,7 +55,7 @@ def ablation_section(name: str) -> list[str]:
     )
     words = opening + (
         "Every variant from the same base; pairs sampled once, by the first warm-up; the direct score in both orders, "
-        f"{by_weight}; first ten of the shipped retriever on market1501-dev. *Alone*: those ten in the order of the "
+        f"{by_weight}; first ten of the shipped retriever on {test_of(made)}. *Alone*: those ten in the order of the "
         "score by itself, without the distance. Mean over seeds, small: range over seeds. Headroom: share of the "
         "oracle's Rank-1 gain. Gain over the retriever and differences: 95 % paired bootstrap intervals over "
         f"{made.get('drawn_over', 'queries')} of the mean over seeds, in percentage points, bold where the interval "
@@ -230,7 +230,7 @@ def carrying_over(base: dict, levels: dict) -> list[str]:
         "Areas under the ROC curve of the direct score alone, by the pairs that warmed it up. All of them see by the "
         "same eyes, which were taught on people of every scene: this is about the verdict, not about the eyes."
     )
-    titles = ("reasoner", "market1501-dev test", *(scene.removeprefix("alone, ") for scene in scenes))
+    titles = ("reasoner", "Market-1501 test", *(scene.removeprefix("alone, ") for scene in scenes))
     return [f"### Does it carry to another scene?\n\n{words}\n\n{lined(titles, rows)}"]
 
 

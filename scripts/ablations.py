@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from judging import Search, thinking
 from rationales import SCENES, Words, spoken
+from shipped_people import MARKET, unseen_people
 
 from reidr.reasoning.direct_score import score_seen_pairs
 
@@ -89,8 +90,8 @@ VARIANTS = {
     "rank reward too": Variant(rewards={"rank": 0.5}),
     "text-only reward too": Variant(rewards={"text_only": 0.3}),
     "truth and text-only rewards too": Variant(rewards={"truth": 0.5, "text_only": 0.3}),
-    "warm-up, pairs of photos": Variant(rule=None, scene=("market1501-dev", "cuhk03-np-train")),
-    "warm-up, pairs of Market-1501": Variant(rule=None, scene=("market1501-dev",)),
+    "warm-up, pairs of photos": Variant(rule=None, scene=("market1501", "cuhk03-np-train")),
+    "warm-up, pairs of Market-1501": Variant(rule=None, scene=("market1501",)),
     "warm-up, pairs of CUHK03": Variant(rule=None, scene=("cuhk03-np-train",)),
     "warm-up, pairs of the street": Variant(rule=None, scene=("street1001", "street1002")),
 }
@@ -188,22 +189,15 @@ def drawn_by_lot(pairs: Path, out: Path) -> Path:
 class Judge:
     """Scores models on the same pairs; the crops are looked at once, since all variants share their tower."""
 
-    def __init__(self, data: Path, recipe_name: str, think_every: int) -> None:
-        from reidr.data.join import join_training
+    def __init__(self, data: Path, think_every: int) -> None:
         from reidr.data.load import load_dataset
         from reidr.frame.run import content_hash
         from reidr.retrieval.retriever import Retriever
         from reidr.training.decide import as_search
-        from reidr.training.identities import hold_out_identities
-        from reidr.training.recipes import RetrieverRecipe
-        from reidr.training.stages import stage_values
 
         retriever = Retriever.load()
         self.test = Search(load_dataset(data), retriever, 0)
-        recipe = RetrieverRecipe.from_values(*stage_values(recipe_name, "retriever", {}))
-        _, unseen = hold_out_identities(
-            join_training([load_dataset(path) for path in recipe.data]), recipe.held_out_share, recipe.seed
-        )
+        _, unseen = unseen_people(retriever, data.resolve().parent)
         self.held = Search(as_search("held-out", unseen, 400, 0), retriever, len(self.test.crops))
         self.seen: Any = None
         self.think_every = think_every
@@ -292,7 +286,7 @@ QUESTIONS = {
 
 @dataclass(frozen=True)
 class Measured:
-    """One trained model's first ten of market1501-dev.
+    """One trained model's first ten of the test.
 
     Attributes:
         ranks: per query with a match, whether the first of the fused list is right, and its average precision: of the
@@ -497,7 +491,7 @@ def settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data" / "market1501-dev")
+    parser.add_argument("--data", type=Path, default=MARKET, help="whose queries are the test")
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--pairs", type=Path, required=True)
     parser.add_argument("--runs", type=Path, required=True)
@@ -514,7 +508,7 @@ def main() -> None:
     from reidr.frame.run import environment
 
     keep_freed_memory()
-    judge = Judge(arguments.data, arguments.recipe, arguments.think_every)
+    judge = Judge(arguments.data, arguments.think_every)
     base = judge.scores(arguments.base / "model") if "warm-up" in arguments.variants else None
     words = Words(arguments.pairs) if arguments.words else None
     said: dict[str, dict[str, dict[int, dict[str, np.ndarray]]]] = {scene: {} for scene in SCENES}
@@ -544,7 +538,7 @@ def main() -> None:
     made = (
         {key: environment().get(key) for key in ("commit", "platform")}
         | settings(arguments)
-        | {"weight": weight, "weighed": list(scored), "drawn_over": "persons"}
+        | {"weight": weight, "weighed": list(scored), "drawn_over": "persons", "test": judge.test.trial_name}
     )
     rows = table(judge, found) | {"made": made}
     earned = {

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from shipped_people import MARKET, unseen_people
 
 from reidr.reasoning.direct_score import score_seen_pairs
 
@@ -36,6 +37,7 @@ class Search:
         from reidr.frame.progress import progress
         from reidr.retrieval.local_scaling import LAST, with_local_scaling
 
+        self.trial_name = dataset.name
         (trial,) = trials(dataset, find_protocol("standard"), 0)
         queries, gallery, self.trial = embed_trial(trial, retriever, None, progress)
         ranked = gallery.search(queries, LAST, excluded=self.trial.excluded)
@@ -106,7 +108,7 @@ def judge(model: Any, processor: Any, test: Search, held: Search, think: bool) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data" / "market1501-dev")
+    parser.add_argument("--data", type=Path, default=MARKET, help="whose queries are the test")
     parser.add_argument("--model", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--think", action="store_true")
     parser.add_argument("--fit", metavar="FOLDER")
@@ -114,26 +116,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--learning-rate", type=float, default=6e-4)
-    parser.add_argument("--recipe", default="nano")
     arguments = parser.parse_args()
-    from reidr.data.join import join_training
     from reidr.data.load import load_dataset
     from reidr.frame.run import environment
     from reidr.reasoning.reasoner import Reasoner
     from reidr.retrieval.retriever import Retriever
     from reidr.training.decide import as_search
-    from reidr.training.identities import hold_out_identities
     from reidr.training.pair_table import read_pairs
     from reidr.training.reasoning_recipes import WarmupRecipe
-    from reidr.training.recipes import RetrieverRecipe
-    from reidr.training.stages import stage_values
     from reidr.training.warmup import warm_up
 
     retriever = Retriever.load()
     test = Search(load_dataset(arguments.data), retriever, 0)
-    recipe = RetrieverRecipe.from_values(*stage_values(arguments.recipe, "retriever", {}))
-    joined = join_training([load_dataset(path) for path in recipe.data])
-    _, unseen = hold_out_identities(joined, recipe.held_out_share, recipe.seed)
+    _, unseen = unseen_people(retriever, arguments.data.resolve().parent)
     held = Search(as_search("held-out training identities", unseen, 400, 0), retriever, len(test.crops))
     known = json.loads(OUT.read_text(encoding="utf-8")) if OUT.is_file() else {}
     for text in arguments.model:
@@ -153,7 +148,8 @@ def main() -> None:
                 taught, _ = warm_up(fitting, pairs, others, reasoner.model, reasoner.processor, Path(folder))
             print("seed", seed, flush=True)
             known[f"answer-only fit, seed {seed}"] = judge(taught, reasoner.processor, test, held, False)
-    known["made"] = {key: environment().get(key) for key in ("commit", "platform")} | {"drawn_over": "persons"}
+    made = {"drawn_over": "persons", "test": test.trial_name, "pairs": len(test.pairs)}
+    known["made"] = {key: environment().get(key) for key in ("commit", "platform")} | made
     OUT.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {OUT}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from shipped_people import unseen_people
 
 if TYPE_CHECKING:
     from reidr.data.types import Crop
@@ -16,14 +17,17 @@ DECAYS = (0.003, 0.01, 0.03, 0.1, 0.3)
 
 
 def described_people() -> tuple[list[Crop], list[Crop]]:
-    """Crops with attributes of the training people that `nano` was taught on, and of those held out."""
-    from reidr.training.base_stage import split_people
-    from reidr.training.recipes import BaseRecipe
-    from reidr.training.stages import stage_values
+    """Crops with attributes of the training people that the shipped models may have seen, and of those held out."""
+    from dataclasses import replace
 
-    people = split_people(BaseRecipe.from_values(*stage_values("nano", "base", {})))
-    known = [crop for crop in (*people.tower, *people.reasoning) if crop.attributes]
-    return known, [crop for crop in people.held_out if crop.attributes]
+    from reidr.data.attributes import common_attributes
+    from reidr.retrieval.retriever import Retriever
+
+    known, new = (
+        [replace(crop, attributes=common_attributes(crop.attributes)) for crop in crops if crop.attributes]
+        for crops in unseen_people(Retriever.load())
+    )
+    return known, new
 
 
 def read_by_probe(

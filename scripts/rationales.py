@@ -14,7 +14,7 @@ COUNTS = ("right", "borne", "true", "tested", "differ", "none", "twice")
 """Per pair: whether the answer is right, and whether the words bear it out (`cues_reward` above 0); claims that are
 true, of so many that can be tested against the attributes known; differences named, and those with one and the same
 value on both sides; whether a region is claimed twice."""
-SCENES = {"photos": "market1501-dev", "drawn": "street"}
+SCENES = {"photos": "market1501", "drawn": "street"}  # what names of data sets begin with
 EACH = 200
 
 

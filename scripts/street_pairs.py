@@ -75,7 +75,7 @@ def main() -> None:
             f"- **B, as described:** {told[2 * number - 1]}",
             f"- **B, true and in view:** {truth(pair.candidate.attributes, REGIONS)}",
             f"- **compared:** {verdict.reasoning}",
-            f"- answer after thinking: {verdict.answer}; P(same) directly: {score:.2f}",
+            f"- answer after thinking: {verdict.answer}; direct score (uncalibrated): {score:.2f}",
             "",
         ]
     (REPOSITORY / "docs" / "street-pairs.md").write_text("\n".join(lines), encoding="utf-8")

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+EARLIER = "150 held-out training identities of Market-1501 (market1501-dev, an earlier split)"
+"""The test of everything that was measured before 2026-11-29. Which people they were was not recorded: history."""
+
+
+def test_of(made: dict) -> str:
+    """The data set that a stored measurement was made on, by its name."""
+    return str(made.get("test", EARLIER))
+
 
 def percent(value: float) -> str:
     return f"{100 * value:.1f}"

@@ -1,10 +1,13 @@
-"""README and docs speak of commands, options, files and links that exist."""
+"""README and docs speak of commands, options, files and links that exist, and of numbers that were measured."""
 
 from __future__ import annotations
 
+import ast
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -12,7 +15,7 @@ from reidr.cli.main import COMMANDS, reidr
 
 REPOSITORY = Path(__file__).parent.parent
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-COMMAND = re.compile(r"(?:^ {4}|`)reidr ([a-z]+)([^`\n]*)", re.M)
+COMMAND = re.compile(r"(?:^ {4}|`)reidr ([a-z-]+)([^`\n]*)", re.M)
 LINK = re.compile(r"\]\((?!http)([^)#]+)\)")
 TARGET = re.compile(r"(?:^ {4}|`)make ([a-z-]+)", re.M)
 
@@ -43,3 +46,199 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_make_targets_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.M))
     assert set(TARGET.findall(page.read_text(encoding="utf-8"))) <= targets
+
+
+CARDS = sorted((REPOSITORY / "src" / "reidr").glob("*/presets/*/README.md"))
+BLOCK = re.compile(r"^ {4}(?:\$ )?(?:[A-Z_]+=\S+ )?(reidr [^\n]*)", re.M)
+INLINE = re.compile(r"`(reidr [^`\n]*)`")
+
+
+def parse(line: str) -> None:
+    """Hand a command line to click's parsers, and run nothing. Raises click.UsageError for what it would refuse.
+
+    Brackets mark what may be left out: it is given here. An ellipsis stands for an option's value, or for words that
+    the reader knows; a word in capitals for a value of whatever kind is wanted.
+    """
+    written = shlex.split(line.replace("[", "").replace("]", ""), comments=True)[1:]
+    words = [
+        "1" if word == "\u2026" else word
+        for before, word in zip(["", *written], written, strict=False)
+        if word != "\u2026" or before.startswith("--")
+    ]
+    try:
+        parse_words(words, line)
+    except click.BadParameter:
+        parse_words(["1" if word.isupper() else word for word in words], line)
+
+
+def parse_words(words: list[str], line: str) -> None:
+    """Follow `words` from group to command and let the last one parse the rest."""
+    group: click.Command = reidr
+    context = click.Context(group, info_name="reidr")
+    while isinstance(group, click.Group) and words and not words[0].startswith("-"):
+        name, command, words = group.resolve_command(context, words)
+        assert command is not None, line
+        group, context = command, click.Context(command, info_name=name, parent=context)
+    if not isinstance(group, click.Group):
+        group.make_context(context.info_name, words, parent=context.parent)
+
+
+@pytest.mark.parametrize("page", [*PAGES, REPOSITORY / "SECURITY.md", REPOSITORY / "CHANGELOG.md", *CARDS], ids=str)
+def test_every_command_line_parses(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in BLOCK.findall(text):
+        try:
+            parse(line)
+        except click.UsageError as error:
+            pytest.fail(f"{page.name}: {line}: {error.format_message()}")
+    for line in INLINE.findall(text):
+        try:
+            parse(line)
+        except click.MissingParameter:
+            pass  # named in passing, without its arguments
+        except click.UsageError as error:
+            pytest.fail(f"{page.name}: {line}: {error.format_message()}")
+
+
+def test_a_command_line_that_would_be_refused_is_found() -> None:
+    parse("reidr find PERSON.jpg --in FOLDER --k 3  # a remark")
+    parse("reidr train decide qwen2.5-vl-7b")
+    parse("reidr evaluate DATA [--adaptive] [--k K] [--budget PAIRS] [--json FILE]")
+    for line in (
+        "reidr find PERSON.jpg --in FOLDER --kk 3",
+        "reidr find PERSON.jpg",
+        "reidr fnd x",
+        "reidr evaluate D --k 0",
+    ):
+        with pytest.raises(click.UsageError):
+            parse(line)
+
+
+NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def test_security_counts_the_calls_of_torch_load() -> None:
+    calls = [
+        {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        for path in (REPOSITORY / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("torch.load")
+    ]
+    assert all(words.get("weights_only") == "True" for words in calls)
+    text = (REPOSITORY / "SECURITY.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"`torch\.load` is called in (\w+) places", text)
+    assert said == NUMBERS[len(calls) - 1], f"SECURITY.md says {said}, the source has {len(calls)}"
+
+
+def measured(title: str) -> dict[str, tuple[str, str]]:
+    """The (mAP, Rank-1) of each row in a section of docs/results.md."""
+    page = (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8")
+    section = re.split(r"^## ", page.split(f"\n## {title}\n", 1)[1], maxsplit=1, flags=re.M)[0]
+    rows = re.findall(r"^\| ([^|]+) \| ([\d.]+) <sub>[^|]* \| ([\d.]+) <sub>", section, re.M)
+    return {name: (mean, first) for name, mean, first in rows}
+
+
+DEV = "market1501-dev"
+README_ROWS = {
+    "retriever": ("retriever nano",),
+    "+ local scaling of distances (no reasoner)": ("local scaling",),
+    "+ the reasoner's vision similarity alone": ("reasoner nano glance",),
+    "+ reasoner on the first ten, by one weight": ("reasoner nano direct",),
+    "+ reasoner on the first ten (fitted fusion, as `find` orders)": ("reasoner nano, fitted",),
+    "+ reasoner where that similarity leaves a doubt": ("reasoner nano adaptive",),
+    "k-reciprocal re-ranking (no reasoner) / + reasoner": ("k-reciprocal", "k-reciprocal, then reasoner nano"),
+    "the best order of the retriever's first ten (oracle@10)": ("oracle@10",),
+}
+
+
+def test_readme_has_the_rows_that_were_measured_and_leaves_none_out() -> None:
+    page = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    table = page[page.index("an earlier split; 666 queries") : page.index("## What its reasons are worth")]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| ")
+    ]
+    found = measured(DEV)
+    told = set()
+    for cells in rows[2:]:
+        (start,) = [name for name in README_ROWS if cells[0] == name or cells[0].startswith(f"{name}:")]
+        names = README_ROWS[start]
+        told |= set(names)
+        for place in (0, 1):
+            assert cells[1 + place] == " / ".join(found[name][place] for name in names), cells
+    # Whatever beats or equals a row with the reasoner stands in the table too.
+    assert found.keys() - told <= {"baseline histogram", "reasoner nano, whole list"}
+
+
+def test_changelog_and_cards_repeat_what_was_measured() -> None:
+    found = measured(DEV)
+    changelog = " ".join((REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8").split())
+    said = re.search(
+        r"a retriever \(([\d.]+) mAP / ([\d.]+) Rank-1 .*? and `nano` \(([\d.]+) Rank-1 on its first ten, "
+        r"([\d.]+) where it is asked ([\d.]+) times a query, ([\d.]+) after k-reciprocal",
+        changelog,
+    )
+    assert said is not None
+    assert said.groups()[:2] == found["retriever nano"]
+    assert said[3] == found["reasoner nano, fitted"][1]
+    assert said[4] == found["reasoner nano adaptive"][1]
+    assert said[6] == found["k-reciprocal, then reasoner nano"][1]
+    card = (REPOSITORY / "src/reidr/reasoning/presets/nano/README.md").read_text(encoding="utf-8")
+    (means,) = re.findall(
+        r"an earlier split\): ([\d.]+) → ([\d.]+) mAP, ([\d.]+) → ([\d.]+) Rank-1 by the fitted", card
+    )
+    assert (means[0], means[2]) == found["retriever nano"]
+    assert (means[1], means[3]) == found["reasoner nano, fitted"]
+    assert " and ".join(found["reasoner nano direct"]) in card
+    retriever = (REPOSITORY / "src/reidr/retrieval/presets/nano/README.md").read_text(encoding="utf-8")
+    assert "{} mAP, {} Rank-1".format(*found["retriever nano"]) in retriever
+
+
+def test_readme_repeats_what_the_tests_of_reasons_found() -> None:
+    results = (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8")
+    photos, drawn = (results.split(f"\n## {title}\n", 1)[1] for title in (DEV, "The rendered street"))
+
+    def value(section: str, test: str) -> tuple[str, str]:
+        found = re.search(rf"^\| {test} \| ([\d.]+)\s% \| [^|]*\|([^\n]*)", section, re.M)
+        assert found is not None
+        return found[1], found[2]
+
+    text = " ".join((REPOSITORY / "README.md").read_text(encoding="utf-8").split())
+    true, again, sure = "Claims that are true", "Claims said again", "True where said again"
+    others = [re.search(r"not said again: ([\d.]+)\s%", value(part, sure)[1]) for part in (photos, drawn)]
+    assert others[0] is not None
+    assert others[1] is not None
+    for sentence in (
+        f"True: {value(photos, true)[0]} % of the claims that known attributes can test, on photos; "
+        f"{value(drawn, true)[0]} % on drawn people.",
+        f"gives {value(photos, again)[0]} % of the claims again, and of those {value(photos, sure)[0]} % are true, "
+        f"of the others {others[0][1]} %; on drawn people {value(drawn, again)[0]} %, {value(drawn, sure)[0]} and "
+        f"{others[1][1]} %.",
+        f"{value(photos, 'Words and verdict agree')[0]} % of verdicts agree with their own words",
+        f"The order of the crops turns {value(photos, 'Order flips')[0]} %.",
+    ):
+        assert sentence in text
+    chance = re.search(r"([\d.]+)\s% by chance", value(photos, "Words and verdict agree")[1])
+    assert chance is not None
+    assert f"{chance[1]} % would by chance" in text
+
+
+def test_what_no_command_here_measured_says_so() -> None:
+    """The official test was measured by hand, before this edition: README and lab book tell the same and say so."""
+    page = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    official = page[page.index("official test") : page.index("150 held-out")]
+    assert "measured by the project's maintainers before this edition" in official
+    lab = (REPOSITORY / "docs" / "lab.md").read_text(encoding="utf-8")
+    for mean, first in re.findall(r"^\| [^|]+ \| ([\d.]+) \| ([\d.]+) \|$", official, re.M):
+        assert f"{mean} / {first}" in lab
+    for text in (page, lab):
+        assert "2.4 %" in text
+
+
+def test_the_split_that_is_gone_is_called_so() -> None:
+    """market1501-dev is history: nobody who reads of it may look for it."""
+    for path in [REPOSITORY / "README.md", REPOSITORY / "docs" / "results.md", *CARDS]:
+        text = path.read_text(encoding="utf-8")
+        if DEV in text:
+            assert "earlier split" in text, path
+    for recipe in (REPOSITORY / "src" / "reidr" / "recipes").glob("*.yaml"):
+        assert DEV not in recipe.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""ReID-R: find a person again in another camera, and say why.
+"""ReID-R: find a person again in another camera, and write what was compared.
 
     from reidr import load_dataset, Retriever, Reasoner, find
     matches = find("person.jpg", gallery="crops/", k=10)

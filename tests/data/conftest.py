@@ -51,6 +51,6 @@ def picture_tree() -> Tree:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of research photos, or a skip with the reason."""
-    if not (REAL / "market1501-dev").is_dir():
+    if not (REAL / "market1501").is_dir():
         pytest.skip(f"no research photos at {REAL} (set REIDR_DATA)")
     return REAL

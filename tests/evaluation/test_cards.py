@@ -23,6 +23,7 @@ from reidr.evaluation.find import Found, Match
 from reidr.evaluation.present import build_report, rows_json
 from reidr.evaluation.report import Candidate, QueryCard, Report, write_report
 from reidr.evaluation.report.content import Curve, Series
+from reidr.evaluation.report.store import load_report, save_report
 from reidr.reasoning.calibrate import Calibration, margin_of
 from reidr.reasoning.types import Pair
 from reidr.retrieval.histogram import HistogramEmbedder
@@ -184,3 +185,50 @@ def test_a_card_knows_whether_it_was_asked() -> None:
     assert not Candidate("c", None, "right", 1, 0.5).asked
     assert Candidate("c", None, "right", 1, 0.5, score_direct=0.5).asked
     assert QueryCard("q", None, (Candidate("c", None, "right", 1, 0.5, answer="same"),)).candidates[0].asked
+
+
+def test_a_figure_that_no_point_can_be_drawn_of_says_so() -> None:
+    never = Curve("open-set", (Series("s", [0.0, 0.0, 0.5], [1.0, 0.5, 0.2]),), cases=100, unit="non-mated query")
+    assert never.warning == "Not drawn: a single point is no curve."
+    assert Curve("open-set", (Series("s", [0.0, 0.1, 0.5], [1.0, 0.5, 0.2]),), cases=100).warning == ""
+
+
+def test_sampled_scores_are_marked_and_remarks_stand_before_the_numbers(tmp_path: Path) -> None:
+    drawn = Candidate(
+        "c", None, "right", 1, 0.5, reasoning="x", answer="same", score_direct=0.5, score_thinking=0.9, sampled=True
+    )
+    card = QueryCard(
+        "q", None, (drawn, replace(drawn, id="d", rank_before=2, sampled=False)), average_precision_before=1.0
+    )
+    remark = '2 values of P(same) are estimated from drawn answers (marked "sampled")'
+    report = Report("t", "now", query_cards=(card,), remarks=(remark,))
+    text = write_report(report, tmp_path).read_text(encoding="utf-8")
+    assert text.count("0.90 (sampled)") == 1
+    assert "&#34;sampled&#34;" in text
+    save_report(report, tmp_path)
+    assert load_report(tmp_path) == report
+
+
+def test_a_pair_that_was_asked_and_got_no_score_is_not_called_unasked(street: ReIDDataset, tmp_path: Path) -> None:
+    class Refusing(Drawing):
+        def score(self, pairs: Sequence[Pair], **options: object) -> NDArray[np.float64]:
+            scores = super().score(pairs, **options)
+            return np.where(
+                [pair.candidate.id.endswith("1_01.jpg") or number % 3 == 0 for number, pair in enumerate(pairs)],
+                np.nan,
+                scores,
+            )
+
+    settings = Settings(k=5, weight=0.5, calibration=CALIBRATION)
+    outcome = run_experiment(street, HistogramEmbedder(), Refusing(), settings, silent)[0]  # type: ignore[arg-type]
+    report = build_report([outcome], title="t", facts={})
+    assert outcome.scores is not None
+    missing = int(np.isnan(outcome.scores).sum())
+    shown = [each for card in report.query_cards for each in card.candidates]
+    assert sum(each.no_score for each in shown) == missing > 0
+    assert all(each.score_direct is None and each.probability is None for each in shown if each.no_score)
+    text = write_report(report, tmp_path).read_text(encoding="utf-8")
+    assert text.count("asked, no score") == missing
+    for card in report.query_cards:
+        decided = [each.decides for each in sorted(card.candidates, key=lambda each: each.rank) if each.mark != "junk"]
+        assert decided == sorted(decided)

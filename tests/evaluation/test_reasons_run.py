@@ -14,8 +14,8 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.evaluation.masking import band_masks
-from reidr.evaluation.reason_numbers import number_lines, reason_numbers
-from reidr.evaluation.reasons import measure_reasons, most_asked
+from reidr.evaluation.reason_numbers import ReasonNumber, number_lines, reason_numbers
+from reidr.evaluation.reasons import Estimate, measure_reasons, most_asked
 from reidr.evaluation.reasons_run import ReasonsRun, groups_of, kind_of, reasons_page, sample_pairs
 from reidr.evaluation.report.reasons import write_reasons
 from reidr.reasoning.cues import extract_cues
@@ -174,3 +174,50 @@ def test_pairs_are_drawn_by_seed_in_their_order() -> None:
     assert len(places) == 5
     assert sample_pairs(pairs, 5, 1) == drawn
     assert sample_pairs(pairs, 5, 2) != drawn
+
+
+def test_a_number_of_few_cases_says_so() -> None:
+    few, enough = (ReasonNumber("t", "m", "g", "b", Estimate(1.0, 1.0, 1.0, cases)) for cases in (1, 20))
+    assert few.warning == "Only 1 case: its interval is too narrow."
+    assert enough.warning == ReasonNumber("t", "m", "g", "b", None).warning == ""
+
+
+class Silent(Scripted):
+    """As `Scripted`, but gives no score for pairs of the crops whose ids are named: a server without evidence."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self.names = names
+
+    def score(self, own: Sequence[Pair], *, both_orders: bool = True, **_: object) -> NDArray[np.float64]:
+        found = super().score(own, both_orders=both_orders)
+        return np.array(
+            [
+                np.nan if {p.query.id, p.candidate.id} & set(self.names) else value
+                for p, value in zip(own, found, strict=True)
+            ]
+        )
+
+
+@pytest.mark.parametrize("names", [("q3",), ("q1", "q2", "q3", "q4")])
+def test_pairs_without_a_score_take_no_part_in_numbers_of_scores(
+    run: ReasonsRun, names: tuple[str, ...], tmp_path: Path
+) -> None:
+    pairs = [case.pair for case in run.tested.cases]
+    tested = measure_reasons(Silent(*names), pairs, band_masks, silent, per_crop=False)
+    unscored = [case for case in tested.cases if case.probability is None]
+    assert {case.pair.query.id for case in unscored} == set(names)
+    if len(names) < len(pairs):
+        assert tested.score_flips is not None
+        assert tested.score_flips.cases == len(pairs) - len(names)
+        assert tested.masking is not None
+        assert tested.masking.cited.value == pytest.approx((0.0 + 0.8) / 2)  # by hand, above, without the third pair
+    else:
+        assert tested.score_flips is tested.score_gap is tested.masking is None
+    # What does not rest on scores is as it was.
+    assert tested.agreement == run.tested.agreement
+    assert tested.claims == run.tested.claims
+    again = ReasonsRun(tested, 9, band_masks, False, "per person")
+    page = reasons_page(again, title="t", created="now", facts={})
+    assert "nan" not in write_reasons(page, tmp_path).read_text(encoding="utf-8").lower().replace("nano", "")
+    assert "nan" not in number_lines(tested)

@@ -68,7 +68,7 @@ def set_threads() -> None:
 @click.command(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="reidr", prog_name="reidr")
 def reidr() -> None:
-    """ReID-R finds a person again in another camera and says why.
+    """ReID-R finds a person again in another camera and writes what it compared.
 
     Start with `reidr demo`, then `reidr find PERSON.jpg --in FOLDER`.
     """

@@ -129,10 +129,11 @@ def card_candidates(outcome: Outcome, position: int, known: Known = "nothing") -
     for index in order:
         crop = trial.gallery[index]
         verdict = outcome.verdicts.get((query.id, crop.id))
-        score = None
+        score, wanted = None, False
         if outcome.scores is not None and columns.get(index, 10**9) < outcome.scores.shape[1]:
             value = outcome.scores[position, columns[index]]
             score = float(value) if np.isfinite(value) else None
+            wanted = not outcome.settings.only_policy
         found.append(
             candidate(
                 crop,
@@ -146,6 +147,7 @@ def card_candidates(outcome: Outcome, position: int, known: Known = "nothing") -
                 query,
                 known,
                 outcome.settings.calibration,
+                no_score=wanted and score is None,
             )
         )
     return tuple(found)
@@ -163,6 +165,7 @@ def candidate(
     query: Crop,
     known: Known = "nothing",
     calibration: Calibration | None = None,
+    no_score: bool = False,
 ) -> Candidate:
     """One crop of a card: the direct `score` as the model gives it, P(same) where there is a `calibration` for it, and
     what the reasoner wrote where it thought."""
@@ -184,6 +187,8 @@ def candidate(
         answer=None if verdict is None else verdict.answer,
         score_direct=score,
         score_thinking=verdict.probability if thought and verdict is not None else None,
+        sampled=bool(getattr(verdict, "sampled", False)),
+        no_score=no_score,
         statements=statements_of(claims, query.attributes, crop.attributes, known),
         **({} if verdict is None else thought_cost([verdict])),
     )

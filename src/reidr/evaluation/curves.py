@@ -49,8 +49,8 @@ def curves_of(outcome: Outcome) -> tuple[Curve, ...]:
             )
         )
         answered = risk_coverage(np.abs(probabilities - 0.5), (probabilities > 0.5) == truth)
-        series = (Series(UNCALIBRATED, answered.coverage.tolist(), answered.risk.tolist()),)
-        curves.append(Curve("risk-coverage", series, cases=len(truth), unit="pair"))
+        line = Series(UNCALIBRATED, answered.coverage.tolist(), answered.risk.tolist())
+        curves.append(Curve("risk-coverage", (line,), cases=len(truth), unit="pair"))
     open_set = [(name, errors) for name, ranked in lists_of(outcome) if (errors := open_set_of(outcome, ranked))]
     spent = spending_of(outcome)
     if spent:

@@ -117,10 +117,13 @@ def build_report(
     notice: str = "",
     facts: Mapping[str, str | int | float],
     left_out: Sequence[str] = (),
+    remarks: Sequence[str] = (),
 ) -> Report:
     """The page of an evaluation: the table over all trials, as `rows_json` has it; curves and cards of the first.
 
-    `left_out`: sentences about what took no part, beside those that the outcomes themselves hold.
+    Args:
+        left_out: sentences about what took no part, beside those that the outcomes themselves hold.
+        remarks: sentences about how the scores were made, such as those of a back end's counts.
     """
     outcome = outcomes[0]
     known = what_is_known((*outcome.trial.query, *outcome.trial.gallery))
@@ -138,6 +141,7 @@ def build_report(
         trials=len(outcomes),
         numbers=numbers_of(outcome) if len(outcomes) == 1 else {},
         left_out=all_left_out(outcomes, left_out),
+        remarks=tuple(remarks),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reidr.evaluation.reasons import Estimate, LookedAgain, ReasonsTested
+from reidr.evaluation.report.content import FEWEST_CASES, plural
 
 Unit = Literal["percent", "points", "area"]
 
@@ -35,6 +36,13 @@ class ReasonNumber:
     def value(self) -> str:
         """The number alone: "12.3 %", "+4.1" or "0.871"."""
         return "–" if self.estimate is None else written(self.estimate.value, self.unit, sign=True)
+
+    @property
+    def warning(self) -> str:
+        """A sentence where the number rests on too few cases for its interval to be believed; else empty."""
+        if self.estimate is None or self.estimate.cases >= FEWEST_CASES:
+            return ""
+        return f"Only {self.estimate.cases:,} {plural('case', self.estimate.cases)}: its interval is too narrow."
 
     @property
     def interval(self) -> str:
@@ -73,8 +81,12 @@ def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
             "near 0 %",
             "50 %: the order decides, not the persons",
             tested.verdict_flips,
-            detail=f"{100 * tested.hard_flips.value:.1f} % from same to different or back; the direct score crosses "
-            f"one half in {100 * tested.score_flips.value:.1f} %",
+            detail=f"{100 * tested.hard_flips.value:.1f} % from same to different or back"
+            + (
+                ""
+                if tested.score_flips is None
+                else f"; the direct score crosses one half in {100 * tested.score_flips.value:.1f} %"
+            ),
         ),
         ReasonNumber(
             "Words and verdict agree",
@@ -196,7 +208,7 @@ def line_of(number: ReasonNumber, width: int) -> str:
     """Title, value, interval, detail."""
     value = number.value.replace("\u202f", " ")
     parts: Sequence[str] = (
-        [value.rjust(8), f"({number.interval})".ljust(18), number.detail]
+        [value.rjust(8), f"({number.interval})".ljust(18), " ".join(filter(None, (number.warning, number.detail)))]
         if number.estimate is not None
         else [value.rjust(8), number.missing]
     )

@@ -35,7 +35,7 @@ class Asked(Protocol):
     def score(
         self, pairs: Sequence[Pair], *, both_orders: bool = True, progress: Steps | None = None
     ) -> NDArray[np.float64]:
-        """P(same) of each pair, (N,)."""
+        """The direct score of each pair, (N,), uncalibrated; NaN where there is none."""
         ...
 
     def think(self, pairs: Sequence[Pair], *, progress: Steps | None = None) -> list[Verdict]:
@@ -55,7 +55,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class CueMasking:
-    """How P(same) of the direct score moves when one region is erased in both crops, over pairs with a control.
+    """How the direct score moves when one region is erased in both crops, over pairs with a control.
 
     Attributes:
         cited, uncited: mean absolute movement when a region that bears out the verdict is erased, and when one of
@@ -109,7 +109,8 @@ class LookedAgain:
 
 @dataclass(frozen=True)
 class ReasonCase:
-    """One pair for a page. Probabilities are direct scores: of both whole crops, and with a region erased.
+    """One pair for a page. Probabilities are direct scores, uncalibrated: of both whole crops (None where there is
+    none), and with a region erased.
 
     `verdict` is of the query as person A, `turned` of the crops in the other order, `looks` what a second look gave for
     the claims of the former, where there was one.
@@ -119,7 +120,7 @@ class ReasonCase:
     verdict: Verdict
     turned: Verdict
     claims: tuple[tuple[Claim, Mark], ...]
-    probability: float
+    probability: float | None
     looks: tuple[Looked, ...] = ()
     cited: str | None = None
     uncited: str | None = None
@@ -138,8 +139,8 @@ class ReasonsTested:
     Attributes:
         pairs: how many. parsable: share of completions that follow the grammar.
         score_flips: share of direct scores that cross 0.5 when the two crops change places. score_gap: mean
-            |difference| of the two. verdict_flips: share of pairs whose answer changes, unparsable ones counting as
-            "insufficient".
+            |difference| of the two; both over the pairs that have a score in both orders.
+        verdict_flips: share of pairs whose answer changes, unparsable ones counting as "insufficient".
         hard_flips: share that goes from "same" to "different" or back.
         agreement: share of verdicts that their own words bear out (`bears_out`), among parsable ones with cues.
         agreement_by_chance: the same were the texts dealt out to the verdicts at random.
@@ -150,8 +151,8 @@ class ReasonsTested:
 
     pairs: int
     parsable: Estimate
-    score_flips: Estimate
-    score_gap: Estimate
+    score_flips: Estimate | None
+    score_gap: Estimate | None
     verdict_flips: Estimate
     hard_flips: Estimate
     agreement: Estimate | None
@@ -202,6 +203,9 @@ def measure_reasons(
     with progress("thinking, other order", len(pairs)) as advance:
         others = reasoner.think(turned, progress=steps_of(advance))
     before = np.mean(orders, axis=0)
+    scored = np.isfinite(before)  # a server may give no score: no evidence is no number
+    with np.errstate(invalid="ignore"):
+        crossed = np.sign(orders[0] - 0.5) * np.sign(orders[1] - 0.5) < 0
     with progress("erasing regions", 2 * len(pairs)) as advance:
         erased = score_erased(reasoner, pairs, verdicts, masks_of, filling, advance)
 
@@ -220,8 +224,8 @@ def measure_reasons(
     return ReasonsTested(
         pairs=len(pairs),
         parsable=estimate(parsable, groups, seed),
-        score_flips=estimate(np.sign(orders[0] - 0.5) * np.sign(orders[1] - 0.5) < 0, groups, seed),
-        score_gap=estimate(np.abs(orders[0] - orders[1]), groups, seed),
+        score_flips=estimate(crossed[scored], groups[scored], seed) if scored.any() else None,
+        score_gap=estimate(np.abs(orders[0] - orders[1])[scored], groups[scored], seed) if scored.any() else None,
         verdict_flips=estimate(flips[0], groups, seed),
         hard_flips=estimate(flips[1], groups, seed),
         agreement=estimate(borne[speaking], groups[speaking], seed) if speaking.any() else None,
@@ -232,7 +236,15 @@ def measure_reasons(
         claims=claims_tested(pairs, claims, groups, seed, per_crop),
         looked_again=None if looks is None else looks_summed_up(looks, claims, groups, seed),
         cases=tuple(
-            ReasonCase(pair, verdict, other, own, float(at), look, *((e[0], e[1], e[4], e[5]) if e else ()))
+            ReasonCase(
+                pair,
+                verdict,
+                other,
+                own,
+                float(at) if np.isfinite(at) else None,
+                look,
+                *((e[0], e[1], e[4], e[5]) if e else ()),
+            )
             for pair, verdict, other, own, at, e, look in zip(
                 pairs, verdicts, others, claims, before, erased, looks or [()] * len(pairs), strict=True
             )
@@ -287,7 +299,7 @@ def by_chance(verdicts: Sequence[Verdict]) -> float | None:
 
 
 Erased = tuple[str, str, float, float, float, float]
-"""Cited and uncited region, their areas, and P(same) without each."""
+"""Cited and uncited region, their areas, and the direct score without each."""
 
 
 def score_erased(
@@ -329,6 +341,8 @@ def score_erased(
     scores = reasoner.score(changed, both_orders=True, progress=steps) if changed else np.empty(0)
     erased: list[Erased | None] = [None] * len(pairs)
     for row, (place, cited, uncited, area, other_area) in enumerate(tried):
+        if not np.isfinite(scores[2 * row : 2 * row + 2]).all():
+            continue
         erased[place] = (cited, uncited, area, other_area, float(scores[2 * row]), float(scores[2 * row + 1]))
     return erased
 
@@ -352,10 +366,10 @@ def masking_of(
     seed: int,
 ) -> CueMasking | None:
     """The movements that erasing made; None where no pair could be tried."""
-    rows = [row for row, each in enumerate(erased) if each is not None]
+    rows = [row for row, each in enumerate(erased) if each is not None and np.isfinite(before[row])]
     if not rows:
         return None
-    known = [each for each in erased if each is not None]
+    known = [each for row in rows if (each := erased[row]) is not None]
     areas = np.array([each[2:4] for each in known])
     moved = np.array([each[4:6] for each in known]) - before[rows][:, None]
     against = -np.array([ANSWER_SIGN[verdicts[row].answer] for row in rows])[:, None] * moved

@@ -62,6 +62,7 @@ class ReasonsRun:
                     "value": each.value,
                     "interval": each.interval,
                     "detail": each.detail if each.estimate is not None else each.missing,
+                    **({"warning": each.warning} if each.warning else {}),
                 }
                 for each in reason_numbers(self.tested)
             ],

@@ -1,10 +1,11 @@
 """Credit for single claims of a rationale: a second look of the starting model says which of them to keep saying.
 
-A reward of a whole completion cannot say which of its claims was wrong; the truth reward, which is one, hardly moved in
-40 steps. Here each claim's own tokens get more or less advantage. Who judges is the model that the training starts
-from, asked about one crop alone (`evaluation.second_look`): no label of a claim is needed, and the judge does not move
-with what it judges. The idea of rewarding steps and not outcomes is that of process supervision (Lightman et al. 2023,
-arXiv 2305.20050). What came of it was no gain yet, so it is off by default (docs/lab.md).
+A reward of a whole completion cannot say which of its claims was wrong. The truth reward, which is one, made drawn
+people's claims truer and photos' not (docs/results.md, "What do the words say?"). Here each claim's own tokens get more
+or less advantage. Who judges is the model that the training starts from, asked about one crop alone
+(`evaluation.second_look`): no label of a claim is needed, and the judge does not move with what it judges. The idea of
+rewarding steps and not outcomes is that of process supervision (Lightman et al. 2023, arXiv 2305.20050). What came of
+it was no gain yet, so it is off by default (docs/lab.md).
 """
 
 from __future__ import annotations

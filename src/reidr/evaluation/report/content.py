@@ -65,6 +65,8 @@ class Candidate:
         statements: the reasoning again, sentence by sentence, with the marks of its claims.
         cues: what its reasoning names, as short phrases. answer: its verdict.
         tokens, seconds: what its thought cost.
+        sampled: `score_thinking` is a share of drawn answers, not read from the model's probabilities.
+        no_score: the reasoner was asked for its direct score and gave none (a refused or unreadable answer).
     """
 
     id: str
@@ -85,6 +87,8 @@ class Candidate:
     statements: tuple[Statement, ...] = ()
     tokens: int | None = None
     seconds: float | None = None
+    sampled: bool = False
+    no_score: bool = False
 
     def __post_init__(self) -> None:
         if self.mark not in get_args(Mark):
@@ -241,7 +245,11 @@ class Curve:
         """Whether there is anything to see: more than one observation, and a line of more than one point."""
         if self.observations is not None and self.observations < 2:
             return False
-        return any(len(series.y) > 1 for series in self.series)
+        return any(self.points(series) > 1 for series in self.series)
+
+    def points(self, series: Series) -> int:
+        """How many points of a series have a place in the figure: none at FPIR 0 on a logarithmic axis."""
+        return sum(value > 0 for value in series.x) if self.kind == "open-set" else len(series.y)
 
     @property
     def warning(self) -> str:
@@ -271,6 +279,8 @@ class Report:
         numbers: what was measured beside the rows, in plain JSON and without the names of other entries of
             `metrics.json`.
         left_out: one sentence for each kind of thing, or each file, that took no part; shown on the page, counted.
+        remarks: sentences about how the scores were made that a reader must know first (values estimated from drawn
+            answers, pairs without a score).
     """
 
     title: str
@@ -287,6 +297,7 @@ class Report:
     trials: int = 1
     numbers: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for what, names in (

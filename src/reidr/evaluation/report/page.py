@@ -1,4 +1,4 @@
-"""`Report` → files: groups the queries, shrinks the pictures, fills the template, writes all of it or none of it."""
+"""`Report` → files: groups the queries, shrinks the pictures, fills the template; each file whole, the page last."""
 
 from __future__ import annotations
 

@@ -33,8 +33,8 @@ class ReasonCard:
         answer, probability, reasoning, statements: the verdict, its score after thinking as the model gives it
             (uncalibrated; None where there is none), and its words with the marks of their claims.
         turned_answer, turned_probability, turned_reasoning: the verdict with the crops in the other order.
-        direct: the direct score, uncalibrated. cited, uncited: without a region that the reason rests on, and without
-            one that it does not name.
+        direct: the direct score, uncalibrated; None where there is none. cited, uncited: without a region that the
+            reason rests on, and without one that it does not name.
         tokens, seconds: what the first verdict cost.
     """
 
@@ -50,7 +50,7 @@ class ReasonCard:
     turned_answer: Answer
     turned_probability: float | None
     turned_reasoning: str
-    direct: float
+    direct: float | None
     cited: Erased | None = None
     uncited: Erased | None = None
     readable: bool = True

@@ -42,7 +42,7 @@ def load_report(folder: Path) -> Report:
             Curve(**{**curve, "series": tuple(Series(**series) for series in curve["series"])})
             for curve in content.pop("curves")
         )
-        content["left_out"] = tuple(content.get("left_out", ()))
+        content |= {name: tuple(content.get(name, ())) for name in ("left_out", "remarks")}
         return Report(**content, query_cards=cards, metric_rows=rows, curves=curves)
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ReIDError(f"{path}: not a report of this version ({error}); run the evaluation again") from None
