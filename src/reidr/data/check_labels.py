@@ -11,6 +11,7 @@ from reidr.data.finding import Finding, about, examples, listed
 from reidr.data.labels import plain, spelled_twice
 from reidr.data.market1501 import is_zero
 from reidr.data.protocol import Protocol, find_protocol, picture_identity, trials
+from reidr.data.tracks import tracks_of
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -30,6 +31,7 @@ def check_labels(dataset: ReIDDataset) -> list[Finding]:
         check_cameras,
         check_spelling,
         check_marks,
+        check_tracks,
         check_protocol,
     )
     return [finding for check in checks for finding in check(dataset)]
@@ -221,6 +223,20 @@ def check_marks(dataset: ReIDDataset) -> list[Finding]:
         remedy = "take the queries of person 0 out, or give that person another number"
         findings.append(about("warning", "distractors as a person", zero, problem, remedy))
     return findings
+
+
+def check_tracks(dataset: ReIDDataset) -> list[Finding]:
+    """Tracklets that show two people; how many there are."""
+    counts = []
+    for split in SPLITS:
+        crops = getattr(dataset, split)
+        if not any(crop.track for crop in crops):
+            continue
+        try:
+            counts.append(f"{split} {len(tracks_of(crops)):,}")
+        except DataError as error:
+            return [Finding("error", "tracklets", f"{split}: {error}")]
+    return [Finding("info", "tracklets", f"tracklets: {', '.join(counts)}")] if counts else []
 
 
 def check_protocol(dataset: ReIDDataset) -> list[Finding]:

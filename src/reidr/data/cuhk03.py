@@ -19,6 +19,7 @@ from reidr.data.listing import left_out_notes, list_folder
 from reidr.data.lists import missing_level, missing_note
 from reidr.data.market1501 import fits_market1501, load_market1501
 from reidr.data.mat_files import read_in_own_process
+from reidr.data.notes import as_notes
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -64,7 +65,7 @@ def load_cuhk03(root: Path, name: str | None = None) -> ReIDDataset:
     [(boxes, folder)] = folders.items()
     key = f"cuhk03-np/{boxes}"
     dataset = load_market1501(folder, name or key.replace("/", "-"), official=key)
-    return replace(dataset, notes=(f"CUHK03-NP, {boxes} boxes, from folders", *dataset.notes[1:]))
+    return replace(dataset, notes=as_notes((f"CUHK03-NP, {boxes} boxes, from folders", *dataset.notes[1:])))
 
 
 def load_cuhk03_mat(path: Path, name: str | None = None) -> ReIDDataset:
@@ -92,7 +93,7 @@ def load_cuhk03_mat(path: Path, name: str | None = None) -> ReIDDataset:
     key = f"cuhk03-np/{boxes}"
     label = name or key.replace("/", "-")
     dataset = ReIDDataset(label, path.parent, splits["train"], splits["query"], splits["gallery"], key, kind=key)
-    return replace(dataset, notes=(*notes, *compare(key, dataset.summary())))
+    return replace(dataset, notes=as_notes((*notes, *compare(key, dataset.summary()))))
 
 
 def read_split(path: Path) -> dict[str, Rows]:

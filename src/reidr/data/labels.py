@@ -6,7 +6,7 @@ Labels are compared, never computed with, so one thing must not be written in tw
 * A whole number is its digits: 1, 1.0, "1", "1.0", 1e3 (a number of JSON) are 1, 1, 1, 1, 1000.
 * Leading zeros stay: "0002" is not "2" (Market-1501 writes 0002; `reidr validate` names such pairs).
 * Nothing, blanks, NaN and the words nan, null, none, n/a, <na> in any case mean "unknown".
-* A truth value, infinity, a list and whatever else is no label and is refused.
+* A truth value, infinity, a list, text that is not UTF-8 and whatever else is no label and is refused.
 * Text such as "1e3" stays text; beside a label "1000" it is refused, since nobody can tell whether both are one.
 """
 
@@ -66,7 +66,11 @@ def _read_real(number: float) -> str | None:
 
 @lru_cache(maxsize=1 << 16)
 def _read_text(text: str) -> str | None:
-    text = unicodedata.normalize("NFC", text).strip().strip(BLANKS).strip()
+    if not text.isascii():
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise DataError(f"{text!a}; that is no text: write it as UTF-8")
+        text = unicodedata.normalize("NFC", text)
+    text = text.strip().strip(BLANKS).strip()
     if text.casefold() in UNKNOWN:
         return None
     if whole := WHOLE.match(text):

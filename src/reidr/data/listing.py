@@ -194,7 +194,7 @@ def walk(folder: Path) -> Tree:
     followed: list[str] = []
     if not folder.is_dir():
         return Tree(folder, ())
-    above = {identity(place) for place in Path(os.path.realpath(folder)).parents}
+    above = identities_above(folder)
     seen: set[tuple[int, int]] = set()
     links: list[str] = []
     real: list[str] = [""]
@@ -231,6 +231,17 @@ def walk(folder: Path) -> Tree:
     return Tree(folder, tuple(sorted(pictures)), tuple(left_out), tuple(sorted(followed)))
 
 
+def identities_above(folder: Path) -> set[tuple[int, int]]:
+    """What tells the folders above a real folder from all others, as far as they may be asked."""
+    found = set()
+    for place in Path(os.path.realpath(folder)).parents:
+        try:
+            found.add(identity(place))
+        except OSError:
+            continue  # it may not be looked at, so no link can lead into it either
+    return found
+
+
 def identity(folder: Path) -> tuple[int, int]:
     """What tells a real folder or file from all others, whatever path leads to it. Raises OSError."""
     facts = folder.stat()
@@ -250,7 +261,7 @@ def pictures_below(listing: Listing) -> list[str]:
     """
     if not listing.pictures:
         return []
-    return sorted(f"{name}/{path}" for name in listing.folders for path in list_tree(listing.folder / name))
+    return [path for path in list_tree(listing.folder) if "/" in path] if listing.folders else []
 
 
 def below_notes(where: str, listing: Listing) -> list[Note]:
@@ -313,8 +324,9 @@ def is_text(name: str) -> bool:
 
 
 def shown(name: str) -> str:
-    """A file name that can be printed anywhere."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+    """A file name or label that can be printed anywhere: what is no text, or would move a terminal, is escaped."""
+    text = name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def some_of(names: Iterable[str], number: int = SHOWN) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from reidr.data.images import IMAGE_SUFFIXES
 from reidr.data.listing import is_picture_name, is_text, shown, some_of
-from reidr.data.notes import Level, Note, as_note
+from reidr.data.notes import Level, Note, as_notes
 from reidr.errors import DataError
 
 FALSIFYING_SHARE = 0.5  # of a list: from here on what is left is another data set than the list speaks of
@@ -187,17 +187,25 @@ def renamed_notes(where: str, renamed: Sequence[str]) -> list[Note]:
     return [Note(text, kind="other ending", names=renamed)]
 
 
+def unlisted_notes(folder: str, unlisted: Sequence[str]) -> list[Note]:
+    """The sentence for pictures of a folder that no list names; none where there are none."""
+    if not unlisted:
+        return []
+    text = f"{folder}: {len(unlisted):,} pictures are on no list and are left out: {some_of(unlisted)}"
+    return [Note(text, kind="not listed", names=[f"{folder}/{name}" for name in unlisted])]
+
+
 def allow_missing_in(notes: Sequence[str]) -> tuple[Note, ...]:
     """The notes with missing pictures as a warning, however many they are."""
     return tuple(
         note.graded("warning") if note.kind == "missing file" and note.level == "error" else note
-        for note in map(as_note, notes)
+        for note in as_notes(notes)
     )
 
 
 def refuse_missing(name: str, notes: Sequence[str]) -> None:
     """Raise DataError where a note says that half of a split's listed pictures or more are missing."""
-    for note in map(as_note, notes):
+    for note in as_notes(notes):
         if note.kind == "missing file" and note.level == "error":
             raise DataError(
                 f"{name}: {note.text}; half a data set is another data set: copy the rest, or allow it "

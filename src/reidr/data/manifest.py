@@ -130,7 +130,7 @@ def plain_column(column: str) -> str:
     column = column.strip()
     if column.casefold().startswith(ATTRIBUTE):
         return ATTRIBUTE + column[len(ATTRIBUTE) :]
-    return column.casefold() if column.casefold() in COLUMNS else column
+    return column.casefold() if column.casefold() in (*COLUMNS, "attributes") else column
 
 
 def check_header(path: Path, header: list[str]) -> None:
@@ -154,17 +154,28 @@ def read_jsonl(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=unrepeated)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{path}: line {number}: not JSON ({getattr(error, 'msg', error)})") from None
+        except DataError as error:
+            raise DataError(f"{path}: line {number}: {error}") from None
         if not isinstance(row, dict):
             raise DataError(f"{path}: line {number}: a row is an object with {', '.join(NEEDED)}")
-        row = {key.strip().casefold() if isinstance(key, str) else key: value for key, value in row.items()}
+        row = {plain_column(key): value for key, value in row.items()}
         unknown = [key for key in row if key not in (*COLUMNS, "attributes")]
         if unknown:
             known = f"known: {', '.join(COLUMNS)}, attributes"
             raise DataError(f"{path}: line {number}: unknown key {unknown[0]!r}; {known}")
         yield number, row
+
+
+def unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises DataError for a key that is there twice, in whatever case: one of the values is lost."""
+    keys = [plain_column(key) for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise DataError(f"key {key!r} is there twice; drop one of them")
+    return dict(pairs)
 
 
 def parse_row(finder: PictureFinder, row: dict[str, Any]) -> tuple[str, Crop]:
@@ -234,5 +245,6 @@ def attributes_of(found: object) -> dict[str, str]:
     if not isinstance(found, dict):
         raise DataError("attributes must be an object of names and values")
     words = {True: "yes", False: "no"}
-    plain = {key: words[value] if isinstance(value, bool) else text_of(key, value) for key, value in found.items()}
+    known = {key: value for key, value in found.items() if value == value}  # NaN, as pandas writes gaps, is not
+    plain = {key: words[value] if isinstance(value, bool) else text_of(key, value) for key, value in known.items()}
     return {key: value for key, value in plain.items() if value is not None}

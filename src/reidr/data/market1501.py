@@ -29,7 +29,7 @@ from reidr.data.listing import (
     some_of,
     walk,
 )
-from reidr.data.notes import Note
+from reidr.data.notes import Note, as_notes
 from reidr.data.types import Crop, ReIDDataset, count_crops
 from reidr.errors import DataError
 
@@ -125,7 +125,7 @@ def market1501_from_names(
         notes.append(market_style_version(root))
     notes += compare(known, summary) if known else []
     train, query, gallery = (tuple(crops[split]) for split in FOLDERS)
-    said = ("Market-1501 layout", *notes)
+    said = as_notes(("Market-1501 layout", *notes))
     return ReIDDataset(label, root, train, query, gallery, protocol_of(known), said, known or LAYOUT)
 
 
@@ -211,5 +211,5 @@ def with_attributes(dataset: ReIDDataset, path: Path) -> ReIDDataset:
         train=described(dataset.train),
         query=described(dataset.query),
         gallery=described(dataset.gallery),
-        notes=(*dataset.notes, f"attributes.csv: appearance of {len(table):,} persons"),
+        notes=(*dataset.notes, Note(f"attributes.csv: appearance of {len(table):,} persons", kind="attributes")),
     )

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from reidr.data.counts import compare
 from reidr.data.listing import left_out_notes, link_notes, walk
-from reidr.data.lists import by_stem, missing_level, missing_note, read_lines, renamed_notes
+from reidr.data.lists import by_stem, missing_level, missing_note, read_lines, renamed_notes, unlisted_notes
 from reidr.data.market1501 import PREFIX_NOTE, TRAIN_PREFIX, garbage_collection_paused
-from reidr.data.notes import Note
+from reidr.data.notes import Note, as_notes
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -65,23 +65,38 @@ def load_msmt17(root: Path, name: str | None = None) -> ReIDDataset:
             if not (root / file).is_file():
                 notes.append(Note(f"{file} is missing, so {split} lacks its crops", "warning", kind="missing list"))
                 continue
-            lines = read_lines(root / file)
+            lines, renamed = with_other_endings(read_lines(root / file), present[folder])
             prefix = TRAIN_PREFIX if split == "train" else ""
-            renamed: list[str] = []
             with garbage_collection_paused():
-                crops, missing = parse_list(root, folder, lines, file, present[folder], prefix, renamed)
+                crops, missing = parse_list(root, folder, lines, file, present[folder], prefix)
             splits[split] += crops
             notes += renamed_notes(file, renamed)
             gone.append((file, missing, len(crops) + len(missing)))
         level = missing_level(sum(len(missing) for _, missing, _ in gone), sum(total for *_, total in gone))
         notes += [missing_note(file, missing, total, folder, level) for file, missing, total in gone if missing]
+    taken = {crop.id for crops in splits.values() for crop in crops}
+    for folder, pictures in present.items():
+        notes += unlisted_notes(folder, sorted(name for name in pictures if f"{folder}/{name}" not in taken))
     if not any(splits.values()):
         raise DataError(f"{root}: none of the files in MSMT17's lists is there; expected\n{TREE}")
     train, query, gallery = (tuple(sorted(splits[split], key=lambda crop: crop.id)) for split in LISTS)
     if splits["train"] and splits["gallery"]:
         notes.append(PREFIX_NOTE)
     dataset = ReIDDataset(name or f"msmt17-{version.lower()}", root, train, query, gallery, kind="msmt17")
-    return replace(dataset, notes=(*notes, *compare("msmt17", dataset.summary())))
+    return replace(dataset, notes=as_notes((*notes, *compare("msmt17", dataset.summary()))))
+
+
+def with_other_endings(lines: Iterable[str], present: frozenset[str]) -> tuple[list[str], list[str]]:
+    """The lines with paths as they are `present`, and the listed paths that are there with another picture ending."""
+    stems = by_stem(present)
+    found, renamed = [], []
+    for line in lines:
+        path = line.replace("\t", " ").rpartition(" ")[0].strip()
+        other = stems.get(path.rpartition(".")[0]) if path and path not in present else None
+        if other is not None:
+            renamed.append(path)
+        found.append(line if other is None else other + line[len(path) :])
+    return found, renamed
 
 
 def parse_list(
@@ -91,18 +106,14 @@ def parse_list(
     file: str,
     present: frozenset[str] | None = None,
     prefix: str = "",
-    renamed: list[str] | None = None,
 ) -> tuple[list[Crop], list[str]]:
     """Crops of a list's lines `PATH PERSON`, and the paths not `present` (None: all are). Opens no file.
-
-    Paths that are there with another picture ending are put into `renamed`.
 
     Raises DataError with the list's name and the line number.
     """
     crops: list[Crop] = []
     missing: list[str] = []
     place = root / folder
-    stems = by_stem(present) if present is not None else {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -115,13 +126,8 @@ def parse_list(
                 "0000/0000_000_01_0303morning_0008_0.jpg 0 (the third _ field is the camera)"
             )
         if present is not None and path not in present:
-            other = stems.get(path.rpartition(".")[0])
-            if other is None:
-                missing.append(path)
-                continue
-            if renamed is not None:
-                renamed.append(path)
-            path = other
+            missing.append(path)
+            continue
         crops.append(
             Crop(
                 id=f"{folder}/{path}",

@@ -11,6 +11,7 @@ from pathlib import Path
 from reidr.data.counts import compare, protocol_of
 from reidr.data.listing import left_out_note, list_folder, some_of
 from reidr.data.market1501 import garbage_collection_paused, listing_notes
+from reidr.data.notes import as_notes
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -73,4 +74,4 @@ def named_folders_from_names(
         raise DataError(f"{root}: no crops named like {example}{' but ' + some_of(failed) if failed else ''}")
     train, query, gallery = (splits[split] for split in ("train", "query", "gallery"))
     dataset = ReIDDataset(name or key, root, train, query, gallery, protocol_of(key), kind=key)
-    return replace(dataset, notes=(*notes, *compare(key, dataset.summary())))
+    return replace(dataset, notes=as_notes((*notes, *compare(key, dataset.summary()))))

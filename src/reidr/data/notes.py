@@ -21,7 +21,7 @@ class Note(str):
     level: Level
     kind: str
     remedy: str
-    count: int
+    count: int  # type: ignore[assignment]  # hides str.count, which nobody needs of a sentence
     names: tuple[str, ...]
 
     def __new__(
@@ -66,6 +66,6 @@ class Note(str):
         }
 
 
-def as_note(text: str) -> Note:
-    """A note as it is; a plain sentence as information."""
-    return text if isinstance(text, Note) else Note(text)
+def as_notes(texts: Iterable[str]) -> tuple[Note, ...]:
+    """Notes as they are; plain sentences as information."""
+    return tuple(text if isinstance(text, Note) else Note(text) for text in texts)

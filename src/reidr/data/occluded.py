@@ -14,9 +14,9 @@ from pathlib import Path
 
 from reidr.data.counts import compare, identify
 from reidr.data.listing import left_out_notes, list_folder, some_of, sub_folders
-from reidr.data.lists import by_stem, missing_level, missing_note, read_lines, renamed_notes, stem_of
+from reidr.data.lists import by_stem, missing_level, missing_note, read_lines, renamed_notes, stem_of, unlisted_notes
 from reidr.data.market1501 import FOLDERS, PATTERN, fits_market1501, is_zero, junk_note, parse_names
-from reidr.data.notes import Note
+from reidr.data.notes import Note, as_notes
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -48,6 +48,7 @@ def load_occluded(root: Path, name: str | None = None) -> ReIDDataset:
         notes += left_out_notes(folder, listings[split].left_out)
     everywhere = frozenset(name for names in present.values() for name in names)
     anywhere = by_stem(everywhere)
+    named: set[str] = set()
     for split, file in LISTS.items():
         if not (root / file).is_file():
             notes.append(Note(f"{file} is missing, so {split} is empty", "warning", kind="missing list"))
@@ -57,6 +58,7 @@ def load_occluded(root: Path, name: str | None = None) -> ReIDDataset:
         others = {n: anywhere[stem_of(n)] for n in names if n not in everywhere and stem_of(n) in anywhere}
         left = sorted({others.get(n, n) for n in names})
         notes += renamed_notes(file, sorted(others))
+        named.update(left)
         # As in Market-1501's own folders, see `market1501_from_names`.
         zero_is_nobody = split == "gallery" and not any(is_zero(crop.person) for crop in splits.get("query", ()))
         for source in dict.fromkeys((split, "gallery", "train", "query")):
@@ -72,6 +74,8 @@ def load_occluded(root: Path, name: str | None = None) -> ReIDDataset:
         if left:
             notes.append(missing_note(file, left, len(names), place.name, missing_level(len(left), len(names))))
         splits[split] = tuple(sorted(found, key=lambda crop: crop.id))
+    for split, folder in FOLDERS.items():
+        notes += unlisted_notes(folder, sorted(present[split] - named))
     if not any(splits.values()):
         raise DataError(f"{root}: none of the pictures in its lists is in {place}; expected\n{TREE}")
     label = name or root.resolve().name
@@ -79,7 +83,7 @@ def load_occluded(root: Path, name: str | None = None) -> ReIDDataset:
     dataset = ReIDDataset(label, place, train, query, gallery)
     known = identify(label, dataset.summary())
     notes += compare(known, dataset.summary()) if known else []
-    return replace(dataset, notes=tuple(notes), kind=known or "lists over pictures")
+    return replace(dataset, notes=as_notes(notes), kind=known or "lists over pictures")
 
 
 def read_list(path: Path) -> list[str]:

@@ -6,10 +6,12 @@ ROOT/PERSON/anything.jpg                           every picture is a query and 
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from reidr.data.listing import left_out_notes, link_notes, list_folder, walk
+from reidr.data.listing import is_picture_name, left_out_notes, link_notes, sub_folders, walk
 from reidr.data.ltcc import NAME as LTCC_NAME
 from reidr.data.market1501 import NAME as MARKET_NAME
 from reidr.data.notes import Note
@@ -36,24 +38,34 @@ def fits_split_person_folders(root: Path) -> bool:
 
 def fits_person_folders(root: Path) -> bool:
     """Whether `root` holds folders of pictures alone, two at least, one of them with two pictures."""
-    folders = people_in(root)
-    counts = [len(list_folder(folder).pictures) for folder in islice(folders, 50)]
-    return len(folders) > 1 and max(counts, default=0) > 1 and holds_people(root)
+    if not holds_people(root):
+        return False
+    counts = [len(list(islice(picture_names(folder), 2))) for folder in people_in(root)]
+    return len(counts) > 1 and max(counts) > 1
 
 
 def people_in(place: Path) -> list[Path]:
     """The folders in `place` that hold pictures; none where pictures lie in `place` itself."""
-    listing = list_folder(place)
-    if listing.pictures:
+    if any(picture_names(place)):
         return []
-    return [place / name for name in listing.folders if list_folder(place / name).pictures]
+    return [folder for folder in sub_folders(place) if any(picture_names(folder))]
 
 
 def holds_people(place: Path) -> bool:
     """Whether `place` holds folders with pictures, none of the first twenty named as in a published layout."""
-    folders = people_in(place)
-    names = (name for folder in folders for name in list_folder(folder).pictures)
-    return bool(folders) and not any(pattern.match(name) for name in islice(names, 20) for pattern in LAYOUT_NAMES)
+    names = list(islice((name for folder in people_in(place) for name in picture_names(folder)), 20))
+    return bool(names) and not any(pattern.match(name) for name in names for pattern in LAYOUT_NAMES)
+
+
+def picture_names(folder: Path) -> Iterator[str]:
+    """Visible names with a picture's ending, unsorted; none of a folder that cannot be read. Opens nothing."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.name.startswith(".") and is_picture_name(entry.name):
+                    yield entry.name
+    except OSError:
+        return  # told when the data set is read
 
 
 def load_split_person_folders(root: Path, name: str | None = None) -> ReIDDataset:

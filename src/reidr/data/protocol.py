@@ -195,6 +195,8 @@ def trials(dataset: ReIDDataset, protocol: Protocol, seed: int = 0, *, queries: 
     if protocol.pooled:
         dataset = pooled(dataset, picture_identity)
     every = of_cameras(dataset, "query", protocol.query_cameras)
+    if protocol.tracklets and not any(crop.track for crop in (*dataset.query, *dataset.gallery)):
+        raise DataError(f"{dataset.name}: no crop has a track label, which protocol {protocol.name} searches by")
     query = sampled_tracks(every, queries, seed) if protocol.tracklets else sampled(every, queries, seed)
     gallery = of_cameras(dataset, "gallery", protocol.gallery_cameras)
     if protocol.withheld:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from reidr.data.images import open_image
 from reidr.data.labels import check_code_label
-from reidr.data.notes import Note, as_note
+from reidr.data.notes import Note, as_notes
 from reidr.errors import DataError
 
 LABELS = ("person", "camera", "outfit", "sequence", "track")
@@ -98,7 +98,7 @@ class ReIDDataset:
     kind: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "notes", tuple(map(as_note, self.notes)))
+        object.__setattr__(self, "notes", as_notes(self.notes))
         for split in ("train", "query", "gallery"):
             repeated = [i for i, n in Counter(c.id for c in getattr(self, split)).items() if n > 1]
             if repeated:

@@ -26,6 +26,7 @@ from reidr.frame.progress import progress
 from reidr.frame.run import Run, content_hash, write_json
 from reidr.reasoning.decision import PEOPLE, Decision, store_decision
 from reidr.training.identities import hold_out_identities
+from reidr.training.left_out import say_left_out
 from reidr.training.recipes import BaseRecipe
 from reidr.training.stages import stage_values
 
@@ -59,7 +60,9 @@ def split_people(recipe: BaseRecipe) -> People:
     """Split the photos' training identities by hash; all empty for a recipe without photos."""
     if not recipe.data:
         return People((), (), ())
-    crops = join_training([load_dataset(path) for path in recipe.data])
+    datasets = [load_dataset(path) for path in recipe.data]
+    say_left_out(datasets)
+    crops = join_training(datasets)
     joined = [replace(crop, attributes=common_attributes(crop.attributes)) for crop in crops]
     kept, held_out = hold_out_identities(joined, recipe.held_out_share, recipe.split_seed)
     # Another seed: with the same one the second cut would fall on the people the first has taken away.

@@ -33,6 +33,7 @@ from reidr.training.decide import (
     whole_weight,
 )
 from reidr.training.identities import hold_out_identities, known_people
+from reidr.training.left_out import say_left_out
 from reidr.training.reasoning_recipes import PairsRecipe
 from reidr.training.recipes import BaseRecipe
 from reidr.training.stages import find_recipe, read_recipe, stage_values
@@ -80,6 +81,7 @@ def held_out_people(
     if not data or not all(path.is_dir() for path in data):
         return ()
     datasets = [load_dataset(path) for path in data]
+    say_left_out(datasets)
     held_out = hold_out_identities(join_training(datasets), *split)[1]
     for name, trained_on, own in models:
         check_unknown(name, trained_on, own, datasets, held_out, split)

@@ -70,14 +70,16 @@ def known_people(
     related = {each: relation for each in trained_on if (relation := same_family(data, each)) != "other"}
     own = data if isinstance(data, str) else data.name
     names = tuple(dict.fromkeys(training_name(data, each) for each in related))
-    spellings: dict[str, set[str]] = {}
+    labels: dict[str, set[str]] = {}
     for crop in crops if related else ():
         if crop.person is not None:
-            spellings.setdefault(crop.person, set()).add(spelled_there(crop, crop.person.removeprefix(f"{own}:")))
+            label = crop.person.removeprefix(f"{own}:")
+            called = {f"{name}:{label if name == own else spelled_there(crop, label)}" for name in names}
+            labels.setdefault(crop.person, set()).update(called)
     people = frozenset(
         person
-        for person, ways in spellings.items()
-        if held_out is None or not all(is_held_out(f"{name}:{way}", *held_out) for name in names for way in ways)
+        for person, called in labels.items()
+        if held_out is None or not all(is_held_out(label, *held_out) for label in called)
     )
     return Acquaintance(names, "same" in related.values(), people)
 

@@ -21,6 +21,7 @@ from reidr.frame.run import MANIFEST, Run, content_hash, prepare_folder, write_j
 from reidr.reasoning.types import Pair
 from reidr.training.base_stage import PEOPLE, split_people, street_people
 from reidr.training.identities import STREET, family_of, hold_out_identities, known_people
+from reidr.training.left_out import say_left_out
 from reidr.training.pair_table import MinedPair, read_mined, read_pairs, recipe_of, write_pairs
 from reidr.training.pairs import Ranker, balance_pairs, dataset_of, mine_pairs, rank_out_of_fold
 from reidr.training.reasoning_recipes import PairsRecipe, SampleRecipe, WarmupRecipe
@@ -76,6 +77,7 @@ def training_crops(recipe: PairsRecipe) -> tuple[tuple[Crop, ...], frozenset[str
     if not paths and recipe.source != "base":
         raise DataError("mining pairs needs photo sets: the recipe names none (data)")
     datasets = [load_dataset(path) for path in paths]
+    say_left_out(datasets)
     training = join_training(datasets) if datasets else ()
     tested = {f"{each.name}:{c.person}" for each in datasets for c in (*each.query, *each.gallery) if c.person}
     for dataset in datasets:
