@@ -37,5 +37,5 @@ def test_no_folder_or_no_picture(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         crops_in_folder(tmp_path / "nowhere")
     (tmp_path / "readme.txt").touch()
-    with pytest.raises(DataError, match=r"holds no picture file \(\.bmp"):
+    with pytest.raises(DataError, match=r"holds no picture file \(\.apng, \.avif, \.bmp"):
         crops_in_folder(tmp_path)

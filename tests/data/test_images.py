@@ -54,8 +54,10 @@ BAD = {
     "half a PNG": (lambda: encoded("PNG")[: len(encoded("PNG")) // 2], "truncated"),
     "PNG of 2,500 megapixels": (lambda: png_header(50_000, 50_000), "more.*limit of 40,000,000"),
     "just above the limit": (lambda: png_header(MAXIMUM_PIXELS // 8 + 1, 8), "5000001x8 is more than the limit"),
+    "too thin": (lambda: png_header(1000, 4), "1000x4 is too thin to show a person"),
+    "just too high": (lambda: saved(Image.new("RGB", (4, 81)), "PNG"), "4x81 is too thin"),
     "tiny": (lambda: saved(Image.new("RGB", (3, 40)), "PNG"), "3x40 is too small"),
-    "GIF called .jpg": (lambda: encoded("GIF"), "not a picture in one of the formats JPEG"),
+    "ICO called .jpg": (lambda: encoded("ICO"), "not a picture in one of the formats JPEG"),
     "32-bit values": (lambda: saved(Image.new("F", (8, 16), 0.5), "TIFF"), "32-bit values"),
 }
 
@@ -81,7 +83,7 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's remarks on damaged tags
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF", "GIF", "AVIF"])
 def test_the_format_goes_by_content_and_any_damage_is_an_image_error(tmp_path: Path, kind: str) -> None:
     data = encoded(kind)
     path = tmp_path / "picture.jpg"

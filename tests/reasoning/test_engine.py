@@ -63,7 +63,7 @@ def counted(reasoner: Reasoner) -> Iterator[dict[str, int]]:
 
 
 def essence(verdicts: list[Verdict]) -> list[Any]:
-    return [(v.answer, v.reasoning, v.cues, v.tokens, v.parsable, round(v.probability, 4)) for v in verdicts]
+    return [(v.answer, v.reasoning, v.cues, v.tokens, v.parsable, f"{v.evidence:.4f}") for v in verdicts]
 
 
 def pair_by_pair(reasoner: Reasoner, pairs: list[Pair]) -> np.ndarray[Any, Any]:

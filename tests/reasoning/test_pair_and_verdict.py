@@ -9,7 +9,7 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.reasoning.types import Cue, Pair, Verdict
+from reidr.reasoning.types import Cue, Pair, RequestCounts, Verdict, counts_of
 
 A, B = (Crop(name, Image.new("RGB", (8, 16))) for name in "ab")
 GOOD: dict[str, Any] = {
@@ -56,6 +56,32 @@ def test_only_a_parsable_verdict_is_evidence() -> None:
     assert Verdict(**GOOD).evidence == 0.9
     broken = Verdict(**GOOD | {"answer": "insufficient", "cues": (), "parsable": False, "probability": 0.5})
     assert math.isnan(broken.evidence)
+    assert broken.probability is None  # 0.5 would read as a score
+
+
+def test_a_verdict_without_a_probability_is_no_evidence_and_no_sample() -> None:
+    silent = Verdict(**GOOD | {"probability": None, "problem": "no log-probabilities"})
+    assert (silent.answer, silent.probability, math.isnan(silent.evidence)) == ("same", None, True)
+    assert Verdict(**GOOD | {"sampled": True}).evidence == 0.9
+    with pytest.raises(ReIDError, match="cannot be a sampled one"):
+        Verdict(**GOOD | {"probability": None, "sampled": True})
+
+
+def test_counts_add_up_and_say_what_a_reader_must_know() -> None:
+    assert RequestCounts(requests=3).sentences() == ()
+    first = RequestCounts(5, 1, 1, 2, 1, 1, {"refused: too large": 1, "no answer": 1})
+    later = first + RequestCounts(4, 0, 0, 1, 1, 0, {"no answer": 1})
+    assert later == RequestCounts(9, 1, 1, 3, 2, 1, {"refused: too large": 1, "no answer": 2})
+    assert later - first == RequestCounts(4, 0, 0, 1, 1, 0, {"no answer": 1})
+    assert later.sentences() == (
+        '1 P(same) is estimated from drawn answers (marked "sampled"): the server gives no usable log-probabilities.',
+        "3 results have no score (2 times: no answer; refused: too large).",
+    )
+    assert later.stored()["reasons"] == {"refused: too large": 1, "no answer": 2}
+
+
+def test_a_back_end_that_counts_nothing_has_zeros() -> None:
+    assert counts_of(object()) == RequestCounts()
 
 
 def test_verdict_is_frozen() -> None:

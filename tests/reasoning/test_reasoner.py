@@ -87,7 +87,8 @@ def test_every_pair_gets_a_verdict_and_failures_can_be_counted(reasoner: Reasone
     verdicts = reasoner.think(pairs, Thinking(8), batch_size=3, progress=lambda *count: done.append(count))
     assert len(verdicts) == len(pairs)
     assert done == [(3, 7), (6, 7), (7, 7)]
-    assert {(v.parsable, v.answer, v.probability) for v in verdicts} == {(False, "insufficient", 0.5)}
+    assert {(v.parsable, v.answer, v.probability) for v in verdicts} == {(False, "insufficient", None)}
+    assert all(verdict.problem for verdict in verdicts)
     assert all(v.tokens == 8 and v.seconds > 0 and np.isnan(v.evidence) for v in verdicts)
     assert not any("<|image_pad|>" in v.reasoning or "<|vision" in v.reasoning for v in verdicts)
     assert reasoner.think([]) == []

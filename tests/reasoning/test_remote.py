@@ -20,8 +20,9 @@ from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.reasoning.engine import Engine, load_reasoner
 from reidr.reasoning.prompt import CROP_PIXELS, QUESTIONS
+from reidr.reasoning.questions_sent import smoothed
 from reidr.reasoning.reasoner import Reasoner, Thinking
-from reidr.reasoning.remote import RemoteReasoner, Reply, data_url, fit, read_answer, smoothed
+from reidr.reasoning.remote import RemoteReasoner, data_url, fit
 from reidr.reasoning.serve import ModelServer
 from reidr.reasoning.types import Pair
 from reidr.reasoning.verdict_cache import VerdictCache
@@ -88,6 +89,7 @@ def answer(text: str, tokens: list[tuple[str, dict[str, float]]] | None = None, 
     return {"choices": [choice], "usage": {"completion_tokens": 9}}
 
 
+FIXED = 2  # questions about a drawn pair, by which weights that changed are told
 DIRECT = answer("<answer>yes</answer>", [("<answer>", {}), ("yes", {"yes": -0.5, "no": -1.5, "in": -3.0})])
 
 
@@ -104,12 +106,12 @@ def test_same_pairs_same_verdicts_in_process_and_through_a_server(
     here = Engine(taught)
     expected, thoughts = here.score(both), here.think(both, Thinking(40))
     assert len({round(float(value), 2) for value in expected}) > 1
-    there = load_reasoner(served.address)
-    assert isinstance(there, RemoteReasoner)
-    began = RemoteReasoner(served.address, begin_answer=True)
+    began = load_reasoner(served.address)  # our own server is asked with the answer begun, as in process
+    there = RemoteReasoner(served.address, begin_answer=False)
+    assert isinstance(began, RemoteReasoner)
     np.testing.assert_allclose(began.score(both), expected, atol=1e-3)
     np.testing.assert_allclose(began.score(both, both_orders=False), here.score(both, both_orders=False), atol=1e-3)
-    # What was taught begins with <answer> by itself; noise may call forth anything, and is then sampled.
+    # What was taught begins with <answer> by itself; noise may call forth anything.
     np.testing.assert_allclose(there.score(lessons), expected[:4], atol=1e-3)
     assert began.sampled == there.sampled == 0
     for mine, theirs in zip(thoughts, there.think(both, Thinking(40)), strict=True):
@@ -125,7 +127,7 @@ def test_both_architectures_give_their_own_logits(
 ) -> None:
     monkeypatch.setattr("reidr.reasoning.serve.MOST_ALTERNATIVES", 1000)  # the whole vocabulary
     remote = RemoteReasoner(start(ModelServer(reasoner)).address, begin_answer=True)
-    remote._alternatives = 1000
+    remote._client.dialect.alternatives = 1000
     found, wanted = remote.answer_logits(pairs[:3]), reasoner.answer_logits(pairs[:3])
     assert np.abs(wanted[..., 1] - wanted[..., 0]).max() > 0.1
     np.testing.assert_allclose(found[..., 1] - found[..., 0], wanted[..., 1] - wanted[..., 0], atol=1e-3)
@@ -145,13 +147,14 @@ def test_what_a_server_has_answered_is_not_asked_again(
         first = RemoteReasoner(server.address, cache=cache)
         scores, verdicts = first.score(pairs), first.think(pairs)
         asked = len(server.asked)
-        assert asked == 3 * len(pairs)
+        assert asked == first.counts.requests == 3 * len(pairs) + FIXED
         again = RemoteReasoner(server.address, cache=cache)
         np.testing.assert_array_equal(again.score(pairs), scores)
         assert again.think(pairs) == verdicts
-        assert len(server.asked) == asked
+        assert len(server.asked) == asked + FIXED
+        assert again.counts.requests == FIXED
         RemoteReasoner(server.address, cache=cache, pixels=(4000, 5000)).score(pairs[:1])
-        assert len(server.asked) == asked + 2
+        assert len(server.asked) == asked + 2 * FIXED + 2
     assert verdicts[0].probability == pytest.approx(1 / (1 + math.exp(-3)))
     assert verdicts[0].tokens == 9
     assert [(c.region, c.agreement) for c in verdicts[0].cues] == [("shoes", "agree")]
@@ -159,21 +162,19 @@ def test_what_a_server_has_answered_is_not_asked_again(
 
 
 def test_what_is_paid_for_survives_a_failure(start: Callable[[Any], Any], pairs: list[Pair], tmp_path: Path) -> None:
-    server = start(
-        Scripted(lambda body, number: (200, DIRECT) if number < 5 else (400, {"error": {"message": "full"}}))
-    )
+    full = (400, {"error": {"message": "full"}})
+    server = start(Scripted(lambda body, number: (200, DIRECT) if number < FIXED + 5 else full))
     with VerdictCache(tmp_path / "kept.sqlite") as cache:
         remote = RemoteReasoner(server.address, cache=cache, concurrency=1)
-        with pytest.raises(ReIDError, match="refused the request: HTTP 400, full"):
+        with pytest.raises(ReIDError, match=r"gave up after 5 in a row .* refused the request: HTTP 400, full"):
             remote.score(pairs)
         asked = len(server.asked)
-        assert 6 <= asked < 14
+        assert FIXED + 10 <= asked < FIXED + 14
     later = start(Scripted(lambda body, number: (200, DIRECT)))
-    later_address = later.address
     with VerdictCache(tmp_path / "kept.sqlite") as cache:
-        remote = RemoteReasoner(later_address, cache=cache)
-        remote._identity = (f"{server.address}/v1", *remote._identity[1:])
-        remote.score(pairs)
+        again = RemoteReasoner(later.address, cache=cache)
+        again._known = remote._identity()
+        again.score(pairs)
     assert len(later.asked) == 14 - 5
 
 
@@ -253,10 +254,15 @@ def test_thoughts_that_a_server_puts_aside_are_put_back(start: Callable[[Any], A
 
 
 def test_nonsense_is_no_verdict_and_no_crash(start: Callable[[Any], Any], pairs: list[Pair]) -> None:
-    remote = RemoteReasoner(start(Scripted(lambda body, number: (200, answer("I think so")))).address, samples=2)
+    server = start(Scripted(lambda body, number: (200, answer("I think so"))))
+    remote = RemoteReasoner(server.address, samples=2)
     verdict = remote.think(pairs[:1])[0]
     assert (verdict.answer, verdict.parsable, verdict.reasoning) == ("insufficient", False, "I think so")
-    assert remote.score(pairs[:1]).tolist() == [0.5]
+    assert (verdict.probability, verdict.problem) == (None, "no answer could be found in the reply")
+    assert np.isnan(remote.score(pairs[:1])).all()
+    assert len(server.asked) == 3  # what cannot be read is not drawn again and again
+    assert (remote.counts.without_score, remote.counts.unreadable, remote.counts.refused) == (2, 2, 0)
+    assert remote.counts.reasons == {"no answer could be found in the reply": 2}
     for wrong in ({}, {"choices": []}, {"choices": [{"message": None}]}, {"choices": "x"}):
         broken = RemoteReasoner(start(Scripted(lambda body, number, wrong=wrong: (200, wrong))).address)
         with pytest.raises(ReIDError, match="its answer is no chat completion"):
@@ -279,17 +285,7 @@ def test_addresses_and_models(start: Callable[[Any], Any]) -> None:
             RemoteReasoner(wrong)
 
 
-def test_the_answer_word_by_hand() -> None:
-    logits = {"yes": -1.0, "no": -2.0, "ins": -4.0, "i": -3.0, "maybe": -5.0}
-    reply = Reply("", (("<", {}), ("answer", {}), (">", {}), ("yes", logits)), 4)
-    assert read_answer(reply) == (-1.0, -2.0, -4.0)
-    # What is missing is at most as likely as the least that is listed.
-    assert read_answer(Reply("", (("<answer>", {}), ("no", {"no": -0.1, "No": -7.0})), 2)) == (-7.0, -0.1, -7.0)
-    assert read_answer(Reply("", (("yes", logits),), 1)) is None
-    assert read_answer(Reply("", (("yes", logits),), 1), "<answer>") == (-1.0, -2.0, -4.0)
-    twice = Reply("", (("<answer>", {}), ("yes", {"yes": 0.0}), ("<answer>", {}), ("no", {"no": -1.0})), 4)
-    assert read_answer(twice, last=True) == (-1.0, -1.0, -1.0)
-    assert read_answer(twice) == (0.0, 0.0, 0.0)
+def test_drawn_answers_by_hand() -> None:
     # 3 of 4 and none: (3.5, 1.5, .5) / 5.5
     np.testing.assert_allclose(np.exp(smoothed({"yes": 3, "no": 1})), [3.5 / 5.5, 1.5 / 5.5, 0.5 / 5.5])
 

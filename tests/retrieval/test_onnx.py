@@ -13,7 +13,7 @@ from torch import nn
 
 from reidr.errors import MissingExtraError, WeightsError
 from reidr.retrieval.network import RetrieverNetwork
-from reidr.retrieval.onnx import OnnxEmbedder, export_onnx
+from reidr.retrieval.onnx import OnnxEmbedder, export_onnx, external_files
 from reidr.retrieval.retriever import Retriever
 
 SIDECAR = {"height": 4, "width": 2, "mean": [0, 0, 0], "std": [1, 1, 1], "flip": False}
@@ -93,11 +93,62 @@ def test_the_fingerprint_follows_model_and_sidecar(tmp_path):
     path = foreign_model(tmp_path / "colour.onnx")
     first = OnnxEmbedder.load(path).fingerprint
     assert OnnxEmbedder.load(path).fingerprint == first
-    (tmp_path / "colour.onnx.data").write_bytes(b"other weights")
-    assert OnnxEmbedder.load(path).fingerprint != first
-    (tmp_path / "colour.onnx.data").unlink()
+    (tmp_path / "colour.onnx.old").write_bytes(b"a copy that the model does not name")
+    assert OnnxEmbedder.load(path).fingerprint == first
     path.with_suffix(".json").write_text(json.dumps(SIDECAR | {"flip": True}))
     assert OnnxEmbedder.load(path).fingerprint != first
+
+
+@pytest.mark.parametrize("location", ["weights.bin", "parts/w", "colour.onnx.data"])
+def test_weights_beside_the_model_count_under_any_name(tmp_path, location):
+    onnx = pytest.importorskip("onnx", reason="needs the extra 'onnx'")
+    path = foreign_model(tmp_path / "colour.onnx")
+    (tmp_path / location).parent.mkdir(exist_ok=True)
+
+    def write(scale):
+        model = onnx.load(path, load_external_data=False)
+        node = model.graph.node[0]
+        del model.graph.node[1:], model.graph.initializer[1:]
+        node.output[0] = "mean"
+        model.graph.node.append(onnx.helper.make_node("Mul", ["mean", "scale"], ["embedding"]))
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(scale, dtype=np.float32), "scale"))
+        (tmp_path / location).unlink(missing_ok=True)
+        onnx.external_data_helper.set_external_data(model.graph.initializer[1], location)
+        onnx.save(model, path)
+
+    found = []
+    for scale in ([1, 1, 1], [0, 1, 1], [1, 1, 1]):
+        write(scale)
+        embedder = OnnxEmbedder.load(path)
+        found.append((embedder.fingerprint, embedder.embed_pictures([solid((102, 204, 0))])))
+    assert (tmp_path / location).stat().st_size == 12
+    assert external_files(path) == [tmp_path / location]
+    assert np.allclose(found[0][1], [[0.4472, 0.8944, 0]], atol=1e-3)
+    assert np.allclose(found[1][1], [[0, 1, 0]])
+    assert found[0][0] != found[1][0]
+    assert found[0][0] == found[2][0]
+
+
+def test_weights_are_found_wherever_the_model_names_them(tmp_path):
+    """In a branch of an If, in a function, in a constant and in a sparse tensor's values."""
+    onnx = pytest.importorskip("onnx", reason="needs the extra 'onnx'")
+    helper = onnx.helper
+
+    def tensor(location):
+        made = onnx.numpy_helper.from_array(np.ones(3, dtype=np.float32), location)
+        onnx.external_data_helper.set_external_data(made, location)
+        made.ClearField("raw_data")
+        return made
+
+    branch = helper.make_graph([], "branch", [], [], [tensor("branch.bin")])
+    constant = helper.make_node("Constant", [], ["c"], value=tensor("constant.bin"))
+    function = helper.make_function("own", "f", [], ["c"], [constant], [helper.make_opsetid("", 18)])
+    choice = helper.make_node("If", ["yes"], ["s"], then_branch=branch, else_branch=branch)
+    graph = helper.make_graph([choice], "graph", [], [], [tensor("top.bin")])
+    graph.sparse_initializer.append(onnx.SparseTensorProto(values=tensor("sparse.bin"), dims=[3]))
+    path = tmp_path / "m.onnx"
+    path.write_bytes(helper.make_model(graph, functions=[function]).SerializeToString())
+    assert [file.name for file in external_files(path)] == ["branch.bin", "constant.bin", "sparse.bin", "top.bin"]
 
 
 def refuse(path, sentence):

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reidr.cli.command import Command
+
 if TYPE_CHECKING:
     from reidr.evaluation.compare import Contestant, Difference
 
 
-@click.command("compare")
+@click.command("compare", cls=Command)
 @click.argument("results", nargs=-1, required=True, metavar="A.json B.json [C.json ...]")
 @click.option("--row", help="Row to compare, by its name or role. [the first reasoner's, else the retriever's]")
 @click.option(

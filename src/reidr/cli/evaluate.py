@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reidr.cli.command import Command
 from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path)
 
 
-@click.command("evaluate")
+@click.command("evaluate", cls=Command)
 @click.argument("data", type=FILE, required=False)
 @RETRIEVER_OPTION
 @REASONER_OPTION
@@ -65,15 +66,26 @@ def command(context: click.Context, /, data: Path | None, **options: Any) -> Non
 
     With --features DATA gives the labels and pictures of the rows; without DATA the file must hold labels too.
     """
-    from reidr.frame.run import prepare_file, prepare_folder
+    from reidr.frame.run import Run, prepare_file, prepare_folder
 
+    started = time.perf_counter()
     check_options(context, data, options)
     dataset, given = find_data(data, options)
     for name in ("json_file", "csv_file", "latex_file"):
         prepare_file(options[name])
-    for name in ("folder", "figures"):
-        prepare_folder(options[name])
+    prepare_folder(options["figures"])
+    # The same evaluation may be done again in its folder; another one's is refused.
+    run = None if options["folder"] is None else Run(options["folder"], "evaluate", identity(data, options))
     evaluate(dataset, given, options)
+    if run is not None:
+        run.finish("evaluation", started, report="report.html")
+
+
+def identity(data: Path | None, options: dict[str, Any]) -> dict[str, Any]:
+    """What makes an evaluation the same evaluation: all that it was asked, but where to write and whether to cache."""
+    elsewhere = ("folder", "json_file", "csv_file", "latex_file", "figures", "cache")
+    asked = {"data": data, **{name: value for name, value in options.items() if name not in elsewhere}}
+    return {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in asked.items()}
 
 
 def check_options(context: click.Context, data: Path | None, options: dict[str, Any]) -> None:

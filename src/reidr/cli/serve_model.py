@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from reidr.cli.command import Command
 
-@click.command("serve-model")
+
+@click.command("serve-model", cls=Command)
 @click.argument("model", default="nano")
 @click.option("--port", type=click.IntRange(0, 65535), default=8077, help="0 takes a free one. [8077]")
 @click.option("--host", default="127.0.0.1", help="Address to listen on. [127.0.0.1, this machine only]")

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from reidr.cli.command import Command
 
-@click.command("validate")
+
+@click.command("validate", cls=Command)
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
     "--pixels/--no-pixels", default=True, help="Also decode every picture (finds broken and truncated files)."

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from PIL import Image
 
-from reidr.data.images import open_image
+from reidr.data.images import read_picture
 from reidr.data.labels import check_code_label
 from reidr.data.notes import Note, as_notes
 from reidr.errors import DataError
@@ -72,9 +72,7 @@ class Crop:
 
     def open(self) -> Image.Image:
         """The picture as RGB. Raises ImageError with one sentence when it cannot be used."""
-        if isinstance(self.image, Image.Image):
-            return self.image if self.image.mode == "RGB" else self.image.convert("RGB")
-        return open_image(self.image)
+        return read_picture(self.image, f"crop {self.id}")
 
 
 @dataclass(frozen=True)

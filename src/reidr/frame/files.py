@@ -63,7 +63,7 @@ def make_folder(folder: Path, *, private: bool = True) -> None:
             level.mkdir(mode=PRIVATE_FOLDER if private else 0o777)
         except FileExistsError:
             if not level.is_dir():  # else another process was quicker
-                raise
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(level)) from None
         else:
             if private:
                 allow(level, PRIVATE_FOLDER)
@@ -95,6 +95,7 @@ def replacing(path: Path, *, private: bool = True) -> Iterator[Path]:
         handle = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE if private else 0o666)
         mode = PRIVATE_FILE if private else stat.S_IMODE(os.fstat(handle).st_mode)
         os.close(handle)
+        allow(partial, mode)  # a umask may have taken even the owner's right to write
         try:
             yield partial
             allow(partial, mode)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reidr.errors import DataError
-from reidr.frame.files import PRIVATE_FILE, cannot_write, write_text
+from reidr.frame.files import PRIVATE_FILE, allow, cannot_write, write_text
 
 
 def append_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
@@ -22,6 +22,8 @@ def append_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
         try:
+            if not os.fstat(handle).st_size:
+                allow(path, PRIVATE_FILE)
             end = end_of_whole_lines(handle)
             if end != os.fstat(handle).st_size:
                 os.ftruncate(handle, end)

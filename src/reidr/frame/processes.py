@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -60,6 +61,8 @@ def speak_for_all() -> None:
     """`refuse_several_processes` for a command: the first process says the sentence, the others end without a word."""
     launch = launched_together()
     if launch is not None and launch.rank > 0:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)  # the launcher ends us when the first process has ended
         time.sleep(GRACE)
         sys.exit(1)
     refuse_several_processes()

@@ -12,11 +12,12 @@ import sys
 import tempfile
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import wraps
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from reidr.errors import RecipeError, ReIDError
 from reidr.frame.files import cannot_write, make_folder, sweep, write_json
@@ -29,6 +30,10 @@ __all__ = ["MANIFEST", "Run", "content_hash", "environment", "name_of", "plain_j
 MANIFEST = "manifest.json"
 SIGNS_OF_A_RUN = ("report.json", "report.html", "reasons.html")  # results that nobody wants written over
 PACKAGES = ("reidr", "torch", "transformers", "trl", "peft", "numpy", "pillow")
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Run:
@@ -148,6 +153,24 @@ def lock_for_run(folder: Path) -> FolderLock | None:
     lock = FolderLock.take(folder)
     sweep(folder)
     return lock
+
+
+def in_own_folder(stage: Callable[Concatenate[str, Path, P], R]) -> Callable[Concatenate[str, Path, P], R]:
+    """A stage, called with a recipe and its run folder, that is refused before its work where `Run` would refuse it
+    because of other processes. Raises InUseError."""
+
+    @wraps(stage)
+    def guarded(recipe: str, folder: Path, *rest: P.args, **options: P.kwargs) -> R:
+        refuse_several_processes()
+        # In a folder that is not there yet nobody can be at work, and a refused recipe should not make it.
+        lock = lock_for_run(folder) if folder.is_dir() else None
+        try:
+            return stage(recipe, folder, *rest, **options)
+        finally:
+            if lock is not None:
+                lock.release()
+
+    return guarded
 
 
 def name_of(folder: Path) -> str:

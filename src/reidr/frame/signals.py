@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from reidr.frame.processes import launched_together
+
 PROGRAMS = ("reidr", "reidr.exe", "reidr-script.py")
 MODULE = ("cli", "main.py")
 IMPATIENT = 1.0  # seconds after which a second signal means: at once
@@ -55,6 +57,14 @@ def interrupt_when_told() -> None:
     listen(_interrupt)
 
 
+def nothing_is_left_to_do() -> None:
+    """The command has done its work: a signal from now on, while Python takes itself apart, is no failure."""
+    with contextlib.suppress(OSError, ValueError):  # a reader that has gone; the streams are closed
+        sys.stdout.flush()
+        sys.stderr.flush()
+        listen(_end_well)
+
+
 def listen(handler: signal._HANDLER) -> None:
     """Set `handler` for the signals that end commands, except those whose ignoring was inherited (`nohup`, `&`)."""
     if threading.current_thread() is not threading.main_thread():
@@ -66,8 +76,14 @@ def listen(handler: signal._HANDLER) -> None:
 
 
 def _end_at_once(number: int, frame: FrameType | None) -> None:
-    _last_word(f"reidr: stopped by {name_of_signal(number)} before anything was begun\n")
+    launch = launched_together()
+    if launch is None or launch.rank == 0:  # of several processes one speaks
+        _last_word(f"reidr: stopped by {name_of_signal(number)} before anything was begun\n")
     os._exit(128 + number)
+
+
+def _end_well(number: int, frame: FrameType | None) -> None:
+    os._exit(0)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -109,12 +125,18 @@ def note_kept(what: str, sentence: str) -> None:
     _kept[what] = sentence
 
 
+def note_step(folder: Path, what: str, number: int) -> None:
+    """Remember that a training in `folder` would go on after this step, epoch or pair."""
+    if number:
+        note_kept("training", f"{folder} up to {what} {number}")
+
+
 def farewell(number: int | None = None) -> str:
     """The line that an interrupted command ends with."""
     stopped = f"reidr: stopped by {name_of_signal(number or _received or signal.SIGINT)}"
     if not _kept:
-        return f"{stopped}; nothing new was kept; the same command begins anew"
-    return f"{stopped}; kept: {'; '.join(_kept.values())}; the same command goes on from there"
+        return f"{stopped}; nothing was kept; run the same command again to begin anew"
+    return f"{stopped}; kept: {'; '.join(_kept.values())}; run the same command again to go on from there"
 
 
 def say_farewell() -> int:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from transformers import LogitsProcessor, PreTrainedModel
 
 from reidr.errors import WeightsError
+from reidr.reasoning.completions import ReadCompletion
 from reidr.reasoning.grammar import ANSWER_WORDS
 from reidr.reasoning.prompt import PREFIXES
 
@@ -69,9 +70,44 @@ def answer_token_ids(tokenizer: Any) -> tuple[int, int, int]:
 
 
 def answer_step(tokenizer: Any, ids: list[int]) -> int:
-    """Index of the first token after `<answer>` in a parsable completion."""
+    """Index of the first token after `<answer>` in a completion that follows the taught form."""
     steps = (step for step in range(len(ids), 0, -1) if decode(tokenizer, ids[:step]).endswith("<answer>"))
     return next(steps)
+
+
+def step_after(tokenizer: Any, ids: list[int], character: int) -> int | None:
+    """Index of the token that begins at `character` of the completion's text, or after the blanks there.
+
+    As `answer_step` for `ReadCompletion.opened`, whatever the form; None where no token begins there, because the
+    answer shares one with what stands before it.
+    """
+    step = len(ids)
+    while step > 0 and len(decode(tokenizer, ids[: step - 1])) >= character:
+        step -= 1
+    shared = decode(tokenizer, ids[:step])[character:]
+    return None if shared.strip() or step == len(ids) else step
+
+
+def answer_probability(
+    tokenizer: Any, ids: list[int], steps: NDArray[np.float64], read: ReadCompletion
+) -> tuple[float | None, str]:
+    """P(same) where a completion gives its answer, or None and why.
+
+    Args:
+        ids: the completion without its end token. steps: (T, 3) the answer words' logits before each token.
+        read: what the completion says.
+    """
+    step = None if read.opened is None else step_after(tokenizer, ids, read.opened)
+    if step is None:
+        return None, "the answer word shares a token with what stands before it"
+    probability = float(yes_probability(steps[None, step][None])[0])
+    if not np.isfinite(probability):
+        return None, "the model's logits are not finite"
+    # The logits are those of the words as they are taught. Another spelling of them has others, which may decide.
+    said = {"yes": probability >= 0.5, "no": probability <= 0.5}
+    if not read.taught and not said.get(str(read.answer), True):
+        return None, "the answer is spelled otherwise than it was taught, and the taught words' logits contradict it"
+    return probability, ""
 
 
 def decode(tokenizer: Any, ids: list[int]) -> str:

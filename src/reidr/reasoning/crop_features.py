@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
 
+from reidr.data.images import read_picture
 from reidr.errors import ReIDError
+from reidr.reasoning.prompt import prepare, prepared_options
 from reidr.reasoning.reasoner import crop_pixels
 from reidr.reasoning.rollout import unwrap
 
@@ -65,9 +67,11 @@ class CropFeatures:
         self._kept: list[tuple[Tensor, ...]] = []
         self._prompts: dict[Any, tuple[list[int], Tensor]] = {}
         pixels = pixels if pixels is not None else crop_pixels(processor)
-        options = {} if pixels is None else {"size": {"shortest_edge": pixels[0], "longest_edge": pixels[1]}}
+        options = prepared_options(processor, pixels)
         for start in range(0, len(open_crop), batch):
-            pictures = [opener() for opener in open_crop[start : start + batch]]
+            pictures = [
+                prepare(processor, read_picture(opener()), pixels) for opener in open_crop[start : start + batch]
+            ]
             inputs = processor.image_processor(pictures, return_tensors="pt", **options)
             grid = inputs["image_grid_thw"]
             self.grids += [tuple(row) for row in grid.tolist()]

@@ -61,7 +61,7 @@ def stored_decision(source: str | Path) -> Decision:
 
     Raises WeightsError when the file is there but cannot be used.
     """
-    from reidr.reasoning.checkpoint import PRESETS
+    from reidr.reasoning.checkpoint_names import PRESETS
 
     preset = PRESETS / str(source) / FILE
     path = preset if preset.is_file() else Path(source) / FILE

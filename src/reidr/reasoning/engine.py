@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -20,12 +20,16 @@ from numpy.typing import NDArray
 
 from reidr.data.types import Crop
 from reidr.reasoning.answers import yes_probability
+from reidr.reasoning.backend import Backend
+from reidr.reasoning.completions import READING
 from reidr.reasoning.prefix import Features, Filled, Prompts, picture_digest
 from reidr.reasoning.prompt import DESCRIBE, Task, render
-from reidr.reasoning.reasoner import Reasoner, Thinking, batches
+from reidr.reasoning.reasoner import Reasoner, Thinking, batches, counts_of_scores
 from reidr.reasoning.rollout import sample_rows
-from reidr.reasoning.types import Pair, Progress, Verdict
+from reidr.reasoning.types import Pair, Progress, RequestCounts, Verdict
 from reidr.reasoning.verdict_cache import VerdictCache, pair_key, question_key
+
+__all__ = ["Backend", "Engine", "load_reasoner"]
 
 WINDOW = 16  # batches whose prompts are grouped by their first picture and sorted by length
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -41,35 +45,6 @@ class Picture:
 
     crop: Crop
     size: tuple[int, int]
-
-
-class Backend(Protocol):
-    """What can judge pairs: `Reasoner`, `Engine`, and `RemoteReasoner` for any OpenAI-compatible server."""
-
-    name: str
-
-    def answer_logits(
-        self, pairs: Sequence[Pair], *, both_orders: bool = True, batch_size: int = 32, progress: Progress | None = None
-    ) -> NDArray[np.float64]:
-        """Logits of yes, no and insufficient without thinking, (orders, N, 3); a row's common offset means nothing."""
-        ...
-
-    def score(
-        self, pairs: Sequence[Pair], *, both_orders: bool = True, batch_size: int = 32, progress: Progress | None = None
-    ) -> NDArray[np.float64]:
-        """P(same person) without thinking, (N,)."""
-        ...
-
-    def think(
-        self,
-        pairs: Sequence[Pair],
-        settings: Thinking | None = None,
-        *,
-        batch_size: int = 32,
-        progress: Progress | None = None,
-    ) -> list[Verdict]:
-        """One verdict per pair, by generation."""
-        ...
 
 
 def load_reasoner(source: str | Path = "nano", *, cache: VerdictCache | None = None, **options: Any) -> Backend:
@@ -111,6 +86,7 @@ class Engine:
         self.decision = reasoner.decision
         self.held_out = reasoner.held_out
         self.cache = cache
+        self.counts = RequestCounts()
         self._features = Features(reasoner.model, reasoner.processor, reasoner.pixels, memory)
         self._prompts = {task: Prompts(reasoner.model, reasoner.processor, task) for task in TASKS}
         self._digests: dict[tuple[Path, int, int], tuple[str, tuple[int, int]]] = {}
@@ -118,10 +94,15 @@ class Engine:
     def score(
         self, pairs: Sequence[Pair], *, both_orders: bool = True, batch_size: int = 32, progress: Progress | None = None
     ) -> NDArray[np.float64]:
-        """P(same person) of each pair, (N,), without thinking: `yes_probability` of `answer_logits`."""
-        return yes_probability(
+        """P(same person) of each pair, (N,), without thinking: `yes_probability` of `answer_logits`.
+
+        NaN for a pair for which the model's logits are not finite.
+        """
+        found = yes_probability(
             self.answer_logits(pairs, both_orders=both_orders, batch_size=batch_size, progress=progress)
         )
+        self.counts += counts_of_scores(found)
+        return found
 
     @torch.inference_mode()
     def glance(
@@ -227,7 +208,9 @@ class Engine:
             return [[(first, second, 0 if greedy else place) for first, second, place in rows]]
 
         work = self._work("think", pairs, sides, recall, compute, batch_size, progress)
-        return [verdict for (part,) in work for verdict in part]
+        verdicts = [verdict for (part,) in work for verdict in part]
+        self.counts = sum(map(RequestCounts.of, verdicts), self.counts)
+        return verdicts
 
     def tell(
         self,
@@ -310,7 +293,11 @@ class Engine:
 
     def _question(self, task: Task, settings: Thinking | None = None) -> str:
         reasoner = self.reasoner
-        return question_key((reasoner.weights_hash, render(reasoner.processor, task), reasoner.pixels, settings))
+        # A verdict also depends on how completions are read, the logits of a direct score do not.
+        reading = () if task == "score" else (READING,)
+        return question_key(
+            (reasoner.weights_hash, render(reasoner.processor, task), reasoner.pixels, settings, *reading)
+        )
 
     def _rows(self, pairs: Sequence[Pair]) -> tuple[dict[str, Picture], list[Asked]]:
         """The distinct pictures of a window by digest, and its pairs in order, query first, numbered."""

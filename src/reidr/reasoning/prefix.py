@@ -6,7 +6,6 @@ key-value cache is filled once and continued for every B; and each distinct pict
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +17,10 @@ from PIL import Image
 from torch import Tensor
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
 
+from reidr.data.images import read_picture
+from reidr.data.pixels import pixel_digest
 from reidr.errors import ReIDError, WeightsError
-from reidr.reasoning.prompt import Task, render
+from reidr.reasoning.prompt import Task, prepare, prepared_options, render
 
 Grid = tuple[int, int, int]
 TOGETHER = 64  # pictures that pass the vision half in one call
@@ -40,8 +41,11 @@ class Seen:
 
 
 def picture_digest(image: Image.Image) -> str:
-    """SHA-256 of a picture's size and pixels."""
-    return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
+    """SHA-256 of the size and the RGB pixels that the model is given: palettes, transparency and turns count.
+
+    Raises ImageError for a picture that cannot be used.
+    """
+    return pixel_digest(read_picture(image))
 
 
 class Features:
@@ -52,7 +56,8 @@ class Features:
 
     def __init__(self, model: Any, processor: Any, pixels: tuple[int, int] | None, capacity: int) -> None:
         self.model, self.processor, self.capacity = model, processor, capacity
-        self._options = {} if pixels is None else {"size": {"shortest_edge": pixels[0], "longest_edge": pixels[1]}}
+        self._pixels = pixels
+        self._options = prepared_options(processor, pixels)
         self._kept: OrderedDict[str, Seen] = OrderedDict()
         self._bytes = 0
 
@@ -67,12 +72,17 @@ class Features:
         missing = [digest for digest in pictures if digest not in found]
         for start in range(0, len(missing), TOGETHER):
             digests = missing[start : start + TOGETHER]
-            for digest, seen in zip(digests, self._look([pictures[digest]() for digest in digests]), strict=True):
+            for digest, seen in zip(
+                digests, self._look([self._open(pictures[digest]) for digest in digests]), strict=True
+            ):
                 found[digest] = self._kept[digest] = seen
                 self._bytes += seen.bytes
         while self._bytes > self.capacity and self._kept:
             self._bytes -= self._kept.popitem(last=False)[1].bytes
         return found
+
+    def _open(self, opener: Callable[[], Image.Image]) -> Image.Image:
+        return prepare(self.processor, read_picture(opener()), self._pixels)
 
     def _look(self, images: Sequence[Image.Image]) -> list[Seen]:
         inputs = self.processor.image_processor(list(images), return_tensors="pt", **self._options)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from PIL import Image
 
+from reidr.data.images import read_picture
 from reidr.errors import ReIDError
 from reidr.reasoning.types import Pair
 
@@ -40,6 +41,7 @@ DESCRIBE = (
 )
 PREFIXES: dict[Task, str] = {"score": "<answer>", "think": ""}
 
+PREPARED = "prepared for the processor"  # the mark, in Pillow's `info`, of a picture that has been resized for good
 CROP_PIXELS = (256 * 128, 280 * 140)
 """Least and greatest area of a crop for a pretrained Qwen: 50 visual tokens (Qwen2.5-VL) or 32 (Qwen3-VL) at 1:2."""
 
@@ -72,10 +74,60 @@ def pair_messages(pair: Pair | Images | None, task: Task) -> list[dict[str, Any]
 
 
 def open_pair(pair: Pair | Images) -> Images:
-    """The two pictures of a pair as RGB. Raises ImageError for a picture that cannot be used."""
+    """The two pictures of a pair as RGB, in whatever form they come (`read_picture`).
+
+    Raises ImageError for a picture that cannot be used.
+    """
     if isinstance(pair, Pair):
         return pair.query.open(), pair.candidate.open()
-    return pair
+    return entered(pair[0], "person A"), entered(pair[1], "person B")
+
+
+def entered(picture: Image.Image, name: str) -> Image.Image:
+    """`read_picture`, but for pictures that went through `prepare`: they may be thinner than any that is given."""
+    prepared = isinstance(picture, Image.Image) and PREPARED in picture.info
+    return picture if prepared else read_picture(picture, name)
+
+
+def prepare(processor: Any, picture: Image.Image, pixels: tuple[int, int] | None) -> Image.Image:
+    """The picture as `processor` resizes it, to the pixel, so that a batch of camera frames is not held in full.
+
+    One that was prepared before comes back itself, and so does any where the processor is not of a kind whose resizing
+    is known here. `encode_pairs` and `encode_crops` prepare what is not prepared yet; with `prepared_options` the
+    processor leaves the pictures as they are.
+    """
+    if PREPARED in picture.info or not resizes_as_qwen(processor):
+        return picture
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+    images = processor.image_processor
+    least, greatest = pixels or (images.size["shortest_edge"], images.size["longest_edge"])
+    factor = images.patch_size * images.merge_size
+    height, width = smart_resize(picture.height, picture.width, factor, least, greatest)
+    small = picture.resize((width, height), images.resample)
+    small.info = {PREPARED: True}
+    return small
+
+
+def prepare_pair(processor: Any, pair: Pair | Images, pixels: tuple[int, int] | None) -> Images:
+    """`open_pair` and `prepare` of both pictures."""
+    first, second = open_pair(pair)
+    return prepare(processor, first, pixels), prepare(processor, second, pixels)
+
+
+def prepared_options(processor: Any, pixels: tuple[int, int] | None) -> dict[str, Any]:
+    """What an image processor is told beside pictures that went through `prepare`."""
+    if resizes_as_qwen(processor):
+        return {"do_resize": False}
+    return {} if pixels is None else {"size": {"shortest_edge": pixels[0], "longest_edge": pixels[1]}}
+
+
+def resizes_as_qwen(processor: Any) -> bool:
+    """Whether pictures are resized by Pillow to the size that Qwen's `smart_resize` gives."""
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    images = processor.image_processor
+    return type(images) is Qwen2VLImageProcessorPil and images.do_resize
 
 
 def render_crop(processor: ProcessorMixin, text: str) -> str:
@@ -117,11 +169,9 @@ def encode_pairs(
         raise ReIDError(f"{len(prefixes)} prefixes for {len(pairs)} pairs; give one for all or one each")
     opening = render(processor, task, "")
     texts = [opening + (PREFIXES[task] if one is None else one) for one in prefixes]
-    images = [list(open_pair(pair)) for pair in pairs]
+    images = [[prepare(processor, picture, pixels) for picture in open_pair(pair)] for pair in pairs]
     check_placeholders(texts, images, processor.image_token)
-    options: dict[str, Any] = {}
-    if pixels is not None:
-        options["size"] = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
+    options = prepared_options(processor, pixels)
     batch = processor(
         text=texts, images=images, padding=True, padding_side="left", return_tensors="pt", images_kwargs=options
     )
@@ -143,9 +193,8 @@ def encode_crops(
     """
     if not images or len(images) != len(texts):
         raise ReIDError(f"{len(images)} pictures and {len(texts)} questions; give one question for each picture")
-    options: dict[str, Any] = {}
-    if pixels is not None:
-        options["size"] = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
+    opened = (entered(image, f"picture {place}") for place, image in enumerate(images, start=1))
+    images = [prepare(processor, image, pixels) for image in opened]
     prompts = [render_crop(processor, text) for text in texts]
     return processor(
         text=prompts,
@@ -153,7 +202,7 @@ def encode_crops(
         padding=True,
         padding_side="left",
         return_tensors="pt",
-        images_kwargs=options,
+        images_kwargs=prepared_options(processor, pixels),
     )
 
 

@@ -21,16 +21,17 @@ from reidr.errors import ReIDError
 from reidr.frame.run import name_of
 from reidr.reasoning.answers import (
     AnswerLogits,
-    answer_step,
+    answer_probability,
     answer_token_ids,
     decode,
     end_token_ids,
     yes_probability,
 )
 from reidr.reasoning.checkpoint import find_checkpoint, hash_weights, load_model
+from reidr.reasoning.completions import read_completion
 from reidr.reasoning.cues import extract_cues
 from reidr.reasoning.decision import UNTUNED, Decision, held_out_split, stored_decision, training_data
-from reidr.reasoning.grammar import ANSWERS, try_parse
+from reidr.reasoning.grammar import ANSWERS
 from reidr.reasoning.processor import load_processor
 from reidr.reasoning.prompt import (
     CROP_PIXELS,
@@ -40,10 +41,12 @@ from reidr.reasoning.prompt import (
     encode_crops,
     encode_pairs,
     open_pair,
+    prepare,
+    prepare_pair,
     prompt_version,
     render,
 )
-from reidr.reasoning.types import Pair, Progress, Verdict
+from reidr.reasoning.types import Pair, Progress, RequestCounts, Verdict
 from reidr.reasoning.vision import share_vision
 
 PHOTOGRAPH = 512 * 512  # a pixel budget that goes beyond this was not made for crops
@@ -101,6 +104,7 @@ class Reasoner:
         self.decision = decision
         self.held_out = held_out
         self.answer_ids = answer_token_ids(processor.tokenizer)
+        self.counts = RequestCounts()
 
     @classmethod
     def load(
@@ -143,10 +147,12 @@ class Reasoner:
     def score(
         self, pairs: Sequence[Pair], *, both_orders: bool = True, batch_size: int = 32, progress: Progress | None = None
     ) -> NDArray[np.float64]:
-        """P(same person) of each pair, (N,), without thinking: `yes_probability` of `answer_logits`."""
-        return yes_probability(
+        """P(same person) of each pair, (N,), without thinking; NaN where the model's logits are not finite."""
+        found = yes_probability(
             self.answer_logits(pairs, both_orders=both_orders, batch_size=batch_size, progress=progress)
         )
+        self.counts += counts_of_scores(found)
+        return found
 
     @torch.inference_mode()
     def answer_logits(
@@ -163,7 +169,7 @@ class Reasoner:
         orders = 2 if both_orders else 1
         logits = np.empty((orders, len(pairs), 3))
         for start, batch in batches(pairs, batch_size):
-            images = [open_pair(pair) for pair in batch]
+            images = [prepare_pair(self.processor, pair, self.pixels) for pair in batch]
             rows = images + [(second, first) for first, second in images] * (orders - 1)
             output = self.model(**self._inputs(rows, "score"), logits_to_keep=1, use_cache=False).logits
             found = output[:, -1, self.answer_ids].double().cpu().numpy()
@@ -183,7 +189,7 @@ class Reasoner:
     ) -> list[Verdict]:
         """One verdict per pair, by generation; its probability comes from the same generation's answer position.
 
-        A completion that breaks the grammar becomes a verdict with `parsable=False`.
+        A completion that gives no answer (`completions.read_completion`) becomes a verdict with `parsable=False`.
 
         Raises:
             ImageError: a picture that cannot be used.
@@ -192,15 +198,16 @@ class Reasoner:
         verdicts: list[Verdict] = []
         for start, batch in batches(pairs, batch_size):
             began = time.perf_counter()
-            images = [open_pair(pair) for pair in batch]
+            keyed = [self._keyed(pair, settings) for pair in batch]
+            images = [pictures for _, pictures in keyed]
             with seeded(settings.seed + start, self.model.device):
                 completions, steps = self._generate(images, settings)
             seconds = (time.perf_counter() - began) / len(batch)
-            for row, (pictures, completion) in enumerate(zip(images, completions, strict=True)):
-                key = self.key(pictures, settings)
+            for row, ((key, _), completion) in enumerate(zip(keyed, completions, strict=True)):
                 verdicts.append(self.verdict(completion, steps[:, row], seconds, key))
             if progress is not None:
                 progress(start + len(batch), len(pairs))
+        self.counts = sum(map(RequestCounts.of, verdicts), self.counts)
         return verdicts
 
     @torch.inference_mode()
@@ -226,7 +233,7 @@ class Reasoner:
         told: list[str] = []
         ends = end_token_ids(self.model, self.processor.tokenizer)
         for start in range(0, len(crops), batch_size):
-            images = [crop.open() for crop in crops[start : start + batch_size]]
+            images = [prepare(self.processor, crop.open(), self.pixels) for crop in crops[start : start + batch_size]]
             asked = questions[start : start + len(images)]
             batch = encode_crops(self.processor, images, asked, self.pixels).to(self.model.device)
             batch["pixel_values"] = batch["pixel_values"].to(self.model.dtype)
@@ -258,7 +265,7 @@ class Reasoner:
         vocabulary = tokenizer.get_vocab()
         ends = end_token_ids(self.model, tokenizer)
         sampling = settings.temperature > 0
-        # Every sampling option is given: one left open would be filled from the checkpoint's own generation settings.
+        # All options are given: one left open would be filled from the checkpoint's own generation settings.
         config = GenerationConfig(
             max_new_tokens=settings.max_new_tokens,
             do_sample=sampling,
@@ -288,7 +295,7 @@ class Reasoner:
         ended = ids[-1] in end_token_ids(self.model, tokenizer)
         words = ids[:-1] if ended else ids
         text = decode(tokenizer, words)
-        parsed = try_parse(text)
+        read = read_completion(text, cut=not ended)
         made: dict[str, Any] = {
             "tokens": len(ids),
             "seconds": seconds,
@@ -296,17 +303,30 @@ class Reasoner:
             "prompt": prompt_version("think"),
             "key": key,
         }
-        if parsed is None:
-            return Verdict("insufficient", 0.5, text, (), parsable=False, **made)
-        probability = yes_probability(steps[None, answer_step(tokenizer, words)][None])[0]
-        cues = extract_cues(parsed.reasoning)
-        return Verdict(ANSWERS[parsed.answer], float(probability), parsed.reasoning, cues, **made)
+        if read.answer is None:
+            return Verdict("insufficient", None, text, (), parsable=False, problem=read.problem, **made)
+        probability, problem = answer_probability(tokenizer, words, steps, read)
+        cues = extract_cues(read.reasoning)
+        return Verdict(ANSWERS[read.answer], probability, read.reasoning, cues, problem=problem, **made)
+
+    def _keyed(self, pair: Pair | Images, settings: Thinking) -> tuple[str, Images]:
+        """`key` and the prepared pictures, so that no pair is held in full while the next one is read."""
+        opened = open_pair(pair)
+        return self.key(opened, settings), prepare_pair(self.processor, opened, self.pixels)
 
     def _inputs(self, images: Sequence[Images], task: Task) -> dict[str, Any]:
         """What the model takes for these pairs, on its device and in its floating-point type."""
         batch = encode_pairs(self.processor, images, task, pixels=self.pixels).to(self.model.device)
         batch["pixel_values"] = batch["pixel_values"].to(self.model.dtype)
         return share_vision(self.model, dict(batch), [image for pair in images for image in pair])
+
+
+def counts_of_scores(scores: NDArray[np.float64]) -> RequestCounts:
+    """What direct scores in process add to the counts: those that are no numbers."""
+    lacking = int(np.isnan(scores).sum())
+    return RequestCounts(
+        without_score=lacking, reasons={"the model's logits are not finite": lacking} if lacking else {}
+    )
 
 
 def crop_pixels(processor: ProcessorMixin) -> tuple[int, int] | None:

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from reidr.errors import ReIDError
 from reidr.reasoning.answers import answer_step, answer_token_ids, decode, end_token_ids, yes_probability
-from reidr.reasoning.grammar import try_parse
-from reidr.reasoning.prompt import Images, encode_pairs, open_pair
+from reidr.reasoning.completions import read_completion
+from reidr.reasoning.prompt import Images, encode_pairs, prepare_pair
 from reidr.reasoning.reasoner import VISION_TOKENS, crop_pixels
 from reidr.reasoning.types import Pair, Progress
 from reidr.reasoning.vision import share_vision
@@ -98,7 +98,7 @@ def sample_completions(
     completions: list[list[Completion]] = []
     for start in range(0, len(pairs), batch_size):
         batch = pairs[start : start + batch_size]
-        images = [open_pair(pair) for pair in batch]
+        images = [prepare_pair(processor, pair, pixels) for pair in batch]
         inputs = encode_pairs(processor, images, "think", pixels=pixels).to(base.device)
         inputs["pixel_values"] = inputs["pixel_values"].to(base.dtype)
         with torch.no_grad():
@@ -228,7 +228,7 @@ def read_completions(model: Any, tokenizer: Any, sampled: Sampled) -> list[Compl
         words = ids[:-1] if ended else ids
         text = decode(tokenizer, words)
         answer = None
-        if try_parse(text) is not None:
+        if read_completion(text).taught:
             yes, no, insufficient = sampled.answers[row, answer_step(tokenizer, words)].tolist()
             answer = (yes, no, insufficient)
         chances = tuple(sampled.log_probabilities[row, :length].tolist())

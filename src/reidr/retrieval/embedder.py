@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from reidr.data.images import bounded
 from reidr.data.types import Crop
 from reidr.errors import ImageError
+from reidr.retrieval.preprocess import load
 
 Advance = Callable[[int], None]
 
 
 class Embedder(Protocol):
-    """The interface shared by the trained retriever, ONNX models and the colour-histogram baseline."""
+    """The interface shared by the trained retriever, ONNX models and the colour-histogram baseline.
+
+    One that resizes every picture by `preprocess.resize` may also have `input_size`, (height, width) in pixels: then
+    its callers shrink pictures while they read them, which gives the same embeddings in far less memory.
+    """
 
     @property
     def name(self) -> str:
@@ -48,23 +54,30 @@ def embed_usable_crops(
 ) -> tuple[NDArray[np.float32], list[int], list[str]]:
     """Embed what can be read: features (M, D), the positions in `crops` they belong to, one sentence per unusable file.
 
-    `advance(n)` is called after every batch with the number of crops done. Memory is bounded by one batch of pictures.
+    `advance(n)` is called after every batch with the number of crops done. Memory is bounded whatever the pictures'
+    sizes: they are shrunk as they are read where the embedder states its `input_size`, else embedded in parts of
+    `HELD_PIXELS`.
     """
+    size = getattr(embedder, "input_size", None)
     parts: list[NDArray[np.float32]] = []
     kept: list[int] = []
     problems: list[str] = []
-    for start in range(0, len(crops), batch):
-        pictures = []
-        for position in range(start, min(start + batch, len(crops))):
+
+    def usable(positions: Iterable[int]) -> Iterator[Image.Image]:
+        for position in positions:
             try:
-                pictures.append(crops[position].open())
+                picture = load(crops[position], *size) if size else crops[position].open()
             except ImageError as error:
                 problems.append(str(error))
             else:
                 kept.append(position)
-        if pictures:
-            parts.append(embedder.embed_pictures(pictures))
+                yield picture
+                del picture  # or it would be held while the next one is decoded
+
+    for start in range(0, len(crops), batch):
+        positions = range(start, min(start + batch, len(crops)))
+        parts += [embedder.embed_pictures(pictures) for pictures in bounded(usable(positions), batch)]
         if advance is not None:
-            advance(min(batch, len(crops) - start))
+            advance(len(positions))
     features = np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
     return features, kept, problems

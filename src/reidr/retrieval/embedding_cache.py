@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import DataError, ReIDError
-from reidr.frame.files import PRIVATE_FOLDER, allow, make_folder, sweep, write_bytes
+from reidr.frame.files import PRIVATE_FOLDER, allow, cannot_write, make_folder, sweep, write_bytes
 from reidr.frame.notices import warn_once
 from reidr.frame.signals import note_kept
 
@@ -95,7 +95,10 @@ class EmbeddingCache:
                 allow(self.folder, PRIVATE_FOLDER)
             sweep(self.folder)
             write_bytes(path, content)
-        except (OSError, ReIDError) as error:
+        except OSError as error:
+            self._give_up(str(cannot_write(self.folder, error)))
+            return False
+        except ReIDError as error:
             self._give_up(str(error))
             return False
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.frame.notices import warn_once
+from reidr.retrieval.content_key import content_key
 from reidr.retrieval.embedder import Advance, Embedder, embed_usable_crops
 from reidr.retrieval.embedding_cache import EmbeddingCache, cache_folder
 from reidr.retrieval.ranking import RankedList, rank_features
@@ -129,13 +128,3 @@ def embed_and_keep(
         if cache is not None and waiting:
             cache.add({keys[place]: rows[place] for place in waiting})
     return rows, problems
-
-
-def content_key(crop: Crop) -> str:
-    """Hash of a crop's bytes (file content, or pixels in memory); the file's name does not count. "" if unreadable."""
-    if isinstance(crop.image, Image.Image):
-        return hashlib.sha256(f"{crop.image.size}{crop.image.mode}".encode() + crop.image.tobytes()).hexdigest()
-    try:
-        return hashlib.sha256(crop.image.read_bytes()).hexdigest()
-    except OSError:
-        return ""

@@ -20,6 +20,7 @@ class HistogramEmbedder:
 
     name = "histogram"
     fingerprint = f"histogram-{STRIPES}-{BINS}-{SIZE}"
+    input_size = SIZE
 
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """(N, 384) float32 unit rows for N RGB pictures of any size."""

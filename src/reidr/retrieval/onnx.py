@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -59,9 +58,10 @@ class OnnxEmbedder:
         path = Path(path)
         settings = read_settings(path)
         try:
+            import onnx  # noqa: F401 - tells which files the weights lie in
             import onnxruntime
         except ImportError:
-            raise MissingExtraError(f"{path}: ONNX models need onnxruntime; {INSTALL}") from None
+            raise MissingExtraError(f"{path}: ONNX models need onnx and onnxruntime; {INSTALL}") from None
         import torch
 
         options = onnxruntime.SessionOptions()
@@ -72,13 +72,17 @@ class OnnxEmbedder:
         except Exception as error:  # onnxruntime's exceptions share no base class of their own
             raise WeightsError(f"{path}: onnxruntime cannot load it ({one_line(error)})") from None
         check_input(path, session.get_inputs(), settings)
-        digest = hashlib.sha256(settings.model_dump_json().encode())
-        # Large models keep their weights beside the graph, as `person.onnx.data`.
-        for part in sorted(path.parent.glob(f"{glob.escape(path.name)}*")):
-            digest.update(part.read_bytes())
+        digest = hashlib.sha256(settings.model_dump_json().encode() + repr(session.get_providers()).encode())
+        for part in [path, *external_files(path)]:
+            digest.update(part.name.encode("utf-8", "surrogateescape") + bytes.fromhex(content_digest(part)))
         embedder = cls(session, settings, path, digest.hexdigest())
         embedder.embed_pictures([Image.new("RGB", (settings.width, settings.height), (90, 120, 150))])
         return embedder
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) to which every picture is resized."""
+        return self.settings.height, self.settings.width
 
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """(N, D) float32 unit rows for N RGB pictures of any size. Raises WeightsError for a useless output."""
@@ -118,6 +122,44 @@ class OnnxEmbedder:
         if not (np.isfinite(lengths) & (lengths > 0)).all():
             raise WeightsError(f"{self.path}: gives an embedding of zeros, NaN or infinity; check its preprocessing")
         return (features / lengths).astype(np.float32)
+
+
+def external_files(path: Path) -> list[Path]:
+    """The files beside the model at `path` that hold its weights, sorted: they may have any name, the model says which.
+
+    Raises WeightsError for a model that the package onnx cannot read.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except (DecodeError, OSError, ValueError) as error:
+        raise WeightsError(f"{path}: cannot read where it keeps its weights ({one_line(error)})") from None
+    locations = {
+        entry.value for tensor in tensors_of(model) for entry in tensor.external_data if entry.key == "location"
+    }
+    return sorted(path.parent / location for location in locations)
+
+
+def tensors_of(message: Any) -> Iterator[Any]:
+    """Every tensor within a protobuf message: initialisers, constants, subgraphs, functions, sparse parts."""
+    if message.DESCRIPTOR.name == "TensorProto":
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                yield from tensors_of(part)
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 of a file of weights, read in blocks. Raises WeightsError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def read_settings(path: Path) -> OnnxSettings:

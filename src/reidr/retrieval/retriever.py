@@ -58,9 +58,8 @@ class Retriever:
         Raises WeightsError when the folder or a file is missing, or when the weights do not fit the settings.
         """
         import torch
-        from pydantic import ValidationError
         from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        from safetensors.torch import load
 
         from reidr.retrieval.network import NetworkSettings, build_network
 
@@ -69,19 +68,21 @@ class Retriever:
         for path in (settings_path, weights_path):
             if not path.is_file():
                 raise WeightsError(f"{path}: missing; a retriever folder holds {SETTINGS_FILE} and {WEIGHTS_FILE}")
+        # Read once: what is hashed below is what is loaded, even where somebody writes a new checkpoint meanwhile.
+        stored, tensors = settings_path.read_bytes(), weights_path.read_bytes()
         try:
-            content = json.loads(settings_path.read_text(encoding="utf-8"))
+            content = json.loads(stored.decode("utf-8"))
             settings = NetworkSettings.model_validate(content["network"])
             facts = content.get("trained", {})
             trained_on, thresholds = tuple(facts.get("data", {})), dict(facts.get("thresholds", {}))
             recipe = facts.get("recipe")
             held_out = None if recipe is None else (float(recipe["held_out_share"]), int(recipe["seed"]))
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValidationError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WeightsError(
                 f"{settings_path}: not a retriever's settings ({' '.join(str(error).split())})"
             ) from None
         try:
-            weights = {key: value.float() for key, value in load_file(weights_path).items()}
+            weights = {key: value.float() for key, value in load(tensors).items()}
         except SafetensorError as error:
             raise WeightsError(f"{weights_path}: not a whole safetensors file ({error})") from None
         network = build_network(settings)
@@ -98,8 +99,18 @@ class Retriever:
             raise WeightsError(
                 f"{weights_path}: does not fit {settings.backbone}: lacks {missing[:3]}, has extra {unexpected[:3]}"
             )
-        digest = hashlib.sha256(settings_path.read_bytes() + weights_path.read_bytes()).hexdigest()
-        return cls(network.to(memory_format=torch.channels_last), folder.name, digest, trained_on, thresholds, held_out)  # type: ignore[call-overload]
+        digest = hashlib.sha256(stored)
+        digest.update(tensors)
+        if settings.backbone == "transformers" and settings.backbone_folder is not None:
+            # That folder's file tells how such a trunk computes; the weights alone do not decide it.
+            digest.update((Path(settings.backbone_folder) / "config.json").read_bytes())
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(network, folder.name, digest.hexdigest(), trained_on, thresholds, held_out)
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) to which every picture is resized."""
+        return self.settings.height, self.settings.width
 
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """(N, settings.size) float32 unit rows for N RGB pictures of any size."""

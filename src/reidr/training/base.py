@@ -21,6 +21,7 @@ from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.frame.files import torch_save
 from reidr.frame.json_lines import append_json_lines, keep_json_lines
+from reidr.frame.signals import note_step
 from reidr.reasoning.answers import answer_token_ids
 from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.grammar import ANSWER_WORDS
@@ -195,6 +196,7 @@ def train_base(
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         first = int(state["step"])
+    note_step(run, "step", first)
     keep_json_lines(run / "log.jsonl", lambda record: record["step"] <= first)
     if advance is not None:
         advance(first)
@@ -232,5 +234,6 @@ def train_base(
             append_json_lines(run / "log.jsonl", [record])
         if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
             torch_save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}, path)
+            note_step(run, "step", step + 1)
     model.eval()
     return log

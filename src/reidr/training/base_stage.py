@@ -23,7 +23,7 @@ from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.frame.files import filling, torch_save
 from reidr.frame.progress import progress
-from reidr.frame.run import Run, content_hash, write_json
+from reidr.frame.run import Run, content_hash, in_own_folder, write_json
 from reidr.reasoning.decision import PEOPLE, Decision, store_decision
 from reidr.training.identities import hold_out_identities
 from reidr.training.left_out import say_left_out
@@ -132,6 +132,7 @@ def tower_streets(folder: Path, recipe: BaseRecipe) -> tuple[Crop, ...]:
     )
 
 
+@in_own_folder
 def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Train the base of a recipe; returns the folder of the finished checkpoint. A finished run does nothing."""
     values, source = stage_values(recipe_name, "base", changes)

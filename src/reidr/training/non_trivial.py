@@ -17,6 +17,7 @@ import numpy as np
 from reidr.errors import DataError
 from reidr.frame.files import write_text
 from reidr.frame.json_lines import append_json_lines, read_json_lines
+from reidr.frame.signals import note_step
 from reidr.reasoning.types import Pair
 from reidr.training.pair_table import MinedPair
 from reidr.training.reasoning_recipes import SampleRecipe
@@ -147,6 +148,7 @@ def roll_out(
             raise DataError(f"{path}: holds rollouts of other pairs; give another run folder, or remove this file")
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
         done = [Rollouts(tuple(each["rewards"]), tuple(each["correct"]), tuple(each["answers"])) for each in kept]
+    note_step(path.parent, "pair", len(done))
     if advance is not None:
         advance(len(done))
     for start in range(len(done), len(pairs), recipe.chunk):
@@ -160,6 +162,7 @@ def roll_out(
             ],
         )
         done += found
+        note_step(path.parent, "pair", len(done))
         if advance is not None:
             advance(len(chunk))
     return done

@@ -17,7 +17,7 @@ from reidr.data.load import load_dataset
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.frame.progress import progress
-from reidr.frame.run import MANIFEST, Run, content_hash, prepare_folder, write_json
+from reidr.frame.run import MANIFEST, Run, content_hash, in_own_folder, prepare_folder, write_json
 from reidr.reasoning.types import Pair
 from reidr.training.base_stage import PEOPLE, split_people, street_people
 from reidr.training.identities import STREET, family_of, hold_out_identities, known_people
@@ -37,6 +37,7 @@ SAID_BY_BOTH = ("seed", "lora_rank", "lora_alpha", "max_new_tokens", "temperatur
 NOTICE = "Taught verdicts on identity labels; no fusion weight was chosen for it yet, so its verdicts move nothing."
 
 
+@in_own_folder
 def pairs_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Mine the candidate pairs of a recipe; returns the Parquet file. A finished run does nothing."""
     values, source = stage_values(recipe_name, "pairs", changes)
@@ -186,6 +187,7 @@ def once(pairs: Sequence[MinedPair]) -> list[MinedPair]:
     return list(found.values())
 
 
+@in_own_folder
 def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Warm a base up; returns the folder of the finished checkpoint. A finished run does nothing."""
     values, source = stage_values(recipe_name, "warmup", changes)
@@ -215,6 +217,7 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     return where
 
 
+@in_own_folder
 def rl_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Reinforce a warmed-up reasoner on sampled pairs; returns the folder of the finished checkpoint."""
     from reidr.training.reinforce import reinforce_stage
@@ -244,6 +247,7 @@ def _reinforced(recipe: WarmupRecipe, pairs: Sequence[Any], folder: Path) -> Pat
     return where
 
 
+@in_own_folder
 def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Choose the pairs worth reinforcing; returns the Parquet file of all pairs with numbers and reasons.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from reidr.frame.recipe import Recipe
-from reidr.retrieval.network import NetworkSettings
+from reidr.retrieval.network_settings import NetworkSettings
 
 
 class Augmentation(Recipe):

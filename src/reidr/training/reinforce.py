@@ -17,6 +17,7 @@ from reidr.errors import DataError, ReIDError
 from reidr.frame.json_lines import keep_json_lines, read_json_lines
 from reidr.frame.progress import progress
 from reidr.frame.run import Run, content_hash, prepare_folder
+from reidr.frame.signals import note_step
 from reidr.reasoning.types import Pair
 from reidr.training.pair_facts import facts_finder
 from reidr.training.reinforce_recipe import ReinforcementRecipe
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from reidr.training.reinforce_trainer import PairTrainer
 
 Advance = Callable[[float], None]
+CHECKPOINTS = "checkpoints"  # the trainer's, in the run folder
 
 LANGUAGE_HALF = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 
@@ -106,7 +108,8 @@ def reinforce(
         DataError: a pair without a label, or no pair of one of the two labels.
     """
     trainer = build_trainer(recipe, pairs, model, processor, folder, advance)
-    checkpoint, done = last_whole_checkpoint(Path(trainer.args.output_dir))
+    checkpoint, done = last_whole_checkpoint(folder / CHECKPOINTS)
+    note_step(folder, "step", done)
     log = folder / "log.jsonl"
     for path in (log, folder / "completions.jsonl"):
         keep_steps(path, done)
@@ -232,7 +235,7 @@ def arguments(recipe: ReinforcementRecipe, folder: Path) -> Any:
     gpu = torch.cuda.is_available()
     passes = recipe.pairs * recipe.group // recipe.rows
     return GRPOConfig(
-        output_dir=str(folder / "checkpoints"),
+        output_dir=str(folder / CHECKPOINTS),
         max_steps=recipe.steps,
         per_device_train_batch_size=recipe.rows,
         gradient_accumulation_steps=passes,

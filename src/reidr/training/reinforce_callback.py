@@ -9,6 +9,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from reidr.frame.json_lines import append_json_lines
+from reidr.frame.signals import note_step
 
 
 class StepLog(TrainerCallback):
@@ -27,6 +28,10 @@ class StepLog(TrainerCallback):
         record |= {name: logs[name] for name in logs if name.startswith("reward_") and name not in self.names}
         rounded = {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in record.items()}
         append_json_lines(self.path, [rounded])
+
+    def on_save(self, args: Any, state: Any, control: Any, **options: Any) -> None:
+        """A checkpoint is whole."""
+        note_step(self.path.parent, "step", state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
         """One step further."""

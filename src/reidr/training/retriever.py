@@ -19,6 +19,7 @@ from reidr.data.types import Crop
 from reidr.errors import DataError, MissingExtraError, RecipeError
 from reidr.frame.files import torch_save
 from reidr.frame.json_lines import append_json_lines, keep_json_lines
+from reidr.frame.signals import note_step
 from reidr.retrieval.backbones.efficientnet_lite import EfficientNetLite, load_imagenet_weights
 from reidr.retrieval.network import RetrieverNetwork, build_network
 from reidr.retrieval.preprocess import decode, normalise
@@ -308,6 +309,7 @@ class TrainingState:
             "random": json.dumps(random.bit_generator.state),
         }
         torch_save(state, self.path)
+        note_step(self.path.parent, "epoch", epoch)
 
     def load(self, random: np.random.Generator) -> int:
         """Restore everything when the file is there; returns the number of finished epochs (0 without a file)."""
@@ -318,4 +320,5 @@ class TrainingState:
             part.load_state_dict(state[name])
         torch.set_rng_state(state["torch_random"])
         random.bit_generator.state = json.loads(state["random"])
+        note_step(self.path.parent, "epoch", int(state["epoch"]))
         return int(state["epoch"])

@@ -15,12 +15,13 @@ from typing import Any
 
 from reidr.errors import ReIDError
 from reidr.reasoning.answers import answer_step, answer_token_ids, decode, end_token_ids
+from reidr.reasoning.completions import read_completion
+from reidr.reasoning.data_urls import data_url
 from reidr.reasoning.endpoint import Endpoint, RefusedError
-from reidr.reasoning.grammar import try_parse
 from reidr.reasoning.prompt import Images, encode_pairs, open_pair, pair_messages
 from reidr.reasoning.reasoner import VISION_TOKENS, crop_pixels
-from reidr.reasoning.remote import data_url, find_model
 from reidr.reasoning.rollout import Completion
+from reidr.reasoning.served import find_model
 from reidr.reasoning.types import Pair
 
 NEVER = -100.0  # what is added to the logit of a token that may not be written
@@ -172,7 +173,7 @@ class RolloutServer:
         words = ids[:-1] if ended else ids
         text = decode(self._processor.tokenizer, words)
         answer = None
-        if try_parse(text) is not None:
+        if read_completion(text).taught:
             place = answer_step(self._processor.tokenizer, words)
             chances = {one["token"]: float(one["logprob"]) for one in (*steps[place]["top_logprobs"], steps[place])}
             yes, no, insufficient = (chances[f"token_id:{number}"] for number in self._words)

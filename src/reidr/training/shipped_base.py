@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from reidr.errors import DataError, RecipeError, ReIDError, WeightsError
 from reidr.frame.files import filling, make_folder, save_safetensors, torch_save
-from reidr.frame.run import MANIFEST, Run, content_hash, write_json
+from reidr.frame.run import MANIFEST, Run, content_hash, in_own_folder, write_json
 from reidr.reasoning.checkpoint import PRESETS
 from reidr.reasoning.decision import FILE, PEOPLE, Decision, store_decision
 from reidr.training.base_stage import NOTICE, SPLIT, split_people
@@ -78,6 +78,7 @@ def pack_base(run: Path, name: str, target: Path = BASES, presets: Path = PRESET
     return (folder / WEIGHTS).stat().st_size
 
 
+@in_own_folder
 def shipped_base_stage(recipe_name: str, folder: Path, changes: dict[str, Any], name: str) -> Path:
     """`unpack_base` for the base of a recipe with `changes` put over its values."""
     return unpack_base(name, BaseRecipe.from_values(*stage_values(recipe_name, "base", changes)), folder)

@@ -11,7 +11,7 @@ from reidr.data.load import load_dataset
 from reidr.errors import RecipeError
 from reidr.frame.progress import progress
 from reidr.frame.recipe import read_yaml
-from reidr.frame.run import Run, content_hash
+from reidr.frame.run import Run, content_hash, in_own_folder
 from reidr.training.identities import hold_out_identities
 from reidr.training.left_out import say_left_out
 from reidr.training.recipes import RetrieverRecipe
@@ -54,6 +54,7 @@ def stage_values(recipe: str, stage: str, changes: dict[str, Any]) -> tuple[dict
     return {**values, **changes}, f"{path}: {stage}"
 
 
+@in_own_folder
 def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Train the retriever of a recipe; returns the folder of the finished model. A finished run does nothing."""
     values, source = stage_values(recipe_name, "retriever", changes)

@@ -24,6 +24,7 @@ from torch.nn import functional
 from reidr.frame.files import torch_save
 from reidr.frame.json_lines import append_json_lines, read_json_lines
 from reidr.frame.run import prepare_folder
+from reidr.frame.signals import note_step
 from reidr.reasoning.answers import answer_token_ids
 from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.prompt import render
@@ -89,6 +90,7 @@ def warm_up(
     prepare_folder(folder)
     teacher = Teacher(recipe, pairs, held_out, model, processor, folder, look)
     first = teacher.load()
+    note_step(folder, "step", first)
     log = folder / "log.jsonl"
     keep_steps(log, first)
     if advance is not None:
@@ -402,6 +404,7 @@ class Teacher:
             "step": step,
         }
         torch_save(state, self.path)
+        note_step(self.path.parent, "step", step)
 
     def load(self) -> int:
         """Restore the checkpoint where there is one; returns the number of steps taken."""

@@ -1,0 +1,79 @@
+"""Reading files that anybody may have put there: regular files only, of a bounded size, a block at a time.
+
+A FIFO called `x.jpg` would be waited for without end, and a link to `/dev/zero` read without end. So what a name stands
+for is looked at before it is opened and once more on the opened file, which nobody can exchange any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from reidr.errors import ImageError
+
+MAXIMUM_BYTES = 350_000_000  # 40 megapixels of four 16-bit channels, not compressed, and room for the rest of a file
+BLOCK = 1 << 20
+# Without O_NONBLOCK, opening a FIFO that took the file's place a moment ago waits for a writer.
+FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"))
+KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """The file at `path`, open for reading. Links are followed; what they lead to must be a regular file.
+
+    Raises:
+        ImageError: missing, unreadable, not a regular file, empty, or above `MAXIMUM_BYTES`. Never waits.
+    """
+    try:
+        check_regular(path, path.stat())
+        file = os.fdopen(os.open(path, FLAGS), "rb")
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        raise ImageError(f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error})") from None
+    try:
+        check_regular(path, os.fstat(file.fileno()))
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def check_regular(path: Path, facts: os.stat_result) -> None:
+    """Raise ImageError unless `facts` are those of a regular file of a usable size."""
+    if not stat.S_ISREG(facts.st_mode):
+        kind = next((name for is_kind, name in KINDS if is_kind(facts.st_mode)), "no regular file")
+        raise ImageError(f"{path}: is {kind}, not a picture")
+    if facts.st_size == 0:
+        raise ImageError(f"{path}: an empty file, not a picture; copy it again or leave it out")
+    check_bytes(str(path), facts.st_size)
+
+
+def check_bytes(name: str, size: int) -> None:
+    """Raise ImageError for more than `MAXIMUM_BYTES`."""
+    if size > MAXIMUM_BYTES:
+        raise ImageError(f"{name}: more than the limit of {MAXIMUM_BYTES:,} bytes; crop or shrink the picture first")
+
+
+def file_digest(path: Path, begin: bytes = b"") -> str:
+    """SHA-256 of `begin` and the file's bytes, read in blocks. Raises ImageError as `open_regular` does."""
+    digest = hashlib.sha256(begin)
+    total = 0
+    with open_regular(path) as file:
+        try:
+            while block := file.read(BLOCK):
+                total += len(block)
+                check_bytes(str(path), total)  # a file may grow while it is read
+                digest.update(block)
+        except OSError as error:
+            raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from None
+    return digest.hexdigest()

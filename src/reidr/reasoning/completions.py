@@ -1,0 +1,324 @@
+"""The one reader of completions: from text, or text with log-probabilities, to an answer, its chances and its reasons.
+
+Whatever writes (a model in this process, any server) is read here, by one rule: what is not said is no score.
+
+- A completion in the taught form (`grammar.parse_completion`) is read as that form says.
+- Any other is read leniently in its spelling and strictly in its meaning. `Yes`, `**yes**.`, line breaks, a thought
+  that the template opened or that a server handed over apart: read. Two answers that differ, an answer that is none of
+  the three words, a word somewhere in a sentence: not read, and `problem` says why.
+
+Training pays for the taught form alone (`ReadCompletion.taught`): a reward for looser ones would unteach it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from reidr.reasoning.grammar import ANSWER_WORDS, AnswerWord, try_parse
+
+READING = 2
+"""Counts up whenever a completion may be read otherwise than before: part of the cache keys of what was read."""
+
+SPACE = r"\s\u00a0\u1680\u2000-\u200d\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+DECORATION = rf"[{SPACE}*_`~\"'“”‘’«»()\[\]{{}}.,:;!#|>-]*"
+WORD = rf"(?P<word>{'|'.join(ANSWER_WORDS)})(?:[{SPACE}]+(?:information|evidence|details?|data))?"
+DECORATED = re.compile(rf"{DECORATION}{WORD}{DECORATION}", re.I | re.A)
+SAID = re.compile(
+    rf"{DECORATION}(?:(?:the |my )?(?:final )?answer{DECORATION}(?:is)?{DECORATION}){WORD}{DECORATION}", re.I | re.A
+)
+FEW = rf"[{SPACE}]{{0,9}}"
+BOXED = re.compile(rf"\\boxed{FEW}\{{{FEW}(?:\\text{FEW}\{{)?{FEW}{WORD}{FEW}\}}", re.I | re.A)
+OPENING = re.compile(rf"<[{SPACE}]*answer[{SPACE}]*>", re.I | re.A)
+CLOSING = re.compile(rf"<[{SPACE}]*/[{SPACE}]*answer[{SPACE}]*>", re.I | re.A)
+THOUGHT = r"(?:think|thinking|thought|reasoning)"
+THINK_BEGINS = re.compile(rf"<[{SPACE}]*{THOUGHT}[{SPACE}]*>|\[THINK\]|◁think▷", re.I)
+THINK_ENDS = re.compile(rf"<[{SPACE}]*/[{SPACE}]*{THOUGHT}[{SPACE}]*>|\[/THINK\]|◁/think▷", re.I)
+CONTROL = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?s>|<eos>|<(?:start|end)_of_turn>", re.I)
+LETTERS = re.compile(rf"(?:{DECORATION})([a-z]+)", re.I | re.A)
+
+NEVER = -1000.0
+"""Log-probabilities below are placeholders (vLLM and OpenAI say -9999), not chances."""
+LONGEST_BARE = 400  # characters of an answer without tags, its decoration included
+ROUNDING = 1e-6  # what log-probabilities in single precision leave of a sum
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token of a completion.
+
+    Attributes:
+        text: as it stands in the text. own: log-probability of this very token, None where unknown.
+        chances: log-probabilities by text of what could stand here, this token among them where its own is known.
+    """
+
+    text: str
+    own: float | None = None
+    chances: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a text gives its answer (characters).
+
+    Attributes:
+        start: where the word begins. opened: where the tag before it ends. begins: where all that belongs to the answer
+            begins, its tag too.
+    """
+
+    word: AnswerWord
+    start: int
+    opened: int
+    begins: int
+
+
+@dataclass(frozen=True)
+class AnswerChances:
+    """Log-probabilities of yes, no and insufficient where an answer was written.
+
+    Attributes:
+        word: the answer that was written there; None for another word, after a turn that was begun.
+        slack: how far P(same) may be from what they give, because a word was not listed and only bounded: 0 where both
+            yes and no were.
+    """
+
+    logits: tuple[float, float, float]
+    slack: float = 0.0
+    word: AnswerWord | None = None
+
+
+@dataclass(frozen=True)
+class ReadCompletion:
+    """What a completion says.
+
+    Attributes:
+        answer: the answer word, None where none could be read.
+        reasoning: the thought, or the words before the answer, stripped; the whole text where nothing could be read.
+        opened: character of the text at which the answer begins, its tag before it; None without an answer, and where
+            the answer does not stand in the text itself.
+        taught: whether it follows the taught form to the letter.
+        problem: one clause that says why there is no answer; empty where there is one.
+    """
+
+    answer: AnswerWord | None
+    reasoning: str
+    opened: int | None = None
+    taught: bool = False
+    problem: str = ""
+
+
+def read_completion(text: str, thought: str = "", *, cut: bool = False, begun: str = "") -> ReadCompletion:
+    """Read a completion; any text is read or comes back with a `problem`.
+
+    Args:
+        thought: what a server's parser has taken out of the text as reasoning.
+        cut: whether the completion ended at its token limit.
+        begun: how the assistant's turn was begun for the model; not part of `text`.
+    """
+    if not text.strip() and thought.strip() and not begun:
+        # A parser that waited for </think> in vain hands over everything, the answer too, as thought.
+        inside = read_completion(thought, cut=cut)
+        if inside.answer is not None:
+            return ReadCompletion(inside.answer, inside.reasoning, None, inside.taught)
+        problem = NEVER_ENDED if cut else "the reply holds a thought and no answer"
+        return ReadCompletion(None, thought.strip(), problem=problem)
+    whole = begun + text
+    given = try_parse(f"<think>{thought}</think>{whole}" if thought and not THINK_ENDS.search(whole) else whole)
+    if given is not None:
+        return ReadCompletion(given.answer, given.reasoning, place_of(whole)[0].opened, True)  # type: ignore[union-attr]
+    place, problem = place_of(whole, cut=cut)
+    if place is None:
+        return ReadCompletion(None, whole.strip() or thought.strip(), problem=problem)
+    return ReadCompletion(
+        place.word, reasoning_of(whole, place) if not thought else own_thought(whole) or thought.strip(), place.opened
+    )
+
+
+NEVER_ENDED = (
+    "its thinking did not end within the token limit; raise the limit, or switch thinking off where the model is served"
+)
+
+
+def place_of(text: str, *, cut: bool = False) -> tuple[Place | None, str]:
+    """Where `text` gives its answer, and else why it gives none. Takes time linear in its length."""
+    # As many characters as before, so that places stay what they are.
+    plain = CONTROL.sub(lambda found: " " * len(found[0]), text)
+    ends = end_of_thought(plain)
+    thinking = ends is None and THINK_BEGINS.search(plain) is not None
+    if thinking and cut:
+        return None, NEVER_ENDED
+    final = 0 if ends is None else ends.end()
+    places, unknown = tagged(plain, final, cut)
+    if unknown:
+        return None, f"the answer is {unknown[0][:40]!r} instead of one of {', '.join(ANSWER_WORDS)}"
+    if len({place.word for place in places}) > 1:
+        return None, NEVER_ENDED if thinking else "it gives several answers that differ"
+    if places:
+        return places[-1], ""
+    found = None if thinking or cut else untagged(plain, final)
+    if found is not None:
+        return found, ""
+    # An answer inside the thought counts where it is the only one there, and none follows.
+    inside, others = tagged(plain, 0, cut) if final else ([], [])
+    if len(inside) == 1 and not others:
+        return inside[0], ""
+    if not plain.strip():
+        return None, "the reply is empty"
+    if thinking:
+        return None, "its thought has no end"
+    return (
+        None,
+        "it was cut off at the token limit before an answer" if cut else "no answer could be found in the reply",
+    )
+
+
+def tagged(plain: str, final: int, cut: bool) -> tuple[list[Place], list[str]]:
+    """The answers between answer tags from character `final` on, and what else stands between such tags.
+
+    The end tag may be missing at the end, but not where the text was cut off: "no" may have become "not".
+    """
+    places, unknown = [], []
+    openings = list(OPENING.finditer(plain, final))
+    for number, opening in enumerate(openings):
+        limit = openings[number + 1].start() if number + 1 < len(openings) else len(plain)
+        closing = CLOSING.search(plain, opening.end(), limit)
+        if closing is None and cut and limit == len(plain):
+            continue
+        inside = plain[opening.end() : closing.start() if closing else limit]
+        word = DECORATED.fullmatch(inside)
+        if word is not None:
+            start = opening.end() + word.start("word")
+            places.append(Place(cast(AnswerWord, word["word"].lower()), start, opening.end(), opening.start()))
+        elif inside.strip():
+            unknown.append(" ".join(inside[:200].split()))
+    return places, unknown
+
+
+def untagged(plain: str, final: int) -> Place | None:
+    """An answer without tags: a boxed one, the bare word and nothing else, or a last line that says "Answer: …"."""
+    boxed = list(BOXED.finditer(plain, final))
+    if len({each["word"].lower() for each in boxed}) == 1:
+        place = boxed[-1].start("word")
+        return Place(cast(AnswerWord, boxed[-1]["word"].lower()), place, place, boxed[0].start())
+    last = max(plain.rstrip().rfind("\n") + 1, final)
+    for start, pattern in ((final, DECORATED), (final, SAID), (last, SAID)):
+        found = pattern.fullmatch(plain, start) if len(plain) - start <= LONGEST_BARE else None
+        if found is not None:
+            place = found.start("word")
+            return Place(cast(AnswerWord, found["word"].lower()), place, place, start)
+    return None
+
+
+def end_of_thought(text: str) -> re.Match[str] | None:
+    """The last tag that ends a thought: those before it are quoted in the thought."""
+    found = None
+    for each in THINK_ENDS.finditer(text):
+        found = each
+    return found
+
+
+def own_thought(text: str) -> str:
+    """What stands in `text` as a thought: up to its end tag, from its beginning tag where there is one."""
+    ends = end_of_thought(text)
+    if ends is None:
+        return ""
+    begins = THINK_BEGINS.search(text, 0, ends.start())
+    return text[begins.end() if begins else 0 : ends.start()].strip()
+
+
+def reasoning_of(text: str, place: Place) -> str:
+    """The thought of a text that gives an answer, or else the words before the answer."""
+    thought = own_thought(text)
+    if thought:
+        return thought
+    begins = THINK_BEGINS.search(text, 0, place.start)
+    return CONTROL.sub(" ", text[begins.end() if begins else 0 : place.begins]).strip()
+
+
+def answer_chances(tokens: Sequence[Token], begun: str = "") -> AnswerChances | None:
+    """Log-probabilities of the answer words where the tokens give the answer; None where that cannot be told.
+
+    All spellings of a word count together (`yes`, ` Yes`, `YES`), and so do the places between the tag and the word
+    where it could have been written already: after `<answer>` came a line break with 0.3 and `yes` with 0.6, after the
+    line break `yes` with 0.9: 0.6 + 0.3 * 0.9. A word that is not listed is at most as likely as the least that is, and
+    as what is left of 1; where that leaves P(same) open, `slack` says how far.
+
+    Args:
+        begun: how the turn was begun; after `<answer>` the first token is the answer's place whatever it is.
+    """
+    texts = [token.text for token in tokens]
+    joined = begun + "".join(texts)
+    place, _ = place_of(joined)
+    written = None if place is None else place.word
+    if place is None and OPENING.search(begun) and tokens:
+        place = Place("insufficient", len(begun), len(begun), 0)
+    if place is None:
+        return None
+    listed: dict[str, list[float]] = {word: [] for word in ANSWER_WORDS}
+    carried, end = 0.0, len(begun)  # log-probability of what was written since the tag; where the last token ended
+    for token in tokens:
+        start, end = end, end + len(token.text)
+        if end <= place.opened:
+            continue
+        last = end > place.start
+        chances = {text: value for text, value in (token.chances or {}).items() if value > NEVER}
+        lead = joined[start : place.opened]
+        pieces = last and is_piece(joined[max(start, place.start) : end], place.word)
+        found: dict[str, list[float]] = {word: [] for word in ANSWER_WORDS}
+        for text, value in chances.items():
+            word = word_of(text[len(lead) :], pieces) if text.startswith(lead) else None
+            if word is not None:
+                found[word].append(value)
+                listed[word].append(carried + value)
+        if last:
+            found_here = bounded(listed, chances, carried)
+            return None if found_here is None else replace(found_here, word=written)
+        taken = 1.0 - sum(math.exp(value) for values in found.values() for value in values)
+        carried += min(0.0 if token.own is None else token.own, math.log(max(taken, ROUNDING)))
+    return None
+
+
+def bounded(listed: Mapping[str, list[float]], chances: Mapping[str, float], carried: float) -> AnswerChances | None:
+    """The words' log-probabilities, missing ones bounded from above; None where neither yes nor no is known."""
+    if not (listed["yes"] or listed["no"]) or not chances:
+        return None
+    left = 1.0 - sum(math.exp(value) for value in chances.values())
+    floor = carried + min(min(chances.values()), math.log(max(left, ROUNDING)))
+    yes, no, insufficient = (together(listed[word]) if listed[word] else floor for word in ANSWER_WORDS)
+    slack = 0.0
+    if not (listed["yes"] and listed["no"]):
+        slack = 1.0 / (1.0 + math.exp(min(abs(yes - no), 700.0))) if (yes >= no) == bool(listed["yes"]) else 0.5
+    return AnswerChances((yes, no, insufficient), slack)
+
+
+def together(values: Sequence[float]) -> float:
+    """Logarithm of the sum of the probabilities; one value as it is, to the last bit."""
+    if len(values) == 1:
+        return values[0]
+    most = max(values)
+    return most + math.log(sum(math.exp(value - most) for value in values))
+
+
+def is_piece(written: str, word: AnswerWord) -> bool:
+    """Whether a token holds only the beginning of the answer word."""
+    found = LETTERS.match(written)
+    return found is not None and found[1].lower() != word and word.startswith(found[1].lower())
+
+
+def word_of(text: str, pieces: bool) -> AnswerWord | None:
+    """Which answer word a token begins, None for none; where words come in `pieces`, one letter is enough.
+
+    Tokenizers that keep yes and no whole split "insufficient": two of its letters stand for it.
+    """
+    found = LETTERS.match(text)
+    if found is None:
+        return None
+    letters = found[1].lower()
+    for word in ANSWER_WORDS:
+        least = 1 if pieces else 2 if word == "insufficient" else len(word)
+        if len(letters) >= least and word.startswith(letters):
+            return cast(AnswerWord, word)
+    return None

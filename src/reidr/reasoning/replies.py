@@ -1,0 +1,197 @@
+"""What comes back from an OpenAI-compatible server: completions, errors and pauses, as plain values."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from reidr.errors import ReIDError
+from reidr.reasoning.completions import Token
+
+LONGEST_LINE = 200  # characters of a server's words that are repeated
+NESTED = 6  # levels of an error's JSON that are looked into
+RAW_SPACES = str.maketrans({"Ġ": " ", "▁": " ", "Ċ": "\n", "ĉ": "\t"})  # as tokenizers write them inside
+RAW_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+
+
+class NoCompletionError(ReIDError):
+    """A server's answer that is no chat completion."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A completion.
+
+    Attributes:
+        text: without what a parser took out of it as `thought`. tokens: with log-probabilities, where there are any.
+        generated: number of tokens. cut: it ended at its token limit. withheld: why there is no text, in the server's
+            words ("content_filter", a refusal), empty where nothing was withheld. fingerprint: `system_fingerprint`.
+    """
+
+    text: str
+    thought: str = ""
+    tokens: tuple[Token, ...] = ()
+    generated: int = 0
+    cut: bool = False
+    withheld: str = ""
+    fingerprint: str | None = None
+
+
+def read_reply(answer: Mapping[str, Any], host: str) -> Reply:
+    """A server's JSON as a `Reply`. Raises NoCompletionError where it is no chat completion."""
+    try:
+        choice = answer["choices"][0]
+        message = choice["message"]
+        text = text_of(message.get("content"))
+        thought = text_of(message.get("reasoning_content") or message.get("reasoning"))
+        entries = (choice.get("logprobs") or {}).get("content") or []
+        tokens = tuple(read_token(entry) for entry in entries)
+        usage = answer.get("usage") or {}
+        finish = choice.get("finish_reason")
+        withheld = ""
+        if not text.strip() and (message.get("refusal") or finish in ("content_filter", "safety", "refusal")):
+            withheld = " ".join(str(message.get("refusal") or f"finish_reason {finish}").split())[:LONGEST_LINE]
+        fingerprint = answer.get("system_fingerprint")
+        return Reply(
+            text,
+            thought,
+            tokens,
+            int(usage.get("completion_tokens") or len(tokens)),
+            finish in ("length", "max_tokens"),
+            withheld,
+            None if fingerprint is None else str(fingerprint),
+        )
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        problem = f"{host}: its answer is no chat completion ({type(error).__name__}: {error})"
+        raise NoCompletionError(problem) from None
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content: text, a list of parts of which some are text, or nothing."""
+    if isinstance(content, Sequence) and not isinstance(content, str):
+        return "".join(str(part.get("text") or "") if isinstance(part, Mapping) else str(part) for part in content)
+    return "" if content is None else str(content)
+
+
+def read_token(entry: Mapping[str, Any]) -> Token:
+    """A token with the log-probabilities at its place, its own among them."""
+    text = token_text(entry)
+    own = entry.get("logprob")
+    listed = {token_text(one): one.get("logprob") for one in [*(entry.get("top_logprobs") or []), entry]}
+    chances = {one: float(value) for one, value in listed.items() if value is not None and math.isfinite(float(value))}
+    known = own is not None and math.isfinite(float(own))
+    return Token(text, float(own) if known else None, chances)
+
+
+def token_text(entry: Mapping[str, Any]) -> str:
+    """The text of a token: by its bytes where they are given, else its name, which may be a tokenizer's own way."""
+    given = entry.get("bytes")
+    if isinstance(given, list) and given:
+        return bytes(int(one) for one in given).decode(errors="replace")
+    named = str(entry["token"]).translate(RAW_SPACES)
+    return RAW_BYTE.sub(lambda found: chr(int(found[1], 16)), named)
+
+
+def error_in(answer: Mapping[str, Any]) -> tuple[int, str] | None:
+    """(status, words) of an error inside an answer with status 200; None where there is none.
+
+    The status is 400 where the answer does not give one.
+    """
+    error = answer.get("error")
+    kind = answer.get("object") == "error" or ("detail" in answer and "choices" not in answer and "data" not in answer)
+    if answer.get("choices") or not (error or kind):
+        return None
+    told = error if isinstance(error, Mapping) else answer
+    codes = [told.get("code"), told.get("status"), answer.get("code")]
+    status = next((int(code) for code in codes if str(code).isdecimal() and 400 <= int(code) < 600), 400)
+    return status, words_of(json.dumps(answer))
+
+
+def words_of(text: str) -> str:
+    """What a server says of an error, in one short line."""
+    try:
+        text = message_in(json.loads(text)) or text
+    except (ValueError, RecursionError):
+        if text.lstrip()[:1] == "<":
+            title = re.search(r"<title[^>]*>([^<]*)", text, re.I)
+            text = title[1] if title else "a web page"
+    return " ".join(text.split())[:LONGEST_LINE]
+
+
+def message_in(found: Any, depth: int = 0) -> str:
+    """The message of an error's JSON, however it is wrapped; empty where there is none."""
+    if isinstance(found, str):
+        return found
+    if isinstance(found, list) and depth < NESTED:
+        return "; ".join(filter(None, (message_in(one, depth + 1) for one in found[:3])))
+    if not isinstance(found, Mapping) or depth >= NESTED:
+        return ""
+    where = ".".join(str(part) for part in found["loc"]) + ": " if isinstance(found.get("loc"), list) else ""
+    for name in ("error", "message", "msg", "detail", "errors"):
+        told = message_in(found.get(name), depth + 1)
+        if told:
+            return where + told
+    return ""
+
+
+def named_options(text: str) -> tuple[list[str], str]:
+    """(options that an error's JSON names as its cause, all its words without what it repeats of the request).
+
+    `param` of OpenAI, the last of pydantic's `loc`.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return [], text
+    names: list[str] = []
+    words: list[str] = []
+
+    def look(one: Any, depth: int = 0) -> None:
+        if depth > NESTED:
+            return
+        if isinstance(one, list):
+            for part in one:
+                look(part, depth + 1)
+        elif isinstance(one, Mapping):
+            if isinstance(one.get("param"), str):
+                names.append(one["param"])
+            if isinstance(one.get("loc"), list):
+                names.extend(part for part in one["loc"] if isinstance(part, str))
+            for name, value in one.items():
+                if name not in ("input", "loc", "param", "url"):
+                    look(value, depth + 1)
+        elif one is not None:
+            words.append(str(one))
+            if isinstance(one, str) and one[:1] in "{[" and depth < NESTED:
+                look(parsed(one), depth + 1)
+
+    look(found)
+    return names, " ".join(words)
+
+
+def parsed(text: str) -> Any:
+    """JSON inside a message, None where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def retry_after(value: str | None, most: float) -> float | None:
+    """Seconds that a `Retry-After` header asks for, as a number or as a date, at most `most`; None where it is none."""
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return min(max(seconds, 0.0), most) if math.isfinite(seconds) else None
