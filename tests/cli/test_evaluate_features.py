@@ -226,6 +226,37 @@ def test_what_the_loader_and_unreadable_files_left_out_is_said_everywhere(
     assert kinds["no match"]["names"] == ["query/0003_c1s1_000000_00.png"]
 
 
+def test_one_failing_file_costs_no_other(
+    place: Path, arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez("f.npz", **arrays)
+    monkeypatch.setattr("reidr.frame.run.prepare_file", lambda _: None)
+    said = refused(
+        "--features", "f.npz", "--json", "no/r.json", "--csv", "x.csv", "--latex", "no/x.tex", "--run", "run"
+    )
+    assert "no/r.json: cannot be written" in said
+    assert "no/x.tex: cannot be written" in said
+    assert Path("x.csv").is_file()
+    assert Path("run/report.html").is_file()
+
+
+def test_one_query_has_no_curve_and_all_files(place: Path, arrays: dict[str, np.ndarray]) -> None:
+    one = {name: each[:1] if name.startswith("query") else each for name, each in arrays.items()}
+    np.savez("f.npz", **one)
+    done = run("--features", "f.npz", "--figures", "figs", "--json", "r.json")
+    assert "none: no curve has more than one case" in done.output
+    assert read_result(Path("r.json")).queries == 1
+
+
+def test_a_wrong_rule_is_refused_before_a_model_is_loaded(street: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("a model is loaded")
+
+    monkeypatch.setattr("reidr.cli.shared.load_retriever", never)
+    assert "no protocol 'x'" in refused("street", "--protocol", "x")
+    assert "no policy is stored" in refused("street", "--reasoner", "none", "--adaptive")
+
+
 def test_the_five_minutes_of_the_docs(place: Path) -> None:
     text = DOCS.read_text(encoding="utf-8")
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]

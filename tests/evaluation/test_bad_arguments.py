@@ -182,7 +182,7 @@ TABLE: list[tuple[Callable[..., Any], str, tuple[Any, ...], str]] = [
     (partial(RANKED.reordered, step="s"), "distances", (None, RAGGED, SCORES[0], with_nan(SCORES), np.zeros((Q, G + 1)),
                                                         "x"), "distance"),
     (partial(RankedList, ("q",), ("a", "b"), distances=[[0.1, 0.2]]), "indices",
-     ([[0.0, 1.0]], [[0, 2]], [[0, -2]], [0, 1], RAGGED, None, "x"), "ind(ices|ex)"),
+     ([[0.5, 1.0]], [[0, NAN]], [[True, False]], [[0, 2]], [[0, -2]], [0, 1], RAGGED, None, "x"), "ind(ices|ex)"),
     (partial(RankedList, ("q",), ("a", "b"), [[0, 1]], [[0.1, 0.2]]), "local",
      ([[0.1]], [[0.1, NAN]], [["a", "b"]]), "local"),
     (interval, "values", NO_VALUES, "values"),
@@ -381,3 +381,32 @@ def test_labels_and_masked_values_are_never_guessed() -> None:
         interval(groups=[1, "1", 2])
     with pytest.raises(ReIDError, match="person labels must be a list"):
         features(query_ids={0, 1, 2})
+
+
+ANYTHING: list[Any] = [
+    None, True, False, 0, 1, -1, 2, 0.5, -0.5, NAN, INF, -INF, "", "a", b"a", 1j, object(), [], [[]], [[[]]], {}, set(),
+    [None], [NAN], ["a"], [1, "a"], [[1], [1, 2]], [True], [[True]], [10**30], np.array(3), np.array([]),
+    np.zeros((0, D)), np.zeros((Q, 0)), np.zeros((2, 2, 2)), np.array([1 + 1j]),
+    np.array(["2020-01-01"], dtype="datetime64[D]"), np.zeros(3, dtype=[("a", int)]), np.full((Q, D), 1e300), np.full((Q, D), -0.0), np.ones((Q, D), dtype=np.float16),
+    np.ones(Q, dtype=bool), np.ones(G, dtype=bool), np.ones((Q, G), dtype=bool), np.zeros((Q, G)), lambda *_: None,
+    lambda rows: np.zeros((1, 1)), np.ma.masked_all((Q, D)), torch.zeros(0), torch.ones(Q, D, dtype=torch.bfloat16),
+    torch.ones(2, dtype=torch.complex64), torch.tensor(3), torch.tensor(NAN), np.float32(0.5), np.int8(-3),
+    np.str_("a"), range(3), iter([1, 2]), memoryview(b"abc"), 1e308, "1", "nan", [1.0, "1"], [[1, None]],
+    ("a",) * Q, ("a",) * G,
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_anything_at_all_is_taken_or_refused_in_a_sentence() -> None:
+    seen = []
+    for call, argument, *_ in TABLE:
+        for value in ANYTHING:
+            try:
+                call(**{argument: value})
+            except ReIDError as error:
+                if "\n" in str(error):
+                    seen.append((call, argument, value, "two lines"))
+            except Exception as error:  # anything else is what this test looks for
+                seen.append((getattr(call, "func", call).__qualname__, argument, value, repr(error)[:120]))
+    assert not seen

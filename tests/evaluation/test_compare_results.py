@@ -232,3 +232,11 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no row or role 'thinking'; its rows are: retriever x, csls" in str(done.exception)
     done = CliRunner().invoke(reidr, ["compare", "a.json"])
     assert "at least two" in str(done.exception)
+
+
+def test_a_row_is_not_compared_with_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "a.json", result(FIRST))
+    for words in (["a.json", "a.json"], ["a.json", "a.json#retriever x"]):
+        done = CliRunner().invoke(reidr, ["compare", *words])
+        assert "names a row that is named before" in str(done.exception)

@@ -73,6 +73,6 @@ def text_of(contestants: list[Contestant], differences: list[Difference]) -> str
     first = differences[0]
     lines.append(
         f"{first.queries:,} queries of {first.persons:,} persons. Intervals: persons resampled. p: randomisation test "
-        f"over persons; p (Holm): corrected for all {len(differences)} tests above."
+        f"over persons; p (Holm): corrected for all tests above ({len(differences)})."
     )
     return "\n".join(lines)

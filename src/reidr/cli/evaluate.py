@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,9 +121,13 @@ def check_options(context: click.Context, data: Path | None, options: dict[str, 
 def find_data(data: Path | None, options: dict[str, Any]) -> tuple[ReIDDataset, GivenFeatures | None]:
     """The data set, and the features that were given for it."""
     from reidr.data.load import load_dataset
+    from reidr.data.protocol import check_belongs, find_protocol
 
     root, allow_missing = options["root"], options["allow_missing"]
     dataset = None if data is None else load_dataset(data, root=root, allow_missing=allow_missing)
+    rule = options["protocol"] or (None if dataset is None else dataset.protocol)
+    if rule is not None:
+        check_belongs(find_protocol(rule), *(("", None) if dataset is None else (dataset.name, dataset.kind)))
     if options["features"] is None:
         assert dataset is not None
         return dataset, None
@@ -140,16 +144,15 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     from reidr.evaluation.left_out import warnings_of
     from reidr.evaluation.result_file import result_document
     from reidr.frame.progress import progress
-    from reidr.frame.run import write_json
     from reidr.retrieval.histogram import HistogramEmbedder
 
+    settings = settings_from(options)  # before any model is loaded: it refuses what cannot be asked
     retriever: Embedder = given if given is not None else load_retriever(options["retriever_name"])
     reasoner = load_reasoner(options["reasoner_name"], options["cache"])
     if options["held_out"]:
         from reidr.training.decide import held_out_search
 
         dataset = held_out_search(dataset, retriever, reasoner)
-    settings = settings_from(options)
     started = time.perf_counter()
     baselines = [HistogramEmbedder()] if options["baseline"] else []
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress, baselines)
@@ -169,14 +172,11 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     seen = [str(note) for note in seen_notes(dataset, training_data_of(retriever, reasoner))]
     document["notes"] += seen
     say(outcomes, document, [*warnings_of(dataset), *seen])
-    write_tables(outcomes, document, options)
     if options["reasons"] is not None and reasoner is not None:
         document["reasons"] = tested_reasons(outcomes, reasoner, dataset, options, started).document()
     if options["folder"] is not None:
         write_page(outcomes, document, retriever, reasoner, options, started)
-    # Last: whatever may happen to this file, the run folder is there.
-    if options["json_file"] is not None:
-        write_json(options["json_file"], document)
+    write_files(outcomes, document, options)
 
 
 def settings_from(options: dict[str, Any]) -> Settings:
@@ -218,30 +218,57 @@ def say(outcomes: Sequence[Outcome], document: dict[str, Any], notes: Sequence[s
         )
 
 
-def write_tables(outcomes: Sequence[Outcome], document: dict[str, Any], options: dict[str, Any]) -> None:
-    """The files for papers: CSV, LaTeX, figures."""
+def write_files(outcomes: Sequence[Outcome], document: dict[str, Any], options: dict[str, Any]) -> None:
+    """JSON, CSV, LaTeX, figures: each that is asked for, whatever happens to another. Raises ReIDError for all of them.
+
+    After the run folder, so that no failing file costs that one.
+    """
+    from reidr.errors import ReIDError
     from reidr.frame.files import write_text
+    from reidr.frame.run import write_json
 
-    if options["csv_file"] is not None:
-        from reidr.evaluation.present import metric_row, now
-        from reidr.evaluation.report import Report
-        from reidr.evaluation.report.tables import metrics_csv
-
-        rows = tuple(metric_row(outcomes, position) for position in range(len(outcomes[0].rows)))
-        report = Report(
-            document["dataset"], now(), metric_rows=rows, protocol=document["protocol"], trials=len(outcomes)
-        )
-        write_text(options["csv_file"], metrics_csv(report))
-    if options["latex_file"] is not None:
+    def write_latex(path: Path) -> None:
         from reidr.evaluation.report.latex import latex_table
 
-        write_text(options["latex_file"], latex_table(document))
-    if options["figures"] is not None:
-        from reidr.evaluation.curves import curves_of
-        from reidr.evaluation.report.figures import write_figures
+        write_text(path, latex_table(document))
 
-        written = write_figures(curves_of(outcomes[0]), options["figures"])
-        click.echo(f"figures: {', '.join(path.name for path in written)} in {options['figures']}")
+    writers: dict[str, Callable[[Path], None]] = {
+        "json_file": lambda path: write_json(path, document),
+        "csv_file": lambda path: write_text(path, rows_csv(outcomes)),
+        "latex_file": write_latex,
+        "figures": lambda path: draw_figures(outcomes, path),
+    }
+    failed = []
+    for name, write in writers.items():
+        if options[name] is not None:
+            try:
+                write(options[name])
+            except ReIDError as error:
+                failed.append(error)
+    if failed:
+        raise failed[0] if len(failed) == 1 else ReIDError("; ".join(map(str, failed)))
+
+
+def rows_csv(outcomes: Sequence[Outcome]) -> str:
+    """The rows as the `metrics.csv` of a run folder has them."""
+    from reidr.evaluation.present import metric_row, now
+    from reidr.evaluation.report import Report
+    from reidr.evaluation.report.tables import metrics_csv
+
+    first = outcomes[0]
+    rows = tuple(metric_row(outcomes, position) for position in range(len(first.rows)))
+    protocol = first.trial.protocol.name
+    return metrics_csv(Report(first.dataset, now(), metric_rows=rows, protocol=protocol, trials=len(outcomes)))
+
+
+def draw_figures(outcomes: Sequence[Outcome], folder: Path) -> None:
+    """Write the curves of the first draw, and say which there are."""
+    from reidr.evaluation.curves import curves_of
+    from reidr.evaluation.report.figures import write_figures
+
+    written = write_figures(curves_of(outcomes[0]), folder)
+    names = ", ".join(path.name for path in written) or "none: no curve has more than one case"
+    click.echo(f"figures in {folder}: {names}")
 
 
 def tested_reasons(

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
 from reidr.evaluation.ranking import RankingResult
-from reidr.frame.checks import as_array, flag_array, real_array, real_number, whole_number
+from reidr.frame.checks import as_array, flag_array, one_list, real_array, real_number, whole_number
 from reidr.reasoning.fusion import fuse
 from reidr.retrieval.neighbourhood import normalised_distances
 from reidr.retrieval.ranking import RankedList
@@ -124,7 +124,7 @@ class Study:
         for name in ("scores", "guess", "thoughts"):
             if (given := getattr(self, name)) is not None:
                 object.__setattr__(self, name, np.asarray(as_array(given, f"adaptive: {name}"), dtype=np.float64))
-        object.__setattr__(self, "truth", flag_array(self.truth, "adaptive: truth", np.shape(self.truth)))
+        object.__setattr__(self, "truth", flag_array(self.truth, "adaptive: truth", (None, None)))
         real_number(self.thought_costs, "adaptive: thought_costs", least=0.0)
         shape = np.shape(self.scores)
         whole = [np.shape(self.truth), shape if self.thoughts is None else np.shape(self.thoughts)]
@@ -284,8 +284,8 @@ def choose_policies(
     """
     tried = _tried(study, first, last)
     chosen = []
-    for budget in budgets:
-        real_number(budget, "adaptive: a budget of calls per query", least=0.0, infinite=True)
+    for budget in one_list(budgets, "adaptive: budgets"):
+        budget = real_number(budget, "adaptive: a budget of calls per query", least=0.0, infinite=True)
         kept = [each for each in tried if each[1].calls <= budget + 1e-9]
         best = max(kept, key=lambda each: (_worth(each[1]), -each[1].calls))
         chosen.append((float(budget), best[0]))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
-from reidr.frame.checks import as_array, flag_array, plain_array, whole_number
+from reidr.frame.checks import as_array, flag_array, one_of, plain_array, whole_number
 
 Reals = NDArray[np.float64]
 Binning = Literal["mass", "width"]
@@ -60,8 +60,9 @@ def reliability_curve(
     """
     given, happened = _checked(probabilities, outcomes)
     bins = whole_number(bins, "bins")
-    if bins < 1 or binning not in get_args(Binning):
-        raise ReIDError(f"reliability: needs at least 1 bin and binning 'mass' or 'width', not {bins} and {binning!r}")
+    if bins < 1:
+        raise ReIDError(f"reliability: needs at least 1 bin, not {bins}")
+    one_of(binning, "binning", get_args(Binning))
     if binning == "width":
         place = np.clip(np.ceil(given * bins) - 1, 0, bins - 1).astype(np.int64)
     else:

@@ -27,6 +27,11 @@ class Contestant:
     row: str
 
     @property
+    def key(self) -> tuple[str, str]:
+        """File and row."""
+        return self.name.rpartition("#")[0] or self.name, self.row
+
+    @property
     def values(self) -> RowValues:
         """Its values of each query."""
         return self.result.per_query.rows[self.row]
@@ -96,6 +101,9 @@ def compare(
     unknown = [metric for metric in metrics if metric not in METRICS]
     if unknown or not metrics:
         raise ReIDError(f"compare: metric {unknown[0] if unknown else 'none'!r}; there are {', '.join(METRICS)}")
+    repeated = [each.name for place, each in enumerate(contestants) if each.key in [c.key for c in contestants[:place]]]
+    if repeated:
+        raise ReIDError(f"compare: {repeated[0]} names a row that is named before; it cannot differ from itself")
     for other in contestants[1:]:
         check_comparable(contestants[0], other)
     tables = [aligned(each, contestants[0]) for each in contestants]

@@ -136,9 +136,9 @@ def pair_areas(
 
     Raises ReIDError for shapes that do not fit, and a `base` that is no score.
     """
-    truth = flag_array(truth, "truth", np.shape(truth))
-    if base not in scores:
-        raise ReIDError(f"pair areas: the base {base!r} is none of the scores {', '.join(scores)}")
+    truth = flag_array(truth, "truth", (None, None))
+    if not isinstance(scores, Mapping) or base not in scores:
+        raise ReIDError(f"pair areas: scores must be a mapping by name that has the base {base!r}")
     scores = {name: real_array(each, name, truth.shape, nan=True, infinite=True) for name, each in scores.items()}
     known = np.logical_and.reduce([np.isfinite(values) for values in scores.values()])
     own = rows if people is None else people

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import index
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
-from reidr.frame.checks import flag_array, mask_rows, one_list, plain_array
+from reidr.frame.checks import flag_array, mask_rows, one_list, one_of, plain_array
 
 Labels = ArrayLike | Sequence[str | None] | Sequence[int | None]
 Clothes = Literal["changed", "same"]
@@ -73,8 +73,8 @@ def find_matches(
     ignored: Ignored | None = None,
 ) -> Matching:
     """Apply the field's rules; arguments as in `reidr.evaluation.ranking.evaluate_ranking`."""
-    if clothes not in ("changed", "same", None):
-        raise ReIDError(f'clothes is {clothes!r}; say "changed", "same" or None')
+    if clothes is not None:
+        one_of(clothes, "clothes", get_args(Clothes))
     shown = read_labels("person", gallery_ids)
     persons = encode_columns("person", read_labels("person", query_ids), shown)
     q, g = len(persons[0]), len(persons[1])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
 from reidr.evaluation.open_set import OpenSetErrors, Searches, open_set_errors, threshold_at
-from reidr.frame.checks import as_array, real_number
+from reidr.frame.checks import as_array, one_list, real_number
 from reidr.reasoning.fusion import fuse_for_threshold, fused_distances
 from reidr.retrieval.neighbourhood import has_neighbourhood, normalised_distances
 from reidr.retrieval.ranking import RankedList
@@ -97,7 +97,7 @@ def thresholds_for(searches: Searches, wanted: Sequence[float] = WANTED) -> dict
     A wanted FPIR below 1 / non-mated searches is left out: it could not be told from 0.
     """
     number = int((~searches.mated).sum())
-    wanted = [real_number(each, "wanted", least=0.0, most=1.0) for each in wanted]
+    wanted = [real_number(each, "wanted", least=0.0, most=1.0) for each in one_list(wanted, "wanted")]
     return {f"{each:g}": threshold_at(searches, each) for each in wanted if each * number >= 1.0 - 1e-9}
 
 

@@ -49,8 +49,8 @@ class Searches:
     known_to: Reals
 
     def __post_init__(self) -> None:
-        number = np.size(self.mated)
-        object.__setattr__(self, "mated", flag_array(self.mated, "mated", (number,)))
+        object.__setattr__(self, "mated", flag_array(self.mated, "mated", (None,)))
+        number = len(self.mated)
         for name in ("nearest", "match", "match_rank", "known_to", "listed"):
             values = as_array(getattr(self, name), name)
             check_shape(values, name, (number,))

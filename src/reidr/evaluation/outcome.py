@@ -15,7 +15,7 @@ from reidr.data.protocol import Trial
 from reidr.errors import ReIDError
 from reidr.evaluation.adaptive import Policy
 from reidr.evaluation.ranking import AveragePrecision, RankingResult
-from reidr.frame.checks import real_number, whole_number
+from reidr.frame.checks import one_of, real_number, whole_number
 from reidr.frame.progress import Advance
 from reidr.reasoning.calibrate import Calibration
 from reidr.reasoning.decision import Decision
@@ -85,8 +85,7 @@ class Settings:
         for name in ("weight", "k_reciprocal_weight", "whole_weight"):
             if getattr(self, name) is not None:
                 real_number(getattr(self, name), name, least=0.0, most=1.0)
-        if self.average_precision not in get_args(AveragePrecision):
-            raise ReIDError(f'average_precision is {self.average_precision!r}; say "exact" or "trapezoid"')
+        one_of(self.average_precision, "average_precision", get_args(AveragePrecision))
 
 
 @dataclass(frozen=True, eq=False)

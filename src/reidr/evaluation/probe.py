@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
-from reidr.frame.checks import real_array, real_number, whole_number
+from reidr.frame.checks import as_array, plain_array, real_array, real_number, whole_number
 
 # The decay with which attributes are read best off strangers' features: held-out training people's seven attributes at
 # 0.003, 0.01, 0.03, 0.1 and 0.3: 63.7, 63.9, 64.2, 65.3 and 64.8 % (scripts/probe_decay.py).
@@ -58,8 +58,9 @@ def fit_probe(
     real_number(decay, "decay", least=0.0)
     steps = whole_number(steps, "steps", least=1)
     real_array(features, "features", (None, None))
-    if np.ndim(values) != 1 or len(values) != len(features) or not len(features):
-        raise ReIDError(f"probe: {np.shape(values)} values for features of {np.shape(features)}; one for each row")
+    features, values = as_array(features, "features"), plain_array(values, "values")
+    if values.ndim != 1 or len(values) != len(features) or not len(features):
+        raise ReIDError(f"probe: {values.shape} values for features of {features.shape}; one for each row")
     import torch
     from torch.nn import functional
 

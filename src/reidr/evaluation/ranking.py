@@ -13,7 +13,7 @@ from reidr.evaluation import ties as tied
 from reidr.evaluation.counting import NegativeCounts, Ties
 from reidr.evaluation.headroom import captured_headroom, oracle_at_k
 from reidr.evaluation.matching import Clothes, Ignored, Labels, Matching, check_length, find_matches
-from reidr.frame.checks import as_array, whole_number
+from reidr.frame.checks import as_array, one_of, whole_number
 from reidr.retrieval.copies import find_copies
 from reidr.retrieval.ranking import RankedList
 from reidr.retrieval.unit_rows import unit_rows
@@ -136,6 +136,7 @@ def evaluate_ranking(
     Raises ReIDError for a NaN (with its position), a label of another kind (with its position), arguments that do not
     belong together or are out of range, and when no query has a match (with the reasons).
     """
+    maximum_rank = whole_number(maximum_rank, "maximum_rank", least=1)
     matrix = as_array(distances, "distances")
     if matrix.ndim != 2:
         raise ReIDError(f"distances must have the shape (queries, gallery), not {matrix.shape}")
@@ -143,7 +144,7 @@ def evaluate_ranking(
         query_ids, gallery_ids, query_cameras, gallery_cameras, junk=junk, query_outfits=query_outfits,
         gallery_outfits=gallery_outfits, clothes=clothes, ignored=ignored,
     )  # fmt: skip
-    check(matching, matrix.shape, reranked, ties, maximum_rank, average_precision)
+    check(matching, matrix.shape, reranked, ties, average_precision)
     counts = NegativeCounts(matching, ties, reranked)
     counts.add(matrix, 0)
     return summarise(counts, ties, maximum_rank, average_precision)
@@ -176,7 +177,7 @@ def evaluate_features(
     1e-7), their order may depend on the gallery's. Memory beside the features is about `block × G × 4` bytes. Raises
     ReIDError also for rows that are not finite or not of length 1, and for a block below 1.
     """
-    block = whole_number(block, "block", least=1)
+    block, maximum_rank = whole_number(block, "block", least=1), whole_number(maximum_rank, "maximum_rank", least=1)
     query, gallery = single_precision("query", query_features), single_precision("gallery", gallery_features)
     if query.shape[1] != gallery.shape[1]:
         raise ReIDError(f"query features have {query.shape[1]} numbers a row, gallery features {gallery.shape[1]}")
@@ -184,7 +185,7 @@ def evaluate_features(
         query_ids, gallery_ids, query_cameras, gallery_cameras, junk=junk, query_outfits=query_outfits,
         gallery_outfits=gallery_outfits, clothes=clothes, ignored=ignored,
     )  # fmt: skip
-    check(matching, (len(query), len(gallery)), reranked, ties, maximum_rank, average_precision)
+    check(matching, (len(query), len(gallery)), reranked, ties, average_precision)
     counts = NegativeCounts(matching, ties, reranked, floor=-1.0)
     room = np.empty((min(block, len(query)), len(gallery)), dtype=np.float32)
     copies = find_copies(gallery)
@@ -208,20 +209,18 @@ def check(
     shape: tuple[int, ...],
     reranked: RankedList | None,
     ties: Ties,
-    maximum_rank: int,
-    average_precision: AveragePrecision = "exact",
+    average_precision: AveragePrecision,
 ) -> None:
     """Raises ReIDError unless everything belongs together and some query has a match."""
     check_length("query ids", matching.queries, shape[0])
     check_length("gallery ids", matching.gallery, shape[1])
     if not matching.gallery:
         raise ReIDError("the gallery is empty; there is nothing to rank")
-    if ties not in ("pessimistic", "optimistic", "expected"):
-        raise ReIDError(f'ties is {ties!r}; say "pessimistic", "optimistic" or "expected"')
-    if average_precision not in get_args(AveragePrecision):
-        raise ReIDError(f'average_precision is {average_precision!r}; say "exact" or "trapezoid"')
-    whole_number(maximum_rank, "maximum_rank", least=1)
+    one_of(ties, "ties", get_args(Ties))
+    one_of(average_precision, "average_precision", get_args(AveragePrecision))
     if reranked is not None:
+        if not isinstance(reranked, RankedList):
+            raise ReIDError(f"reranked must be a RankedList, not {type(reranked).__name__}")
         check_length("re-ranked list, queries", len(reranked), matching.queries)
         check_length("re-ranked list, gallery", len(reranked.gallery_ids), matching.gallery)
     if not matching.matches.any():

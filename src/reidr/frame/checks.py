@@ -8,7 +8,6 @@ is never imported for that.
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Real
 from operator import index
 from typing import Any
 
@@ -126,7 +125,7 @@ def whole_number(value: Any, name: str, *, least: int | None = None, most: int |
             raise TypeError
         number = index(value)
     except TypeError:
-        raise ReIDError(f"{name} is {value!r}; it must be a whole number{limits}") from None
+        raise ReIDError(f"{name} is {_spell(value)}; it must be a whole number{limits}") from None
     if (least is not None and number < least) or (most is not None and number > most):
         raise ReIDError(f"{name} is {number}; it must be a whole number{limits}")
     return number
@@ -150,6 +149,13 @@ def real_number(
     if not (least < number < most if inside and bounded else least <= number <= most):
         raise ReIDError(f"{name} is {number:g}; it must be a number{limits}")
     return number
+
+
+def one_of(value: Any, name: str, choices: tuple[str, ...]) -> None:
+    """Raises ReIDError unless `value` is one of the words."""
+    if not isinstance(value, str) or value not in choices:
+        *others, last = (f'"{choice}"' for choice in choices)
+        raise ReIDError(f"{name} is {_spell(value)}; say {', '.join(others)} or {last}")
 
 
 def group_numbers(groups: Any, name: str, number: int | None = None) -> tuple[NDArray[np.int64], int]:
@@ -201,9 +207,9 @@ def _label_kind(label: Any, name: str, place: int) -> str:
 
 def _as_float(value: Any) -> float | None:
     """The value as a float, None where it is no number."""
-    if isinstance(value, bool | np.bool_ | str | bytes) or value is None:
+    if value is None or isinstance(value, bool | np.bool_ | str | bytes | list | tuple | dict | set):
         return None
-    if not isinstance(value, Real) and np.ndim(value):
+    if getattr(value, "ndim", 0):
         return None
     try:
         return float(value)
@@ -246,7 +252,7 @@ def _spell(value: Any) -> str:
         return "NaN"
     if isinstance(value, np.generic):
         value = value.item()
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -258,6 +264,6 @@ def _kind_of(array: NDArray[Any]) -> str:
 
 
 __all__ = [
-    "ArrayLike", "as_array", "check_shape", "flag_array", "group_numbers", "mask_rows", "one_list", "plain_array",
-    "real_array", "real_number", "whole_number",
+    "ArrayLike", "as_array", "check_shape", "flag_array", "group_numbers", "mask_rows", "one_list", "one_of",
+    "plain_array", "real_array", "real_number", "whole_number",
 ]  # fmt: skip

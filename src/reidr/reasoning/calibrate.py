@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression, minimize
 
 from reidr.errors import ReIDError
-from reidr.frame.checks import as_array, group_numbers, plain_array, real_number, whole_number
+from reidr.frame.checks import as_array, group_numbers, one_of, plain_array, real_number, whole_number
 
 Reals = NDArray[np.float64]
 Method = Literal["temperature", "platt", "isotonic"]
@@ -47,8 +47,9 @@ class Calibration:
         object.__setattr__(self, "seen", tuple(map(float, self.seen)))
         object.__setattr__(self, "became", tuple(map(float, self.became)))
         numbers = np.array([self.slope, self.offset, *self.seen, *self.became])
-        if self.method not in get_args(Method) or not np.isfinite(numbers).all() or self.slope < 0:
-            raise ReIDError("calibration: an unknown method, a number that is not finite, or a falling slope")
+        one_of(self.method, "calibration: method", get_args(Method))
+        if not np.isfinite(numbers).all() or self.slope < 0:
+            raise ReIDError("calibration: a number that is not finite, or a falling slope")
         if len(self.seen) != len(self.became) or (self.method == "isotonic") != bool(self.seen):
             raise ReIDError("calibration: isotonic needs margins and as many probabilities, the other methods none")
         if any(np.diff(self.seen) <= 0) or any(np.diff(self.became) < 0):
@@ -111,8 +112,7 @@ def fit_calibration(method: Method, margins: ArrayLike, outcomes: ArrayLike) -> 
 
     Raises ReIDError for another method, lengths that differ, a margin that is not finite, or only one kind of outcome.
     """
-    if method not in get_args(Method):
-        raise ReIDError(f"calibration: method {method!r} is none of {', '.join(get_args(Method))}")
+    one_of(method, "calibration: method", get_args(Method))
     given, happened = checked(margins, outcomes)
     if method == "isotonic":
         seen, place, count = np.unique(given, return_inverse=True, return_counts=True)

@@ -116,7 +116,8 @@ def choose_weight(
         ReIDError: shapes that do not fit, no weights, or no query with a match in its first m.
     """
     probabilities = as_array(probabilities, "probabilities")
-    weights, truth = one_list(weights, "weights"), plain_array(truth, "truth")
+    weights = [real_number(weight, "weights") for weight in one_list(weights, "weights")]
+    truth = plain_array(truth, "truth")
     if truth.shape != np.shape(probabilities):
         raise ReIDError(f"fusion: truth {truth.shape} and probabilities {np.shape(probabilities)} need equal shapes")
     truth = flag_array(truth, "truth", truth.shape)

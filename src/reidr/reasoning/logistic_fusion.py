@@ -87,7 +87,8 @@ def choose_whole_weight(
 
     Raises ReIDError as `fuse`, or where no query has a match.
     """
-    weights, truth = one_list(weights, "weights"), plain_array(truth, "truth")
+    weights = [real_number(weight, "weights") for weight in one_list(weights, "weights")]
+    truth = plain_array(truth, "truth")
     if truth.shape != ranked.indices.shape:
         raise ReIDError(f"fusion: truth {truth.shape} does not fit a ranked list of {ranked.indices.shape}")
     truth = flag_array(truth, "truth", truth.shape)
@@ -251,8 +252,7 @@ def fit_logistic_fusion(
     """Fit both models on training identities: margins (Q, m), NaN where not asked, and truth (Q, m).
 
     Locally scaled distances and glances are among the features where they are there. `unasked` is fitted on all
-    candidates, as though none had been asked. Raises ReIDError as `features_of` and
-    `fit_logistic`.
+    candidates, as though none had been asked. Raises ReIDError as `features_of` and `fit_logistic`.
     """
     features, known = features_of(ranked, margins, first, last, glances)
     truth = plain_array(truth, "truth")

@@ -45,8 +45,10 @@ class RankedList:
         for name in ("query_ids", "gallery_ids"):
             object.__setattr__(self, name, tuple(one_list(getattr(self, name), f"ranked list: {name}")))
         indices = plain_array(self.indices, "ranked list: indices")
-        if indices.size and indices.dtype.kind not in "iu":
-            raise ReIDError(f"ranked list: indices must be whole numbers, not {indices.dtype}")
+        if indices.dtype.kind not in "iu":
+            indices = as_array(indices, "ranked list: indices")
+            if not (np.isfinite(indices) & (indices == np.trunc(indices))).all():
+                raise ReIDError("ranked list: indices must be whole numbers")
         object.__setattr__(self, "indices", np.asarray(indices, dtype=np.int64))
         distances = as_array(self.distances, "ranked list: distances")
         object.__setattr__(self, "distances", np.asarray(distances, dtype=np.float64))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reidr.errors import ReIDError
 from reidr.evaluation.report.content import Curve, CurveKind
 from reidr.evaluation.report.plots import DASHES, MARKERS, positive
 from reidr.frame.files import write_bytes
@@ -56,13 +55,12 @@ AXES: dict[CurveKind, Axis] = {
 def write_figures(curves: Sequence[Curve], folder: Path) -> list[Path]:
     """One `KIND.pdf` and one `KIND.svg` for each curve that can be drawn; the same numbers give the same bytes.
 
-    Raises ReIDError where none can be drawn, or a file cannot be written.
+    Raises ReIDError where a file cannot be written.
     """
-    drawable = [curve for curve in curves if curve.drawable]
-    if not drawable:
-        raise ReIDError("figures: no curve has more than one case, so there is nothing to draw")
     written = []
-    for curve in drawable:
+    for curve in curves:
+        if not curve.drawable:
+            continue
         for ending, content in drawn(curve).items():
             path = folder / f"{curve.kind}.{ending}"
             write_bytes(path, content)
