@@ -17,11 +17,13 @@ from reidr.errors import DataError
 from reidr.retrieval.network import NetworkSettings, build_network
 from reidr.retrieval.preprocess import decode, normalise
 from reidr.training.augment import Augment, exchange_halves
-from reidr.training.recipes import Augmentation, RetrieverRecipe
+from reidr.training.recipes import Augmentation, RetrieverRecipe, SmallerPictures
 from reidr.training.retriever import (
     AttributeLosses,
     IdentityLosses,
+    freeze_first_blocks,
     learning_rate_at,
+    pictures_of_epoch,
     start_from_means,
     train_retriever,
 )
@@ -355,3 +357,39 @@ def test_training_goes_on_from_a_given_network_at_another_size(tmp_path: Path) -
         torch.testing.assert_close(parameter.detach(), before[name], atol=1e-6, rtol=1e-5)
     # The network that was given is not trained itself.
     assert all(torch.equal(before[name], each) for name, each in start.state_dict().items())
+
+
+def small_first() -> tuple[SmallerPictures, ...]:
+    return (
+        SmallerPictures(epochs=2, height=32, width=16, frozen_blocks=0),
+        SmallerPictures(epochs=1, height=32, width=24, frozen_blocks=2),
+    )
+
+
+def test_pictures_of_each_epoch_follow_the_recipe() -> None:
+    staged = recipe(epochs=5, smaller_first=small_first(), frozen_blocks=3)
+    found = [pictures_of_epoch(staged, epoch) for epoch in range(5)]
+    assert found == [(32, 16, 0), (32, 16, 0), (32, 24, 2), (32, 32, 3), (32, 32, 3)]
+
+
+def test_a_stop_between_sizes_costs_nothing_and_early_blocks_learn_while_they_may(tmp_path: Path) -> None:
+    staged = recipe(epochs=4, smaller_first=small_first(), frozen_blocks=3, precision="bfloat16")
+    whole = train_retriever(staged, people(), make(tmp_path / "whole"))
+    folder = make(tmp_path / "halves")
+    with pytest.raises(KeyboardInterrupt):
+        train_retriever(staged, people(), folder, stop_after(3.0))
+    resumed = train_retriever(staged, people(), folder)
+    for (name, one), (_, two) in zip(whole.state_dict().items(), resumed.state_dict().items(), strict=True):
+        assert torch.equal(one, two), name
+    torch.manual_seed(staged.seed)
+    start = build_network(SMALL).state_dict()
+    assert not torch.equal(start["trunk.stem.0.weight"], whole.state_dict()["trunk.stem.0.weight"])
+
+
+def test_blocks_frozen_later_are_let_go_again() -> None:
+    network = build_network(SMALL)
+    freeze_first_blocks(network, 4)
+    assert not network.trunk.blocks[3].layers[0].weight.requires_grad  # type: ignore[union-attr, index]
+    assert network.trunk.blocks[4].layers[0].weight.requires_grad  # type: ignore[union-attr, index]
+    freeze_first_blocks(network, 0)
+    assert all(parameter.requires_grad for parameter in network.trunk.parameters())

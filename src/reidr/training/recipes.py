@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -25,6 +26,15 @@ class Augmentation(Recipe):
     halves: float = Field(0.0, ge=0, le=1, description="share of people whose lower halves are exchanged (CutMix)")
 
 
+class SmallerPictures(Recipe):
+    """The size at which the first epochs of a training see their pictures, and what of the trunk is taught there."""
+
+    epochs: int = Field(ge=1)
+    height: int = Field(128, ge=16, le=1024)
+    width: int = Field(64, ge=16, le=1024)
+    frozen_blocks: int = Field(0, ge=0, le=16, description="first trunk blocks left as they are in these epochs")
+
+
 class EmbedderTraining(Recipe):
     """How an embedding network is trained, whatever it is then used for."""
 
@@ -32,7 +42,13 @@ class EmbedderTraining(Recipe):
     imagenet: bool = Field(True, description="start the trunk from ImageNet weights (efficientnet-lite0 only)")
     frozen_blocks: int = Field(3, ge=0, le=16, description="first trunk blocks left as they are; 0 trains all")
     epochs: int = Field(24, ge=1)
+    smaller_first: tuple[SmallerPictures, ...] = Field(
+        (), description="sizes of the first epochs, one after the other; the rest see the network's own size"
+    )
     warmup_epochs: int = Field(1, ge=0)
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the training's arithmetic on a CPU; weights are kept in float32"
+    )
     batch_persons: int = Field(16, ge=2)
     batch_images: int = Field(4, ge=2)
     learning_rate: float = Field(6e-4, gt=0)

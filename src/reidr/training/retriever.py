@@ -24,6 +24,7 @@ from reidr.retrieval.backbones.efficientnet_lite import EfficientNetLite, load_i
 from reidr.retrieval.network import RetrieverNetwork, build_network
 from reidr.retrieval.preprocess import decode, normalise
 from reidr.training.augment import Augment, exchange_halves
+from reidr.training.depthwise import use_quick_gradients
 from reidr.training.device import training_device
 from reidr.training.recipes import EmbedderTraining
 from reidr.training.sampling import identity_batches
@@ -153,16 +154,30 @@ def start_network(recipe: EmbedderTraining) -> RetrieverNetwork:
 
 
 def freeze_first_blocks(network: RetrieverNetwork, blocks: int) -> None:
-    """Stop gradients and batch-norm updates in the stem and the first `blocks` blocks: half the time of a CPU step."""
-    if not blocks:
-        return
+    """Stop gradients and batch-norm updates in the stem and the first `blocks` blocks, and let the others learn.
+
+    0 freezes nothing, the stem neither. Half the time of a CPU step goes into the stem and the first three blocks.
+    """
     trunk = network.trunk
     if not isinstance(trunk, EfficientNetLite):
-        raise RecipeError("frozen_blocks works with backbone efficientnet-lite0 only; set frozen_blocks: 0")
-    for module in [trunk.stem, *list(trunk.blocks)[:blocks]]:
-        module.eval()
+        if blocks:
+            raise RecipeError("frozen_blocks works with backbone efficientnet-lite0 only; set frozen_blocks: 0")
+        return
+    for number, module in enumerate([trunk.stem, *trunk.blocks]):
+        frozen = bool(blocks) and number <= blocks
+        if frozen:
+            module.eval()
         for parameter in module.parameters():
-            parameter.requires_grad_(False)
+            parameter.requires_grad_(not frozen)
+
+
+def pictures_of_epoch(recipe: EmbedderTraining, epoch: int) -> tuple[int, int, int]:
+    """Height and width of the pictures in an epoch (counted from 0), and the trunk blocks frozen in it."""
+    for smaller in recipe.smaller_first:
+        if epoch < smaller.epochs:
+            return smaller.height, smaller.width, smaller.frozen_blocks
+        epoch -= smaller.epochs
+    return recipe.network.height, recipe.network.width, recipe.frozen_blocks
 
 
 def train_retriever(
@@ -195,15 +210,19 @@ def train_retriever(
         network.load_state_dict(start.state_dict())
     network.to(device)
     losses = IdentityLosses(network, len(names), recipe.margin, recipe.label_smoothing).to(device)
+    # What is frozen in some epochs only keeps its place in the optimiser.
+    freeze_first_blocks(network, min(pictures_of_epoch(recipe, epoch)[2] for epoch in range(recipe.epochs)))
     modules: list[nn.Module] = [network, losses]
     attributes = None
     if recipe.attributes and any(crop.attributes for crop in crops):
         attributes = AttributeLosses(settings.embedding, crops, recipe.attributes).to(device)
         modules.append(attributes)
-    pixels = decode(crops, settings.height, settings.width)
+    if recipe.precision == "bfloat16" and device.type == "cpu":
+        use_quick_gradients(network)
+    shape, pixels = (0, 0), np.empty(0, np.uint8)
     if start is not None and not (run / "checkpoint.pt").exists():
         # With classifiers drawn by lot, their first steps would unteach what the network knows.
-        start_from_means(losses, network, pixels, labels)
+        start_from_means(losses, network, decode(crops, settings.height, settings.width), labels)
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
         parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=device.type == "cuda" or None
@@ -226,7 +245,10 @@ def train_retriever(
         started, sums, count = time.perf_counter(), dict[str, float](), 0
         network.train()
         losses.train()
-        freeze_first_blocks(network, recipe.frozen_blocks)
+        height, width, frozen = pictures_of_epoch(recipe, epoch)
+        if (height, width) != shape:
+            shape, pixels = (height, width), decode(crops, height, width)
+        freeze_first_blocks(network, frozen)
         for index, rows in enumerate(
             identity_batches(labels.tolist(), cameras, recipe.batch_persons, recipe.batch_images, random)
         ):
@@ -238,7 +260,9 @@ def train_retriever(
             batch, below = pixels[rows], np.arange(len(rows))
             if recipe.augmentation.halves:
                 batch, below = exchange_halves(batch, recipe.batch_images, recipe.augmentation.halves, random)
-            pooled, normed = network.branches(augment(batch, random))
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                features = network.feature_map(augment(batch, random))
+            pooled, normed = network.pooled_branches(features.float())
             upper, lower = (torch.from_numpy(labels[own]).to(device) for own in (rows, rows[below]))
             loss, parts = losses(pooled, normed, upper, lower)
             if attributes is not None:
