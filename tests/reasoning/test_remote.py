@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import math
 import threading
@@ -16,7 +15,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.reasoning.engine import Engine, load_reasoner
 from reidr.reasoning.prompt import CROP_PIXELS, QUESTIONS
@@ -123,11 +121,9 @@ def test_same_pairs_same_verdicts_in_process_and_through_a_server(
 
 
 def test_both_architectures_give_their_own_logits(
-    reasoner: Reasoner, start: Callable[[Any], Any], pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+    reasoner: Reasoner, start: Callable[[Any], Any], pairs: list[Pair]
 ) -> None:
-    monkeypatch.setattr("reidr.reasoning.serve.MOST_ALTERNATIVES", 1000)  # the whole vocabulary
     remote = RemoteReasoner(start(ModelServer(reasoner)).address, begin_answer=True)
-    remote._client.dialect.alternatives = 1000
     found, wanted = remote.answer_logits(pairs[:3]), reasoner.answer_logits(pairs[:3])
     assert np.abs(wanted[..., 1] - wanted[..., 0]).max() > 0.1
     np.testing.assert_allclose(found[..., 1] - found[..., 0], wanted[..., 1] - wanted[..., 0], atol=1e-3)
@@ -298,93 +294,3 @@ def test_pictures_are_fitted_and_sent_whole() -> None:
         assert CROP_PIXELS[0] * 0.98 <= width * height <= CROP_PIXELS[1] * 1.02
         assert width / height == pytest.approx(image.width / image.height, rel=0.02)
     assert data_url(small).startswith("data:image/png;base64,iVBOR")
-
-
-def post(server: ModelServer, body: Any, **headers: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", int(server.server_address[1]), timeout=10)
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    connection.request("POST", "/v1/chat/completions", raw, {"Content-Type": "application/json", **headers})
-    answer = connection.getresponse()
-    told = json.loads(answer.read())
-    connection.close()
-    return answer.status, told.get("error", {}).get("message", "")
-
-
-def ask_about(url: Any) -> dict[str, Any]:
-    return {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}],
-            "max_tokens": 1, "temperature": 0}  # fmt: skip
-
-
-def test_the_server_takes_nothing_it_should_not(served: ModelServer, tmp_path: Path) -> None:
-    good = data_url(Image.new("RGB", (30, 60)))
-    file = tmp_path / "photo.png"
-    Image.new("RGB", (30, 60)).save(file)
-    assert post(served, ask_about(good)) == (200, "")
-    for url in ("http://127.0.0.1:9/a.png", f"file://{file}", str(file), "data:text/html;base64,aaaa", None, 3):
-        assert post(served, ask_about(url))[0] == 400
-        assert "only data URLs are taken" in post(served, ask_about(url))[1]
-    gif = "data:image/png;base64,R0lGODlhAQABAAAAACw="
-    for url in (good[:80], good + "!", gif, "data:image/png;base64,"):
-        assert post(served, ask_about(url)) == (400, "picture 1: not a PNG, JPEG or WebP picture")
-    assert post(served, ask_about(good[: len(good) // 2 // 4 * 4]))[0] == 400
-    large = data_url(Image.new("RGB", (2100, 2000)))
-    assert "more than 4,000,000 pixels" in post(served, ask_about(large))[1]
-    assert post(served, ask_about(data_url(Image.new("RGB", (2, 60)))))[1].startswith("picture 1: 2x60 is too small")
-    smuggled = {"messages": [{"role": "user", "content": "<|image_pad|>"}]}
-    assert "1 image placeholders for 0 pictures" in post(served, smuggled)[1]
-    for wrong, words in (
-        ([], "JSON object"), (b"{", "not JSON"), (b"[" * 100_000, "not JSON"), ({}, "messages"),
-        ({"messages": [3]}, "messages"), ({"messages": [{"role": "tool", "content": ""}]}, "role"),
-        ({"messages": [{"role": "user", "content": 3}]}, "content"),
-        ({"messages": [{"role": "user", "content": "x" * 20_001}]}, "20,001 characters"),
-        ({**ask_about(good), "max_tokens": 10**6}, "max_tokens"), ({**ask_about(good), "seed": -1}, "seed"),
-        ({**ask_about(good), "temperature": float("nan")}, "temperature"), ({**ask_about(good), "n": 2}, "n must be 1"),
-        ({**ask_about(good), "stream": True}, "stream"), ({**ask_about(good), "logprobs": 3}, "logprobs"),
-        ({**ask_about(good), "continue_final_message": True}, "continue_final_message"),
-    ):  # fmt: skip
-        status, told = post(served, wrong)
-        assert (status, words in told) == (400, True), (wrong if len(str(wrong)) < 300 else "", told)
-    assert post(served, {**ask_about(good), "model": "other"})[0] == 404
-    assert post(served, {}, **{"Content-Type": "text/plain"})[0] == 415
-    assert post(served, {}, Host="evil.example")[0] == 403
-    assert post(served, {}, **{"Content-Length": "9000000"})[0] == 413
-    assert post(served, {}, **{"Content-Length": "-1"})[0] == 411
-    assert post(served, ask_about(good)) == (200, "")
-
-
-def test_a_conversation_in_words_alone_is_answered(served: ModelServer) -> None:
-    assert post(served, {"messages": [{"role": "user", "content": "Shoes?"}], "max_tokens": 3}) == (200, "")
-
-
-def test_a_taken_port_is_one_sentence(served: ModelServer, taught: Reasoner) -> None:
-    with pytest.raises(ReIDError, match=r"cannot listen on 127\.0\.0\.1"):
-        ModelServer(taught, port=int(served.server_address[1]))
-
-
-def test_the_command_serves_until_it_is_ended(
-    taught: Reasoner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from click.testing import CliRunner
-
-    from reidr.cli.serve_model import command
-
-    taught.model.save_pretrained(tmp_path / "model")
-    taught.processor.save_pretrained(tmp_path / "model")
-    pair = Pair(Crop("a", Image.new("RGB", (64, 128), "red")), Crop("b", Image.new("RGB", (64, 128), "blue")))
-    scores: list[float] = []
-
-    def serve_two(server: ModelServer) -> None:
-        """As `serve_forever`, until somebody presses Ctrl-C."""
-        thread = threading.Thread(target=ThreadingHTTPServer.serve_forever, args=(server, 0.02))
-        thread.start()
-        scores.extend(RemoteReasoner(server.address, begin_answer=True).score([pair]))
-        server.shutdown()
-        thread.join()
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(ModelServer, "serve_forever", serve_two)
-    ran = CliRunner().invoke(command, [str(tmp_path / "model"), "--port", "0", "--device", "cpu"])
-    assert ran.exit_code == 0, ran.output
-    assert ran.output.startswith("serving model at http://127.0.0.1:")
-    assert ran.output.endswith("ended\n")
-    np.testing.assert_allclose(scores, taught.score([pair]), atol=1e-3)

@@ -1,0 +1,116 @@
+"""The one model's turns: requests wait in order, those whose caller has gone are dropped, and all can be stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from reidr.reasoning.reasoner import Reasoner
+from reidr.service.model_server.body import Memory, read_body
+from reidr.service.model_server.completion import Completer
+from reidr.service.model_server.errors import ClientGoneError, RequestError
+from reidr.service.model_server.limits import Limits
+from reidr.service.model_server.prepare import Preparer
+
+Result = TypeVar("Result")
+STOPPING = "the server is ending and takes no more requests"
+
+
+class ChatService:
+    """Chat completions of one reasoner. Its methods are for one event loop; the model works in a thread beside it."""
+
+    def __init__(self, reasoner: Reasoner, limits: Limits | None = None) -> None:
+        self.reasoner = reasoner
+        self.limits = limits or Limits()
+        self.memory = Memory(self.limits.memory_bytes)
+        self.preparer = Preparer(reasoner, self.limits)
+        self.completer = Completer(reasoner)
+        self.stopping = False
+        self._under_way: dict[threading.Event, asyncio.Future[None]] = {}
+        # One thread each: no two requests are decoded, and no two answered, at the same time.
+        self._reading = ThreadPoolExecutor(1, "reidr-prepare")
+        self._answering = ThreadPoolExecutor(1, "reidr-answer")
+
+    @property
+    def waiting(self) -> int:
+        """Requests that are prepared, wait or are answered."""
+        return len(self._under_way)
+
+    async def models(self) -> dict[str, Any]:
+        """The answer to `/v1/models`. `root` tells the weights apart."""
+        # Hashing large weights takes seconds, the first time.
+        weights = await asyncio.to_thread(lambda: self.reasoner.weights_hash)
+        root = f"{self.reasoner.name} {weights}"
+        model = {"id": self.reasoner.name, "object": "model", "created": 0, "owned_by": "reidr", "root": root}
+        return {"object": "list", "data": [model | {"max_model_len": self.preparer.context}]}
+
+    async def chat(self, request: Request) -> bytes:
+        """The answer to a chat completion request, as JSON.
+
+        Raises:
+            RequestError: why there is none.
+            ClientGoneError: the caller has gone, so nothing more is computed for it.
+        """
+        with self.memory.hold() as held:
+            raw = await read_body(request, held, self.limits)
+            if len(self._under_way) >= self.limits.waiting:
+                raise RequestError(f"{self.limits.waiting} requests are under way already; try again", 429)
+            cancelled = threading.Event()
+            loop = asyncio.get_running_loop()
+            given_up = self._under_way[cancelled] = loop.create_future()
+            gone = asyncio.create_task(until_gone(request))
+            try:
+                preparing = loop.run_in_executor(self._reading, self.preparer.prepare, raw)
+                prepared = await first_of(preparing, gone, given_up)
+                del raw, preparing
+                held.set(prepared.bytes)
+                answering = loop.run_in_executor(self._answering, self.completer.complete, prepared, cancelled)
+                return await first_of(answering, gone, given_up)
+            finally:
+                # Work that has not begun is taken from the queue by `first_of`; what has, ends at its next token.
+                cancelled.set()
+                gone.cancel()
+                del self._under_way[cancelled]
+
+    def stop(self) -> None:
+        """Take no more requests; what is under way goes on."""
+        self.stopping = True
+
+    def cancel(self) -> None:
+        """End what is under way, too: its callers are told so, even if the model takes long over a token."""
+        for cancelled, given_up in self._under_way.items():
+            cancelled.set()
+            if not given_up.done():
+                given_up.set_result(None)
+
+    def close(self) -> None:
+        """Give the threads back."""
+        self._reading.shutdown(wait=False, cancel_futures=True)
+        self._answering.shutdown(wait=False, cancel_futures=True)
+
+
+async def until_gone(request: Request) -> None:
+    """Returns when the caller has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def first_of(work: asyncio.Future[Result], gone: asyncio.Task[None], given_up: asyncio.Future[None]) -> Result:
+    """What the work gives, unless something else comes first; then it is taken from its queue.
+
+    Raises:
+        ClientGoneError: `gone` is done. RequestError: `given_up` is, or what the work raises.
+    """
+    waited: set[asyncio.Future[Any]] = {work, gone, given_up}
+    await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+    if given_up.done():
+        work.cancel()
+        raise RequestError(STOPPING, 503)
+    if not work.done():
+        work.cancel()
+        raise ClientGoneError
+    return work.result()
