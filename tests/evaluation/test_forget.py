@@ -128,8 +128,15 @@ def test_a_crop_is_known_by_its_content_whatever_it_is_called(place: Path) -> No
 
 def test_the_person_searched_for_can_be_forgotten_too(place: Path) -> None:
     shows = search(k=1)
+    other = search("--run", "elsewhere", k=1)
+    listed = cache_folder().parent / "run_folders.txt"
+    assert str(shows.resolve()) in listed.read_text()
+    drawn(5).save("crops/unrelated.png")
+    run("find", "crops/unrelated.png", "--in", "crops", "--reasoner", "none", "--k", "1", "--run", "kept")
     receipt = forget([Path("person.png")], RUNS)
     assert not shows.exists()
+    assert not other.exists()
+    assert listed.read_text().splitlines() == [str(Path("kept").resolve())]  # the folder's name tells of a person too
     assert {path.name for path in receipt.files} == {"report.html", "report.json", "matches.csv", "manifest.json"}
 
 

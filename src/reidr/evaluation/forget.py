@@ -17,7 +17,7 @@ from reidr.data.regular_files import file_digest
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError, ReIDError
 from reidr.evaluation.find.left_out import pictures_and_rest
-from reidr.evaluation.inventory import REPORT, run_folders
+from reidr.evaluation.inventory import REPORT, drop_gone_folders, run_folders
 from reidr.evaluation.report.pictures import thumbnail
 from reidr.evaluation.report.search import FILES as SEARCH_FILES
 from reidr.evaluation.report.search import KIND, read_json
@@ -110,6 +110,7 @@ def forget(
         for folder in shown:
             with contextlib.suppress(OSError):  # other files are in it
                 folder.rmdir()
+        drop_gone_folders()
     return Receipt(digests, embeddings, scores, verdicts, files, unnamed, dry_run)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Literal
 
 from reidr.errors import ReIDError
 from reidr.evaluation.report.search import read_json
-from reidr.frame.files import PRIVATE_FILE, make_folder
+from reidr.frame.files import PRIVATE_FILE, make_folder, write_text
 from reidr.frame.notices import warn_once
 from reidr.frame.run import MANIFEST, SIGNS_OF_A_RUN
 from reidr.reasoning.verdict_cache import VerdictCache, default_path
@@ -54,10 +53,24 @@ def run_folders(roots: Sequence[Path]) -> list[Path]:
             folders[:] = [name for name in folders if not name.startswith(".")]
             if MANIFEST in names or any(name in names for name in SIGNS_OF_A_RUN):
                 found.add(Path(where).resolve())
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        noted = (cache_folder().parent / RUN_LIST).read_text(encoding="utf-8").splitlines()
-        found |= {Path(line) for line in noted if any((Path(line) / name).is_file() for name in (MANIFEST, REPORT))}
-    return sorted(found)
+    return sorted(found | set(noted_folders()))
+
+
+def noted_folders() -> list[Path]:
+    """The run folders that searches have noted and that are still there."""
+    try:
+        lines = (cache_folder().parent / RUN_LIST).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    folders = [Path(line) for line in dict.fromkeys(lines)]
+    return [folder for folder in folders if any((folder / name).is_file() for name in (MANIFEST, REPORT))]
+
+
+def drop_gone_folders() -> None:
+    """Take folders that are gone off the list: their names may tell whom a search was for."""
+    path = cache_folder().parent / RUN_LIST
+    if path.is_file():
+        write_text(path, "".join(f"{folder}\n" for folder in noted_folders()))
 
 
 def inventory(roots: Sequence[Path]) -> list[Kept]:

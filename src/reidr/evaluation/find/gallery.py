@@ -77,9 +77,10 @@ def collect(gallery: Searchable, pattern: str | None = None) -> Collected:
 def part_of(root: Any, place: int, several: bool, template: PathPattern | None) -> Collected:
     """One folder, manifest, file, picture or crop."""
     if isinstance(root, Crop):
-        if is_in_memory(root.image):
-            return in_memory(root.image, root)
-        return Collected((replace(root, image=Path(root.image)),), root.id)
+        image: Any = root.image
+        if is_in_memory(image):
+            return in_memory(image, root)
+        return Collected((replace(root, image=Path(image)),), root.id)
     if is_in_memory(root):
         return in_memory(root, Crop(f"gallery[{place}]", Path()))
     if not isinstance(root, str | os.PathLike):
