@@ -64,8 +64,9 @@ def test_people_whom_the_retriever_knows_under_another_name_choose_nothing(tmp_p
     known = {person for person in held if int(str(person).split(":")[1]) not in truly_unknown()}
     assert len(known) > len(held) / 2  # nearly all of them, before this was looked at
     said = rf"retriever nano was trained on market1501-dev .* {len(known)} of the recipe's {len(held)} held-out people"
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=said) as refusal:
         held_out_people(recipe(tmp_path, folder), {}, model())
+    assert ("told by names alone" in str(refusal.value)) == (name in ("photos", "market-subset"))
 
 
 def test_under_the_retriever_s_own_name_nobody_is_known(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ counts, and the names of its files. File names alone say "perhaps": other data a
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -186,15 +187,27 @@ def overlapping_people(first: ReIDDataset, second: ReIDDataset) -> frozenset[str
     files = {file_of(crop) for crop in others} - {None}
     found = {str(crop.person) for crop in mine if file_of(crop) in files}
     relation = same_family(first, second)
-    if relation != "other":
+    if relation == "same":
         there = {person_number(crop) for crop in others}
-        same = [crop for crop in mine if person_number(crop) in there]
-        if relation == "perhaps":
-            # Two data sets named in one way number their people alike: only a picture of the same name tells.
-            names = {crop.id.rpartition("/")[2] for crop in others}
-            same = [crop for crop in same if crop.id.rpartition("/")[2] in names]
-        found |= {str(crop.person) for crop in same}
+        found |= {str(crop.person) for crop in mine if person_number(crop) in there}
+    elif relation == "perhaps":
+        # Two data sets named in one way number their people alike: only the same picture under the same name tells.
+        named = {crop.id.rpartition("/")[2]: crop for crop in others}
+        for crop in mine:
+            twin = named.get(crop.id.rpartition("/")[2])
+            if twin is not None and crop.person not in found and is_copy(crop, twin):
+                found.add(str(crop.person))
     return frozenset(found)
+
+
+def is_copy(first: Crop, second: Crop) -> bool:
+    """Whether both are files of the same bytes."""
+    if not isinstance(first.image, Path) or not isinstance(second.image, Path):
+        return False
+    try:
+        return filecmp.cmp(first.image, second.image, shallow=False)
+    except OSError:
+        return False  # a file that cannot be read shows nobody
 
 
 def file_of(crop: Crop) -> tuple[int, int] | None:
