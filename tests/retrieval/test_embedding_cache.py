@@ -24,6 +24,7 @@ from reidr.data.folder import crops_in_folder
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.frame import notices
+from reidr.reasoning.verdict_cache import ForgivingCache
 from reidr.retrieval.embedding_cache import (
     SMALL_FILES,
     EmbeddingCache,
@@ -221,7 +222,7 @@ def test_a_cache_that_cannot_be_used_is_one_warning(
         for _ in range(2):
             assert build(folder, cache)[1] == 4
     assert len(caplog.records) == 1
-    assert "embeddings cannot be cached" in caplog.text
+    assert "nothing can be cached" in caplog.text
     assert "REIDR_CACHE" in caplog.text
 
 
@@ -245,6 +246,24 @@ def test_a_pipe_among_its_files_is_not_waited_for(folder: Path, tmp_path: Path) 
     cache.mkdir()
     os.mkfifo(cache / "counting.0.npz")
     assert build(folder, cache)[1] == 4
+
+
+def test_temporaries_of_the_first_edition_go_when_they_are_old(tmp_path: Path) -> None:
+    old, fresh = tmp_path / "f.123.partial.npz", tmp_path / "f.124.partial.npz"
+    for path in (old, fresh):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    EmbeddingCache(tmp_path, "f").add(rows_of(1))
+    assert not old.exists()
+    assert fresh.exists()
+
+
+def test_one_warning_for_all_caches_of_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    with caplog.at_level(logging.WARNING, "reidr"):
+        ForgivingCache(tmp_path / "file" / "verdicts.sqlite").keep_scores({"a": (0.0, 1.0, 2.0)})
+        EmbeddingCache(tmp_path / "file" / "embeddings", "f").add(rows_of(1))
+    assert len(caplog.records) == 1
 
 
 def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:

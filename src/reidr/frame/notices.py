@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 _said: set[str] = set()
 
@@ -13,3 +14,11 @@ def warn_once(sentence: str, *, about: str | None = None) -> None:
     if key not in _said:
         _said.add(key)
         logging.getLogger("reidr").warning("reidr: %s", sentence)
+
+
+def warn_of_caches(folder: Path, reason: str) -> None:
+    """Say once, for all caches in `folder`, that they cannot be used and are done without."""
+    warn_once(
+        f"nothing can be cached: {reason}; going on without (set REIDR_CACHE to a folder of yours, or use --no-cache)",
+        about=f"caches in {folder}",
+    )

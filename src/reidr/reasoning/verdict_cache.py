@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from reidr.errors import ReIDError
 from reidr.frame.files import PRIVATE_FILE, allow, make_folder
-from reidr.frame.notices import warn_once
+from reidr.frame.notices import warn_of_caches, warn_once
 from reidr.frame.signals import note_kept
 from reidr.reasoning.types import Cue, Verdict
 
@@ -272,7 +272,10 @@ class ForgivingCache(VerdictCache):
             return work()
         except ReIDError as error:
             self.usable = False
-            warn_once(f"{error}; going on without it", about=f"verdict cache {self.path}")
+            if isinstance(error.__cause__, OSError):
+                warn_of_caches(self.path.parent, str(error))
+            else:
+                warn_once(f"{error}; going on without it", about=f"verdict cache {self.path}")
             return otherwise
 
 

@@ -13,6 +13,7 @@ import hashlib
 import io
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -20,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import DataError, ReIDError
-from reidr.frame.files import PRIVATE_FOLDER, allow, cannot_write, make_folder, sweep, write_bytes
-from reidr.frame.notices import warn_once
+from reidr.frame.files import DAY, PRIVATE_FOLDER, allow, cannot_write, make_folder, sweep, write_bytes
+from reidr.frame.notices import warn_of_caches, warn_once
 from reidr.frame.signals import note_kept
 
 Rows = Mapping[str, NDArray[np.float32]]
@@ -94,6 +95,7 @@ class EmbeddingCache:
             if self.folder.stat().st_mode & 0o077:
                 allow(self.folder, PRIVATE_FOLDER)
             sweep(self.folder)
+            sweep_first_edition(self.folder)
             write_bytes(path, content)
         except OSError as error:
             self._give_up(str(cannot_write(self.folder, error)))
@@ -105,11 +107,7 @@ class EmbeddingCache:
 
     def _give_up(self, reason: str) -> None:
         self._usable = False
-        warn_once(
-            f"embeddings cannot be cached: {reason}; going on without (set REIDR_CACHE to a folder of yours, or use "
-            "--no-cache)",
-            about=f"embedding cache {self.folder}",
-        )
+        warn_of_caches(self.folder.parent, reason)
 
 
 def stem_of(fingerprint: str) -> str:
@@ -134,7 +132,8 @@ def files_in(folder: Path, trouble: Callable[[str], None]) -> list[Path]:
 
 def is_cache_file(entry: os.DirEntry[str]) -> bool:
     """Whether this is a regular file of a cache file's ending."""
-    return entry.name.endswith(".npz") and not entry.name.startswith(".") and entry.is_file()
+    finished = entry.name.endswith(".npz") and not entry.name.endswith(".partial.npz")
+    return finished and not entry.name.startswith(".") and entry.is_file()
 
 
 def packed(rows: Rows, fingerprint: str) -> bytes:
@@ -186,6 +185,14 @@ def read_file(path: Path, fingerprint: str, trouble: Callable[[str], None]) -> d
         discard(path, str(error))
         return None
     return rows if own == fingerprint else None
+
+
+def sweep_first_edition(folder: Path) -> None:
+    """Remove what killed writers of the first edition left: it named its temporaries otherwise, and not its host."""
+    for path in folder.glob("*.partial.npz"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > DAY:
+                path.unlink()
 
 
 def discard(path: Path, reason: str) -> None:
