@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from reidr.reasoning.descriptions import CONTRAST, PERSON, REGION, Looks, compare, describe, region_of
+from reidr.reasoning.descriptions import CONTRAST, PERSON, REGION, Looks, compare, describe, named_region
 from reidr.reasoning.types import Agreement, Cue, Region
+
+__all__ = ["REGION", "extract_cues", "named_region"]
 
 UNSEEN = re.compile(
     r"\b(?:(?:can ?not|can['’]t|could not|couldn['’]t|not) (?:be )?(?:\w+ly )?(?:seen?|visible|compared?|told|tell|say"
@@ -107,7 +109,7 @@ def judgements_of(sentence: str) -> list[tuple[Region, Judged]]:
     """(region, what is said of it) for the judging words of a sentence, in its order."""
     clauses = [clause for clause in CLAUSE.split(sentence) if clause.strip()]
     said = [judgement(clause) for clause in clauses]
-    regions = [[region_of(match) for match in REGION.finditer(clause)] for clause in clauses]
+    regions = [[named_region(match) for match in REGION.finditer(clause)] for clause in clauses]
     single = [len({mark.lastgroup for mark in PERSON.finditer(clause)}) == 1 for clause in clauses]
     for place in range(len(clauses) - 1, 0, -1):
         # Words of judgement with no region of their own speak of what was named before them, and of "both …, but".
@@ -119,7 +121,7 @@ def judgements_of(sentence: str) -> list[tuple[Region, Judged]]:
             said[place - 1] = here
     # The first clause leans on the first judgement of its sentence, every later one on the clause before it.
     carried = next((one for one in said if one is not None), None)
-    found = []
+    found: list[tuple[Region, Judged]] = []
     for clause, own, named, alone in zip(clauses, said, regions, single, strict=True):
         if own is None and carried is not None and found and CONTRARY.search(clause):
             own = Judged("differ" if carried.agreement == "agree" else "agree")

@@ -115,7 +115,7 @@ class Look:
 Looks = dict[Region, dict[Person, Look]]
 
 
-def region_of(match: re.Match[str]) -> Region:
+def named_region(match: re.Match[str]) -> Region:
     """The region whose words matched `REGION`, or `PART`."""
     name = next(name for name, text in match.groupdict().items() if text is not None and re.fullmatch(r"r\d", name))
     return tuple(REGION_WORDS)[int(name[1:])]
@@ -132,7 +132,7 @@ def describe(sentence: str, looks: Looks, spoken_of: list[Region]) -> tuple[list
         order.
     """
     named: list[Region] = []
-    last = [region_of(match) for match in REGION.finditer(sentence)][:1] or spoken_of
+    last = [named_region(match) for match in REGION.finditer(sentence)][:1] or spoken_of
     for person, piece in pieces_of(sentence):
         told = list(read_piece(piece, last))
         for region, look in told:
@@ -184,7 +184,7 @@ def read_piece(piece: str, last: list[Region]) -> Iterator[tuple[Region, Look]]:
     after = False  # "the shirt is …": what follows belongs to the noun before
     for part in PART.finditer(piece):
         if part["region"] is not None:
-            region, word = region_of(part), part["region"].lower()
+            region, word = named_region(part), part["region"].lower()
             if word.startswith("carr"):
                 current = region
                 continue
