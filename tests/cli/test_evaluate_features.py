@@ -226,6 +226,33 @@ def test_what_the_loader_and_unreadable_files_left_out_is_said_everywhere(
     assert kinds["no match"]["names"] == ["query/0003_c1s1_000000_00.png"]
 
 
+def test_draws_are_means_by_query_too(place: Path, arrays: dict[str, np.ndarray]) -> None:
+    np.savez("f.npz", **arrays)
+    done = run("--features", "f.npz", "--protocol", "single-gallery-shot", "--json", "r.json", "--latex", "x.tex")
+    assert "mean of 10 draws" in done.output
+    assert "% mean of 10 draws of the protocol" in Path("x.tex").read_text()
+    read = read_result(Path("r.json"))
+    values = read.per_query.rows["retriever f"]
+    assert read.trials == 10
+    assert values.first_match_rank is None
+    for metric, each in (("m_ap", values.average_precision), ("rank1", values.rank1)):
+        known = [value for value in each if value is not None]
+        assert getattr(read.rows[0], metric) == pytest.approx(np.mean(known))
+    assert {round(10 * value, 6) % 1 for value in values.rank1 if value is not None} == {0}  # shares of ten draws
+
+
+def test_the_reasoners_rows_follow_the_schema(street: Path) -> None:
+    from reidr.data.load import load_dataset
+
+    crops = (*load_dataset(street).query, *load_dataset(street).gallery)
+    features = np.random.default_rng(0).normal(size=(len(crops), 5))
+    np.savez("f.npz", features=features, names=np.array([crop.id for crop in crops]))
+    run("street", "--features", "f.npz", "--reasoner", "nano", "--no-cache", "--k", "3", "--json", "r.json")
+    read = read_result(Path("r.json"))
+    assert ("reasoner", "direct") in {(row.role, row.variant) for row in read.rows}
+    assert {row.name for row in read.rows if row.role != "oracle"} == set(read.per_query.rows)
+
+
 def test_one_failing_file_costs_no_other(
     place: Path, arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from reidr import evaluation
+from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.evaluation import (
     Searches,
@@ -50,6 +52,7 @@ from reidr.reasoning.logistic_fusion import (
     probabilities_for_threshold,
     rank_by_probability,
 )
+from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.k_reciprocal import k_reciprocal, k_reciprocal_of_list
 from reidr.retrieval.local_scaling import with_local_scaling
 from reidr.retrieval.neighbourhood import cohort_normalised, has_neighbourhood, normalised_distances
@@ -381,6 +384,15 @@ def test_labels_and_masked_values_are_never_guessed() -> None:
         interval(groups=[1, "1", 2])
     with pytest.raises(ReIDError, match="person labels must be a list"):
         features(query_ids={0, 1, 2})
+
+
+def test_a_damaged_embedding_is_named_by_its_crop() -> None:
+    features = GALLERY.copy()
+    features[7, 3] = NAN
+    crops = tuple(Crop(name, Path(name)) for name in GALLERY_IDS)
+    queries = Gallery(crops[:Q], QUERY, (), "nano")
+    with pytest.raises(ReIDError, match=r"gallery feature 7 holds NaN or infinity \(of g7\)"):
+        Gallery(crops, features, (), "nano").search(queries, 5)
 
 
 ANYTHING: list[Any] = [
