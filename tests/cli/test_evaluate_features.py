@@ -150,6 +150,29 @@ def test_leave_one_out_by_hand_and_in_full(place: Path) -> None:
     assert json.loads(Path("r.json").read_text())["rows"][0]["mAP"] == pytest.approx(wanted.mean_average_precision)
 
 
+def test_a_query_that_is_itself_in_the_gallery(place: Path) -> None:
+    random = np.random.default_rng(5)
+    features, ids = random.normal(size=(24, 5)), np.arange(24) % 6
+    both = {"query_features": features, "query_ids": ids, "gallery_features": features, "gallery_ids": ids}
+    np.savez("unnamed.npz", **both)
+    done = run("--features", "unnamed.npz", "--json", "r.json")
+    assert "24 of 24 queries have a row that the gallery has too" in done.output
+    assert json.loads(Path("r.json").read_text())["rows"][0]["rank1"] == 1.0
+    # With names it is known that they are the same pictures: each is left out of its own search, and that is said.
+    names = np.array([f"{place}.jpg" for place in range(24)])
+    np.savez("named.npz", query_names=names, gallery_names=names, **both)
+    done = run("--features", "named.npz", "--json", "r.json")
+    assert "own picture" in done.output
+    assert "24 of 24 queries" in done.output
+    wanted = evaluate_features(unit(features), unit(features), ids, ids, None, None, ignored=np.eye(24, dtype=bool))
+    row = json.loads(Path("r.json").read_text())["rows"][0]
+    assert row["mAP"] == pytest.approx(wanted.mean_average_precision)
+    assert row["rank1"] == wanted.rank(1) < 1
+    # One name for two different pictures (a file name of two folders) is no reason to leave anything out.
+    np.savez("other.npz", query_names=names, gallery_names=names[::-1], **both)
+    assert "own picture" not in run("--features", "other.npz").output
+
+
 @pytest.fixture
 def street(place: Path) -> Path:
     settings = StreetSettings(
