@@ -150,6 +150,29 @@ def test_leave_one_out_by_hand_and_in_full(place: Path) -> None:
     assert json.loads(Path("r.json").read_text())["rows"][0]["mAP"] == pytest.approx(wanted.mean_average_precision)
 
 
+def test_a_query_that_is_itself_in_the_gallery(place: Path) -> None:
+    random = np.random.default_rng(5)
+    features, ids = random.normal(size=(24, 5)), np.arange(24) % 6
+    both = {"query_features": features, "query_ids": ids, "gallery_features": features, "gallery_ids": ids}
+    np.savez("unnamed.npz", **both)
+    done = run("--features", "unnamed.npz", "--json", "r.json")
+    assert "24 of 24 queries have a row that the gallery has too" in done.output
+    assert json.loads(Path("r.json").read_text())["rows"][0]["rank1"] == 1.0
+    # With names it is known that they are the same pictures: each is left out of its own search, and that is said.
+    names = np.array([f"{place}.jpg" for place in range(24)])
+    np.savez("named.npz", query_names=names, gallery_names=names, **both)
+    done = run("--features", "named.npz", "--json", "r.json")
+    assert "own picture" in done.output
+    assert "24 of 24 queries" in done.output
+    wanted = evaluate_features(unit(features), unit(features), ids, ids, None, None, ignored=np.eye(24, dtype=bool))
+    row = json.loads(Path("r.json").read_text())["rows"][0]
+    assert row["mAP"] == pytest.approx(wanted.mean_average_precision)
+    assert row["rank1"] == wanted.rank(1) < 1
+    # One name for two different pictures (a file name of two folders) is no reason to leave anything out.
+    np.savez("other.npz", query_names=names, gallery_names=names[::-1], **both)
+    assert "own picture" not in run("--features", "other.npz").output
+
+
 @pytest.fixture
 def street(place: Path) -> Path:
     settings = StreetSettings(
@@ -224,6 +247,33 @@ def test_what_the_loader_and_unreadable_files_left_out_is_said_everywhere(
     assert {"loader", "unreadable", "no match"} <= set(kinds)
     assert (kinds["unreadable"]["count"], kinds["no match"]["count"]) == (1, 1)
     assert kinds["no match"]["names"] == ["query/0003_c1s1_000000_00.png"]
+
+
+def test_draws_are_means_by_query_too(place: Path, arrays: dict[str, np.ndarray]) -> None:
+    np.savez("f.npz", **arrays)
+    done = run("--features", "f.npz", "--protocol", "single-gallery-shot", "--json", "r.json", "--latex", "x.tex")
+    assert "mean of 10 draws" in done.output
+    assert "% mean of 10 draws of the protocol" in Path("x.tex").read_text()
+    read = read_result(Path("r.json"))
+    values = read.per_query.rows["retriever f"]
+    assert read.trials == 10
+    assert values.first_match_rank is None
+    for metric, each in (("m_ap", values.average_precision), ("rank1", values.rank1)):
+        known = [value for value in each if value is not None]
+        assert getattr(read.rows[0], metric) == pytest.approx(np.mean(known))
+    assert {round(10 * value, 6) % 1 for value in values.rank1 if value is not None} == {0}  # shares of ten draws
+
+
+def test_the_reasoners_rows_follow_the_schema(street: Path) -> None:
+    from reidr.data.load import load_dataset
+
+    crops = (*load_dataset(street).query, *load_dataset(street).gallery)
+    features = np.random.default_rng(0).normal(size=(len(crops), 5))
+    np.savez("f.npz", features=features, names=np.array([crop.id for crop in crops]))
+    run("street", "--features", "f.npz", "--reasoner", "nano", "--no-cache", "--k", "3", "--json", "r.json")
+    read = read_result(Path("r.json"))
+    assert ("reasoner", "direct") in {(row.role, row.variant) for row in read.rows}
+    assert {row.name for row in read.rows if row.role != "oracle"} == set(read.per_query.rows)
 
 
 def test_one_failing_file_costs_no_other(

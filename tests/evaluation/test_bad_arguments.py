@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from reidr import evaluation
+from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.evaluation import (
     Searches,
@@ -50,6 +52,7 @@ from reidr.reasoning.logistic_fusion import (
     probabilities_for_threshold,
     rank_by_probability,
 )
+from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.k_reciprocal import k_reciprocal, k_reciprocal_of_list
 from reidr.retrieval.local_scaling import with_local_scaling
 from reidr.retrieval.neighbourhood import cohort_normalised, has_neighbourhood, normalised_distances
@@ -383,11 +386,21 @@ def test_labels_and_masked_values_are_never_guessed() -> None:
         features(query_ids={0, 1, 2})
 
 
+def test_a_damaged_embedding_is_named_by_its_crop() -> None:
+    features = GALLERY.copy()
+    features[7, 3] = NAN
+    crops = tuple(Crop(name, Path(name)) for name in GALLERY_IDS)
+    queries = Gallery(crops[:Q], QUERY, (), "nano")
+    with pytest.raises(ReIDError, match=r"gallery feature 7 holds NaN or infinity \(of g7\)"):
+        Gallery(crops, features, (), "nano").search(queries, 5)
+
+
 ANYTHING: list[Any] = [
     None, True, False, 0, 1, -1, 2, 0.5, -0.5, NAN, INF, -INF, "", "a", b"a", 1j, object(), [], [[]], [[[]]], {}, set(),
     [None], [NAN], ["a"], [1, "a"], [[1], [1, 2]], [True], [[True]], [10**30], np.array(3), np.array([]),
     np.zeros((0, D)), np.zeros((Q, 0)), np.zeros((2, 2, 2)), np.array([1 + 1j]),
-    np.array(["2020-01-01"], dtype="datetime64[D]"), np.zeros(3, dtype=[("a", int)]), np.full((Q, D), 1e300), np.full((Q, D), -0.0), np.ones((Q, D), dtype=np.float16),
+    np.array(["2020-01-01"], dtype="datetime64[D]"), np.zeros(3, dtype=[("a", int)]),
+    np.full((Q, D), 1e300), np.full((Q, D), -0.0), np.ones((Q, D), dtype=np.float16),
     np.ones(Q, dtype=bool), np.ones(G, dtype=bool), np.ones((Q, G), dtype=bool), np.zeros((Q, G)), lambda *_: None,
     lambda rows: np.zeros((1, 1)), np.ma.masked_all((Q, D)), torch.zeros(0), torch.ones(Q, D, dtype=torch.bfloat16),
     torch.ones(2, dtype=torch.complex64), torch.tensor(3), torch.tensor(NAN), np.float32(0.5), np.int8(-3),

@@ -115,21 +115,56 @@ def dataset_of_tables(
     crops: dict[str, tuple[Crop, ...]] = {}
     places: dict[tuple[str, str], int] = {}
     start = 0
+    pictures: dict[tuple[str, bytes], int] = {}
     for split, table in tables.items():
-        crops[split] = tuple(crop_of_row(table, row, split, searched) for row in range(len(table)))
+        crops[split] = tuple(crop_of_row(table, row, split, searched, pictures) for row in range(len(table)))
         places |= {(split, crop.id): start + row for row, crop in enumerate(crops[split])}
         start += len(table)
+    if query is not None and (gallery.names is None or query.names is None):
+        notes += notes_of_equal_rows(query, gallery)
     return ReIDDataset(name, None, (), crops.get("query", ()), crops["gallery"], notes=tuple(notes)), places
 
 
-def crop_of_row(table: FeatureTable, row: int, split: str, searched: set[str | None]) -> Crop:
-    """The crop that a row stands for. As in Market-1501, -1 is junk and 0 nobody, unless a query has that number."""
+def notes_of_equal_rows(query: FeatureTable, gallery: FeatureTable) -> list[Note]:
+    """A warning where queries have rows that the gallery has too: they may be the same pictures, which find themselves.
+
+    Only of rows that no rule about cameras takes out.
+    """
+    if query.cameras is not None and gallery.cameras is not None:
+        return []
+
+    def keys(table: FeatureTable) -> list[tuple[bytes, str | None]]:
+        rows = np.ascontiguousarray(table.features, dtype=np.float64)
+        return [(row.tobytes(), person) for row, person in zip(rows, table.persons or (), strict=True)]
+
+    shown = set(keys(gallery))
+    equal = sum(key in shown for key in keys(query))
+    if not equal:
+        return []
+    text = (
+        f"{equal:,} of {len(query):,} queries have a row that the gallery has too, number by number, for the same "
+        "person: a query that is itself in the gallery finds itself"
+    )
+    remedy = "give `names`, so that a query's own row is left out, or use --protocol leave-one-out"
+    return [Note(f"{text}; {remedy}", "warning", kind="equal rows", count=equal)]
+
+
+def crop_of_row(
+    table: FeatureTable, row: int, split: str, searched: set[str | None], pictures: dict[tuple[str, bytes], int]
+) -> Crop:
+    """The crop that a row stands for. As in Market-1501, -1 is junk and 0 nobody, unless a query has that number.
+
+    Rows of one name and the same numbers are one picture, which no protocol lets a query find as its own match:
+    `pictures` numbers what was seen.
+    """
     person = table.persons[row] if table.persons is not None else None
     junk = person is not None and (person == JUNK_TEXT or (person.startswith("-") and person[1:].isdecimal()))
     nobody = person == "0" and "0" not in searched and bool(searched)
+    name = f"{split}/{row:06d}" if table.names is None else table.names[row]
+    number = pictures.setdefault((name, np.ascontiguousarray(table.features[row]).tobytes()), len(pictures))
     return Crop(
-        f"{split}/{row:06d}" if table.names is None else f"{split}/{table.names[row]}",
-        NO_PICTURE / split / str(row),  # a place of its own: crops of one place are one picture
+        name,
+        NO_PICTURE / str(number),
         person=None if junk or nobody else person,
         camera=None if table.cameras is None else table.cameras[row],
         junk=junk,
