@@ -27,3 +27,7 @@ class AnswerFormatError(ReIDError):
 
 class MissingExtraError(ReIDError):
     """A command needs a package from one of the optional extras that is not installed."""
+
+
+class InUseError(ReIDError):
+    """Another process is at work where this one should be: in its run folder, or beside it where there may be one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     render_street(tmp_path / "street", settings)
     (tmp_path / "file").write_text("here first")
+    shutil.copy(next((tmp_path / "street").rglob("*.png"), next((tmp_path / "street").rglob("*.jpg"), None)), "a.jpg")
     return tmp_path
 
 
@@ -55,7 +57,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    for work in ("data.validate.validate", "evaluation.experiment.run_experiment", "evaluation.find.search"):
+    for work in ("data.validate.validate", "evaluation.experiment.run_experiment", "evaluation.find.searching.run"):
         monkeypatch.setattr(f"reidr.{work}", never)
     done = CliRunner().invoke(reidr, words)
     assert isinstance(done.exception, ReIDError), done.output

@@ -202,7 +202,7 @@ BREAKS = [
         ("bounding_box_test: 2 pictures lie in folders below", "0009/0009_c1s1"),
         ("files", "bounding_box_test/0009/0009_c2s1_000001_00.jpg"),
     ),
-    (junk_query, "warning", "junk in query", ("query: 1 crops are junk", "-1_c2s1"), None),
+    (junk_query, "warning", "junk in query", ("query: 1 junk boxes", "-1_c2s1"), None),
     (case, "warning", "names differ by case", ("0002_c1.JPG and query/0002_c1.jpg",), None),
     (frames, "warning", "not person crops", ("whole frames",), None),
     (no_text_name, "warning", "name is no text", ("\\udcff",), None),

@@ -11,15 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 from reidr.data.street.settings import StreetSettings
 from reidr.data.street.street import render_street
-from reidr.data.types import Crop, ReIDDataset
-from reidr.evaluation.cards import found_card
+from reidr.data.types import ReIDDataset
 from reidr.evaluation.curves import UNCALIBRATED, curves_of
 from reidr.evaluation.experiment import Outcome, Settings, run_experiment
-from reidr.evaluation.find import Found, Match
 from reidr.evaluation.present import build_report, rows_json
 from reidr.evaluation.report import Candidate, QueryCard, Report, write_report
 from reidr.evaluation.report.content import Curve, Series
@@ -99,23 +96,6 @@ def test_without_a_calibration_nothing_is_called_a_probability(street: ReIDDatas
     text = write_report(report, tmp_path).read_text(encoding="utf-8")
     assert "<dt>score</dt>" in text
     assert "<dt>P(same)</dt>" not in text
-
-
-def test_a_search_shows_the_score_under_its_own_name_too(tmp_path: Path) -> None:
-    picture = Image.new("RGB", (16, 32))
-    crops = [Crop(name, picture) for name in ("a", "b", "c")]
-    matches = tuple(
-        Match(crop, 0.5, score, None, place)
-        for crop, score, place in zip(crops, (0.9, 0.2, 0.4), (1, 3, 2), strict=True)
-    )
-    card = found_card(Found(Crop("q", picture), matches, 3, ()))
-    assert [(each.score_direct, each.probability) for each in card.candidates] == [
-        (0.9, None),
-        (0.2, None),
-        (0.4, None),
-    ]
-    assert card.calls == 6
-    assert card.fused
 
 
 def test_no_rank_beats_the_one_before_it_on_every_number_shown() -> None:

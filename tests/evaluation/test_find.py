@@ -12,13 +12,13 @@ from PIL import Image
 from test_experiment import Scripted
 
 from reidr.cli import shared
-from reidr.cli.find import looks_in_words
+from reidr.cli.find_text import looks_in_words
 from reidr.cli.main import reidr
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError
 from reidr.evaluation.find import find, search
-from reidr.evaluation.present import found_card
-from reidr.evaluation.report import find_report, write_report
+from reidr.evaluation.find.document import document_of, pictures_of
+from reidr.evaluation.report.search import write_search
 from reidr.reasoning.cues import extract_cues
 from reidr.reasoning.decision import Decision
 from reidr.reasoning.fusion import Fusion
@@ -26,6 +26,7 @@ from reidr.reasoning.logistic_fusion import Logistic, LogisticFusion
 from reidr.reasoning.types import Verdict
 from reidr.retrieval.histogram import HistogramEmbedder
 
+PERSON = (195, 35, 30)
 COLORS = {"red": (200, 30, 30), "green": (30, 160, 30), "blue": (30, 30, 200), "gray": (120, 120, 120)}
 
 
@@ -51,12 +52,19 @@ class Telling(Scripted):
         return [said.get(c.id, "Gray.") if "shoes" in t else "Short." for c, t in zip(crops, texts, strict=True)]
 
 
+def person(color: tuple[int, int, int] = PERSON, size: tuple[int, int] = (30, 60)) -> Image.Image:
+    """A picture mostly of one colour, with enough contrast to be one of a person."""
+    made = Image.new("RGB", size, color)
+    made.paste((250, 250, 250), (0, 0, size[0], size[1] // 8))
+    return made
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     path = tmp_path / "crops"
     (path / "sub").mkdir(parents=True)
     for name, color in COLORS.items():
-        Image.new("RGB", (20, 40), color).save(path / "sub" / f"{name}.png")
+        person(color, (20, 40)).save(path / "sub" / f"{name}.png")
     return path
 
 
@@ -66,7 +74,7 @@ def look(person: Path | Image.Image, folder: Path | list[Crop], **words: object)
 
 
 def test_the_nearest_comes_first_and_k_bounds_the_list(folder: Path) -> None:
-    found = look(Image.new("RGB", (30, 60), (195, 35, 30)), folder)
+    found = look(person(), folder)
     assert found.matches[0].crop.id == "sub/red.png"
     assert len(found.matches) == 3
     assert found.searched == 4
@@ -87,7 +95,7 @@ def test_a_reasoner_that_is_sure_of_one_crop_puts_it_first(folder: Path) -> None
 
     sure = Sure()
     sure.decision = Decision(0.8, "this test")
-    found = search(Image.new("RGB", (30, 60), (195, 35, 30)), folder, 4, retriever=HistogramEmbedder(), reasoner=sure)  # type: ignore[arg-type]
+    found = search(person(), folder, 4, retriever=HistogramEmbedder(), reasoner=sure)  # type: ignore[arg-type]
     places = {match.crop.id: place for place, match in enumerate(found.matches)}
     before = {match.crop.id: match.rank_before for match in found.matches}
     assert sorted(before.values()) == [1, 2, 3, 4]
@@ -106,7 +114,7 @@ def test_a_loaded_reasoner_is_used_as_was_decided_for_it_and_not_for_one_of_its_
 
     still = Sure()
     still.decision = Decision(0.0, "nothing", "Never taught a verdict.")
-    found = search(Image.new("RGB", (30, 60), (195, 35, 30)), folder, 4, retriever=HistogramEmbedder(), reasoner=still)  # type: ignore[arg-type]
+    found = search(person(), folder, 4, retriever=HistogramEmbedder(), reasoner=still)  # type: ignore[arg-type]
     assert [match.rank_before for match in found.matches] == [1, 2, 3, 4]
     assert shared.notice_of(still) == "Never taught a verdict."  # type: ignore[arg-type]
 
@@ -119,21 +127,21 @@ def test_a_reasoner_may_be_named_by_the_url_of_a_server(folder: Path, monkeypatc
         return Scripted(0.5)
 
     monkeypatch.setattr("reidr.reasoning.engine.load_reasoner", load)
-    found = look(Image.new("RGB", (30, 60), (195, 35, 30)), folder, reasoner="http://127.0.0.1:8000#nano")
+    found = look(person(), folder, reasoner="http://127.0.0.1:8000#nano")
     assert named == ["http://127.0.0.1:8000#nano"]
     assert [match.probability for match in found.matches] == [0.5] * 3
 
 
 def test_reasons_are_looked_at_again_and_the_page_says_so(folder: Path, tmp_path: Path) -> None:
-    query = Image.new("RGB", (30, 60), (195, 35, 30))
+    query = person()
     found = search(query, folder, 4, retriever=HistogramEmbedder(), reasoner=Telling(), think=2)  # type: ignore[arg-type]
     ended = {match.crop.id: [look.ended for look in match.looks] for match in found.matches}
     assert ended["sub/red.png"] == ["said again", "said again"]
     assert sorted(map(len, ended.values())) == [0, 0, 2, 2]
     other = next(looks for name, looks in ended.items() if looks and name != "sub/red.png")
     assert other == ["said otherwise", "said again"]
-    report = find_report(found_card(found), gallery="crops", gallery_size=4, created="now", facts={})
-    page = write_report(report, tmp_path).read_text(encoding="utf-8")
+    document = document_of(found, created="now", facts={}, notice="")
+    page = write_search(document, tmp_path, pictures_of(found)).read_text(encoding="utf-8")
     assert "asked again, of that crop alone" in page
     assert "asked alone, B: Gray" in page
     assert page.count("</svg>said otherwise") >= 2  # in the legend, and at the claim
@@ -147,7 +155,7 @@ def test_reasons_are_looked_at_again_and_the_page_says_so(folder: Path, tmp_path
 
 
 def test_think_bounds_the_reasons(folder: Path) -> None:
-    found = look(Image.new("RGB", (30, 60), (195, 35, 30)), folder, reasoner=Scripted(0.5), think=1)
+    found = look(person(), folder, reasoner=Scripted(0.5), think=1)
     assert [match.verdict is not None for match in found.matches] == [True, False, False]
 
 
@@ -173,9 +181,7 @@ def test_the_command_prints_matches_and_writes_a_page(folder: Path, tmp_path: Pa
     assert "1. sub/" in result.output
     assert "broken.png" in result.output
     assert (run / "report.html").is_file()
-    (row,) = json.loads((run / "report.json").read_text())["query_cards"]
-    assert len(row["candidates"]) == 2
-    assert {candidate["mark"] for candidate in row["candidates"]} == {"unknown"}
+    assert len(json.loads((run / "report.json").read_text())["matches"]) == 2
     again = CliRunner().invoke(reidr, ["report", str(run)])
     assert again.exit_code == 0, again.output
 
@@ -237,7 +243,6 @@ def test_candidates_are_ordered_by_the_fusion_that_was_chosen(
         match.distance for match in sorted(found.matches, key=lambda match: match.rank_before)
     ]
     # The number that decides is there to be shown, whatever fused it.
-    deciding = [match.fused for match in found.matches]
-    assert None not in deciding
-    assert deciding == sorted(deciding)  # type: ignore[type-var]
-    assert [each.score_after for each in found_card(found).candidates] == deciding
+    assert found.order_by == {"fitted": "fused score", "weighted": "fused distance"}[fusion] or number == 12
+    deciding = [match.order_value for match in found.matches]
+    assert deciding == sorted(deciding, reverse=found.order_by == "fused score")

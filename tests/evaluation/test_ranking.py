@@ -313,9 +313,9 @@ def test_the_order_of_a_gallery_with_copies_does_not_matter(ties: str) -> None:
 
 def test_features_must_be_finite_and_of_length_one() -> None:
     good = unit(np.random.default_rng(0).standard_normal((3, 8)))
-    for value, words in ((np.nan, "length nan"), (3.0, "length 3")):
+    for value, words in ((np.nan, "holds NaN"), (np.inf, "holds NaN or infinity"), (3.0, "has length 3")):
         bad = good.copy()
         bad[1] = 0
         bad[1, 0] = value
-        with pytest.raises(ReIDError, match=f"gallery feature 1 has {words}"):
+        with pytest.raises(ReIDError, match=f"gallery feature 1 {words}"):
             evaluate_features(good, bad, ["a"] * 3, ["a"] * 3, None, None)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reidr.errors import RecipeError
+from reidr.frame.run import Run
 from reidr.reasoning.decision import stored_decision
 from reidr.training import pipeline
 from reidr.training.pipeline import QUICK, STAGES, plan, train_all
@@ -124,3 +125,19 @@ def test_quick_goes_from_nothing_to_a_page_and_a_second_run_does_nothing(tmp_pat
     train_all("nano", tmp_path, quick=True)
     assert stored_decision(tmp_path / "rl" / "model") == decision, "what was decided is kept"
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/model/model.safetensors")}
+
+
+def test_a_page_of_another_run_is_not_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("the work has begun")
+
+    monkeypatch.setattr(pipeline, "base_stage", never)
+    (tmp_path / "report.json").write_text("precious")
+    with pytest.raises(RecipeError, match="holds results"):
+        train_all("nano", tmp_path)
+    Run(tmp_path / "searched", "find", {}).close()
+    with pytest.raises(RecipeError, match="job: 'find', now 'train'"):
+        train_all("nano", tmp_path / "searched")
+    Run(tmp_path / "whole", "train", {"recipe": "nano", "quick": False, "seed": None}).close()
+    with pytest.raises(RecipeError, match="quick: False, now True"):
+        train_all("nano", tmp_path / "whole", quick=True)

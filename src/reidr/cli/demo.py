@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from reidr.cli.command import Command
 
-@click.command("demo")
+
+@click.command("demo", cls=Command)
 @click.option(
     "--run", "folder", type=click.Path(path_type=Path), default=Path("runs/demo"), help="Run folder. [runs/demo]"
 )

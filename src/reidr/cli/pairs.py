@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
+from reidr.cli.command import Command
 from reidr.cli.options import given, recipe_options
-from reidr.training.reasoning_recipes import PairsRecipe
+from reidr.cli.run_option import run_option
 
 
-@click.command("pairs")
+@click.command("pairs", cls=Command)
 @click.argument("recipe", default="nano")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/pairs"), help="Run folder.")
-@recipe_options(PairsRecipe)
+@run_option("runs/pairs", "Run folder.")
+@recipe_options("reidr.training.reasoning_recipes.PairsRecipe")
 def command(recipe: str, folder: Path, **options: Any) -> None:
     """Mine hard pairs of people that their ranker never saw; writes FOLDER/pairs.parquet."""
     from reidr.training.reasoning_stages import pairs_stage

@@ -6,14 +6,21 @@ from pathlib import Path
 
 import click
 
+from reidr.cli.command import Command
 
-@click.command("report")
+
+@click.command("report", cls=Command)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--cards", type=click.IntRange(0), default=40, help="Most query cards on the page; worst and best first. [40]"
 )
 def command(run: Path, cards: int) -> None:
-    """Write report.html, metrics.json, metrics.csv and queries.csv of a finished run again."""
+    """Write report.html of a finished run again, and the tables beside it."""
+    from reidr.evaluation.report.search import is_search, load_search, write_search
+
+    if is_search(run):
+        click.echo(f"report: {write_search(load_search(run), run)}")
+        return
     from reidr.evaluation.report import write_report
     from reidr.evaluation.report.store import load_report
 

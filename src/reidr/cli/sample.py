@@ -7,20 +7,15 @@ from typing import Any
 
 import click
 
+from reidr.cli.command import Command
 from reidr.cli.options import given, recipe_options
-from reidr.training.reasoning_recipes import SampleRecipe
+from reidr.cli.run_option import run_option
 
 
-@click.command("sample")
+@click.command("sample", cls=Command)
 @click.argument("recipe", default="nano")
-@click.option(
-    "--run",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=Path("runs/sample"),
-    help="Run folder; a stopped run in it goes on.",
-)
-@recipe_options(SampleRecipe)
+@run_option("runs/sample", "Run folder; a stopped run in it goes on.")
+@recipe_options("reidr.training.reasoning_recipes.SampleRecipe")
 def command(recipe: str, folder: Path, **options: Any) -> None:
     """Roll pairs out and keep the non-trivial ones; writes FOLDER/sampled.parquet and pass_rates.png."""
     from reidr.training.reasoning_stages import sample_stage

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from reidr.cli.command import Command
+
 if TYPE_CHECKING:
     from reidr.service.model_server.limits import Limits
 
@@ -23,7 +25,7 @@ LIMITS = {
 """Which option sets which limit."""
 
 
-@click.command("serve-model")
+@click.command("serve-model", cls=Command)
 @click.argument("model", default="nano")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8077, help="Port to listen on; 0 takes a free one. [8077]"

@@ -26,6 +26,14 @@ REASONER_OPTION = click.option(
 CACHE_OPTION = click.option(
     "--cache/--no-cache", default=True, help="Keep embeddings and verdicts for the next time. [cache]"
 )
+RUNS_OPTION = click.option(
+    "--runs",
+    "roots",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    default=(Path("runs"),),
+    help="Folder with run folders below it; may be given several times. [runs, and wherever searches have reported to]",
+)
 
 
 def load_retriever(name: str) -> Embedder:
@@ -44,9 +52,9 @@ def load_reasoner(name: str, cache: bool = True) -> Backend | None:
     if name == "none":
         return None
     from reidr.reasoning.engine import load_reasoner as load
-    from reidr.reasoning.verdict_cache import VerdictCache, default_path
+    from reidr.reasoning.verdict_cache import ForgivingCache, default_path
 
-    return load(name, cache=VerdictCache(default_path()) if cache else None)
+    return load(name, cache=ForgivingCache(default_path()) if cache else None)
 
 
 def notice_of(reasoner: Backend | None) -> str:

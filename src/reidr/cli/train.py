@@ -7,17 +7,16 @@ from typing import Any
 
 import click
 
+from reidr.cli.command import Group
 from reidr.cli.options import given, recipe_options
-from reidr.training.reasoning_recipes import WarmupRecipe
-from reidr.training.recipes import BaseRecipe, RetrieverRecipe
-from reidr.training.reinforce_recipe import ReinforcementStageRecipe
+from reidr.cli.run_option import run_option
 
 BASE_HELP = "Start from a base: the run folder of a `train base`, or nano, which ships."
 SHIPPED_HELP = "Unpack the base of this name that ships (nano) instead of teaching one."
 RUN_HELP = "Run folder; a stopped training in it is resumed."
 
 
-class StagesOrAll(click.Group):
+class StagesOrAll(Group):
     """`reidr train STAGE` runs one stage; a first word that is no stage is a recipe, and all its stages run."""
 
     def resolve_command(
@@ -38,7 +37,7 @@ def command() -> None:
 
 @command.command("all")
 @click.argument("recipe", default="nano")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of all runs.")
+@run_option("runs", "Folder of all runs.")
 @click.option("--base", type=click.Path(path_type=Path), help=BASE_HELP)
 @click.option("--quick", is_flag=True, help="Minutes instead of an hour: the street alone, few people, few steps.")
 @click.option("--retriever", default="nano", help="Whom the reasoner will stand beside: a name, or a trained folder.")
@@ -58,8 +57,8 @@ def everything(
 
 @command.command("retriever")
 @click.argument("recipe", default="nano")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/retriever"), help=RUN_HELP)
-@recipe_options(RetrieverRecipe)
+@run_option("runs/retriever", RUN_HELP)
+@recipe_options("reidr.training.recipes.RetrieverRecipe")
 def retriever(recipe: str, folder: Path, **options: Any) -> None:
     """Train the retriever on labelled crops; writes FOLDER/model, ready for `--retriever FOLDER/model`."""
     from reidr.training.stages import retriever_stage
@@ -70,9 +69,9 @@ def retriever(recipe: str, folder: Path, **options: Any) -> None:
 
 @command.command("base")
 @click.argument("recipe", default="nano")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/base"), help=RUN_HELP)
+@run_option("runs/base", RUN_HELP)
 @click.option("--shipped", metavar="NAME", help=SHIPPED_HELP)
-@recipe_options(BaseRecipe)
+@recipe_options("reidr.training.recipes.BaseRecipe")
 def base(recipe: str, folder: Path, shipped: str | None, **options: Any) -> None:
     """Teach the small reasoner to see and to read (describe, answer, compare; no verdict yet); writes FOLDER/model."""
     from reidr.training.base_stage import base_stage
@@ -86,8 +85,8 @@ def base(recipe: str, folder: Path, shipped: str | None, **options: Any) -> None
 
 @command.command("warmup")
 @click.argument("recipe", default="nano")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/warmup"), help=RUN_HELP)
-@recipe_options(WarmupRecipe)
+@run_option("runs/warmup", RUN_HELP)
+@recipe_options("reidr.training.reasoning_recipes.WarmupRecipe")
 def warmup(recipe: str, folder: Path, **options: Any) -> None:
     """Warm the base up on identity labels alone, without chain-of-thought labels; writes FOLDER/model."""
     from reidr.training.reasoning_stages import warmup_stage
@@ -97,8 +96,8 @@ def warmup(recipe: str, folder: Path, **options: Any) -> None:
 
 @command.command("rl")
 @click.argument("recipe", default="nano")
-@click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/rl"), help=RUN_HELP)
-@recipe_options(ReinforcementStageRecipe)
+@run_option("runs/rl", RUN_HELP)
+@recipe_options("reidr.training.reinforce_recipe.ReinforcementStageRecipe")
 def rl(recipe: str, folder: Path, **options: Any) -> None:
     """Reinforce the reasoner on sampled pairs by GRPO; writes FOLDER/model."""
     from reidr.training.reasoning_stages import rl_stage

@@ -7,15 +7,27 @@ from pathlib import Path
 
 import click
 
+from reidr.cli.command import Command
 
-@click.command("validate")
+
+@click.command("validate", cls=Command)
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
     "--pixels/--no-pixels", default=True, help="Also decode every picture (finds broken and truncated files)."
 )
+@click.option("--allow-missing", is_flag=True, help="Listed pictures that are not there are a warning, not an error.")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    help="Of a manifest: the folder that its pictures may lie in. [the manifest's own]",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the findings to this file too.")
-def command(data: Path, pixels: bool, json_file: Path | None) -> None:
-    """Check a data set: files, names, identities, cameras, splits. Exit status 1 when something would break."""
+def command(data: Path, pixels: bool, allow_missing: bool, root: Path | None, json_file: Path | None) -> None:
+    """Check a data set: files, names, identities, cameras, splits.
+
+    Exit status: 0 without errors (warnings or not), 1 where an error would break or falsify an evaluation, or where the
+    data cannot be read at all, 2 for a wrong option.
+    """
     from dataclasses import asdict
 
     from reidr.data.validate import validate
@@ -23,7 +35,7 @@ def command(data: Path, pixels: bool, json_file: Path | None) -> None:
     from reidr.frame.run import prepare_file, write_json
 
     prepare_file(json_file)
-    findings = validate(data, pixels=pixels, progress=progress)
+    findings = validate(data, pixels=pixels, progress=progress, root=root, allow_missing=allow_missing)
     marks = {
         "error": click.style("error  ", fg="red"),
         "warning": click.style("warning", fg="yellow"),

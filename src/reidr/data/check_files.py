@@ -8,13 +8,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from reidr.data.finding import EXAMPLES, Finding, about, examples, listed
-from reidr.data.listing import BELOW, CLUTTER, Listing, is_picture_name, is_text, list_folder, pictures_below, shown
-from reidr.data.market1501 import FOLDERS, NAME, PATTERN
+from reidr.data.finding import EXAMPLES, Finding, Severity, about, examples, listed
+from reidr.data.listing import CLUTTER, shown
+from reidr.data.protocol import picture_identity
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import ImageError
 
 SENTENCES = 20
+KNOWN_FILES = frozenset(
+    {"attributes.csv", "captions.jsonl", "street.json", "name_train.txt", "name_query.txt", "name_test.txt"}
+)
 Placed = tuple[str, Crop]
 
 
@@ -26,20 +29,14 @@ def placed_crops(dataset: ReIDDataset) -> Iterator[Placed]:
 
 
 def check_names(dataset: ReIDDataset) -> list[Finding]:
-    """Files beside the crops that are not used, and names that only some systems can tell apart."""
+    """Files beside the crops that nothing speaks of, and names that only some systems can tell apart."""
     findings = []
     used = {os.fspath(crop.image) for _, crop in placed_crops(dataset) if isinstance(crop.image, Path)}
-    folders = {path.rpartition(os.sep)[0]: "" for path in used}
     if dataset.root is not None:
-        folders |= {os.fspath(dataset.root / folder): folder for folder in FOLDERS.values()}
-    beside: list[str] = []
-    for folder, market in sorted(folders.items()):
-        names = unused_files(folder, used)
-        if market:
-            findings += market_names(market, names)
-            findings += market_folders(market, list_folder(Path(folder)))
-        else:
-            beside += names
+        # What the loader left out has its own note; the lists and tables that it read are used.
+        used |= {os.fspath(dataset.root / name) for note in dataset.notes for name in note.names}
+    folders = sorted({path.rpartition(os.sep)[0] for path in used})
+    beside = [name for folder in folders for name in unused_files(folder, used) if not is_made_for_data_sets(name)]
     if beside:
         problem = f"{len(beside):,} files beside the crops are not used: {listed(beside)}"
         findings.append(Finding("info", "files beside", problem, files=examples(beside)))
@@ -71,45 +68,18 @@ def unused_files(folder: str, used: set[str]) -> list[str]:
         return []  # a missing folder is an empty split, or its crops are reported as missing files
 
 
-def market_names(folder: str, names: list[str]) -> list[Finding]:
-    """What the unused files of a folder in the Market-1501 layout are."""
-    strange = [name for name in names if not is_text(name)]
-    pictures = [name for name in names if is_picture_name(name)]
-    others = [name for name in names if is_text(name) and not is_picture_name(name)]
-    junk = [name for name in pictures if (facts := NAME.match(name)) is not None and facts["person"] == "-1"]
-    unparsed = [name for name in pictures if NAME.match(name) is None]
-    rename = "rename them, or write a manifest"
-    found: list[tuple[str, list[str], str, str]] = [
-        ("names not understood", unparsed, f"pictures are named otherwise than {PATTERN}", rename),
-        ("not a picture", others, "files are no pictures by their ending", "take them out if they belong elsewhere"),
-        ("name is no text", strange, "names are not UTF-8 text", "rename them"),
-        ("junk in query", junk, "crops are junk (person -1), which only a gallery may hold", "take them out"),
-    ]
-    return [
-        Finding(
-            "warning",
-            kind,
-            f"{folder}: {len(files):,} {what} and are left out: {listed(files)}",
-            remedy,
-            files=examples(f"{folder}/{name}" for name in files),
-        )
-        for kind, files, what, remedy in found
-        if files
-    ]
+def is_made_for_data_sets(name: str) -> bool:
+    """Whether a file is a list, a manifest or a table that loaders read, or that comes with a data set."""
+    return name in KNOWN_FILES or name.startswith(("list_", "cuhk03_new_protocol_config_")) or name.endswith(".list")
 
 
-def market_folders(folder: str, listing: Listing) -> list[Finding]:
-    """Pictures that are left out of a folder in the Market-1501 layout because they lie deeper than others."""
-    below = pictures_below(listing)
-    if not below:
-        return []
-    problem = f"{folder}: {len(below):,} {BELOW} and are left out: {listed(below)}"
-    remedy = "put all of them beside each other, or all into folders"
-    return [Finding("warning", "pictures in folders", problem, remedy, files=examples(f"{folder}/{n}" for n in below))]
+def check_pictures(
+    dataset: ReIDDataset, advance: Callable[[float], None], *, pixels: bool, allow_missing: bool = False
+) -> list[Finding]:
+    """Missing and empty files; with `pixels` every picture is decoded. Calls `advance(1)` for each crop.
 
-
-def check_pictures(dataset: ReIDDataset, advance: Callable[[float], None], *, pixels: bool) -> list[Finding]:
-    """Missing and empty files; with `pixels` every picture is decoded. Calls `advance(1)` for each crop."""
+    Missing files are an error, with `allow_missing` a warning.
+    """
     missing: list[Crop] = []
     empty: list[Crop] = []
     broken: list[tuple[Crop, str]] = []
@@ -138,7 +108,8 @@ def check_pictures(dataset: ReIDDataset, advance: Callable[[float], None], *, pi
     findings = []
     if missing:
         problem = f"{len(missing):,} files do not exist: {listed(crop.id for crop in missing)}"
-        findings.append(about("error", "missing file", missing, problem, "copy them again, or take their rows out"))
+        grade: Severity = "warning" if allow_missing else "error"
+        findings.append(about(grade, "missing file", missing, problem, "copy them again, or take their rows out"))
     if empty:
         problem = f"{len(empty):,} files are empty: {listed(crop.id for crop in empty)}"
         findings.append(about("error", "empty file", empty, problem, "copy them again, or take them out"))
@@ -151,6 +122,11 @@ def check_pictures(dataset: ReIDDataset, advance: Callable[[float], None], *, pi
         problem = f"{wide:,} of {opened:,} pictures are wider than high: these look like whole frames, not person crops"
         findings.append(Finding("warning", "not person crops", problem, "cut the persons out first"))
     return findings + check_copies(sizes)
+
+
+def is_one_file(entries: list[Placed]) -> bool:
+    """Whether the query and gallery crops of equal bytes are all one file (leave-one-out), not copies of it."""
+    return len({picture_identity(crop) for split, crop in entries if split != "train"}) == 1
 
 
 def check_copies(sizes: dict[int, list[Placed]]) -> list[Finding]:
@@ -173,6 +149,16 @@ def check_copies(sizes: dict[int, list[Placed]]) -> list[Finding]:
     for what, remedy in between.items():
         wanted = ({"query"}, {"gallery"}) if what == "query and gallery" else ({"train"}, {"query", "gallery"})
         across = [e for e in copies if all(sides & {split for split, _ in e} for sides in wanted)]
+        if what == "query and gallery":
+            own = [e for e in across if is_one_file(e)]
+            across = [e for e in across if not is_one_file(e)]
+            if own:
+                number = sum(split == "query" for entries in own for split, _ in entries)
+                crops = [crop for entries in own[:EXAMPLES] for split, crop in entries if split == "query"]
+                names = listed(crop.id for crop in crops)
+                problem = f"{number:,} queries are in the gallery too, as the very same file ({names}): "
+                problem += "each is left out of its own search"
+                findings.append(about("info", f"same picture in {what}", crops, problem))
         if across:
             pairs = [" = ".join(f"{split} {shown(crop.id)}" for split, crop in entries[:3]) for entries in across]
             problem = f"{len(across):,} pictures are in {what}, byte for byte: {listed(pairs)}"

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from statistics import median
 
 from reidr.data.finding import Finding, about, examples, listed
+from reidr.data.labels import plain, spelled_twice
 from reidr.data.market1501 import is_zero
-from reidr.data.protocol import Protocol, find_protocol, trials
+from reidr.data.protocol import Protocol, find_protocol, picture_identity, trials
+from reidr.data.tracks import tracks_of
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
 SPLITS = ("train", "query", "gallery")
-Seen = Mapping[str, set[tuple[str | None, str | None]]]
+Seen = tuple[str | None, str | None, Hashable]  # camera, outfit and picture of a gallery crop
 
 
 def check_labels(dataset: ReIDDataset) -> list[Finding]:
@@ -29,6 +31,7 @@ def check_labels(dataset: ReIDDataset) -> list[Finding]:
         check_cameras,
         check_spelling,
         check_marks,
+        check_tracks,
         check_protocol,
     )
     return [finding for check in checks for finding in check(dataset)]
@@ -70,10 +73,10 @@ def check_identities(dataset: ReIDDataset) -> list[Finding]:
     if not dataset.query or not dataset.gallery:
         return []
     protocol = find_protocol(dataset.protocol)
-    seen: dict[str, set[tuple[str | None, str | None]]] = defaultdict(set)
+    seen: dict[str, set[Seen]] = defaultdict(set)
     for crop in dataset.gallery:
         if crop.person is not None:
-            seen[crop.person].add((crop.camera, crop.outfit))
+            seen[crop.person].add((crop.camera, crop.outfit, picture_identity(crop)))
     absent = [crop for crop in dataset.query if crop.person not in seen]
     people = {crop.person for crop in dataset.query}
     if len(absent) == len(dataset.query):
@@ -90,9 +93,20 @@ def check_identities(dataset: ReIDDataset) -> list[Finding]:
         problem = f"{len(missing):,} of {len(people):,} query persons are not in the gallery: {listed(missing)}"
         remedy = "their queries are left out of mAP and Rank-k (in an open-set evaluation they are non-mated searches)"
         findings.append(about("warning", "query persons not in gallery", absent, problem, remedy))
-    stuck = [crop for crop in dataset.query if crop.person in seen and not answerable(crop, seen, protocol)]
+    there = [crop for crop in dataset.query if crop.person is not None and crop.person in seen]
+    alone = [crop for crop in there if {own for *_, own in seen[str(crop.person)]} == {picture_identity(crop)}]
+    if alone:
+        whole = len(alone) + len(absent) == len(dataset.query)
+        problem = (
+            f"{len(alone):,} of {len(dataset.query):,} queries are themselves the only gallery crop of their person, "
+            f"and a query's own picture is never its match: {listed(crop.person for crop in alone)}"
+        )
+        remedy = "no query is left: add pictures of these people" if whole else "they are left out of the results"
+        findings.append(about("error" if whole else "warning", "only its own picture", alone, problem, remedy))
+    lonely = {crop.id for crop in alone}
+    stuck = [c for c in there if c.id not in lonely and not answerable(c, seen[str(c.person)], protocol)]
     if stuck:
-        whole = len(stuck) + len(absent) == len(dataset.query)
+        whole = len(stuck) + len(alone) + len(absent) == len(dataset.query)
         pairs = [f"{crop.person} in camera {crop.camera}" for crop in stuck]
         where = {
             None: "in their own camera, which",
@@ -108,10 +122,11 @@ def check_identities(dataset: ReIDDataset) -> list[Finding]:
     return findings
 
 
-def answerable(query: Crop, seen: Seen, protocol: Protocol) -> bool:
-    """Whether a gallery crop of the query's person is left by the rules; `seen` has (camera, outfit) by person."""
-    for camera, outfit in seen[str(query.person)]:
-        if protocol.ignore_same_camera and camera is not None and camera == query.camera:
+def answerable(query: Crop, seen: set[Seen], protocol: Protocol) -> bool:
+    """Whether the rules leave one of `seen`, the gallery crops of the query's person."""
+    own = picture_identity(query)
+    for camera, outfit, picture in seen:
+        if picture == own or (protocol.ignore_same_camera and camera is not None and camera == query.camera):
             continue
         if protocol.clothes is None or (outfit == query.outfit) == (protocol.clothes == "same"):
             return True
@@ -141,12 +156,6 @@ def label_hint(query: set[str], gallery: set[str]) -> str:
 def plain_labels(labels: Iterable[str]) -> set[str]:
     """Labels without what a person does not see as a difference: case, blanks, leading zeros."""
     return {plain(label) for label in labels}
-
-
-def plain(label: str) -> str:
-    """One label without case, blanks and leading zeros."""
-    label = label.strip().casefold()
-    return label.lstrip("0") or "0" if label.isdecimal() else label
 
 
 def whole_numbers(labels: Iterable[str]) -> set[int]:
@@ -181,10 +190,7 @@ def check_spelling(dataset: ReIDDataset) -> list[Finding]:
     findings = []
     crops = (*dataset.train, *dataset.query, *dataset.gallery)
     for kind, values in (("person", {crop.person for crop in crops}), ("camera", {crop.camera for crop in crops})):
-        ways: dict[str, set[str]] = defaultdict(set)
-        for value in values - {None}:
-            ways[plain(str(value))].add(str(value))
-        mixed = [" and ".join(sorted(spellings)) for spellings in ways.values() if len(spellings) > 1]
+        mixed = spelled_twice(values)
         if mixed:
             problem = f"{len(mixed):,} {kind} labels are written in two ways: {listed(mixed)}"
             found = {"ids" if kind == "person" else "cameras": examples(mixed)}
@@ -200,6 +206,11 @@ def check_marks(dataset: ReIDDataset) -> list[Finding]:
     if junk:
         problem = f"query: {len(junk):,} crops are junk: {listed(crop.id for crop in junk)}"
         findings.append(about("error", "junk in query", junk, problem, "take them out"))
+    minus = [crop for crop in (*dataset.query, *dataset.gallery) if crop.person == "-1"]
+    if minus:
+        problem = f"{len(minus):,} crops carry person -1, Market-1501's mark for junk, and count as a person here"
+        remedy = "give them the role junk in the manifest, or leave them out"
+        findings.append(about("warning", "junk as a person", minus, problem, remedy))
     zero = [crop for crop in dataset.query if is_zero(crop.person)]
     crops = Counter(crop.person for crop in dataset.gallery if crop.person is not None)
     zeros = sum(number for person, number in crops.items() if is_zero(person))
@@ -212,6 +223,20 @@ def check_marks(dataset: ReIDDataset) -> list[Finding]:
         remedy = "take the queries of person 0 out, or give that person another number"
         findings.append(about("warning", "distractors as a person", zero, problem, remedy))
     return findings
+
+
+def check_tracks(dataset: ReIDDataset) -> list[Finding]:
+    """Tracklets that show two people; how many there are."""
+    counts = []
+    for split in SPLITS:
+        crops = getattr(dataset, split)
+        if not any(crop.track for crop in crops):
+            continue
+        try:
+            counts.append(f"{split} {len(tracks_of(crops)):,}")
+        except DataError as error:
+            return [Finding("error", "tracklets", f"{split}: {error}")]
+    return [Finding("info", "tracklets", f"tracklets: {', '.join(counts)}")] if counts else []
 
 
 def check_protocol(dataset: ReIDDataset) -> list[Finding]:

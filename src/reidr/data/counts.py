@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from reidr.data.notes import Note
+
 Evidence = Literal["verified", "computed", "memory"]
 Summary = Mapping[str, Mapping[str, int]]
 
@@ -17,13 +19,6 @@ PARTIAL = "looks like a partial copy of"
 LARGER = "holds more than the official"
 UNSURE = "differs from unconfirmed counts of"
 OLD_SPLIT = "looks like the old CUHK03 split"
-SEVERITIES: dict[str, Literal["warning", "info"]] = {
-    PARTIAL: "warning",
-    LARGER: "warning",
-    OLD_SPLIT: "warning",
-    UNSURE: "info",
-}
-"""How `validate` grades a note that begins so."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +43,8 @@ TITLES = {
     "prcc": "PRCC",
     "ltcc": "LTCC",
     "vc-clothes": "VC-Clothes",
+    "veri-776": "VeRi-776",
+    "mars": "MARS",
 }
 OFFICIAL: dict[str, dict[str, dict[str, Count]]] = {
     "market1501": {
@@ -97,6 +94,12 @@ OFFICIAL: dict[str, dict[str, dict[str, Count]]] = {
         "query": _split(1_020, 256, "verified", "memory"),
         "gallery": _split(8_591, 256, "verified", "memory"),
     },
+    "veri-776": {
+        # Vehicles; 37,746 stands in some papers.
+        "train": {"images": Count(37_778, "memory", also=(37_746,)), "persons": Count(576, "memory", also=(575,))},
+        "query": _split(1_678, 200, "memory"),
+        "gallery": _split(11_579, 200, "memory"),
+    },
 }
 CLAIMS = {
     "market1501": "market1501",
@@ -106,6 +109,7 @@ CLAIMS = {
     "prcc": "prcc",
     "ltcc": "ltcc",
     "vcclothes": "vc-clothes",
+    "veri776": "veri-776",
 }
 OLD_CUHK03 = {"train": (1_160, 1_260, 1_267, 1_360, 1_367), "query": (100,)}
 
@@ -141,22 +145,24 @@ def protocol_of(key: str | None) -> str:
         "prcc": "prcc/clothes-changing/multi-shot",
         "ltcc": "ltcc/clothes-changing",
         "vc-clothes": "vc-clothes/clothes-changing",
+        "mars": "tracklets",
     }
     return key if key is not None and key.startswith("cuhk03-np/") else own.get(key or "", "standard")
 
 
-def compare(key: str, summary: Summary) -> list[str]:
-    """Sentences on how the counts of the filled splits differ from the official ones; one if they agree.
+def compare(key: str, summary: Summary) -> list[Note]:
+    """Notes on how the counts of the filled splits differ from the official ones; one if they agree.
 
     Numbers that are only remembered give a sentence of their own that asks for no action.
     """
     title = TITLES[key]
     if key.startswith("cuhk03-np") and any(summary[s]["persons"] in numbers for s, numbers in OLD_CUHK03.items()):
         persons = f"{summary['train']['persons']:,} training and {summary['query']['persons']:,} query persons"
-        return [
+        text = (
             f"{OLD_SPLIT} (1,367/100; here {persons}), which is measured by single-gallery-shot; its numbers cannot be "
             "compared with CUHK03-NP (767/700)"
-        ]
+        )
+        return [Note(text, "warning", kind="counts")]
     fewer: list[str] = []
     more: list[str] = []
     unsure: list[str] = []
@@ -175,11 +181,14 @@ def compare(key: str, summary: Summary) -> list[str]:
                 agreeing.append(f"{found:,} {words} {what}")
             elif found not in official.also:
                 (unsure if official.evidence == "memory" else fewer if found < official.number else more).append(text)
-    sentences = []
+    notes = []
     if fewer:
-        sentences.append(f"{PARTIAL} {title}: {', '.join(fewer)}; results cannot be compared with published ones")
+        text = f"{PARTIAL} {title}: {', '.join(fewer)}; results cannot be compared with published ones"
+        notes.append(Note(text, "warning", kind="counts"))
     if more:
-        sentences.append(f"{LARGER} {title}: {', '.join(more)}; files were added, or versions mixed")
+        text = f"{LARGER} {title}: {', '.join(more)}; files were added, or versions mixed"
+        notes.append(Note(text, "warning", kind="counts"))
     if unsure:
-        sentences.append(f"{UNSURE} {title}: {', '.join(unsure)}; check them against the data set's own readme")
-    return sentences or [f"counts agree with {title}: {', '.join(agreeing)}"]
+        text = f"{UNSURE} {title}: {', '.join(unsure)}; check them against the data set's own readme"
+        notes.append(Note(text, kind="counts"))
+    return notes or [Note(f"counts agree with {title}: {', '.join(agreeing)}", kind="counts")]

@@ -9,22 +9,22 @@ The two kinds of boxes give different numbers, so one of them has to be chosen a
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from reidr.data.counts import compare
-from reidr.data.listing import list_folder, some_of
+from reidr.data.listing import left_out_notes, list_folder
+from reidr.data.lists import missing_level, missing_note
 from reidr.data.market1501 import fits_market1501, load_market1501
+from reidr.data.mat_files import read_in_own_process
+from reidr.data.notes import as_notes
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
 SPLITS = ("train", "query", "gallery")
 WANTED = ("filelist", "labels", "train_idx", "query_idx", "gallery_idx")
-SECONDS = 120  # an official file takes one; a crafted one may unpack without end
 Rows = list[tuple[str, str]]
 BOXES = {"detected": "detected", "labeled": "labelled", "labelled": "labelled"}
 MAT = "cuhk03_new_protocol_config_*.mat"
@@ -65,7 +65,7 @@ def load_cuhk03(root: Path, name: str | None = None) -> ReIDDataset:
     [(boxes, folder)] = folders.items()
     key = f"cuhk03-np/{boxes}"
     dataset = load_market1501(folder, name or key.replace("/", "-"), official=key)
-    return replace(dataset, notes=(f"CUHK03-NP, {boxes} boxes, from folders", *dataset.notes[1:]))
+    return replace(dataset, notes=as_notes((f"CUHK03-NP, {boxes} boxes, from folders", *dataset.notes[1:])))
 
 
 def load_cuhk03_mat(path: Path, name: str | None = None) -> ReIDDataset:
@@ -76,46 +76,32 @@ def load_cuhk03_mat(path: Path, name: str | None = None) -> ReIDDataset:
     boxes = "labelled" if "label" in path.name.lower() else "detected"
     table = read_split(path)
     folder = picture_folder(path.parent, boxes)
-    present = frozenset(list_folder(folder).pictures)
+    listing = list_folder(folder)
     splits: dict[str, tuple[Crop, ...]] = {}
+    notes: list[str] = [f"CUHK03-NP, {boxes} boxes, from {path.name}", *left_out_notes(folder.name, listing.left_out)]
     missing: list[str] = []
     for split in SPLITS:
-        crops, absent = crops_of_split(folder, table[split], present)
+        crops, absent = crops_of_split(folder, table[split], frozenset(listing.pictures))
         splits[split] = tuple(crops)
         missing += absent
+        if absent:
+            total = len(table[split])
+            level = missing_level(len(absent), total)
+            notes.append(missing_note(f"{path.name}, {split}", absent, total, folder.name, level))
     if not any(splits.values()):
         raise DataError(f"{path}: none of its pictures is in {folder}, e.g. {missing[0]}; expected\n{TREE}")
     key = f"cuhk03-np/{boxes}"
-    notes = [f"CUHK03-NP, {boxes} boxes, from {path.name}"]
-    if missing:
-        notes.append(f"{path.name}: {len(missing):,} listed pictures are not in {folder.name}: {some_of(missing)}")
     label = name or key.replace("/", "-")
     dataset = ReIDDataset(label, path.parent, splits["train"], splits["query"], splits["gallery"], key, kind=key)
-    return replace(dataset, notes=(*notes, *compare(key, dataset.summary())))
+    return replace(dataset, notes=as_notes((*notes, *compare(key, dataset.summary()))))
 
 
 def read_split(path: Path) -> dict[str, Rows]:
-    """(file name, person) by split of a .mat split file. Raises DataError when it is damaged or something else.
-
-    The file is read in a process of its own: SciPy's reader is not hardened, and some damaged files end the whole
-    interpreter (scipy/scipy#25349), which no `except` can turn into a sentence.
-    """
+    """(file name, person) by split of a .mat split file. Raises DataError when it is damaged or something else."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    # The child finds this package and SciPy wherever the parent did, installed or not.
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(place for place in sys.path if place)}
-    command = [sys.executable, "-P", "-m", "reidr.data.cuhk03", os.fspath(path.resolve())]
-    try:
-        child = subprocess.run(  # noqa: S603 - our own module, no shell, the path is one argument
-            command, env=environment, capture_output=True, timeout=SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise not_a_split(path, f"not read after {SECONDS} seconds") from None
-    if child.returncode != 0:
-        said = child.stderr.decode("utf-8", "replace").strip().splitlines()
-        ended_by_signal = child.returncode < 0
-        raise not_a_split(path, "damaged" if ended_by_signal or not said else said[-1][:200])
-    return {split: [(file, person) for file, person in rows] for split, rows in json.loads(child.stdout).items()}
+    table = read_in_own_process("reidr.data.cuhk03", path, lambda why: not_a_split(path, why))
+    return {split: [(file, person) for file, person in rows] for split, rows in table.items()}
 
 
 def not_a_split(path: Path, why: str) -> DataError:

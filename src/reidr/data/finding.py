@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from reidr.data.listing import shown
+from reidr.data.notes import Level
 from reidr.data.types import Crop
 
-Severity = Literal["error", "warning", "info"]
+Severity = Level
 EXAMPLES = 5
 
 

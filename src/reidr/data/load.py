@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reidr.data import cuhk03, ltcc, market1501, msmt17, occluded, prcc, vc_clothes
+from reidr.data import (
+    cuhk03,
+    ltcc,
+    market1501,
+    mars,
+    msmt17,
+    occluded,
+    person_folders,
+    prcc,
+    vc_clothes,
+    veri776,
+)
 from reidr.data.cuhk03 import load_cuhk03, load_cuhk03_mat
 from reidr.data.listing import some_of, sub_folders
+from reidr.data.lists import refuse_missing
 from reidr.data.ltcc import load_ltcc
 from reidr.data.manifest import load_manifest
 from reidr.data.market1501 import load_market1501
+from reidr.data.mars import load_mars
 from reidr.data.msmt17 import load_msmt17
 from reidr.data.occluded import load_occluded
+from reidr.data.person_folders import load_person_folders, load_split_person_folders
 from reidr.data.prcc import load_prcc
 from reidr.data.types import ReIDDataset
 from reidr.data.vc_clothes import load_vc_clothes
+from reidr.data.veri776 import load_veri776
 from reidr.errors import DataError
 
 MANIFESTS = ("manifest.jsonl", "manifest.csv")
@@ -26,6 +41,9 @@ LAYOUTS = (
     (prcc.fits_prcc, load_prcc),
     (ltcc.fits_ltcc, load_ltcc),
     (vc_clothes.fits_vc_clothes, load_vc_clothes),
+    (veri776.fits_veri776, load_veri776),
+    (mars.fits_mars, load_mars),
+    (person_folders.fits_split_person_folders, load_split_person_folders),
     (market1501.fits_market1501, load_market1501),
 )
 EXPECTED_TREES = "\n".join(
@@ -37,37 +55,53 @@ EXPECTED_TREES = "\n".join(
         ltcc.TREE,
         vc_clothes.TREE,
         occluded.TREE,
+        veri776.TREE,
+        mars.TREE,
+        person_folders.TREE,
         "  manifest.csv or manifest.jsonl: image, person, camera, split (docs/datasets.md)",
     )
 )
 
 
-def load_dataset(path: str | Path, name: str | None = None) -> ReIDDataset:
+def load_dataset(
+    path: str | Path, name: str | None = None, *, root: str | Path | None = None, allow_missing: bool = False
+) -> ReIDDataset:
     """Read the data set at `path`: a manifest, a CUHK03-NP .mat split file, or a folder in a published layout.
 
     A folder may hold the layout itself or one folder that does (`MSMT17/MSMT17_V1/…`). `name` replaces the name that
-    stands in tables and files. No picture is opened; the notes say which layout was found.
-    Raises DataError with the expected trees when nothing fits, or when several folders do.
+    stands in tables and files. No picture is opened; the notes say which layout was found and what was left out.
+
+    Args:
+        root: for a manifest, the folder that all its pictures lie in, where that is not its own (`load_manifest`).
+        allow_missing: read the data set also where half of the pictures that a list or manifest names for a split, or
+            more, are not there.
+
+    Raises DataError with the expected trees when nothing fits or when several folders do, for half a data set, and for
+    a `root` that nothing asks for.
     """
     try:
-        return load_path(Path(path), name)
+        dataset = load_path(Path(path), name, None if root is None else Path(root))
     except OSError as error:
         raise DataError(
             f"{error.filename or path}: cannot be read ({error.strerror}); check the path and its rights"
         ) from None
+    if not allow_missing:
+        refuse_missing(str(path), dataset.notes)
+    return dataset
 
 
-def load_path(path: Path, name: str | None) -> ReIDDataset:
-    """`load_dataset`, with errors of the file system as they come."""
+def load_path(path: Path, name: str | None, root: Path | None = None) -> ReIDDataset:
+    """`load_dataset`, with errors of the file system as they come, and half a data set too."""
     if path.is_file():
+        if path.suffix.lower() in (".csv", ".jsonl"):
+            return load_manifest(path, name, root=root)
+        check_no_root(path, root)
         if path.suffix.lower() == ".mat":
             return load_cuhk03_mat(path, name)
-        if path.suffix.lower() in (".csv", ".jsonl"):
-            return load_manifest(path, name)
         raise DataError(f"{path}: not a data set; give a folder, a manifest (.csv or .jsonl) or a CUHK03-NP .mat file")
     if not path.is_dir():
         raise DataError(f"{path}: no such folder or manifest")
-    found = load_folder(path, name)
+    found = load_folder(path, name, root)
     if found is not None:
         return found
     below = sub_folders(path)
@@ -75,11 +109,21 @@ def load_path(path: Path, name: str | None) -> ReIDDataset:
     if len(fitting) > 1:
         raise DataError(f"{path}: holds several data sets, name one: {', '.join(str(folder) for folder in fitting)}")
     if fitting:
-        found = load_folder(fitting[0], name)
+        found = load_folder(fitting[0], name, root)
         if found is not None:
             return found
+    if person_folders.fits_person_folders(path):
+        # Last of all: any folder of folders of pictures looks like it.
+        check_no_root(path, root)
+        return load_person_folders(path, name)
     holds = some_of(sorted(entry.name for entry in path.iterdir()), 5) or "nothing"
     raise DataError(f"{path}: no known layout (it holds {holds}); expected one of\n{EXPECTED_TREES}")
+
+
+def check_no_root(path: Path, root: Path | None) -> None:
+    """Raise DataError where a root is named for what is no manifest: pictures of a layout lie where it says."""
+    if root is not None:
+        raise DataError(f"{path}: a root is for manifests alone; this is none")
 
 
 def fits_any(folder: Path) -> bool:
@@ -87,12 +131,13 @@ def fits_any(folder: Path) -> bool:
     return any((folder / manifest).is_file() for manifest in MANIFESTS) or any(fits(folder) for fits, _ in LAYOUTS)
 
 
-def load_folder(folder: Path, name: str | None) -> ReIDDataset | None:
+def load_folder(folder: Path, name: str | None, root: Path | None = None) -> ReIDDataset | None:
     """The data set in `folder` itself, None where no layout fits."""
     for manifest in MANIFESTS:
         if (folder / manifest).is_file():
-            return load_manifest(folder / manifest, name)
+            return load_manifest(folder / manifest, name, root=root)
     for fits, load in LAYOUTS:
         if fits(folder):
+            check_no_root(folder, root)
             return load(folder, name)
     return None

@@ -19,7 +19,17 @@ from pathlib import Path
 
 from reidr.data.attributes import load_market_attributes
 from reidr.data.counts import compare, identify, protocol_of
-from reidr.data.listing import Listing, below_notes, left_out_note, list_folder, list_tree, some_of
+from reidr.data.listing import (
+    Listing,
+    below_notes,
+    left_out_note,
+    left_out_notes,
+    link_notes,
+    list_folder,
+    some_of,
+    walk,
+)
+from reidr.data.notes import Note, as_notes
 from reidr.data.types import Crop, ReIDDataset, count_crops
 from reidr.errors import DataError
 
@@ -49,12 +59,7 @@ def load_market1501(root: Path, name: str | None = None, *, official: str | None
     Raises DataError when not a single name parses, showing three of them.
     """
     listings = {split: list_people(root / folder) for split, folder in FOLDERS.items()}
-    strange = [
-        f"{FOLDERS[split]}: {len(listing.others):,} files are no pictures by their ending: {some_of(listing.others)}"
-        for split, listing in listings.items()
-        if listing.others
-    ]
-    strange += [note for split, listing in listings.items() for note in below_notes(FOLDERS[split], listing)]
+    strange = [note for split, listing in listings.items() for note in listing_notes(FOLDERS[split], listing)]
     names = {split: listing.pictures for split, listing in listings.items()}
     dataset = market1501_from_names(root, names, name, official=official, notes=strange)
     return with_attributes(dataset, root / "attributes.csv") if (root / "attributes.csv").is_file() else dataset
@@ -63,7 +68,16 @@ def load_market1501(root: Path, name: str | None = None, *, official: str | None
 def list_people(folder: Path) -> Listing:
     """List a folder of the layout; where it holds no picture itself, those in its folders (one folder per person)."""
     listing = list_folder(folder)
-    return listing if listing.pictures else Listing(folder, tuple(list_tree(folder)), listing.others)
+    if listing.pictures or not listing.folders:
+        return listing
+    tree = walk(folder)
+    return Listing(folder, tree.pictures, tree.left_out, links=tree.links)
+
+
+def listing_notes(where: str, listing: Listing) -> list[Note]:
+    """What one folder of a layout holds beside its pictures: other files, pictures further down, links."""
+    notes = left_out_notes(where, listing.left_out, "warning") + below_notes(where, listing)
+    return notes if listing.folders else notes + link_notes(where, listing.links)
 
 
 def market1501_from_names(
@@ -100,7 +114,7 @@ def market1501_from_names(
             notes.append(left_out_note(FOLDERS[split], unparsed, len(listed), PATTERN))
         junk = [crop.id for crop in found if crop.junk]
         if junk and split != "gallery":
-            notes.append(f"{FOLDERS[split]}: {len(junk):,} junk boxes (person -1) are left out: {some_of(junk)}")
+            notes.append(junk_note(FOLDERS[split], junk))
             found = [crop for crop in found if not crop.junk]
         crops[split], summary[split] = found, count_crops(found)
     if not any(crops.values()):
@@ -111,8 +125,14 @@ def market1501_from_names(
         notes.append(market_style_version(root))
     notes += compare(known, summary) if known else []
     train, query, gallery = (tuple(crops[split]) for split in FOLDERS)
-    said = ("Market-1501 layout", *notes)
+    said = as_notes(("Market-1501 layout", *notes))
     return ReIDDataset(label, root, train, query, gallery, protocol_of(known), said, known or LAYOUT)
+
+
+def junk_note(where: str, junk: Sequence[str]) -> Note:
+    """The sentence for junk where only a gallery may hold it."""
+    text = f"{where}: {len(junk):,} junk boxes (person -1) are left out, which only a gallery may hold: {some_of(junk)}"
+    return Note(text, "warning", kind="junk in query", remedy="take them out", names=junk)
 
 
 def parse_names(
@@ -191,5 +211,5 @@ def with_attributes(dataset: ReIDDataset, path: Path) -> ReIDDataset:
         train=described(dataset.train),
         query=described(dataset.query),
         gallery=described(dataset.gallery),
-        notes=(*dataset.notes, f"attributes.csv: appearance of {len(table):,} persons"),
+        notes=(*dataset.notes, Note(f"attributes.csv: appearance of {len(table):,} persons", kind="attributes")),
     )

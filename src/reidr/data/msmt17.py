@@ -9,13 +9,15 @@ The camera is the third `_` field of the file's name, 1 to 15.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from reidr.data.counts import compare
-from reidr.data.listing import list_tree, some_of
+from reidr.data.listing import left_out_notes, link_notes, walk
+from reidr.data.lists import by_stem, missing_level, missing_note, read_lines, renamed_notes, unlisted_notes
 from reidr.data.market1501 import PREFIX_NOTE, TRAIN_PREFIX, garbage_collection_paused
+from reidr.data.notes import Note, as_notes
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -45,34 +47,56 @@ def load_msmt17(root: Path, name: str | None = None) -> ReIDDataset:
     version = version_of(root)
     if version is None:
         raise DataError(f"{root}: neither the folders of MSMT17 V1 nor of V2; expected\n{TREE}")
-    notes = [f"MSMT17 {version}: folders {' and '.join(VERSIONS[version])}"]
+    notes: list[str] = [f"MSMT17 {version}: folders {' and '.join(VERSIONS[version])}"]
     for other, names in VERSIONS.items():
         if other != version and any((root / name).is_dir() for name in names):
-            notes.append(f"{other} of MSMT17 is there too ({' and '.join(names)}) and is left out: {version} is taken")
+            text = f"{other} of MSMT17 is there too ({' and '.join(names)}) and is left out: {version} is taken"
+            notes.append(Note(text, "warning", kind="other version", names=names))
     folders = {"train": VERSIONS[version][0], "query": VERSIONS[version][1], "gallery": VERSIONS[version][1]}
-    present = {folder: frozenset(list_tree(root / folder)) for folder in VERSIONS[version]}
+    trees = {folder: walk(root / folder) for folder in VERSIONS[version]}
+    for folder, tree in trees.items():
+        notes += [*left_out_notes(folder, tree.left_out), *link_notes(folder, tree.links)]
+    present = {folder: frozenset(tree.pictures) for folder, tree in trees.items()}
     splits: dict[str, list[Crop]] = {split: [] for split in LISTS}
     for split, files in LISTS.items():
         folder = folders[split]
+        gone: list[tuple[str, list[str], int]] = []
         for file in files:
             if not (root / file).is_file():
-                notes.append(f"{file} is missing, so {split} lacks its crops")
+                notes.append(Note(f"{file} is missing, so {split} lacks its crops", "warning", kind="missing list"))
                 continue
-            lines = (root / file).read_text(encoding="utf-8", errors="replace").splitlines()
+            lines, renamed = with_other_endings(read_lines(root / file), present[folder])
             prefix = TRAIN_PREFIX if split == "train" else ""
             with garbage_collection_paused():
                 crops, missing = parse_list(root, folder, lines, file, present[folder], prefix)
             splits[split] += crops
-            if missing:
-                count = f"{len(missing):,} of {len(lines):,}"
-                notes.append(f"{file}: {count} listed files are not in {folder}: {some_of(missing)}")
+            notes += renamed_notes(file, renamed)
+            gone.append((file, missing, len(crops) + len(missing)))
+        level = missing_level(sum(len(missing) for _, missing, _ in gone), sum(total for *_, total in gone))
+        notes += [missing_note(file, missing, total, folder, level) for file, missing, total in gone if missing]
+    taken = {crop.id for crops in splits.values() for crop in crops}
+    for folder, pictures in present.items():
+        notes += unlisted_notes(folder, sorted(name for name in pictures if f"{folder}/{name}" not in taken))
     if not any(splits.values()):
         raise DataError(f"{root}: none of the files in MSMT17's lists is there; expected\n{TREE}")
     train, query, gallery = (tuple(sorted(splits[split], key=lambda crop: crop.id)) for split in LISTS)
     if splits["train"] and splits["gallery"]:
         notes.append(PREFIX_NOTE)
     dataset = ReIDDataset(name or f"msmt17-{version.lower()}", root, train, query, gallery, kind="msmt17")
-    return replace(dataset, notes=(*notes, *compare("msmt17", dataset.summary())))
+    return replace(dataset, notes=as_notes((*notes, *compare("msmt17", dataset.summary()))))
+
+
+def with_other_endings(lines: Iterable[str], present: frozenset[str]) -> tuple[list[str], list[str]]:
+    """The lines with paths as they are `present`, and the listed paths that are there with another picture ending."""
+    stems = by_stem(present)
+    found, renamed = [], []
+    for line in lines:
+        path = line.replace("\t", " ").rpartition(" ")[0].strip()
+        other = stems.get(path.rpartition(".")[0]) if path and path not in present else None
+        if other is not None:
+            renamed.append(path)
+        found.append(line if other is None else other + line[len(path) :])
+    return found, renamed
 
 
 def parse_list(
@@ -80,7 +104,7 @@ def parse_list(
     folder: str,
     lines: Iterable[str],
     file: str,
-    present: Container[str] | None = None,
+    present: frozenset[str] | None = None,
     prefix: str = "",
 ) -> tuple[list[Crop], list[str]]:
     """Crops of a list's lines `PATH PERSON`, and the paths not `present` (None: all are). Opens no file.
@@ -93,7 +117,8 @@ def parse_list(
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        path, _, person = line.strip().rpartition(" ")
+        path, _, person = line.strip().replace("\t", " ").rpartition(" ")
+        path = path.strip()
         fields = path.rpartition("/")[2].split("_")
         if len(fields) < 4 or not fields[2].isdecimal() or not person.isdecimal() or ".." in path or path[0] == "/":
             raise DataError(

@@ -9,8 +9,9 @@ from itertools import islice
 from pathlib import Path
 
 from reidr.data.counts import compare, protocol_of
-from reidr.data.listing import below_notes, left_out_note, list_folder, some_of
-from reidr.data.market1501 import garbage_collection_paused
+from reidr.data.listing import left_out_note, list_folder, some_of
+from reidr.data.market1501 import garbage_collection_paused, listing_notes
+from reidr.data.notes import as_notes
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -29,12 +30,7 @@ def load_named_folders(
     """Read three folders. `pattern` has the groups person, camera and outfit; `key` is the official data set's."""
     listings = {split: list_folder(root / folder) for split, folder in folders.items()}
     names = {split: listing.pictures for split, listing in listings.items()}
-    notes = [
-        f"{folders[split]}: {len(listing.others):,} files are no pictures by their ending: {some_of(listing.others)}"
-        for split, listing in listings.items()
-        if listing.others
-    ]
-    notes += [note for split, listing in listings.items() for note in below_notes(folders[split], listing)]
+    notes = [note for split, listing in listings.items() for note in listing_notes(folders[split], listing)]
     return named_folders_from_names(root, key, folders, pattern, example, names, name, notes)
 
 
@@ -78,4 +74,4 @@ def named_folders_from_names(
         raise DataError(f"{root}: no crops named like {example}{' but ' + some_of(failed) if failed else ''}")
     train, query, gallery = (splits[split] for split in ("train", "query", "gallery"))
     dataset = ReIDDataset(name or key, root, train, query, gallery, protocol_of(key), kind=key)
-    return replace(dataset, notes=(*notes, *compare(key, dataset.summary())))
+    return replace(dataset, notes=as_notes((*notes, *compare(key, dataset.summary()))))

@@ -13,8 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from reidr.data.counts import compare, identify
-from reidr.data.listing import list_folder, some_of, sub_folders
-from reidr.data.market1501 import FOLDERS, PATTERN, fits_market1501, is_zero, parse_names
+from reidr.data.listing import left_out_notes, list_folder, some_of, sub_folders
+from reidr.data.lists import by_stem, missing_level, missing_note, read_lines, renamed_notes, stem_of, unlisted_notes
+from reidr.data.market1501 import FOLDERS, PATTERN, fits_market1501, is_zero, junk_note, parse_names
+from reidr.data.notes import Note, as_notes
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -38,16 +40,25 @@ def load_occluded(root: Path, name: str | None = None) -> ReIDDataset:
     if not places:
         raise DataError(f"{root}: has lists but no pictures they speak of; expected\n{TREE}")
     place = places[0]
-    present = {split: frozenset(list_folder(place / folder).pictures) for split, folder in FOLDERS.items()}
+    listings = {split: list_folder(place / folder) for split, folder in FOLDERS.items()}
+    present = {split: frozenset(listing.pictures) for split, listing in listings.items()}
     splits: dict[str, tuple[Crop, ...]] = {}
-    notes = [f"lists in {root.name} over the pictures in {place.name}"]
+    notes: list[str] = [f"lists in {root.name} over the pictures in {place.name}"]
+    for split, folder in FOLDERS.items():
+        notes += left_out_notes(folder, listings[split].left_out)
+    everywhere = frozenset(name for names in present.values() for name in names)
+    anywhere = by_stem(everywhere)
+    named: set[str] = set()
     for split, file in LISTS.items():
         if not (root / file).is_file():
-            notes.append(f"{file} is missing, so {split} is empty")
+            notes.append(Note(f"{file} is missing, so {split} is empty", "warning", kind="missing list"))
             continue
         names = sorted(set(read_list(root / file)))
         found: list[Crop] = []
-        left = names
+        others = {n: anywhere[stem_of(n)] for n in names if n not in everywhere and stem_of(n) in anywhere}
+        left = sorted({others.get(n, n) for n in names})
+        notes += renamed_notes(file, sorted(others))
+        named.update(left)
         # As in Market-1501's own folders, see `market1501_from_names`.
         zero_is_nobody = split == "gallery" and not any(is_zero(crop.person) for crop in splits.get("query", ()))
         for source in dict.fromkeys((split, "gallery", "train", "query")):
@@ -57,12 +68,14 @@ def load_occluded(root: Path, name: str | None = None) -> ReIDDataset:
                 raise DataError(f"{root / file}: {some_of(unparsed)} do not follow {PATTERN}")
             junk = [crop.id for crop in crops if crop.junk and split != "gallery"]
             if junk:
-                notes.append(f"{file}: {len(junk):,} junk boxes (person -1) are left out: {some_of(junk)}")
+                notes.append(junk_note(file, junk))
             found += [crop for crop in crops if not crop.junk or split == "gallery"]
             left = [n for n in left if n not in present[source]]
         if left:
-            notes.append(f"{file}: {len(left):,} of {len(names):,} listed pictures are not there: {some_of(left)}")
+            notes.append(missing_note(file, left, len(names), place.name, missing_level(len(left), len(names))))
         splits[split] = tuple(sorted(found, key=lambda crop: crop.id))
+    for split, folder in FOLDERS.items():
+        notes += unlisted_notes(folder, sorted(present[split] - named))
     if not any(splits.values()):
         raise DataError(f"{root}: none of the pictures in its lists is in {place}; expected\n{TREE}")
     label = name or root.resolve().name
@@ -70,16 +83,13 @@ def load_occluded(root: Path, name: str | None = None) -> ReIDDataset:
     dataset = ReIDDataset(label, place, train, query, gallery)
     known = identify(label, dataset.summary())
     notes += compare(known, dataset.summary()) if known else []
-    return replace(dataset, notes=tuple(notes), kind=known or "lists over pictures")
+    return replace(dataset, notes=as_notes(notes), kind=known or "lists over pictures")
 
 
 def read_list(path: Path) -> list[str]:
     """File names, one a line. Raises DataError for a line that is a path, or for a file that is no text."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    lines = read_lines(path)
     for number, line in enumerate(lines, start=1):
-        if "/" in line or "\\" in line:
-            raise DataError(f"{path}: line {number} is {line.strip()[:80]!r}; expected a file name without folders")
-    return [line.strip() for line in lines if line.strip()]
+        if "/" in line:
+            raise DataError(f"{path}: line {number} is {line[:80]!r}; expected a file name without folders")
+    return [line for line in lines if line]

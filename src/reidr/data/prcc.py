@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from reidr.data.counts import compare, protocol_of
-from reidr.data.listing import left_out_note, list_tree
+from reidr.data.listing import left_out_note, left_out_notes, link_notes, walk
 from reidr.data.market1501 import garbage_collection_paused
+from reidr.data.notes import as_notes
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -41,11 +42,14 @@ def load_prcc(root: Path, name: str | None = None) -> ReIDDataset:
     Crops of one person by A and B carry outfit 1, those by C outfit 2. Raises DataError when no path parses.
     """
     place = pictures_of(root)
-    paths = [f"train/{p}" for p in list_tree(place / "train")] + [f"test/{p}" for p in list_tree(place / "test")]
-    dataset = prcc_from_paths(root, place, paths, name)
+    trees = {part: walk(place / part) for part in ("train", "test")}
+    dataset = prcc_from_paths(root, place, [f"{part}/{p}" for part, tree in trees.items() for p in tree.pictures], name)
+    notes: list[str] = list(dataset.notes)
+    for part, tree in trees.items():
+        notes += [*left_out_notes(part, tree.left_out), *link_notes(part, tree.links)]
     if (place / "val").is_dir():
-        return replace(dataset, notes=(*dataset.notes, "val: further crops of the training people, not used"))
-    return dataset
+        notes.append("val: further crops of the training people, not used")
+    return replace(dataset, notes=as_notes(notes))
 
 
 def prcc_from_paths(root: Path, place: Path, paths: Iterable[str], name: str | None = None) -> ReIDDataset:
@@ -76,7 +80,7 @@ def prcc_from_paths(root: Path, place: Path, paths: Iterable[str], name: str | N
         notes.append(left_out_note("rgb", unparsed, len(paths), "train/PERSON/A_… or test/A/PERSON/…"))
     train, query, gallery = (tuple(splits[split]) for split in ("train", "query", "gallery"))
     dataset = ReIDDataset(name or "prcc", root, train, query, gallery, protocol_of("prcc"), kind="prcc")
-    return replace(dataset, notes=(*notes, *compare("prcc", dataset.summary())))
+    return replace(dataset, notes=as_notes((*notes, *compare("prcc", dataset.summary()))))
 
 
 def parse_path(path: str) -> tuple[str, str, str] | None:

@@ -1,17 +1,29 @@
-"""From a data set and a protocol to what an evaluator needs: queries, gallery, labels as integers, what is ignored."""
+"""From a data set and a protocol to what an evaluator needs: queries, gallery, labels as integers, what is ignored.
+
+In every protocol a query's own picture is ignored for it: the very same file (also by a link), or the same crop in
+memory. Where one list is query and gallery (leave-one-out, usual where there are no cameras) finding itself says
+nothing. A copy of a picture under another name is another picture here, since nobody knows whether it was meant;
+`reidr validate` names copies.
+"""
 
 from __future__ import annotations
 
+import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.data.listing import identity
+from reidr.data.notes import Note
+from reidr.data.pooled import pooled
 from reidr.data.protocol_table import PROTOCOLS, Protocol, check_belongs, find_protocol
+from reidr.data.tracks import tracks_of
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -38,7 +50,8 @@ class Trial:
         """Keyword arguments of `evaluate_features`, or with `blockwise=False` of `evaluate_ranking`.
 
         Person and camera labels are int64, equal where the labels are; an unknown person or camera equals nothing.
-        `junk` is (G,) bool. Clothes-changing rules add outfits, per-query draws add `ignored`.
+        `junk` is (G,) bool. Clothes-changing rules add outfits; per-query draws, and queries that are themselves in the
+        gallery, add `ignored`.
         """
         arguments: dict[str, Any] = {
             "query_ids": self._codes["person"][0],
@@ -55,7 +68,35 @@ class Trial:
             }
         if self.draws_per_query:
             arguments["ignored"] = self.not_drawn if blockwise else self.not_drawn(slice(None))
+        elif self.own:
+            arguments["ignored"] = self.own_pictures if blockwise else self.own_pictures(slice(None))
         return arguments
+
+    @cached_property
+    def own(self) -> dict[int, tuple[int, ...]]:
+        """By the place of a query the places of its own picture in the gallery; queries without any are left out."""
+        places: dict[Hashable, list[int]] = {}
+        for place, key in enumerate(map(picture_identity, self.gallery)):
+            places.setdefault(key, []).append(place)
+        found = {place: places.get(picture_identity(crop), ()) for place, crop in enumerate(self.query)}
+        return {place: tuple(own) for place, own in found.items() if own}
+
+    def own_pictures(self, rows: slice = slice(None)) -> NDArray[np.bool_]:
+        """(rows, G) True where a gallery crop is the query's own picture."""
+        places = range(len(self.query))[rows]
+        own = np.zeros((len(places), len(self.gallery)), dtype=bool)
+        for row, place in enumerate(places):
+            own[row, list(self.own.get(place, ()))] = True
+        return own
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What is to be said beside the results: of how many queries the own picture is left out of the gallery."""
+        if not self.own:
+            return ()
+        number = f"{len(self.own):,} of {len(self.query):,} queries"
+        text = f"each query's own picture (the same file) is left out of its gallery: {number}"
+        return (Note(text, kind="own picture", count=len(self.own)),)
 
     @property
     def draws_per_query(self) -> bool:
@@ -124,6 +165,8 @@ class Trial:
             same = self._equal("outfit", rows)
             ignored |= same_person & (same if self.protocol.clothes == "changed" else ~same)
         ignored |= self.junk[None, :]
+        if self.own:
+            ignored |= self.own_pictures(rows)
         return ignored
 
     def _equal(self, label: str, rows: slice) -> NDArray[np.bool_]:
@@ -149,7 +192,12 @@ def trials(dataset: ReIDDataset, protocol: Protocol, seed: int = 0, *, queries: 
     id, so they do not depend on the order of files on a disk.
     Raises DataError when no query or no gallery crop is left, naming the protocol's cameras where they are the reason.
     """
-    query = sampled(of_cameras(dataset, "query", protocol.query_cameras), queries, seed)
+    if protocol.pooled:
+        dataset = pooled(dataset, picture_identity)
+    every = of_cameras(dataset, "query", protocol.query_cameras)
+    if protocol.tracklets and not any(crop.track for crop in (*dataset.query, *dataset.gallery)):
+        raise DataError(f"{dataset.name}: no crop has a track label, which protocol {protocol.name} searches by")
+    query = sampled_tracks(every, queries, seed) if protocol.tracklets else sampled(every, queries, seed)
     gallery = of_cameras(dataset, "gallery", protocol.gallery_cameras)
     if protocol.withheld:
         gallery = without_some(query, gallery, protocol.withheld, seed)
@@ -186,6 +234,30 @@ def sampled(query: tuple[Crop, ...], number: int | None, seed: int) -> tuple[Cro
         raise DataError("--queries must be at least 1")
     chosen = np.sort(np.random.default_rng(seed).choice(len(query), number, replace=False))
     return tuple(query[i] for i in chosen)
+
+
+def sampled_tracks(query: tuple[Crop, ...], number: int | None, seed: int) -> tuple[Crop, ...]:
+    """The crops of `number` of the query tracklets, drawn as `sampled` does and kept in order."""
+    if number is None:
+        return query
+    tracks = tracks_of(query)
+    drawn = sampled(tuple(track.crops[0] for track in tracks), number, seed)
+    first = {crop.id for crop in drawn}
+    kept = {crop.id for track in tracks if track.crops[0].id in first for crop in track.crops}
+    return tuple(crop for crop in query if crop.id in kept)
+
+
+def picture_identity(crop: Crop) -> Hashable:
+    """What tells a crop's picture from all others: the file that a path leads to, or the crop itself in memory.
+
+    Paths that lead to no file are told by path and id: such a crop cannot be searched, and tests make many of one path.
+    """
+    if not isinstance(crop.image, Path):
+        return id(crop.image), crop.id
+    try:
+        return identity(crop.image)
+    except (OSError, ValueError):
+        return os.fspath(crop.image), crop.id
 
 
 def gallery_draws(gallery: Sequence[Crop], draws: int, seed: int) -> list[NDArray[np.int64]]:

@@ -33,6 +33,8 @@ class Protocol:
         withheld: share of the query persons whose gallery crops are taken out, so that their searches are non-mated.
         open_set: queries whose person is not in the gallery count (as non-mated searches) instead of being left out.
         unseen: the models may not have been trained on this data set (`families.check_unseen`).
+        pooled: queries and gallery are put together, each crop is searched for among all the others (`data.pooled`).
+        tracklets: queries and candidates are tracklets (`reidr.data.tracks`), each the mean of its crops' embeddings.
         data_set: the one of `reidr.data.counts` whose rule this is; None for a rule that fits any.
     """
 
@@ -47,6 +49,8 @@ class Protocol:
     withheld: float = 0.0
     open_set: bool = False
     unseen: bool = False
+    pooled: bool = False
+    tracklets: bool = False
     data_set: str | None = None
 
 
@@ -96,7 +100,16 @@ PROTOCOLS: dict[str, Protocol] = {
             withheld=0.5,
             open_set=True,
         ),
+        Protocol(
+            "leave-one-out",
+            "Every crop of query and gallery is searched for among all the others; nothing else is ignored but junk.",
+            ignore_same_camera=False,
+            pooled=True,
+        ),
         Protocol("any-camera", "Nothing is ignored but junk: search within one camera.", ignore_same_camera=False),
+        Protocol(
+            "tracklets", "Standard rule between tracklets, each the mean embedding of its crops (MARS).", tracklets=True
+        ),
         _prcc("C", "multi-shot", 0),
         _prcc("B", "multi-shot", 0),
         _prcc("C", "single-shot", 10),

@@ -11,7 +11,11 @@ from types import MappingProxyType
 from PIL import Image
 
 from reidr.data.images import read_picture
+from reidr.data.labels import check_code_label
+from reidr.data.notes import Note, as_notes
 from reidr.errors import DataError
+
+LABELS = ("person", "camera", "outfit", "sequence", "track")
 
 
 def no_attributes() -> Mapping[str, str]:
@@ -30,10 +34,13 @@ class Crop:
             of the gallery, which by definition matches no query).
         camera: camera label, or None where unknown. Labels are compared, never computed with.
         outfit: clothing label within the person (`"2"` = the person's second outfit), for clothes-changing protocols.
-        sequence: recording or tracklet label.
+        sequence: recording label.
         time: seconds or frame number, whichever the source has; only its order is used.
         junk: True for detections that every protocol leaves out of the ranking (Market-1501's person -1).
         attributes: known appearance facts by name (rendered street, annotation files); never predictions.
+        track: label of the tracklet: pictures of one person that one camera took one after the other.
+
+    Labels are read by the rule of `reidr.data.labels`: `"1.0"` is `"1"`; a number or a word like "nan" is refused here.
     """
 
     id: str
@@ -45,14 +52,21 @@ class Crop:
     time: float | None = None
     junk: bool = False
     attributes: Mapping[str, str] = field(default_factory=no_attributes, compare=False, repr=False)
+    track: str | None = None
 
     def __post_init__(self) -> None:
         if not self.id:
             raise DataError("a crop needs a non-empty id")
-        for name in ("person", "camera", "outfit", "sequence"):
+        for name in LABELS:
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, str) or not value):
-                raise DataError(f"crop {self.id}: {name} must be a non-empty string or None, not {value!r}")
+            if value is None:
+                continue
+            try:
+                label = check_code_label(value)
+            except DataError as error:
+                raise DataError(f"crop {self.id}: {name} {error}") from None
+            if label != value:
+                object.__setattr__(self, name, label)  # the way into a frozen dataclass; nobody has seen it yet
         if self.junk and self.person is not None:
             raise DataError(f"crop {self.id}: junk crops carry no person, but this one says {self.person!r}")
 
@@ -66,9 +80,10 @@ class ReIDDataset:
     """A re-identification data set: training crops, queries and gallery, ids unique within each list.
 
     `protocol` names the evaluation rule that fits the data set (a key of `reidr.data.protocol`).
-    `notes` are sentences about what was found when it was read (layout, version, skipped files). `kind` is what it was
-    read as: a data set of `reidr.data.counts` where it was recognised, else the layout; None for a manifest and for
-    data made in code, which may be of any data set.
+    `notes` are sentences about what was found when it was read (layout, version, what was left out and why), each with
+    its grade and a count (`Note`); plain sentences given here become information. `kind` is what it was read as: a data
+    set of `reidr.data.counts` where it was recognised, else the layout; None for a manifest and for data made in code,
+    which may be of any data set.
     """
 
     name: str
@@ -77,10 +92,11 @@ class ReIDDataset:
     query: tuple[Crop, ...] = ()
     gallery: tuple[Crop, ...] = ()
     protocol: str = "standard"
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     kind: str | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "notes", as_notes(self.notes))
         for split in ("train", "query", "gallery"):
             repeated = [i for i, n in Counter(c.id for c in getattr(self, split)).items() if n > 1]
             if repeated:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
 from reidr.evaluation.ranking import RankingResult
+from reidr.frame.checks import as_array, flag_array, one_list, real_array, real_number, whole_number
 from reidr.reasoning.fusion import fuse
 from reidr.retrieval.neighbourhood import normalised_distances
 from reidr.retrieval.ranking import RankedList
@@ -55,8 +56,12 @@ class Policy:
     unsure: float = 0.0
 
     def __post_init__(self) -> None:
-        if not min(self.band, self.most, self.sure, self.doubtful, self.unsure) >= 0 or np.isnan(self.band):
-            raise ReIDError("policy: band, most, sure, doubtful and unsure must be numbers of at least 0")
+        for name in ("band", "sure", "doubtful", "unsure"):
+            real_number(getattr(self, name), f"policy: {name}", least=0.0, infinite=True)
+        if self.clear is not None:
+            real_number(self.clear, "policy: clear", infinite=True)
+        whole_number(self.most, "policy: most", least=0)
+        whole_number(self.last, "policy: last", least=whole_number(self.first, "policy: first", least=1))
 
     def stored(self) -> dict[str, Any]:
         """Plain values for `decision.json`."""
@@ -67,7 +72,7 @@ class Policy:
         """From `stored`. Raises ReIDError where it is none."""
         try:
             return cls(**stored)
-        except TypeError as error:
+        except (TypeError, ReIDError) as error:
             raise ReIDError(f"not a stored policy: {error}") from None
 
     def candidates(self, ranked: RankedList, m: int, guess: Reals | None = None) -> Bools:
@@ -116,6 +121,11 @@ class Study:
     thought_costs: float = 1.0
 
     def __post_init__(self) -> None:
+        for name in ("scores", "guess", "thoughts"):
+            if (given := getattr(self, name)) is not None:
+                object.__setattr__(self, name, np.asarray(as_array(given, f"adaptive: {name}"), dtype=np.float64))
+        object.__setattr__(self, "truth", flag_array(self.truth, "adaptive: truth", (None, None)))
+        real_number(self.thought_costs, "adaptive: thought_costs", least=0.0)
         shape = np.shape(self.scores)
         whole = [np.shape(self.truth), shape if self.thoughts is None else np.shape(self.thoughts)]
         if len(shape) != 2 or any(each != shape for each in whole) or shape[1] > self.ranked.k:
@@ -156,8 +166,10 @@ class Study:
 
 
 def entropy(probabilities: ArrayLike) -> Reals:
-    """Entropy in bits of a yes-or-no answer: 1 at 0.5, 0 at 0 and 1; NaN stays NaN."""
-    p = np.asarray(probabilities, dtype=np.float64)
+    """Entropy in bits of a yes-or-no answer: 1 at 0.5, 0 at 0 and 1; NaN stays NaN. ReIDError outside [0, 1]."""
+    p = np.asarray(as_array(probabilities, "probabilities"), dtype=np.float64)
+    if (p < 0).any() or (p > 1).any():
+        raise ReIDError(f"probabilities: {p[(p < 0) | (p > 1)].flat[0]:g} lies outside [0, 1]")
     parts = [np.where(x > 0, -x * np.log2(np.where(x > 0, x, 1.0)), 0.0 * x) for x in (p, 1.0 - p)]
     return np.asarray(parts[0] + parts[1])
 
@@ -165,8 +177,14 @@ def entropy(probabilities: ArrayLike) -> Reals:
 def asked_pairs(policy: Policy, normalised: Reals, scores: Reals, guess: Reals | None = None) -> Bools:
     """(Q, m) which pairs are asked, given normalised distances (Q, k) and the scores (Q, m) that come back.
 
-    `guess`: (Q, m) the scores expected without asking.
+    `guess`: (Q, m) the scores expected without asking. Raises ReIDError for shapes that do not fit.
     """
+    scores = np.asarray(as_array(scores, "scores"), dtype=np.float64)
+    normalised = np.asarray(as_array(normalised, "normalised"), dtype=np.float64)
+    if scores.ndim != 2 or normalised.ndim != 2 or len(scores) != len(normalised) or scores.size > normalised.size:
+        raise ReIDError(f"adaptive: scores {scores.shape} do not fit normalised distances {normalised.shape}")
+    if guess is not None:
+        guess = real_array(guess, "guess", scores.shape, nan=True)
     asked = _in_doubt(normalised[:, : scores.shape[1]], policy, guess) & np.isfinite(scores)
     sure = (asked & (scores >= policy.sure)).cumsum(axis=1)
     stopped = np.zeros_like(asked)
@@ -266,9 +284,8 @@ def choose_policies(
     """
     tried = _tried(study, first, last)
     chosen = []
-    for budget in budgets:
-        if not budget >= 0:
-            raise ReIDError(f"adaptive: a budget must be at least 0 calls per query, not {budget!r}")
+    for budget in one_list(budgets, "adaptive: budgets"):
+        budget = real_number(budget, "adaptive: a budget of calls per query", least=0.0, infinite=True)
         kept = [each for each in tried if each[1].calls <= budget + 1e-9]
         best = max(kept, key=lambda each: (_worth(each[1]), -each[1].calls))
         chosen.append((float(budget), best[0]))

@@ -6,12 +6,13 @@ Everywhere: `probabilities` (N,) of "same person" in [0, 1], `outcomes` (N,) whe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
+from reidr.frame.checks import as_array, flag_array, one_of, plain_array, whole_number
 
 Reals = NDArray[np.float64]
 Binning = Literal["mass", "width"]
@@ -54,11 +55,14 @@ def reliability_curve(
             there may be fewer bins), "width" cuts [0, 1] into equal parts, each holding its upper end.
 
     Raises:
-        ReIDError: no cases, lengths that differ, a probability outside [0, 1], or NaN.
+        ReIDError: no cases, lengths that differ, a probability outside [0, 1], NaN, an outcome that is neither True nor
+            False (1 nor 0), bins below 1, or another binning.
     """
     given, happened = _checked(probabilities, outcomes)
-    if bins < 1 or binning not in ("mass", "width"):
-        raise ReIDError(f"reliability: needs at least 1 bin and binning 'mass' or 'width', not {bins} and {binning!r}")
+    bins = whole_number(bins, "bins")
+    if bins < 1:
+        raise ReIDError(f"reliability: needs at least 1 bin, not {bins}")
+    one_of(binning, "binning", get_args(Binning))
     if binning == "width":
         place = np.clip(np.ceil(given * bins) - 1, 0, bins - 1).astype(np.int64)
     else:
@@ -89,17 +93,18 @@ def risk_coverage(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverage:
     """Error rate when only the most confident cases are answered.
 
     Args:
-        confidence: (N,) any scale, more is surer. correct: (N,) whether the answer was right.
+        confidence: (N,) any scale, more is surer. correct: (N,) whether the answer was right, True or False (1 or 0).
 
     Cases of equal confidence are taken in random order, and the risk is the mean over all such orders.
-    Raises ReIDError for no cases, lengths that differ, or NaN.
+    Raises ReIDError for no cases, lengths that differ, NaN, or `correct` that is neither True nor False.
     """
-    sure = np.asarray(confidence, dtype=np.float64)
-    right = np.asarray(correct, dtype=np.float64)
+    sure = np.asarray(as_array(confidence, "confidence"), dtype=np.float64)
+    right = plain_array(correct, "correct")
     if sure.ndim != 1 or sure.shape != right.shape or not len(sure):
         raise ReIDError(f"risk-coverage: confidence {sure.shape} and correct {right.shape} must be one equal length")
     if np.isnan(sure).any():
         raise ReIDError(f"risk-coverage: confidence {int(np.flatnonzero(np.isnan(sure))[0])} is NaN")
+    right = flag_array(right, "correct", sure.shape).astype(np.float64)
     _, group, size = np.unique(-sure, return_inverse=True, return_counts=True)
     error_rate = np.bincount(group, weights=1.0 - right) / size
     errors = np.cumsum(np.repeat(error_rate, size))
@@ -108,8 +113,8 @@ def risk_coverage(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverage:
 
 
 def _checked(probabilities: ArrayLike, outcomes: ArrayLike) -> tuple[Reals, Reals]:
-    given = np.asarray(probabilities, dtype=np.float64)
-    happened = np.asarray(outcomes, dtype=np.float64)
+    given = np.asarray(as_array(probabilities, "probabilities"), dtype=np.float64)
+    happened = plain_array(outcomes, "outcomes")
     if given.ndim != 1 or given.shape != happened.shape or not len(given):
         raise ReIDError(
             f"calibration: probabilities {given.shape} and outcomes {happened.shape} must be one equal length"
@@ -120,6 +125,4 @@ def _checked(probabilities: ArrayLike, outcomes: ArrayLike) -> tuple[Reals, Real
         raise ReIDError(
             f"calibration: probability {position} is {given[position]}, outside [0, 1]; leave out unasked pairs"
         )
-    if not np.isin(happened, (0.0, 1.0)).all():
-        raise ReIDError("calibration: outcomes must be True or False")
-    return given, happened
+    return given, flag_array(happened, "outcomes", given.shape).astype(np.float64)

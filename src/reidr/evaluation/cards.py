@@ -1,9 +1,8 @@
-"""Query cards of a report: one query with the head of its ranked list, of an evaluation or of a search."""
+"""Query cards of a report: one query with the head of its ranked list."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,12 +10,10 @@ import numpy as np
 from reidr.data.protocol import Trial
 from reidr.data.types import Crop
 from reidr.evaluation.adaptive import explain
-from reidr.evaluation.find import Found
 from reidr.evaluation.outcome import Outcome
 from reidr.evaluation.report import Candidate, QueryCard
 from reidr.evaluation.report.rows import role_of
-from reidr.evaluation.second_look import stated_by
-from reidr.evaluation.statements import Known, statements_of, statements_seen_again
+from reidr.evaluation.statements import Known, statements_of
 from reidr.reasoning.calibrate import Calibration, margin_of
 from reidr.reasoning.types import Verdict
 from reidr.retrieval.neighbourhood import normalised_distances
@@ -207,49 +204,3 @@ def mark_of(query: Crop, crop: Crop, counted: bool) -> Mark:
     if not counted:
         return "junk"
     return "right" if crop.person is not None and crop.person == query.person else "wrong"
-
-
-def found_card(found: Found) -> QueryCard:
-    """The card of a search in a folder: matches in order, no truth."""
-    fused = any(match.fused is not None or match.probability is not None for match in found.matches)
-    candidates = tuple(
-        replace(
-            candidate(
-                match.crop,
-                "unknown",
-                match.rank_before,
-                place if fused else None,
-                match.distance,
-                match.probability,
-                match.verdict,
-                match.fused,
-                found.query,
-            ),
-            statements=()
-            if match.verdict is None or not match.verdict.parsable
-            else statements_seen_again(match.verdict.reasoning, match.looks),
-        )
-        for place, match in enumerate(found.matches, start=1)
-    )
-    thoughts = [match.verdict for match in found.matches if match.verdict is not None]
-    thought = len(thoughts)
-    scored = sum(match.probability is not None for match in found.matches)
-    number = f"{scored} of {len(candidates)} candidates"
-    asked = f"The reasoner scored {number} in both orders and wrote reasons for {thought}."
-    questions = {
-        (place if stated.side == "B" else None, stated.attribute)
-        for place, match in enumerate(found.matches)
-        for look in match.looks
-        if look.ended != "contradicts itself"
-        for stated in stated_by(look.claim)
-    }
-    if questions:
-        asked += f" A second look asked {len(questions)} short questions about single crops."
-    return QueryCard(
-        id=found.query.id,
-        image=found.query.image,
-        candidates=candidates,
-        asked=asked if fused else "It was not asked.",
-        calls=2 * scored + thought if fused else None,
-        **thought_cost(thoughts),
-    )

@@ -128,9 +128,12 @@ def spending_of(outcome: Outcome) -> dict[str, list[Point]]:
     """What asking costs and brings, by name: the first candidates of all queries, and the stored policies.
 
     Who asks anything may glance as well, for the first candidates of all queries as for policies; asking nothing is
-    without a glance, where both begin. Empty where not all of the first k were scored, or no policy is stored.
+    without a glance, where both begin. Empty where not all of the first k were scored, no policy is stored, or average
+    precision is not the exact one, which changes by re-ranking are computed for.
     """
     policy = outcome.settings.policy
+    if outcome.settings.average_precision != "exact":
+        return {}
     if outcome.scores is None or outcome.asked is None or policy is None or outcome.settings.only_policy:
         return {}
     truth = matches_of(outcome.trial, outcome.ranked, outcome.scores.shape[1])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from reidr.data.families import check_unseen
 from reidr.data.protocol import Trial, check_belongs, find_protocol, trials
 from reidr.data.types import Crop, ReIDDataset
 from reidr.evaluation.asking import matches_of
+from reidr.evaluation.given_features import GivenFeatures
 from reidr.evaluation.outcome import DEPTH, Outcome, Progress, Row, Settings
 from reidr.evaluation.ranking import evaluate_features, oracle_at_k
 from reidr.evaluation.reasoner_rows import ask_reasoner
@@ -22,6 +23,7 @@ from reidr.evaluation.trial_reranking import rerank_trial
 from reidr.retrieval.embedder import Embedder
 from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.local_scaling import with_local_scaling
+from reidr.retrieval.tracks import pool_tracks
 
 if TYPE_CHECKING:
     from reidr.reasoning.engine import Backend
@@ -67,17 +69,19 @@ def _run_trial(
 ) -> Outcome:
     rows: list[Row] = []
     problems: list[str] = []
+    rule: dict[str, Any] = {"average_precision": settings.average_precision}
     for embedder in baselines:
         started = time.perf_counter()
         queries, gallery, usable = embed_trial(trial, embedder, settings.cache, progress)
-        result = evaluate_features(queries.features, gallery.features, **usable.arguments())
-        rows.append(Row(f"baseline {embedder.name}", result, seconds=time.perf_counter() - started))
+        result = evaluate_features(queries.features, gallery.features, **usable.arguments(), **rule)
+        seconds = time.perf_counter() - started
+        rows.append(Row(f"baseline {embedder.name}", result, seconds=seconds, variant=embedder.name))
     started = time.perf_counter()
     queries, gallery, trial = embed_trial(trial, retriever, settings.cache, progress)
     problems += [*queries.problems, *gallery.problems]
     shown = gallery.search(queries, DEPTH)
     ranked = gallery.search(queries, DEPTH, excluded=trial.excluded)
-    arguments = trial.arguments()
+    arguments = {**trial.arguments(), **rule}
     base = evaluate_features(queries.features, gallery.features, **arguments)
     rows.insert(0, Row(f"retriever {retriever.name}", base, seconds=time.perf_counter() - started))
     if settings.local_scaling:
@@ -87,7 +91,8 @@ def _run_trial(
             scaled = ranked.reordered(ranked.local, "locally scaled")
             result = evaluate_features(queries.features, gallery.features, **arguments, reranked=scaled)
             note = f"its first {ranked.k}, cosines less those of both sides' surroundings"
-            rows.append(Row("local scaling", result, seconds=time.perf_counter() - started, note=note))
+            seconds = time.perf_counter() - started
+            rows.append(Row("local scaling", result, seconds=seconds, note=note, variant="local scaling"))
     again = None
     if settings.k_reciprocal and len(gallery) > 2 and not trial.draws_per_query:
         started = time.perf_counter()
@@ -96,7 +101,8 @@ def _run_trial(
         again = rerank_trial(trial, queries, gallery, max(1000, 20_000_000 // len(queries)))
         result = evaluate_features(queries.features, gallery.features, **arguments, reranked=again)
         note = again.made_by[-1]
-        rows.append(Row("k-reciprocal", result, seconds=time.perf_counter() - started, note=note))
+        seconds = time.perf_counter() - started
+        rows.append(Row("k-reciprocal", result, seconds=seconds, note=note, variant="k-reciprocal"))
 
     k = min(settings.k, ranked.k)
     told = None
@@ -129,10 +135,15 @@ def _run_trial(
 def embed_trial(
     trial: Trial, embedder: Embedder, cache: Path | None, progress: Progress
 ) -> tuple[Gallery, Gallery, Trial]:
-    """Embedded queries and gallery, and the trial of the crops that could be read."""
-    with progress(f"embedding with {embedder.name}", len(trial.query) + len(trial.gallery)) as advance:
-        queries = Gallery.build(trial.query, embedder, cache=cache, advance=advance)
-        gallery = Gallery.build(trial.gallery, embedder, cache=cache, advance=advance)
+    """Embedded queries and gallery, and the trial of the crops (or the tracklets) that could be read."""
+    if isinstance(embedder, GivenFeatures):
+        queries, gallery = embedder.galleries(trial.query, trial.gallery)
+    else:
+        with progress(f"embedding with {embedder.name}", len(trial.query) + len(trial.gallery)) as advance:
+            queries = Gallery.build(trial.query, embedder, cache=cache, advance=advance)
+            gallery = Gallery.build(trial.gallery, embedder, cache=cache, advance=advance)
+    if trial.protocol.tracklets:
+        queries, gallery = pool_tracks(queries), pool_tracks(gallery)
     return queries, gallery, replace(trial, query=queries.crops, gallery=gallery.crops)
 
 

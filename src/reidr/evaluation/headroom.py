@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
+from reidr.frame.checks import flag_array, plain_array, real_number
 from reidr.retrieval.ranking import RankedList
 
 
@@ -17,11 +18,12 @@ def oracle_at_k(ranked: RankedList, is_match: NDArray[np.bool_]) -> RankedList:
         is_match: (Q, k) True where a crop shows the query's person; k ≤ `ranked.k`, what follows stays.
 
     Rank-1 of the result is the share of queries with a match among their first k crops (recall@k).
-    Raises ReIDError when `is_match` does not fit `ranked`.
+    Raises ReIDError when `is_match` does not fit `ranked`, or holds anything but truths.
     """
-    is_match = np.asarray(is_match, dtype=bool)
+    is_match = plain_array(is_match, "is_match")
     if is_match.ndim != 2 or len(is_match) != len(ranked) or is_match.shape[1] > ranked.k:
         raise ReIDError(f"is_match {is_match.shape} does not fit a ranked list of ({len(ranked)}, {ranked.k})")
+    is_match = flag_array(is_match, "is_match", is_match.shape)
     distances = ranked.distances[:, : is_match.shape[1]]
     finite = np.where(np.isfinite(distances), distances, 0.0)
     span = finite.max(axis=1, keepdims=True, initial=0.0) - finite.min(axis=1, keepdims=True, initial=0.0)
@@ -34,8 +36,9 @@ def captured_headroom(base: float, ours: float, oracle: float) -> float:
     """Share of the possible gain that was made: (ours - base) / (oracle - base); NaN where nothing could be gained.
 
     1 is a perfect verifier, 0 one that changes nothing, below 0 one that does harm. Raises ReIDError where the oracle
-    is below the base, which a perfect verifier on the same list cannot be.
+    is below the base, which a perfect verifier on the same list cannot be, and for anything but finite numbers.
     """
+    base, ours, oracle = real_number(base, "base"), real_number(ours, "ours"), real_number(oracle, "oracle")
     if oracle < base:
         raise ReIDError(f"oracle {oracle:g} is below base {base:g}; they were not measured on the same list")
     return (ours - base) / (oracle - base) if oracle > base else float("nan")

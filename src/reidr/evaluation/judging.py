@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from reidr.errors import DataError
+from reidr.errors import DataError, ReIDError
 from reidr.evaluation.statistics import bootstrap_interval, draw_rows
+from reidr.frame.checks import check_shape, flag_array, plain_array, real_array
 from reidr.reasoning.fusion import fused_distances
 from reidr.retrieval.ranking import RankedList
 
@@ -48,8 +49,10 @@ class Judging:
 def roc_area(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
     """Area under the ROC curve: P(a positive scores above a negative), ties count half (Mann & Whitney 1947).
 
-    Raises DataError unless both kinds occur.
+    Raises DataError unless both kinds occur, ReIDError for lengths that differ, NaN, and truths of another kind.
     """
+    scores = real_array(scores, "scores", (None,), infinite=True)
+    truth = flag_array(truth, "truth", scores.shape)
     positives = int(truth.sum())
     negatives = truth.size - positives
     if not positives or not negatives:
@@ -75,11 +78,18 @@ def measure_judging(
         people: (Q,) persons of the queries, over whom intervals are drawn; None: over queries.
 
     Ties are ordered pessimistically, matches last.
+    Raises ReIDError for shapes that do not fit and values out of range, DataError where all pairs are of one kind.
     """
+    fused = fused_distances(ranked, probabilities, weight)
+    probabilities = real_array(probabilities, "probabilities", fused.shape, nan=True)
+    truth = flag_array(truth, "truth", fused.shape)
+    matches = np.asarray(real_array(matches, "matches", (len(ranked),)), dtype=np.int64)
+    if people is not None:
+        people = plain_array(people, "people")
+        check_shape(people, "people", (len(ranked),))
     kept = np.flatnonzero(matches > 0)
     columns = probabilities.shape[1]
     distances = ranked.distances[:, :columns]
-    fused = fused_distances(ranked, probabilities, weight)
     known = np.isfinite(distances) & ~np.isnan(probabilities)
     own = kept if people is None else people[kept]
     every, *draws = _draws(kept, own, seed)
@@ -123,7 +133,13 @@ def pair_areas(
     Returns:
         By name `area`, and for all but `base` the 95 % bootstrap interval of `gain`; empty where all pairs are of one
         kind.
+
+    Raises ReIDError for shapes that do not fit, and a `base` that is no score.
     """
+    truth = flag_array(truth, "truth", (None, None))
+    if not isinstance(scores, Mapping) or base not in scores:
+        raise ReIDError(f"pair areas: scores must be a mapping by name that has the base {base!r}")
+    scores = {name: real_array(each, name, truth.shape, nan=True, infinite=True) for name, each in scores.items()}
     known = np.logical_and.reduce([np.isfinite(values) for values in scores.values()])
     own = rows if people is None else people
     every, *draws = [each for each in _draws(rows, own, seed) if np.unique(truth[each][known[each]]).size == 2] or [

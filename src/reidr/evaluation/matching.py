@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import index
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
+from reidr.frame.checks import flag_array, mask_rows, one_list, one_of, plain_array
 
 Labels = ArrayLike | Sequence[str | None] | Sequence[int | None]
 Clothes = Literal["changed", "same"]
@@ -72,6 +73,8 @@ def find_matches(
     ignored: Ignored | None = None,
 ) -> Matching:
     """Apply the field's rules; arguments as in `reidr.evaluation.ranking.evaluate_ranking`."""
+    if clothes is not None:
+        one_of(clothes, "clothes", get_args(Clothes))
     shown = read_labels("person", gallery_ids)
     persons = encode_columns("person", read_labels("person", query_ids), shown)
     q, g = len(persons[0]), len(persons[1])
@@ -84,9 +87,8 @@ def find_matches(
 
     left_out = shown.junk
     if junk is not None:
-        check_length("junk", len(junk), g)
-        left_out = left_out | np.asarray(junk, dtype=bool)
-    further = None if ignored is None else row_reader(ignored, q, g)
+        left_out = left_out | flag_array(junk, "junk", (g,))
+    further = None if ignored is None else mask_rows(ignored, "ignored", q, g)
 
     order = np.argsort(persons[1], kind="stable")
     ascending = persons[1][order]
@@ -99,9 +101,12 @@ def find_matches(
     good = ~left_out[items]
     usable = good & (places[0][rows] != places[1][items])
     if clothes is not None:
-        if clothes not in ("changed", "same"):
-            raise ReIDError(f'clothes is {clothes!r}; say "changed", "same" or None')
-        usable &= wears_what_is_asked(rows, items, query_outfits, gallery_outfits, clothes)
+        if query_outfits is None or gallery_outfits is None:
+            raise ReIDError(f'clothes="{clothes}" needs query_outfits and gallery_outfits')
+        worn = encode_labels("outfit", query_outfits, gallery_outfits)
+        check_length("query outfits", len(worn[0]), q)
+        check_length("gallery outfits", len(worn[1]), g)
+        usable &= wears_what_is_asked(rows, items, worn, clothes)
     if further is not None:
         for begin in range(0, q, ROWS):
             part = slice(starts[begin], starts[min(begin + ROWS, q)])
@@ -116,16 +121,6 @@ def find_matches(
         gallery=g,
         why=reasons(persons[0], size, counts),
     )
-
-
-def row_reader(ignored: Ignored, queries: int, gallery: int) -> Callable[[slice], NDArray[np.bool_]]:
-    """A function of a slice of queries, from such a function or from a mask (Q, G). ReIDError for other shapes."""
-    if callable(ignored):
-        return ignored
-    mask = np.asarray(ignored)
-    if mask.shape != (queries, gallery) or mask.dtype != np.bool_:
-        raise ReIDError(f"ignored must be ({queries}, {gallery}) bool, not {mask.shape} {mask.dtype}")
-    return mask.__getitem__
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +146,8 @@ class LabelColumn:
 
 def read_labels(what: str, labels: Labels) -> LabelColumn:
     """Labels of any accepted kind. Raises ReIDError naming the first label of another kind, and for mixed kinds."""
-    given = np.asarray(labels) if hasattr(labels, "__array__") else list(labels)  # type: ignore[arg-type]
+    array_like = hasattr(labels, "__array__")
+    given = plain_array(labels, f"{what} labels") if array_like else one_list(labels, f"{what} labels")
     if isinstance(given, np.ndarray):
         if given.ndim != 1:
             raise ReIDError(f"{what} labels must be one list, not an array of shape {given.shape}")
@@ -222,12 +218,9 @@ def encode_columns(what: str, left: LabelColumn, right: LabelColumn) -> tuple[In
 
 
 def wears_what_is_asked(
-    rows: Integers, items: Integers, query: Labels | None, gallery: Labels | None, clothes: Clothes
+    rows: Integers, items: Integers, worn: tuple[Integers, Integers], clothes: Clothes
 ) -> NDArray[np.bool_]:
-    """For pairs of one person: True where the outfits differ ("changed") or agree ("same")."""
-    if query is None or gallery is None:
-        raise ReIDError(f'clothes="{clothes}" needs query_outfits and gallery_outfits')
-    worn = encode_labels("outfit", query, gallery)
+    """For pairs of one person: True where the outfits `worn` (of queries, of the gallery) differ or agree."""
     wanting = (worn[0][rows] == UNKNOWN_QUERY) | (worn[1][items] == UNKNOWN_GALLERY)
     if wanting.any():
         pair = int(np.argmax(wanting))

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
 from reidr.evaluation.open_set import OpenSetErrors, Searches, open_set_errors, threshold_at
-from reidr.reasoning.fusion import fuse_for_threshold
+from reidr.frame.checks import as_array, one_list, real_number
+from reidr.reasoning.fusion import fuse_for_threshold, fused_distances
 from reidr.retrieval.neighbourhood import has_neighbourhood, normalised_distances
 from reidr.retrieval.ranking import RankedList
 
@@ -42,7 +43,7 @@ def rescored(ranked: RankedList, scores: NDArray[np.float64], name: str) -> Rank
 
     What `searches_of` takes. Raises ReIDError for shapes that do not fit, or NaN at a candidate.
     """
-    scores = np.asarray(scores, dtype=np.float64)
+    scores = np.asarray(as_array(scores, "scores"), dtype=np.float64)
     if scores.ndim != 2 or len(scores) != len(ranked) or scores.shape[1] > ranked.k:
         raise ReIDError(f"open-set: scores {scores.shape} do not fit a ranked list of ({len(ranked)}, {ranked.k})")
     indices = ranked.indices[:, : scores.shape[1]]
@@ -70,8 +71,11 @@ def lists_to_threshold(ranked: RankedList, scores: NDArray[np.float64], weight: 
     """The scores by which absent people may be told, by name, simplest first: each the list in its own distances.
 
     The retriever's distance; that in units of the query's neighbourhood (where the list is long enough); and with the
-    reasoner, for (Q, m) P(same) without gaps, the fused distance and 1 - P(same).
+    reasoner, for (Q, m) P(same) without gaps, the fused distance and 1 - P(same). Raises ReIDError for scores that do
+    not fit the list or are no probabilities (`fused_distances`).
     """
+    fused_distances(ranked, scores, weight)
+    scores = np.asarray(as_array(scores, "scores"), dtype=np.float64)
     m = scores.shape[1]
     lists = {"distance": ranked}
     if has_neighbourhood(ranked, 11, LISTED):
@@ -93,6 +97,7 @@ def thresholds_for(searches: Searches, wanted: Sequence[float] = WANTED) -> dict
     A wanted FPIR below 1 / non-mated searches is left out: it could not be told from 0.
     """
     number = int((~searches.mated).sum())
+    wanted = [real_number(each, "wanted", least=0.0, most=1.0) for each in one_list(wanted, "wanted")]
     return {f"{each:g}": threshold_at(searches, each) for each in wanted if each * number >= 1.0 - 1e-9}
 
 

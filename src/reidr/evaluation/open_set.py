@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
 from reidr.evaluation.matching import Labels, encode_columns, read_labels
+from reidr.frame.checks import as_array, check_shape, flag_array, real_number, whole_number
 from reidr.retrieval.ranking import RankedList
 
 Reals = NDArray[np.float64]
@@ -34,6 +35,8 @@ class Searches:
         depth: crops listed per search.
         listed: (Q,) identities listed. known_to: (Q,) distance up to which everybody is listed: that of the last crop,
             +inf where the list holds the whole gallery.
+
+    Raises ReIDError for arrays that are not all (Q,), NaN, and searches that are all mated or all non-mated.
     """
 
     mated: NDArray[np.bool_]
@@ -46,6 +49,16 @@ class Searches:
     known_to: Reals
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "mated", flag_array(self.mated, "mated", (None,)))
+        number = len(self.mated)
+        for name in ("nearest", "match", "match_rank", "known_to", "listed"):
+            values = as_array(getattr(self, name), name)
+            check_shape(values, name, (number,))
+            if np.isnan(values).any():
+                raise ReIDError(f"open-set: {name} of search {int(np.argmax(np.isnan(values)))} is NaN")
+            object.__setattr__(self, name, values)
+        whole_number(self.enrolled, "enrolled", least=0)
+        whole_number(self.depth, "depth", least=0)
         if self.mated.all() or not self.mated.any():
             raise ReIDError(
                 f"open-set: {int(self.mated.sum())} of {len(self.mated)} searches are mated; both kinds are needed"
@@ -82,7 +95,7 @@ def searches_of(
             occurs in the gallery at all, which is the same where nothing is ignored.
 
     Raises:
-        ReIDError: lengths that do not fit, or searches that are all mated or all non-mated.
+        ReIDError: lengths that do not fit, labels of another kind, or searches that are all mated or all non-mated.
     """
     shown = read_labels("person", gallery_ids)
     query, gallery = encode_columns("person", read_labels("person", query_ids), shown)
@@ -93,10 +106,10 @@ def searches_of(
         )
     left_out = shown.junk
     if junk is not None:
-        left_out = left_out | np.asarray(junk, dtype=bool)
+        left_out = left_out | flag_array(junk, "junk", (len(gallery),))
     # Unknown persons get a number each, below all others.
     identity = np.where(gallery < 0, -2 - np.arange(len(gallery)), gallery)
-    enrolled = np.isin(query, gallery) if mated is None else np.asarray(mated, dtype=bool)
+    enrolled = np.isin(query, gallery) if mated is None else flag_array(mated, "mated", (len(query),))
     match, rank, known_to = (np.full(len(query), np.inf) for _ in range(3))
     number = np.zeros(len(query), dtype=np.int64)
     for row in range(len(query)):
@@ -117,9 +130,11 @@ def searches_of(
 def open_set_errors(searches: Searches, threshold: float, *, rank: int = 1) -> OpenSetErrors:
     """FNIR and FPIR when candidates within `threshold` are returned, at most `rank` of them.
 
-    Raises ReIDError for a rank that the lists do not reach: beyond their depth, or where a list ends within the
-    threshold after fewer identities than that, so that the right person might stand next, unseen.
+    Raises ReIDError for a threshold that is NaN, and for a rank that the lists do not reach: beyond their depth, or
+    where a list ends within the threshold after fewer identities than that, so that the right person might stand next,
+    unseen.
     """
+    threshold, rank = real_number(threshold, "threshold", infinite=True), whole_number(rank, "rank")
     if not 1 <= rank <= searches.depth:
         raise ReIDError(f"open-set: rank {rank} is not within the {searches.depth} candidates that were listed")
     unseen = searches.mated & np.isinf(searches.match) & (searches.listed < rank) & (searches.known_to <= threshold)
@@ -148,8 +163,10 @@ def threshold_at(searches: Searches, false_positive: float) -> float:
     """The largest threshold whose FPIR on `searches` is at most `false_positive`; +inf where every search may alarm.
 
     Choose it on training identities and measure it on others. With n non-mated searches an FPIR below 1/n cannot be
-    told from 0, and the threshold is then just below the nearest candidate of all of them.
+    told from 0, and the threshold is then just below the nearest candidate of all of them. Raises ReIDError for a
+    wanted FPIR outside [0, 1].
     """
+    false_positive = real_number(false_positive, "false_positive")
     if not 0.0 <= false_positive <= 1.0:
         raise ReIDError(f"open-set: the wanted FPIR must lie in [0, 1], not {false_positive}")
     nearest = np.sort(searches.nearest[~searches.mated])

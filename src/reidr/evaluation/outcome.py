@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from reidr.data.protocol import Trial
 from reidr.errors import ReIDError
 from reidr.evaluation.adaptive import Policy
-from reidr.evaluation.ranking import RankingResult
+from reidr.evaluation.ranking import AveragePrecision, RankingResult
+from reidr.frame.checks import one_of, real_number, whole_number
 from reidr.frame.progress import Advance
 from reidr.reasoning.calibrate import Calibration
 from reidr.reasoning.decision import Decision
@@ -48,7 +49,10 @@ class Settings:
         local_scaling: fuse with locally scaled distances, and measure the retriever ranked by them.
         k_reciprocal: also measure k-reciprocal re-ranking.
         protocol: name of the evaluation rule; None takes the data set's own.
+        average_precision: how average precision is computed (see `AveragePrecision`).
         cache: folder of cached embeddings; None: no cache.
+
+    Raises ReIDError for a number out of range.
     """
 
     k: int = 10
@@ -71,17 +75,32 @@ class Settings:
     seed: int = 0
     batch: int = 32
     cache: Path | None = None
+    average_precision: AveragePrecision = "exact"
+
+    def __post_init__(self) -> None:
+        for name, least in (("k", 1), ("think", 0), ("seed", 0), ("batch", 1)):
+            whole_number(getattr(self, name), name, least=least)
+        if self.queries is not None:
+            whole_number(self.queries, "queries", least=1)
+        for name in ("weight", "k_reciprocal_weight", "whole_weight"):
+            if getattr(self, name) is not None:
+                real_number(getattr(self, name), name, least=0.0, most=1.0)
+        one_of(self.average_precision, "average_precision", get_args(AveragePrecision))
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One line of the table: a way of ranking, its result over the queries, and what it cost."""
+    """One line of the table: a way of ranking, its result over the queries, and what it cost.
+
+    `variant` tells it from others of its kind ("direct", "thinking", "k-reciprocal", …), empty where it needs no word.
+    """
 
     name: str
     result: RankingResult
     calls: int = 0
     seconds: float = 0.0
     note: str = ""
+    variant: str = ""
 
     def metrics(self) -> dict[str, float]:
         """mAP, rank1, rank5, rank10 and mINP as shares of 1."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from reidr.evaluation.cards import found_card as found_card
 from reidr.evaluation.cards import query_card
 from reidr.evaluation.curves import curves_of, numbers_of, people_of
 from reidr.evaluation.experiment import Outcome, Row, mean_metrics

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.errors import ReIDError
+from reidr.frame.checks import as_array, plain_array, real_array, real_number, whole_number
+
 # The decay with which attributes are read best off strangers' features: held-out training people's seven attributes at
 # 0.003, 0.01, 0.03, 0.1 and 0.3: 63.7, 63.9, 64.2, 65.3 and 64.8 % (scripts/probe_decay.py).
 DECAY_FOR_STRANGERS = 0.1
@@ -23,7 +26,9 @@ class Probe:
     bias: NDArray[np.float32]
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(N, values), rows sum to 1."""
+        """(N, values), rows sum to 1. Raises ReIDError for features of another width."""
+        if np.ndim(features) != 2 or np.shape(features)[1] != len(self.mean):
+            raise ReIDError(f"probe: features {np.shape(features)} do not fit the {len(self.mean)} it was fitted to")
         scores = ((features - self.mean) / self.scale) @ self.weight + self.bias
         scores = np.exp(scores - scores.max(axis=1, keepdims=True)).astype(np.float64)
         shares: NDArray[np.float64] = scores / scores.sum(axis=1, keepdims=True)
@@ -47,7 +52,15 @@ def fit_probe(
 
     Args:
         features: (N, D). values: (N,) names.
+
+    Raises ReIDError for features that are not finite, lengths that differ or are 0, and a decay or steps out of range.
     """
+    real_number(decay, "decay", least=0.0)
+    steps = whole_number(steps, "steps", least=1)
+    real_array(features, "features", (None, None))
+    features, values = as_array(features, "features"), plain_array(values, "values")
+    if values.ndim != 1 or len(values) != len(features) or not len(features):
+        raise ReIDError(f"probe: {values.shape} values for features of {features.shape}; one for each row")
     import torch
     from torch.nn import functional
 

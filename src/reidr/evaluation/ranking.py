@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,13 +13,25 @@ from reidr.evaluation import ties as tied
 from reidr.evaluation.counting import NegativeCounts, Ties
 from reidr.evaluation.headroom import captured_headroom, oracle_at_k
 from reidr.evaluation.matching import Clothes, Ignored, Labels, Matching, check_length, find_matches
+from reidr.frame.checks import as_array, one_of, whole_number
 from reidr.retrieval.copies import find_copies
 from reidr.retrieval.ranking import RankedList
+from reidr.retrieval.unit_rows import unit_rows
 
-__all__ = ["RankingResult", "Ties", "captured_headroom", "evaluate_features", "evaluate_ranking", "oracle_at_k"]
+__all__ = [
+    "AveragePrecision",
+    "RankingResult",
+    "Ties",
+    "captured_headroom",
+    "evaluate_features",
+    "evaluate_ranking",
+    "oracle_at_k",
+]
 
 Values = NDArray[np.float64]
-UNIT_TOLERANCE = 1e-3
+AveragePrecision = Literal["exact", "trapezoid"]
+"""How precisions become one number: their mean at the matches, or the area under straight lines between the points of
+the precision-recall curve, as in the evaluation code of Market-1501 (Zheng et al. 2015), which is never the greater."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +39,14 @@ class RankingResult:
     """How well every query found its person; means are over the queries that have a match.
 
     Attributes:
-        average_precision: (Q,) mean of the precisions at a query's matches; NaN where it has none.
+        average_precision: (Q,) mean of the precisions at a query's matches (or see `rule`); NaN where it has none.
         first_match_rank: (Q,) rank of the nearest match, from 1; NaN where there is none.
         inverse_negative_penalty: (Q,) matches / rank of the farthest match (Ye et al. 2021); NaN where there is none.
         matches: (Q,) number of gallery crops that count as right.
         hits: (Q, R) 1 where a match is among the first 1, 2, … R crops, else 0; NaN where there is none.
         ties: how a match was placed among wrong crops at exactly its distance: behind them ("pessimistic"), before
             them ("optimistic"), or every order equally likely ("expected": all of the above are expected values).
+        rule: of `average_precision`: "exact", or "trapezoid" (see `AveragePrecision`).
     """
 
     average_precision: Values
@@ -42,6 +55,7 @@ class RankingResult:
     matches: NDArray[np.int64]
     hits: Values
     ties: Ties
+    rule: AveragePrecision = "exact"
 
     @property
     def mean_average_precision(self) -> float:
@@ -69,7 +83,8 @@ class RankingResult:
         return int((self.matches == 0).sum())
 
     def rank(self, k: int) -> float:
-        """Rank-k, the CMC at k. Raises ReIDError beyond the maximum rank that was measured."""
+        """Rank-k, the CMC at k. Raises ReIDError for no whole number, and beyond the maximum rank that was measured."""
+        k = whole_number(k, "rank")
         if not 1 <= k <= self.hits.shape[1]:
             raise ReIDError(f"rank {k} was not measured; evaluate with a maximum_rank of at least {k}")
         return float(self.hits[self.evaluated, k - 1].mean())
@@ -90,6 +105,7 @@ def evaluate_ranking(
     reranked: RankedList | None = None,
     ties: Ties = "pessimistic",
     maximum_rank: int = 50,
+    average_precision: AveragePrecision = "exact",
 ) -> RankingResult:
     """Measure a full matrix of distances.
 
@@ -113,26 +129,30 @@ def evaluate_ranking(
             metrics of the whole ranking.
         ties: see `RankingResult`.
         maximum_rank: R, the length of the CMC curve.
+        average_precision: see `AveragePrecision`.
 
-    Raises ReIDError for a NaN (with its position), a label of another kind (with its position), lists that do not
-    belong together, and when no query has a match (with the reasons).
+    Arrays may be lists, NumPy arrays or torch tensors.
+
+    Raises ReIDError for a NaN (with its position), a label of another kind (with its position), arguments that do not
+    belong together or are out of range, and when no query has a match (with the reasons).
     """
-    matrix = distances if isinstance(distances, np.ndarray) else np.asarray(distances)
+    maximum_rank = whole_number(maximum_rank, "maximum_rank", least=1)
+    matrix = as_array(distances, "distances")
     if matrix.ndim != 2:
         raise ReIDError(f"distances must have the shape (queries, gallery), not {matrix.shape}")
     matching = find_matches(
         query_ids, gallery_ids, query_cameras, gallery_cameras, junk=junk, query_outfits=query_outfits,
         gallery_outfits=gallery_outfits, clothes=clothes, ignored=ignored,
     )  # fmt: skip
-    check(matching, matrix.shape, reranked, ties, maximum_rank)
+    check(matching, matrix.shape, reranked, ties, average_precision)
     counts = NegativeCounts(matching, ties, reranked)
     counts.add(matrix, 0)
-    return summarise(counts, ties, maximum_rank)
+    return summarise(counts, ties, maximum_rank, average_precision)
 
 
 def evaluate_features(
-    query_features: NDArray[Any],
-    gallery_features: NDArray[Any],
+    query_features: ArrayLike,
+    gallery_features: ArrayLike,
     query_ids: Labels,
     gallery_ids: Labels,
     query_cameras: Labels | None,
@@ -146,6 +166,7 @@ def evaluate_features(
     reranked: RankedList | None = None,
     ties: Ties = "pessimistic",
     maximum_rank: int = 50,
+    average_precision: AveragePrecision = "exact",
     block: int = 256,
 ) -> RankingResult:
     """The same from unit vectors, (Q, D) and (G, D): `block` rows of distances exist at a time, never the matrix.
@@ -154,16 +175,17 @@ def evaluate_features(
     `rank_features`, a cosine beyond 1 is rounding and counts as 1. Equal gallery rows tie exactly, wherever they stand.
     Rows that differ are ranked by what the product gives: where two cosines differ by less than its rounding (some
     1e-7), their order may depend on the gallery's. Memory beside the features is about `block × G × 4` bytes. Raises
-    ReIDError also for rows that are not finite or not of length 1.
+    ReIDError also for rows that are not finite or not of length 1, and for a block below 1.
     """
-    query, gallery = unit_rows("query", query_features), unit_rows("gallery", gallery_features)
+    block, maximum_rank = whole_number(block, "block", least=1), whole_number(maximum_rank, "maximum_rank", least=1)
+    query, gallery = single_precision("query", query_features), single_precision("gallery", gallery_features)
     if query.shape[1] != gallery.shape[1]:
         raise ReIDError(f"query features have {query.shape[1]} numbers a row, gallery features {gallery.shape[1]}")
     matching = find_matches(
         query_ids, gallery_ids, query_cameras, gallery_cameras, junk=junk, query_outfits=query_outfits,
         gallery_outfits=gallery_outfits, clothes=clothes, ignored=ignored,
     )  # fmt: skip
-    check(matching, (len(query), len(gallery)), reranked, ties, maximum_rank)
+    check(matching, (len(query), len(gallery)), reranked, ties, average_precision)
     counts = NegativeCounts(matching, ties, reranked, floor=-1.0)
     room = np.empty((min(block, len(query)), len(gallery)), dtype=np.float32)
     copies = find_copies(gallery)
@@ -172,35 +194,33 @@ def evaluate_features(
         distances = np.matmul(rows, gallery.T, out=room[: len(rows)])
         copies.level(distances)
         counts.add(distances, first)
-    return summarise(counts, ties, maximum_rank)
+    return summarise(counts, ties, maximum_rank, average_precision)
 
 
-def unit_rows(what: str, features: NDArray[Any]) -> NDArray[np.float32]:
+def single_precision(what: str, features: ArrayLike) -> NDArray[np.float32]:
     """`features` as float32. Raises ReIDError naming the first row that is not finite or not of length 1."""
-    features = np.asarray(features, dtype=np.float32)
-    if features.ndim != 2:
-        raise ReIDError(f"{what} features must have the shape (crops, numbers), not {features.shape}")
-    length = np.sqrt(np.einsum("ij,ij->i", features, features))
-    wrong = ~(np.abs(length - 1) <= UNIT_TOLERANCE)
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise ReIDError(f"{what} feature {row} has length {length[row]:.4g} instead of 1; normalise the features first")
-    return features
+    with np.errstate(over="ignore"):  # what overflows is infinite, and is refused as such
+        array = as_array(features, f"{what} features").astype(np.float32, copy=False)
+    return np.asarray(unit_rows(array, None, what), dtype=np.float32)
 
 
 def check(
-    matching: Matching, shape: tuple[int, ...], reranked: RankedList | None, ties: Ties, maximum_rank: int
+    matching: Matching,
+    shape: tuple[int, ...],
+    reranked: RankedList | None,
+    ties: Ties,
+    average_precision: AveragePrecision,
 ) -> None:
     """Raises ReIDError unless everything belongs together and some query has a match."""
     check_length("query ids", matching.queries, shape[0])
     check_length("gallery ids", matching.gallery, shape[1])
     if not matching.gallery:
         raise ReIDError("the gallery is empty; there is nothing to rank")
-    if ties not in ("pessimistic", "optimistic", "expected"):
-        raise ReIDError(f'ties is {ties!r}; say "pessimistic", "optimistic" or "expected"')
-    if maximum_rank < 1:
-        raise ReIDError(f"maximum_rank is {maximum_rank}; it must be at least 1")
+    one_of(ties, "ties", get_args(Ties))
+    one_of(average_precision, "average_precision", get_args(AveragePrecision))
     if reranked is not None:
+        if not isinstance(reranked, RankedList):
+            raise ReIDError(f"reranked must be a RankedList, not {type(reranked).__name__}")
         check_length("re-ranked list, queries", len(reranked), matching.queries)
         check_length("re-ranked list, gallery", len(reranked.gallery_ids), matching.gallery)
     if not matching.matches.any():
@@ -208,7 +228,7 @@ def check(
         raise ReIDError(f"none of {matching.queries} queries has a match in the gallery: {why or 'there is no query'}")
 
 
-def summarise(counts: NegativeCounts, ties: Ties, maximum_rank: int) -> RankingResult:
+def summarise(counts: NegativeCounts, ties: Ties, maximum_rank: int, rule: AveragePrecision = "exact") -> RankingResult:
     """Metrics from the number of wrong crops before each match."""
     matches, starts = np.diff(counts.starts), counts.starts
     queries = np.repeat(np.arange(len(matches)), matches)
@@ -216,11 +236,12 @@ def summarise(counts: NegativeCounts, ties: Ties, maximum_rank: int) -> RankingR
     ranks = order + (counts.nearer if ties == "optimistic" else counts.not_farther)
     has = matches > 0
     precision, first, penalty = (np.full(len(matches), np.nan) for _ in range(3))
-    precision[has] = (np.bincount(queries, order / ranks, len(matches)) / np.maximum(matches, 1))[has]
+    precisions = order / ranks if rule == "exact" else tied.trapezoid_precisions(order, ranks)
+    precision[has] = (np.bincount(queries, precisions, len(matches)) / np.maximum(matches, 1))[has]
     first[has] = ranks[starts[:-1][has]]
     penalty[has] = matches[has] / ranks[starts[1:][has] - 1]
     hits = np.where(np.isnan(first)[:, None], np.nan, np.arange(1, maximum_rank + 1) >= first[:, None])
-    result = RankingResult(precision, first, penalty, matches, hits, ties)
+    result = RankingResult(precision, first, penalty, matches, hits, ties, rule)
     if ties == "expected":
         share_out_ties(result, counts, order, queries)
     return result
@@ -242,8 +263,12 @@ def share_out_ties(
         nearer, not_farther = int(counts.nearer[head]), int(counts.not_farther[head])
         before, crops = found + nearer, size + not_farther - nearer
         place = order[head : head + size]
-        pessimistic = float(np.sum(place / (place + not_farther)))
-        expected = tied.expected_precision_sum(before, found, crops, size)
+        if result.rule == "exact":
+            pessimistic = float(np.sum(place / (place + not_farther)))
+            expected = tied.expected_precision_sum(before, found, crops, size)
+        else:
+            pessimistic = float(np.sum(tied.trapezoid_precisions(place, place + not_farther)))
+            expected = tied.expected_trapezoid_sum(before, found, crops, size)
         result.average_precision[query] += (expected - pessimistic) / matches[query]
         if head == starts[query]:
             result.first_match_rank[query] = tied.expected_first_rank(before, crops, size)

@@ -87,13 +87,13 @@ def ask_reasoner(
     result, seconds = measure(reranked=fused), time.perf_counter() - started
     calls = ORDERS * (len(known) - before)
     note = f"direct score, both orders, weight {settings.weight:g}"
-    told.rows.append(Row(f"reasoner {reasoner.name} direct", result, calls, seconds, note))
+    told.rows.append(Row(f"reasoner {reasoner.name} direct", result, calls, seconds, note, "direct"))
     told.rows += _other_fusions(ranked, scores, glances, reasoner.name, settings, measure)
     policy, expected = settings.policy, settings.expected
     if glances is not None and expected is not None and expected.glances:
         only = fuse_asked(ranked, np.full_like(scores, np.nan), settings.weight, expected, glances)
         note = "no pair asked: cosines of its own eyes, each crop seen once"
-        told.rows.append(Row(f"reasoner {reasoner.name} glance", measure(reranked=only), 0, looked, note))
+        told.rows.append(Row(f"reasoner {reasoner.name} glance", measure(reranked=only), 0, looked, note, "glance"))
     if policy is not None and has_neighbourhood(ranked, policy.first, policy.last):
         normalised = normalised_distances(ranked, policy.first, policy.last)
         guess = None if expected is None else expected.guess(ranked, k, glances)
@@ -103,7 +103,7 @@ def ask_reasoner(
         seconds = looked + told.asked.sum() / max(1, wanted.sum()) * (seconds - looked)
         note = f"{policy_name(policy)}: {told.asked.sum() / len(ranked):.2f} pairs per query; seconds by share of pairs"
         asked = ORDERS * int(told.asked.sum())
-        told.rows.append(Row(f"reasoner {reasoner.name} adaptive", result, asked, seconds, note))
+        told.rows.append(Row(f"reasoner {reasoner.name} adaptive", result, asked, seconds, note, "adaptive"))
     if settings.think:
         _think(told, trial, ranked, min(settings.think, k), reasoner, settings, measure, progress, None)
     if again is not None and settings.k_reciprocal_weight is not None:
@@ -115,7 +115,8 @@ def ask_reasoner(
         result = measure(reranked=fuse(head, more, settings.k_reciprocal_weight))
         note = f"its first {k}, direct score, weight {settings.k_reciprocal_weight:g}; calls beyond those above"
         calls, seconds = ORDERS * (len(known) - before), time.perf_counter() - started
-        told.rows.append(Row(f"k-reciprocal, then reasoner {reasoner.name}", result, calls, seconds, note))
+        name = f"k-reciprocal, then reasoner {reasoner.name}"
+        told.rows.append(Row(name, result, calls, seconds, note, "after k-reciprocal"))
     return told
 
 
@@ -143,7 +144,8 @@ def _other_fusions(
         started = time.perf_counter()
         result = measure(reranked=fuse_whole(ranked, scores, settings.whole_weight))
         note = f"the same scores, the whole list sorted anew, weight {settings.whole_weight:g}"
-        rows.append(Row(f"reasoner {name}, whole list", result, 0, time.perf_counter() - started, note))
+        seconds = time.perf_counter() - started
+        rows.append(Row(f"reasoner {name}, whole list", result, 0, seconds, note, "whole list"))
     fitted = settings.fitted
     if fitted is not None and fitted.fits(ranked, glances):
         started = time.perf_counter()
@@ -151,7 +153,8 @@ def _other_fusions(
         seen = ", glance" if fitted.glances else ""
         chosen = "; chosen to order candidates" if settings.fusion == "fitted" else ""
         note = f"the same scores; distances, neighbourhood, rank{seen} and score in one fitted probability{chosen}"
-        rows.append(Row(f"reasoner {name}, fitted", measure(reranked=fused), 0, time.perf_counter() - started, note))
+        result, seconds = measure(reranked=fused), time.perf_counter() - started
+        rows.append(Row(f"reasoner {name}, fitted", result, 0, seconds, note, "fitted"))
     return rows
 
 
@@ -184,7 +187,7 @@ def _adaptive_only(
     note = f"{policy_name(policy)}: {asked.sum() / len(ranked):.2f} pairs per query, weight {settings.weight:g}"
     result, seconds = measure(reranked=fused), time.perf_counter() - started
     calls = ORDERS * (len(known) - before)
-    told.rows.append(Row(f"reasoner {reasoner.name} adaptive", result, calls, seconds, note))
+    told.rows.append(Row(f"reasoner {reasoner.name} adaptive", result, calls, seconds, note, "adaptive"))
     if settings.think:
         _think(told, trial, ranked, min(settings.think, k), reasoner, settings, measure, progress, expected)
     return told
@@ -219,4 +222,4 @@ def _think(
     parsed = np.mean([verdict.parsable for verdict in thoughts]) if thoughts else 1.0
     note = f"thinking about the first {settings.think}, {parsed:.0%} of answers parsable"
     result, seconds = measure(reranked=told.fused), time.perf_counter() - started
-    told.rows.append(Row(f"reasoner {reasoner.name} thinking", result, len(pairs), seconds, note))
+    told.rows.append(Row(f"reasoner {reasoner.name} thinking", result, len(pairs), seconds, note, "thinking"))

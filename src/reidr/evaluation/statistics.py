@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
+from reidr.frame.checks import as_array, group_numbers, real_number, whole_number
 
 
 def bootstrap_interval(
@@ -18,10 +19,11 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean of per-query `values` (N,); (0, 0) for no values (Efron 1979).
 
-    `groups` (N,): labels of the persons; None: every value is a case of its own. Raises ReIDError for a NaN, the mark
-    of a query without a match, and where groups and values are not of one length.
+    `groups` (N,): labels of the persons; None: every value is a case of its own. `draws`: at least 1. `level`: within
+    (0, 1). Raises ReIDError for a NaN, the mark of a query without a match, or an infinite value; for a group that is
+    unknown; where groups and values are not of one length; and for draws, level or seed out of range.
     """
-    means = _bootstrap_means(np.asarray(values, dtype=float), draws, seed, groups)
+    means = _bootstrap_means(_per_query(values, "values"), draws, seed, groups, level)
     return _percentiles(means, level)
 
 
@@ -36,12 +38,12 @@ def paired_bootstrap(
 ) -> tuple[float, float]:
     """Interval of the mean difference `ours - theirs` of the same queries, resampled together; `groups` as above.
 
-    Raises ReIDError when the two are not of one length, or hold NaN.
+    Raises ReIDError when the two are not of one length, and as `bootstrap_interval`.
     """
-    first, second = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
+    first, second = _per_query(ours, "ours"), _per_query(theirs, "theirs")
     if first.shape != second.shape:
         raise ReIDError(f"paired bootstrap: {first.shape} and {second.shape} values are not of the same queries")
-    return _percentiles(_bootstrap_means(first - second, draws, seed, groups), level)
+    return _percentiles(_bootstrap_means(first - second, draws, seed, groups, level), level)
 
 
 def headroom_interval(
@@ -58,38 +60,43 @@ def headroom_interval(
     above.
 
     Draws in which the oracle gains nothing have no share and are left out; (NaN, NaN) where none is left.
-    Raises ReIDError when the three are not of one length, or hold NaN.
+    Raises ReIDError when the three are not of one length, and as `bootstrap_interval`.
     """
-    values = [np.asarray(each, dtype=float) for each in (base, ours, oracle)]
+    given = {"base": base, "ours": ours, "oracle": oracle}
+    values = [_per_query(each, name) for name, each in given.items()]
     if len({each.shape for each in values}) != 1:
         raise ReIDError(f"headroom: {[each.shape for each in values]} values are not of the same queries")
     # One seed, one number of queries: both resample the same ones.
-    gained = _bootstrap_means(values[1] - values[0], draws, seed, groups)
-    possible = _bootstrap_means(values[2] - values[0], draws, seed, groups)
+    gained = _bootstrap_means(values[1] - values[0], draws, seed, groups, level)
+    possible = _bootstrap_means(values[2] - values[0], draws, seed, groups, level)
     some = possible > 0
     return _percentiles(gained[some] / possible[some], level) if some.any() else (float("nan"), float("nan"))
 
 
 def draw_rows(groups: ArrayLike, random: np.random.Generator) -> NDArray[np.int64]:
-    """The rows of one bootstrap sample: as many groups as there are, drawn with replacement, each with all its rows."""
-    _, place = np.unique(np.asarray(groups), return_inverse=True)
+    """The rows of one bootstrap sample: as many groups as there are, drawn with replacement, each with all its rows.
+
+    Raises ReIDError for a group that is unknown (None, NaN), and for no rows at all.
+    """
+    place, number = group_numbers(groups, "groups")
+    if not number:
+        raise ReIDError("groups: there is no row to draw from")
     by_group = np.split(np.argsort(place, kind="stable"), np.cumsum(np.bincount(place))[:-1])
     drawn = random.integers(len(by_group), size=len(by_group))
     return np.concatenate([by_group[each] for each in drawn])
 
 
 def _bootstrap_means(
-    values: NDArray[np.float64], draws: int, seed: int, groups: ArrayLike | None = None
+    values: NDArray[np.float64], draws: int, seed: int, groups: ArrayLike | None, level: float
 ) -> NDArray[np.float64]:
-    if np.isnan(values).any():
-        position = int(np.flatnonzero(np.isnan(values))[0])
-        raise ReIDError(f"bootstrap: value {position} is NaN; leave out queries without a match first")
-    labels = np.arange(len(values)) if groups is None else np.asarray(groups)
-    if labels.shape != values.shape:
-        raise ReIDError(f"bootstrap: {labels.shape} groups do not fit {values.shape} values")
+    draws, seed = whole_number(draws, "draws", least=1), whole_number(seed, "seed", least=0)
+    real_number(level, "level", least=0.0, most=1.0, inside=True)
+    if groups is None:
+        place = np.arange(len(values))
+    else:
+        place, _ = group_numbers(groups, "groups", len(values))
     if not len(values):
         return np.zeros(1)
-    _, place = np.unique(labels, return_inverse=True)
     total, count = np.bincount(place, weights=values), np.bincount(place).astype(float)
     random = np.random.default_rng(seed)
     means = []
@@ -98,6 +105,20 @@ def _bootstrap_means(
         drawn = random.integers(len(total), size=(min(100, draws - start), len(total)))
         means.append(total[drawn].sum(axis=1) / count[drawn].sum(axis=1))
     return np.concatenate(means)
+
+
+def _per_query(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """(N,) finite numbers; truths count as 1 and 0. Raises ReIDError for anything else."""
+    array = np.asarray(as_array(values, name, truths=True), dtype=np.float64)
+    if array.ndim != 1:
+        raise ReIDError(f"{name} must be one number per query, not an array of shape {array.shape}")
+    if not np.isfinite(array).all():
+        position = int(np.argmin(np.isfinite(array)))
+        what = "NaN; leave out queries without a match first"
+        if not np.isnan(array[position]):
+            what = f"{array[position]}; every value must be finite"
+        raise ReIDError(f"{name}: value {position} is {what}")
+    return array
 
 
 def _percentiles(means: NDArray[np.float64], level: float) -> tuple[float, float]:

@@ -25,6 +25,27 @@ def expected_precision_sum(before: int, found: int, crops: int, matches: int) ->
     return float(np.sum((found + 1 + others) / (before + place)) * matches / crops)
 
 
+def expected_trapezoid_sum(before: int, found: int, crops: int, matches: int) -> float:
+    """Expected sum of `trapezoid_precisions` at the matches of one group of tied crops; arguments as above."""
+    place = np.arange(1, crops + 1)
+    others = (place - 1) * (matches - 1) / max(crops - 1, 1)
+    earlier = np.ones(crops)
+    behind = before + place > 1
+    earlier[behind] = (found + others[behind]) / (before + place[behind] - 1)
+    return 0.5 * (expected_precision_sum(before, found, crops, matches) + float(np.sum(earlier)) * matches / crops)
+
+
+def trapezoid_precisions(order: NDArray[np.int64], ranks: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What a query's i-th match (`order`) at a rank adds in Market-1501's evaluation code (`compute_AP.m`, 2015).
+
+    Half the precision at the match, i / rank, and half that at the place before it, (i - 1) / (rank - 1), which counts
+    as 1 before the first place.
+    """
+    earlier = np.ones(len(ranks))
+    np.divide(order - 1, ranks - 1, out=earlier, where=ranks > 1)
+    return np.asarray(0.5 * (order / ranks + earlier))
+
+
 def chance_of_match(crops: int, matches: int, places: int) -> NDArray[np.float64]:
     """(places,) probability that a match is among the first 1, 2, … places of one group of tied crops."""
     place = np.arange(min(places, crops))

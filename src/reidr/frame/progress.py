@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from reidr.frame.signals import check_interrupted
+
 Advance = Callable[[float], None]
 
 
@@ -25,13 +27,19 @@ def progress(what: str, total: int) -> Iterator[Advance]:
         )
         with Progress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task(what, total=total)
-            yield lambda steps: bar.advance(task, steps)
+
+            def advance_bar(steps: float) -> None:
+                check_interrupted()
+                bar.advance(task, steps)
+
+            yield advance_bar
     else:
         started = said = time.monotonic()
         done = 0.0
 
         def advance(steps: float) -> None:
             nonlocal done, said
+            check_interrupted()
             done += steps
             now = time.monotonic()
             if now - said >= 15:

@@ -5,21 +5,35 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import wraps
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from reidr.errors import RecipeError, ReIDError
+from reidr.frame.files import cannot_write, make_folder, sweep, write_json
+from reidr.frame.lock import FolderLock
+from reidr.frame.processes import refuse_several_processes
+from reidr.frame.signals import note_kept
+
+__all__ = ["MANIFEST", "Run", "content_hash", "environment", "name_of", "plain_json", "prepare_folder", "write_json"]
 
 MANIFEST = "manifest.json"
+SIGNS_OF_A_RUN = ("report.json", "report.html", "reasons.html")  # results that nobody wants written over
 PACKAGES = ("reidr", "torch", "transformers", "trl", "peft", "numpy", "pillow")
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Run:
@@ -28,7 +42,9 @@ class Run:
     Opening a folder again with the same settings resumes it; with other settings it is refused, because half of one
     run and half of another is no result. A setting that the manifest does not know yet, because a later version of the
     package brought it, is the run's own where it stands at its default, which changes nothing. Nothing in the folder is
-    ever deleted.
+    ever deleted, but what killed writers left half written.
+
+    The folder is locked for this process until the object is closed, or no longer used by anybody.
     """
 
     def __init__(
@@ -40,17 +56,40 @@ class Run:
         *,
         defaults: Mapping[str, Any] | None = None,
     ) -> None:
-        """`defaults` are the settings' (`Recipe.defaults`). Raises RecipeError where the folder is of other settings or
-        other data."""
+        """Open the folder, or make it; `defaults` are the settings' (`Recipe.defaults`).
+
+        Raises:
+            RecipeError: the folder is of another job, of other settings or other data. InUseError: another process is
+                at work in it, or several were started together. ReIDError: it cannot be written to.
+        """
+        refuse_several_processes()
         self.folder = folder
         self.settings = json.loads(json.dumps(settings, default=str))
-        path = folder / MANIFEST
+        self._lock = lock_for_run(folder)
+        # Whoever forgets `close` lets go all the same, with the last name for this object.
+        self._let_go = weakref.finalize(self, FolderLock.release, self._lock) if self._lock is not None else None
+        try:
+            self._open(job, data, defaults)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let other processes use the folder."""
+        if self._let_go is not None:
+            self._let_go()
+
+    def _open(self, job: str, data: dict[str, str] | None, defaults: Mapping[str, Any] | None) -> None:
+        """Read the folder's manifest and compare, or write one."""
+        folder, path = self.folder, self.folder / MANIFEST
         if path.is_file():
             self.manifest = _read_manifest(path)
             kept = filled(self.manifest.get("settings", {}), defaults or {}, self.settings)
             before = {"job": self.manifest.get("job"), **kept}
             now = {"job": job, **self.settings}
-            changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+            # Another job first: all its settings differ for that reason.
+            names = sorted({*before, *now}, key=lambda name: (name != "job", name))
+            changed = [key for key in names if before.get(key) != now.get(key)]
             if changed:
                 key = changed[0]
                 raise RecipeError(
@@ -70,7 +109,12 @@ class Run:
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "stages": {},
             }
-            prepare_folder(folder)
+            foreign = next((name for name in SIGNS_OF_A_RUN if (folder / name).is_file()), None)
+            if foreign is not None:
+                raise RecipeError(
+                    f"{folder}: holds results ({foreign}) of a run that it does not describe ({MANIFEST} is missing); "
+                    "choose another run folder"
+                )
             self._write()
 
     def finished(self, stage: str) -> dict[str, Any] | None:
@@ -82,15 +126,51 @@ class Run:
         """Record that `stage` is done; `started` is a `time.perf_counter()` reading."""
         self.manifest["stages"][stage] = {"seconds": round(time.perf_counter() - started, 2), **facts}
         self._write()
+        note_kept(str(self.folder), f"{self.folder} with what is finished in it")
 
     def path(self, name: str) -> Path:
         """A file or folder of this run; its parent folder is made."""
         path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            make_folder(path.parent)
+        except OSError as error:
+            raise cannot_write(path.parent, error) from error
         return path
 
     def _write(self) -> None:
         write_json(self.folder / MANIFEST, self.manifest)
+
+
+def lock_for_run(folder: Path) -> FolderLock | None:
+    """Make a run's folder where it is missing, lock it, and clear away what killed writers left.
+
+    A run that lies where nothing can be written, such as a finished one on a medium of others, can be read: no lock.
+    Raises InUseError as `FolderLock.take`, ReIDError where a new folder cannot be made.
+    """
+    if (folder / MANIFEST).is_file() and not os.access(folder, os.W_OK):
+        return None
+    prepare_folder(folder)
+    lock = FolderLock.take(folder)
+    sweep(folder)
+    return lock
+
+
+def in_own_folder(stage: Callable[Concatenate[str, Path, P], R]) -> Callable[Concatenate[str, Path, P], R]:
+    """A stage, called with a recipe and its run folder, that is refused before its work where `Run` would refuse it
+    because of other processes. Raises InUseError."""
+
+    @wraps(stage)
+    def guarded(recipe: str, folder: Path, *rest: P.args, **options: P.kwargs) -> R:
+        refuse_several_processes()
+        # In a folder that is not there yet nobody can be at work, and a refused recipe should not make it.
+        lock = lock_for_run(folder) if folder.is_dir() else None
+        try:
+            return stage(recipe, folder, *rest, **options)
+        finally:
+            if lock is not None:
+                lock.release()
+
+    return guarded
 
 
 def name_of(folder: Path) -> str:
@@ -114,24 +194,12 @@ def filled(kept: Mapping[str, Any], defaults: Mapping[str, Any], asked: Mapping[
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
         raise RecipeError(f"{path}: not a run's manifest ({error}); delete it to start the run anew") from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("stages"), dict):
+        raise RecipeError(f"{path}: not a run's manifest (no mapping with `stages`); delete it to start the run anew")
     return manifest
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that a reader never sees half a file: to a neighbour first, then renamed.
-
-    Raises ReIDError where it cannot be written.
-    """
-    text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise ReIDError(f"{path}: cannot be written ({error.strerror}); make room or name another file") from None
 
 
 def prepare_file(path: Path | None) -> None:
@@ -151,7 +219,7 @@ def prepare_folder(folder: Path | None) -> None:
     if folder is None:
         return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression, minimize
 
 from reidr.errors import ReIDError
+from reidr.frame.checks import as_array, group_numbers, one_of, plain_array, real_number, whole_number
 
 Reals = NDArray[np.float64]
 Method = Literal["temperature", "platt", "isotonic"]
@@ -41,11 +42,14 @@ class Calibration:
     became: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        real_number(self.slope, "calibration: slope")
+        real_number(self.offset, "calibration: offset")
         object.__setattr__(self, "seen", tuple(map(float, self.seen)))
         object.__setattr__(self, "became", tuple(map(float, self.became)))
         numbers = np.array([self.slope, self.offset, *self.seen, *self.became])
-        if self.method not in get_args(Method) or not np.isfinite(numbers).all() or self.slope < 0:
-            raise ReIDError("calibration: an unknown method, a number that is not finite, or a falling slope")
+        one_of(self.method, "calibration: method", get_args(Method))
+        if not np.isfinite(numbers).all() or self.slope < 0:
+            raise ReIDError("calibration: a number that is not finite, or a falling slope")
         if len(self.seen) != len(self.became) or (self.method == "isotonic") != bool(self.seen):
             raise ReIDError("calibration: isotonic needs margins and as many probabilities, the other methods none")
         if any(np.diff(self.seen) <= 0) or any(np.diff(self.became) < 0):
@@ -54,8 +58,8 @@ class Calibration:
             raise ReIDError("calibration: a probability lies outside [0, 1]")
 
     def apply(self, margins: ArrayLike) -> Reals:
-        """P(same) of margins of any shape; NaN stays NaN."""
-        given = np.asarray(margins, dtype=np.float64)
+        """P(same) of margins of any shape; NaN stays NaN. Raises ReIDError for anything but numbers."""
+        given = np.asarray(as_array(margins, "margins"), dtype=np.float64)
         if self.method == "isotonic":
             return np.interp(given, self.seen, self.became)
         with np.errstate(over="ignore"):
@@ -70,19 +74,31 @@ class Calibration:
         """From `stored`. Raises ReIDError where it is none."""
         try:
             return cls(**stored)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ReIDError) as error:
             raise ReIDError(f"not a stored calibration: {error}") from None
 
 
 def mean_margin(logits: NDArray[np.float64]) -> Reals:
-    """(N,) margins from (orders, N, 3) answer logits, as `Reasoner.answer_logits` gives them."""
+    """(N,) margins from (orders, N, 3) answer logits, as `Reasoner.answer_logits` gives them.
+
+    Raises ReIDError for another shape.
+    """
+    logits = as_array(logits, "logits")
+    if logits.ndim != 3 or logits.shape[0] < 1 or logits.shape[2] < 2:
+        raise ReIDError(f"logits must have the shape (orders, pairs, answers), not {logits.shape}")
     margins: Reals = (logits[..., 0] - logits[..., 1]).mean(axis=0)
     return margins
 
 
 def margin_of(probabilities: ArrayLike) -> Reals:
-    """Log-odds of probabilities, for back ends that give no logits; NaN stays NaN, 0 and 1 become ±20.7."""
-    clipped = np.clip(np.asarray(probabilities, dtype=np.float64), NEARLY_SURE, 1.0 - NEARLY_SURE)
+    """Log-odds of probabilities, for back ends that give no logits; NaN stays NaN, 0 and 1 become ±20.7.
+
+    Raises ReIDError for a probability outside [0, 1].
+    """
+    given = np.asarray(as_array(probabilities, "probabilities"), dtype=np.float64)
+    if (given < 0).any() or (given > 1).any():
+        raise ReIDError(f"probabilities: {given[(given < 0) | (given > 1)].flat[0]:g} lies outside [0, 1]")
+    clipped = np.clip(given, NEARLY_SURE, 1.0 - NEARLY_SURE)
     odds: Reals = np.log(clipped) - np.log1p(-clipped)
     return odds
 
@@ -94,8 +110,9 @@ def fit_calibration(method: Method, margins: ArrayLike, outcomes: ArrayLike) -> 
     targets (N₊ + 1) / (N₊ + 2) and 1 / (N₋ + 2), so that separable data give no infinite slope. Isotonic: pooling
     adjacent violators.
 
-    Raises ReIDError for lengths that differ, a margin that is not finite, or only one kind of outcome.
+    Raises ReIDError for another method, lengths that differ, a margin that is not finite, or only one kind of outcome.
     """
+    one_of(method, "calibration: method", get_args(Method))
     given, happened = checked(margins, outcomes)
     if method == "isotonic":
         seen, place, count = np.unique(given, return_inverse=True, return_counts=True)
@@ -131,9 +148,10 @@ def choose_calibration(
     Of equals the simpler method. Raises ReIDError as `fit_calibration`, or where a fold lacks an outcome.
     """
     given, happened = checked(margins, outcomes)
-    names, place = np.unique(np.asarray(groups), return_inverse=True)
-    if len(place) != len(given) or len(names) < folds:
-        raise ReIDError(f"calibration: {len(place)} group labels of {len(names)} groups for {len(given)} pairs")
+    place, number = group_numbers(groups, "groups")
+    folds, seed = whole_number(folds, "folds", least=2), whole_number(seed, "seed", least=0)
+    if len(place) != len(given) or number < folds:
+        raise ReIDError(f"calibration: {len(place)} group labels of {number} groups for {len(given)} pairs")
     fold = draw_folds(place, folds, seed)
     scores = {}
     for method in get_args(Method):
@@ -154,8 +172,11 @@ def draw_folds(groups: NDArray[np.intp], folds: int, seed: int) -> NDArray[np.in
 
 def checked(margins: ArrayLike, outcomes: ArrayLike) -> tuple[Reals, Reals]:
     """Both as (N,) numbers. Raises ReIDError as `fit_calibration`."""
-    given = np.asarray(margins, dtype=np.float64)
-    happened = np.asarray(outcomes, dtype=np.float64)
+    given = np.asarray(as_array(margins, "margins"), dtype=np.float64)
+    happened = plain_array(outcomes, "outcomes")
+    if happened.size and happened.dtype.kind not in "biuf":
+        raise ReIDError("calibration: outcomes must be True or False (1 or 0)")
+    happened = happened.astype(np.float64)
     if given.ndim != 1 or given.shape != happened.shape:
         raise ReIDError(f"calibration: margins {given.shape} and outcomes {happened.shape} must be one equal length")
     if not np.isfinite(given).all():

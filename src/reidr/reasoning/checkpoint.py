@@ -1,19 +1,21 @@
-"""Finding and loading a reasoner's checkpoint: a folder, a preset inside the package, or a hub id."""
+"""Finding and loading a reasoner's checkpoint: a folder, a preset inside the package, or a hub id.
+
+Torch is imported where something is loaded: a wrong name is found out in less time than that takes.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
-from transformers.utils import logging
+from typing import TYPE_CHECKING, Any
 
 from reidr.errors import WeightsError
-from reidr.reasoning.processor import first_line
+from reidr.frame.files import filling
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
 
 PRESETS = Path(__file__).parent / "presets"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -52,6 +54,12 @@ def load_model(path: str, *, local_files_only: bool, device: str, dtype: torch.d
     Raises:
         WeightsError: not a vision-language model, damaged, or with weights missing or of a wrong shape.
     """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForImageTextToText
+    from transformers.utils import logging
+
+    from reidr.reasoning.processor import first_line
+
     logging.disable_progress_bar()  # ours says what takes time; a bar over 0.1 s of loading is noise
     options: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
     options |= {"dtype": dtype, "local_files_only": local_files_only}
@@ -74,18 +82,34 @@ def save_taught(model: PreTrainedModel, processor: Any, source: str | Path, wher
     Training is done in single precision, which takes twice the room of what `nano` ships as. Trainers switch the cache
     off in the configuration; left so, whoever generates with the checkpoint would wait.
     """
+    from transformers import AutoConfig
+
+    import reidr.reasoning.processor  # noqa: F401 - makes our own architecture known to transformers
+
     path, local = find_checkpoint(source)
     stored = AutoConfig.from_pretrained(path, local_files_only=local).dtype
     if stored is not None:
         model.to(stored)
     if getattr(model.config, "use_cache", None) is False:
         model.config.use_cache = True
-    model.save_pretrained(where)
-    processor.save_pretrained(where)
+    save_checkpoint(model, processor, where)
+
+
+def save_checkpoint(model: PreTrainedModel, processor: Any, where: Path) -> None:
+    """Write a model and its processor (None: the model alone) to `where`, which is a checkpoint once all is there.
+
+    Raises ReIDError where they cannot be written.
+    """
+    with filling(where, last="config.json") as folder:
+        model.save_pretrained(folder)
+        if processor is not None:
+            processor.save_pretrained(folder)
 
 
 def hash_weights(model: torch.nn.Module) -> str:
     """SHA-256 (hexadecimal) over names, types, shapes and values of all weights, as they are in memory."""
+    import torch
+
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

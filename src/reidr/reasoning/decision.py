@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from reidr.errors import WeightsError
+from reidr.errors import ReIDError, WeightsError
+from reidr.frame.checks import real_number
+from reidr.frame.files import write_text
 from reidr.reasoning.fusion import Fusion
 
 FILE = "decision.json"
@@ -67,11 +69,17 @@ def stored_decision(source: str | Path) -> Decision:
         return UNTUNED
     try:
         decision = Decision(**json.loads(path.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
         raise WeightsError(f"{path}: not a stored decision ({error})") from None
-    for weight in (decision.weight, decision.street_weight, decision.k_reciprocal_weight, decision.whole_weight):
-        if weight is not None and not 0 <= weight <= 1:
-            raise WeightsError(f"{path}: weight {weight} lies outside [0, 1]")
+    for name in ("weight", "street_weight", "k_reciprocal_weight", "whole_weight"):
+        weight = getattr(decision, name)
+        try:
+            if weight is not None and not 0 <= real_number(weight, name) <= 1:
+                raise WeightsError(f"{path}: weight {weight} lies outside [0, 1]")
+        except WeightsError:
+            raise
+        except ReIDError as error:
+            raise WeightsError(f"{path}: {error}") from None
     if decision.fusion not in get_args(Fusion):
         raise WeightsError(f"{path}: fusion {decision.fusion!r} is neither of {', '.join(get_args(Fusion))}")
     return decision
@@ -86,8 +94,8 @@ def decision_of(reasoner: object) -> Decision:
 
 
 def store_decision(decision: Decision, folder: Path) -> None:
-    """Write `decision.json` beside a checkpoint's weights."""
-    (folder / FILE).write_text(json.dumps(asdict(decision), indent=2) + "\n", encoding="utf-8")
+    """Write `decision.json` beside a checkpoint's weights. Raises ReIDError where it cannot be written."""
+    write_text(folder / FILE, json.dumps(asdict(decision), indent=2) + "\n")
 
 
 def training_data(folder: str | Path) -> tuple[str, ...]:
@@ -106,12 +114,15 @@ def training_data(folder: str | Path) -> tuple[str, ...]:
 
 def held_out_split(folder: str | Path) -> tuple[float, int] | None:
     """(share, seed) by which a checkpoint's training identities were set aside for choices (`hold_out_identities`), as
-    its `people.json` has them; None where it does not say.
+    its `people.json` has them; None where it does not say. Raises WeightsError where the file cannot be read.
     """
     path = Path(folder) / PEOPLE
     if not path.is_file():
         return None
-    known = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise WeightsError(f"{path}: does not say how people were set aside ({error})") from None
     if not isinstance(known, dict) or not {"held_out_share", "split_seed"} <= known.keys():
         return None
     return float(known["held_out_share"]), int(known["split_seed"])

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
+from reidr.frame.checks import whole_number
 from reidr.reasoning.calibrate import margin_of
-from reidr.reasoning.fusion import fuse
+from reidr.reasoning.fusion import fuse, listed_probabilities
 from reidr.reasoning.logistic_fusion import GLANCED, LISTED, features_of
 from reidr.retrieval.neighbourhood import has_neighbourhood
 from reidr.retrieval.ranking import RankedList
@@ -50,7 +51,10 @@ class ExpectedScore:
 
         Args:
             glances: (Q, m, 3) cosines of `Glancing.glance`, NaN where padded.
+
+        Raises ReIDError for an m beyond the list, and glances that do not fit.
         """
+        m = whole_number(m, "m", least=0, most=ranked.k)
         if not has_neighbourhood(ranked, self.first, self.last) or (self.glances and glances is None):
             return None
         features, known = _features(ranked, np.full((len(ranked), m), np.nan), glances, self.first, self.last)
@@ -68,7 +72,7 @@ class ExpectedScore:
         which alone something could be expected; unless `unasked_queries`: one threshold over all queries needs all of
         them on one scale. Raises ReIDError for shapes that do not fit.
         """
-        probabilities = np.asarray(probabilities, dtype=np.float64)
+        probabilities = listed_probabilities(ranked, probabilities)
         guess = self.guess(ranked, probabilities.shape[1], glances)
         if guess is None:
             return probabilities.copy()

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
+from reidr.frame.checks import as_array, flag_array, one_list, plain_array, real_number
 from reidr.retrieval.ranking import RankedList
 
 Fusion = Literal["weighted", "fitted"]
@@ -61,20 +62,8 @@ def fuse_for_threshold(ranked: RankedList, probabilities: NDArray[np.float64], w
 
 def fused_distances(ranked: RankedList, probabilities: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
     """`fuse`'s distances of the first m candidates, (Q, m), +inf where padded. Raises ReIDError as `fuse`."""
-    probabilities = np.asarray(probabilities, dtype=np.float64)
-    if probabilities.ndim != 2 or len(probabilities) != len(ranked) or probabilities.shape[1] > ranked.k:
-        raise ReIDError(
-            f"fusion: probabilities {probabilities.shape} do not fit a ranked list of ({len(ranked)}, {ranked.k})"
-        )
-    if not 0.0 <= weight <= 1.0:
-        raise ReIDError(f"fusion: the weight must lie in [0, 1], not {weight!r}")
-    wrong = ~np.isnan(probabilities) & ~((probabilities >= 0) & (probabilities <= 1))
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise ReIDError(
-            f"fusion: probability {probabilities[row, column]!r} of query {ranked.query_ids[row]} at rank"
-            f" {column + 1} lies outside [0, 1]"
-        )
+    probabilities = listed_probabilities(ranked, probabilities)
+    weight = real_number(weight, "fusion: the weight", least=0.0, most=1.0)
     distances = listed_distances(ranked)[:, : probabilities.shape[1]]
     finite = np.isfinite(distances)
     if ranked.local is None and weight > 0 and (distances[finite] > 2.0 + 1e-6).any():
@@ -83,6 +72,24 @@ def fused_distances(ranked: RankedList, probabilities: NDArray[np.float64], weig
     fused = distances.copy()
     fused[known] = (1.0 - weight) * distances[known] + weight * 2.0 * (1.0 - probabilities[known])
     return fused
+
+
+def listed_probabilities(ranked: RankedList, probabilities: ArrayLike) -> NDArray[np.float64]:
+    """(Q, m) P(same) of the first m candidates of `ranked`, NaN where there is none.
+
+    Raises ReIDError for shapes that do not fit and a value outside [0, 1].
+    """
+    given = np.asarray(as_array(probabilities, "probabilities"), dtype=np.float64)
+    if given.ndim != 2 or len(given) != len(ranked) or given.shape[1] > ranked.k:
+        raise ReIDError(f"fusion: probabilities {given.shape} do not fit a ranked list of ({len(ranked)}, {ranked.k})")
+    wrong = ~np.isnan(given) & ~((given >= 0) & (given <= 1))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise ReIDError(
+            f"fusion: probability {given[row, column]!r} of query {ranked.query_ids[row]} at rank {column + 1} lies "
+            "outside [0, 1]"
+        )
+    return given
 
 
 def listed_distances(ranked: RankedList) -> NDArray[np.float64]:
@@ -108,9 +115,12 @@ def choose_weight(
     Raises:
         ReIDError: shapes that do not fit, no weights, or no query with a match in its first m.
     """
-    truth = np.asarray(truth, dtype=bool)
+    probabilities = as_array(probabilities, "probabilities")
+    weights = [real_number(weight, "weights") for weight in one_list(weights, "weights")]
+    truth = plain_array(truth, "truth")
     if truth.shape != np.shape(probabilities):
         raise ReIDError(f"fusion: truth {truth.shape} and probabilities {np.shape(probabilities)} need equal shapes")
+    truth = flag_array(truth, "truth", truth.shape)
     if not weights or not truth.any():
         raise ReIDError("fusion: choosing a weight needs candidate weights and at least one query with a match")
     grid = [
@@ -123,8 +133,15 @@ def choose_weight(
 def order_quality(distances: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
     """(mAP, Rank-1) of the candidates (Q, m) sorted by `distances`, among themselves.
 
-    Queries without a match among their m do not count; of equal distances matches come last.
+    Queries without a match among their m do not count; of equal distances matches come last. Raises ReIDError for
+    shapes that do not fit, NaN, and where no query has a match.
     """
+    distances = np.asarray(as_array(distances, "distances"), dtype=np.float64)
+    if distances.ndim != 2 or np.isnan(distances).any():
+        raise ReIDError(f"fusion: distances {distances.shape} must be one row of numbers for each query, without NaN")
+    truth = flag_array(truth, "truth", distances.shape)
+    if not truth.any():
+        raise ReIDError("fusion: no query has a match among these candidates; there is no order to measure")
     order = np.lexsort((truth, distances), axis=1)
     hits = np.take_along_axis(truth, order, axis=1)[truth.any(axis=1)]
     precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)

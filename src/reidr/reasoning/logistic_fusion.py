@@ -11,6 +11,16 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from reidr.errors import ReIDError
+from reidr.frame.checks import (
+    as_array,
+    flag_array,
+    group_numbers,
+    one_list,
+    plain_array,
+    real_array,
+    real_number,
+    whole_number,
+)
 from reidr.reasoning.calibrate import draw_folds, margin_of
 from reidr.reasoning.fusion import (
     WEIGHTS,
@@ -19,6 +29,7 @@ from reidr.reasoning.fusion import (
     choose_weight,
     fused_distances,
     listed_distances,
+    listed_probabilities,
     order_quality,
 )
 from reidr.retrieval.neighbourhood import has_neighbourhood, normalised_distances
@@ -45,6 +56,7 @@ def fuse_whole(
 
     Raises ReIDError as `fuse`.
     """
+    scale = real_number(scale, "scale")
     if scale <= 0:
         raise ReIDError(f"fusion: the scale must be above 0, not {scale!r}")
     # `fused_distances` is made for distances within [0, 2].
@@ -75,9 +87,11 @@ def choose_whole_weight(
 
     Raises ReIDError as `fuse`, or where no query has a match.
     """
-    truth = np.asarray(truth, dtype=bool)
+    weights = [real_number(weight, "weights") for weight in one_list(weights, "weights")]
+    truth = plain_array(truth, "truth")
     if truth.shape != ranked.indices.shape:
         raise ReIDError(f"fusion: truth {truth.shape} does not fit a ranked list of {ranked.indices.shape}")
+    truth = flag_array(truth, "truth", truth.shape)
     if not weights or not truth.any():
         raise ReIDError("fusion: choosing a weight needs candidate weights and at least one query with a match")
     grid = []
@@ -99,7 +113,10 @@ class Logistic:
     bias: float
 
     def probabilities(self, features: Reals) -> Reals:
-        """P of each row of features (..., F)."""
+        """P of each row of features (..., F). Raises ReIDError for another number of features."""
+        features = as_array(features, "features")
+        if not features.ndim or features.shape[-1] != len(self.weights):
+            raise ReIDError(f"fusion: features {features.shape} do not fit {len(self.weights)} weights")
         odds = ((features - np.array(self.mean)) / np.array(self.scale)) @ np.array(self.weights) + self.bias
         return np.asarray(0.5 * (1.0 + np.tanh(0.5 * odds)))
 
@@ -180,7 +197,7 @@ def features_of(
 
     In this order: `LISTED`; `LOCAL` where the list has them; `GLANCED` where `glances` (Q, m, 3) are given; the margin.
     """
-    margins = np.asarray(margins, dtype=np.float64)
+    margins = np.asarray(as_array(margins, "margins"), dtype=np.float64)
     if margins.ndim != 2 or len(margins) != len(ranked) or margins.shape[1] > ranked.k:
         raise ReIDError(f"fusion: margins {margins.shape} do not fit a ranked list of ({len(ranked)}, {ranked.k})")
     m = margins.shape[1]
@@ -190,6 +207,7 @@ def features_of(
     if ranked.local is not None:
         columns.append(ranked.local[:, :m])
     if glances is not None:
+        glances = np.asarray(as_array(glances, "glances"), dtype=np.float64)
         if glances.shape != (*margins.shape, len(GLANCED)):
             raise ReIDError(f"fusion: glances {glances.shape} do not fit candidates {margins.shape}")
         columns += [glances[..., place] for place in range(len(GLANCED))]
@@ -199,8 +217,11 @@ def features_of(
 def fit_logistic(features: Reals, outcomes: NDArray[np.bool_], decay: float = DECAY) -> Logistic:
     """Greatest likelihood with weight decay on the standardised weights (N, F), (N,); a constant feature gets none.
 
-    Raises ReIDError unless both outcomes occur.
+    Raises ReIDError unless both outcomes occur, and for shapes that do not fit or values that are not finite.
     """
+    features = real_array(features, "features", (None, None))
+    outcomes = flag_array(outcomes, "outcomes", (len(features),))
+    decay = real_number(decay, "decay", least=0.0)
     if outcomes.all() or not outcomes.any():
         raise ReIDError("fusion: needs candidates of the same person and of other persons to be fitted")
     mean, scale = features.mean(axis=0), features.std(axis=0)
@@ -231,13 +252,13 @@ def fit_logistic_fusion(
     """Fit both models on training identities: margins (Q, m), NaN where not asked, and truth (Q, m).
 
     Locally scaled distances and glances are among the features where they are there. `unasked` is fitted on all
-    candidates, as though none had been asked. Raises ReIDError as `features_of` and
-    `fit_logistic`.
+    candidates, as though none had been asked. Raises ReIDError as `features_of` and `fit_logistic`.
     """
     features, known = features_of(ranked, margins, first, last, glances)
-    truth = np.asarray(truth, dtype=bool)
+    truth = plain_array(truth, "truth")
     if truth.shape != known.shape:
         raise ReIDError(f"fusion: truth {truth.shape} and margins {known.shape} need equal shapes")
+    truth = flag_array(truth, "truth", truth.shape)
     scored = known & np.isfinite(features[..., -1])
     return LogisticFusion(
         fit_logistic(features[scored], truth[scored]),
@@ -277,10 +298,12 @@ def choose_fusion(
     Of equals the weight, which needs neither neighbours nor glances. Raises ReIDError where people are fewer than the
     folds, and as `choose_weight` and `fit_logistic_fusion`.
     """
-    names, place = np.unique(np.asarray(people), return_inverse=True)
-    if len(place) != len(ranked) or len(names) < folds:
-        raise ReIDError(f"fusion: {len(place)} queries of {len(names)} people; {len(ranked)} queries, {folds} folds")
-    truth = np.asarray(truth, dtype=bool)
+    place, number = group_numbers(people, "people")
+    folds, draws = whole_number(folds, "folds", least=2), whole_number(draws, "draws", least=1)
+    if len(place) != len(ranked) or number < folds:
+        raise ReIDError(f"fusion: {len(place)} queries of {number} people; {len(ranked)} queries, {folds} folds")
+    probabilities = np.asarray(as_array(probabilities, "probabilities"), dtype=np.float64)
+    truth = flag_array(truth, "truth", probabilities.shape)
     margins, found = margin_of(probabilities), np.zeros((2, 2))
     for draw in range(draws):
         fold = draw_folds(place, folds, draw)
@@ -300,13 +323,21 @@ def choose_fusion(
 
 
 def rank_by_probability(ranked: RankedList, probabilities: Reals) -> RankedList:
-    """Re-rank the first m candidates by falling P(same), ties in the retriever's order; nothing beyond m moves."""
+    """Re-rank the first m candidates by falling P(same), ties in the retriever's order; nothing beyond m moves.
+
+    Raises ReIDError for shapes that do not fit, a probability outside [0, 1], or none for a listed candidate.
+    """
+    probabilities = listed_probabilities(ranked, probabilities)
     behind = np.where(np.isnan(probabilities), np.inf, 1.0 - probabilities)
     return ranked.reordered(behind, f"fused probability k={behind.shape[1]}")
 
 
 def probabilities_for_threshold(ranked: RankedList, probabilities: Reals) -> RankedList:
-    """The first m candidates alone, at distance 1 - P(same): comparable across queries and scenes."""
+    """The first m candidates alone, at distance 1 - P(same): comparable across queries and scenes.
+
+    Raises ReIDError for shapes that do not fit and a probability outside [0, 1].
+    """
+    probabilities = listed_probabilities(ranked, probabilities)
     m = probabilities.shape[1]
     behind = np.where(np.isnan(probabilities), np.inf, 1.0 - probabilities)
     order = np.argsort(behind, axis=1, kind="stable")

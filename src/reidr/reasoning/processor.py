@@ -11,6 +11,7 @@ from transformers import Qwen2_5_VLProcessor as UpstreamQwen2_5_VLProcessor
 from transformers import Qwen3VLProcessor as UpstreamQwen3VLProcessor
 
 from reidr.errors import WeightsError
+from reidr.frame.files import write_text
 from reidr.reasoning.convolutional import ConvolutionalConfig
 
 # Upstream's processors demand a video processor, which demands torchvision (transformers issue 48558); ours show no
@@ -32,7 +33,7 @@ class ImageOnly(ProcessorMixin):
         pictures = self.image_processor.to_dict()
         values = {name: pictures[name] for name in SHARED if name in pictures}
         text = json.dumps({"video_processor_type": self.video_processor_type, **values}, indent=2, sort_keys=True)
-        (Path(save_directory) / FOR_VIDEOS).write_text(text + "\n", encoding="utf-8")
+        write_text(Path(save_directory) / FOR_VIDEOS, text + "\n")
         return written
 
 

@@ -1,8 +1,8 @@
 """Scores and verdicts that were paid for once, in one SQLite file that several processes may use at a time.
 
-Keys are hashes of weights, prompt, pixel budget, settings and both pictures: equal keys are the same question to the
-same model. The file holds no picture and no name, but its reasons describe people: it is made readable by its owner
-only.
+Keys are a hash of weights, prompt, pixel budget and settings, and the digests of both pictures: equal keys are the same
+question to the same model. The file holds no picture and no name, but its reasons describe people: it is made readable
+by its owner only.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from reidr.errors import ReIDError
+from reidr.frame.files import PRIVATE_FILE, allow, make_folder
+from reidr.frame.notices import warn_of_caches, warn_once
+from reidr.frame.signals import note_kept
 from reidr.reasoning.types import Cue, Verdict
 
 VERSION = 2
@@ -31,6 +34,7 @@ UPGRADES = {1: "ALTER TABLE scores ADD COLUMN kind TEXT NOT NULL DEFAULT 'read'"
 AT_ONCE = 500  # keys in one look-up; SQLite has a limit on the placeholders of a statement
 
 Logits = tuple[float, float, float]
+T = TypeVar("T")
 
 
 def question_key(parts: Sequence[Any]) -> str:
@@ -42,8 +46,11 @@ def question_key(parts: Sequence[Any]) -> str:
 
 
 def pair_key(question: str, first: str, second: str) -> str:
-    """Cache key of one question about two pictures in this order, from `question_key` and their `picture_digest`s."""
-    return hashlib.sha256(f"{question} {first} {second}".encode()).hexdigest()
+    """Cache key of one question about two pictures in this order, from `question_key` and their `picture_digest`s.
+
+    It holds the digests as they are, so that all entries about one picture can be found (`VerdictCache.forget`).
+    """
+    return f"{question} {first} {second}"
 
 
 def default_path() -> Path:
@@ -67,8 +74,9 @@ class VerdictCache:
         """
         self.path = path
         with self._explained():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
+            make_folder(path.parent)
+            path.touch(mode=PRIVATE_FILE)
+            allow(path, PRIVATE_FILE)
             # Autocommit: transactions begin where `_writing` says so.
             self._connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
         try:
@@ -136,6 +144,41 @@ class VerdictCache:
             rows = [(verdict.key, json.dumps(asdict(verdict))) for verdict in verdicts]
             self._connection.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?)", rows)
 
+    def count(self) -> tuple[int, int, int]:
+        """How many scores and how many verdicts are kept, and how many of both do not say of which pictures they are:
+        they are of an earlier version, whose keys were hashes."""
+        with self._explained():
+            numbers = [
+                self._connection.execute(f"SELECT count(*) FROM {table}{where}").fetchone()[0]  # noqa: S608
+                for where in ("", " WHERE instr(key, ' ') = 0")
+                for table in ("scores", "verdicts")
+            ]
+        return numbers[0], numbers[1], numbers[2] + numbers[3]
+
+    def forget(self, digests: Iterable[str], *, unnamed: bool = False, dry_run: bool = False) -> tuple[int, int]:
+        """Remove all scores and verdicts about the pictures of these digests; returns how many of each.
+
+        What is removed is overwritten in the file, not only marked as free.
+
+        Args:
+            unnamed: also those that do not say of which pictures they are. dry_run: only count.
+        """
+        wanted = {digest.lower() for digest in digests}
+        removed = []
+        with self._explained():
+            self._connection.execute("PRAGMA secure_delete=ON")
+            with self._writing():
+                for table in ("scores", "verdicts"):
+                    keys = [key for (key,) in self._connection.execute(f"SELECT key FROM {table}")]  # noqa: S608
+                    gone = [(k,) for k in keys if wanted & set(k.split()[1:]) or (unnamed and " " not in k)]
+                    if not dry_run:
+                        self._connection.executemany(f"DELETE FROM {table} WHERE key = ?", gone)  # noqa: S608
+                    removed.append(len(gone))
+            if any(removed) and not dry_run:
+                self._connection.execute("VACUUM")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return removed[0], removed[1]
+
     def close(self) -> None:
         """Close the file; the last process to do so folds the journal into it."""
         self._connection.close()
@@ -178,6 +221,62 @@ class VerdictCache:
             ) from error
         except OSError as error:
             raise ReIDError(f"{self.path}: the verdict cache cannot be made there ({error.strerror})") from error
+
+
+class ForgivingCache(VerdictCache):
+    """A verdict cache whose troubles end nothing: they are warned of once; from then on nothing is kept or found."""
+
+    def __init__(self, path: Path, *, patience: float = 60.0) -> None:
+        """Open or make the file, where that is possible; `patience` as for `VerdictCache`."""
+        self.path, self.usable, self.kept = path, True, 0
+        self._try(lambda: VerdictCache.__init__(self, path, patience=patience), None)
+
+    def scores(self, keys: Iterable[str]) -> dict[str, Logits]:
+        """As `VerdictCache.scores`; what is no number (NaN comes back from SQLite as None) counts as not kept."""
+        nothing: dict[str, Logits] = {}
+        found = self._try(lambda: super(ForgivingCache, self).scores(keys), nothing)
+        return {key: logits for key, logits in found.items() if all(isinstance(each, float) for each in logits)}
+
+    def verdicts(self, keys: Iterable[str]) -> dict[str, Verdict]:
+        """As `VerdictCache.verdicts`."""
+        return self._try(lambda: super(ForgivingCache, self).verdicts(keys), {})
+
+    def kinds(self, keys: Iterable[str]) -> dict[str, str]:
+        """As `VerdictCache.kinds`."""
+        return self._try(lambda: super(ForgivingCache, self).kinds(keys), {})
+
+    def keep_scores(self, scores: Mapping[str, Sequence[float]], *, kind: str = "read") -> None:
+        """As `VerdictCache.keep_scores`."""
+        self._keep(lambda: super(ForgivingCache, self).keep_scores(scores, kind=kind), len(scores))
+
+    def keep_verdicts(self, verdicts: Iterable[Verdict]) -> None:
+        """As `VerdictCache.keep_verdicts`."""
+        made = list(verdicts)
+        self._keep(lambda: super(ForgivingCache, self).keep_verdicts(made), len(made))
+
+    def close(self) -> None:
+        """As `VerdictCache.close`."""
+        if hasattr(self, "_connection"):
+            super().close()
+
+    def _keep(self, keep: Callable[[], None], number: int) -> None:
+        self._try(keep, None)
+        if self.usable:
+            self.kept += number
+            note_kept(str(self.path), f"{self.kept} scores and verdicts in {self.path}")
+
+    def _try(self, work: Callable[[], T], otherwise: T) -> T:
+        if not self.usable:
+            return otherwise
+        try:
+            return work()
+        except ReIDError as error:
+            self.usable = False
+            if isinstance(error.__cause__, OSError):
+                warn_of_caches(self.path.parent, str(error))
+            else:
+                warn_once(f"{error}; going on without it", about=f"verdict cache {self.path}")
+            return otherwise
 
 
 def verdict_from_json(text: str) -> Verdict:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.errors import ReIDError
+
 Reals = NDArray[np.floating[Any]]
 BLOCK = 512
 
@@ -50,6 +52,8 @@ def find_copies(features: Reals) -> Copies:
 
 def _sums(features: Reals) -> NDArray[np.uint64]:
     """(N,) a sum of each row's bits times odd random numbers, modulo 2^64."""
+    if features.ndim != 2:
+        raise ReIDError(f"features must have the shape (rows, numbers), not {features.shape}")
     number, columns = features.shape
     word = 8 // features.itemsize
     padded = -(-columns // word) * word

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import zipfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,17 @@ from numpy.typing import NDArray
 
 from reidr.data.types import Crop
 from reidr.errors import DataError
-from reidr.retrieval.content_key import content_key as content_key
+from reidr.frame.notices import warn_once
+from reidr.retrieval.content_key import content_key
 from reidr.retrieval.embedder import Advance, Embedder, embed_usable_crops
+from reidr.retrieval.embedding_cache import EmbeddingCache, cache_folder
 from reidr.retrieval.ranking import RankedList, rank_features
 
+__all__ = ["EmbeddingCache", "Gallery", "cache_folder", "content_key"]
 
-def cache_folder() -> Path:
-    """Where embeddings, which are biometric data, are cached: `$REIDR_CACHE`, else `~/.cache/reidr`."""
-    return Path(os.environ.get("REIDR_CACHE") or Path.home() / ".cache" / "reidr") / "embeddings"
+BATCH = 128  # crops that are embedded together
+BLOCK = 1024  # crops whose embeddings are kept together: a multiple of the batch, so that blocks change no batch
+SECONDS = 5.0  # after which they are kept all the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +51,10 @@ class Gallery:
     ) -> Gallery:
         """Embed `crops`, taking from `cache` what was embedded before: same pixels, same embedder (None: no cache).
 
-        Unusable files are left out and named in `problems`. Raises DataError when no crop is usable.
+        What is embedded goes to the cache block by block, and when the work is interrupted; a cache that cannot be used
+        is warned of and done without. Unusable files are left out and named in `problems`.
+
+        Raises DataError when no crop is usable.
         """
         known = EmbeddingCache(cache, embedder.fingerprint) if cache is not None else None
         keys = [content_key(crop) if known is not None else "" for crop in crops]
@@ -57,10 +62,11 @@ class Gallery:
         todo = [position for position, key in enumerate(keys) if key not in found]
         if advance is not None:
             advance(len(crops) - len(todo))
-        fresh, kept, problems = embed_usable_crops(embedder, [crops[i] for i in todo], advance=advance)
-        rows = {todo[position]: fresh[row] for row, position in enumerate(kept)}
-        if known is not None and rows:
-            known.add({keys[position]: row for position, row in rows.items()})
+        rows, problems = embed_and_keep(embedder, crops, keys, todo, known, advance)
+        lengths = {len(row) for row in (*rows.values(), *found.values())}
+        if len(lengths) > 1:
+            warn_once(f"{cache}: embeddings of {embedder.name} had another length before; all are made anew")
+            return cls.build(crops, embedder)
         usable = [i for i, key in enumerate(keys) if i in rows or key in found]
         if not usable:
             raise DataError(problems[0] if problems else "there is no picture to embed; check the folder")
@@ -90,29 +96,35 @@ class Gallery:
         )
 
 
-class EmbeddingCache:
-    """Embeddings of one embedder by content key, in one `.npz` that is replaced atomically."""
+def embed_and_keep(
+    embedder: Embedder,
+    crops: Sequence[Crop],
+    keys: Sequence[str],
+    todo: Sequence[int],
+    cache: EmbeddingCache | None,
+    advance: Advance | None,
+) -> tuple[dict[int, NDArray[np.float32]], list[str]]:
+    """Embed the crops at the places `todo`; what is made is kept as it comes, also of work that is cut short.
 
-    def __init__(self, folder: Path, fingerprint: str) -> None:
-        self.path = folder / f"{fingerprint[:24]}.npz"
-        self.rows: dict[str, NDArray[np.float32]] = {}
-        if self.path.is_file():
-            try:
-                with np.load(self.path, allow_pickle=False) as stored:
-                    self.rows = dict(zip(stored["keys"].tolist(), stored["features"], strict=True))
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-                # A cache may be thrown away at any time: a damaged one is rebuilt, never an error.
-                self.rows = {}
-
-    def add(self, rows: dict[str, NDArray[np.float32]]) -> None:
-        """Keep `rows` too. Entries without a key (unreadable a moment ago) are not kept."""
-        self.rows.update({key: row for key, row in rows.items() if key})
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        partial = self.path.with_name(f"{self.path.stem}.{os.getpid()}.partial.npz")
-        try:
-            np.savez(partial, keys=np.array(list(self.rows)), features=np.stack(list(self.rows.values())))
-            partial.replace(self.path)
-        except OSError as error:
-            raise DataError(
-                f"{self.path}: cannot write the embedding cache ({error}); set REIDR_CACHE or use --no-cache"
-            ) from None
+    Returns:
+        Embeddings by place, and one sentence for each file that cannot be used.
+    """
+    rows: dict[int, NDArray[np.float32]] = {}
+    problems: list[str] = []
+    waiting: list[int] = []
+    begun = time.monotonic()
+    try:
+        for start in range(0, len(todo), BATCH):
+            places = todo[start : start + BATCH]
+            block = [crops[place] for place in places]
+            fresh, kept, unusable = embed_usable_crops(embedder, block, batch=BATCH, advance=advance)
+            rows |= {places[position]: fresh[row] for row, position in enumerate(kept)}
+            waiting += [places[position] for position in kept]
+            problems += unusable
+            if cache is not None and (len(waiting) >= BLOCK or time.monotonic() - begun > SECONDS):
+                cache.add({keys[place]: rows[place] for place in waiting})
+                waiting, begun = [], time.monotonic()
+    finally:
+        if cache is not None and waiting:
+            cache.add({keys[place]: rows[place] for place in waiting})
+    return rows, problems

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from reidr.errors import ReIDError
+from reidr.frame.checks import mask_rows, one_list, real_number, whole_number
 from reidr.retrieval.copies import find_copies
 from reidr.retrieval.memory import available_memory, readable
 from reidr.retrieval.neighbours import nearest_neighbours, smallest_in_rows
 from reidr.retrieval.ranking import RankedList
 from reidr.retrieval.reciprocal_sets import encode
-from reidr.retrieval.unit_rows import unit_rows
+from reidr.retrieval.unit_rows import paired_rows
 
 Reals = NDArray[np.floating[Any]]
 Excluded = Callable[[slice], NDArray[np.bool_]] | NDArray[np.bool_]
@@ -50,6 +51,7 @@ def k_reciprocal(
 
     Args:
         query_features: (Q, D), gallery_features: (G, D), rows of length 1. All Q + G take part in the neighbour sets.
+        query_ids, gallery_ids: names of the crops, Q and G of them.
         k: list length, cut to G. An entry that shares no neighbour with the query is ordered as before re-ranking.
         k1: neighbours of a set. k2: sets averaged (local query expansion). weight: the paper's lambda, in [0, 1], on
             the squared distance divided by the query's largest.
@@ -58,21 +60,27 @@ def k_reciprocal(
         memory_limit: bytes; None takes what the machine has free.
 
     Raises:
-        ReIDError: features that are not finite unit rows, a parameter out of range, or an estimate of the memory
-            (`estimate_memory`) beyond the limit; nothing has been started then.
+        ReIDError: features that are not finite unit rows of one width, one for each id; an empty gallery; a parameter
+            out of range; `excluded` of another shape; or an estimate of the memory (`estimate_memory`) beyond the
+            limit. Nothing has been started then, but a function `excluded` is seen only when it is called.
+
+    No distance is below 0, nor above 1 but by rounding.
     """
-    _check(k1, k2, weight)
+    k1, k2, weight = _checked(k1, k2, weight)
+    k = whole_number(k, "k")
     if k < 1:
         raise ReIDError(f"k-reciprocal: k must be at least 1, not {k}")
+    query_ids, gallery_ids = tuple(one_list(query_ids, "query_ids")), tuple(one_list(gallery_ids, "gallery_ids"))
     k = min(k, len(gallery_ids))
-    blocks = _final_distances(
-        query_features, gallery_features, len(query_ids), len(gallery_ids), k1, k2, weight, k, memory_limit
-    )
+    if excluded is not None:
+        excluded = mask_rows(excluded, "excluded", len(query_ids), len(gallery_ids))
+    query, gallery = _features(query_features, gallery_features, query_ids, gallery_ids)
+    blocks = _final_distances(query, gallery, k1, k2, weight, k, memory_limit)
     indices = np.full((len(query_ids), k), -1, dtype=np.int64)
     distances = np.full((len(query_ids), k), np.inf)
     for rows, final in blocks:
         if excluded is not None:
-            final[excluded(rows) if callable(excluded) else excluded[rows]] = np.inf
+            final[excluded(rows)] = np.inf
         order, nearest = smallest_in_rows(final, k)
         indices[rows] = np.where(np.isinf(nearest), -1, order)
         distances[rows] = nearest
@@ -93,11 +101,10 @@ def k_reciprocal_of_list(
 
     Neighbour sets are still those of all Q + G crops, so both features are needed.
     """
-    _check(k1, k2, weight)
+    k1, k2, weight = _checked(k1, k2, weight)
+    query, gallery = _features(query_features, gallery_features, ranked.query_ids, ranked.gallery_ids)
     distances = np.full(ranked.distances.shape, np.inf)
-    blocks = _final_distances(
-        query_features, gallery_features, len(ranked), len(ranked.gallery_ids), k1, k2, weight, ranked.k, memory_limit
-    )
+    blocks = _final_distances(query, gallery, k1, k2, weight, ranked.k, memory_limit)
     for rows, final in blocks:
         listed = ranked.indices[rows]
         distances[rows] = np.where(listed >= 0, np.take_along_axis(final, np.maximum(listed, 0), axis=1), np.inf)
@@ -122,16 +129,26 @@ def step_name(k1: int, k2: int, weight: float) -> str:
     return f"k-reciprocal k1={k1} k2={k2} lambda={weight:g}"
 
 
-def _check(k1: int, k2: int, weight: float) -> None:
+def _checked(k1: int, k2: int, weight: float) -> tuple[int, int, float]:
+    k1, k2, weight = whole_number(k1, "k1"), whole_number(k2, "k2"), real_number(weight, "weight")
     if k1 < 1 or k2 < 1 or not 0.0 <= weight <= 1.0:
         raise ReIDError(f"k-reciprocal: k1={k1} and k2={k2} must be at least 1, and lambda={weight} within [0, 1]")
+    return k1, k2, weight
+
+
+def _features(
+    query: Reals, gallery: Reals, query_ids: tuple[str, ...], gallery_ids: tuple[str, ...]
+) -> tuple[Reals, Reals]:
+    """Both as unit rows of one width. Raises ReIDError where they do not belong together, or one is empty."""
+    for what, ids in (("query", query_ids), ("gallery", gallery_ids)):
+        if not ids:
+            raise ReIDError(f"k-reciprocal: the {what} is empty; there is nothing to rank")
+    return paired_rows(query, gallery, query_ids, gallery_ids)
 
 
 def _final_distances(
-    query_features: Reals,
-    gallery_features: Reals,
-    queries: int,
-    gallery: int,
+    query: Reals,
+    candidates: Reals,
     k1: int,
     k2: int,
     weight: float,
@@ -139,8 +156,9 @@ def _final_distances(
     memory_limit: int | None,
 ) -> Iterator[tuple[slice, Reals]]:
     """Blocks of queries with their (rows, G) final distances."""
-    query = unit_rows(query_features, queries, "query")
-    candidates = unit_rows(gallery_features, gallery, "gallery")
+    queries, gallery = len(query), len(candidates)
+    if memory_limit is not None:
+        memory_limit = whole_number(memory_limit, "memory_limit", least=0)
     needed = estimate_memory(queries, gallery, query.shape[1], k1, k2, k) * query.itemsize // 4
     limit = available_memory() if memory_limit is None else memory_limit
     if limit is not None and needed > limit:
@@ -169,7 +187,9 @@ def _final_distances(
         overlap = _overlap(own, others, rows)
         shared = np.flatnonzero(overlap)
         common = overlap[shared]
-        final.reshape(-1)[shared] -= ((1.0 - weight) * common / (2.0 - common)).astype(final.dtype)
+        nearer = final.reshape(-1)[shared] - ((1.0 - weight) * common / (2.0 - common)).astype(final.dtype)
+        # The weights of a vector sum to 1 but for rounding, so that the overlap of a crop with its copy may exceed 1.
+        final.reshape(-1)[shared] = np.maximum(nearer, 0.0)
         yield rows, final
 
 

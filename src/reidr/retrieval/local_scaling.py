@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
-from reidr.retrieval.neighbourhood import LEAST, has_neighbourhood
+from reidr.frame.checks import flag_array, whole_number
+from reidr.retrieval.neighbourhood import LEAST, check_ranks, has_neighbourhood
 from reidr.retrieval.ranking import RankedList
+from reidr.retrieval.unit_rows import unit_rows
 
 Reals = NDArray[np.float64]
 FIRST, LAST = 11, 50  # ranks of the surroundings: before them may stand matches
@@ -40,11 +42,15 @@ def with_local_scaling(
         gallery: (G, D) unit rows, in the order of `ranked.gallery_ids`. junk: (G,) True for crops that are nobody's
             surroundings. block: candidates at a time; memory is about `block × G × 8` bytes.
 
-    A list or gallery too small for surroundings comes back as it is. Raises ReIDError for shapes that do not fit.
+    A list or gallery too small for surroundings comes back as it is. Raises ReIDError for shapes that do not fit, rows
+    that are not finite or not of length 1, and ranks or a block out of range.
     """
+    check_ranks(first, last)
+    block = whole_number(block, "block", least=1)
+    gallery = unit_rows(gallery, None, "gallery", ranked.gallery_ids)
     if len(gallery) != len(ranked.gallery_ids):
         raise ReIDError(f"local scaling: {len(gallery)} gallery features for {len(ranked.gallery_ids)} gallery ids")
-    kept = np.arange(len(gallery)) if junk is None else np.flatnonzero(~junk)
+    kept = np.arange(len(gallery)) if junk is None else np.flatnonzero(~flag_array(junk, "junk", (len(gallery),)))
     if len(kept) < first + LEAST or not has_neighbourhood(ranked, first, last):
         return ranked
     part = ranked.distances[:, first - 1 : last]

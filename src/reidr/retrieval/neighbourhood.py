@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
+from reidr.frame.checks import as_array, whole_number
 from reidr.retrieval.ranking import RankedList
 
 Reals = NDArray[np.float64]
@@ -25,8 +26,7 @@ def neighbourhood(ranked: RankedList, first: int = 11, last: int = 50) -> tuple[
     Ranks before `first` are left out because they may be matches; ranks beyond the list are left out too.
     Raises ReIDError where a query has fewer than 3 candidates there, or all of them at one distance.
     """
-    if not 1 <= first <= last:
-        raise ReIDError(f"neighbourhood: ranks {first} to {last} are no range")
+    check_ranks(first, last)
     part = ranked.distances[:, first - 1 : last]
     there = np.isfinite(part)
     count = there.sum(axis=1)
@@ -45,8 +45,19 @@ def neighbourhood(ranked: RankedList, first: int = 11, last: int = 50) -> tuple[
     return mean, spread
 
 
+def check_ranks(first: int, last: int) -> None:
+    """Raises ReIDError unless 1 ≤ first ≤ last, both whole numbers."""
+    first, last = whole_number(first, "first"), whole_number(last, "last")
+    if not 1 <= first <= last:
+        raise ReIDError(f"neighbourhood: ranks {first} to {last} are no range")
+
+
 def has_neighbourhood(ranked: RankedList, first: int = 11, last: int = 50) -> bool:
-    """Whether every query has a `neighbourhood`: small galleries and equal distances leave none."""
+    """Whether every query has a `neighbourhood`: small galleries and equal distances leave none.
+
+    Raises ReIDError for ranks that are no range.
+    """
+    check_ranks(first, last)
     part = ranked.distances[:, first - 1 : last]
     there = np.isfinite(part)
     if part.shape[1] < LEAST or (there.sum(axis=1) < LEAST).any():
@@ -66,10 +77,11 @@ def cohort_normalised(ranked: RankedList, cohort: ArrayLike) -> Reals:
 
     Raises ReIDError for shapes that do not fit, fewer than 3 of a cohort, or no spread.
     """
-    others = np.asarray(cohort, dtype=np.float64)
+    others = np.asarray(as_array(cohort, "cohort"), dtype=np.float64)
     if others.ndim != 2 or len(others) != len(ranked) or others.shape[1] < LEAST:
         raise ReIDError(f"cohort distances {others.shape} do not fit {len(ranked)} queries and at least {LEAST} others")
-    spread = others.std(axis=1)
+    with np.errstate(invalid="ignore"):  # what is not finite is refused below
+        spread = others.std(axis=1)
     if not (spread >= NO_SPREAD).all():
         raise ReIDError("cohort distances of a query are not finite, or all the same")
     return (ranked.distances - others.mean(axis=1)[:, None]) / spread[:, None]

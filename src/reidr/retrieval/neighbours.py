@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.frame.checks import whole_number
 from reidr.retrieval.copies import find_copies
 
 Reals = NDArray[np.floating[Any]]
@@ -22,8 +23,11 @@ def nearest_neighbours(features: Reals, depth: int, block: int = 512) -> tuple[N
     Returns:
         (N, depth) positions by ascending Euclidean distance, ties in order of position, also at the last place kept;
         (N,) largest squared distance. Equal rows are equally far from everything (see `copies`).
+
+    Raises ReIDError for a depth or block out of range.
     """
     number = len(features)
+    depth, block = whole_number(depth, "depth", least=1, most=number), whole_number(block, "block", least=1)
     copies = find_copies(features)
     indices = np.empty((number, depth), dtype=np.int32)
     farthest = np.empty(number, dtype=features.dtype)

@@ -14,6 +14,8 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reidr.errors import MissingExtraError, WeightsError
+from reidr.frame.files import replacing, write_text
+from reidr.frame.run import prepare_folder
 
 if TYPE_CHECKING:
     from reidr.retrieval.retriever import Retriever
@@ -202,22 +204,23 @@ def export_onnx(retriever: Retriever, path: str | Path) -> None:
     import torch
 
     path, settings = Path(path), retriever.settings
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.onnx.export(
-        retriever.network,
-        (torch.zeros(2, 3, settings.height, settings.width),),
-        str(path),
-        dynamo=True,
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        input_names=["pixels"],
-        output_names=["embedding"],
-        external_data=False,
-        verbose=False,
-    )
+    prepare_folder(path.parent)
+    with replacing(path, private=False) as partial:
+        torch.onnx.export(
+            retriever.network,
+            (torch.zeros(2, 3, settings.height, settings.width),),
+            str(partial),
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=["pixels"],
+            output_names=["embedding"],
+            external_data=False,
+            verbose=False,
+        )
     sidecar = OnnxSettings(
         height=settings.height, width=settings.width, mean=settings.mean, std=settings.std, flip=settings.flip
     )
-    path.with_suffix(".json").write_text(sidecar.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_text(path.with_suffix(".json"), sidecar.model_dump_json(indent=2) + "\n", private=False)
 
 
 def one_line(error: Exception) -> str:

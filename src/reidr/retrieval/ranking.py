@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
+from reidr.frame.checks import as_array, mask_rows, one_list, plain_array, whole_number
 from reidr.retrieval.copies import find_copies
+from reidr.retrieval.unit_rows import paired_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,8 @@ class RankedList:
         local: (Q, k) locally scaled distances of the same entries (`local_scaling`), which need not ascend; None where
             nobody asked for them. Fusion takes them in place of `distances`.
         made_by: what ranked it, step by step, e.g. `("retriever nano", "k-reciprocal k1=20 k2=6 lambda=0.3")`.
+
+    Raises ReIDError for anything that is no such list, naming the query.
     """
 
     query_ids: tuple[str, ...]
@@ -38,8 +42,19 @@ class RankedList:
     local: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "indices", np.asarray(self.indices, dtype=np.int64))
-        object.__setattr__(self, "distances", np.asarray(self.distances, dtype=np.float64))
+        for name in ("query_ids", "gallery_ids"):
+            object.__setattr__(self, name, tuple(one_list(getattr(self, name), f"ranked list: {name}")))
+        indices = plain_array(self.indices, "ranked list: indices")
+        if indices.dtype.kind not in "iu":
+            indices = as_array(indices, "ranked list: indices")
+            if not (np.isfinite(indices) & (indices == np.trunc(indices))).all():
+                raise ReIDError("ranked list: indices must be whole numbers")
+        object.__setattr__(self, "indices", np.asarray(indices, dtype=np.int64))
+        distances = as_array(self.distances, "ranked list: distances")
+        object.__setattr__(self, "distances", np.asarray(distances, dtype=np.float64))
+        if self.local is not None:
+            local = np.asarray(as_array(self.local, "ranked list: local"), dtype=np.float64)
+            object.__setattr__(self, "local", local)
         if self.indices.shape != self.distances.shape or self.indices.ndim != 2:
             raise ReIDError(
                 f"ranked list: indices {self.indices.shape} and distances {self.distances.shape} must be equal (Q, k)"
@@ -48,13 +63,17 @@ class RankedList:
             raise ReIDError(f"ranked list: {len(self.query_ids)} query ids for {len(self.indices)} rows")
         if self.local is not None and self.local.shape != self.indices.shape:
             raise ReIDError(f"ranked list: local distances {self.local.shape} for entries {self.indices.shape}")
+        if self.local is not None and np.isnan(self.local).any():
+            row, column = np.argwhere(np.isnan(self.local))[0]
+            raise ReIDError(f"ranked list: local distance of query {self.query_ids[row]} at rank {column + 1} is NaN")
         if np.isnan(self.distances).any():
             row, column = np.argwhere(np.isnan(self.distances))[0]
             raise ReIDError(f"ranked list: distance of query {self.query_ids[row]} at rank {column + 1} is NaN")
         padded = self.indices < 0
         if (padded[:, :-1] & ~padded[:, 1:]).any():
             raise ReIDError("ranked list: padding (-1) must come at the end of a row")
-        if (self.indices >= len(self.gallery_ids)).any() or not np.isposinf(self.distances[padded]).all():
+        outside = (self.indices >= len(self.gallery_ids)) | (self.indices < -1)
+        if outside.any() or not np.isposinf(self.distances[padded]).all():
             raise ReIDError("ranked list: an index lies outside the gallery, or a padded entry has a finite distance")
         if self.indices.shape[1] > 1:
             left, right = self.distances[:, :-1], self.distances[:, 1:]
@@ -75,12 +94,19 @@ class RankedList:
         return int(self.indices.shape[1])
 
     def top(self, k: int) -> RankedList:
-        """The same list cut to its first `k` columns."""
+        """The same list cut to its first `k` columns. Raises ReIDError for a negative k."""
+        k = whole_number(k, "k", least=0)
         local = None if self.local is None else self.local[:, :k]
         return replace(self, indices=self.indices[:, :k], distances=self.distances[:, :k], local=local)
 
     def of_queries(self, rows: NDArray[np.int64]) -> RankedList:
-        """The lists of the queries at `rows` alone, in that order."""
+        """The lists of the queries at `rows` alone, in that order. Raises ReIDError for a row that is not there."""
+        rows = plain_array(rows, "rows")
+        if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+            raise ReIDError(f"rows must be a list of whole numbers, not {rows.dtype} {rows.shape}")
+        rows = rows.astype(np.int64)
+        if rows.size and not (rows.min() >= 0 and rows.max() < len(self)):
+            raise ReIDError(f"rows: {rows.min()} to {rows.max()} reach beyond the {len(self)} queries")
         return replace(
             self,
             query_ids=tuple(self.query_ids[row] for row in rows.tolist()),
@@ -94,7 +120,13 @@ class RankedList:
 
         The new distances of a row are shifted by one constant so that its worst re-ranked entry is not farther than
         the entry it had at rank m: the row stays ascending, ties stay ties, and nothing beyond rank m moves.
+        Raises ReIDError for another shape, and a listed entry whose new distance is NaN or infinite.
         """
+        distances = np.asarray(as_array(distances, "distances"), dtype=np.float64)
+        if distances.ndim != 2:
+            raise ReIDError(
+                f"re-ranking gives {distances.shape} distances, not one row for each of {len(self)} queries"
+            )
         m = distances.shape[1]
         if m > self.k or len(distances) != len(self):
             raise ReIDError(
@@ -135,7 +167,7 @@ def rank_features(
     gallery_ids: tuple[str, ...],
     k: int,
     *,
-    excluded: Callable[[slice], NDArray[np.bool_]] | None = None,
+    excluded: Callable[[slice], NDArray[np.bool_]] | NDArray[np.bool_] | None = None,
     made_by: tuple[str, ...] = (),
     block: int = 512,
 ) -> RankedList:
@@ -144,12 +176,20 @@ def rank_features(
     Args:
         query: (Q, D) unit vectors. gallery: (G, D) unit vectors.
         k: list length, cut to G.
-        excluded: called with a slice of queries, gives (rows, G) True where a gallery crop may not appear for a query
-            (a protocol's rule); None excludes nothing.
+        excluded: (Q, G) True where a gallery crop may not appear for a query (a protocol's rule), or a function of a
+            slice of queries giving those rows; None excludes nothing.
         block: queries per block; memory is about `block × G × 16` bytes.
 
     Distances are `sqrt(2 - 2·cos)`, in [0, 2]. Ties keep the gallery's order; equal gallery rows tie exactly.
+
+    Raises ReIDError for features that are not finite unit rows of one width, one for each id; a k or block below 1; and
+    `excluded` of another shape.
     """
+    k, block = whole_number(k, "k", least=1), whole_number(block, "block", least=1)
+    query_ids, gallery_ids = tuple(one_list(query_ids, "query_ids")), tuple(one_list(gallery_ids, "gallery_ids"))
+    query, gallery = paired_rows(query, gallery, query_ids, gallery_ids)
+    if excluded is not None:
+        excluded = mask_rows(excluded, "excluded", len(query), len(gallery))
     k = min(k, len(gallery))
     copies = find_copies(gallery)
     indices = np.full((len(query), k), -1, dtype=np.int64)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reidr.errors import WeightsError
+from reidr.frame.files import save_safetensors, write_text
+from reidr.frame.run import prepare_folder
 
 if TYPE_CHECKING:
     from reidr.retrieval.network import NetworkSettings, RetrieverNetwork
@@ -145,15 +147,14 @@ def find_model(source: str | Path | None) -> Path:
 def save_retriever(network: RetrieverNetwork, folder: Path, facts: dict[str, object]) -> None:
     """Write settings, safetensors in half precision (vectors in full) and `facts` of the training to `folder`."""
     import torch
-    from safetensors.torch import save_file
 
-    folder.mkdir(parents=True, exist_ok=True)
+    prepare_folder(folder)
     # Vectors (norm statistics among them, some below what half precision can hold) cost nothing in full precision.
     weights = {
         key: value.detach().to(torch.float16 if value.ndim > 1 else torch.float32).contiguous()
         for key, value in network.state_dict().items()
         if not key.endswith("num_batches_tracked")
     }
-    save_file(weights, folder / WEIGHTS_FILE)
+    save_safetensors(weights, folder / WEIGHTS_FILE)
     text = json.dumps({"network": network.settings.model_dump(mode="json"), "trained": facts}, indent=2)
-    (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
+    write_text(folder / SETTINGS_FILE, text + "\n")

@@ -7,7 +7,6 @@ form is learned and verdicts are not.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -20,6 +19,9 @@ import torch
 from reidr.data.street.twins import MARK
 from reidr.data.types import Crop
 from reidr.errors import DataError
+from reidr.frame.files import torch_save
+from reidr.frame.json_lines import append_json_lines, keep_json_lines
+from reidr.frame.signals import note_step
 from reidr.reasoning.answers import answer_token_ids
 from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.grammar import ANSWER_WORDS
@@ -194,6 +196,8 @@ def train_base(
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         first = int(state["step"])
+    note_step(run, "step", first)
+    keep_json_lines(run / "log.jsonl", lambda record: record["step"] <= first)
     if advance is not None:
         advance(first)
     words = answer_token_ids(seen.processor.tokenizer)
@@ -227,11 +231,9 @@ def train_base(
             record["seconds"] = round(time.perf_counter() - started, 1)
             recent = []
             log.append(record)
-            with (run / "log.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+            append_json_lines(run / "log.jsonl", [record])
         if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
-            partial = path.with_suffix(".partial")
-            torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}, partial)
-            partial.replace(path)
+            torch_save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}, path)
+            note_step(run, "step", step + 1)
     model.eval()
     return log

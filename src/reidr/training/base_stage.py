@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,10 +21,12 @@ from reidr.data.street.street import render_street
 from reidr.data.street.twins import street_twins
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
+from reidr.frame.files import filling, torch_save
 from reidr.frame.progress import progress
-from reidr.frame.run import Run, content_hash, write_json
+from reidr.frame.run import Run, content_hash, in_own_folder, write_json
 from reidr.reasoning.decision import PEOPLE, Decision, store_decision
 from reidr.training.identities import hold_out_identities
+from reidr.training.left_out import say_left_out
 from reidr.training.recipes import BaseRecipe
 from reidr.training.stages import stage_values
 
@@ -57,7 +60,9 @@ def split_people(recipe: BaseRecipe) -> People:
     """Split the photos' training identities by hash; all empty for a recipe without photos."""
     if not recipe.data:
         return People((), (), ())
-    crops = join_training([load_dataset(path) for path in recipe.data])
+    datasets = [load_dataset(path) for path in recipe.data]
+    say_left_out(datasets)
+    crops = join_training(datasets)
     joined = [replace(crop, attributes=common_attributes(crop.attributes)) for crop in crops]
     kept, held_out = hold_out_identities(joined, recipe.held_out_share, recipe.split_seed)
     # Another seed: with the same one the second cut would fall on the people the first has taken away.
@@ -127,6 +132,7 @@ def tower_streets(folder: Path, recipe: BaseRecipe) -> tuple[Crop, ...]:
     )
 
 
+@in_own_folder
 def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Train the base of a recipe; returns the folder of the finished checkpoint. A finished run does nothing."""
     values, source = stage_values(recipe_name, "base", changes)
@@ -173,7 +179,7 @@ def _tower(recipe: BaseRecipe, run: Run, people: People) -> RetrieverNetwork:
         with progress(f"teaching the tower, pictures of {training.network.height} rows", training.epochs) as advance:
             network = train_retriever(training, crops, run.folder / name, advance, start=network)
     assert network is not None
-    torch.save(network.state_dict(), path)
+    torch_save(network.state_dict(), path)
     run.finish("tower", started, images=len(crops), identities=len({crop.person for crop in crops}))
     return network
 
@@ -182,6 +188,7 @@ def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Se
     """Teach connector and language half behind the tower `network` to read `crops`, into the run's `model` folder."""
     import torch
 
+    from reidr.reasoning.checkpoint import save_checkpoint
     from reidr.reasoning.crop_features import CropFeatures
     from reidr.reasoning.nano import build_convolutional, with_reader
     from reidr.training.base import FactSource, train_base
@@ -224,7 +231,7 @@ def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Se
             source = FactSource(crops, processor, lesson)
             where_to = run.path("reading/log.jsonl").parent
             log = train_base(lesson, source, where_to, model, seen, advance)
-    model.half().save_pretrained(where)
+    save_checkpoint(model.half(), None, where)
     return log
 
 
@@ -241,7 +248,7 @@ def _reader(recipe: BaseRecipe, run: Run, crops: Sequence[Crop], reader: Reader,
     started = time.perf_counter()
     with progress("teaching the reader of attributes", recipe.reader_steps) as advance:
         losses = train_reader(recipe, crops, reader, seen, advance)
-    torch.save(reader.state_dict(), path)
+    torch_save(reader.state_dict(), path)
     last = losses[-100:]
     run.finish("reader", started, attributes=list(reader.reads), last_loss=round(sum(last) / len(last), 4))
 
@@ -251,8 +258,12 @@ def check_same_words(where: Path, processor: Any) -> None:
     another one, because the grammar has changed since.
     """
     began = where / "tokenizer.json"
-    kept = began.read_text(encoding="utf-8") if began.is_file() else None
-    processor.save_pretrained(where)
-    if kept is not None and kept != began.read_text(encoding="utf-8"):
-        began.write_text(kept, encoding="utf-8")
+    if not began.is_file():
+        with filling(where, last=began.name) as folder:
+            processor.save_pretrained(folder)
+        return
+    with tempfile.TemporaryDirectory(prefix="reidr-words-") as scratch:
+        processor.save_pretrained(scratch)
+        same = (Path(scratch) / began.name).read_bytes() == began.read_bytes()
+    if not same:
         raise ReIDError(f"{where}: the grammar has changed since this run began; give a new folder with --run")

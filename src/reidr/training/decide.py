@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reidr.data.join import join_training
+from reidr.data.notes import Note
 from reidr.data.protocol import Trial, find_protocol, trials
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, ReIDError
@@ -35,7 +35,7 @@ from reidr.retrieval.embedder import Embedder
 from reidr.retrieval.local_scaling import with_local_scaling
 from reidr.retrieval.neighbourhood import has_neighbourhood
 from reidr.retrieval.ranking import RankedList
-from reidr.training.identities import hold_out_identities
+from reidr.training.identities import known_people
 
 SHARE = 0.35  # of the calls that asking about all of the first k takes: what the stored policy may cost
 BUDGETS = (0.5, 1.0, 2.0, 3.0, 5.0)  # mean calls (pairs) per query
@@ -217,20 +217,29 @@ def policies_of(
 def held_out_search(dataset: ReIDDataset, retriever: Embedder, reasoner: Backend | None = None) -> ReIDDataset:
     """The training identities of `dataset` that `retriever`, and `reasoner`, never saw, as a search.
 
-    Raises DataError where the retriever was not trained on this data set (by its folder's name), does not say whom it
-    held out, or nobody was held out; and where the reasoner was taught on it and held out others, or does not say whom.
+    The data set is told by what it is (`known_people`), not by its folder's name.
+    Raises DataError where the retriever was not trained on this data set, does not say whom it held out, or nobody was
+    held out; and where the reasoner knows, or may know, some of them.
     """
     held_out = getattr(retriever, "held_out", None)
-    if held_out is None or dataset.name not in getattr(retriever, "trained_on", ()):
+    known = known_people(dataset, dataset.train, getattr(retriever, "trained_on", ()), held_out)
+    if held_out is None or not known.names:
         raise DataError(f"retriever {retriever.name} does not say which identities of {dataset.name} it held out")
-    taught = {Path(name).name for name in getattr(reasoner, "trained_on", ())}
-    if dataset.name in taught and getattr(reasoner, "held_out", None) != held_out:
-        raise DataError(
-            f"the reasoner was taught on {dataset.name} and did not hold out the identities that retriever "
-            f"{retriever.name} did; evaluate it on people it has not seen, or take --reasoner none"
-        )
-    _, crops = hold_out_identities(join_training([dataset]), *held_out)
+    unseen = tuple(crop for crop in dataset.train if crop.person is not None and crop.person not in known.people)
+    if reasoner is not None:
+        seen = known_people(dataset, unseen, getattr(reasoner, "trained_on", ()), getattr(reasoner, "held_out", None))
+        if seen.people:
+            number = f"{len(seen.people):,} of the {len({crop.person for crop in unseen}):,}"
+            raise DataError(
+                f"the reasoner was taught on {seen.names[0]} and did not hold out {number} identities that retriever "
+                f"{retriever.name} did; evaluate it on people it has not seen, or take --reasoner none"
+            )
+    crops = join_training([replace(dataset, train=unseen)]) if unseen else ()
     search = as_search(f"{dataset.name}, held-out training identities", crops, len(crops) + 1, 0)
     if not search.query or not search.gallery:
         raise DataError(f"{dataset.name}: retriever {retriever.name} held out nobody who is seen by two cameras")
+    if known.names != (dataset.name,):
+        how = "are" if known.certain else "are taken, by the names of their files, for"
+        text = f"the people of {dataset.name} {how} those that retriever {retriever.name} calls {known.names[0]}"
+        return replace(search, notes=(Note(text, kind="same data set"),))
     return search

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,11 @@ from reidr.data.join import join_training
 from reidr.data.load import load_dataset
 from reidr.data.street.settings import StreetSettings
 from reidr.data.street.street import street_crops
-from reidr.data.types import Crop
+from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, RecipeError
 from reidr.frame.progress import progress
 from reidr.frame.run import write_json
-from reidr.reasoning.decision import Decision, store_decision
+from reidr.reasoning.decision import Decision, held_out_split, store_decision, training_data
 from reidr.reasoning.engine import Engine
 from reidr.reasoning.reasoner import Reasoner
 from reidr.retrieval.retriever import Retriever
@@ -31,7 +32,8 @@ from reidr.training.decide import (
     weight_curve,
     whole_weight,
 )
-from reidr.training.identities import hold_out_identities
+from reidr.training.identities import hold_out_identities, known_people
+from reidr.training.left_out import say_left_out
 from reidr.training.reasoning_recipes import PairsRecipe
 from reidr.training.recipes import BaseRecipe
 from reidr.training.stages import find_recipe, read_recipe, stage_values
@@ -49,17 +51,22 @@ DRAWN_NOTICE = (
 NOTICE = "Reasons are generated text: read them as a witness's words, not as evidence."
 
 
-def held_out_people(recipe_name: str, changes: dict[str, Any], retriever: Retriever) -> tuple[Crop, ...]:
+def held_out_people(
+    recipe_name: str, changes: dict[str, Any], retriever: Retriever, model: Path | None = None
+) -> tuple[Crop, ...]:
     """Photos of the training identities that neither a recipe's reasoner nor `retriever` was taught on; empty for a
-    recipe without photos, or where they are not at hand.
+    recipe without photos, or where they are not at hand. `model`: the folder of the reasoner, which may say more.
 
     They are those that section `base` held out (`changes` are to it), or, for a recipe that starts from a checkpoint of
     somebody else, section `pairs`.
 
     Raises:
-        RecipeError: neither section. DataError: `retriever` was trained on the recipe's data sets and held out other
-            people: distances among them would not be those of strangers.
+        RecipeError: neither section. DataError: `retriever` or the reasoner was trained on the recipe's data sets,
+            under whatever name, and held out other people: distances among them would not be those of strangers.
     """
+    models = [(f"retriever {retriever.name}", retriever.trained_on, retriever.held_out)]
+    if model is not None:
+        models.append((f"reasoner {model}", training_data(model), held_out_split(model)))
     sections = read_recipe(find_recipe(recipe_name))
     if "base" in sections:
         base = BaseRecipe.from_values(*stage_values(recipe_name, "base", changes))
@@ -74,14 +81,40 @@ def held_out_people(recipe_name: str, changes: dict[str, Any], retriever: Retrie
     if not data or not all(path.is_dir() for path in data):
         return ()
     datasets = [load_dataset(path) for path in data]
-    taught = sorted({dataset.name for dataset in datasets} & set(retriever.trained_on))
-    if taught and retriever.held_out != split:
-        raise DataError(
-            f"retriever {retriever.name} was trained on {taught[0]} and held out "
-            f"{split_in_words(retriever.held_out)}, the recipe {split_in_words(split)}; "
-            "nothing can be chosen on people whom one of the two has seen"
-        )
-    return hold_out_identities(join_training(datasets), *split)[1]
+    say_left_out(datasets)
+    held_out = hold_out_identities(join_training(datasets), *split)[1]
+    for name, trained_on, own in models:
+        check_unknown(name, trained_on, own, datasets, held_out, split)
+    return held_out
+
+
+def check_unknown(
+    name: str,
+    trained_on: Sequence[str],
+    own: tuple[float, int] | None,
+    datasets: Sequence[ReIDDataset],
+    held_out: Sequence[Crop],
+    split: tuple[float, int],
+) -> None:
+    """Raise DataError where a model knows, or may know, people whom a recipe holds out.
+
+    Args:
+        name, trained_on, own: the model, its training data, and the split by which it held people out.
+        held_out: crops of `join_training(datasets)` that the recipe's `split` holds out.
+    """
+    for dataset in datasets:
+        crops = [crop for crop in held_out if str(crop.person).startswith(f"{dataset.name}:")]
+        known = known_people(dataset, crops, trained_on, own)
+        if known.people:
+            people = len({crop.person for crop in crops})
+            doubt = (
+                "" if known.certain else " (told by names alone: if these are other people, rename folder and files)"
+            )
+            raise DataError(
+                f"{name} was trained on {known.names[0]} and held out {split_in_words(own)}, the recipe "
+                f"{split_in_words(split)} of {dataset.name}: it knows, or may know, {len(known.people):,} of the "
+                f"recipe's {people:,} held-out people{doubt}; nothing can be chosen on people whom one of the two has seen"
+            )
 
 
 def split_in_words(split: tuple[float, int] | None) -> str:
@@ -108,7 +141,7 @@ def decide_stage(
     by which score absent people are told. What was tried goes to `choices.json`.
     """
     ranker = Retriever.load(retriever)
-    held_out = held_out_people(recipe_name, changes, ranker)
+    held_out = held_out_people(recipe_name, changes, ranker, model)
     others = StreetSettings(seed=SEED, train_people=60, crops_per_camera=2, distractors=0, junk=0)
     searches = [as_search(STREET, tuple(street_crops(others, "train")), queries, SEED)]
     if held_out:

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from reidr.errors import DataError
+from reidr.frame.files import write_text
+from reidr.frame.json_lines import append_json_lines, read_json_lines
+from reidr.frame.signals import note_step
 from reidr.reasoning.types import Pair
 from reidr.training.pair_table import MinedPair
 from reidr.training.reasoning_recipes import SampleRecipe
@@ -135,26 +138,31 @@ def roll_out(
     """
     done: list[Rollouts] = []
     if path.is_file():
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        lines = read_json_lines(path)
         # A chunk cut off in the middle is drawn again whole, with its own seed.
         whole = len(lines) if len(lines) == len(pairs) else len(lines) // recipe.chunk * recipe.chunk
-        kept = [json.loads(line) for line in lines[:whole]]
+        kept = lines[:whole]
         if [(each["query"], each["candidate"]) for each in kept] != [
             (pair.query.id, pair.candidate.id) for pair in pairs[:whole]
         ]:
             raise DataError(f"{path}: holds rollouts of other pairs; give another run folder, or remove this file")
-        path.write_text("".join(line + "\n" for line in lines[:whole]), encoding="utf-8")
+        write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
         done = [Rollouts(tuple(each["rewards"]), tuple(each["correct"]), tuple(each["answers"])) for each in kept]
+    note_step(path.parent, "pair", len(done))
     if advance is not None:
         advance(len(done))
     for start in range(len(done), len(pairs), recipe.chunk):
         chunk = pairs[start : start + recipe.chunk]
         found = sample(chunk, recipe.seed * 1_000_003 + start)
-        with path.open("a", encoding="utf-8") as file:
-            for pair, each in zip(chunk, found, strict=True):
-                line = {"query": pair.query.id, "candidate": pair.candidate.id, **vars(each)}
-                file.write(json.dumps(line) + "\n")
+        append_json_lines(
+            path,
+            [
+                {"query": pair.query.id, "candidate": pair.candidate.id, **vars(each)}
+                for pair, each in zip(chunk, found, strict=True)
+            ],
+        )
         done += found
+        note_step(path.parent, "pair", len(done))
         if advance is not None:
             advance(len(chunk))
     return done

@@ -12,6 +12,8 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import DataError, MissingExtraError
+from reidr.frame.files import writing
+from reidr.frame.run import prepare_folder
 from reidr.reasoning.types import Pair
 
 CROP_COLUMNS = ("id", "image", "person", "camera", "attributes")
@@ -86,10 +88,9 @@ def write_pairs(
     columns["other_labels"] = [[label for _, label in pair.others] for pair in pairs]
     columns |= {name: list(values) for name, values in (extra or {}).items()}
     table = arrow.table(columns).replace_schema_metadata({"reidr_recipe": json.dumps(dict(recipe), default=str)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    parquet.write_table(table, partial)
-    partial.replace(path)
+    prepare_folder(path.parent)
+    with writing(path) as file:
+        parquet.write_table(table, file)
 
 
 def read_mined(path: Path) -> list[MinedPair]:

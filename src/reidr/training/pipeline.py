@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from reidr.data.types import ReIDDataset
 from reidr.errors import RecipeError
 from reidr.frame.progress import progress
 from reidr.frame.recipe import Recipe
-from reidr.frame.run import environment
+from reidr.frame.run import Run, environment
 from reidr.training.base_stage import base_stage
 from reidr.training.decide_stage import decide_stage
 from reidr.training.reasoning_recipes import PairsRecipe, SampleRecipe, WarmupRecipe
@@ -107,6 +108,10 @@ def train_all(
 
     if "base" not in read_recipe(find_recipe(recipe)):
         raise RecipeError(f"{recipe}: has no section 'base'; run its stages one by one (`reidr train --help`)")
+    own = folder if seed is None else folder / f"seed-{seed}"
+    started = time.perf_counter()
+    # The stages have runs of their own; this one keeps the page, which is nobody else's to write over.
+    run = Run(own, "train", {"recipe": find_recipe(recipe).stem, "quick": quick, "seed": seed})
     if base is None:
         base = folder / "base"
         base_stage(recipe, base, of("base"))
@@ -114,13 +119,14 @@ def train_all(
         base = shipped_base_stage(recipe, folder / "base", of("base"), str(base))
     base_recipe(base)  # a folder that is no base run is refused before an hour is spent
     pairs = pairs_stage(recipe, folder / "pairs", of("pairs", base=str(base)))
-    own = folder if seed is None else folder / f"seed-{seed}"
     warm = warmup_stage(recipe, own / "warmup", of("warmup", model=str(base / "model"), pairs=str(pairs)))
     sampled = sample_stage(recipe, own / "sample", of("sample", model=str(warm), pairs=str(pairs)))
     model = rl_stage(recipe, own / "rl", of("rl", model=str(warm), sampled=str(sampled)))
     if not (model / "choices.json").is_file():
         decide_stage(recipe, model, of("base"), retriever=retriever, queries=40 if quick else 200)
-    return evaluate_reasoner(model, base, own, quick, retriever)
+    page = evaluate_reasoner(model, base, own, quick, retriever)
+    run.finish("train", started, report=page.name)
+    return page
 
 
 def evaluate_reasoner(model: Path, base: Path, folder: Path, quick: bool, retriever_name: str = "nano") -> Path:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from reidr.data.types import Crop
+from reidr.frame.files import torch_save
 from reidr.reasoning.convolutional import ConvolutionalVision
 from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.questions import QUESTIONS
@@ -167,7 +168,7 @@ def read_out_of_fold(
                 advance(recipe.reader_steps)
         else:
             train_reader(recipe, crops, reader, seen, advance, spared=folds == fold)
-            torch.save(reader.state_dict(), path)
+            torch_save(reader.state_dict(), path)
         places = np.flatnonzero(folds == fold).tolist()
         found[places] = read_all(reader.eval(), seen, places).cpu()
     return found

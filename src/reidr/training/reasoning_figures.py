@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reidr.frame.files import writing
 from reidr.training.non_trivial import REASONS, Reason
 from reidr.training.reasoning_recipes import SampleRecipe
 
@@ -73,7 +74,8 @@ def draw_warmup(log: Sequence[dict[str, Any]], path: Path) -> None:
             panel.axhline(0.5, color="black", linewidth=0.8, linestyle=":")
         if drawn:
             panel.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    with writing(path) as file:
+        figure.savefig(file, format="png", dpi=110)
     plt.close(figure)
 
 
@@ -102,7 +104,8 @@ def draw_pass_rates(
     )
     figure.legend(handles, names, loc="outside right center", frameon=False)
     axes[0].set_ylabel("pairs")
-    figure.savefig(path, dpi=110)
+    with writing(path) as file:
+        figure.savefig(file, format="png", dpi=110)
     plt.close(figure)
 
 

@@ -7,18 +7,21 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reidr.data.families import overlapping_people
 from reidr.data.join import join_training
 from reidr.data.load import load_dataset
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.frame.progress import progress
-from reidr.frame.run import MANIFEST, Run, content_hash, write_json
+from reidr.frame.run import MANIFEST, Run, content_hash, in_own_folder, prepare_folder, write_json
 from reidr.reasoning.types import Pair
 from reidr.training.base_stage import PEOPLE, split_people, street_people
-from reidr.training.identities import STREET, family_of, hold_out_identities
+from reidr.training.identities import STREET, family_of, hold_out_identities, known_people
+from reidr.training.left_out import say_left_out
 from reidr.training.pair_table import MinedPair, read_mined, read_pairs, recipe_of, write_pairs
 from reidr.training.pairs import Ranker, balance_pairs, dataset_of, mine_pairs, rank_out_of_fold
 from reidr.training.reasoning_recipes import PairsRecipe, SampleRecipe, WarmupRecipe
@@ -34,6 +37,7 @@ SAID_BY_BOTH = ("seed", "lora_rank", "lora_alpha", "max_new_tokens", "temperatur
 NOTICE = "Taught verdicts on identity labels; no fusion weight was chosen for it yet, so its verdicts move nothing."
 
 
+@in_own_folder
 def pairs_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Mine the candidate pairs of a recipe; returns the Parquet file. A finished run does nothing."""
     values, source = stage_values(recipe_name, "pairs", changes)
@@ -74,11 +78,16 @@ def training_crops(recipe: PairsRecipe) -> tuple[tuple[Crop, ...], frozenset[str
     if not paths and recipe.source != "base":
         raise DataError("mining pairs needs photo sets: the recipe names none (data)")
     datasets = [load_dataset(path) for path in paths]
+    say_left_out(datasets)
     training = join_training(datasets) if datasets else ()
-    trained = {crop.person for crop in training}
     tested = {f"{each.name}:{c.person}" for each in datasets for c in (*each.query, *each.gallery) if c.person}
+    for dataset in datasets:
+        # A test person of one data set may be a training person of another: a subset, a copy, a manifest of its files.
+        tests = [replace(each, train=()) for each in datasets if each.query or each.gallery]
+        learnt = replace(dataset, query=(), gallery=())
+        tested |= {f"{dataset.name}:{person}" for each in tests for person in overlapping_people(learnt, each)}
     # Of a person who is on both sides nothing may be learnt.
-    return tuple(crop for crop in training if crop.person not in trained & tested), frozenset(tested)
+    return tuple(crop for crop in training if crop.person not in tested), frozenset(tested)
 
 
 def street_parts(recipe: PairsRecipe, folder: Path) -> dict[str, tuple[Crop, ...]]:
@@ -107,10 +116,13 @@ def rankers_of(
         retriever = Retriever.load(recipe.retriever)
         if retriever.held_out is None:
             raise DataError(f"retriever {retriever.name} does not say whom it held out; mine with `source: folds`")
-        strange = {str(crop.person).split(":")[0] for crop in crops} - set(retriever.trained_on)
-        if strange:
-            raise DataError(f"retriever {retriever.name} was not trained on {min(strange)}; mine with `source: folds`")
-        _, unseen = hold_out_identities(crops, *retriever.held_out)
+        unseen: list[Crop] = []
+        for name in sorted({dataset_of(crop) for crop in crops}):
+            own = [crop for crop in crops if dataset_of(crop) == name]
+            known = known_people(name, own, retriever.trained_on, retriever.held_out)
+            if not known.names:
+                raise DataError(f"retriever {retriever.name} was not trained on {name}; mine with `source: folds`")
+            unseen += (crop for crop in own if crop.person not in known.people)
         train, judge = hold_out_identities(unseen, recipe.held_out_share, recipe.seed + 1)
         return [
             Ranker(retriever, names_of(part), 0, name) for name, part in (("train", train), ("held_out", judge)) if part
@@ -131,7 +143,7 @@ def fold_retriever(recipe: PairsRecipe, seen: Sequence[Crop], fold: int, folder:
     from reidr.training.retriever import train_retriever
 
     run = folder / f"fold-{fold}"
-    run.mkdir(parents=True, exist_ok=True)
+    prepare_folder(run)
     if not (run / "model" / SETTINGS_FILE).is_file():
         with progress(f"training the retriever of fold {fold}", recipe.training.epochs) as advance:
             network = train_retriever(recipe.training, seen, run, advance)
@@ -175,6 +187,7 @@ def once(pairs: Sequence[MinedPair]) -> list[MinedPair]:
     return list(found.values())
 
 
+@in_own_folder
 def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Warm a base up; returns the folder of the finished checkpoint. A finished run does nothing."""
     values, source = stage_values(recipe_name, "warmup", changes)
@@ -204,6 +217,7 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     return where
 
 
+@in_own_folder
 def rl_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Reinforce a warmed-up reasoner on sampled pairs; returns the folder of the finished checkpoint."""
     from reidr.training.reinforce import reinforce_stage
@@ -233,6 +247,7 @@ def _reinforced(recipe: WarmupRecipe, pairs: Sequence[Any], folder: Path) -> Pat
     return where
 
 
+@in_own_folder
 def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Choose the pairs worth reinforcing; returns the Parquet file of all pairs with numbers and reasons.
 

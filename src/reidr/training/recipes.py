@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from reidr.frame.recipe import Recipe
-from reidr.retrieval.network import NetworkSettings
+from reidr.retrieval.network_settings import NetworkSettings
 
 
 class Augmentation(Recipe):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reidr.errors import DataError, ReIDError
+from reidr.frame.json_lines import keep_json_lines, read_json_lines
 from reidr.frame.progress import progress
-from reidr.frame.run import Run, content_hash
+from reidr.frame.run import Run, content_hash, prepare_folder
+from reidr.frame.signals import note_step
 from reidr.reasoning.types import Pair
 from reidr.training.pair_facts import facts_finder
 from reidr.training.reinforce_recipe import ReinforcementRecipe
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from reidr.training.reinforce_trainer import PairTrainer
 
 Advance = Callable[[float], None]
+CHECKPOINTS = "checkpoints"  # the trainer's, in the run folder
 
 LANGUAGE_HALF = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 
@@ -103,18 +107,16 @@ def reinforce(
     Raises:
         DataError: a pair without a label, or no pair of one of the two labels.
     """
-    from transformers.trainer_utils import get_last_checkpoint
-
     trainer = build_trainer(recipe, pairs, model, processor, folder, advance)
-    checkpoint = get_last_checkpoint(trainer.args.output_dir)
-    done = int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
+    checkpoint, done = last_whole_checkpoint(folder / CHECKPOINTS)
+    note_step(folder, "step", done)
     log = folder / "log.jsonl"
     for path in (log, folder / "completions.jsonl"):
         keep_steps(path, done)
     if advance is not None:
         advance(done)
     try:
-        trainer.train(resume_from_checkpoint=checkpoint)
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     finally:
         if trainer.server is not None:
             # A server that is gone has no adapter of ours either.
@@ -127,7 +129,7 @@ def reinforce(
     taught.__dict__.pop("forward", None)
     taught.requires_grad_(True)
     taught.eval()
-    return taught, [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return taught, read_json_lines(log)
 
 
 def build_trainer(
@@ -156,7 +158,7 @@ def build_trainer(
             "the rank reward needs to know the queries' other candidates; mine the pairs anew (reidr pairs)"
         )
     facts_of = facts_finder(pairs)
-    folder.mkdir(parents=True, exist_ok=True)
+    prepare_folder(folder)
     processor = copy.copy(processor)
     pixels = crop_pixels(processor)
     if pixels is not None:
@@ -233,7 +235,7 @@ def arguments(recipe: ReinforcementRecipe, folder: Path) -> Any:
     gpu = torch.cuda.is_available()
     passes = recipe.pairs * recipe.group // recipe.rows
     return GRPOConfig(
-        output_dir=str(folder / "checkpoints"),
+        output_dir=str(folder / CHECKPOINTS),
         max_steps=recipe.steps,
         per_device_train_batch_size=recipe.rows,
         gradient_accumulation_steps=passes,
@@ -330,10 +332,25 @@ def text_only_of(frozen: Any, processor: Any, completions: Sequence[Completion])
     return found
 
 
+def last_whole_checkpoint(folder: Path) -> tuple[Path | None, int]:
+    """The trainer's last checkpoint in `folder` that is whole, and its steps; None and 0 where there is none.
+
+    `trainer_state.json` is the last file that the trainer writes of a checkpoint, and only then it removes the one
+    before: a checkpoint whose state cannot be read was killed in the making.
+    """
+    whole: list[tuple[int, Path]] = []
+    for path in folder.glob("checkpoint-*"):
+        name = re.fullmatch(r"checkpoint-(\d+)", path.name)
+        try:
+            state = json.loads((path / "trainer_state.json").read_bytes())
+        except (OSError, ValueError):
+            continue
+        if name is not None and isinstance(state, dict) and state.get("global_step") == int(name[1]):
+            whole.append((int(name[1]), path))
+    steps, last = max(whole, default=(0, None))
+    return last, steps
+
+
 def keep_steps(path: Path, last: int) -> None:
     """Drop the lines of a JSONL file whose `step` comes after `last`: the steps that are about to be taken again."""
-    if not path.is_file():
-        return
-    lines = path.read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= last]
-    path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+    keep_json_lines(path, lambda record: record["step"] <= last)

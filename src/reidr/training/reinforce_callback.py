@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
+
+from reidr.frame.json_lines import append_json_lines
+from reidr.frame.signals import note_step
 
 
 class StepLog(TrainerCallback):
@@ -25,8 +27,11 @@ class StepLog(TrainerCallback):
         record |= {ours: logs[theirs] for theirs, ours in self.names.items() if theirs in logs}
         record |= {name: logs[name] for name in logs if name.startswith("reward_") and name not in self.names}
         rounded = {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in record.items()}
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(rounded) + "\n")
+        append_json_lines(self.path, [rounded])
+
+    def on_save(self, args: Any, state: Any, control: Any, **options: Any) -> None:
+        """A checkpoint is whole."""
+        note_step(self.path.parent, "step", state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
         """One step further."""

@@ -9,7 +9,6 @@ by a vLLM server of another version (`rollout_server`); what the two models' log
 from __future__ import annotations
 
 import copy
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 
 from reidr.errors import ReIDError
+from reidr.frame.json_lines import append_json_lines
 from reidr.reasoning.prompt import encode_pairs
 from reidr.reasoning.rollout import Completion, continue_prompts, read_completions, unwrap
 from reidr.reasoning.vision import share_vision
@@ -118,25 +118,26 @@ class PairTrainer(GRPOTrainer):
 
     def _write(self, pairs: Sequence[int], advantages: Sequence[float]) -> None:
         """Append this batch's rollouts to the completions file."""
-        with self.file.open("a", encoding="utf-8") as file:
-            for pair, done, reward, marks, advantage in zip(
-                pairs, self.rollouts, self.rewards, self.marks, advantages, strict=True
-            ):
-                record = {
-                    "step": self.state.global_step + 1,
-                    **self.describe(pair),
-                    "text": done.text,
-                    "tokens": len(done.ids),
-                    "ended": done.ended,
-                    "answer": reward.answer,
-                    "probability": done.probability,
-                    "reward": reward.total,
-                    "parts": dict(reward.parts),
-                    "advantage": advantage,
-                }
-                if self.mark is not None:
-                    record["claims"] = dict(Counter(mark.ended for mark in marks))
-                file.write(json.dumps(record) + "\n")
+        records = []
+        for pair, done, reward, marks, advantage in zip(
+            pairs, self.rollouts, self.rewards, self.marks, advantages, strict=True
+        ):
+            record = {
+                "step": self.state.global_step + 1,
+                **self.describe(pair),
+                "text": done.text,
+                "tokens": len(done.ids),
+                "ended": done.ended,
+                "answer": reward.answer,
+                "probability": done.probability,
+                "reward": reward.total,
+                "parts": dict(reward.parts),
+                "advantage": advantage,
+            }
+            if self.mark is not None:
+                record["claims"] = dict(Counter(mark.ended for mark in marks))
+            records.append(record)
+        append_json_lines(self.file, records)
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         self.groups = inputs["groups"]

@@ -17,6 +17,9 @@ from torch.nn import functional
 
 from reidr.data.types import Crop
 from reidr.errors import DataError, MissingExtraError, RecipeError
+from reidr.frame.files import torch_save
+from reidr.frame.json_lines import append_json_lines, keep_json_lines
+from reidr.frame.signals import note_step
 from reidr.retrieval.backbones.efficientnet_lite import EfficientNetLite, load_imagenet_weights
 from reidr.retrieval.network import RetrieverNetwork, build_network
 from reidr.retrieval.preprocess import decode, normalise
@@ -231,6 +234,7 @@ def train_retriever(
     if attributes is not None:
         state.parts["attributes"] = attributes
     first_epoch = state.load(random)
+    keep_json_lines(run / "log.jsonl", lambda record: record["epoch"] <= first_epoch)
     if advance is not None:
         advance(first_epoch)
     augment = Augment(settings.mean, settings.std, recipe.augmentation, device)
@@ -279,9 +283,8 @@ def train_retriever(
                 advance(1.0 / batches_per_epoch)
         record = {"epoch": epoch + 1, "seconds": round(time.perf_counter() - started, 1)}
         record |= {name: round(value / max(1, count), 4) for name, value in sums.items()}
+        append_json_lines(run / "log.jsonl", [record])
         state.save(epoch + 1, random)
-        with (run / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(record) + "\n")
     trained: RetrieverNetwork = averaged.module  # type: ignore[assignment]
     return trained.cpu().eval()
 
@@ -329,9 +332,8 @@ class TrainingState:
             "torch_random": torch.get_rng_state(),
             "random": json.dumps(random.bit_generator.state),
         }
-        partial = self.path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.path)
+        torch_save(state, self.path)
+        note_step(self.path.parent, "epoch", epoch)
 
     def load(self, random: np.random.Generator) -> int:
         """Restore everything when the file is there; returns the number of finished epochs (0 without a file)."""
@@ -342,4 +344,5 @@ class TrainingState:
             part.load_state_dict(state[name])
         torch.set_rng_state(state["torch_random"])
         random.bit_generator.state = json.loads(state["random"])
+        note_step(self.path.parent, "epoch", int(state["epoch"]))
         return int(state["epoch"])

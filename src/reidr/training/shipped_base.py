@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import DataError, RecipeError, ReIDError, WeightsError
-from reidr.frame.run import MANIFEST, Run, content_hash, write_json
+from reidr.frame.files import filling, make_folder, save_safetensors, torch_save
+from reidr.frame.run import MANIFEST, Run, content_hash, in_own_folder, write_json
 from reidr.reasoning.checkpoint import PRESETS
 from reidr.reasoning.decision import FILE, PEOPLE, Decision, store_decision
 from reidr.training.base_stage import NOTICE, SPLIT, split_people
@@ -48,7 +49,7 @@ def pack_base(run: Path, name: str, target: Path = BASES, presets: Path = PRESET
     WeightsError where the two are not of one architecture.
     """
     import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
 
     base, taught = (load_file(where / "model.safetensors") for where in (run / "model", presets / name))
     unlike = {key for key in {*base, *taught} if key not in base or key not in taught}
@@ -69,14 +70,15 @@ def pack_base(run: Path, name: str, target: Path = BASES, presets: Path = PRESET
         kept[key] = torch.from_numpy(pack_bits(steps.to(torch.int8).numpy()))
         kept[key + SCALE] = scale.half()
     folder = target / name
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(kept, folder / WEIGHTS)
+    make_folder(folder, private=False)  # it is to be shipped
+    save_safetensors(kept, folder / WEIGHTS, private=False)
     manifest = json.loads((run / MANIFEST).read_text(encoding="utf-8"))
     facts = {part: manifest[part] for part in ("settings", "data", "environment", "created", "stages")}
-    write_json(folder / FACTS, {"reasoner": name, "its_weights": weights_hash(presets / name), **facts})
+    write_json(folder / FACTS, {"reasoner": name, "its_weights": weights_hash(presets / name), **facts}, private=False)
     return (folder / WEIGHTS).stat().st_size
 
 
+@in_own_folder
 def shipped_base_stage(recipe_name: str, folder: Path, changes: dict[str, Any], name: str) -> Path:
     """`unpack_base` for the base of a recipe with `changes` put over its values."""
     return unpack_base(name, BaseRecipe.from_values(*stage_values(recipe_name, "base", changes)), folder)
@@ -95,7 +97,7 @@ def unpack_base(name: str, recipe: BaseRecipe, folder: Path, bases: Path = BASES
             the base belongs to.
     """
     import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
 
     source, reasoner = bases / name, presets / name
     if not (source / FACTS).is_file():
@@ -120,7 +122,6 @@ def unpack_base(name: str, recipe: BaseRecipe, folder: Path, bases: Path = BASES
     started = time.perf_counter()
     run.finish(UNPACKED, started, shipped=name)  # first: what is stopped here may be begun again, a taught base not
     where = folder / "model"
-    shutil.copytree(reasoner, where, ignore=shutil.ignore_patterns(*NOT_THE_BASE), dirs_exist_ok=True)
     weights, kept = load_file(reasoner / "model.safetensors"), load_file(source / WEIGHTS)
     for key in [key for key in kept if not key.endswith(SCALE)]:
         own = weights[key]
@@ -130,10 +131,13 @@ def unpack_base(name: str, recipe: BaseRecipe, folder: Path, bases: Path = BASES
         else:
             difference = kept[key].float()
         weights[key] = (own.float() + difference).to(own.dtype)
-    save_file(weights, where / "model.safetensors", metadata={"format": "pt"})
+    with filling(where, last="config.json") as checkpoint:
+        others = shutil.ignore_patterns(*NOT_THE_BASE, "model.safetensors")
+        shutil.copytree(reasoner, checkpoint, ignore=others, dirs_exist_ok=True)
+        save_safetensors(weights, checkpoint / "model.safetensors", metadata={"format": "pt"})
     tower = "model.visual.tower."
     eyes = {key.removeprefix(tower): own for key, own in weights.items() if key.startswith(tower)}
-    torch.save(
+    torch_save(
         {key: own.float() if own.is_floating_point() else own for key, own in eyes.items()},
         run.path("tower/weights.pt"),
     )

@@ -11,8 +11,9 @@ from reidr.data.load import load_dataset
 from reidr.errors import RecipeError
 from reidr.frame.progress import progress
 from reidr.frame.recipe import read_yaml
-from reidr.frame.run import Run, content_hash
+from reidr.frame.run import Run, content_hash, in_own_folder
 from reidr.training.identities import hold_out_identities
+from reidr.training.left_out import say_left_out
 from reidr.training.recipes import RetrieverRecipe
 
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -53,11 +54,13 @@ def stage_values(recipe: str, stage: str, changes: dict[str, Any]) -> tuple[dict
     return {**values, **changes}, f"{path}: {stage}"
 
 
+@in_own_folder
 def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Train the retriever of a recipe; returns the folder of the finished model. A finished run does nothing."""
     values, source = stage_values(recipe_name, "retriever", changes)
     recipe = RetrieverRecipe.from_values(values, source)
     datasets = [load_dataset(path) for path in recipe.data]
+    say_left_out(datasets)
     crops, held_out = hold_out_identities(join_training(datasets), recipe.held_out_share, recipe.seed)
     data = {
         str(path): content_hash([crop.id for crop in dataset.train])

@@ -21,6 +21,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from reidr.frame.files import torch_save
+from reidr.frame.json_lines import append_json_lines, read_json_lines
+from reidr.frame.run import prepare_folder
+from reidr.frame.signals import note_step
 from reidr.reasoning.answers import answer_token_ids
 from reidr.reasoning.crop_features import CropFeatures
 from reidr.reasoning.prompt import render
@@ -83,9 +87,10 @@ def warm_up(
     Raises:
         DataError: as `Curriculum`. ReIDError: as `CropFeatures`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    prepare_folder(folder)
     teacher = Teacher(recipe, pairs, held_out, model, processor, folder, look)
     first = teacher.load()
+    note_step(folder, "step", first)
     log = folder / "log.jsonl"
     keep_steps(log, first)
     if advance is not None:
@@ -99,15 +104,14 @@ def warm_up(
             teacher.settle()
         if (step + 1) % recipe.measure_every == 0 or last:
             record |= teacher.measure()
-        with log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(rounded(record)) + "\n")
+        append_json_lines(log, [rounded(record)])
         if advance is not None:
             advance(1)
     if first == recipe.steps:
         teacher.settle()
     taught = teacher.model.merge_and_unload() if recipe.lora_rank else model
     taught.requires_grad_(True)
-    return taught.eval(), [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return taught.eval(), read_json_lines(log)
 
 
 class Teacher:
@@ -399,9 +403,8 @@ class Teacher:
             "rationales": json.dumps({key: asdict(each) for key, each in self.rationales.items()}),
             "step": step,
         }
-        partial = self.path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.path)
+        torch_save(state, self.path)
+        note_step(self.path.parent, "step", step)
 
     def load(self) -> int:
         """Restore the checkpoint where there is one; returns the number of steps taken."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reidr.errors import ReIDError
-from reidr.evaluation.report import QueryCard, Report, Statement, find_report, write_report
+from reidr.evaluation.report import QueryCard, Report, Statement, write_report
 from reidr.evaluation.report.store import load_report, save_report
 
 STATEMENTS = (
@@ -71,15 +71,6 @@ def test_a_data_set_without_attributes_says_so_once_and_shows_no_badge(
     assert 'class="stamp' not in text
     assert text.count("Nothing to check against.") == 1
     assert "<blockquote" in text
-
-
-def test_a_search_shows_crops_and_cost_and_no_marks(card: Callable[..., QueryCard], tmp_path: Path) -> None:
-    text = write(
-        find_report(marked(card(1)), gallery="crops", gallery_size=9, created="now", facts={"seed": 7}), tmp_path
-    )
-    assert 'class="stamp' not in text
-    assert 'aria-label="person A, the query"' in text
-    assert "84 tokens" in text
 
 
 def test_the_page_links_tested_reasons_where_they_lie_beside_it(card: Callable[..., QueryCard], tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from reidr.errors import ReIDError
-from reidr.evaluation.report import Candidate, Curve, MetricRow, QueryCard, Report, Series, find_report
+from reidr.evaluation.report import Candidate, Curve, MetricRow, QueryCard, Report, Series
 from reidr.evaluation.report.content import Mark
 from reidr.evaluation.report.headline import headline, outcome, support, taken
 
@@ -120,16 +120,3 @@ def test_headline_admits_what_chance_could_do(gain: tuple[float, float], said: b
 def test_headline_takes_the_first_reasoner_row_and_not_the_best() -> None:
     rows = (row("retriever", rank1=0.5), row("reasoner direct", rank1=0.55), row("reasoner thinking", rank1=0.8))
     assert "(direct)" in headline(Report("t", "now", metric_rows=rows))
-
-
-def test_a_search_suggests_no_truth(card: Callable[..., QueryCard]) -> None:
-    report = find_report(card(3), gallery="crops", gallery_size=2412, created="now", facts={})
-    found = report.query_cards[0]
-    assert {c.mark for c in found.candidates} == {"unknown", "junk"}
-    assert found.person is None
-    assert found.status == ""
-    assert found.average_precision is None
-    assert all(c.person is None for c in found.candidates if c.mark == "unknown")
-    said = [c.answer for c in found.candidates if c.answer is not None]
-    assert f"takes {said.count('same')} of the {len(said)} candidates" in headline(report)
-    assert "bounding_box_test/" not in headline(report)

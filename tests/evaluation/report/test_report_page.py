@@ -18,7 +18,7 @@ from PIL import Image
 
 import reidr.evaluation.report as package
 from reidr.errors import ReIDError
-from reidr.evaluation.report import Candidate, MetricRow, QueryCard, Report, Series, find_report, write_report
+from reidr.evaluation.report import Candidate, MetricRow, QueryCard, Report, Series, write_report
 from reidr.evaluation.report.page import GROUP_SIZE, arrange
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -274,15 +274,6 @@ def test_no_queries_at_all(written: Callable[..., Reader]) -> None:
     page = written(Report("An empty run", "now"))
     assert "This run has no queries to show." in page.text
     assert "No metrics were computed in this run." in page.text
-
-
-def test_a_search_has_no_right_and_no_wrong(card: Callable[..., QueryCard], written: Callable[..., Reader]) -> None:
-    page = written(find_report(card(3), gallery="crops", gallery_size=2412, created="now", facts={"seed": 7}))
-    assert page.with_class("candidate", "right") == []
-    assert page.with_class("candidate", "wrong") == []
-    assert len(page.with_class("candidate", "unknown")) == sum(c.mark != "junk" for c in card(3).candidates)
-    assert "Metrics" not in page.text
-    assert "the truth" not in page.text
 
 
 def test_what_must_stand_on_every_page(demo: Callable[..., Report], written: Callable[..., Reader]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from reidr.data.street.plan import FOLDERS, Sighting, plan_street
 from reidr.data.street.settings import StreetSettings
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, RecipeError
+from reidr.frame.files import make_folder, new_folder, write_text
 
 DRAWING = 2
 """Raised by every change that alters a pixel or a fact: a folder drawn by another version is not taken for this one."""
@@ -25,28 +25,28 @@ Progress = Callable[[float], None]
 def render_street(folder: Path, settings: StreetSettings, progress: Progress | None = None) -> ReIDDataset:
     """Draw a street into `folder`, in the Market-1501 layout with a manifest of every crop's facts, and load it.
 
-    A folder that already holds this very street is loaded as it is. An interrupted run leaves only
-    `folder` + ".partial", which the next run replaces. `progress` is called with 1 after every crop.
+    A folder that already holds this very street is loaded as it is. The folder appears when all is drawn; what a killed
+    run leaves beside it, the next one removes. `progress` is called with 1 after every crop.
     Raises DataError when `folder` holds something else.
     """
     description = {"drawing": DRAWING, "settings": asdict(settings)}
     if folder.exists():
         check_same_street(folder, description)
         return load_manifest(folder / "manifest.jsonl", folder.resolve().name)
-    partial = folder.with_name(folder.name + ".partial")
-    if partial.is_dir():
-        shutil.rmtree(partial)
-    for split in FOLDERS.values():
-        (partial / split).mkdir(parents=True)
-    with (partial / "manifest.jsonl").open("w", encoding="utf-8") as manifest:
+    with new_folder(folder) as partial:
+        for split in FOLDERS.values():
+            make_folder(partial / split)
+        rows = []
         for sighting in plan_street(settings).sightings:
             crop = sighting.render()
+            # Not by way of the atomic writer: the folder as a whole is moved into its place.
             (partial / sighting.image).write_bytes(crop.jpeg)
-            manifest.write(json.dumps(manifest_row(sighting, crop)) + "\n")
+            rows.append(json.dumps(manifest_row(sighting, crop)) + "\n")
             if progress is not None:
                 progress(1)
-    (partial / "street.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-    partial.rename(folder)
+        write_text(partial / "manifest.jsonl", "".join(rows))
+        write_text(partial / "street.json", json.dumps(description, indent=1) + "\n")
+    check_same_street(folder, description)  # another process may have been quicker
     return load_manifest(folder / "manifest.jsonl", folder.resolve().name)
 
 

@@ -5,7 +5,6 @@ write_report(report, run_folder)   # report.html, metrics.json, metrics.csv, que
 """
 
 from reidr.evaluation.report.content import Candidate, Curve, MetricRow, QueryCard, Report, Series, Statement
-from reidr.evaluation.report.find import find_report
 from reidr.evaluation.report.page import write_report
 
 __all__ = [
@@ -16,6 +15,5 @@ __all__ = [
     "Report",
     "Series",
     "Statement",
-    "find_report",
     "write_report",
 ]

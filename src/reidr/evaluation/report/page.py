@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,6 +13,7 @@ from reidr.evaluation.report import headline, plots, tables
 from reidr.evaluation.report.content import Candidate, ClaimMark, Curve, QueryCard, Report
 from reidr.evaluation.report.pictures import thumbnail
 from reidr.evaluation.report.rows import MetricRow
+from reidr.frame.files import make_folder, write_text
 
 CANDIDATE_SIDE = 160  # pixels
 REASON_SIDE = 128
@@ -94,11 +94,11 @@ def write_report(report: Report, folder: Path, *, cards: int = 40) -> Path:
         "report.html": render(page, REASONS_PAGE if (folder / REASONS_PAGE).is_file() else ""),
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            replace_file(folder / name, text)
+        make_folder(folder)
     except OSError as error:
         raise ReIDError(f"{folder}: the report cannot be written there ({error}); choose another folder") from None
+    for name, text in files.items():
+        write_text(folder / name, text)
     return folder / "report.html"
 
 
@@ -263,13 +263,3 @@ def called_well(candidate: Candidate) -> bool | None:
     if candidate.mark not in ("right", "wrong") or candidate.answer not in ("same", "different"):
         return None
     return (candidate.mark == "right") == (candidate.answer == "same")
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write `text` beside `path` and move it there in one step."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

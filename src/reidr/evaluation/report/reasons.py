@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reidr.errors import ReIDError
 from reidr.evaluation.reason_numbers import ReasonNumber
 from reidr.evaluation.report.content import Answer, ClaimMark, Fact, Picture, Statement
-from reidr.evaluation.report.page import REASONS_PAGE, environment, replace_file
+from reidr.evaluation.report.page import REASONS_PAGE, environment
+from reidr.frame.files import write_text
+from reidr.frame.run import prepare_folder
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,8 @@ def write_reasons(page: ReasonsPage, folder: Path) -> Path:
     Raises ReIDError where the folder cannot be written.
     """
     text = environment().get_template("reasons.html.j2").render(page=page, claims_marked=marks_claims(page.groups))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(folder / REASONS_PAGE, text)
-    except OSError as error:
-        raise ReIDError(f"{folder}: {REASONS_PAGE} cannot be written there ({error}); choose another folder") from None
+    prepare_folder(folder)
+    write_text(folder / REASONS_PAGE, text)
     return folder / REASONS_PAGE
 
 

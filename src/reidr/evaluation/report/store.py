@@ -43,7 +43,7 @@ def load_report(folder: Path) -> Report:
     try:
         content = _map_pictures(
             json.loads(path.read_text(encoding="utf-8")),
-            lambda value: _picture(value, path),
+            lambda value: stored_picture(value, path),
         )
         cards = tuple(
             QueryCard(**{**card, "candidates": tuple(_candidate(each) for each in card["candidates"])})
@@ -83,7 +83,11 @@ def _stored(picture: Any) -> str | None:
     return None if small is None else small.uri
 
 
-def _picture(value: Any, path: Path) -> Image.Image | None:
+def stored_picture(value: Any, path: Path) -> Image.Image | None:
+    """A picture as a report holds it (a data URI; None for none). `path` is the report's, for the sentence.
+
+    Raises ReIDError where it is a name of a picture, or larger than a report's are; ImageError where it is damaged.
+    """
     if value is None:
         return None
     if not isinstance(value, str) or not value.startswith(URI_HEAD):

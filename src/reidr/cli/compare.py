@@ -1,0 +1,78 @@
+"""`reidr compare A.json B.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reidr.cli.command import Command
+
+if TYPE_CHECKING:
+    from reidr.evaluation.compare import Contestant, Difference
+
+
+@click.command("compare", cls=Command)
+@click.argument("results", nargs=-1, required=True, metavar="A.json B.json [C.json ...]")
+@click.option("--row", help="Row to compare, by its name or role. [the first reasoner's, else the retriever's]")
+@click.option(
+    "--metric", "metrics", type=click.Choice(["mAP", "rank1"]), multiple=True, help="May be given twice. [both]"
+)
+@click.option("--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95, help="[0.95]")
+@click.option("--draws", type=click.IntRange(100), default=10_000, help="Resamples and sign patterns. [10000]")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of the draws. [0]")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the differences to this file.")
+def command(
+    results: tuple[str, ...],
+    row: str | None,
+    metrics: tuple[str, ...],
+    level: float,
+    draws: int,
+    seed: int,
+    json_file: Path | None,
+) -> None:
+    """Say how runs on the same queries differ, and how much of that is chance.
+
+    RESULTS are files of `reidr evaluate --json`. A row of its own is named behind a hash: `a.json#k-reciprocal`.
+    """
+    from reidr.evaluation.compare import METRICS, compare, comparison_document
+    from reidr.frame.run import prepare_file, write_json
+
+    prepare_file(json_file)
+    contestants = [contestant_of(each, row) for each in results]
+    differences = compare(contestants, metrics=metrics or tuple(METRICS), draws=draws, level=level, seed=seed)
+    click.echo(text_of(contestants, differences))
+    if json_file is not None:
+        write_json(json_file, comparison_document(contestants, differences))
+
+
+def contestant_of(text: str, row: str | None) -> Contestant:
+    """A result file, and the row of it that is named behind a hash or by --row."""
+    from reidr.evaluation.compare import contestant
+    from reidr.evaluation.result_file import read_result
+
+    path, mark, own = text.rpartition("#")
+    if not mark or Path(text).is_file():
+        path, own = text, ""
+    return contestant(text, read_result(Path(path)), own or row)
+
+
+def text_of(contestants: list[Contestant], differences: list[Difference]) -> str:
+    """The rows that were compared, and a line for each difference, in points of a hundred."""
+    titles = {"mAP": "mAP", "rank1": "Rank-1"}
+    width = max(len(f"{each.second} - {each.first}") for each in differences)
+    level = f"{100 * differences[0].level:g} %"
+    lines = [f"{each.name}: {each.row}" for each in contestants]
+    lines.append(f"{'':<{width}}  {'':<6}{'points':>8}  {level + ' interval':<18}{'p':>8}{'p (Holm)':>10}")
+    lines += [
+        f"{f'{each.second} - {each.first}':<{width}}  {titles[each.metric]:<6}{100 * each.mean:>+8.2f}  "
+        f"{f'[{100 * each.low:+.2f}, {100 * each.high:+.2f}]':<18}{each.p:>8.4f}{each.p_holm:>10.4f}"
+        for each in differences
+    ]
+    first = differences[0]
+    lines.append(
+        f"{first.queries:,} queries of {first.persons:,} persons. Intervals: persons resampled. p: randomisation test "
+        f"over persons; p (Holm): corrected for all tests above ({len(differences)})."
+    )
+    return "\n".join(lines)
