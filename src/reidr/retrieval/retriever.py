@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from reidr.data.sketch import TrainingData
 from reidr.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Retriever:
             content = json.loads(settings_path.read_text(encoding="utf-8"))
             settings = NetworkSettings.model_validate(content["network"])
             facts = content.get("trained", {})
-            trained_on, thresholds = tuple(facts.get("data", {})), dict(facts.get("thresholds", {}))
+            pictures, thresholds = facts.get("pictures", {}), dict(facts.get("thresholds", {}))
+            trained_on = tuple(TrainingData(name, pictures.get(name, ())) for name in facts.get("data", {}))
             recipe = facts.get("recipe")
             held_out = None if recipe is None else (float(recipe["held_out_share"]), int(recipe["seed"]))
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError, ValidationError) as error:
