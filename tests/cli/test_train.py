@@ -46,6 +46,7 @@ def test_retriever_from_the_command_line(tmp_path: Path, monkeypatch: pytest.Mon
     assert "retriever" in manifest["stages"]
     trained = Retriever.load("run/model")
     assert trained.trained_on == ("street",)
+    assert trained.trained_on[0].pictures  # by which its training data are known again under another name
     assert trained.held_out == (0.5, 0)
     before = Path("run/model/model.safetensors").stat().st_mtime_ns
     invoke(*words)  # a finished run does nothing

@@ -50,9 +50,8 @@ def test_nothing_of_markets_three_bags_is_not_nothing_carried():
 
 
 def test_a_picture_of_peta_by_hand():
-    facts = facts_of_peta(
-        ["upperBodyWhite", "upperBodyGrey", "upperBodyLongSleeve", "upperBodyOther", "lowerBodyCapri", "accessoryHat", "carryingOther", "hairShort"]
-    )
+    garments = ["upperBodyWhite", "upperBodyGrey", "upperBodyLongSleeve", "upperBodyOther", "lowerBodyCapri"]
+    facts = facts_of_peta([*garments, "accessoryHat", "carryingOther", "hairShort"])
     assert values_true(facts, "upper colors") == ("white", "gray")
     assert facts["upper colors"]["black"] is False
     assert "beige" not in facts["upper colors"]

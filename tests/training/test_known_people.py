@@ -13,7 +13,9 @@ from PIL import Image
 
 from reidr.data.join import join_training
 from reidr.data.load import load_dataset
+from reidr.data.sketch import TrainingData, sketch_of
 from reidr.errors import DataError
+from reidr.reasoning.decision import training_data
 from reidr.training.decide import held_out_search
 from reidr.training.decide_stage import held_out_people
 from reidr.training.identities import hold_out_identities, known_people
@@ -156,3 +158,22 @@ def test_loaders_with_one_name_for_every_folder_are_told_by_it(tmp_path: Path) -
     assert whole.names == ("ltcc",)
     for folder in ("/elsewhere/LTCC_ReID", str(root)):
         assert known_people(dataset, dataset.train, (folder,), (0.3, 0)) == whole
+
+
+def test_a_renamed_folder_of_no_known_name_holds_out_the_same_people(tmp_path: Path) -> None:
+    """What the model keeps of its training pictures tells them; its split is that of the name it learnt them by."""
+    folder = photos(tmp_path / "shop")
+    trained = (TrainingData("shop", sketch_of(load_dataset(folder))),)
+    wanted = {c.person for c in hold_out_identities(join_training([load_dataset(folder)]), *SPLIT)[1]}
+    store = load_dataset(folder.rename(tmp_path / "store"))
+    search = held_out_search(store, model(trained))
+    assert {str(crop.person).split(":")[1] for crop in search.query} == {str(p).split(":")[1] for p in wanted}
+    with pytest.raises(DataError, match=r"was trained on shop .* held-out people; nothing"):
+        held_out_people(recipe(tmp_path, tmp_path / "store"), {}, model(trained))
+
+
+def test_people_json_carries_the_sketch(tmp_path: Path) -> None:
+    (tmp_path / "people.json").write_text(json.dumps({"data": ["a/shop", "b"], "pictures": {"a/shop": ["0f"]}}))
+    first, second = training_data(tmp_path)
+    assert (first, second) == ("a/shop", "b")
+    assert (first.pictures, second.pictures) == ({"0f"}, frozenset())  # type: ignore[attr-defined]

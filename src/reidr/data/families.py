@@ -18,6 +18,7 @@ from reidr.data.counts import TITLES, identify
 from reidr.data.listing import identity
 from reidr.data.notes import Note
 from reidr.data.protocol_table import Protocol
+from reidr.data.sketch import TrainingData, resembles
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -141,8 +142,12 @@ def families_of_names(dataset: ReIDDataset) -> frozenset[str]:
 def same_family(first: ReIDDataset | str, second: ReIDDataset | str) -> Relation:
     """Whether two data sets (or a name or path of one) are, may be, or are not the same people's pictures.
 
+    A model's training data may carry a sketch of their pictures (`reidr.data.sketch`), which tells a renamed folder.
     "perhaps" is said where file names alone speak for it, and only of a data set that nothing else tells of.
     """
+    for one, other in ((first, second), (second, first)):
+        if isinstance(one, TrainingData) and isinstance(other, ReIDDataset) and resembles(one.pictures, other):
+            return "same"
     sure = [families_of(each) if isinstance(each, str) else families_of_dataset(each) for each in (first, second)]
     if sure[0] & sure[1]:
         return "same"

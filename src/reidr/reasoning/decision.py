@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from reidr.data.sketch import TrainingData
 from reidr.errors import ReIDError, WeightsError
 from reidr.frame.checks import real_number
 from reidr.frame.files import write_text
@@ -107,8 +108,10 @@ def training_data(folder: str | Path) -> tuple[str, ...]:
     if not path.is_file():
         return ()
     try:
-        return tuple(str(each) for each in json.loads(path.read_text(encoding="utf-8"))["data"])
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        data, pictures = known["data"], known.get("pictures", {})
+        return tuple(TrainingData(str(each), pictures.get(str(each), ())) for each in data)
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: does not say what the reasoner was taught on ({error})") from None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from reidr.data.sketch import TrainingData
 from reidr.errors import WeightsError
 from reidr.frame.files import save_safetensors, write_text
 from reidr.frame.run import prepare_folder
@@ -74,7 +75,8 @@ class Retriever:
             content = json.loads(stored.decode("utf-8"))
             settings = NetworkSettings.model_validate(content["network"])
             facts = content.get("trained", {})
-            trained_on, thresholds = tuple(facts.get("data", {})), dict(facts.get("thresholds", {}))
+            pictures, thresholds = facts.get("pictures", {}), dict(facts.get("thresholds", {}))
+            trained_on = tuple(TrainingData(name, pictures.get(name, ())) for name in facts.get("data", {}))
             recipe = facts.get("recipe")
             held_out = None if recipe is None else (float(recipe["held_out_share"]), int(recipe["seed"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -15,6 +15,7 @@ import numpy as np
 from reidr.data.attributes import common_attributes
 from reidr.data.join import join_training
 from reidr.data.load import load_dataset
+from reidr.data.sketch import sketch_of
 from reidr.data.street.plan import plan_street
 from reidr.data.street.settings import StreetSettings
 from reidr.data.street.street import render_street
@@ -152,7 +153,8 @@ def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
         *reading_streets(folder / "reading-streets", recipe),
     ]
     log = _language(recipe, run, network, crops)
-    write_json(where / PEOPLE, recipe.model_dump(mode="json", include=set(SPLIT)))
+    pictures = {str(path): sketch_of(load_dataset(path)) for path in recipe.data}
+    write_json(where / PEOPLE, {**recipe.model_dump(mode="json", include=set(SPLIT)), "pictures": pictures})
     store_decision(Decision(0.0, "nothing: no verdict was taught", NOTICE, None), where)
     run.finish("base", started, model="model", last_loss=log[-1]["loss"] if log else None)
     return where

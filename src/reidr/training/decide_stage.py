@@ -107,13 +107,12 @@ def check_unknown(
         known = known_people(dataset, crops, trained_on, own)
         if known.people:
             people = len({crop.person for crop in crops})
-            doubt = (
-                "" if known.certain else " (told by names alone: if these are other people, rename folder and files)"
-            )
+            doubt = "" if known.certain else " (told by names alone: rename folder and files if these are others)"
             raise DataError(
                 f"{name} was trained on {known.names[0]} and held out {split_in_words(own)}, the recipe "
                 f"{split_in_words(split)} of {dataset.name}: it knows, or may know, {len(known.people):,} of the "
-                f"recipe's {people:,} held-out people{doubt}; nothing can be chosen on people whom one of the two has seen"
+                f"recipe's {people:,} held-out people{doubt}; nothing can be chosen on people whom one of the two has "
+                "seen"
             )
 
 

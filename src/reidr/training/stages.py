@@ -8,6 +8,7 @@ from typing import Any
 
 from reidr.data.join import join_training
 from reidr.data.load import load_dataset
+from reidr.data.sketch import sketch_of
 from reidr.errors import RecipeError
 from reidr.frame.progress import progress
 from reidr.frame.recipe import read_yaml
@@ -78,6 +79,7 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
         network = train_retriever(recipe, crops, folder, advance)
     facts: dict[str, object] = {
         "data": {dataset.name: len(dataset.train) for dataset in datasets},
+        "pictures": {dataset.name: sketch_of(dataset) for dataset in datasets},
         "images": len(crops),
         "identities": len({crop.person for crop in crops}),
         "held_out_identities": len({crop.person for crop in held_out}),
