@@ -104,7 +104,7 @@ def test_a_recipe_of_the_street_alone_opens_no_photo(tmp_path: Path, monkeypatch
         raise AssertionError(f"{path} was opened")
 
     monkeypatch.setattr(stage, "load_dataset", refuse)
-    monkeypatch.setattr("reidr.data.types.open_image", refuse)
+    monkeypatch.setattr("reidr.data.types.read_picture", refuse)
     drawn = Drawn(monkeypatch, BaseRecipe(data=()))
     stage.base_stage("nano-street", tmp_path / "run", {})
     assert [crop.person for crop in drawn.language] == ["street1001:1"]

@@ -51,8 +51,9 @@ class Breaker:
             raise answer.error
         total = self.missing + self.answered
         if self._in_a_row >= IN_A_ROW or (total >= MANY and 2 * self.missing > total):
-            told = f"{self._in_a_row} in a row" if self._in_a_row >= IN_A_ROW else f"{self.missing} of {total}"
-            raise ReIDError(f"gave up after {told} questions without an answer; the last: {answer.problem}")
+            in_a_row = self._in_a_row >= IN_A_ROW
+            told = f"{self._in_a_row} questions in a row" if in_a_row else f"{self.missing} of {total} questions"
+            raise ReIDError(f"gave up after {told} without an answer; the last: {answer.problem}")
 
     def end_of_call(self, last: Missing | None) -> None:
         """After all questions of a call. Raises the last refusal where this server has never answered anything."""
