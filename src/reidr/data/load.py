@@ -12,6 +12,7 @@ from reidr.data import (
     msmt17,
     occluded,
     person_folders,
+    peta,
     prcc,
     vc_clothes,
     veri776,
@@ -26,6 +27,7 @@ from reidr.data.mars import load_mars
 from reidr.data.msmt17 import load_msmt17
 from reidr.data.occluded import load_occluded
 from reidr.data.person_folders import load_person_folders, load_split_person_folders
+from reidr.data.peta import load_peta
 from reidr.data.prcc import load_prcc
 from reidr.data.types import ReIDDataset
 from reidr.data.vc_clothes import load_vc_clothes
@@ -43,6 +45,7 @@ LAYOUTS = (
     (vc_clothes.fits_vc_clothes, load_vc_clothes),
     (veri776.fits_veri776, load_veri776),
     (mars.fits_mars, load_mars),
+    (peta.fits_peta, load_peta),
     (person_folders.fits_split_person_folders, load_split_person_folders),
     (market1501.fits_market1501, load_market1501),
 )
@@ -57,6 +60,7 @@ EXPECTED_TREES = "\n".join(
         occluded.TREE,
         veri776.TREE,
         mars.TREE,
+        peta.TREE,
         person_folders.TREE,
         "  manifest.csv or manifest.jsonl: image, person, camera, split (docs/datasets.md)",
     )
