@@ -40,7 +40,8 @@ def load_peta(root: Path, name: str | None = None) -> ReIDDataset:
 
     Persons are called after their subset. Raises DataError naming the line that cannot be used.
     """
-    crops, missing = [], []
+    crops: list[Crop] = []
+    missing: list[Crop] = []
     for number, line in enumerate((root / FILE).read_text(encoding="utf-8-sig").splitlines(), start=1):
         if line.strip():
             crop = crop_of_line(root, line, f"{root / FILE}: line {number}")
