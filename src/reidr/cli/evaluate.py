@@ -144,6 +144,7 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     from reidr.evaluation.left_out import warnings_of
     from reidr.evaluation.result_file import result_document
     from reidr.frame.progress import progress
+    from reidr.reasoning.types import counts_of
     from reidr.retrieval.histogram import HistogramEmbedder
 
     settings = settings_from(options)  # before any model is loaded: it refuses what cannot be asked
@@ -171,6 +172,8 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     )
     seen = [str(note) for note in seen_notes(dataset, training_data_of(retriever, reasoner))]
     document["notes"] += seen
+    counts = counts_of(reasoner)
+    document["requests"] = {**counts.stored(), "sentences": list(counts.sentences())}
     say(outcomes, document, [*warnings_of(dataset), *seen])
     if options["reasons"] is not None and reasoner is not None:
         document["reasons"] = tested_reasons(outcomes, reasoner, dataset, options, started).document()
@@ -199,6 +202,7 @@ def settings_from(options: dict[str, Any]) -> Settings:
 def say(outcomes: Sequence[Outcome], document: dict[str, Any], notes: Sequence[str] = ()) -> None:
     """The table, what it is of, and what took no part; `notes` are further sentences."""
     from reidr.evaluation.present import text_table
+    from reidr.frame.text import shown
 
     click.echo(text_table(outcomes))
     click.echo(
@@ -208,9 +212,13 @@ def say(outcomes: Sequence[Outcome], document: dict[str, Any], notes: Sequence[s
         + (", trapezoid average precision" if document["average_precision"] == "trapezoid" else "")
     )
     for entry in document["left_out"]:
-        click.echo(f"left out: {entry['text']}")
+        click.echo(shown(f"left out: {entry['text']}"))
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(shown(f"note: {note}"), err=True)
+    for sentence in document["requests"]["sentences"]:
+        click.echo(click.style(shown(sentence), fg="yellow"))
+    if document["requests"]["requests"]:
+        click.echo(f"{document['requests']['requests']:,} requests were sent to the server")
     if "open_set" in document:
         click.echo(
             f"open set: {document['mated_queries']} mated and {document['non_mated_queries']} non-mated searches of "
@@ -310,7 +318,14 @@ def write_page(
     left_out = [entry["text"] for entry in document["left_out"] if entry["kind"] == "loader"]
     facts = page_facts(outcomes, retriever.name, reasoner, started)
     title = document["dataset"]
-    report = build_report(outcomes, title=title, notice=notice_of(reasoner), facts=facts, left_out=left_out)
+    report = build_report(
+        outcomes,
+        title=title,
+        notice=notice_of(reasoner),
+        facts=facts,
+        left_out=left_out,
+        remarks=document["requests"]["sentences"],
+    )
     save_report(report, options["folder"])
     click.echo(f"report: {write_report(report, options['folder'])}")
 
