@@ -12,6 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from reidr.cli.doctor import EXTRAS
 from reidr.cli.main import COMMANDS, reidr
 
 REPOSITORY = Path(__file__).parent.parent
@@ -112,6 +113,10 @@ def test_install_names_every_extra() -> None:
     ]
     told = dict(re.findall(r"^\| `reidr\[(\w+)\]` \| ([^|]*) \|", page, re.M))
     assert told.keys() == extras.keys()
+    assert {*EXTRAS, "dev"} == extras.keys()  # `reidr doctor` looks for each
+    for name, modules in EXTRAS.items():
+        packages = {re.split(r"[=<>;~! ]", package)[0].replace("-", "_") for package in extras[name]}
+        assert packages == set(modules), name
     for name, packages in extras.items():
         if name not in ("dev", "train"):
             for package in packages:
