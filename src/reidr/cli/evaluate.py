@@ -144,7 +144,6 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     from reidr.evaluation.left_out import warnings_of
     from reidr.evaluation.result_file import result_document
     from reidr.frame.progress import progress
-    from reidr.reasoning.types import counts_of
     from reidr.retrieval.histogram import HistogramEmbedder
 
     settings = settings_from(options)  # before any model is loaded: it refuses what cannot be asked
@@ -172,11 +171,10 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     )
     seen = [str(note) for note in seen_notes(dataset, training_data_of(retriever, reasoner))]
     document["notes"] += seen
-    counts = counts_of(reasoner)
-    document["requests"] = {**counts.stored(), "sentences": list(counts.sentences())}
     say(outcomes, document, [*warnings_of(dataset), *seen])
     if options["reasons"] is not None and reasoner is not None:
         document["reasons"] = tested_reasons(outcomes, reasoner, dataset, options, started).document()
+    document["requests"] = told_requests(reasoner)
     if options["folder"] is not None:
         write_page(outcomes, document, retriever, reasoner, options, started)
     write_files(outcomes, document, options)
@@ -215,15 +213,24 @@ def say(outcomes: Sequence[Outcome], document: dict[str, Any], notes: Sequence[s
         click.echo(shown(f"left out: {entry['text']}"))
     for note in notes:
         click.echo(shown(f"note: {note}"), err=True)
-    for sentence in document["requests"]["sentences"]:
-        click.echo(click.style(shown(sentence), fg="yellow"))
-    if document["requests"]["requests"]:
-        click.echo(f"{document['requests']['requests']:,} requests were sent to the server")
     if "open_set" in document:
         click.echo(
             f"open set: {document['mated_queries']} mated and {document['non_mated_queries']} non-mated searches of "
             f"N = {document['enrolled_identities']} enrolled identities"
         )
+
+
+def told_requests(reasoner: Backend | None) -> dict[str, Any]:
+    """Say what the reasoner was asked and how it ended, as `find` does; the same for the result file."""
+    from reidr.frame.text import shown
+    from reidr.reasoning.types import counts_of
+
+    counts = counts_of(reasoner)
+    for sentence in counts.sentences():
+        click.echo(click.style(shown(sentence), fg="yellow"))
+    if counts.requests:
+        click.echo(f"{counts.requests:,} requests were sent to the server")
+    return {**counts.stored(), "sentences": list(counts.sentences())}
 
 
 def write_files(outcomes: Sequence[Outcome], document: dict[str, Any], options: dict[str, Any]) -> None:
