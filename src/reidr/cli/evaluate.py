@@ -138,6 +138,7 @@ def find_data(data: Path | None, options: dict[str, Any]) -> tuple[ReIDDataset, 
 
 def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[str, Any]) -> None:
     """Load the models, measure, and say and write what came out."""
+    from reidr.cli.evaluate_text import say, told_requests
     from reidr.cli.shared import load_reasoner, load_retriever
     from reidr.data.families import seen_notes
     from reidr.evaluation.experiment import run_experiment, training_data_of
@@ -195,42 +196,6 @@ def settings_from(options: dict[str, Any]) -> Settings:
         average_precision=options["average_precision"],
         cache=cache_folder() if options["cache"] else None,
     )
-
-
-def say(outcomes: Sequence[Outcome], document: dict[str, Any], notes: Sequence[str] = ()) -> None:
-    """The table, what it is of, and what took no part; `notes` are further sentences."""
-    from reidr.evaluation.present import text_table
-    from reidr.frame.text import shown
-
-    click.echo(text_table(outcomes))
-    click.echo(
-        f"{document['dataset']}, protocol {document['protocol']}, {document['queries']} queries "
-        f"({document['queries_without_match']} without a match), gallery {document['gallery']}"
-        + (f", mean of {len(outcomes)} draws" if len(outcomes) > 1 else "")
-        + (", trapezoid average precision" if document["average_precision"] == "trapezoid" else "")
-    )
-    for entry in document["left_out"]:
-        click.echo(shown(f"left out: {entry['text']}"))
-    for note in notes:
-        click.echo(shown(f"note: {note}"), err=True)
-    if "open_set" in document:
-        click.echo(
-            f"open set: {document['mated_queries']} mated and {document['non_mated_queries']} non-mated searches of "
-            f"N = {document['enrolled_identities']} enrolled identities"
-        )
-
-
-def told_requests(reasoner: Backend | None) -> dict[str, Any]:
-    """Say what the reasoner was asked and how it ended, as `find` does; the same for the result file."""
-    from reidr.frame.text import shown
-    from reidr.reasoning.types import counts_of
-
-    counts = counts_of(reasoner)
-    for sentence in counts.sentences():
-        click.echo(click.style(shown(sentence), fg="yellow"))
-    if counts.requests:
-        click.echo(f"{counts.requests:,} requests were sent to the server")
-    return {**counts.stored(), "sentences": list(counts.sentences())}
 
 
 def write_files(outcomes: Sequence[Outcome], document: dict[str, Any], options: dict[str, Any]) -> None:
