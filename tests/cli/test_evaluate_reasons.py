@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from reidr.data.street.street import render_street
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.reasoning.cues import extract_cues
-from reidr.reasoning.types import Pair, Verdict
+from reidr.reasoning.types import Pair, RequestCounts, Verdict
 from reidr.retrieval.histogram import HistogramEmbedder
 
 
@@ -115,3 +116,25 @@ def test_reasons_without_a_number_take_two_hundred_and_without_a_reasoner_are_re
     assert "testing the reasons for" in done.output
     with pytest.raises(ReIDError, match="--reasoner is none"):
         CliRunner().invoke(reidr, ["evaluate", "street", "--reasons", "--reasoner", "none"], catch_exceptions=False)
+
+
+class Counting(Scripted):
+    """Behind a server that gives no log-probabilities and refused two pairs."""
+
+    counts = RequestCounts(requests=7, sampled=3, without_score=2, refused=2, reasons={"refused: HTTP 400": 2})
+
+
+def test_what_a_server_did_is_told_in_the_terminal_in_json_and_on_the_page(
+    street: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reidr.cli.shared.load_reasoner", lambda *_, **__: Counting())
+    words = ["evaluate", "street", "--k", "1", "--json", "rows.json", "--run", "run", "--no-cache"]
+    done = CliRunner().invoke(reidr, words, catch_exceptions=False)
+    document = json.loads(Path("rows.json").read_text(encoding="utf-8"))
+    sentences = list(Counting.counts.sentences())
+    assert len(sentences) == 2
+    assert document["requests"] == {**Counting.counts.stored(), "sentences": sentences}
+    assert "7 requests were sent to the server" in done.output
+    assert json.loads(Path("run/metrics.json").read_text(encoding="utf-8"))["remarks"] == sentences
+    page = unescape(Path("run/report.html").read_text(encoding="utf-8"))
+    assert all(sentence in done.output and sentence in page for sentence in sentences)

@@ -86,7 +86,7 @@ def test_the_direct_score_and_its_calibrated_probability_have_two_names(street: 
     assert [series.name for series in reliability.series] == [UNCALIBRATED, "calibrated P(same)"]
     text = write_report(report, tmp_path).read_text(encoding="utf-8")
     one = asked[0]
-    for name, value in (("P(same)", one.probability), ("score", one.score_direct)):
+    for name, value in (("P(same)", one.probability), ("direct score", one.score_direct)):
         assert f"<dt>{name}</dt><dd>{value:.2f}</dd>" in text
 
 
@@ -94,7 +94,7 @@ def test_without_a_calibration_nothing_is_called_a_probability(street: ReIDDatas
     report = build_report([run(street, calibration=None)], title="t", facts={})
     assert all(each.probability is None for card in report.query_cards for each in card.candidates)
     text = write_report(report, tmp_path).read_text(encoding="utf-8")
-    assert "<dt>score</dt>" in text
+    assert "<dt>direct score</dt>" in text
     assert "<dt>P(same)</dt>" not in text
 
 
@@ -208,7 +208,7 @@ def test_a_pair_that_was_asked_and_got_no_score_is_not_called_unasked(street: Re
     assert sum(each.no_score for each in shown) == missing > 0
     assert all(each.score_direct is None and each.probability is None for each in shown if each.no_score)
     text = write_report(report, tmp_path).read_text(encoding="utf-8")
-    assert text.count("asked, no score") == missing
+    assert text.count('<p class="says">no score</p>') == missing
     for card in report.query_cards:
         decided = [each.decides for each in sorted(card.candidates, key=lambda each: each.rank) if each.mark != "junk"]
         assert decided == sorted(decided)

@@ -194,6 +194,7 @@ def test_the_command_looks_again_unless_told_not_to(
     words = ["find", str(folder / "sub" / "red.png"), "--in", str(folder), "--run", str(tmp_path), "--k", "2", switch]
     result = CliRunner().invoke(reidr, words, catch_exceptions=False)
     assert ("second look: 1 of 2 claims said again; shoes otherwise" in result.output) == asked, result.output
+    assert "x1b" not in result.output  # what dims the line is no part of its text, which alone is escaped
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert ("asked again, of that crop alone" in page) == asked
 

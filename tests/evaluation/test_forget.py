@@ -17,9 +17,10 @@ from reidr.data.pixels import pixel_digest
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.evaluation.forget import forget
-from reidr.evaluation.inventory import inventory, run_folders
+from reidr.evaluation.inventory import inventory, note_run_folder, run_folders
 from reidr.evaluation.report import Candidate, QueryCard, Report, write_report
 from reidr.evaluation.report.store import save_report
+from reidr.frame.notices import warn_of_caches
 from reidr.reasoning.cues import extract_cues
 from reidr.reasoning.prefix import picture_digest
 from reidr.reasoning.types import Verdict
@@ -245,3 +246,16 @@ def test_a_search_without_a_cache_keeps_nothing_in_it(place: Path) -> None:
     search("--no-cache")
     assert [each.kind for each in inventory(RUNS)] == ["search"]
     assert not cache_folder().parent.exists()
+
+
+def test_an_unusable_cache_folder_is_said_once_by_all_that_would_use_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("reidr.frame.notices._said", set())
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("REIDR_CACHE", str(tmp_path / "file" / "cache"))
+    note_run_folder(tmp_path / "runs" / "one")
+    warn_of_caches(cache_folder().parent, "the embeddings cannot be written")
+    (record,) = caplog.records
+    assert f"`reidr forget` must be told of {tmp_path / 'runs' / 'one'}" in record.getMessage()
+    assert "going on without" in record.getMessage()

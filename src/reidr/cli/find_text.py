@@ -35,6 +35,8 @@ def say(found: Found, document: SearchDocument, page: Path, *, err: bool) -> Non
     for rank, match in enumerate(found.matches, start=1):
         for line in match_lines(match, rank, found):
             click.echo(shown(line), err=err)
+        for line in wrapped(looks_in_words(match.looks)):
+            click.echo(click.style(shown(line), dim=True), err=err)
     folded = f", {found.folded:,} of them folded into a match like them" if found.folded else ""
     click.echo(f"{found.searched:,} crops searched{folded}", err=err)
     if found.matches:
@@ -62,7 +64,6 @@ def match_lines(match: Match, rank: int, found: Found) -> list[str]:
         if match.doubt or (found.doubts and all(found.doubts)):
             lines += wrapped("not to be relied on, a picture can hardly show a person:")
         lines += wrapped(match.verdict.reasoning if match.verdict.parsable else "(its answer could not be read)")
-        lines += [click.style(line, dim=True) for line in wrapped(looks_in_words(match.looks))]
     return lines
 
 

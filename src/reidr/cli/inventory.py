@@ -18,6 +18,7 @@ def command(roots: tuple[Path, ...], json_file: Path | None) -> None:
     from reidr.evaluation.inventory import inventory
     from reidr.frame.files import write_json
     from reidr.frame.run import prepare_file
+    from reidr.frame.text import size_in_words
 
     prepare_file(json_file)
     kept = inventory(roots)
@@ -38,13 +39,3 @@ def command(roots: tuple[Path, ...], json_file: Path | None) -> None:
             for each in kept
         ]
         write_json(json_file, {"kind": "inventory", "version": 1, "entries": rows})
-
-
-def size_in_words(number: int) -> str:
-    """ "512 B", "1.2 MB"."""
-    size = float(number)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reidr.data.listing import shown
 from reidr.data.notes import Level
 from reidr.data.types import Crop
+from reidr.frame.text import shown, some_of
 
 Severity = Level
 EXAMPLES = 5
@@ -45,9 +45,7 @@ def examples(values: Iterable[str | None]) -> tuple[str, ...]:
 
 def listed(values: Iterable[str | None]) -> str:
     """The first few different values as text, with the number of the rest; "none" where there are none."""
-    known = sorted({value for value in values if value is not None})
-    rest = f" and {len(known) - EXAMPLES:,} more" if len(known) > EXAMPLES else ""
-    return (", ".join(shown(value) for value in known[:EXAMPLES]) or "none") + rest
+    return some_of(sorted({value for value in values if value is not None}), EXAMPLES) or "none"
 
 
 def about(severity: Severity, kind: str, crops: Iterable[Crop], problem: str, remedy: str = "") -> Finding:

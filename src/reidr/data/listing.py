@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from reidr.data.images import ALLOWED_FORMATS, IMAGE_SUFFIXES
+from reidr.data.images import ALLOWED_FORMATS, HEIF_BRANDS, IMAGE_SUFFIXES
 from reidr.data.notes import Level, Note
+from reidr.frame.text import shown as shown
+from reidr.frame.text import some_of as some_of
 
 CLUTTER = frozenset({"Thumbs.db", "desktop.ini", "readme.txt", "README.txt", "README.md"})
-SHOWN = 3
 BELOW = "pictures lie in folders below while others lie in the folder itself"
 HEAD = 16  # bytes by which a picture's format is told
 MARKS = {
@@ -30,7 +31,6 @@ MARKS = {
     b"\xff\x0a": "JPEG XL",
     b"\x00\x00\x00\x0cJXL ": "JPEG XL",
 }
-HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 
 Reason = Literal[
     "a picture of a format that is not read",
@@ -321,19 +321,6 @@ def is_picture_name(name: str) -> bool:
 def is_text(name: str) -> bool:
     """False for file names that are not valid UTF-8, which Python carries as lone surrogates."""
     return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
-
-
-def shown(name: str) -> str:
-    """A file name or label that can be printed anywhere: what is no text, or would move a terminal, is escaped."""
-    text = name.encode("utf-8", "backslashreplace").decode("utf-8")
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def some_of(names: Iterable[str], number: int = SHOWN) -> str:
-    """The first few names as text, with the number of the rest."""
-    names = [shown(name) for name in names]
-    rest = f" and {len(names) - number:,} more" if len(names) > number else ""
-    return ", ".join(names[:number]) + rest
 
 
 def left_out_note(where: str, names: Sequence[str], total: int, pattern: str) -> Note:

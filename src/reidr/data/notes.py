@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from reidr.frame.text import whole
+
 Level = Literal["error", "warning", "info"]
+
+LEFT_OUT_KINDS = frozenset(
+    {
+        "format not read", "not a picture", "name is no text", "not a regular file", "broken link",
+        "link already followed", "link to a folder above", "unreadable folder", "unreadable file",
+        "pictures in folders", "names not understood", "missing file", "missing list", "not listed", "other version",
+        "not used", "junk in query", "no features", "own picture",
+    }
+)  # fmt: skip
+"""Kinds of notes about crops or files that take no part; notes of all other kinds leave nothing out."""
 
 
 class Note(str):
@@ -42,6 +54,11 @@ class Note(str):
         return self
 
     @property
+    def is_left_out(self) -> bool:
+        """Whether it speaks of something that takes no part."""
+        return self.kind in LEFT_OUT_KINDS
+
+    @property
     def text(self) -> str:
         """The sentence as a plain string."""
         return str.__str__(self)
@@ -55,7 +72,7 @@ class Note(str):
 
     def as_json(self) -> dict[str, object]:
         """Level, kind, text, remedy, count and names (the first 20), for files that programs read."""
-        names = [name.encode("utf-8", "backslashreplace").decode("utf-8") for name in self.names[:20]]
+        names = [whole(name) for name in self.names[:20]]
         return {
             "level": self.level,
             "kind": self.kind,

@@ -14,7 +14,7 @@ from pathlib import Path
 from reidr.data.counts import compare, protocol_of
 from reidr.data.listing import left_out_note, left_out_notes, link_notes, walk
 from reidr.data.market1501 import garbage_collection_paused
-from reidr.data.notes import as_notes
+from reidr.data.notes import Note, as_notes
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -48,7 +48,7 @@ def load_prcc(root: Path, name: str | None = None) -> ReIDDataset:
     for part, tree in trees.items():
         notes += [*left_out_notes(part, tree.left_out), *link_notes(part, tree.links)]
     if (place / "val").is_dir():
-        notes.append("val: further crops of the training people, not used")
+        notes.append(Note("val: further crops of the training people, not used", kind="not used"))
     return replace(dataset, notes=as_notes(notes))
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reidr.data.folder import list_crops
 from reidr.data.pixels import pixel_digest
 from reidr.data.regular_files import file_digest
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError, ReIDError
-from reidr.evaluation.find.left_out import pictures_and_rest
 from reidr.evaluation.inventory import REPORT, drop_gone_folders, run_folders
 from reidr.evaluation.report.pictures import thumbnail
 from reidr.evaluation.report.search import FILES as SEARCH_FILES
@@ -117,13 +117,10 @@ def forget(
 def expanded(crops: Iterable[Path]) -> Iterator[Path]:
     """Files, and those in folders. Raises DataError for a folder without pictures."""
     for path in crops:
-        if not path.is_dir():
+        if path.is_dir():
+            yield from (path / crop.id for crop in list_crops(path).crops)
+        else:
             yield path
-            continue
-        pictures, _, _ = pictures_and_rest(path)
-        if not pictures:
-            raise DataError(f"{path}: holds no picture file; give the crops to forget, or the folder that they lie in")
-        yield from (path / name for name in pictures)
 
 
 def traces_of(path: Path) -> Traces:

@@ -205,7 +205,7 @@ def in_order(table: FeatureTable, dataset: ReIDDataset, split: str) -> tuple[tup
     if len(table) == len(kept):
         gone = [crop.id for crop in crops if crop.junk]
         words = f"{split}: {len(gone):,} junk crops are left out, {table.source} has no rows for them"
-        notes = (*dataset.notes, Note(words, kind="features", names=gone))
+        notes = (*dataset.notes, Note(words, kind="no features", names=gone))
         if split == "query":
             return kept, replace(dataset, query=kept, notes=notes)
         return kept, replace(dataset, gallery=kept, notes=notes)

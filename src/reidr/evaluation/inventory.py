@@ -12,7 +12,7 @@ from typing import Literal
 from reidr.errors import ReIDError
 from reidr.evaluation.report.search import read_json
 from reidr.frame.files import PRIVATE_FILE, make_folder, write_text
-from reidr.frame.notices import warn_once
+from reidr.frame.notices import warn_of_caches, warn_once
 from reidr.frame.run import MANIFEST, SIGNS_OF_A_RUN
 from reidr.reasoning.verdict_cache import VerdictCache, default_path
 from reidr.retrieval.embedding_cache import cache_folder, files_in, unpacked
@@ -42,7 +42,11 @@ def note_run_folder(folder: Path) -> None:
         with path.open("a", encoding="utf-8") as file:
             file.write(f"{folder.resolve()}\n")
     except (OSError, UnicodeEncodeError) as error:
-        warn_once(f"{path}: cannot be written ({error}); `reidr forget` will have to be told of {folder}")
+        unlisted = f"{path}: cannot be written ({error}); `reidr forget` must be told of {folder} (--runs)"
+        if path.parent.is_dir() and os.access(path.parent, os.W_OK):
+            warn_once(unlisted)
+        else:
+            warn_of_caches(path.parent, unlisted)
 
 
 def run_folders(roots: Sequence[Path]) -> list[Path]:

@@ -11,14 +11,13 @@ import numpy as np
 from reidr.evaluation.cards import query_card
 from reidr.evaluation.curves import curves_of, numbers_of, people_of
 from reidr.evaluation.experiment import Outcome, Row, mean_metrics
+from reidr.evaluation.left_out import queries_without_match
 from reidr.evaluation.report import MetricRow, Report
 from reidr.evaluation.report.rows import Interval, built_on, role_of
+from reidr.evaluation.report.tables import METRIC_ORDER, METRIC_TITLES
 from reidr.evaluation.statements import CHECKED, what_is_known
 from reidr.evaluation.statistics import bootstrap_interval, paired_bootstrap
 from reidr.frame.run import environment
-
-METRICS = ("mAP", "rank1", "rank5", "rank10", "mINP")
-TITLES = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mINP": "mINP"}
 
 
 def rows_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -99,10 +98,14 @@ def text_table(outcomes: Sequence[Outcome]) -> str:
     """The rows as aligned text in percent, for a terminal."""
     names = [row.name for row in outcomes[0].rows]
     width = max(len(name) for name in names)
-    lines = [f"{'':<{width}}  " + "".join(f"{TITLES[name]:>8}" for name in METRICS) + f"{'calls':>9}{'seconds':>9}"]
+    lines = [
+        f"{'':<{width}}  "
+        + "".join(f"{METRIC_TITLES[name]:>8}" for name in METRIC_ORDER)
+        + f"{'calls':>9}{'seconds':>9}"
+    ]
     for position, row in enumerate(outcomes[0].rows):
         metrics = mean_metrics(outcomes, position)
-        values = "".join(f"{100 * metrics[name]:8.1f}" for name in METRICS)
+        values = "".join(f"{100 * metrics[name]:8.1f}" for name in METRIC_ORDER)
         calls, seconds = cost_of_row(outcomes, position)
         lines.append(f"{row.name:<{width}}  {values}{calls:9d}{seconds:9.1f}")
     return "\n".join(lines)
@@ -147,14 +150,7 @@ def build_report(
 def all_left_out(outcomes: Sequence[Outcome], more: Sequence[str] = ()) -> tuple[str, ...]:
     """Each sentence about what took no part, once: `more`, the outcomes' unusable pictures, queries without match."""
     told = [*more, *(sentence for outcome in outcomes for sentence in outcome.problems)]
-    matches = outcomes[0].rows[0].result.matches
-    alone = int((matches == 0).sum())
-    if alone:
-        told.append(
-            f"{alone:,} of {len(matches):,} queries have no match in the gallery: they count in no mean"
-            + (" (draw 1)" if len(outcomes) > 1 else "")
-        )
-    return tuple(dict.fromkeys(told))
+    return tuple(dict.fromkeys([*told, *(each.text for each in queries_without_match(outcomes))]))
 
 
 def now() -> str:

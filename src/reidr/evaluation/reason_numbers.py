@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reidr.evaluation.reasons import Estimate, LookedAgain, ReasonsTested
-from reidr.evaluation.report.content import FEWEST_CASES, plural
+from reidr.evaluation.report.content import FEWEST_CASES
+from reidr.frame.text import number_of
 
 Unit = Literal["percent", "points", "area"]
 
@@ -42,7 +43,7 @@ class ReasonNumber:
         """A sentence where the number rests on too few cases for its interval to be believed; else empty."""
         if self.estimate is None or self.estimate.cases >= FEWEST_CASES:
             return ""
-        return f"Only {self.estimate.cases:,} {plural('case', self.estimate.cases)}: its interval is too narrow."
+        return f"Only {number_of(self.estimate.cases, 'case')}: its interval is too narrow."
 
     @property
     def interval(self) -> str:

@@ -20,6 +20,7 @@ from reidr.evaluation.left_out import left_out_of
 from reidr.evaluation.outcome import Outcome
 from reidr.evaluation.present import rows_json
 from reidr.evaluation.report.rows import role_of
+from reidr.frame.text import whole
 
 SCHEMA = "reidr/evaluation/1"
 FAMILY = SCHEMA.rpartition("/")[0]
@@ -105,6 +106,7 @@ class EvaluationResult(_Part):
     per_query: PerQuery
     left_out: list[LeftOutEntry]
     notes: list[str]
+    requests: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any]
 
 
@@ -129,13 +131,13 @@ def result_document(
         "left_out": [
             {
                 "kind": each.kind,
-                "text": printable(each.text),
+                "text": whole(each.text),
                 "count": each.count,
-                "names": [printable(name) for name in each.names],
+                "names": [whole(name) for name in each.names],
             }
             for each in left_out_of(dataset, outcomes)
         ],
-        "notes": [printable(note) for note in dataset.notes],
+        "notes": [whole(note) for note in dataset.notes],
         "provenance": {**(provenance or {}), **document["environment"]},
     }
 
@@ -158,8 +160,8 @@ def per_query_values(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         if len(outcomes) == 1:
             rows[row.name]["first_match_rank"] = _mean([results[0].first_match_rank])
     return {
-        "ids": [printable(query.id) for query in queries],
-        "persons": [None if query.person is None else printable(query.person) for query in queries],
+        "ids": [whole(query.id) for query in queries],
+        "persons": [None if query.person is None else whole(query.person) for query in queries],
         "matches": first.rows[0].result.matches.tolist(),
         "rows": rows,
     }
@@ -188,11 +190,6 @@ def read_result(path: Path) -> EvaluationResult:
         raise ReIDError(
             f"{path}: does not follow {SCHEMA}: {place}: {said}; run `reidr evaluate --json` again"
         ) from None
-
-
-def printable(text: str) -> str:
-    """The text as a file in UTF-8 can hold it: bytes of a name that are none are written as \\udc80 and the like."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _mean(values: list[Any]) -> list[float | None]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
+from reidr.frame.text import number_of
 
 Answer = Literal["same", "different", "insufficient"]
 Region = Literal["hair", "headwear", "upper clothing", "sleeves", "lower clothing", "shoes", "bag", "build"]
@@ -205,11 +206,6 @@ class RequestCounts:
 MOST_REASONS = 20  # that are told apart
 OTHER_REASONS = "other reasons"
 COUNTED = ("requests", "retried", "sampled", "without_score", "unreadable", "refused", "bounded")
-
-
-def number_of(number: int, one: str, many: str) -> str:
-    """The number with the words that fit it."""
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def counts_of(backend: object) -> RequestCounts:

@@ -20,8 +20,9 @@ from scipy import sparse
 
 from reidr.errors import ReIDError
 from reidr.frame.checks import mask_rows, one_list, real_number, whole_number
+from reidr.frame.text import size_in_words
 from reidr.retrieval.copies import find_copies
-from reidr.retrieval.memory import available_memory, readable
+from reidr.retrieval.memory import available_memory
 from reidr.retrieval.neighbours import nearest_neighbours, smallest_in_rows
 from reidr.retrieval.ranking import RankedList
 from reidr.retrieval.reciprocal_sets import encode
@@ -163,8 +164,9 @@ def _final_distances(
     limit = available_memory() if memory_limit is None else memory_limit
     if limit is not None and needed > limit:
         raise ReIDError(
-            f"k-reciprocal re-ranking of {queries} queries and {gallery} gallery crops needs about {readable(needed)} "
-            f"but {readable(limit)} are free; use a smaller gallery or a machine with more memory"
+            f"k-reciprocal re-ranking of {queries} queries and {gallery} gallery crops needs about "
+            f"{size_in_words(needed)} but {size_in_words(limit)} are free; use a smaller gallery or a machine with "
+            "more memory"
         )
     features = np.concatenate([query, candidates])
     depth = min(max(k1 + 1, k2), len(features))

@@ -17,8 +17,3 @@ def available_memory(source: Path = Path("/proc/meminfo")) -> int | None:
         if name == "MemAvailable" and number and number[0].isdecimal():
             return int(number[0]) * 1024
     return None
-
-
-def readable(size: int) -> str:
-    """Bytes in gigabytes or megabytes, for sentences."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

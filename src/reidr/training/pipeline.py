@@ -138,6 +138,7 @@ def evaluate_reasoner(model: Path, base: Path, folder: Path, quick: bool, retrie
     from reidr.evaluation.report.store import save_report
     from reidr.reasoning.decision import stored_decision
     from reidr.reasoning.engine import load_reasoner
+    from reidr.reasoning.types import counts_of
     from reidr.retrieval.retriever import Retriever
 
     reasoner, retriever, decision = load_reasoner(model), Retriever.load(retriever_name), stored_decision(model)
@@ -147,7 +148,8 @@ def evaluate_reasoner(model: Path, base: Path, folder: Path, quick: bool, retrie
     settings = settings_of(decision, think=3, weight=weight, queries=20 if quick else 200)
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress)
     facts = environment() | {"reasoner": str(model), "fusion weight": settings.weight, "data set": dataset.name}
-    page = build_report(outcomes, title=dataset.name, notice=decision.notice, facts=facts)
+    remarks = counts_of(reasoner).sentences()
+    page = build_report(outcomes, title=dataset.name, notice=decision.notice, facts=facts, remarks=remarks)
     save_report(page, folder)
     return write_report(page, folder)
 

@@ -58,7 +58,13 @@ def test_claims_carry_sign_and_word_and_both_crops_stand_beside_them(
     assert text.count("Held against the crops.") == 1
     assert text.count('aria-label="person A, the query"') == text.count('alt="person B, candidate ') == thought
     assert text.count('<symbol id="person-') == 1  # the query's pixels once, however many candidates it stands beside
-    for words in ("84 tokens, 0.21", "12 calls of the reasoner", "336 tokens and 0.85", "0.25", "after thinking"):
+    for words in (
+        "84 tokens, 0.21",
+        "12 calls of the reasoner",
+        "336 tokens and 0.85",
+        "0.25",
+        "score after reasoning",
+    ):
         assert words in text
 
 

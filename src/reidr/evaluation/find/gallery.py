@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reidr.data.folder import crop_of_file
+from reidr.data.folder import crop_of_file, list_crops
 from reidr.data.images import PictureSource, read_picture
 from reidr.data.listing import is_picture_name, link_notes, some_of
 from reidr.data.manifest import load_manifest
 from reidr.data.path_pattern import PathPattern
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError
-from reidr.evaluation.find.left_out import JUNK, UNREADABLE, LeftOut, known_endings, merged, pictures_and_rest
+from reidr.evaluation.find.left_out import JUNK, UNREADABLE, LeftOut, left_out_of, merged
 from reidr.evaluation.find.query import is_in_memory
 
 Searchable = str | os.PathLike[str] | Iterable[PictureSource | Crop]
@@ -105,13 +105,10 @@ def in_memory(picture: Any, crop: Crop) -> Collected:
 
 def of_folder(folder: Path, prefix: str, template: PathPattern | None) -> Collected:
     """A folder and all below it; ids are paths relative to it, behind `prefix`."""
-    paths, rest, links = pictures_and_rest(folder)
-    if not paths:
-        others = f"; left out are {'; '.join(each.sentence() for each in rest)}" if rest else ""
-        raise DataError(f"{folder}: holds no picture file ({known_endings()}); give the folder of the crops{others}")
+    listing = list_crops(folder)
     crops, times, strange = [], {}, []
-    for path in paths:
-        crop = crop_of_file(folder / path, prefix + path)
+    for found in listing.crops:
+        path, crop = found.id, replace(found, id=prefix + found.id)
         if template is not None:
             facts = template.read(path)
             if facts is None:
@@ -123,16 +120,16 @@ def of_folder(folder: Path, prefix: str, template: PathPattern | None) -> Collec
                 if facts.shown:
                     times[crop.id] = facts.shown
         crops.append(crop)
-    notes = [str(note) for note in link_notes(str(folder), links)]
+    notes = [str(note) for note in link_notes(str(folder), listing.links)]
     if strange and template is not None:
         notes.append(
-            f"{folder}: {len(strange):,} of {len(paths):,} paths do not follow the pattern {template.template}; they "
+            f"{folder}: {len(strange):,} of {len(crops):,} paths do not follow the pattern {template.template}; they "
             f"are searched without camera and time: {some_of(strange)}"
         )
     elif template is None and (labelled := sum(crop.camera is not None for crop in crops)):
         notes.append(f"{folder}: cameras of {labelled:,} crops are read from names like 0002_c1s1_000451_03.jpg")
-    followed = 0 if template is None else len(paths) - len(strange)
-    return Collected(tuple(crops), str(folder), times, rest, notes=tuple(notes), followed=followed)
+    followed = 0 if template is None else len(crops) - len(strange)
+    return Collected(tuple(crops), str(folder), times, left_out_of(listing), notes=tuple(notes), followed=followed)
 
 
 def of_manifest(path: Path, prefix: str) -> Collected:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reidr.data.images import IMAGE_SUFFIXES
-from reidr.data.listing import Reason, shown, some_of, walk
-from reidr.errors import DataError
+from reidr.data.folder import FolderListing
+from reidr.data.listing import Reason
+from reidr.frame.text import number_of, shown, some_of
 
 UNREADABLE, JUNK = "a picture that cannot be used", "marked as junk"
 ENDINGS: tuple[Reason, ...] = ("a picture of a format that is not read", "no picture by ending and content")
@@ -27,22 +27,15 @@ class LeftOut:
     def sentence(self) -> str:
         """ "3 files, no picture by ending and content (.txt, none): a.txt, b.txt, notes"."""
         detail = f" ({self.detail})" if self.detail else ""
-        return f"{files(len(self.files))}, {self.reason}{detail}: {some_of(self.files)}"
+        return f"{number_of(len(self.files), 'file')}, {self.reason}{detail}: {some_of(self.files)}"
 
 
-def pictures_and_rest(folder: Path) -> tuple[tuple[str, ...], tuple[LeftOut, ...], tuple[str, ...]]:
-    """Pictures in `folder` and below as sorted relative paths with `/`, what else lies there, and links followed.
-
-    Raises DataError where the folder cannot be read.
-    """
-    try:
-        tree = walk(folder)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be read ({error.strerror}); check its rights") from None
-    rest: defaultdict[str, list[str]] = defaultdict(list)
-    for each in tree.left_out:
-        rest[each.reason].append(shown(each.path))
-    return tree.pictures, merged(LeftOut(reason, tuple(names)) for reason, names in rest.items()), tree.links
+def left_out_of(listing: FolderListing) -> tuple[LeftOut, ...]:
+    """What a folder's listing did not take, by reason."""
+    by_reason: defaultdict[str, list[str]] = defaultdict(list)
+    for each in listing.left_out:
+        by_reason[each.reason].append(shown(each.path))
+    return merged(LeftOut(reason, tuple(names)) for reason, names in by_reason.items())
 
 
 def endings_of(names: Iterable[str]) -> str:
@@ -62,18 +55,12 @@ def merged(all_left_out: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
     )
 
 
-def known_endings() -> str:
-    """The endings of pictures that are read, for a sentence."""
-    return ", ".join(sorted(IMAGE_SUFFIXES))
-
-
 def sentences(left_out: Sequence[LeftOut], problems: Sequence[str]) -> list[str]:
     """All that was left out, for reading: each reason with its number, and why each picture could not be used."""
     told = [each.sentence() for each in left_out if each.reason != UNREADABLE]
     unusable = sum(len(each.files) for each in left_out if each.reason == UNREADABLE)
-    return [*told, *([f"{files(unusable)}, {UNREADABLE}:"] if unusable else []), *(f"  {each}" for each in problems)]
-
-
-def files(number: int) -> str:
-    """ "1 file", "1,200 files"."""
-    return f"{number:,} file{'' if number == 1 else 's'}"
+    return [
+        *told,
+        *([f"{number_of(unusable, 'file')}, {UNREADABLE}:"] if unusable else []),
+        *(f"  {each}" for each in problems),
+    ]

@@ -14,6 +14,7 @@ from PIL import Image
 from reidr.errors import ReIDError
 from reidr.evaluation.report.rows import MetricRow as MetricRow
 from reidr.evaluation.report.rows import check_share
+from reidr.frame.text import number_of
 
 Picture = Path | Image.Image | None
 Mark = Literal["right", "wrong", "junk", "unknown"]
@@ -257,7 +258,7 @@ class Curve:
         number = self.observations
         if number is None or number >= FEWEST_CASES:
             return "" if self.drawable else "Not drawn: a single point is no curve."
-        what = f"{number:,} {plural(self.unit or 'case', number)}"
+        what = f"{number_of(number, self.unit or 'case')}"
         return f"Only {what}: read no more than that from it." if self.drawable else f"Not drawn: it rests on {what}."
 
 
@@ -307,10 +308,3 @@ class Report:
             repeated = [name for name, times in Counter(names).items() if times > 1]
             if repeated:
                 raise ReIDError(f"report {self.title!r}: {what} {repeated[0]!r} is given more than once")
-
-
-def plural(word: str, number: int) -> str:
-    """ "1 query", "2 queries", "3 pairs": the word for so many."""
-    if number == 1:
-        return word
-    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

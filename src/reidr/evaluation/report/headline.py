@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reidr.evaluation.report.content import QueryCard, Report, plural
+from reidr.evaluation.report.content import QueryCard, Report
 from reidr.evaluation.report.rows import Interval, MetricRow, Role, built_on
+from reidr.frame.text import number_of
 
 TITLES = {"mAP": "mAP", "rank1": "Rank-1"}
 FEWEST_QUERIES = 10
@@ -239,4 +240,4 @@ def points(difference: float) -> str:
 
 def queries(row: MetricRow) -> str:
     """ "128 queries", "1 query", or "queries" where their number is not known."""
-    return "queries" if row.queries is None else f"{row.queries:,} {plural('query', row.queries)}"
+    return "queries" if row.queries is None else number_of(row.queries, "query")

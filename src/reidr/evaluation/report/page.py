@@ -20,7 +20,6 @@ REASON_SIDE = 128
 LEFT_OUT_SHOWN = 20  # sentences about what took no part; the rest is counted
 GROUP_SIZE = 6  # queries in "worst" and in "best"
 
-METRIC_TITLES = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mINP": "mINP"}
 ANSWER_WORDS = {"same": "says same", "different": "says different", "insufficient": "cannot tell"}
 SIGN_WORDS = {"right": "right", "wrong": "wrong", "junk": "junk", "unknown": "not asked", **ANSWER_WORDS}
 REASONS_PAGE = "reasons.html"
@@ -157,7 +156,7 @@ def render(page: Page, reasons_page: str = "") -> str:
             headline=headline.headline(report),
             support=headline.support(report),
             metric_names=names,
-            metric_titles=METRIC_TITLES,
+            metric_titles=tables.METRIC_TITLES,
             best=best_values(report.metric_rows, names),
             baseline=headline.first_row(report, "retriever"),
             curves=[
@@ -169,7 +168,6 @@ def render(page: Page, reasons_page: str = "") -> str:
             claims_marked=any(statement.claims for each in candidates for statement in each.statements),
             shows_scores=any(each.score_direct is not None for each in candidates),
             shows_probabilities=any(each.probability is not None for each in candidates),
-            searched=not report.metric_rows and all(card.average_precision is None for card in report.query_cards),
         )
     )
 

@@ -25,7 +25,7 @@ from reidr.frame.run import prepare_folder
 JSON_FILE, CSV_FILE, PAGE_FILE = "report.json", "matches.csv", "report.html"
 FILES = (JSON_FILE, CSV_FILE, PAGE_FILE)
 NO_TRUTH = "Nobody has said who these people are: no candidate here is known to be right or wrong."
-ANSWERS = {"same": "says same", "different": "says different", "insufficient": "cannot tell"}
+ANSWERS = pages.ANSWER_WORDS
 
 
 def write_search(

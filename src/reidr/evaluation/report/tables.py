@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reidr.evaluation.report.content import MetricRow, Report
+from reidr.evaluation.report.rows import Interval
 
-METRIC_ORDER = ("mAP", "rank1", "rank5", "rank10", "mINP")
+METRIC_TITLES = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mINP": "mINP"}
+METRIC_ORDER = tuple(METRIC_TITLES)
 
 
 def metric_names(rows: Iterable[MetricRow]) -> list[str]:
@@ -21,9 +23,9 @@ def metric_names(rows: Iterable[MetricRow]) -> list[str]:
 
 def metrics_json(report: Report) -> str:
     """`{"title", "created", "protocol", "trials", "facts", "rows": [{"name", "mAP", ..., "queries", "calls", "seconds",
-    "note", "intervals", "gains"}], "curves": [{"kind", "series": [{"name", "x", "y", "counts"}]}]}`; every metric is a
-    share of 1. Beside these, by the names that `reidr evaluate --json` has, whatever else was measured
-    (`expected_calibration_error`, `captured_headroom`, `open_set`, ...)."""
+    "note", "intervals", "gains", "gains_over"}], "left_out", "remarks", "curves": [{"kind", "series": [{"name", "x",
+    "y", "counts"}]}]}`; every metric is a share of 1. Beside these, by the names that `reidr evaluate --json` has,
+    whatever else was measured (`expected_calibration_error`, `captured_headroom`, `open_set`, ...)."""
     document = {
         **report.numbers,
         "title": report.title,
@@ -32,6 +34,8 @@ def metrics_json(report: Report) -> str:
         "trials": report.trials,
         "facts": dict(report.facts),
         "rows": [row_document(row) for row in report.metric_rows],
+        "left_out": list(report.left_out),
+        "remarks": list(report.remarks),
         "curves": [
             {
                 "kind": curve.kind,
@@ -60,9 +64,15 @@ def row_document(row: MetricRow) -> dict[str, Any]:
         "calls": row.calls,
         "seconds": row.seconds,
         "note": row.note,
-        "intervals": {name: [float(end) for end in ends] for name, ends in row.intervals.items()},
-        "gains": {name: [float(end) for end in ends] for name, ends in row.gains.items()},
+        "intervals": plain(row.intervals),
+        "gains": plain(row.gains),
+        "gains_over": {other: plain(gains) for other, gains in row.gains_over.items()},
     }
+
+
+def plain(intervals: Mapping[str, Interval]) -> dict[str, list[float]]:
+    """Intervals by metric, as JSON has them."""
+    return {name: [float(end) for end in ends] for name, ends in intervals.items()}
 
 
 def metrics_csv(report: Report) -> str:

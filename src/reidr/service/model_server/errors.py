@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from reidr.errors import ReIDError
+from reidr.frame.text import whole
 
 RETRY_SECONDS = 2
 PATHS = "there are /v1/models, /v1/chat/completions and /health"
@@ -28,7 +29,7 @@ class ClientGoneError(Exception):
 
 def readable(text: str, longest: int = 300) -> str:
     """Text of a request as it may stand in an error: one line, no lone surrogates, not long."""
-    line = " ".join(text.encode("utf-8", "backslashreplace").decode("utf-8").split())
+    line = " ".join(whole(text).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from reidr.data.images import MAXIMUM_RATIO
 from reidr.errors import ReIDError
 
 LONGEST_TEXT = 4_000
@@ -28,7 +29,7 @@ class Limits:
     pictures: int = 8
     picture_pixels: int = 4_000_000
     """Of one picture, and of all pictures of a request together."""
-    side_ratio: int = 20
+    side_ratio: int = MAXIMUM_RATIO
     """Longer side of a picture over its shorter side."""
     waiting: int = 32
     """Requests that are prepared, wait or are answered at one time; the next one is told to come again."""
