@@ -12,6 +12,7 @@ Training pays for the taught form alone (`ReadCompletion.taught`): a reward for 
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -20,17 +21,21 @@ from typing import cast
 
 from reidr.reasoning.grammar import ANSWER_WORDS, AnswerWord, try_parse
 
-READING = 2
+READING = 3
 """Counts up whenever a completion may be read otherwise than before: part of the cache keys of what was read."""
 
 SPACE = r"\s\u00a0\u1680\u2000-\u200d\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
-DECORATION = rf"[{SPACE}*_`~\"'“”‘’«»()\[\]{{}}.,:;!#|>-]*"
+MARKS = "…·•–—―。、।۔“”‘’‚„‹›«»「」『』【】〈〉《》✅✔☑✓\ufe0f"  # none that asks, denies or joins two words
+DECORATION = rf"[{SPACE}{MARKS}*_`~\"'()\[\]{{}}.,:;!#|>-]*"
+WIDE_LETTERS = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # as Chinese and Japanese keyboards write ASCII
 WORD = rf"(?P<word>{'|'.join(ANSWER_WORDS)})(?:[{SPACE}]+(?:information|evidence|details?|data))?"
 DECORATED = re.compile(rf"{DECORATION}{WORD}{DECORATION}", re.I | re.A)
-SAID = re.compile(
-    rf"{DECORATION}(?:(?:the |my )?(?:final )?answer{DECORATION}(?:is)?{DECORATION}){WORD}{DECORATION}", re.I | re.A
-)
+NAME = r"(?:final[ _]?)?(?:answer|verdict|decision)"
+SAID = re.compile(rf"{DECORATION}(?:(?:the |my )?{NAME}{DECORATION}(?:is)?{DECORATION}){WORD}{DECORATION}", re.I | re.A)
 FEW = rf"[{SPACE}]{{0,9}}"
+NAMED = re.compile(rf'"{NAME}"{FEW}:{FEW}"{DECORATION}{WORD}{DECORATION}"', re.I | re.A)
+ANSWER_KEY = re.compile(NAME, re.I | re.A)
+FENCED = re.compile(r"```[a-z]{0,9}[^\S\n]*\n(.{0,4000}?)\n?[^\S\n]*```", re.I | re.S)
 BOXED = re.compile(rf"\\boxed{FEW}\{{{FEW}(?:\\text{FEW}\{{)?{FEW}{WORD}{FEW}\}}", re.I | re.A)
 OPENING = re.compile(rf"<[{SPACE}]*answer[{SPACE}]*>", re.I | re.A)
 CLOSING = re.compile(rf"<[{SPACE}]*/[{SPACE}]*answer[{SPACE}]*>", re.I | re.A)
@@ -42,6 +47,7 @@ LETTERS = re.compile(rf"(?:{DECORATION})([a-z]+)", re.I | re.A)
 
 NEVER = -1000.0
 """Log-probabilities below are placeholders (vLLM and OpenAI say -9999), not chances."""
+LONGEST_BEFORE_JSON = 20_000
 LONGEST_BARE = 400  # characters of an answer without tags, its decoration included
 ROUNDING = 1e-6  # what log-probabilities in single precision leave of a sum
 
@@ -144,8 +150,7 @@ NEVER_ENDED = (
 
 def place_of(text: str, *, cut: bool = False) -> tuple[Place | None, str]:
     """Where `text` gives its answer, and else why it gives none. Takes time linear in its length."""
-    # As many characters as before, so that places stay what they are.
-    plain = CONTROL.sub(lambda found: " " * len(found[0]), text)
+    plain = CONTROL.sub(blank, text.translate(WIDE_LETTERS))
     ends = end_of_thought(plain)
     thinking = ends is None and THINK_BEGINS.search(plain) is not None
     if thinking and cut:
@@ -198,11 +203,18 @@ def tagged(plain: str, final: int, cut: bool) -> tuple[list[Place], list[str]]:
 
 
 def untagged(plain: str, final: int) -> Place | None:
-    """An answer without tags: a boxed one, the bare word and nothing else, or a last line that says "Answer: …"."""
+    """An answer without tags: a boxed one, one in JSON, the bare word alone, or a last line that says "Answer: …".
+
+    A tag that ends it may stand there by itself: the one that begins it was the template's.
+    """
+    plain = plain[:final] + CLOSING.sub(blank, plain[final:])
     boxed = list(BOXED.finditer(plain, final))
     if len({each["word"].lower() for each in boxed}) == 1:
         place = boxed[-1].start("word")
         return Place(cast(AnswerWord, boxed[-1]["word"].lower()), place, place, boxed[0].start())
+    named = in_json(plain, final)
+    if named is not None:
+        return named
     last = max(plain.rstrip().rfind("\n") + 1, final)
     for start, pattern in ((final, DECORATED), (final, SAID), (last, SAID)):
         found = pattern.fullmatch(plain, start) if len(plain) - start <= LONGEST_BARE else None
@@ -210,6 +222,35 @@ def untagged(plain: str, final: int) -> Place | None:
             place = found.start("word")
             return Place(cast(AnswerWord, found["word"].lower()), place, place, start)
     return None
+
+
+def in_json(plain: str, final: int) -> Place | None:
+    """The answer of a text that is, or ends in, one JSON object (fenced or not) with one key of that name."""
+    body, start = plain.rstrip(), final
+    begins = None
+    fenced = list(FENCED.finditer(body, final))
+    if fenced and fenced[-1].end() == len(body):
+        start, body, begins = fenced[-1].start(1), body[: fenced[-1].end(1)].rstrip(), fenced[-1].start()
+    start = body.find("{", start, start + LONGEST_BEFORE_JSON)
+    if start < 0 or not body.endswith("}"):
+        return None
+    found = list(NAMED.finditer(body, start))
+    try:
+        given = json.loads(body[start:], object_pairs_hook=list)
+    except (ValueError, RecursionError):
+        return None
+    values = [value for name, value in given if ANSWER_KEY.fullmatch(name)]
+    if len(found) != 1 or len(values) != 1 or not isinstance(values[0], str) or not DECORATED.fullmatch(values[0]):
+        return None
+    place = found[0].start("word")
+    if values[0] is not given[0][1]:
+        begins = found[0].start()  # what stands before it are its reasons
+    return Place(cast(AnswerWord, found[0]["word"].lower()), place, place, start if begins is None else begins)
+
+
+def blank(found: re.Match[str]) -> str:
+    """As many spaces, so that places stay what they are."""
+    return " " * len(found[0])
 
 
 def end_of_thought(text: str) -> re.Match[str] | None:
@@ -235,7 +276,8 @@ def reasoning_of(text: str, place: Place) -> str:
     if thought:
         return thought
     begins = THINK_BEGINS.search(text, 0, place.start)
-    return CONTROL.sub(" ", text[begins.end() if begins else 0 : place.begins]).strip()
+    words = CONTROL.sub(" ", text[begins.end() if begins else 0 : place.begins]).strip()
+    return words if any(map(str.isalnum, words)) else ""
 
 
 def answer_chances(tokens: Sequence[Token], begun: str = "") -> AnswerChances | None:

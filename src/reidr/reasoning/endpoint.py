@@ -33,6 +33,7 @@ OPTION_TROUBLE = re.compile(
 LONGEST_PAUSE = 60.0  # seconds
 LARGEST_ANSWER = 16_000_000  # bytes
 CHAT = "/chat/completions"
+EMBEDDINGS = "/embeddings"
 
 
 class RefusedError(ReIDError):
@@ -155,7 +156,7 @@ class Endpoint:
         began, said, refused = time.monotonic(), "", None
         for attempt in range(self._tries):
             self._wait_for_turn()
-            if method == "POST" and path == CHAT:
+            if method == "POST" and path in (CHAT, EMBEDDINGS):
                 with self._turn:
                     self.requests += 1
                     self.retried += attempt > 0

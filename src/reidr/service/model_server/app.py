@@ -40,6 +40,15 @@ def create_app(service: ChatService, *, local: bool = True, key: str | None = No
         except ReIDError as error:
             raise RequestError(str(error)) from None
 
+    @app.post("/v1/embeddings")
+    async def embeddings(request: Request) -> Response:
+        try:
+            return Response(await service.embeddings(request), media_type="application/json")
+        except RequestError:
+            raise
+        except ReIDError as error:
+            raise RequestError(str(error)) from None
+
     @app.exception_handler(HTTPException)
     async def no_such_path(request: Request, error: HTTPException) -> Response:
         """Raised by the router alone: 404, or 405 for a wrong method."""

@@ -9,7 +9,7 @@ from typing import Any
 from reidr.errors import ReIDError
 
 RETRY_SECONDS = 2
-PATHS = "there are /v1/models, /v1/chat/completions and /health"
+PATHS = "there are /v1/models, /v1/chat/completions, /v1/embeddings and /health"
 KINDS = {401: "authentication_error", 429: "rate_limit_error"}
 
 
