@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from reidr.errors import ReIDError
 from reidr.reasoning.answers import yes_probability
 from reidr.reasoning.card import read_card
 from reidr.reasoning.completions import READING
-from reidr.reasoning.data_urls import data_url, fit
+from reidr.reasoning.data_urls import data_url, fit, picture_request
 from reidr.reasoning.dialect import Chat
 from reidr.reasoning.endpoint import EMBEDDINGS, Endpoint
 from reidr.reasoning.gathering import Breaker, Missing, gather
@@ -29,7 +28,7 @@ from reidr.reasoning.prefix import picture_digest
 from reidr.reasoning.prompt import CROP_PIXELS, Images, Task, open_pair, pair_messages, prompt_version
 from reidr.reasoning.questions_sent import Asker, Kind, Score, Thought
 from reidr.reasoning.reasoner import Thinking, batches
-from reidr.reasoning.replies import NoCompletionError, Reply
+from reidr.reasoning.replies import Reply, embeddings_in
 from reidr.reasoning.served import OURS, find_model, identity_of
 from reidr.reasoning.types import Pair, Progress, RequestCounts, Verdict
 from reidr.reasoning.verdict_cache import VerdictCache, pair_key, question_key
@@ -313,25 +312,6 @@ class RemoteReasoner:
             greedy = self._client.dialect
             self._known = identity_of(self._endpoint, self._served, self._client.ask, greedy=lambda: greedy.greedy)
         return self._known
-
-
-def picture_request(image: Image.Image, model: str) -> dict[str, Any]:
-    """The question what our own server's model sees in a picture."""
-    part = {"type": "image_url", "image_url": {"url": data_url(image)}}
-    return {"model": model, "messages": [{"role": "user", "content": [part]}]}
-
-
-def embeddings_in(answer: Mapping[str, Any], name: str) -> tuple[NDArray[np.float64], ...]:
-    """The three unit vectors of one picture: whole body, upper part, lower part. Raises NoCompletionError."""
-    try:
-        (entry,) = answer["data"]
-        whole = np.array(entry["embedding"], dtype=np.float64)
-        first, second, third = (int(size) for size in entry["sizes"])
-        if not np.isfinite(whole).all() or whole.shape != (first + second + third,):
-            raise ValueError("its size")
-    except (KeyError, TypeError, ValueError):
-        raise NoCompletionError(f"{name}: its answer holds no embeddings") from None
-    return tuple(np.split(whole, [first, first + second]))
 
 
 def as_score(answer: Score | Missing) -> Score:

@@ -12,8 +12,11 @@ from email.utils import parsedate_to_datetime
 from itertools import repeat
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from reidr.errors import ReIDError
-from reidr.reasoning.completions import Token
+from reidr.reasoning.chances import Token
 
 LONGEST_LINE = 200  # characters of a server's words that are repeated
 NESTED = 6  # levels of an error's JSON that are looked into
@@ -101,6 +104,19 @@ def refusal_of(message: Mapping[str, Any]) -> str:
     content = message.get("content")
     parts = [part.get("refusal") for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
     return " ".join(str(one) for one in (message.get("refusal"), *parts) if one)
+
+
+def embeddings_in(answer: Mapping[str, Any], name: str) -> tuple[NDArray[np.float64], ...]:
+    """The three unit vectors of one picture: whole body, upper part, lower part. Raises NoCompletionError."""
+    try:
+        (entry,) = answer["data"]
+        whole = np.array(entry["embedding"], dtype=np.float64)
+        first, second, third = (int(size) for size in entry["sizes"])
+        if not np.isfinite(whole).all() or whole.shape != (first + second + third,):
+            raise ValueError("its size")
+    except (KeyError, TypeError, ValueError):
+        raise NoCompletionError(f"{name}: its answer holds no embeddings") from None
+    return tuple(np.split(whole, [first, first + second]))
 
 
 def harmless(text: str) -> str:

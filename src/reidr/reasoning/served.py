@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from reidr.errors import ReIDError
-from reidr.reasoning.completions import NEVER
+from reidr.reasoning.chances import NEVER
 from reidr.reasoning.data_urls import messages_with
 from reidr.reasoning.endpoint import Endpoint, RefusedError
 from reidr.reasoning.replies import NoCompletionError, Reply
