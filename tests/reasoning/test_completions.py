@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reidr.reasoning.completions import Token, answer_chances, read_completion
+from reidr.reasoning.chances import Token, answer_chances
+from reidr.reasoning.completions import read_completion
 from reidr.reasoning.grammar import ANSWER_WORDS, try_parse
 
 THOUGHT = "Shoes agree."

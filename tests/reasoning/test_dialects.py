@@ -21,7 +21,7 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.reasoning.completions import answer_chances
+from reidr.reasoning.chances import answer_chances
 from reidr.reasoning.endpoint import Endpoint
 from reidr.reasoning.reasoner import Thinking
 from reidr.reasoning.remote import RemoteReasoner

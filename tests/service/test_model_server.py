@@ -323,3 +323,44 @@ def test_an_address_of_the_sixth_version(tiny: Any, start: Callable[[Any], Any])
     with socket.create_connection(("::1", int(server.server_address[1])), timeout=5) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n")
         assert everything(connection).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200), ("localhost:8077", 200), ("LOCALHOST.", 200), ("[::1]:80", 200),
+        ("evil.example", 403), ("127.0.0.1.evil.example", 403), ("evil.example@127.0.0.1", 403),
+        ("127.0.0.1@evil", 403),
+        ("127.0.0.1/evil", 403), ("127.0.0.1#x", 403), ("127.0.0.1:x", 403), ("localhost, evil.example", 403),
+    ],
+)  # fmt: skip
+def test_only_its_own_names_are_taken(served: Any, host: str, status: int) -> None:
+    assert request(served, "GET", "/health", Host=host)[0] == status
+
+
+def test_a_length_and_chunks_together_are_refused_and_the_connection_ends(served: Any) -> None:
+    with connect(served) as connection:
+        connection.sendall(
+            head(4, "Transfer-Encoding: chunked") + b"0\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        )
+        told = everything(connection)
+    assert told.startswith(b"HTTP/1.1 400")
+    assert b"not both" in told
+    assert told.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("path", ["/health", "/v1/models"])
+def test_head_is_get_without_a_body(served: Any, path: str) -> None:
+    with connect(served) as connection:
+        connection.sendall(f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        told = everything(connection)
+    assert told.startswith(b"HTTP/1.1 200")
+    assert told.endswith(b"\r\n\r\n")
+
+
+def test_a_picture_s_type_in_any_case_and_one_of_too_many_pixels(served: Any) -> None:
+    url = data_url()
+    for written in (url.replace("image/png", "IMAGE/PNG"), url.replace("image/png", "image/png;charset=utf-8")):
+        assert post(served, show(written))[0] == 200
+    status, said = post(served, show(data_url((15_000, 15_000))))
+    assert (status, "more than 4,000,000 pixels" in said) == (400, True)

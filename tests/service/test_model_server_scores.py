@@ -7,7 +7,9 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,13 @@ import pytest
 from asking import request
 from PIL import Image
 
+from reidr.cli.evaluate import settings_from
+from reidr.data.sketch import TrainingData
 from reidr.data.types import Crop
+from reidr.errors import ReIDError
 from reidr.reasoning.answers import insufficient_probability, yes_probability
+from reidr.reasoning.card import Card, read_card
+from reidr.reasoning.decision import Decision
 from reidr.reasoning.engine import Engine
 from reidr.reasoning.prompt import PREFIXES, QUESTIONS, pair_messages
 from reidr.reasoning.reasoner import Reasoner
@@ -142,3 +149,72 @@ def test_the_answer_can_be_sampled_and_cut(tiny: Any, pairs: list[Pair], start: 
     thinking = json.loads(json.dumps(question(*images)).replace(QUESTIONS["score"], QUESTIONS["think"]))
     told = request(server, "POST", "/v1/chat/completions", thinking)[2]
     assert len(told["choices"][0]["logprobs"]["content"][0]["top_logprobs"]) == 20
+
+
+def test_a_model_is_used_through_the_server_as_in_process(
+    model: Any, pairs: list[Pair], start: Callable[[Any], Any]
+) -> None:
+    """Its decision, its training data and its eyes' glance, without which a search through a server is another one."""
+    told = Reasoner(
+        model.model,
+        model.processor,
+        name="told",
+        trained_on=(TrainingData("/home/ann/market1501", ("ab", "cd")),),
+        decision=Decision(0.4, "held-out people", "a notice", policies=((0.5, {"most": 3}),)),
+        held_out=(0.1, 7),
+    )
+    remote = RemoteReasoner(start(ModelServer(told)).address)
+    engine = Engine(told)
+    (known,) = remote.trained_on
+    assert (known, known.pictures) == ("market1501", {"ab", "cd"})  # the folder's place is nobody's business
+    assert remote.held_out == engine.held_out
+    assert remote.decision.weight == 0.4
+    assert json.dumps(asdict(remote.decision)) == json.dumps(asdict(engine.decision))
+    expected, found = engine.glance(pairs), remote.glance(pairs)
+    if expected is None:
+        assert found is None
+        return
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    crops = len({one.id for pair in pairs for one in (pair.query, pair.candidate)})
+    assert remote.counts.requests == crops
+    remote.glance(pairs)
+    assert remote.counts.requests == crops  # each picture is sent once
+    assert expected.shape == (len(pairs), 3)
+
+
+def test_embeddings_are_refused_in_one_sentence(model: Any, start: Callable[[Any], Any]) -> None:
+    server = start(ModelServer(model))
+    part = {"type": "image_url", "image_url": {"url": url(Image.new("RGB", (30, 60), "red"))}}
+    good: dict[str, Any] = {"messages": [{"role": "user", "content": [part]}]}
+    text = {"messages": [{"role": "user", "content": "Hi"}]}
+    for body, said in [
+        (text, "pictures alone"), ({"input": "Hi"}, "messages is missing"), (good | {"dimensions": 3}, "dimensions"),
+        (good | {"model": "other"}, "serves"), (good | {"encoding_format": "base64"}, "encoding_format"),
+        ({"messages": good["messages"] * 2}, "at most 1"),
+    ]:  # fmt: skip
+        status, _, told = request(server, "POST", "/v1/embeddings", body)
+        assert status in (400, 404)
+        assert said in told["error"]["message"]
+    status, _, told = request(server, "POST", "/v1/embeddings", good)
+    if hasattr(model.model.model, "embeddings"):
+        (entry,) = told["data"]
+        assert (status, sum(entry["sizes"])) == (200, len(entry["embedding"]))
+        ends = np.cumsum(entry["sizes"])[:-1]
+        np.testing.assert_allclose([one @ one for one in np.split(np.array(entry["embedding"]), ends)], 1, atol=1e-4)
+    else:
+        assert (status, told["error"]["message"]) == (404, "this model's eyes give no embeddings")
+
+
+@pytest.mark.parametrize("card", [{}, {"decision": 3}, {"decision": {"weight": 7}, "trained_on": [], "held_out": None}])
+def test_a_card_that_cannot_be_read_is_one_sentence(card: Any) -> None:
+    with pytest.raises(ReIDError, match=r"^h:1: "):
+        read_card({"reidr": card}, "h:1")
+    assert read_card({"id": "m"}, "h:1") == Card()
+
+
+def test_evaluate_takes_the_decision_of_the_server() -> None:
+    names = ("adaptive", "budget", "queries", "protocol", "weight")
+    options = dict.fromkeys(names) | {"k": 5, "think": 0, "seed": 0, "average_precision": "exact", "cache": False}
+    served: Any = SimpleNamespace(decision=Decision(0.4, "held-out people", local_scaling=True))
+    found = settings_from({**options, "reasoner_name": "http://127.0.0.1:1", "adaptive": False}, served)
+    assert (found.weight, found.local_scaling) == (0.4, True)

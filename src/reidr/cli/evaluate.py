@@ -147,9 +147,11 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     from reidr.frame.progress import progress
     from reidr.retrieval.histogram import HistogramEmbedder
 
-    settings = settings_from(options)  # before any model is loaded: it refuses what cannot be asked
+    name = options["reasoner_name"]
+    served = load_reasoner(name, options["cache"]) if name.startswith(("http://", "https://")) else None
+    settings = settings_from(options, served)  # before any model is loaded: it refuses what cannot be asked
     retriever: Embedder = given if given is not None else load_retriever(options["retriever_name"])
-    reasoner = load_reasoner(options["reasoner_name"], options["cache"])
+    reasoner = served or load_reasoner(name, options["cache"])
     if options["held_out"]:
         from reidr.training.decide import held_out_search
 
@@ -181,13 +183,13 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     write_files(outcomes, document, options)
 
 
-def settings_from(options: dict[str, Any]) -> Settings:
-    """What the options say is to be measured, with what was decided for the reasoner."""
+def settings_from(options: dict[str, Any], served: Backend | None = None) -> Settings:
+    """What the options say is to be measured, with what was decided for the reasoner; of a `served` one its server."""
     from reidr.evaluation.outcome import settings_of
-    from reidr.reasoning.decision import stored_decision
+    from reidr.reasoning.decision import decision_of, stored_decision
     from reidr.retrieval.gallery import cache_folder
 
-    decision = stored_decision(options["reasoner_name"])
+    decision = stored_decision(options["reasoner_name"]) if served is None else decision_of(served)
     weight = options["weight"]
     return settings_of(
         decision,

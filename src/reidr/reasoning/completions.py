@@ -12,25 +12,28 @@ Training pays for the taught form alone (`ReadCompletion.taught`): a reward for 
 
 from __future__ import annotations
 
-import math
+import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 from reidr.reasoning.grammar import ANSWER_WORDS, AnswerWord, try_parse
 
-READING = 2
+READING = 3
 """Counts up whenever a completion may be read otherwise than before: part of the cache keys of what was read."""
 
 SPACE = r"\s\u00a0\u1680\u2000-\u200d\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
-DECORATION = rf"[{SPACE}*_`~\"'“”‘’«»()\[\]{{}}.,:;!#|>-]*"
+MARKS = "｡…·•–—―。、।۔“”‘’‚„‹›«»「」『』【】〈〉《》✅✔☑✓\ufe0f"  # none that asks, denies or joins two words
+DECORATION = rf"[{SPACE}{MARKS}*_`~\"'()\[\]{{}}.,:;!#|>-]*"
+WIDE_LETTERS = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # as Chinese and Japanese keyboards write ASCII
 WORD = rf"(?P<word>{'|'.join(ANSWER_WORDS)})(?:[{SPACE}]+(?:information|evidence|details?|data))?"
 DECORATED = re.compile(rf"{DECORATION}{WORD}{DECORATION}", re.I | re.A)
-SAID = re.compile(
-    rf"{DECORATION}(?:(?:the |my )?(?:final )?answer{DECORATION}(?:is)?{DECORATION}){WORD}{DECORATION}", re.I | re.A
-)
+NAME = r"(?:final[ _]?)?(?:answer|verdict|decision)"
+SAID = re.compile(rf"{DECORATION}(?:(?:the |my )?{NAME}{DECORATION}(?:is)?{DECORATION}){WORD}{DECORATION}", re.I | re.A)
 FEW = rf"[{SPACE}]{{0,9}}"
+NAMED = re.compile(rf'"{NAME}"{FEW}:{FEW}"{DECORATION}{WORD}{DECORATION}"', re.I | re.A)
+ANSWER_KEY = re.compile(NAME, re.I | re.A)
+FENCED = re.compile(r"```[a-z]{0,9}[^\S\n]*\n(.{0,4000}?)\n?[^\S\n]*```", re.I | re.S)
 BOXED = re.compile(rf"\\boxed{FEW}\{{{FEW}(?:\\text{FEW}\{{)?{FEW}{WORD}{FEW}\}}", re.I | re.A)
 OPENING = re.compile(rf"<[{SPACE}]*answer[{SPACE}]*>", re.I | re.A)
 CLOSING = re.compile(rf"<[{SPACE}]*/[{SPACE}]*answer[{SPACE}]*>", re.I | re.A)
@@ -38,26 +41,9 @@ THOUGHT = r"(?:think|thinking|thought|reasoning)"
 THINK_BEGINS = re.compile(rf"<[{SPACE}]*{THOUGHT}[{SPACE}]*>|\[THINK\]|◁think▷", re.I)
 THINK_ENDS = re.compile(rf"<[{SPACE}]*/[{SPACE}]*{THOUGHT}[{SPACE}]*>|\[/THINK\]|◁/think▷", re.I)
 CONTROL = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?s>|<eos>|<(?:start|end)_of_turn>", re.I)
-LETTERS = re.compile(rf"(?:{DECORATION})([a-z]+)", re.I | re.A)
 
-NEVER = -1000.0
-"""Log-probabilities below are placeholders (vLLM and OpenAI say -9999), not chances."""
+LONGEST_BEFORE_JSON = 20_000
 LONGEST_BARE = 400  # characters of an answer without tags, its decoration included
-ROUNDING = 1e-6  # what log-probabilities in single precision leave of a sum
-
-
-@dataclass(frozen=True)
-class Token:
-    """One token of a completion.
-
-    Attributes:
-        text: as it stands in the text. own: log-probability of this very token, None where unknown.
-        chances: log-probabilities by text of what could stand here, this token among them where its own is known.
-    """
-
-    text: str
-    own: float | None = None
-    chances: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,21 +59,6 @@ class Place:
     start: int
     opened: int
     begins: int
-
-
-@dataclass(frozen=True)
-class AnswerChances:
-    """Log-probabilities of yes, no and insufficient where an answer was written.
-
-    Attributes:
-        word: the answer that was written there; None for another word, after a turn that was begun.
-        slack: how far P(same) may be from what they give, because a word was not listed and only bounded: 0 where both
-            yes and no were.
-    """
-
-    logits: tuple[float, float, float]
-    slack: float = 0.0
-    word: AnswerWord | None = None
 
 
 @dataclass(frozen=True)
@@ -144,8 +115,7 @@ NEVER_ENDED = (
 
 def place_of(text: str, *, cut: bool = False) -> tuple[Place | None, str]:
     """Where `text` gives its answer, and else why it gives none. Takes time linear in its length."""
-    # As many characters as before, so that places stay what they are.
-    plain = CONTROL.sub(lambda found: " " * len(found[0]), text)
+    plain = CONTROL.sub(blank, text.translate(WIDE_LETTERS))
     ends = end_of_thought(plain)
     thinking = ends is None and THINK_BEGINS.search(plain) is not None
     if thinking and cut:
@@ -198,11 +168,18 @@ def tagged(plain: str, final: int, cut: bool) -> tuple[list[Place], list[str]]:
 
 
 def untagged(plain: str, final: int) -> Place | None:
-    """An answer without tags: a boxed one, the bare word and nothing else, or a last line that says "Answer: …"."""
+    """An answer without tags: a boxed one, one in JSON, the bare word alone, or a last line that says "Answer: …".
+
+    A tag that ends it may stand there by itself: the one that begins it was the template's.
+    """
+    plain = plain[:final] + CLOSING.sub(blank, plain[final:])
     boxed = list(BOXED.finditer(plain, final))
     if len({each["word"].lower() for each in boxed}) == 1:
         place = boxed[-1].start("word")
         return Place(cast(AnswerWord, boxed[-1]["word"].lower()), place, place, boxed[0].start())
+    named = in_json(plain, final)
+    if named is not None:
+        return named
     last = max(plain.rstrip().rfind("\n") + 1, final)
     for start, pattern in ((final, DECORATED), (final, SAID), (last, SAID)):
         found = pattern.fullmatch(plain, start) if len(plain) - start <= LONGEST_BARE else None
@@ -210,6 +187,35 @@ def untagged(plain: str, final: int) -> Place | None:
             place = found.start("word")
             return Place(cast(AnswerWord, found["word"].lower()), place, place, start)
     return None
+
+
+def in_json(plain: str, final: int) -> Place | None:
+    """The answer of a text that is, or ends in, one JSON object (fenced or not) with one key of that name."""
+    body, start = plain.rstrip(), final
+    begins = None
+    fenced = list(FENCED.finditer(body, final))
+    if fenced and fenced[-1].end() == len(body):
+        start, body, begins = fenced[-1].start(1), body[: fenced[-1].end(1)].rstrip(), fenced[-1].start()
+    start = body.find("{", start, start + LONGEST_BEFORE_JSON)
+    if start < 0 or not body.endswith("}"):
+        return None
+    found = list(NAMED.finditer(body, start))
+    try:
+        given = json.loads(body[start:], object_pairs_hook=list)
+    except (ValueError, RecursionError):
+        return None
+    values = [value for name, value in given if ANSWER_KEY.fullmatch(name)]
+    if len(found) != 1 or len(values) != 1 or not isinstance(values[0], str) or not DECORATED.fullmatch(values[0]):
+        return None
+    place = found[0].start("word")
+    if values[0] is not given[0][1]:
+        begins = found[0].start()  # what stands before it are its reasons
+    return Place(cast(AnswerWord, found[0]["word"].lower()), place, place, start if begins is None else begins)
+
+
+def blank(found: re.Match[str]) -> str:
+    """As many spaces, so that places stay what they are."""
+    return " " * len(found[0])
 
 
 def end_of_thought(text: str) -> re.Match[str] | None:
@@ -235,90 +241,5 @@ def reasoning_of(text: str, place: Place) -> str:
     if thought:
         return thought
     begins = THINK_BEGINS.search(text, 0, place.start)
-    return CONTROL.sub(" ", text[begins.end() if begins else 0 : place.begins]).strip()
-
-
-def answer_chances(tokens: Sequence[Token], begun: str = "") -> AnswerChances | None:
-    """Log-probabilities of the answer words where the tokens give the answer; None where that cannot be told.
-
-    All spellings of a word count together (`yes`, ` Yes`, `YES`), and so do the places between the tag and the word
-    where it could have been written already: after `<answer>` came a line break with 0.3 and `yes` with 0.6, after the
-    line break `yes` with 0.9: 0.6 + 0.3 * 0.9. A word that is not listed is at most as likely as the least that is, and
-    as what is left of 1; where that leaves P(same) open, `slack` says how far.
-
-    Args:
-        begun: how the turn was begun; after `<answer>` the first token is the answer's place whatever it is.
-    """
-    texts = [token.text for token in tokens]
-    joined = begun + "".join(texts)
-    place, _ = place_of(joined)
-    written = None if place is None else place.word
-    if place is None and OPENING.search(begun) and tokens:
-        place = Place("insufficient", len(begun), len(begun), 0)
-    if place is None:
-        return None
-    listed: dict[str, list[float]] = {word: [] for word in ANSWER_WORDS}
-    carried, end = 0.0, len(begun)  # log-probability of what was written since the tag; where the last token ended
-    for token in tokens:
-        start, end = end, end + len(token.text)
-        if end <= place.opened:
-            continue
-        last = end > place.start
-        chances = {text: value for text, value in (token.chances or {}).items() if value > NEVER}
-        lead = joined[start : place.opened]
-        pieces = last and is_piece(joined[max(start, place.start) : end], place.word)
-        found: dict[str, list[float]] = {word: [] for word in ANSWER_WORDS}
-        for text, value in chances.items():
-            word = word_of(text[len(lead) :], pieces) if text.startswith(lead) else None
-            if word is not None:
-                found[word].append(value)
-                listed[word].append(carried + value)
-        if last:
-            found_here = bounded(listed, chances, carried)
-            return None if found_here is None else replace(found_here, word=written)
-        taken = 1.0 - sum(math.exp(value) for values in found.values() for value in values)
-        carried += min(0.0 if token.own is None else token.own, math.log(max(taken, ROUNDING)))
-    return None
-
-
-def bounded(listed: Mapping[str, list[float]], chances: Mapping[str, float], carried: float) -> AnswerChances | None:
-    """The words' log-probabilities, missing ones bounded from above; None where neither yes nor no is known."""
-    if not (listed["yes"] or listed["no"]) or not chances:
-        return None
-    left = 1.0 - sum(math.exp(value) for value in chances.values())
-    floor = carried + min(min(chances.values()), math.log(max(left, ROUNDING)))
-    yes, no, insufficient = (together(listed[word]) if listed[word] else floor for word in ANSWER_WORDS)
-    slack = 0.0
-    if not (listed["yes"] and listed["no"]):
-        slack = 1.0 / (1.0 + math.exp(min(abs(yes - no), 700.0))) if (yes >= no) == bool(listed["yes"]) else 0.5
-    return AnswerChances((yes, no, insufficient), slack)
-
-
-def together(values: Sequence[float]) -> float:
-    """Logarithm of the sum of the probabilities; one value as it is, to the last bit."""
-    if len(values) == 1:
-        return values[0]
-    most = max(values)
-    return most + math.log(sum(math.exp(value - most) for value in values))
-
-
-def is_piece(written: str, word: AnswerWord) -> bool:
-    """Whether a token holds only the beginning of the answer word."""
-    found = LETTERS.match(written)
-    return found is not None and found[1].lower() != word and word.startswith(found[1].lower())
-
-
-def word_of(text: str, pieces: bool) -> AnswerWord | None:
-    """Which answer word a token begins, None for none; where words come in `pieces`, one letter is enough.
-
-    Tokenizers that keep yes and no whole split "insufficient": two of its letters stand for it.
-    """
-    found = LETTERS.match(text)
-    if found is None:
-        return None
-    letters = found[1].lower()
-    for word in ANSWER_WORDS:
-        least = 1 if pieces else 2 if word == "insufficient" else len(word)
-        if len(letters) >= least and word.startswith(letters):
-            return cast(AnswerWord, word)
-    return None
+    words = CONTROL.sub(" ", text[begins.end() if begins else 0 : place.begins]).strip()
+    return words if any(map(str.isalnum, words)) else ""

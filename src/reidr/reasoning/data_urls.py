@@ -43,3 +43,9 @@ def messages_with(images: Sequence[Image.Image], task: Task, pixels: tuple[int, 
         for part in message["content"]
     ]
     return [{**message, "content": parts}]
+
+
+def picture_request(image: Image.Image, model: str) -> dict[str, Any]:
+    """The question what our own server's model sees in a picture."""
+    part = {"type": "image_url", "image_url": {"url": data_url(image)}}
+    return {"model": model, "messages": [{"role": "user", "content": [part]}]}

@@ -69,20 +69,28 @@ def stored_decision(source: str | Path) -> Decision:
     if not path.is_file():
         return UNTUNED
     try:
-        decision = Decision(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
+        return read_decision(json.loads(path.read_text(encoding="utf-8")), str(path))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise WeightsError(f"{path}: not a stored decision ({error})") from None
+
+
+def read_decision(stored: Any, where: str) -> Decision:
+    """A decision from its plain values. Raises WeightsError that begins with `where` when they cannot be used."""
+    try:
+        decision = Decision(**stored)
+    except TypeError as error:
+        raise WeightsError(f"{where}: not a stored decision ({error})") from None
     for name in ("weight", "street_weight", "k_reciprocal_weight", "whole_weight"):
         weight = getattr(decision, name)
         try:
             if weight is not None and not 0 <= real_number(weight, name) <= 1:
-                raise WeightsError(f"{path}: weight {weight} lies outside [0, 1]")
+                raise WeightsError(f"{where}: weight {weight} lies outside [0, 1]")
         except WeightsError:
             raise
         except ReIDError as error:
-            raise WeightsError(f"{path}: {error}") from None
+            raise WeightsError(f"{where}: {error}") from None
     if decision.fusion not in get_args(Fusion):
-        raise WeightsError(f"{path}: fusion {decision.fusion!r} is neither of {', '.join(get_args(Fusion))}")
+        raise WeightsError(f"{where}: fusion {decision.fusion!r} is neither of {', '.join(get_args(Fusion))}")
     return decision
 
 

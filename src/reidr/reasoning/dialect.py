@@ -12,7 +12,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from reidr.reasoning.endpoint import CHAT, Endpoint, RefusedError
+from reidr.reasoning.addresses import CHAT
+from reidr.reasoning.endpoint import Endpoint, RefusedError
 from reidr.reasoning.replies import Reply, named_options, read_reply
 
 PLAIN_SAMPLING: Mapping[str, float] = {

@@ -6,23 +6,22 @@ machine goes through no proxy), and the key stands in no message.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import random
 import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from typing import Any
-from urllib import parse
 
 import httpx
 
 from reidr.errors import ReIDError
-from reidr.reasoning.replies import error_in, retry_after, words_of
+from reidr.reasoning.addresses import CHAT, KEY_VARIABLE, bases_of, check_address
+from reidr.reasoning.replies import LONGEST_LINE, error_in, harmless, retry_after, words_of
 
-KEY_VARIABLE = "REIDR_API_KEY"
 PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})  # states that a second try may find gone
 HOPELESS = frozenset({301, 302, 303, 307, 308, 401, 402, 404, 405})  # and states that no other question will change
 OPTION_TROUBLE = re.compile(
@@ -30,9 +29,14 @@ OPTION_TROUBLE = re.compile(
     r"|extra (?:inputs|fields)|not permitted|not allowed|invalid (?:parameter|argument|option)",
     re.I,
 )
+TLS_TROUBLE = re.compile(r"CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER|\bSSL: |hostname mismatch", re.I)
+TLS_ADVICE = (
+    "where the server speaks plain HTTP, its address begins with http://; a certificate of one's own authority is named"
+    " in SSL_CERT_FILE"
+)
 LONGEST_PAUSE = 60.0  # seconds
 LARGEST_ANSWER = 16_000_000  # bytes
-CHAT = "/chat/completions"
+EMBEDDINGS = "/embeddings"
 
 
 class RefusedError(ReIDError):
@@ -94,13 +98,17 @@ class Endpoint:
         self._tries, self._timeout, self._patience = tries, timeout, patience
         self._pause = 0.0 if per_second is None else 1.0 / per_second
         self._turn, self._next = threading.Lock(), 0.0
-        self._client = httpx.Client(
-            follow_redirects=False,  # one would take the key and the pictures to a server that nobody named
-            trust_env=not local,  # pictures for this machine must not travel through a proxy
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 20.0), pool=None),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-            transport=transport,
-        )
+        try:
+            self._client = httpx.Client(
+                follow_redirects=False,  # one would take the key and the pictures to a server that nobody named
+                trust_env=not local,  # pictures for this machine must not travel through a proxy
+                timeout=httpx.Timeout(timeout, connect=min(timeout, 20.0), pool=None),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+                transport=transport,
+            )
+        except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
+            problem = "the environment's proxy or certificates (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE)"
+            raise ReIDError(f"{self.host}: {problem} cannot be used ({error})") from None
 
     def get(self, path: str) -> dict[str, Any]:
         """The JSON object at `path`. Raises as `post`."""
@@ -155,18 +163,19 @@ class Endpoint:
         began, said, refused = time.monotonic(), "", None
         for attempt in range(self._tries):
             self._wait_for_turn()
-            if method == "POST" and path == CHAT:
+            if method == "POST" and path in (CHAT, EMBEDDINGS):
                 with self._turn:
                     self.requests += 1
                     self.retried += attempt > 0
             pause = min(0.5 * 2**attempt, LONGEST_PAUSE) * random.uniform(1.0, 1.2)
             try:
-                return self._once(method, path, data, key, silent)
+                return self._in_time(lambda: self._once(method, path, data, key, silent))
             except Passing as problem:
                 said, refused = hidden(str(problem), key), problem.status
                 if problem.after is not None:
                     pause = min(max(pause, problem.after), LONGEST_PAUSE)
-                    self._hold_back(pause)
+                    if time.monotonic() - began + pause <= self._patience:
+                        self._hold_back(pause)  # else nobody waits so long: the others ask, and give up, for themselves
                 if problem.unreachable and method == "GET" and attempt >= 2:
                     break
             except RefusedError:
@@ -181,6 +190,24 @@ class Endpoint:
         if refused is not None and refused >= 500:
             raise FailedError(message, refused, said)
         raise ReIDError(message)
+
+    def _in_time(self, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What `ask` gives, which is given up a second after the timeout.
+
+        httpx bounds each piece alone, so that headers which come byte by byte would hold a request for ever.
+        """
+        found: Future[dict[str, Any]] = Future()
+
+        def work() -> None:
+            try:
+                found.set_result(ask())
+            except BaseException as error:  # whatever it is, it is raised where the answer is waited for
+                found.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        if not wait((found,), self._timeout + 1.0).done:
+            raise Passing(f"its answer had not ended after {self._timeout:g} seconds")
+        return found.result()
 
     def _once(self, method: str, path: str, data: bytes | None, key: str | None, silent: bool) -> dict[str, Any]:
         """One request. Raises `Passing` where another try may help, RefusedError where none will."""
@@ -197,13 +224,22 @@ class Endpoint:
         except httpx.LocalProtocolError:
             raise RefusedError(f"{self.host}: the request cannot be sent; is {KEY_VARIABLE} a key?", 401) from None
         except httpx.TransportError as problem:
+            if TLS_TROUBLE.search(str(problem)):
+                raise RefusedError(f"{self.host}: no safe connection ({problem}); {TLS_ADVICE}", 401) from None
             reason = f"{type(problem).__name__}: {problem}" if str(problem) else type(problem).__name__
             raise Passing(reason, unreachable=isinstance(problem, httpx.ConnectError)) from None
-        text = raw.decode(errors="replace")
+        text = raw.decode("utf-8-sig", errors="replace")
         if answer.is_success and silent:
             return {}
         if answer.is_success:
             return self._object(text, answer, key)
+        if answer.is_redirect:
+            there = hidden(harmless(answer.headers.get("Location", "another address")), key)[:LONGEST_LINE]
+            raise RefusedError(
+                f"{self.host}: it redirects to {there} (HTTP {answer.status_code}), which is not followed; give that"
+                " address itself if it is the right one",
+                answer.status_code,
+            )
         line = hidden(words_of(text), key)
         said = f"HTTP {answer.status_code}{f', {line}' if line else ''}"
         # Some servers call an option that they lack an error of their own: asking again as often changes nothing.
@@ -239,7 +275,11 @@ class Endpoint:
             if page:
                 message = f"{self.host}: answers with a web page instead of JSON at {self.base}; is the address right?"
                 raise RefusedError(message, 404, hidden(text, key)) from None
-            raise Passing("its answer is no JSON, or not all of it") from None
+            raise Passing(
+                "its answer is no JSON, or not all of it" if text.strip() else "its answer is empty"
+            ) from None
+        if isinstance(found, list) and answer.request.method == "GET":
+            return {"data": found}  # a bare list of models, as Together's
         if not isinstance(found, dict):
             raise Passing("its answer is no JSON object")
         trouble = error_in(found)
@@ -279,40 +319,6 @@ class Passing(Exception):  # noqa: N818 - no error yet: another try may help
     ) -> None:
         super().__init__(said)
         self.status, self.after, self.unreachable = status, after, unreachable
-
-
-def check_address(url: str) -> tuple[str, str, bool]:
-    """(host and port, address without a trailing slash, whether it is this machine). Raises ReIDError."""
-    try:
-        parts = parse.urlsplit(url.strip())
-        host = parts.hostname
-        named = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
-    except ValueError:
-        parts, host, named = parse.urlsplit(""), None, ""
-    if parts.scheme not in ("http", "https") or not host:
-        raise ReIDError("the address of a server reads http://host:port or https://host")
-    if parts.username is not None or parts.password is not None or parts.query:
-        raise ReIDError(f"{named}: no password or key belongs into an address; put it into {KEY_VARIABLE}")
-    path = parts.path.rstrip("/")
-    for ending in (CHAT, "/models"):
-        path = path.removesuffix(ending)
-    return parts.netloc, f"{parts.scheme}://{parts.netloc}{path}", is_local(host)
-
-
-def is_local(host: str) -> bool:
-    """Whether a host is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def bases_of(address: str) -> Sequence[str]:
-    """Where the API of an address may lie, the likeliest first."""
-    if address.endswith("/v1"):
-        return (address,)
-    bare = parse.urlsplit(address).path == ""
-    return (f"{address}/v1", address) if bare else (address, f"{address}/v1")
 
 
 def key_of_environment() -> str | None:

@@ -15,7 +15,8 @@ from typing import Any, Literal
 import numpy as np
 
 from reidr.reasoning.answers import yes_probability
-from reidr.reasoning.completions import ReadCompletion, answer_chances, read_completion
+from reidr.reasoning.chances import answer_chances
+from reidr.reasoning.completions import ReadCompletion, read_completion
 from reidr.reasoning.cues import extract_cues
 from reidr.reasoning.data_urls import messages_with
 from reidr.reasoning.endpoint import RefusedError

@@ -18,16 +18,17 @@ from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
 from reidr.reasoning.answers import yes_probability
+from reidr.reasoning.card import read_card
 from reidr.reasoning.completions import READING
-from reidr.reasoning.data_urls import data_url, fit
+from reidr.reasoning.data_urls import data_url, fit, picture_request
 from reidr.reasoning.dialect import Chat
-from reidr.reasoning.endpoint import Endpoint
+from reidr.reasoning.endpoint import EMBEDDINGS, Endpoint
 from reidr.reasoning.gathering import Breaker, Missing, gather
 from reidr.reasoning.prefix import picture_digest
 from reidr.reasoning.prompt import CROP_PIXELS, Images, Task, open_pair, pair_messages, prompt_version
 from reidr.reasoning.questions_sent import Asker, Kind, Score, Thought
 from reidr.reasoning.reasoner import Thinking, batches
-from reidr.reasoning.replies import Reply
+from reidr.reasoning.replies import Reply, embeddings_in
 from reidr.reasoning.served import OURS, find_model, identity_of
 from reidr.reasoning.types import Pair, Progress, RequestCounts, Verdict
 from reidr.reasoning.verdict_cache import VerdictCache, pair_key, question_key
@@ -95,6 +96,10 @@ class RemoteReasoner:
         ours = self._served.get("owned_by") == OURS
         self._begin_answer = ours if begin_answer is None else begin_answer
         self._pixels = pixels or (None if ours else CROP_PIXELS)
+        card = read_card(self._served if ours else {}, self._endpoint.host)
+        self.decision, self.trained_on, self.held_out = card.decision, card.trained_on, card.held_out
+        self._glances = card.glances
+        self._eyes: dict[Asked, tuple[NDArray[np.float64], ...]] = {}
         self._cache, self._samples, self._concurrency = cache, samples, concurrency
         self._client = Chat(self._endpoint, self.model)
         self._asker = Asker(
@@ -217,6 +222,37 @@ class RemoteReasoner:
                 self._results += RequestCounts.of(thought.verdict, refused=thought.refused)
                 verdicts.append(thought.verdict)
         return verdicts
+
+    def glance(
+        self, pairs: Sequence[Pair], *, batch_size: int = 32, progress: Progress | None = None
+    ) -> NDArray[np.float64] | None:
+        """As `Glancing.glance`, of `reidr serve-model`: each picture is sent once. None for other servers.
+
+        None also where the server refused a picture: one order cannot be made of pairs with a glance and without.
+
+        Raises:
+            ReIDError: the server refuses everything, or gives no usable answer. ImageError: a picture that cannot be
+                used.
+        """
+        if not self._glances:
+            return None
+
+        def sides(images: Images, place: int) -> list[tuple[Asked, Images]]:
+            return [((picture_digest(image), 0), (image, image)) for image in images]
+
+        def recall(wanted: Sequence[Asked]) -> dict[Asked, Any]:
+            return {one: self._eyes[one] for one in wanted if one in self._eyes}
+
+        def ask(asked: Asked, images: Images) -> tuple[NDArray[np.float64], ...]:
+            return embeddings_in(self._endpoint.post(EMBEDDINGS, picture_request(images[0], self.model)), self.name)
+
+        rows = []
+        for window in self._work(pairs, sides, recall, ask, self._eyes.__setitem__, progress):
+            for (_, first), (_, second) in window:
+                if isinstance(first, Missing) or isinstance(second, Missing):
+                    return None
+                rows.append([float(one @ another) for one, another in zip(first, second, strict=True)])
+        return np.array(rows, dtype=float).reshape(-1, 3)
 
     def _refused(self, key: str, missing: Missing) -> Thought:
         """The verdict where the server would not answer."""

@@ -12,13 +12,17 @@ from email.utils import parsedate_to_datetime
 from itertools import repeat
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from reidr.errors import ReIDError
-from reidr.reasoning.completions import Token
+from reidr.reasoning.chances import Token
 
 LONGEST_LINE = 200  # characters of a server's words that are repeated
 NESTED = 6  # levels of an error's JSON that are looked into
 RAW_SPACES = str.maketrans({"Ġ": " ", "▁": " ", "Ċ": "\n", "ĉ": "\t"})  # as tokenizers write them inside
 HARMFUL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+THOUGHTS = ("thinking", "reasoning", "thought", "reasoning_text")  # types of parts that hold no answer
 RAW_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
@@ -51,20 +55,21 @@ def read_reply(answer: Mapping[str, Any], host: str) -> Reply:
         choice = answer["choices"][0]
         message = choice["message"]
         text = text_of(message.get("content"))
-        thought = text_of(message.get("reasoning_content") or message.get("reasoning"))
+        thought = text_of(message.get("reasoning_content") or message.get("reasoning")) or thought_in(message)
         tokens = read_tokens(choice.get("logprobs"))
         usage = answer.get("usage") or {}
         finish = choice.get("finish_reason")
         withheld = ""
-        if not text.strip() and (message.get("refusal") or finish in ("content_filter", "safety", "refusal")):
-            withheld = " ".join(str(message.get("refusal") or f"finish_reason {finish}").split())[:LONGEST_LINE]
+        refused = refusal_of(message)
+        if not text.strip() and (refused or finish in ("content_filter", "safety", "refusal")):
+            withheld = " ".join(harmless(refused or f"finish_reason {finish}").split())[:LONGEST_LINE]
         fingerprint = answer.get("system_fingerprint")
         return Reply(
             text,
             thought,
             tokens,
             int(usage.get("completion_tokens") or len(tokens)),
-            finish in ("length", "max_tokens"),
+            str(finish).lower() in ("length", "max_tokens"),
             withheld,
             None if fingerprint is None else str(fingerprint),
         )
@@ -76,8 +81,42 @@ def read_reply(answer: Mapping[str, Any], host: str) -> Reply:
 def text_of(content: Any) -> str:
     """The text of a message's content: text, a list of parts of which some are text, or nothing."""
     if isinstance(content, Sequence) and not isinstance(content, str):
-        content = "".join(str(part.get("text") or "") if isinstance(part, Mapping) else str(part) for part in content)
+        parts = [part for part in content if not (isinstance(part, Mapping) and part.get("type") in THOUGHTS)]
+        content = "".join(str(part.get("text") or "") if isinstance(part, Mapping) else str(part) for part in parts)
+    elif isinstance(content, Mapping):
+        content = content.get("text") or content.get("content") or ""
     return "" if content is None else harmless(str(content))
+
+
+def thought_in(message: Mapping[str, Any]) -> str:
+    """The thought of a message that has it as a part of its content, or in OpenRouter's `reasoning_details`."""
+    content = message.get("content")
+    told = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+    thoughts = [part.get("thinking") or part.get("text") for part in told if part.get("type") in THOUGHTS]
+    details = message.get("reasoning_details")
+    if not thoughts and isinstance(details, list):
+        thoughts = [part.get("text") or part.get("summary") for part in details if isinstance(part, Mapping)]
+    return "".join(map(text_of, thoughts))
+
+
+def refusal_of(message: Mapping[str, Any]) -> str:
+    """A refusal's words, from its own field or from a part of the content; empty where nothing was refused."""
+    content = message.get("content")
+    parts = [part.get("refusal") for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+    return " ".join(str(one) for one in (message.get("refusal"), *parts) if one)
+
+
+def embeddings_in(answer: Mapping[str, Any], name: str) -> tuple[NDArray[np.float64], ...]:
+    """The three unit vectors of one picture: whole body, upper part, lower part. Raises NoCompletionError."""
+    try:
+        (entry,) = answer["data"]
+        whole = np.array(entry["embedding"], dtype=np.float64)
+        first, second, third = (int(size) for size in entry["sizes"])
+        if not np.isfinite(whole).all() or whole.shape != (first + second + third,):
+            raise ValueError("its size")
+    except (KeyError, TypeError, ValueError):
+        raise NoCompletionError(f"{name}: its answer holds no embeddings") from None
+    return tuple(np.split(whole, [first, first + second]))
 
 
 def harmless(text: str) -> str:
@@ -87,6 +126,8 @@ def harmless(text: str) -> str:
 
 def read_tokens(told: Any) -> tuple[Token, ...]:
     """The tokens of a choice's `logprobs`, in the form of chats or of older completions; none where it is neither."""
+    if isinstance(told, list):
+        told = {"content": told}
     if not isinstance(told, Mapping):
         return ()
     try:
@@ -106,7 +147,10 @@ def read_tokens(told: Any) -> tuple[Token, ...]:
 def read_token(entry: Mapping[str, Any]) -> Token:
     """A token with the log-probabilities at its place, its own among them."""
     text = token_text(entry)
-    listed = {token_text(one): one.get("logprob") for one in [entry, *(entry.get("top_logprobs") or [])]}
+    others = entry.get("top_logprobs") or []
+    if isinstance(others, Mapping):
+        others = [{"token": name, "logprob": value} for name, value in others.items()]
+    listed = {token_text(one): one.get("logprob") for one in [entry, *others]}
     given = {one: float(value) for one, value in listed.items() if value is not None}
     # A probability above 1 by more than rounding is none.
     chances = {one: min(value, 0.0) for one, value in given.items() if math.isfinite(value) and value < 0.01}
@@ -116,7 +160,7 @@ def read_token(entry: Mapping[str, Any]) -> Token:
 def token_text(entry: Mapping[str, Any]) -> str:
     """The text of a token: by its bytes where they are given, else its name, which may be a tokenizer's own way."""
     given = entry.get("bytes")
-    if isinstance(given, list) and given:
+    if isinstance(given, list) and given and all(0 <= int(one) < 256 for one in given):
         return bytes(int(one) for one in given).decode(errors="replace")
     named = str(entry["token"]).translate(RAW_SPACES)
     return RAW_BYTE.sub(lambda found: chr(int(found[1], 16)), named)

@@ -16,13 +16,13 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from reidr.errors import ReIDError
-from reidr.reasoning.completions import NEVER
+from reidr.reasoning.chances import NEVER
 from reidr.reasoning.data_urls import messages_with
 from reidr.reasoning.endpoint import Endpoint, RefusedError
 from reidr.reasoning.replies import NoCompletionError, Reply
 
 OURS = "reidr"  # `owned_by` of `reidr serve-model`
-JUST_NOW = 60.0  # seconds; `created` no older than that is the time of the request, as vLLM gives it
+JUST_NOW = 3600.0  # seconds; `created` no older than that is the time of the request, as vLLM gives it; clocks differ
 CANARY_TOKENS = 48
 UNLISTED = frozenset({400, 403, 404, 405, 500, 501})  # a server that answers so to /models may have no such list
 

@@ -23,11 +23,11 @@ def create_app(service: ChatService, *, local: bool = True, key: str | None = No
     app = FastAPI(title="ReID-R model server", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_middleware(Guard, service=service, local=local, key=key)
 
-    @app.get("/health")
+    @app.api_route("/health", methods=["GET", "HEAD"])
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/v1/models")
+    @app.api_route("/v1/models", methods=["GET", "HEAD"])
     async def models() -> dict[str, Any]:
         return await service.models()
 
@@ -40,11 +40,20 @@ def create_app(service: ChatService, *, local: bool = True, key: str | None = No
         except ReIDError as error:
             raise RequestError(str(error)) from None
 
+    @app.post("/v1/embeddings")
+    async def embeddings(request: Request) -> Response:
+        try:
+            return Response(await service.embeddings(request), media_type="application/json")
+        except RequestError:
+            raise
+        except ReIDError as error:
+            raise RequestError(str(error)) from None
+
     @app.exception_handler(HTTPException)
     async def no_such_path(request: Request, error: HTTPException) -> Response:
         """Raised by the router alone: 404, or 405 for a wrong method."""
         if error.status_code == 405:
-            allowed = (error.headers or {}).get("Allow", "GET")
+            allowed = "POST" if "POST" in (error.headers or {}).get("Allow", "") else "GET"
             raise RequestError(f"{request.scope['path']} takes {allowed} only", 405)
         raise RequestError(PATHS, 404)
 

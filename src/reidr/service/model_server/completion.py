@@ -6,6 +6,7 @@ import json
 import math
 import threading
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -15,12 +16,13 @@ from torch import Tensor
 
 from reidr.reasoning.answers import decode, end_token_ids
 from reidr.reasoning.grammar import ANSWER_WORDS
-from reidr.reasoning.prefix import Features, Prompts, encoder_outputs, lay_out
+from reidr.reasoning.prefix import Features, Prompts, Seen, encoder_outputs, lay_out
 from reidr.reasoning.prompt import PREFIXES
 from reidr.reasoning.reasoner import VISION_TOKENS, Reasoner
 from reidr.service.model_server.errors import ClientGoneError, RequestError
-from reidr.service.model_server.prepare import Prepared
+from reidr.service.model_server.prepare import Pictures, Prepared
 
+FULL = "not enough memory for this request; try again, or send smaller pictures"
 FEATURES = 128_000_000  # bytes of pictures' features that are kept
 
 
@@ -48,7 +50,35 @@ class Completer:
         try:
             return json.dumps(self._answer(prepared, cancelled), allow_nan=False).encode()
         except (torch.OutOfMemoryError, MemoryError):
-            raise RequestError("not enough memory for this request; try again, or send smaller pictures", 503) from None
+            raise RequestError(FULL, 503) from None
+
+    @torch.inference_mode()
+    def embed(self, wanted: Pictures, cancelled: threading.Event) -> bytes:
+        """The embeddings of pictures as JSON: each one's whole body, upper and lower part, one after the other.
+
+        Raises:
+            ClientGoneError: `cancelled` was set before it was done.
+            RequestError: the model's eyes give none, or there is not enough memory.
+        """
+        embeddings: Any = getattr(self.reasoner.model.model, "embeddings", None)
+        if embeddings is None:
+            raise RequestError("this model's eyes give no embeddings", 404)
+        if cancelled.is_set():
+            raise ClientGoneError
+        try:
+            seen = self._look(wanted.pictures)
+        except (torch.OutOfMemoryError, MemoryError):
+            raise RequestError(FULL, 503) from None
+        data = []
+        for place, digest in enumerate(wanted.digests):
+            parts = [part.float().flatten().tolist() for part in embeddings(seen[digest].layers[0])]
+            flat = [value for part in parts for value in part]
+            data.append({"object": "embedding", "index": place, "embedding": flat, "sizes": list(map(len, parts))})
+        told = {"object": "list", "data": data, "model": self.reasoner.name}
+        return json.dumps(told, allow_nan=False).encode()
+
+    def _look(self, pictures: Mapping[str, Image.Image]) -> dict[str, Seen]:
+        return self._features.look({digest: partial(Image.Image.copy, image) for digest, image in pictures.items()})
 
     @torch.inference_mode()
     def _answer(self, prepared: Prepared, cancelled: threading.Event) -> dict[str, Any]:
@@ -56,8 +86,7 @@ class Completer:
             raise ClientGoneError
         model = self.reasoner.model
         processor: Any = self.reasoner.processor
-        openers = {digest: partial(Image.Image.copy, image) for digest, image in prepared.pictures.items()}
-        seen = self._features.look(openers)
+        seen = self._look(prepared.pictures)
         pictures = [seen[digest] for digest in prepared.digests]
         prompt, positions = lay_out(
             model, processor.image_token_id, prepared.ids, [picture.grid for picture in pictures]

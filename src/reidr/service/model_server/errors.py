@@ -10,7 +10,7 @@ from reidr.errors import ReIDError
 from reidr.frame.text import whole
 
 RETRY_SECONDS = 2
-PATHS = "there are /v1/models, /v1/chat/completions and /health"
+PATHS = "there are /v1/models, /v1/chat/completions, /v1/embeddings and /health"
 KINDS = {401: "authentication_error", 429: "rate_limit_error"}
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import sys
 import traceback
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +20,7 @@ from reidr.service.model_server.errors import ClientGoneError, RequestError, err
 from reidr.service.model_server.work import STOPPING, ChatService
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+OWN_HOST = re.compile(r"(?:127\.0\.0\.1|localhost\.?|\[::1\])(?::\d{1,5})?", re.I | re.A)
 DRAIN_SECONDS, DRAIN_BYTES = 2.0, 32_000_000
 
 
@@ -100,6 +101,9 @@ class Guard:
         if self.local and not is_loopback(headers.get("host", "")):
             # On this machine only, and not under a name that a web page has pointed here.
             raise RequestError("this server answers requests to its own address only", 403)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # A proxy before us may believe the other one, and take the rest for somebody else's request.
+            raise RequestError("a request has a Content-Length or comes in chunks, not both")
         if scope["method"] != "POST" and exchange.has_body:
             raise RequestError(f"a {scope['method']} request takes no body here")
         if self.service.stopping:
@@ -122,7 +126,4 @@ class Guard:
 
 def is_loopback(host: str) -> bool:
     """Whether a Host header names this machine."""
-    try:
-        return urlsplit(f"//{host}").hostname in LOOPBACK
-    except ValueError:
-        return False
+    return OWN_HOST.fullmatch(host) is not None

@@ -16,7 +16,8 @@ from reidr.service.model_server.errors import RequestError
 from reidr.service.model_server.limits import Limits
 from reidr.service.model_server.requests import ChatRequest, TextPart, read_request
 
-DATA_URL = re.compile(r"data:image/(?:png|jpeg|jpg|webp);base64,")
+DATA_URL = re.compile(r"data:image/(?:png|jpeg|jpg|webp)(?:;[\w.-]{1,40}=[\w.-]{1,40}){0,4};base64,", re.I | re.A)
+TOO_MANY_PIXELS = "picture {}: more than {:,} pixels in this request; send persons' crops"
 FORMATS = ("PNG", "JPEG", "WEBP")
 
 Conversation = tuple[list[dict[str, Any]], list[Image.Image], str]
@@ -91,15 +92,15 @@ def read_picture(url: str, place: int, room: int, limits: Limits) -> Image.Image
         with Image.open(raw, formats=FORMATS) as picture:
             width, height = picture.size
         if width * height > room:
-            raise RequestError(
-                f"picture {place}: more than {limits.picture_pixels:,} pixels in this request; send persons' crops"
-            )
+            raise RequestError(TOO_MANY_PIXELS.format(place, limits.picture_pixels))
         if max(width, height) > limits.side_ratio * max(1, min(width, height)):
             raise RequestError(
                 f"picture {place}: {width}x{height} is no person's crop; one side may be at most {limits.side_ratio}"
                 " times the other"
             )
         return open_image(cast(Path, raw))
+    except Image.DecompressionBombError:
+        raise RequestError(TOO_MANY_PIXELS.format(place, limits.picture_pixels)) from None
     except ImageError as error:
         raise RequestError(str(error)) from None
     except RequestError:

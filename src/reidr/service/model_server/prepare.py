@@ -14,7 +14,7 @@ from reidr.reasoning.reasoner import VISION_TOKENS, Reasoner
 from reidr.service.model_server.errors import RequestError
 from reidr.service.model_server.limits import Limits
 from reidr.service.model_server.messages import read_conversation
-from reidr.service.model_server.requests import ChatRequest, read_json, read_request
+from reidr.service.model_server.requests import ChatRequest, TextPart, read_embedding_request, read_json, read_request
 from reidr.service.model_server.sampling import Sampling
 
 ANSWER_AT_ONCE = QUESTIONS["score"].removeprefix(COMPARE)
@@ -47,6 +47,19 @@ class Prepared:
         return sum(3 * image.width * image.height for image in self.pictures.values())
 
 
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Pictures whose embeddings are wanted, in order, by `picture_digest`."""
+
+    pictures: dict[str, Image.Image]
+    digests: list[str]
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the pictures."""
+        return sum(3 * image.width * image.height for image in self.pictures.values())
+
+
 class Preparer:
     """Reads requests for one reasoner. Not to be used from two threads at once."""
 
@@ -60,8 +73,7 @@ class Preparer:
     def prepare(self, raw: bytes | bytearray) -> Prepared:
         """What a request's body asks for. Raises RequestError: what is wrong with it."""
         request = read_request(read_json(raw), self.limits)
-        if request.model not in (None, self.reasoner.name):
-            raise RequestError(f"this server serves {self.reasoner.name!r} only", 404, "model_not_found")
+        self._check_model(request.model)
         messages, images, begun = read_conversation(request, self.limits)
         processor: Any = self.reasoner.processor
         text = self._lay_out(request, messages)
@@ -85,6 +97,23 @@ class Preparer:
             request.seed,
             request.top_logprobs if request.logprobs else None,
         )
+
+    def prepare_pictures(self, raw: bytes | bytearray) -> Pictures:
+        """What a request for embeddings asks for. Raises RequestError: what is wrong with it."""
+        request = read_embedding_request(read_json(raw))
+        self._check_model(request.model)
+        (message,) = request.messages
+        if message.role != "user" or any(isinstance(part, TextPart) for part in message.content):
+            raise RequestError("embeddings are made of pictures alone; the message must be the user's and hold no text")
+        _, images, _ = read_conversation(ChatRequest(messages=[message]), self.limits)
+        for place, image in enumerate(images, 1):
+            self._tokens(image, place)
+        digests = [picture_digest(image) for image in images]
+        return Pictures(dict(zip(digests, images, strict=True)), digests)
+
+    def _check_model(self, named: str | None) -> None:
+        if named not in (None, self.reasoner.name):
+            raise RequestError(f"this server serves {self.reasoner.name!r} only", 404, "model_not_found")
 
     def _unopened(self, request: ChatRequest) -> bool:
         """Whether the prompt ends without an open turn of the assistant."""

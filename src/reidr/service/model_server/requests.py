@@ -152,6 +152,15 @@ class ChatRequest(Strict):
         return asked
 
 
+class EmbeddingRequest(Strict):
+    """`POST /v1/embeddings` of pictures, in the form of vLLM's: a message in place of `input`."""
+
+    messages: Annotated[list[Message], Field(min_length=1, max_length=1)]
+    model: str | None = None
+    encoding_format: Literal["float"] = "float"
+    user: Any = None
+
+
 def same(one: Any, another: Any) -> bool:
     """Equal, and not because Python takes true for 1."""
     return isinstance(one, bool) == isinstance(another, bool) and bool(one == another)
@@ -191,6 +200,14 @@ def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def no_number(word: str) -> NoReturn:
     """Python would read NaN and Infinity, which are no JSON."""
     raise RequestError(f"the request has {word} for a number")
+
+
+def read_embedding_request(body: Any) -> EmbeddingRequest:
+    """The request, each field checked. Raises RequestError with one sentence on the first that is wrong."""
+    try:
+        return EmbeddingRequest.model_validate(body)
+    except ValidationError as error:
+        raise RequestError(one_sentence(error)) from None
 
 
 def read_request(body: Any, limits: Limits) -> ChatRequest:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 
+from reidr.reasoning.card import FIELD, card_of
 from reidr.reasoning.reasoner import Reasoner
 from reidr.service.model_server.body import Memory, read_body
 from reidr.service.model_server.completion import Completer
 from reidr.service.model_server.errors import ClientGoneError, RequestError
 from reidr.service.model_server.limits import Limits
-from reidr.service.model_server.prepare import Preparer
+from reidr.service.model_server.prepare import Pictures, Prepared, Preparer
 
 Result = TypeVar("Result")
+Work = TypeVar("Work", Prepared, Pictures)
 STOPPING = "the server is ending and takes no more requests"
 
 
@@ -45,11 +48,31 @@ class ChatService:
         # Hashing large weights takes seconds, the first time.
         weights = await asyncio.to_thread(lambda: self.reasoner.weights_hash)
         root = f"{self.reasoner.name} {weights}"
-        model = {"id": self.reasoner.name, "object": "model", "created": 0, "owned_by": "reidr", "root": root}
+        model = {
+            FIELD: card_of(self.reasoner),
+            "id": self.reasoner.name,
+            "object": "model",
+            "created": 0,
+            "owned_by": "reidr",
+            "root": root,
+        }
         return {"object": "list", "data": [model | {"max_model_len": self.preparer.context}]}
 
     async def chat(self, request: Request) -> bytes:
-        """The answer to a chat completion request, as JSON.
+        """The answer to a chat completion request, as JSON. Raises as `_answer`."""
+        return await self._answer(request, self.preparer.prepare, self.completer.complete)
+
+    async def embeddings(self, request: Request) -> bytes:
+        """The answer to a request for pictures' embeddings, as JSON. Raises as `_answer`."""
+        return await self._answer(request, self.preparer.prepare_pictures, self.completer.embed)
+
+    async def _answer(
+        self,
+        request: Request,
+        prepare: Callable[[bytearray], Work],
+        complete: Callable[[Work, threading.Event], bytes],
+    ) -> bytes:
+        """What `complete` makes of what `prepare` reads in a request.
 
         Raises:
             RequestError: why there is none.
@@ -64,11 +87,11 @@ class ChatService:
             given_up = self._under_way[cancelled] = loop.create_future()
             gone = asyncio.create_task(until_gone(request))
             try:
-                preparing = loop.run_in_executor(self._reading, self.preparer.prepare, raw)
+                preparing = loop.run_in_executor(self._reading, prepare, raw)
                 prepared = await first_of(preparing, gone, given_up)
                 del raw, preparing
                 held.set(prepared.bytes)
-                answering = loop.run_in_executor(self._answering, self.completer.complete, prepared, cancelled)
+                answering = loop.run_in_executor(self._answering, complete, prepared, cancelled)
                 return await first_of(answering, gone, given_up)
             finally:
                 # Work that has not begun is taken from the queue by `first_of`; what has, ends at its next token.
