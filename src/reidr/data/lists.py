@@ -14,18 +14,24 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from reidr.data.images import IMAGE_SUFFIXES
 from reidr.data.listing import is_picture_name, is_text, shown, some_of
 from reidr.data.notes import Level, Note, as_notes
-from reidr.errors import DataError
+from reidr.data.regular_files import MAXIMUM_BYTES, check_list, open_regular
+from reidr.errors import DataError, ImageError
 
 FALSIFYING_SHARE = 0.5  # of a list: from here on what is left is another data set than the list speaks of
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_text(path: Path) -> str:
-    """The text of a list or manifest, without a byte-order mark. Raises DataError where it is not UTF-8."""
+    """The text of a list or manifest, without a byte-order mark.
+
+    Raises DataError where it is not UTF-8, no regular file (a pipe would be waited for, a device read without end), or
+    larger than `MAXIMUM_BYTES`.
+    """
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
+        with open_regular(path, check_list) as file:
+            content = file.read(MAXIMUM_BYTES)
+    except ImageError as error:
+        raise DataError(str(error)) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path and its rights") from None
     if content.startswith(UTF16) or b"\0" in content[:200]:

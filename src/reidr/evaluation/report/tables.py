@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from reidr.evaluation.report.content import MetricRow, Report
+from reidr.frame.spreadsheets import safe_cell
 
 METRIC_ORDER = ("mAP", "rank1", "rank5", "rank10", "mINP")
 
@@ -128,9 +129,9 @@ def queries_csv(report: Report, shown: frozenset[str] = frozenset()) -> str:
 
 
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """RFC 4180 text; None becomes an empty cell, numbers keep every digit."""
+    """RFC 4180 text; None becomes an empty cell, numbers keep every digit, no text is a formula (`safe_cell`)."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([["" if cell is None else cell for cell in line] for line in lines])
+    writer.writerows([[safe_cell(cell) for cell in line] for line in lines])
     return file.getvalue()
