@@ -334,3 +334,34 @@ def test_line_ends_of_reasons_stay_line_ends(place: Path) -> None:
     from reidr.evaluation.report.search import whole_text
 
     assert whole_text({"a": ["one\ntwo\x1b", "\udcff"]}) == {"a": ["one\ntwo\\x1b", "\\udcff"]}
+
+
+@pytest.mark.parametrize("name", ["report.json", "manifest.json", "matches.csv", "report.html"])
+def test_an_output_is_never_written_over_the_runs_own_files(place: Path, name: str) -> None:
+    Path("soft").symlink_to("run")
+    told = refused("find", "person.png", "--in", "crops", "--run", "run", "--json", f"soft/{name}")
+    assert "the run itself writes" in told
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_report_with_a_number_that_is_none_is_one_sentence(place: Path, number: float) -> None:
+    found("person.png", "--in", "crops", "--run", "run")
+    report = json.loads(Path("run/report.json").read_text())
+    report["matches"][0]["distance"] = number
+    Path("run/report.json").write_text(json.dumps(report))
+    assert "not a search of this version" in refused("report", "run")
+
+
+def test_pages_and_tables_of_an_evaluation_hold_no_control_characters(place: Path) -> None:
+    rows = ["image,person,split,camera"]
+    for number, (split, camera) in enumerate([("query", "1"), ("gallery", "2"), ("gallery", "\u202ee")]):
+        rows.append(f"crops/{number}.png,=\x1b[31m<b>p,{split},{camera}")
+    Path("m.csv").write_text("\n".join(rows))
+    done = reidr_of("evaluate", "m.csv", "--reasoner", "none", "--run", "run", "--no-cache")
+    assert done.exit_code == 0, (done.output, done.exception)
+    for name in ("report.html", "queries.csv"):
+        text = Path("run", name).read_text()
+        assert not {"\x1b", "\u202e"} & set(text)
+    page = Path("run/report.html").read_text()
+    assert "=\\x1b[31m&lt;b&gt;p" in page or "<b>p" not in page
+    assert "'=\\x1b[31m<b>p" in Path("run/queries.csv").read_text()

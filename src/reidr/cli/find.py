@@ -107,6 +107,7 @@ def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict
     from reidr.cli.shared import prepare_output
     from reidr.evaluation.find.gallery import check_place
     from reidr.evaluation.find.task import prepare
+    from reidr.frame.run import refuse_own
 
     files = options["json_file"], options["csv_file"]
     if None not in files and len({os.path.realpath(str(path)) for path in files}) == 1:
@@ -130,6 +131,7 @@ def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict
     inputs = [*people, *galleries, options["retriever_name"]]
     inputs += [crop.image for crop in task.gallery.crops if isinstance(crop.image, Path)]
     for path in files:
+        refuse_own(path, options["folder"])
         prepare_output(path, inputs)
     return task
 

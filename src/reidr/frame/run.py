@@ -252,6 +252,14 @@ def refuse_input(path: Path, inputs: Iterable[Path | str] = ()) -> None:
             raise ReIDError(f"{path}: is read by this command and would be written over; name another file")
 
 
+def refuse_own(path: Path | None, folder: Path | None) -> None:
+    """Raise ReIDError where an output would write over a file that the run in `folder` writes itself."""
+    if path is None or folder is None or path.name not in (*RESULTS, MANIFEST):
+        return
+    if os.path.realpath(path.parent) == os.path.realpath(folder):
+        raise ReIDError(f"{path}: is a file that the run itself writes; name another file")
+
+
 def prepare_folder(folder: Path | None) -> None:
     """Make a folder that a long job will write to; nothing for None. Raises ReIDError where it cannot be written."""
     if folder is None:

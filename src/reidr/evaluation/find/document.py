@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from reidr.data.listing import shown, shown_lines
+from reidr.data.listing import shown
 from reidr.data.pixels import pixel_digest
 from reidr.data.regular_files import file_digest
 from reidr.data.types import Crop
@@ -170,7 +170,7 @@ def cell(value: Any) -> Any:
     """A value as it stands in the table."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return safe_cell(shown_lines(value) if isinstance(value, str) else value)
+    return safe_cell(value)
 
 
 def pictures_of(found: Found) -> dict[str, Image.Image | Path]:

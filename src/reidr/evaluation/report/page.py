@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
+from reidr.data.listing import shown_lines
 from reidr.errors import ReIDError
 from reidr.evaluation.report import headline, plots, tables
 from reidr.evaluation.report.content import Candidate, ClaimMark, Curve, QueryCard, Report
@@ -197,6 +198,7 @@ def environment() -> Any:
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("reidr.evaluation.report", "templates"),
         autoescape=True,
+        finalize=printable,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -219,6 +221,12 @@ def environment() -> Any:
         claim_words=get_args(ClaimMark),
     )
     return made
+
+
+def printable(value: Any) -> Any:
+    """A text of the page without control characters and marks that turn the direction of writing; names of files,
+    persons and cameras come from elsewhere. Markup is ours and stays."""
+    return shown_lines(value) if type(value) is str else value
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ def load_search(folder: Path) -> SearchDocument:
         document = SearchDocument.model_validate_json(path.read_text(encoding="utf-8"))
         for uri in document.pictures.values():
             stored_picture(uri, path)
+        json_of(document)  # a number that is none could not be written again
     except (OSError, ValueError, RecursionError) as error:  # pydantic's and base64's errors are ValueErrors
         reason = " ".join(str(error).split())[:200]
         raise ReIDError(f"{path}: not a search of this version ({reason}); search again") from None
