@@ -365,3 +365,20 @@ def test_pages_and_tables_of_an_evaluation_hold_no_control_characters(place: Pat
     page = Path("run/report.html").read_text()
     assert "=\\x1b[31m&lt;b&gt;p" in page or "<b>p" not in page
     assert "'=\\x1b[31m<b>p" in Path("run/queries.csv").read_text()
+
+
+def test_a_manifest_is_not_forgotten_in_the_place_of_its_crops(place: Path) -> None:
+    Path("m.csv").write_text("image,person,split\ncrops/0.png,a,gallery\n")
+    assert "is a manifest; give the crops" in refused("forget", "m.csv")
+
+
+@pytest.mark.parametrize("words", [["train", "nope"], ["serve-model", "nope"], ["train", "decide", "nope"]])
+def test_a_wrong_name_is_refused_before_torch_is_imported(words: list[str]) -> None:
+    code = (
+        "import sys; sys.argv[0] = 'reidr'; import reidr.cli.main as main\n"
+        "try: main.main()\n"
+        "except SystemExit as end: print(end.code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "1 False\n", done.stderr
+    assert done.stderr.startswith("reidr: nope: no such ")

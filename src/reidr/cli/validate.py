@@ -33,7 +33,7 @@ def command(data: Path, pixels: bool, allow_missing: bool, root: Path | None, js
     from dataclasses import asdict
 
     from reidr.cli.shared import prepare_output, write_output
-    from reidr.data.listing import shown
+    from reidr.data.listing import shown, shown_lines
     from reidr.data.validate import validate
     from reidr.frame.progress import progress
 
@@ -45,7 +45,7 @@ def command(data: Path, pixels: bool, allow_missing: bool, root: Path | None, js
         "info": "info   ",
     }
     for finding in findings:
-        click.echo(f"{marks[finding.severity]}  {shown(finding.message)}", err=to_stdout)
+        click.echo(f"{marks[finding.severity]}  {shown_lines(finding.message)}", err=to_stdout)
     errors = sum(finding.severity == "error" for finding in findings)
     warnings = sum(finding.severity == "warning" for finding in findings)
     click.echo(f"{shown(str(data))}: {errors} errors, {warnings} warnings", err=to_stdout)

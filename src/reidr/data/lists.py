@@ -8,6 +8,7 @@ link is followed; half of a list missing is an error unless the caller allows it
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -18,6 +19,7 @@ from reidr.data.regular_files import MAXIMUM_BYTES, check_list, open_regular
 from reidr.errors import DataError, ImageError
 
 FALSIFYING_SHARE = 0.5  # of a list: from here on what is left is another data set than the list speaks of
+PLAIN_START = re.compile(r"\A(\./+)+")  # `./a.jpg`, as `find .` writes it, is a.jpg
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -43,11 +45,14 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a list without blanks around them, blank ones as "", so that line n is at place n - 1.
+    """The lines of a list without blanks around them and `./` before them, blank ones as "": line n is at place n - 1.
 
     Raises DataError for a file that is no UTF-8 text, and for a line with a backslash.
     """
-    lines = [line.strip() for line in read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    lines = [
+        PLAIN_START.sub("", line.strip())
+        for line in read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    ]
     for number, line in enumerate(lines, start=1):
         if "\\" in line:
             said = shown(line[:80])

@@ -17,6 +17,7 @@ from reidr.data.pixels import pixel_digest
 from reidr.data.regular_files import check_name, file_digest
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError, ReIDError
+from reidr.evaluation.find.gallery import is_manifest
 from reidr.evaluation.find.left_out import pictures_and_rest
 from reidr.evaluation.inventory import REPORT, drop_gone_folders, run_folders
 from reidr.evaluation.report.pictures import thumbnail
@@ -120,9 +121,11 @@ def forget(
 
 
 def expanded(crops: Iterable[Path]) -> Iterator[Path]:
-    """Files, and those in folders. Raises DataError for a folder without pictures."""
+    """Files, and those in folders. Raises DataError for a folder without pictures, and for a manifest."""
     for path in crops:
         check_name(path)
+        if is_manifest(path) and path.is_file():
+            raise DataError(f"{path}: is a manifest; give the crops to forget, or the folder that they lie in")
         if not path.is_dir():
             yield path
             continue

@@ -29,8 +29,8 @@ from reidr.evaluation.find.schema import (
     VerdictEntry,
 )
 from reidr.evaluation.find.types import Found, Match
+from reidr.evaluation.spreadsheets import safe_cell
 from reidr.evaluation.statements import statements_seen_again
-from reidr.frame.spreadsheets import safe_cell
 from reidr.retrieval.content_key import content_key
 
 

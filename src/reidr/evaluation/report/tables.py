@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from reidr.evaluation.report.content import MetricRow, Report
-from reidr.frame.spreadsheets import safe_cell
+from reidr.evaluation.spreadsheets import safe_cell
 
 METRIC_ORDER = ("mAP", "rank1", "rank5", "rank10", "mINP")
 
