@@ -193,3 +193,23 @@ def test_the_mark_of_junk_as_a_person_is_named(tmp_path: Path) -> None:
     path.write_text("image,person,camera,split\nq.png,1,1,query\ng.png,1,2,gallery\nj.png,-1.0,2,gallery\n")
     [finding] = [f for f in validate(load_manifest(path), pixels=False) if f.kind == "junk as a person"]
     assert (finding.severity, finding.files) == ("warning", ("j.png",))
+
+
+@pytest.mark.parametrize("text", ["NA", "na", "N/A", "#N/A", "-NaN", "+nan", "1.#QNAN", "NULL", "<NA>", " nan\u200b"])
+def test_what_programs_write_for_a_gap_is_unknown(text: str) -> None:
+    assert read_label(text) is None
+
+
+@pytest.mark.parametrize("text", ["inf", "-inf", "Infinity", "+INF"])
+def test_infinity_is_refused_as_text_too(text: str) -> None:
+    with pytest.raises(DataError, match="finite number"):
+        read_label(text)
+
+
+def test_a_float_of_32_bits_reads_as_its_text() -> None:
+    assert read_label(np.float32(0.1)) == read_label("0.1") == "0.1"
+    assert read_label(np.float16(2.0)) == "2"
+
+
+def test_digits_of_another_width_and_a_plus_are_said_to_be_written_twice() -> None:
+    assert spelled_twice(["1", "\uff11", "+1", "2"]) == ["+1 and 1 and \uff11"]

@@ -13,11 +13,12 @@ from PIL import Image
 
 from reidr.data.folder import crops_in_folder, list_crops
 from reidr.data.images import IMAGE_SUFFIXES
-from reidr.data.listing import HEAD, is_read, list_folder, picture_format, shown, walk
+from reidr.data.listing import HEAD, is_read, list_folder, picture_format, walk
 from reidr.data.load import load_dataset
 from reidr.data.notes import Note
 from reidr.data.validate import validate
 from reidr.errors import DataError
+from reidr.frame.text import shown
 
 
 def encoded(kind: str) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reidr.data.lists import by_stem, missing_level
+from reidr.data.lists import by_stem, missing_level, read_lines
 from reidr.data.load import load_dataset
 from reidr.data.manifest import load_manifest
 from reidr.data.validate import validate
@@ -266,3 +266,17 @@ def test_pictures_on_no_list_are_counted(tmp_path: Path, empty_tree) -> None:
     [note] = [note for note in load_dataset(tmp_path).notes if note.kind == "not listed"]
     assert (note.level, note.count) == ("info", 2)
     assert note.names == tuple(f"bounding_box_test/{name}" for name in names[2:])
+
+
+def test_a_dot_before_a_listed_path_is_nothing(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes(b"./a.jpg 1\r\n.//b.jpg 2\r.hidden 3\n")
+    assert read_lines(tmp_path / "list.txt") == ["a.jpg 1", "b.jpg 2", ".hidden 3", ""]
+
+
+def test_a_list_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pytest.raises(DataError, match="is a pipe, not a list"):
+        read_lines(tmp_path / "pipe.txt")
+    (tmp_path / "zero.txt").symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="is a device, not a list"):
+        read_lines(tmp_path / "zero.txt")

@@ -166,3 +166,20 @@ def test_empty_missing_and_non_text_manifests(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes("image,person,split\nä.jpg,1,query\n".encode("latin-1"))
     with pytest.raises(DataError, match=r"latin.csv: not UTF-8 text \(byte 19\)"):
         load_manifest(tmp_path / "latin.csv")
+
+
+def test_jsonl_lines_may_end_in_any_way(tmp_path: Path) -> None:
+    rows = [{"image": f"{name}.jpg", "person": 1, "split": "gallery"} for name in "ab"]
+    for ends in ("\n", "\r\n", "\r"):
+        (tmp_path / "m.jsonl").write_bytes(ends.join(json.dumps(row) for row in rows).encode())
+        assert [crop.id for crop in load_manifest(tmp_path / "m.jsonl").gallery] == ["a.jpg", "b.jpg"]
+
+
+def test_gaps_that_are_nan_are_gaps(tmp_path: Path) -> None:
+    row = {"image": "a.jpg", "person": float("nan"), "split": "gallery", "role": float("nan")}
+    (tmp_path / "m.jsonl").write_text(json.dumps(row))
+    (crop,) = load_manifest(tmp_path / "m.jsonl").gallery
+    assert (crop.person, crop.junk) == (None, False)
+    (tmp_path / "m.jsonl").write_text(json.dumps({**row, "image": float("nan")}))
+    with pytest.raises(DataError, match="image is empty"):
+        load_manifest(tmp_path / "m.jsonl")

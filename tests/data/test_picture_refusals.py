@@ -219,3 +219,14 @@ def test_half_a_picture_is_refused_even_where_pillow_was_told_to_pad(
         read_picture(half)
     assert ImageFile.LOAD_TRUNCATED_IMAGES is True
     assert read_picture(FILES[kind]).size == (WIDTH, HEIGHT)
+
+
+def test_a_reader_that_fails_and_a_tensor_without_values_are_no_pictures() -> None:
+    class Failing:
+        def read(self, size: int = -1) -> bytes:
+            raise RuntimeError("the line is down")
+
+    with pytest.raises(ImageError, match=r"cannot be read \(the line is down\)"):
+        read_picture(Failing())
+    with pytest.raises(ImageError, match="has no values"):
+        read_picture(torch.empty(3, 64, 32, dtype=torch.uint8, device="meta"))

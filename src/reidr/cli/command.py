@@ -8,10 +8,17 @@ import click
 
 
 def refuse_repeats(command: click.Command, context: click.Context, args: list[str]) -> None:
-    """Raise UsageError where an option that has one value is given more than once: click would keep the last alone.
+    """Raise UsageError where an option that has one value is given more than once: click would keep the last alone; and
+    where an argument is empty: as a path that would be the current folder.
 
     Options that may be repeated (`multiple`) or counted are left alone.
     """
+    empty = next(
+        (each for each in args if not each or (each.startswith("--") and each.find("=") == len(each) - 1)), None
+    )
+    if empty is not None:
+        what = f"{empty} has no value" if empty else "one of the arguments is empty"
+        raise click.UsageError(f"{what} (a shell variable that is not set?); leave it out or fill it in", context)
     # What cannot be parsed is said by the parsing that follows, in click's own words.
     if context.resilient_parsing:
         return
@@ -37,6 +44,10 @@ class Command(click.Command):
         return super().get_params(context)
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        for parameter in self.get_params(context):
+            if isinstance(parameter.type, click.Path):
+                # Whoever reads a file says in one sentence why that is impossible; click would call it a wrong option.
+                parameter.type.readable = False
         if args or not self.no_args_is_help:
             refuse_repeats(self, context, args)
         return super().parse_args(context, args)

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @click.option("--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95, help="[0.95]")
 @click.option("--draws", type=click.IntRange(100), default=10_000, help="Resamples and sign patterns. [10000]")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the draws. [0]")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the differences to this file.")
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), help="Write the differences to this file; - is stdout."
+)
 def command(
     results: tuple[str, ...],
     row: str | None,
@@ -36,15 +38,15 @@ def command(
 
     RESULTS are files of `reidr evaluate --json`. A row of its own is named behind a hash: `a.json#k-reciprocal`.
     """
+    from reidr.cli.shared import prepare_output, write_output
     from reidr.evaluation.compare import METRICS, compare, comparison_document
-    from reidr.frame.run import prepare_file, write_json
 
-    prepare_file(json_file)
+    to_stdout = prepare_output(json_file, [each.rpartition("#")[0] or each for each in results] + list(results))
     contestants = [contestant_of(each, row) for each in results]
     differences = compare(contestants, metrics=metrics or tuple(METRICS), draws=draws, level=level, seed=seed)
-    click.echo(text_of(contestants, differences))
+    click.echo(text_of(contestants, differences), err=to_stdout)
     if json_file is not None:
-        write_json(json_file, comparison_document(contestants, differences))
+        write_output(json_file, comparison_document(contestants, differences))
 
 
 def contestant_of(text: str, row: str | None) -> Contestant:

@@ -66,12 +66,17 @@ def command(context: click.Context, /, data: Path | None, **options: Any) -> Non
 
     With --features DATA gives the labels and pictures of the rows; without DATA the file must hold labels too.
     """
-    from reidr.frame.run import Run, prepare_file, prepare_folder
+    from reidr.frame.run import Run, prepare_file, prepare_folder, refuse_input, refuse_own
 
     started = time.perf_counter()
     check_options(context, data, options)
     dataset, given = find_data(data, options)
+    read = (data, options["features"], options["query_features"], options["retriever_name"])
+    inputs = [each for each in read if each is not None]
     for name in ("json_file", "csv_file", "latex_file"):
+        refuse_own(options[name], options["folder"])
+        if options[name] is not None:
+            refuse_input(options[name], inputs)
         prepare_file(options[name])
     prepare_folder(options["figures"])
     # The same evaluation may be done again in its folder; another one's is refused.

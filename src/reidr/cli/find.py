@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import time
@@ -103,12 +104,13 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
 
 def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> Task:
     """The search, all of its arguments known to be usable. No model is loaded for that."""
+    from reidr.cli.shared import prepare_output
     from reidr.evaluation.find.gallery import check_place
     from reidr.evaluation.find.task import prepare
-    from reidr.frame.run import prepare_file
+    from reidr.frame.run import refuse_own
 
     files = options["json_file"], options["csv_file"]
-    if files[0] is not None and files[0] == files[1]:
+    if None not in files and len({os.path.realpath(str(path)) for path in files}) == 1:
         raise click.UsageError(f"--json and --csv both name {files[0]}; give them different files")
     if options["overwrite"] and options["folder"] is None:
         raise click.UsageError("--overwrite belongs to --run: without --run every search gets a folder of its own")
@@ -126,8 +128,11 @@ def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict
         fold=options["fold"],
         pattern=options["pattern"],
     )
+    inputs = [*people, *galleries, options["retriever_name"]]
+    inputs += [crop.image for crop in task.gallery.crops if isinstance(crop.image, Path)]
     for path in files:
-        prepare_file(None if path == Path("-") else path)
+        refuse_own(path, options["folder"])
+        prepare_output(path, inputs)
     return task
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from reidr.data.listing import shown, some_of
 from reidr.evaluation.find.left_out import sentences
 from reidr.evaluation.find.schema import SearchDocument
 from reidr.evaluation.find.types import Found, Match
 from reidr.evaluation.report.search import ANSWERS
 from reidr.evaluation.second_look import Looked
+from reidr.frame.text import shown, some_of
 
 MOST_PROBLEMS = 20
 

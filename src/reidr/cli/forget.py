@@ -26,9 +26,10 @@ def command(crops: tuple[Path, ...], roots: tuple[Path, ...], old_verdicts: bool
     The crops themselves stay, and so do trained weights, training tables, and files that you had written elsewhere.
     """
     from reidr.evaluation.forget import forget
+    from reidr.frame.text import shown
 
     for line in receipt_lines(forget(crops, roots, old_verdicts=old_verdicts, dry_run=dry_run)):
-        click.echo(line)
+        click.echo(shown(line))
 
 
 def receipt_lines(receipt: Receipt) -> list[str]:

@@ -12,30 +12,35 @@ from reidr.cli.shared import RUNS_OPTION
 
 @click.command("inventory", cls=Command)
 @RUNS_OPTION
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the list to this file.")
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), help="Also write the list to this file; - is stdout."
+)
 def command(roots: tuple[Path, ...], json_file: Path | None) -> None:
     """List what is kept of people beside their crops: embeddings, scores and reasons, searches, reports, runs."""
+    from reidr.cli.shared import prepare_output, write_output
     from reidr.evaluation.inventory import inventory
-    from reidr.frame.files import write_json
-    from reidr.frame.run import prepare_file
-    from reidr.frame.text import size_in_words
+    from reidr.frame.text import shown, size_in_words
 
-    prepare_file(json_file)
+    to_stdout = prepare_output(json_file)
     kept = inventory(roots)
     for each in kept:
-        click.echo(f"{each.kind:<10}  {each.changed:%Y-%m-%d %H:%M}  {size_in_words(each.bytes):>9}  {each.path}")
-        click.echo(f"{'':<10}  {each.holds}")
+        click.echo(
+            f"{each.kind:<10}  {each.changed:%Y-%m-%d %H:%M}  {size_in_words(each.bytes):>9}  {shown(str(each.path))}",
+            err=to_stdout,
+        )
+        click.echo(f"{'':<10}  {shown(each.holds)}", err=to_stdout)
     total = sum(each.bytes for each in kept)
-    click.echo(f"{len(kept):,} entries, {size_in_words(total)}; `reidr forget CROP…` removes what is kept of crops")
+    text = f"{len(kept):,} entries, {size_in_words(total)}; `reidr forget CROP…` removes what is kept of crops"
+    click.echo(text, err=to_stdout)
     if json_file is not None:
         rows = [
             {
                 "kind": each.kind,
-                "path": str(each.path),
+                "path": shown(str(each.path)),
                 "bytes": each.bytes,
                 "changed": each.changed.isoformat(timespec="seconds"),
                 "holds": each.holds,
             }
             for each in kept
         ]
-        write_json(json_file, {"kind": "inventory", "version": 1, "entries": rows})
+        write_output(json_file, {"kind": "inventory", "version": 1, "entries": rows})

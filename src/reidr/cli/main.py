@@ -89,7 +89,7 @@ def main() -> None:
         reidr(standalone_mode=False)
         nothing_is_left_to_do()
     except ReIDError as error:
-        click.echo(f"reidr: {error}", err=True)
+        say_error(str(error))
         sys.exit(1)
     except click.ClickException as error:
         error.show()
@@ -100,10 +100,25 @@ def main() -> None:
         # The reader (`| head`) has gone: nothing is left to say, and Python must not try to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:  # of the system below us: a folder that was removed under us, a name that is too long
+        if was_interrupted():
+            sys.exit(say_farewell())
+        place = f"{error.filename}: " if error.filename else ""
+        say_error(
+            f"{place}{error.strerror or error}; check that path, its rights, and that the current folder is there"
+        )
+        sys.exit(1)
     except Exception:  # an import that a signal has cut off ends in any of them
         if not was_interrupted():
             raise
         sys.exit(say_farewell())
+
+
+def say_error(sentence: str) -> None:
+    """One sentence to stderr. Names in it may come from anybody: what would move a terminal is escaped."""
+    from reidr.frame.text import shown_lines
+
+    click.echo(f"reidr: {shown_lines(sentence)}", err=True)
 
 
 if __name__ == "__main__":

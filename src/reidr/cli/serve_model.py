@@ -86,9 +86,11 @@ def serve(
     Raises ReIDError.
     """
     from reidr.errors import MissingExtraError, ReIDError
+    from reidr.reasoning.checkpoint import find_checkpoint
 
     host, port = address
     key = read_key()
+    find_checkpoint(model)  # before torch is imported
     try:
         from reidr.service.model_server.guard import LOOPBACK
         from reidr.service.model_server.server import ModelServer, bind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,27 @@ def notice_of(reasoner: Backend | None) -> str:
     from reidr.reasoning.decision import decision_of
 
     return decision_of(reasoner).notice
+
+
+def prepare_output(path: Path | None, inputs: Iterable[Path | str] = ()) -> bool:
+    """`run.prepare_file` for an option whose `-` is stdout; returns whether it is, so that all else goes to stderr."""
+    from reidr.frame.run import prepare_file
+
+    to_stdout = path == Path("-")
+    prepare_file(None if to_stdout else path, inputs)
+    return to_stdout
+
+
+def write_output(path: Path, content: Any) -> None:
+    """JSON to a file, or to stdout for `-`. Raises ReIDError where it cannot be written."""
+    import json
+
+    from reidr.frame.files import write_json
+
+    if path == Path("-"):
+        click.echo(json.dumps(content, indent=2, default=str))  # ASCII: a terminal of any encoding
+    else:
+        write_json(path, content)
 
 
 def facts_of(pairs: dict[str, Any]) -> dict[str, str | int | float]:

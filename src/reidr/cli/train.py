@@ -47,6 +47,9 @@ def everything(
     recipe: str, folder: Path, base: Path | None, quick: bool, retriever: str, seed: int | None, plan_only: bool
 ) -> None:
     """Base, pairs, warm-up, sampling, reinforcement, fusion weight, evaluation; what is finished is skipped."""
+    from reidr.training.stages import find_recipe
+
+    find_recipe(recipe)  # before torch is imported
     from reidr.training.pipeline import plan, train_all
 
     if plan_only:
@@ -112,8 +115,11 @@ def rl(recipe: str, folder: Path, **options: Any) -> None:
 def decide(recipe: str, model: Path, retriever: str) -> None:
     """Choose on held-out people how a taught reasoner is used: fusion weight, calibration, when to ask; into MODEL."""
     from reidr.reasoning.checkpoint import find_checkpoint
+    from reidr.training.stages import find_recipe
+
+    find_recipe(recipe)  # before torch is imported
+    find_checkpoint(model)
     from reidr.training.decide_stage import decide_stage
 
-    find_checkpoint(model)
     decision = decide_stage(recipe, model, {}, retriever=retriever)
     click.echo(f"fusion weight {decision.weight}, chosen on {decision.chosen_on}: {model / 'decision.json'}")

@@ -21,7 +21,9 @@ from reidr.cli.command import Command
     type=click.Path(path_type=Path),
     help="Of a manifest: the folder that its pictures may lie in. [the manifest's own]",
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the findings to this file too.")
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path), help="Write the findings to this file too; - is stdout."
+)
 def command(data: Path, pixels: bool, allow_missing: bool, root: Path | None, json_file: Path | None) -> None:
     """Check a data set: files, names, identities, cameras, splits.
 
@@ -30,11 +32,12 @@ def command(data: Path, pixels: bool, allow_missing: bool, root: Path | None, js
     """
     from dataclasses import asdict
 
+    from reidr.cli.shared import prepare_output, write_output
     from reidr.data.validate import validate
     from reidr.frame.progress import progress
-    from reidr.frame.run import prepare_file, write_json
+    from reidr.frame.text import shown, shown_lines
 
-    prepare_file(json_file)
+    to_stdout = prepare_output(json_file, [data])
     findings = validate(data, pixels=pixels, progress=progress, root=root, allow_missing=allow_missing)
     marks = {
         "error": click.style("error  ", fg="red"),
@@ -42,10 +45,10 @@ def command(data: Path, pixels: bool, allow_missing: bool, root: Path | None, js
         "info": "info   ",
     }
     for finding in findings:
-        click.echo(f"{marks[finding.severity]}  {finding.message}")
+        click.echo(f"{marks[finding.severity]}  {shown_lines(finding.message)}", err=to_stdout)
     errors = sum(finding.severity == "error" for finding in findings)
     warnings = sum(finding.severity == "warning" for finding in findings)
-    click.echo(f"{data}: {errors} errors, {warnings} warnings")
+    click.echo(f"{shown(str(data))}: {errors} errors, {warnings} warnings", err=to_stdout)
     if json_file is not None:
-        write_json(json_file, [{"message": finding.message, **asdict(finding)} for finding in findings])
+        write_output(json_file, [{"message": finding.message, **asdict(finding)} for finding in findings])
     sys.exit(1 if errors else 0)

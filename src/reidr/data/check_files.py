@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from reidr.data.finding import EXAMPLES, Finding, Severity, about, examples, listed
-from reidr.data.listing import CLUTTER, shown
+from reidr.data.listing import CLUTTER
 from reidr.data.protocol import picture_identity
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import ImageError
+from reidr.frame.text import shown
 
 SENTENCES = 20
 KNOWN_FILES = frozenset(

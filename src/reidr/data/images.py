@@ -208,7 +208,7 @@ def _read_file_object(name: str, file: Any) -> bytes:
         if getattr(file, "seekable", lambda: False)():
             file.seek(0)
         content = file.read(MAXIMUM_BYTES + 1)
-    except (OSError, ValueError, TypeError) as error:  # closed, text that cannot be decoded, a read that takes no size
+    except Exception as error:  # whatever somebody's `read` raises, it cannot be read; closed and wrong text among it
         raise ImageError(f"{name}: cannot be read ({error})") from None
     if not isinstance(content, bytes):
         raise ImageError(f"{name}: a file opened as text is not a picture; open it with mode 'rb'")

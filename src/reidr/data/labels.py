@@ -5,8 +5,10 @@ Labels are compared, never computed with, so one thing must not be written in tw
 * Text counts without blanks around it; composed and decomposed accents are the same letter.
 * A whole number is its digits: 1, 1.0, "1", "1.0", 1e3 (a number of JSON) are 1, 1, 1, 1, 1000.
 * Leading zeros stay: "0002" is not "2" (Market-1501 writes 0002; `reidr validate` names such pairs).
-* Nothing, blanks, NaN and the words nan, null, none, n/a, <na> in any case mean "unknown".
-* A truth value, infinity, a list, text that is not UTF-8 and whatever else is no label and is refused.
+* Nothing, blanks, NaN and what pandas reads as a gap (na, n/a, nan, null, none, <na>, #n/a …), in any case of letters,
+  mean "unknown".
+* A truth value, infinity (also as the text inf), a list, text that is not UTF-8 and whatever else is no label and is
+  refused.
 * Text such as "1e3" stays text; beside a label "1000" it is refused, since nobody can tell whether both are one.
 """
 
@@ -21,7 +23,12 @@ from numbers import Integral, Real
 
 from reidr.errors import DataError
 
-UNKNOWN = frozenset({"", "nan", "null", "none", "n/a", "<na>", "nat"})
+# What pandas writes for a gap or reads as one, without regard to case. R writes NA, spreadsheets #N/A.
+UNKNOWN = frozenset(
+    {"", "nan", "-nan", "+nan", "na", "n/a", "<na>", "nat", "null", "none", "#n/a", "#na", "#n/a n/a"}
+    | {"1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"}
+)
+INFINITE = re.compile(r"[+-]?inf(inity)?\Z", re.ASCII | re.IGNORECASE)
 WHOLE = re.compile(r"([+-]?\d+)\.0*\Z", re.ASCII)
 FRACTION = re.compile(r"([+-]?\d+\.\d*?[1-9])0+\Z", re.ASCII)
 EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d{1,3}\Z", re.ASCII)
@@ -40,6 +47,8 @@ def read_label(value: object) -> str | None:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):  # pandas' own marks, without importing pandas
         return None
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        if type(value).__name__ in ("float16", "float32"):  # 0.1 of 32 bits is the text 0.1, not 0.10000000149
+            return _read_real(float(str(value)))
         value = value.item()
     if isinstance(value, str):
         return _read_text(str(value))
@@ -73,6 +82,8 @@ def _read_text(text: str) -> str | None:
     text = text.strip().strip(BLANKS).strip()
     if text.casefold() in UNKNOWN:
         return None
+    if INFINITE.match(text):
+        raise DataError(f"{text!r}; it must be text or a finite number")
     if whole := WHOLE.match(text):
         text = whole[1]
     elif fraction := FRACTION.match(text):
@@ -112,7 +123,7 @@ def check_exponents(column: str, labels: Iterable[str | None]) -> None:
 
 
 def spelled_twice(labels: Iterable[str | None]) -> list[str]:
-    """Labels that differ only in leading zeros or in upper and lower case, as "0002 and 2", sorted."""
+    """Labels that differ only as `plain` says, as "0002 and 2", sorted."""
     ways: dict[str, set[str]] = {}
     for label in {label for label in labels if label is not None}:
         ways.setdefault(plain(label), set()).add(label)
@@ -120,6 +131,8 @@ def spelled_twice(labels: Iterable[str | None]) -> list[str]:
 
 
 def plain(label: str) -> str:
-    """One label without what a person does not see as a difference: case, blanks, leading zeros."""
-    label = label.strip().casefold()
-    return label.lstrip("0") or "0" if label.isdecimal() else label
+    """One label without what a person does not see as a difference: case, blanks, leading zeros, a plus, and letters
+    and digits of another width or script (1 and \uff11)."""
+    label = unicodedata.normalize("NFKC", label).strip().casefold()
+    digits = label.removeprefix("+")
+    return str(int(digits)) if digits.isdecimal() and len(digits) < 1000 else label

@@ -8,24 +8,33 @@ link is followed; half of a list missing is an error unless the caller allows it
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from reidr.data.images import IMAGE_SUFFIXES
-from reidr.data.listing import is_picture_name, is_text, shown, some_of
+from reidr.data.listing import is_picture_name, is_text
 from reidr.data.notes import Level, Note, as_notes
-from reidr.errors import DataError
+from reidr.data.regular_files import MAXIMUM_BYTES, check_list, open_regular
+from reidr.errors import DataError, ImageError
+from reidr.frame.text import shown, some_of
 
 FALSIFYING_SHARE = 0.5  # of a list: from here on what is left is another data set than the list speaks of
+PLAIN_START = re.compile(r"\A(\./+)+")  # `./a.jpg`, as `find .` writes it, is a.jpg
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_text(path: Path) -> str:
-    """The text of a list or manifest, without a byte-order mark. Raises DataError where it is not UTF-8."""
+    """The text of a list or manifest, without a byte-order mark.
+
+    Raises DataError where it is not UTF-8, no regular file (a pipe would be waited for, a device read without end), or
+    larger than `MAXIMUM_BYTES`.
+    """
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
+        with open_regular(path, check_list) as file:
+            content = file.read(MAXIMUM_BYTES)
+    except ImageError as error:
+        raise DataError(str(error)) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path and its rights") from None
     if content.startswith(UTF16) or b"\0" in content[:200]:
@@ -37,11 +46,14 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a list without blanks around them, blank ones as "", so that line n is at place n - 1.
+    """The lines of a list without blanks around them and `./` before them, blank ones as "": line n is at place n - 1.
 
     Raises DataError for a file that is no UTF-8 text, and for a line with a backslash.
     """
-    lines = [line.strip() for line in read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    lines = [
+        PLAIN_START.sub("", line.strip())
+        for line in read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    ]
     for number, line in enumerate(lines, start=1):
         if "\\" in line:
             said = shown(line[:80])

@@ -18,7 +18,7 @@ from reidr.data import (
     veri776,
 )
 from reidr.data.cuhk03 import load_cuhk03, load_cuhk03_mat
-from reidr.data.listing import some_of, sub_folders
+from reidr.data.listing import sub_folders
 from reidr.data.lists import refuse_missing
 from reidr.data.ltcc import load_ltcc
 from reidr.data.manifest import load_manifest
@@ -33,6 +33,7 @@ from reidr.data.types import ReIDDataset
 from reidr.data.vc_clothes import load_vc_clothes
 from reidr.data.veri776 import load_veri776
 from reidr.errors import DataError
+from reidr.frame.text import some_of
 
 MANIFESTS = ("manifest.jsonl", "manifest.csv")
 # The Market-1501 layout comes last: its folder `query` is also part of other layouts.

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from reidr.data.labels import check_exponents, read_label, spelled_twice
-from reidr.data.listing import some_of
 from reidr.data.lists import PictureFinder, missing_level, missing_note, read_text, renamed_notes
 from reidr.data.notes import Note
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
+from reidr.frame.text import shown, some_of
 
 SPLITS = ("train", "query", "gallery")
 COLUMNS = ("image", "person", "camera", "split", "outfit", "sequence", "track", "time", "role")
@@ -150,7 +150,9 @@ def check_header(path: Path, header: list[str]) -> None:
 
 def read_jsonl(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Rows of a JSONL manifest."""
-    for number, line in enumerate(text.split("\n"), start=1):
+    # JSON escapes line ends in texts, so each one in the file ends a line, also the lone CR of old programs.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
@@ -217,8 +219,11 @@ def label_of(column: str, value: object) -> str | None:
 
 
 def text_of(column: str, value: object) -> str | None:
-    """A value as stripped text, None where empty. Raises DataError for a truth value, a list or an object."""
-    if value is None:
+    """A value as stripped text, None where empty or (but for a time) NaN.
+
+    Raises DataError for a truth value, a list or an object.
+    """
+    if value is None or (value != value and column != "time"):  # NaN, as pandas writes gaps; a time is a number
         return None
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise DataError(f"{column} is {value!r}; it must be text or a number")
@@ -226,15 +231,15 @@ def text_of(column: str, value: object) -> str | None:
 
 
 def time_of(value: str | None) -> float | None:
-    """A time in seconds or frames. Raises DataError unless it is a finite number."""
+    """A time in seconds or frames, None where it is left empty. Raises DataError unless it is a finite number."""
     if value is None:
         return None
     try:
-        time = float(value)
+        time = math.nan if "_" in value else float(value)  # Python alone reads 1_0 as 10
     except ValueError:
         time = math.nan
     if not math.isfinite(time):
-        raise DataError(f"time is {value!r}; it must be a number (seconds or frame)")
+        raise DataError(f"time is {shown(value[:80])!r}; it must be a number (seconds or frame)")
     return time
 
 
@@ -245,6 +250,5 @@ def attributes_of(found: object) -> dict[str, str]:
     if not isinstance(found, dict):
         raise DataError("attributes must be an object of names and values")
     words = {True: "yes", False: "no"}
-    known = {key: value for key, value in found.items() if value == value}  # NaN, as pandas writes gaps, is not
-    plain = {key: words[value] if isinstance(value, bool) else text_of(key, value) for key, value in known.items()}
+    plain = {key: words[value] if isinstance(value, bool) else text_of(key, value) for key, value in found.items()}
     return {key: value for key, value in plain.items() if value is not None}

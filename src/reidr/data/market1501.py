@@ -19,19 +19,11 @@ from pathlib import Path
 
 from reidr.data.attributes import load_market_attributes
 from reidr.data.counts import compare, identify, protocol_of
-from reidr.data.listing import (
-    Listing,
-    below_notes,
-    left_out_note,
-    left_out_notes,
-    link_notes,
-    list_folder,
-    some_of,
-    walk,
-)
+from reidr.data.listing import Listing, below_notes, left_out_note, left_out_notes, link_notes, list_folder, walk
 from reidr.data.notes import Note, as_notes
 from reidr.data.types import Crop, ReIDDataset, count_crops
 from reidr.errors import DataError
+from reidr.frame.text import some_of
 
 FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
 LAYOUT = "the Market-1501 layout"  # of a data set that is none of those known

@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from reidr.data.listing import Tree, left_out_note, left_out_notes, link_notes, some_of, walk
+from reidr.data.listing import Tree, left_out_note, left_out_notes, link_notes, walk
 from reidr.data.lists import missing_level, read_lines
 from reidr.data.market1501 import garbage_collection_paused, is_zero
 from reidr.data.mat_files import read_in_own_process
@@ -19,6 +19,7 @@ from reidr.data.notes import Note
 from reidr.data.tracks import tracks_of
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
+from reidr.frame.text import some_of
 
 FOLDERS = {"train": "bbox_train", "test": "bbox_test"}
 INFO = ("test_name.txt", "tracks_test_info.mat", "query_IDX.mat")

@@ -9,11 +9,12 @@ from itertools import islice
 from pathlib import Path
 
 from reidr.data.counts import compare, protocol_of
-from reidr.data.listing import left_out_note, list_folder, some_of
+from reidr.data.listing import left_out_note, list_folder
 from reidr.data.market1501 import garbage_collection_paused, listing_notes
 from reidr.data.notes import as_notes
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
+from reidr.frame.text import some_of
 
 
 def names_fit(root: Path, folders: Mapping[str, str], pattern: re.Pattern[str]) -> bool:

@@ -13,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from reidr.data.counts import compare, identify
-from reidr.data.listing import left_out_notes, list_folder, some_of, sub_folders
+from reidr.data.listing import left_out_notes, list_folder, sub_folders
 from reidr.data.lists import by_stem, missing_level, missing_note, read_lines, renamed_notes, stem_of, unlisted_notes
 from reidr.data.market1501 import FOLDERS, PATTERN, fits_market1501, is_zero, junk_note, parse_names
 from reidr.data.notes import Note, as_notes
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
+from reidr.frame.text import some_of
 
 LISTS = {"train": "train.list", "query": "query.list", "gallery": "gallery.list"}
 TREE = """  train.list, query.list, gallery.list         (Occluded-Duke's lists, over the pictures in)

@@ -191,6 +191,8 @@ def array_of_tensor(name: str, source: object) -> NDArray[Any] | None:
             f"{name}: a tensor of shape {tuple(source.shape)} is not one picture; give (3, height, width), RGB,"
             " channels first as in torch, or (height, width)"
         )
+    if source.is_meta:
+        raise ImageError(f"{name}: a tensor on the device meta has no values")
     array: NDArray[Any] = source.detach().cpu().numpy()
     return array if array.ndim == 2 else array.transpose(1, 2, 0)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from reidr.errors import ImageError
+from reidr.errors import DataError, ImageError
 
 MAXIMUM_BYTES = 350_000_000  # 40 megapixels of four 16-bit channels, not compressed, and room for the rest of a file
 BLOCK = 1 << 20
@@ -27,35 +28,64 @@ KINDS = (
 )
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path, check: Callable[[Path, os.stat_result], None] | None = None) -> BinaryIO:
     """The file at `path`, open for reading. Links are followed; what they lead to must be a regular file.
+
+    `check`: whether the file will do; for a picture `check_regular`, the default.
 
     Raises:
         ImageError: missing, unreadable, not a regular file, empty, or above `MAXIMUM_BYTES`. Never waits.
     """
+    check = check or check_regular
     try:
-        check_regular(path, path.stat())
+        check(path, path.stat())
         file = os.fdopen(os.open(path, FLAGS), "rb")
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         raise ImageError(f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error})") from None
     try:
-        check_regular(path, os.fstat(file.fileno()))
+        check(path, os.fstat(file.fileno()))
     except BaseException:
         file.close()
         raise
     return file
 
 
+def check_name(path: Path) -> None:
+    """Raise DataError for a path that can be no file's: too long a name, a zero byte, links in a circle.
+
+    pathlib's questions (`exists`, `is_dir`) raise OSError for some of them, and say no to others.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return  # whoever needs the file says so in its own words
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be a file or folder ({reason}); check the path") from None
+
+
 def check_regular(path: Path, facts: os.stat_result) -> None:
     """Raise ImageError unless `facts` are those of a regular file of a usable size."""
-    if not stat.S_ISREG(facts.st_mode):
-        kind = next((name for is_kind, name in KINDS if is_kind(facts.st_mode)), "no regular file")
-        raise ImageError(f"{path}: is {kind}, not a picture")
+    check_kind(path, facts, "picture")
     if facts.st_size == 0:
         raise ImageError(f"{path}: an empty file, not a picture; copy it again or leave it out")
     check_bytes(str(path), facts.st_size)
+
+
+def check_list(path: Path, facts: os.stat_result) -> None:
+    """Raise ImageError unless `facts` are those of a regular file that a list of pictures may be; it may be empty."""
+    check_kind(path, facts, "list")
+    if facts.st_size > MAXIMUM_BYTES:
+        raise ImageError(f"{path}: more than the limit of {MAXIMUM_BYTES:,} bytes; split the list")
+
+
+def check_kind(path: Path, facts: os.stat_result, what: str) -> None:
+    """Raise ImageError unless `facts` are those of a regular file."""
+    if not stat.S_ISREG(facts.st_mode):
+        kind = next((name for is_kind, name in KINDS if is_kind(facts.st_mode)), "no regular file")
+        raise ImageError(f"{path}: is {kind}, not a {what}")
 
 
 def check_bytes(name: str, size: int) -> None:

@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from reidr.data.counts import compare
-from reidr.data.listing import left_out_note, list_folder, some_of
+from reidr.data.listing import left_out_note, list_folder
 from reidr.data.lists import by_stem, missing_level, missing_note, read_lines, renamed_notes, stem_of
 from reidr.data.market1501 import garbage_collection_paused, listing_notes
 from reidr.data.notes import Note
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
+from reidr.frame.text import some_of
 
 FOLDERS = {"train": "image_train", "query": "image_query", "gallery": "image_test"}
 LISTS = {"train": "name_train.txt", "query": "name_query.txt", "gallery": "name_test.txt"}

@@ -14,15 +14,18 @@ from typing import Any
 
 from reidr.data.folder import list_crops
 from reidr.data.pixels import pixel_digest
-from reidr.data.regular_files import file_digest
+from reidr.data.regular_files import check_name, file_digest
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError, ReIDError
+from reidr.evaluation.find.gallery import is_manifest
 from reidr.evaluation.inventory import REPORT, drop_gone_folders, run_folders
 from reidr.evaluation.report.pictures import thumbnail
 from reidr.evaluation.report.search import FILES as SEARCH_FILES
 from reidr.evaluation.report.search import KIND, read_json
 from reidr.evaluation.report.store import STORED_SIDE
+from reidr.frame.files import sweep
 from reidr.frame.run import MANIFEST
+from reidr.frame.text import shown
 from reidr.reasoning.verdict_cache import VerdictCache, default_path
 from reidr.retrieval.content_key import content_key
 from reidr.retrieval.embedding_cache import cache_folder, files_in, forget_embeddings, unpacked
@@ -94,10 +97,11 @@ def forget(
     traces, digests = Traces(), {}
     for path in names:
         own = traces_of(path) if path.is_file() else recorded(path, folders)
-        traces |= own
+        # The file may be another one than it was when it was searched.
+        traces |= own | recorded(path, folders, needed=False)
         digests[whole(path)] = next(iter(own.bytes), "")
-    shown = [folder for folder in folders if shows(folder, traces)]
-    files = tuple(file for folder in shown for file in files_of(folder))
+    showing = [folder for folder in folders if shows(folder, traces)]
+    files = tuple(file for folder in showing for file in files_of(folder))
     embeddings = count_embeddings(traces.keys) if dry_run else forget_embeddings(cache_folder(), traces.keys)
     scores = verdicts = unnamed = 0
     if default_path().is_file():
@@ -107,7 +111,9 @@ def forget(
     if not dry_run:
         for file in files:
             remove(file)
-        for folder in shown:
+        for folder in folders:
+            sweep(folder)  # what killed writers left may show one too
+        for folder in showing:
             with contextlib.suppress(OSError):  # other files are in it
                 folder.rmdir()
         drop_gone_folders()
@@ -115,8 +121,11 @@ def forget(
 
 
 def expanded(crops: Iterable[Path]) -> Iterator[Path]:
-    """Files, and those in folders. Raises DataError for a folder without pictures."""
+    """Files, and those in folders. Raises DataError for a folder without pictures, and for a manifest."""
     for path in crops:
+        check_name(path)
+        if is_manifest(path) and path.is_file():
+            raise DataError(f"{path}: is a manifest; give the crops to forget, or the folder that they lie in")
         if path.is_dir():
             yield from (path / crop.id for crop in list_crops(path).crops)
         else:
@@ -144,13 +153,13 @@ def traces_of(path: Path) -> Traces:
     )
 
 
-def recorded(path: Path, folders: Sequence[Path]) -> Traces:
-    """What searches recorded of a file that is gone. Raises DataError where none did."""
+def recorded(path: Path, folders: Sequence[Path], *, needed: bool = True) -> Traces:
+    """What searches recorded of a file by its path. Raises DataError where none did, if `needed`."""
     wanted, found = whole(path), Traces()
     for folder in folders:
         report = read_json(folder / REPORT)
         for entry in entries_of(report) if report.get("kind") == KIND else ():
-            if entry.get("path") and whole(entry["path"]) == wanted:
+            if is_at(entry, frozenset({wanted})):
                 found |= Traces(
                     frozenset({wanted}),
                     *(
@@ -158,7 +167,7 @@ def recorded(path: Path, folders: Sequence[Path]) -> Traces:
                         for name in ("embedding_key", "pixels", "sha256")
                     ),
                 )
-    if not found.paths:
+    if needed and not found.paths:
         raise DataError(
             f"{path}: no such file, and no report has recorded one; without it, it is not known what to forget"
         )
@@ -170,16 +179,28 @@ def whole(path: str | Path) -> str:
     return str(Path(path).resolve())
 
 
+def is_at(entry: Mapping[str, Any], paths: frozenset[str]) -> bool:
+    """Whether a picture of a report lay at one of the `paths`. Reports hold paths as `shown`."""
+    path = entry.get("path")
+    return isinstance(path, str) and whole(path) in {each for name in paths for each in (name, shown(name))}
+
+
 def entries_of(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every picture that a search's report names."""
-    entries = [*report.get("query", []), *report.get("matches", [])]
-    return entries + [each for match in report.get("matches", []) for each in match.get("like", [])]
+    matches = mappings(report.get("matches"))
+    like = [each for match in matches for each in mappings(match.get("like"))]
+    return [*mappings(report.get("query")), *matches, *like]
+
+
+def mappings(values: object) -> list[dict[str, Any]]:
+    """The mappings of a list: `report.json` is a common name, and other programs put other things there."""
+    return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
 
 
 def pictures_in(report: Mapping[str, Any]) -> set[str]:
     """The pictures that an evaluation's report holds: as small as its page shows them."""
-    cards = report.get("query_cards")
-    holders = [each for card in cards for each in (card, *card["candidates"])] if isinstance(cards, list) else []
+    cards = mappings(report.get("query_cards"))
+    holders = [*cards, *(each for card in cards for each in mappings(card.get("candidates")))]
     return {each["image"] for each in holders if isinstance(each.get("image"), str)}
 
 
@@ -190,9 +211,7 @@ def shows(folder: Path, traces: Traces) -> bool:
         return True
     if report.get("kind") == KIND:
         return any(
-            (entry.get("path") and whole(entry["path"]) in traces.paths)
-            or entry.get("sha256") in traces.bytes
-            or entry.get("pixels") in traces.pixels
+            is_at(entry, traces.paths) or entry.get("sha256") in traces.bytes or entry.get("pixels") in traces.pixels
             for entry in entries_of(report)
         )
     return bool(pictures_in(report) & traces.shown)
@@ -204,7 +223,8 @@ def people_of(folder: Path) -> set[str]:
     settings = manifest.get("settings")
     if manifest.get("job") != "find" or not isinstance(settings, dict):
         return set()
-    return {whole(path) for path in settings.get("people", ())}
+    people = settings.get("people")
+    return {whole(path) for path in people if isinstance(path, str)} if isinstance(people, list) else set()
 
 
 def files_of(folder: Path) -> list[Path]:

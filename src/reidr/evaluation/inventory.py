@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from reidr.errors import ReIDError
+from reidr.errors import DataError, ReIDError
 from reidr.evaluation.report.search import read_json
-from reidr.frame.files import PRIVATE_FILE, make_folder, write_text
+from reidr.frame.files import PRIVATE_FILE, allow, make_folder, write_text
 from reidr.frame.notices import warn_of_caches, warn_once
 from reidr.frame.run import MANIFEST, SIGNS_OF_A_RUN
 from reidr.reasoning.verdict_cache import VerdictCache, default_path
 from reidr.retrieval.embedding_cache import cache_folder, files_in, unpacked
 
 Kind = Literal["embeddings", "verdicts", "search", "report", "run"]
+RUNS = Path("runs")
 RUN_LIST = "run_folders.txt"  # beside the caches: where searches have put their reports
 REPORT = "report.json"
 
@@ -38,10 +40,13 @@ def note_run_folder(folder: Path) -> None:
     path = cache_folder().parent / RUN_LIST
     try:
         make_folder(path.parent)
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise OSError("no regular file")
         path.touch(mode=PRIVATE_FILE)
+        allow(path, PRIVATE_FILE)  # a umask may have taken even the owner's right to write
         with path.open("a", encoding="utf-8") as file:
-            file.write(f"{folder.resolve()}\n")
-    except (OSError, UnicodeEncodeError) as error:
+            file.write(f"{line_of(folder.resolve())}\n")
+    except OSError as error:
         unlisted = f"{path}: cannot be written ({error}); `reidr forget` must be told of {folder} (--runs)"
         if path.parent.is_dir() and os.access(path.parent, os.W_OK):
             warn_once(unlisted)
@@ -50,10 +55,19 @@ def note_run_folder(folder: Path) -> None:
 
 
 def run_folders(roots: Sequence[Path]) -> list[Path]:
-    """Folders with a run or a report in them: below `roots`, and those that searches have noted. Sorted."""
+    """Folders with a run or a report in them: below `roots`, and those that searches have noted. Sorted.
+
+    Raises DataError for a root that is no folder, but for `RUNS`, where nothing may have been done yet.
+    """
     found = set()
+
+    def unread(error: OSError) -> None:
+        warn_once(f"{error.filename}: cannot be read ({error.strerror}); runs in it are not known")
+
     for root in roots:
-        for where, folders, names in os.walk(root):
+        if not root.is_dir() and root != RUNS:
+            raise DataError(f"{root}: no such folder of runs; give the folder that they lie in")
+        for where, folders, names in os.walk(root, onerror=unread if root.is_dir() else None):
             folders[:] = [name for name in folders if not name.startswith(".")]
             if MANIFEST in names or any(name in names for name in SIGNS_OF_A_RUN):
                 found.add(Path(where).resolve())
@@ -62,19 +76,37 @@ def run_folders(roots: Sequence[Path]) -> list[Path]:
 
 def noted_folders() -> list[Path]:
     """The run folders that searches have noted and that are still there."""
+    path = cache_folder().parent / RUN_LIST
     try:
-        lines = (cache_folder().parent / RUN_LIST).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        if path.exists() and not path.is_file():
+            raise OSError("no regular file")
+        lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    except (OSError, UnicodeDecodeError) as error:
+        warn_once(f"{path}: cannot be read ({error}); run folders elsewhere are not known")
         return []
-    folders = [Path(line) for line in dict.fromkeys(lines)]
+    folders = [Path(noted_name(line)) for line in dict.fromkeys(lines) if line]
     return [folder for folder in folders if any((folder / name).is_file() for name in (MANIFEST, REPORT))]
+
+
+def line_of(folder: Path) -> str:
+    """A folder's line in the list: its path, as a JSON text where it holds line ends or is no text."""
+    name = str(folder)
+    return json.dumps(name) if name.startswith('"') or not name.isprintable() else name
+
+
+def noted_name(line: str) -> str:
+    """The path that a line of the list stands for."""
+    try:
+        return str(json.loads(line)) if line.startswith('"') else line
+    except ValueError:
+        return line
 
 
 def drop_gone_folders() -> None:
     """Take folders that are gone off the list: their names may tell whom a search was for."""
     path = cache_folder().parent / RUN_LIST
     if path.is_file():
-        write_text(path, "".join(f"{folder}\n" for folder in noted_folders()))
+        write_text(path, "".join(f"{line_of(folder)}\n" for folder in noted_folders()))
 
 
 def inventory(roots: Sequence[Path]) -> list[Kept]:
@@ -113,7 +145,9 @@ def run_entry(folder: Path) -> Kept:
     job = str(read_json(folder / MANIFEST).get("job", "report"))
     report = read_json(folder / REPORT)
     if isinstance(report.get("matches"), list):
-        holds = f"a search: {len(report.get('query', []))} pictures of a person, {len(report['matches'])} matches"
+        query = report.get("query")
+        people = len(query) if isinstance(query, list) else 0
+        holds = f"a search: {people:,} pictures of a person, {len(report['matches']):,} matches"
         return Kept("search", folder, *size_and_date(folder), holds)
     if isinstance(report.get("query_cards"), list):
         holds = f"{job}: a report with {len(report['query_cards']):,} queries and their candidates"

@@ -7,12 +7,13 @@ import json
 import math
 import os
 import platform
+import stat
 import subprocess
 import sys
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from importlib import metadata
@@ -29,6 +30,8 @@ __all__ = ["MANIFEST", "Run", "content_hash", "environment", "name_of", "plain_j
 
 MANIFEST = "manifest.json"
 SIGNS_OF_A_RUN = ("report.json", "report.html", "reasons.html")  # results that nobody wants written over
+RESULTS = (*SIGNS_OF_A_RUN, "matches.csv", "metrics.json", "metrics.csv", "queries.csv")  # what runs write
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic", ".ppm")
 PACKAGES = ("reidr", "torch", "transformers", "trl", "peft", "numpy", "pillow")
 
 
@@ -82,6 +85,8 @@ class Run:
     def _open(self, job: str, data: dict[str, str] | None, defaults: Mapping[str, Any] | None) -> None:
         """Read the folder's manifest and compare, or write one."""
         folder, path = self.folder, self.folder / MANIFEST
+        if path.exists() and not path.is_file():
+            raise RecipeError(f"{path}: is no regular file, so the folder is no run's; choose another run folder")
         if path.is_file():
             self.manifest = _read_manifest(path)
             kept = filled(self.manifest.get("settings", {}), defaults or {}, self.settings)
@@ -109,7 +114,7 @@ class Run:
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "stages": {},
             }
-            foreign = next((name for name in SIGNS_OF_A_RUN if (folder / name).is_file()), None)
+            foreign = next((name for name in RESULTS if (folder / name).exists()), None)
             if foreign is not None:
                 raise RecipeError(
                     f"{folder}: holds results ({foreign}) of a run that it does not describe ({MANIFEST} is missing); "
@@ -147,7 +152,11 @@ def lock_for_run(folder: Path) -> FolderLock | None:
     A run that lies where nothing can be written, such as a finished one on a medium of others, can be read: no lock.
     Raises InUseError as `FolderLock.take`, ReIDError where a new folder cannot be made.
     """
-    if (folder / MANIFEST).is_file() and not os.access(folder, os.W_OK):
+    try:
+        there = (folder / MANIFEST).is_file()
+    except OSError as error:  # a name that is too long
+        raise cannot_write(folder, error) from None
+    if there and not os.access(folder, os.W_OK):
         return None
     prepare_folder(folder)
     lock = FolderLock.take(folder)
@@ -195,23 +204,60 @@ def filled(kept: Mapping[str, Any], defaults: Mapping[str, Any], asked: Mapping[
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise RecipeError(f"{path}: not a run's manifest ({error}); delete it to start the run anew") from None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("stages"), dict):
         raise RecipeError(f"{path}: not a run's manifest (no mapping with `stages`); delete it to start the run anew")
+    if not isinstance(manifest.get("settings", {}), dict):
+        raise RecipeError(f"{path}: not a run's manifest (`settings` is no mapping); delete it to start the run anew")
     return manifest
 
 
-def prepare_file(path: Path | None) -> None:
+def prepare_file(path: Path | None, inputs: Iterable[Path | str] = ()) -> None:
     """Make the folder of a file that a long job will write at its end, and find out now whether that will work.
 
-    Nothing for None. Raises ReIDError where the file cannot be written.
+    Nothing for None. Raises ReIDError where the file cannot be written, or where it is one of the job's `inputs` or any
+    picture: a slip of the hand must not cost somebody's data.
     """
     if path is None:
         return
-    if path.is_dir():
+    if path == Path("-"):
+        raise ReIDError("-: standard output is not possible here; name a file")
+    refuse_input(path, inputs)
+    try:
+        folder = path.is_dir()
+    except OSError as error:  # a name that is too long
+        raise cannot_write(path, error) from None
+    if folder:
         raise ReIDError(f"{path}: is a folder; name a file in it")
     prepare_folder(path.parent)
+
+
+def refuse_input(path: Path, inputs: Iterable[Path | str] = ()) -> None:
+    """Raise ReIDError where writing `path` would write over one of the `inputs`, by whatever name, or a picture."""
+    try:
+        own = path.stat()
+    except (OSError, ValueError):
+        return  # not there yet, or to be found out by whoever writes
+    if not stat.S_ISREG(own.st_mode):
+        return
+    if path.suffix.lower() in PICTURES:
+        raise ReIDError(f"{path}: is a picture that would be written over; name another file")
+    for each in inputs:
+        try:
+            facts = Path(each).stat()
+        except (OSError, ValueError):
+            continue
+        if (facts.st_dev, facts.st_ino) == (own.st_dev, own.st_ino):
+            raise ReIDError(f"{path}: is read by this command and would be written over; name another file")
+
+
+def refuse_own(path: Path | None, folder: Path | None) -> None:
+    """Raise ReIDError where an output would write over a file that the run in `folder` writes itself."""
+    if path is None or folder is None or path.name not in (*RESULTS, MANIFEST):
+        return
+    if os.path.realpath(path.parent) == os.path.realpath(folder):
+        raise ReIDError(f"{path}: is a file that the run itself writes; name another file")
 
 
 def prepare_folder(folder: Path | None) -> None:

@@ -18,6 +18,11 @@ def shown(name: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def shown_lines(text: str) -> str:
+    """A longer text that can be printed anywhere: as `shown`, but its line ends stay."""
+    return "\n".join(shown(line) for line in text.split("\n"))
+
+
 def some_of(names: Iterable[str], number: int = FEW) -> str:
     """The first few names as text, with the number of the rest."""
     names = [shown(name) for name in names]

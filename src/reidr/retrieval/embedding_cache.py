@@ -33,7 +33,8 @@ def cache_folder() -> Path:
     """Where embeddings, which are biometric data, are cached: `$REIDR_CACHE`, else `~/.cache/reidr`."""
     chosen = os.environ.get("REIDR_CACHE")
     try:
-        root = Path(chosen) if chosen else Path.home() / ".cache" / "reidr"
+        # A tilde that no shell has replaced: from a file of settings, or a container's environment.
+        root = Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "reidr"
     except RuntimeError:  # a user without a home: nothing can be kept, which is said once
         root = Path(os.devnull) / "reidr"
     return root / "embeddings"
@@ -118,10 +119,13 @@ def stem_of(fingerprint: str) -> str:
 
 def files_in(folder: Path, trouble: Callable[[str], None]) -> list[Path]:
     """The cache files of all embedders in `folder`, oldest first; `trouble` is told why it cannot be read, if so."""
+    found: list[tuple[int, str]] = []
     try:
         with os.scandir(folder) as entries:
-            # Files alone: a pipe of that name would be waited for.
-            found = [(entry.stat().st_mtime_ns, entry.path) for entry in entries if is_cache_file(entry)]
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):  # put together with others a moment ago
+                    if is_cache_file(entry):  # files alone: a pipe of that name would be waited for
+                        found.append((entry.stat().st_mtime_ns, entry.path))
     except (FileNotFoundError, NotADirectoryError):
         return []  # whether it can be made is seen when there is something to keep
     except OSError as error:
@@ -208,6 +212,7 @@ def forget_embeddings(folder: Path, keys: frozenset[str]) -> int:
     A file that cannot be read is removed: it might hold one. Raises ReIDError where a file can be neither.
     """
     removed = 0
+    sweep(folder)  # what killed writers left may hold one too
 
     def trouble(reason: str) -> None:
         raise ReIDError(f"{reason}; its embeddings cannot be looked through: remove it yourself")

@@ -13,7 +13,6 @@ from typing import Any
 
 from PIL import Image
 
-from reidr.data.listing import shown
 from reidr.data.pixels import pixel_digest
 from reidr.data.regular_files import file_digest
 from reidr.data.types import Crop
@@ -29,7 +28,9 @@ from reidr.evaluation.find.schema import (
     VerdictEntry,
 )
 from reidr.evaluation.find.types import Found, Match
+from reidr.evaluation.spreadsheets import safe_cell
 from reidr.evaluation.statements import statements_seen_again
+from reidr.frame.text import shown
 from reidr.retrieval.content_key import content_key
 
 
@@ -167,11 +168,9 @@ def csv_of(document: SearchDocument) -> str:
 
 def cell(value: Any) -> Any:
     """A value as it stands in the table."""
-    if value is None:
-        return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return safe_cell(value)
 
 
 def pictures_of(found: Found) -> dict[str, Image.Image | Path]:

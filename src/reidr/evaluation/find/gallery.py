@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from reidr.data.folder import crop_of_file, list_crops
 from reidr.data.images import PictureSource, read_picture
-from reidr.data.listing import is_picture_name, link_notes, some_of
+from reidr.data.listing import is_picture_name, link_notes
 from reidr.data.manifest import load_manifest
+from reidr.data.notes import as_notes
 from reidr.data.path_pattern import PathPattern
+from reidr.data.regular_files import check_name
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError
 from reidr.evaluation.find.left_out import JUNK, UNREADABLE, LeftOut, left_out_of, merged
-from reidr.evaluation.find.query import is_in_memory
+from reidr.evaluation.find.query import Names, is_in_memory
+from reidr.frame.text import some_of
 
 Searchable = str | os.PathLike[str] | Iterable[PictureSource | Crop]
 """A folder, a manifest, or a list of folders, manifests and pictures."""
@@ -86,6 +88,7 @@ def part_of(root: Any, place: int, several: bool, template: PathPattern | None) 
     if not isinstance(root, str | os.PathLike):
         raise DataError(f"gallery[{place}] is of type {type(root).__name__}; give {ACCEPTED}")
     path, prefix = Path(root), f"{Path(root).as_posix()}/" if several else ""
+    check_name(path)
     if is_manifest(path):
         return of_manifest(path, f"{path.parent.as_posix()}/" if several else "")
     if path.is_dir():
@@ -128,8 +131,9 @@ def of_folder(folder: Path, prefix: str, template: PathPattern | None) -> Collec
         )
     elif template is None and (labelled := sum(crop.camera is not None for crop in crops)):
         notes.append(f"{folder}: cameras of {labelled:,} crops are read from names like 0002_c1s1_000451_03.jpg")
+    rest = tuple(replace(each, files=tuple(prefix + name for name in each.files)) for each in left_out_of(listing))
     followed = 0 if template is None else len(crops) - len(strange)
-    return Collected(tuple(crops), str(folder), times, left_out_of(listing), notes=tuple(notes), followed=followed)
+    return Collected(tuple(crops), str(folder), times, rest, notes=tuple(notes), followed=followed)
 
 
 def of_manifest(path: Path, prefix: str) -> Collected:
@@ -137,15 +141,18 @@ def of_manifest(path: Path, prefix: str) -> Collected:
     dataset = load_manifest(path)
     rows = dataset.gallery or (*dataset.train, *dataset.query)
     which = "gallery rows" if dataset.gallery else "rows, none of which is in the gallery split"
-    junk = tuple(crop.id for crop in rows if crop.junk)
+    junk = tuple(prefix + crop.id for crop in rows if crop.junk)
     crops = {crop.id: replace(crop, id=prefix + crop.id) for crop in rows if not crop.junk}
     left_out = (LeftOut(JUNK, junk),) if junk else ()
-    return Collected(tuple(crops.values()), str(path), left_out=left_out, notes=(f"{path}: {len(crops):,} {which}",))
+    # Missing pictures are named one by one when they are opened.
+    told = [f"{path}: {note}" for note in as_notes(dataset.notes) if note.kind in ("label spelling", "other ending")]
+    notes = (f"{path}: {len(crops):,} {which}", *told)
+    return Collected(tuple(crops.values()), str(path), left_out=left_out, notes=notes)
 
 
 def joined(parts: Sequence[Collected], name: str, *, several: bool) -> Collected:
-    """All parts as one list: a file that is reached twice is searched once, and equal ids are numbered."""
-    crops, seen, taken, twice = [], set(), Counter[str](), 0
+    """All parts as one list: a file that is reached twice is searched once, and ids that print alike are numbered."""
+    crops, seen, names, twice = [], set(), Names(), 0
     times: dict[str, str] = {}
     for part in parts:
         for crop in part.crops:
@@ -155,8 +162,8 @@ def joined(parts: Sequence[Collected], name: str, *, several: bool) -> Collected
                     twice += 1
                     continue
                 seen.add(where)
-            taken[crop.id] += 1
-            fresh = crop if taken[crop.id] == 1 else replace(crop, id=f"{crop.id} ({taken[crop.id]})")
+            own = names.own(crop.id)
+            fresh = crop if own == crop.id else replace(crop, id=own)
             if crop.id in part.times:
                 times[fresh.id] = part.times[crop.id]
             crops.append(fresh)
@@ -164,12 +171,28 @@ def joined(parts: Sequence[Collected], name: str, *, several: bool) -> Collected
     if twice:
         notes.append(f"{twice:,} files are reached twice and searched once")
     problems = tuple(problem for part in parts for problem in part.problems)
-    left_out = merged(each for part in parts for each in part.left_out)
+    left_out = merged(told_once(each for part in parts for each in part.left_out) if several else parts[0].left_out)
     return Collected(tuple(crops), name, times, left_out, problems, tuple(notes))
+
+
+def told_once(all_left_out: Iterable[LeftOut]) -> Iterator[LeftOut]:
+    """The same without files that were reached before by another path."""
+    seen = set()
+    for each in all_left_out:
+        fresh = []
+        for name in each.files:
+            folder, _, own = name.rpartition("/")  # the link itself was left out, not what it leads to
+            place = (os.path.realpath(folder), own)
+            if place not in seen:
+                seen.add(place)
+                fresh.append(name)
+        if fresh:
+            yield replace(each, files=tuple(fresh))
 
 
 def check_place(path: Path) -> None:
     """Raise DataError unless `path` is a folder or a manifest."""
+    check_name(path)
     if is_manifest(path) or path.is_dir():
         return
     if not path.exists():

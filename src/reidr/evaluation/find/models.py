@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def check_models(retriever: Embedder | str | Path | None, reasoner: Backend | str | Path | None) -> None:
     """Find the models that are named, without loading them (and without torch).
 
-    Raises WeightsError where there is none of that name, DataError where something is neither a name nor a model.
+    Raises WeightsError where there is none of that name, ReIDError for a URL that is none, DataError where something is
+    neither a name nor a model.
     """
     if isinstance(retriever, str | Path):
         if str(retriever).endswith(".onnx"):
@@ -28,7 +29,11 @@ def check_models(retriever: Embedder | str | Path | None, reasoner: Backend | st
     elif retriever is not None and not hasattr(retriever, "embed_pictures"):
         raise DataError(f"the retriever is of type {type(retriever).__name__}; give a name, a folder or an embedder")
     if isinstance(reasoner, str | Path):
-        if not str(reasoner).startswith(("http://", "https://")):
+        if str(reasoner).startswith(("http://", "https://")):
+            from reidr.reasoning.endpoint import check_address
+
+            check_address(str(reasoner))
+        else:
             from reidr.reasoning.checkpoint import find_checkpoint
 
             find_checkpoint(reasoner)

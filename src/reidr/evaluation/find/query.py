@@ -17,6 +17,7 @@ from reidr.data.images import PictureSource, read_picture
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.evaluation.find.plausibility import why_no_person
+from reidr.frame.text import shown
 from reidr.retrieval.embedder import Embedder, embed_crops
 
 Person = PictureSource | Crop | Iterable[PictureSource | Crop]
@@ -84,8 +85,27 @@ def query_of(person: Person) -> Query:
         raise DataError(f"the person is of type {type(person).__name__}; give {ACCEPTED}")
     if not sources:
         raise DataError(f"there is no picture of the person; give {ACCEPTED}")
-    crops = tuple(crop_of(source, place, len(sources) > 1) for place, source in enumerate(sources, start=1))
+    names = Names()
+    found = (crop_of(source, place, len(sources) > 1) for place, source in enumerate(sources, start=1))
+    crops = tuple(replace(crop, id=names.own(crop.id)) for crop in found)
     return Query(crops, tuple(why_no_person(crop.open()) for crop in crops))
+
+
+class Names:
+    """Names that a reader can tell apart: pictures of a report are known by them."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._numbers: dict[str, int] = {}
+
+    def own(self, name: str) -> str:
+        """`name`, or the first of "name (2)", "name (3)" … that is not printed like one given before."""
+        said, fresh = shown(name), name
+        while shown(fresh) in self._taken:
+            self._numbers[said] = self._numbers.get(said, 1) + 1
+            fresh = f"{name} ({self._numbers[said]})"
+        self._taken.add(shown(fresh))
+        return fresh
 
 
 def crop_of(source: Any, place: int, several: bool) -> Crop:

@@ -14,6 +14,7 @@ from reidr.evaluation.report.content import Candidate, ClaimMark, Curve, QueryCa
 from reidr.evaluation.report.pictures import thumbnail
 from reidr.evaluation.report.rows import MetricRow
 from reidr.frame.files import make_folder, write_text
+from reidr.frame.text import shown_lines
 
 CANDIDATE_SIDE = 160  # pixels
 REASON_SIDE = 128
@@ -195,6 +196,7 @@ def environment() -> Any:
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("reidr.evaluation.report", "templates"),
         autoescape=True,
+        finalize=printable,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -217,6 +219,12 @@ def environment() -> Any:
         claim_words=get_args(ClaimMark),
     )
     return made
+
+
+def printable(value: Any) -> Any:
+    """A text of the page without control characters and marks that turn the direction of writing; names of files,
+    persons and cameras come from elsewhere. Markup is ours and stays."""
+    return shown_lines(value) if type(value) is str else value
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 from PIL import Image
 
-from reidr.data.listing import shown
 from reidr.errors import ReIDError
 from reidr.evaluation.find.document import csv_of
 from reidr.evaluation.find.schema import KIND, SearchDocument
@@ -21,6 +20,7 @@ from reidr.evaluation.report.pictures import Thumbnail, thumbnail
 from reidr.evaluation.report.store import STORED_SIDE, stored_picture
 from reidr.frame.files import write_text
 from reidr.frame.run import prepare_folder
+from reidr.frame.text import shown_lines
 
 JSON_FILE, CSV_FILE, PAGE_FILE = "report.json", "matches.csv", "report.html"
 FILES = (JSON_FILE, CSV_FILE, PAGE_FILE)
@@ -59,7 +59,7 @@ def json_of(document: SearchDocument) -> str:
 def whole_text(value: Any) -> Any:
     """The same with every text one that a file can hold: names that are no UTF-8 reach us with lone surrogates."""
     if isinstance(value, str):
-        return shown(value)
+        return shown_lines(value)
     if isinstance(value, Mapping):
         return {whole_text(key): whole_text(each) for key, each in value.items()}
     return [whole_text(each) for each in value] if isinstance(value, list | tuple) else value
@@ -77,10 +77,13 @@ def load_search(folder: Path) -> SearchDocument:
     """
     path = folder / JSON_FILE
     try:
+        if not path.is_file():
+            raise OSError("no such file")
         document = SearchDocument.model_validate_json(path.read_text(encoding="utf-8"))
         for uri in document.pictures.values():
             stored_picture(uri, path)
-    except (OSError, ValueError) as error:  # pydantic's and base64's errors are ValueErrors
+        json_of(document)  # a number that is none could not be written again
+    except (OSError, ValueError, RecursionError) as error:  # pydantic's and base64's errors are ValueErrors
         reason = " ".join(str(error).split())[:200]
         raise ReIDError(f"{path}: not a search of this version ({reason}); search again") from None
     return document
@@ -89,8 +92,9 @@ def load_search(folder: Path) -> SearchDocument:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; empty where there is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        # A pipe of that name would be waited for.
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

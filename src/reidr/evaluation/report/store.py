@@ -56,7 +56,7 @@ def load_report(folder: Path) -> Report:
         )
         content |= {name: tuple(content.get(name, ())) for name in ("left_out", "remarks")}
         return Report(**content, query_cards=cards, metric_rows=rows, curves=curves)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ReIDError(f"{path}: not a report of this version ({error}); run the evaluation again") from None
 
 

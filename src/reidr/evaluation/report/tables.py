@@ -10,6 +10,7 @@ from typing import Any
 
 from reidr.evaluation.report.content import MetricRow, Report
 from reidr.evaluation.report.rows import Interval
+from reidr.evaluation.spreadsheets import safe_cell
 
 METRIC_TITLES = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mINP": "mINP"}
 METRIC_ORDER = tuple(METRIC_TITLES)
@@ -138,9 +139,9 @@ def queries_csv(report: Report, shown: frozenset[str] = frozenset()) -> str:
 
 
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """RFC 4180 text; None becomes an empty cell, numbers keep every digit."""
+    """RFC 4180 text; None becomes an empty cell, numbers keep every digit, no text is a formula (`safe_cell`)."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([["" if cell is None else cell for cell in line] for line in lines])
+    writer.writerows([[safe_cell(cell) for cell in line] for line in lines])
     return file.getvalue()
