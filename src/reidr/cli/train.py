@@ -47,11 +47,14 @@ def everything(
     recipe: str, folder: Path, base: Path | None, quick: bool, retriever: str, seed: int | None, plan_only: bool
 ) -> None:
     """Base, pairs, warm-up, sampling, reinforcement, fusion weight, evaluation; what is finished is skipped."""
-    from reidr.training.pipeline import plan, train_all
+    from reidr.training.plan import check_everything, plan
 
     if plan_only:
         click.echo("\n".join(plan(recipe)))
         return
+    check_everything(recipe, base, quick)  # before what takes seconds to load
+    from reidr.training.pipeline import train_all
+
     click.echo(f"report: {train_all(recipe, folder, base, quick, retriever, seed)}")
 
 
@@ -112,8 +115,11 @@ def rl(recipe: str, folder: Path, **options: Any) -> None:
 def decide(recipe: str, model: Path, retriever: str) -> None:
     """Choose on held-out people how a taught reasoner is used: fusion weight, calibration, when to ask; into MODEL."""
     from reidr.reasoning.checkpoint import find_checkpoint
+    from reidr.training.stages import find_recipe
+
+    find_recipe(recipe)
+    find_checkpoint(model)
     from reidr.training.decide_stage import decide_stage
 
-    find_checkpoint(model)
     decision = decide_stage(recipe, model, {}, retriever=retriever)
     click.echo(f"fusion weight {decision.weight}, chosen on {decision.chosen_on}: {model / 'decision.json'}")

@@ -109,9 +109,11 @@ def dataset_of_tables(
                 "(reidr evaluate DATA --features FILE)"
             )
     notes = [Note(f"features and labels from {gallery.source}", kind="layout")]
-    if any(table.cameras is None for table in tables.values()):
-        notes.append(Note("no cameras for both sides: no gallery crop is ignored for its camera", kind="features"))
-    searched = set() if query is None or query.persons is None else set(query.persons)
+    notes += notes_of_cameras(tables)
+    if query is not None:
+        check_spelling(gallery, query)
+    asked = set() if query is None or query.persons is None else set(query.persons)
+    searched = {label if label is None or label.strip("0") else "0" for label in asked}
     crops: dict[str, tuple[Crop, ...]] = {}
     places: dict[tuple[str, str], int] = {}
     start = 0
@@ -123,6 +125,40 @@ def dataset_of_tables(
     if query is not None and (gallery.names is None or query.names is None):
         notes += notes_of_equal_rows(query, gallery)
     return ReIDDataset(name, None, (), crops.get("query", ()), crops["gallery"], notes=tuple(notes)), places
+
+
+def notes_of_cameras(tables: Mapping[str, FeatureTable]) -> list[Note]:
+    """That no gallery crop is ignored for its camera, and why: a warning where there are cameras, but of one side."""
+    cameras = {split: set(table.cameras) - {None} for split, table in tables.items() if table.cameras is not None}
+    if len(cameras) < len(tables):
+        only = f"; only the {next(iter(cameras))} has them" if cameras else ""
+        text = f"no cameras for both sides{only}: no gallery crop is ignored for its camera"
+        return [Note(text, "warning" if cameras else "info", kind="features")]
+    if len(cameras) == 2 and not cameras["query"] & cameras["gallery"]:
+        text = (
+            f"queries and gallery have no camera in common ({first_of(cameras['query'])} there, "
+            f"{first_of(cameras['gallery'])} here): no gallery crop is ignored for its camera"
+        )
+        return [Note(text, "warning", kind="features")]
+    return []
+
+
+def first_of(labels: set[str | None]) -> str:
+    """The first label in their order, or that none is known."""
+    return min((label for label in labels if label is not None), default="none known")
+
+
+def check_spelling(gallery: FeatureTable, query: FeatureTable) -> None:
+    """Raises DataError where a query's label occurs in the gallery with other leading zeros: it would match nobody."""
+    for what in ("persons", "cameras"):
+        asked, shown = (set(getattr(table, what) or ()) - {None} for table in (query, gallery))
+        spelled = {same_form(label): label for label in shown}
+        for label in sorted(asked - shown):
+            if (other := spelled.get(same_form(label))) is not None:
+                raise DataError(
+                    f"{query.source}: {what[:-1]} {label} is written {other} in {gallery.source}; "
+                    "write labels alike, with or without leading zeros"
+                )
 
 
 def notes_of_equal_rows(query: FeatureTable, gallery: FeatureTable) -> list[Note]:
@@ -159,7 +195,7 @@ def crop_of_row(
     """
     person = table.persons[row] if table.persons is not None else None
     junk = person is not None and (person == JUNK_TEXT or (person.startswith("-") and person[1:].isdecimal()))
-    nobody = person == "0" and "0" not in searched and bool(searched)
+    nobody = person is not None and not person.strip("0") and "0" not in searched and bool(searched)
     name = f"{split}/{row:06d}" if table.names is None else table.names[row]
     number = pictures.setdefault((name, np.ascontiguousarray(table.features[row]).tobytes()), len(pictures))
     return Crop(
