@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.io import savemat
+from scipy.sparse import csc_array
 
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, MissingExtraError, ReIDError
@@ -92,6 +93,11 @@ def hdf5(path: Path) -> None:
     path.write_bytes(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(512) + b"\x89HDF\r\n\x1a\n" + bytes(100))
 
 
+def long_header(path: Path) -> None:
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1, 1), }" + b" " * 60_000 + b"\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(8))
+
+
 @pytest.mark.parametrize(
     ("name", "make", "words"),
     [
@@ -104,6 +110,18 @@ def hdf5(path: Path) -> None:
         ("a.mat", written(b"no matlab file" * 100), "cannot be read as a MATLAB file"),
         ("a.mat", hdf5, "h5py"),
         ("a.csv", written(b"1,2"), r"\.npy, \.npz, \.mat"),
+        ("a.pt", written(b"PK\x03\x04"), r"numpy\.savez"),
+        ("a.npz", saved(**{"a/data.pkl": QUERY, "a/version": QUERY}), r"a file of torch\.save; .*numpy\.savez"),
+        ("a.npz", written(b"hello"), "a file of another kind"),
+        ("a.npy", written(b""), "it is empty"),
+        ("a.npy", long_header, "its header is larger"),
+        ("a.mat", lambda path: savemat(path, {"data": {"f": QUERY}}), r"it holds data \(a struct\)"),
+        ("a.npz", saved(features=QUERY[:, None], ids=WHO), r"axes of length 1 .*numpy\.squeeze"),
+        ("a.npz", saved(features=QUERY, ids=WHO + 2.0**60), "has lost its last digits"),
+        ("a.npz", saved(features=QUERY, ids=WHO > 1), "truth value"),
+        ("a.npz", saved(features=QUERY, ids=WHO / np.array([0.0, 1, 1])), "label 0 is inf"),
+        ("a.npz", saved(**{**BOTH, "query_ids": np.array(["001", "002", "003"])}), "person 001 is written 1"),
+        ("a.npz", saved(**{**BOTH, "query_cameras": np.array(["1", "1", "02"])}), "camera 02 is written 2"),
         ("a.npz", None, "no such file"),
         ("a.npz", lambda path: path.mkdir(), "no regular file"),
         ("a.npz", saved(x=QUERY), "no `features` or `gallery_features`; it holds x"),
@@ -265,3 +283,58 @@ def test_zip_bombs_are_no_surprise(tmp_path: Path) -> None:
         file.writestr("features.npy", header)
     with pytest.raises(DataError, match=r"cannot be read as \.npz"):
         read_arrays(tmp_path / "f.npz")
+
+
+SPELLINGS = {
+    "float": WHO.astype(float), "text": WHO.astype(str), "float text": np.array(["1.0", "2.0", "3.00"]),
+    "bytes": WHO.astype("S"), "blanks": np.array([" 1", "2 ", "3"]), "column": WHO[:, None], "uint8": WHO.astype(np.uint8),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_one_label_in_many_spellings_is_one_label(spelling: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "f.npz", **{**BOTH, "query_ids": SPELLINGS[spelling]})
+    gallery, query = read_tables(tmp_path / "f.npz")
+    assert query is not None
+    assert (query.persons, gallery.persons) == (("1", "2", "3"), ("3", "2", "1", "-1", "0"))
+
+
+def test_numbers_in_matlab_cells_and_sparse_features(tmp_path: Path) -> None:
+    cells = np.array([1.0, 2.0, 3.0], dtype=object)
+    savemat(tmp_path / "f.mat", {**BOTH, "query_ids": cells, "gallery_features": csc_array(GALLERY)})
+    gallery, query = read_tables(tmp_path / "f.mat")
+    assert query is not None
+    assert query.persons == ("1", "2", "3")
+    np.testing.assert_array_equal(gallery.features, GALLERY)
+
+
+def test_words_for_unknown_are_nobody(tmp_path: Path) -> None:
+    np.savez(tmp_path / "f.npz", features=QUERY, ids=np.array(["nan", "None", "a"]), cameras=np.array(["", "NaN", "1"]))
+    table, _ = read_tables(tmp_path / "f.npz")
+    assert (table.persons, table.cameras) == ((None, None, "a"), (None, None, "1"))
+
+
+def test_persons_of_zeros_are_distractors_however_many_zeros(tmp_path: Path) -> None:
+    who, shown = np.array(["0001", "0002", "0003"]), np.array(["0003", "0002", "0001", "-1", "0000"])
+    np.savez(tmp_path / "f.npz", **{**BOTH, "query_ids": who, "gallery_ids": shown})
+    dataset, _ = load_given_features(tmp_path / "f.npz", None, None, None)
+    assert [crop.person for crop in dataset.gallery] == ["0003", "0002", "0001", None, None]
+    who[0] = "0000"  # a query has it: then it is a person
+    np.savez(tmp_path / "f.npz", **{**BOTH, "query_ids": who, "gallery_ids": shown})
+    dataset, _ = load_given_features(tmp_path / "f.npz", None, None, None)
+    assert dataset.gallery[-1].person == "0000"
+
+
+@pytest.mark.parametrize(
+    ("cameras", "level", "words"),
+    [
+        ({"query_cameras": np.array(["c1", "c1", "c2"])}, "warning", "have no camera in common (c1 there, 1 here)"),
+        ({"query_cameras": None}, "warning", "only the gallery has them"),
+        ({"query_cameras": None, "gallery_cameras": None}, "info", "no cameras for both sides: no gallery crop"),
+    ],
+)
+def test_cameras_that_ignore_nothing_are_said(cameras: dict[str, Any], level: str, words: str, tmp_path: Path) -> None:
+    arrays = {name: array for name, array in {**BOTH, **cameras}.items() if array is not None}
+    np.savez(tmp_path / "f.npz", **arrays)
+    dataset, _ = load_given_features(tmp_path / "f.npz", None, None, None)
+    assert any(words in note and note.level == level for note in dataset.notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -28,8 +29,8 @@ class Contestant:
 
     @property
     def key(self) -> tuple[str, str]:
-        """File and row."""
-        return self.name.rpartition("#")[0] or self.name, self.row
+        """File, however its path is spelled, and row."""
+        return os.path.realpath(self.name.rpartition("#")[0] or self.name), self.row
 
     @property
     def values(self) -> RowValues:
@@ -98,6 +99,7 @@ def compare(
         raise ReIDError("compare: needs at least two results")
     draws, seed = whole_number(draws, "draws", least=1), whole_number(seed, "seed", least=0)
     real_number(level, "level", least=0.0, most=1.0, inside=True)
+    metrics = tuple(dict.fromkeys(metrics))  # a metric named twice is one test, also for Holm's correction
     unknown = [metric for metric in metrics if metric not in METRICS]
     if unknown or not metrics:
         raise ReIDError(f"compare: metric {unknown[0] if unknown else 'none'!r}; there are {', '.join(METRICS)}")
