@@ -374,7 +374,7 @@ TAKES_A_LIST: list[Callable[[Any], Any]] = [
 @pytest.mark.parametrize("place", range(len(TAKES_A_LIST)))
 @pytest.mark.parametrize("value", NO_LIST, ids=lambda value: type(value).__name__)
 def test_what_is_no_ranked_list_is_refused(place: int, value: Any) -> None:
-    with pytest.raises(ReIDError, match="must be a RankedList, not|distances must be"):
+    with pytest.raises(ReIDError, match=r"must be a RankedList, not|distances must be"):
         TAKES_A_LIST[place](value)
 
 

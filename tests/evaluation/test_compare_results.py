@@ -258,6 +258,14 @@ def test_a_metric_that_is_named_twice_is_one_test() -> None:
     assert once[0].p_holm == once[0].p
 
 
+def test_queries_of_one_person_tell_nothing_of_chance() -> None:
+    one, other = result(FIRST), result(SECOND)
+    for each in (one, other):
+        each["per_query"]["persons"] = ["a"] * 8
+    with pytest.raises(ReIDError, match="all 8 queries with a match show one person"):
+        pair(one, other)
+
+
 def test_endless_nesting_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("[" * 100_000)
     with pytest.raises(ReIDError, match="nested too deeply"):

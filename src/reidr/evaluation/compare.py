@@ -92,8 +92,8 @@ def compare(
     and Carterette 2007) with one sign for all queries of a person, and Holm's step-down correction (1979) goes over
     all tests together.
 
-    Raises ReIDError for fewer than two contestants, runs that are not of the same queries, gallery or rule, unknown
-    metrics, and draws, level or seed out of range.
+    Raises ReIDError for fewer than two contestants, runs that are not of the same queries, gallery or rule, queries of
+    one person alone, unknown metrics, and draws, level or seed out of range.
     """
     if len(contestants) < 2:
         raise ReIDError("compare: needs at least two results")
@@ -111,6 +111,11 @@ def compare(
     tables = [aligned(each, contestants[0]) for each in contestants]
     persons = _persons(contestants[0])
     number = group_numbers(persons, "persons")[1]
+    if number < 2:
+        raise ReIDError(
+            f"compare: all {len(persons)} queries with a match show one person; how much of a difference is chance can "
+            "be told from two persons on"
+        )
     tests = []
     for first, second in combinations(range(len(contestants)), 2):
         for metric in metrics:

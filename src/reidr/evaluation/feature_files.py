@@ -35,7 +35,7 @@ ROLES = {"query": ("query_", "q_", "q"), "gallery": ("gallery_", "test_", "g_", 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 SECONDS = 600
 BY_NUMPY = "; save plain arrays from Python: numpy.savez('features.npz', features=features.cpu().numpy(), ids=ids)"
-REMEDIES = {ending: BY_NUMPY for ending in (".pt", ".pth", ".pkl", ".pickle", ".h5", ".hdf5", ".csv", ".parquet")}
+REMEDIES = dict.fromkeys((".pt", ".pth", ".pkl", ".pickle", ".h5", ".hdf5", ".csv", ".parquet"), BY_NUMPY)
 # What NumPy, zip and zlib raise for damaged files.
 UNREADABLE = (
     OSError, ValueError, TypeError, SyntaxError, EOFError, KeyError, OverflowError, MemoryError, RuntimeError,
@@ -124,7 +124,7 @@ def find(arrays: Mapping[str, NDArray[Any]], role: str, what: str, path: Path) -
 
 
 def labels_of(array: NDArray[Any], source: str) -> tuple[str | None, ...]:
-    """Labels as text, as everywhere (`reidr.data.labels`): "1", 1 and 1.0 are one; NaN, "nan", "" are unknown (None)."""
+    """Labels as text by the rule of `reidr.data.labels`: "1", 1 and 1.0 are one; NaN, "nan", "" are unknown (None)."""
     return tuple(one_label(label, place, source) for place, label in enumerate(array.ravel().tolist()))
 
 

@@ -36,7 +36,7 @@ class Searches:
         listed: (Q,) identities listed. known_to: (Q,) distance up to which everybody is listed: that of the last crop,
             +inf where the list holds the whole gallery.
 
-    Raises ReIDError for arrays that are not all (Q,), NaN, ranks below 1, and searches that are all mated or all non-mated.
+    Raises ReIDError for arrays that are not all (Q,), NaN, ranks below 1, and searches that are all of one kind.
     """
 
     mated: NDArray[np.bool_]

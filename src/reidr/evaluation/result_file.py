@@ -111,7 +111,7 @@ class EvaluationResult(_Part):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        """With one draw the numbers of the table are those of the queries: a file that was edited by hand is refused."""
+        """With one draw the table's numbers are those of the queries: a file that was edited by hand is refused."""
         if self.trials > 1:
             return self
         part = self.per_query

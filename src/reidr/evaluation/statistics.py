@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from reidr.errors import ReIDError
 from reidr.frame.checks import as_array, group_numbers, real_number, whole_number
 
-
 LARGEST = 1e200  # sums and differences of such values stay finite
 
 
@@ -22,7 +21,8 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean of per-query `values` (N,); (0, 0) for no values (Efron 1979).
 
-    `groups` (N,): labels of the persons; None: every value is a case of its own. `draws`: at least 1. `level`: within
+    `groups` (N,): labels of the persons; None: every value is a case of its own. One group, or one value, gives an
+    interval of no width, which says nothing of chance. `draws`: at least 1. `level`: within
     (0, 1). Raises ReIDError for a NaN, the mark of a query without a match, or an infinite value; for a group that is
     unknown; where groups and values are not of one length; and for draws, level or seed out of range.
     """

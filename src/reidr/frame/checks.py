@@ -294,6 +294,6 @@ def _kind_of(array: NDArray[Any]) -> str:
 
 
 __all__ = [
-    "ArrayLike", "as_array", "check_shape", "flag_array", "group_numbers", "instance_of", "mask_rows", "one_list", "one_of",
-    "plain_array", "real_array", "real_number", "whole_number",
+    "ArrayLike", "as_array", "check_shape", "flag_array", "group_numbers", "instance_of", "mask_rows", "one_list",
+    "one_of", "plain_array", "real_array", "real_number", "whole_number",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from reidr.frame.progress import progress
 from reidr.frame.run import Run, environment
 from reidr.training.base_stage import base_stage
 from reidr.training.decide_stage import decide_stage
-from reidr.training.plan import STAGES, check_everything, plan
+from reidr.training.plan import STAGES, check_sections, plan
 from reidr.training.reasoning_stages import base_recipe, pairs_stage, rl_stage, sample_stage, warmup_stage
 from reidr.training.shipped_base import shipped_base_stage
 from reidr.training.stages import find_recipe
@@ -74,7 +74,7 @@ def train_all(
         drawn = {} if seed is None or stage not in SEEDED else {"seed": seed}
         return {**changes.get(stage, {}), **drawn, **more}
 
-    check_everything(recipe, base, quick)
+    check_sections(recipe)
     own = folder if seed is None else folder / f"seed-{seed}"
     started = time.perf_counter()
     # The stages have runs of their own; this one keeps the page, which is nobody else's to write over.

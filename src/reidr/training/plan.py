@@ -42,14 +42,19 @@ def plan(recipe: str) -> list[str]:
     return lines
 
 
-def check_everything(recipe: str, base: Path | None, quick: bool) -> None:
-    """Raise RecipeError where a section of the recipe is wrong or missing, DataError where its photos are not there.
-
-    `base` and `quick` as for `train_all`: with a base that is there, or on the street alone, no photos are needed.
-    """
+def check_sections(recipe: str) -> None:
+    """Raise RecipeError where a section of a recipe for all stages is wrong, or that of the first is missing."""
     plan(recipe)
     if "base" not in read_recipe(find_recipe(recipe)):
         raise RecipeError(f"{recipe}: has no section 'base'; run its stages one by one (`reidr train --help`)")
+
+
+def check_everything(recipe: str, base: Path | None, quick: bool) -> None:
+    """`check_sections`, and raise DataError where photos that will be needed are not there.
+
+    `base` and `quick` as for `train_all`: with a base that is there, or on the street alone, no photos are needed.
+    """
+    check_sections(recipe)
     if base is None and not quick:
         values, source = stage_values(recipe, "base", {})
         check_data(BaseRecipe.from_values(values, source).data, source)
