@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,12 @@ def test_rows_find_the_crops_of_a_data_set_by_name(form: str, tmp_path: Path) ->
         ({"features": np.eye(3, 4)}, None, "neither `query_features` nor `names`"),
         ({"features": np.eye(3, 4), "ids": np.array([2, 1, -1])}, np.eye(4)[:2],
          "row 0 is of person 2, but test/0001_b.jpg shows 0001; the rows are in another order"),
+        ({"features": np.eye(3, 4), "ids": np.array([1, 2, 2])}, np.eye(4)[:2],
+         "row 2 is of person 2, but test/-1_c.jpg shows nobody known; the rows are in another order"),
+        ({"features": np.eye(2, 4), "names": np.array(["0001_b.png", "0002_b.png"])}, None,
+         r"3 of 3 gallery crops have no row, .*; names there are such as 0001_b\.png"),
+        ({"features": np.array([[1.0, 0], [np.nan, 0]]), "names": np.array(["a.jpg", "b.jpg"])}, None,
+         "3 of 3 gallery crops"),
         ({"features": np.eye(2, 4), "names": np.array(["test/0001_b.jpg", "0002_a.jpg"])}, None,
          "2 of 3 gallery crops have no row, such as test/0002_b.jpg"),
         ({"features": np.eye(4), "names": np.array(["x/0001_b.jpg", "y/0001_b.jpg", "0002_b.jpg", "-1_c.jpg"])}, None,
@@ -258,6 +265,34 @@ def test_rows_that_do_not_belong_to_the_data_set_are_refused(
         np.save(tmp_path / "q.npy", query)
     with pytest.raises(DataError, match=words):
         load_given_features(tmp_path / "f.npz", tmp_path / "q.npy" if query is not None else None, street(), None)
+
+
+def test_rows_of_no_crop_are_counted(tmp_path: Path) -> None:
+    names = ["0001_b.jpg", "0002_b.jpg", "-1_c.jpg", "0001_a.jpg", "0002_a.jpg", "x/1.jpg", "x/2.jpg"]
+    np.savez(tmp_path / "f.npz", features=np.eye(7), names=np.array(names))
+    note = load_given_features(tmp_path / "f.npz", None, street(), None)[0].notes[-1]
+    assert note == "2 of 7 rows are of no query or gallery crop of street and are left out, such as x/1.jpg"
+    assert note.count == 2
+    features = np.eye(7)
+    features[6, 0] = np.nan
+    np.savez(tmp_path / "f.npz", features=features, names=np.array(names))
+    with pytest.raises(DataError, match=r"feature 6 \(of x/2\.jpg\) holds NaN"):
+        load_given_features(tmp_path / "f.npz", None, street(), None)
+
+
+def test_cameras_tell_rows_of_another_order(tmp_path: Path) -> None:
+    """Within a person the labels cannot; and cameras may be numbered otherwise, from 0 for one."""
+    crops = tuple(Crop(f"t/0001_c{c}.jpg", Path("t") / str(c), person="0001", camera=str(c)) for c in (1, 1, 2))
+    crops = tuple(replace(crop, id=f"{crop.id}.{place}") for place, crop in enumerate(crops))
+    dataset = replace(street(), gallery=crops)
+    np.save(tmp_path / "q.npy", np.eye(2, 4))
+    for cameras, fits in (([0, 0, 1], True), ([7, 8, 9], True), ([0, 1, 0], False), (["c1", "c1", "c2"], True)):
+        np.savez(tmp_path / "f.npz", features=np.eye(3, 4), cameras=np.array(cameras))
+        if fits:
+            load_given_features(tmp_path / "f.npz", tmp_path / "q.npy", dataset, None)
+            continue
+        with pytest.raises(DataError, match=r"camera 0 is 1 for .* but 2 for .*; the rows are in another order"):
+            load_given_features(tmp_path / "f.npz", tmp_path / "q.npy", dataset, None)
 
 
 def test_no_name_in_a_file_leads_to_a_picture_on_this_disk(tmp_path: Path) -> None:

@@ -83,7 +83,8 @@ def unit_length(table: FeatureTable) -> tuple[NDArray[np.float32], Note | None]:
     if wrong.any():
         row = int(np.argmax(wrong))
         what = "is all zeros" if length[row] == 0 else "holds NaN or infinity"
-        raise DataError(f"{table.source}: feature {row} {what}; {int(wrong.sum()):,} rows are unusable")
+        named = "" if table.names is None else f" (of {table.names[row]})"
+        raise DataError(f"{table.source}: feature {row}{named} {what}; {int(wrong.sum()):,} rows are unusable")
     single = table.features.astype(np.float32, copy=False)
     if (np.abs(length - 1) <= 1e-4).all():
         return np.asarray(single, dtype=np.float32), None
@@ -228,8 +229,26 @@ def rows_of_dataset(
             crops, dataset = in_order(table, dataset, split)
             found = list(range(len(crops)))
         check_persons(table, crops, found)
+        check_cameras(table, crops, found)
         places |= {(split, crop.id): start + row for crop, row in zip(crops, found, strict=True)}
-    return dataset, places
+    return with_unused(dataset, gallery, query, set(places.values())), places
+
+
+def with_unused(
+    dataset: ReIDDataset, gallery: FeatureTable, query: FeatureTable | None, used: set[int]
+) -> ReIDDataset:
+    """The data set with a note of the rows that are of none of its crops."""
+    names = [*(gallery.names or ()), *(() if query is None else query.names or ())]
+    rows = len(gallery) + (0 if query is None else len(query))
+    unused = [row for row in range(rows) if row not in used]
+    if not unused or len(names) != rows:
+        return dataset
+    text = (
+        f"{len(unused):,} of {rows:,} rows are of no query or gallery crop of {dataset.name} and are left out, such as "
+        f"{names[unused[0]]}"
+    )
+    note = Note(text, kind="features", count=len(unused), names=[names[row] for row in unused])
+    return replace(dataset, notes=(*dataset.notes, note))
 
 
 def in_order(table: FeatureTable, dataset: ReIDDataset, split: str) -> tuple[tuple[Crop, ...], ReIDDataset]:
@@ -273,7 +292,8 @@ def by_name(table: FeatureTable, crops: Sequence[Crop], split: str) -> list[int]
         found += rows
     if missing:
         raise DataError(
-            f"{table.source}: {len(missing):,} of {len(crops):,} {split} crops have no row, such as {missing[0]}"
+            f"{table.source}: {len(missing):,} of {len(crops):,} {split} crops have no row, such as {missing[0]}; names "
+            f"there are such as {next(iter(table.names), 'none')}"
         )
     return found
 
@@ -282,12 +302,37 @@ def check_persons(table: FeatureTable, crops: Sequence[Crop], rows: Sequence[int
     """Raises DataError where the file's own labels say that a row shows somebody else: the order is then another."""
     if table.persons is None:
         return
+    people = {same_form(crop.person) for crop in crops if crop.person is not None}
     for crop, row in zip(crops, rows, strict=True):
         said = table.persons[row]
-        if crop.person is not None and said is not None and same_form(said) != same_form(crop.person):
+        if said is None:
+            continue
+        # Distractors and junk have no person here and any mark there, but that of one of the people.
+        other = same_form(said) in people if crop.person is None else same_form(said) != same_form(crop.person)
+        if other:
             raise DataError(
-                f"{table.source}: row {row} is of person {said}, but {crop.id} shows {crop.person}; the rows are in "
-                "another order than the file names"
+                f"{table.source}: row {row} is of person {said}, but {crop.id} shows {crop.person or 'nobody known'}; "
+                "the rows are in another order than the file names"
+            )
+
+
+def check_cameras(table: FeatureTable, crops: Sequence[Crop], rows: Sequence[int]) -> None:
+    """Raises DataError where rows of one camera are of several of the data set's: the order is then another.
+
+    Cameras may be numbered otherwise (from 0, say), so what they are called is not compared.
+    """
+    if table.cameras is None:
+        return
+    seen: dict[str, Crop] = {}
+    for crop, row in zip(crops, rows, strict=True):
+        said = table.cameras[row]
+        if crop.camera is None or said is None:
+            continue
+        first = seen.setdefault(said, crop)
+        if first.camera != crop.camera:
+            raise DataError(
+                f"{table.source}: camera {said} is {first.camera} for {first.id} but {crop.camera} for {crop.id}; the "
+                "rows are in another order than the file names"
             )
 
 
