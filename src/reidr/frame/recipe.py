@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Recipe(BaseModel):
     """Base of all recipes. Fields carry their type, range and help text; the command line is made from them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @classmethod
     def from_values(cls, values: dict[str, Any], source: str) -> Self:

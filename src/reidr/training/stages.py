@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from reidr.training.identities import hold_out_identities
 from reidr.training.left_out import say_left_out
 from reidr.training.recipes import RetrieverRecipe
 
+WHAT_TO_DO = (
+    "names it as training data. Put the data set there (docs/datasets.md), or name another one by --data or in a recipe "
+    "of your own"
+)
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
@@ -69,10 +74,18 @@ def check_data(paths: Iterable[Path], source: str) -> None:
     """Raise DataError naming the first data set that is not there, who asks for it, and what to do."""
     for path in paths:
         if not path.exists():
-            raise DataError(
-                f"{path}: no such folder or manifest; {source} names it as training data. Put the data set there "
-                "(docs/datasets.md), or name another one by --data or in a recipe of your own"
-            )
+            raise DataError(f"{path}: no such folder or manifest; {source} {WHAT_TO_DO}")
+
+
+@contextmanager
+def named_by(source: str) -> Iterator[None]:
+    """Loading the training data that the recipe section `source` names: a missing one is said as by `check_data`."""
+    try:
+        yield
+    except DataError as error:
+        if not str(error).endswith("no such folder or manifest"):
+            raise
+        raise DataError(f"{error}; {source} {WHAT_TO_DO}") from None
 
 
 @in_own_folder
@@ -80,8 +93,8 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
     """Train the retriever of a recipe; returns the folder of the finished model. A finished run does nothing."""
     values, source = stage_values(recipe_name, "retriever", changes)
     recipe = RetrieverRecipe.from_values(values, source)
-    check_data(recipe.data, source)
-    datasets = [load_dataset(path) for path in recipe.data]
+    with named_by(source):
+        datasets = [load_dataset(path) for path in recipe.data]
     say_left_out(datasets)
     crops, held_out = hold_out_identities(join_training(datasets), recipe.held_out_share, recipe.seed)
     data = {
