@@ -12,6 +12,6 @@ from reidr.training.finite import check_finite
 def test_a_loss_that_is_no_number_is_named(value: float) -> None:
     check_finite({"identity_loss": 1.0, "triplet_loss": 0.0}, "epoch 1")
     with pytest.raises(
-        RecipeError, match="triplet loss is (nan|inf|-inf) in epoch 3, and nothing of it is saved; take"
+        RecipeError, match=r"triplet loss is (nan|inf|-inf) in epoch 3, and nothing of it is saved; take"
     ):
         check_finite({"identity_loss": 1.0, "triplet_loss": value}, "epoch 3")

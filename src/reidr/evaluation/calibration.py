@@ -60,7 +60,10 @@ def reliability_curve(
             False (1 nor 0), bins outside 1 to a million, or another binning.
     """
     given, happened = _checked(probabilities, outcomes)
-    bins = whole_number(bins, "bins", least=1, most=MOST_BINS)
+    bins = whole_number(bins, "bins")
+    if bins < 1:
+        raise ReIDError(f"reliability: needs at least 1 bin, not {bins}")
+    whole_number(bins, "bins", least=1, most=MOST_BINS)
     one_of(binning, "binning", get_args(Binning))
     if binning == "width":
         place = np.clip(np.ceil(given * bins) - 1, 0, bins - 1).astype(np.int64)

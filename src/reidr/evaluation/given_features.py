@@ -292,8 +292,8 @@ def by_name(table: FeatureTable, crops: Sequence[Crop], split: str) -> list[int]
         found += rows
     if missing:
         raise DataError(
-            f"{table.source}: {len(missing):,} of {len(crops):,} {split} crops have no row, such as {missing[0]}; names "
-            f"there are such as {next(iter(table.names), 'none')}"
+            f"{table.source}: {len(missing):,} of {len(crops):,} {split} crops have no row, such as {missing[0]}; "
+            f"names there are such as {next(iter(table.names), 'none')}"
         )
     return found
 

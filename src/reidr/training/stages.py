@@ -20,8 +20,8 @@ from reidr.training.left_out import say_left_out
 from reidr.training.recipes import RetrieverRecipe
 
 WHAT_TO_DO = (
-    "names it as training data. Put the data set there (docs/datasets.md), or name another one by --data or in a recipe "
-    "of your own"
+    "names it as training data. Put the data set there (docs/datasets.md), or name another one by --data or in a "
+    "recipe of your own"
 )
 RECIPES = Path(__file__).parent.parent / "recipes"
 
