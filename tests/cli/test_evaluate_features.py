@@ -124,6 +124,19 @@ def test_files_for_papers(place: Path, arrays: dict[str, np.ndarray]) -> None:
     assert Path("figs/cmc.pdf").read_bytes() == before
 
 
+def test_one_person_gives_no_interval(place: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Resampling one person always gives the same mean: an interval of no width would claim to be certain."""
+    one = np.flatnonzero(arrays["query_ids"] == arrays["query_ids"][0])
+    assert len(one) > 1
+    arrays |= {name: arrays[name][one] for name in ("query_features", "query_ids", "query_cameras")}
+    np.savez("f.npz", **arrays)
+    run("--features", "f.npz", "--json", "r.json", "--latex", "x.tex", "--csv", "x.csv")
+    assert [row["intervals"] for row in json.loads(Path("r.json").read_text())["rows"]] == [{}, {}, {}]
+    assert "scriptsize" not in Path("x.tex").read_text()
+    with Path("x.csv").open(newline="") as file:
+        assert {line["mAP_low"] for line in csv.DictReader(file)} == {""}
+
+
 def test_leave_one_out_by_hand_and_in_full(place: Path) -> None:
     # Four crops on a line of angles: a at 0 and 10 degrees, b at 15 and 90. Nearest others: a0→a10, a10→b15 (a at
     # rank 2), b15→a10 (b behind both a), b90→b15.

@@ -354,6 +354,89 @@ def test_ids_are_taken_in_every_form(ids: Any) -> None:
     np.testing.assert_array_equal(text.average_precision, features().average_precision)
 
 
+NO_LIST = (None, "x", 5, [1], SEARCHES, RANKED.distances)
+TAKES_A_LIST: list[Callable[[Any], Any]] = [
+    lambda ranked: searches_of(ranked, WHO, SHOWN),
+    lambda ranked: oracle_at_k(ranked, TRUTH[:, :5]),
+    lambda ranked: k_reciprocal_of_list(ranked, QUERY, GALLERY),
+    lambda ranked: with_local_scaling(ranked, GALLERY, first=3, last=10),
+    lambda ranked: normalised_distances(ranked, last=10),
+    lambda ranked: has_neighbourhood(ranked, last=10),
+    lambda ranked: cohort_normalised(ranked, np.ones((Q, 9))),
+    lambda ranked: rescored(ranked, SCORES, "s"),
+    lambda ranked: fuse(ranked, SCORES, 0.5),
+    lambda ranked: fuse_for_threshold(ranked, SCORES, 0.5),
+    lambda ranked: rank_by_probability(ranked, SCORES),
+    lambda ranked: ranking(reranked=ranked) if ranked is not None else ranking(distances=None),
+]
+
+
+@pytest.mark.parametrize("place", range(len(TAKES_A_LIST)))
+@pytest.mark.parametrize("value", NO_LIST, ids=lambda value: type(value).__name__)
+def test_what_is_no_ranked_list_is_refused(place: int, value: Any) -> None:
+    with pytest.raises(ReIDError, match=r"must be a RankedList, not|distances must be"):
+        TAKES_A_LIST[place](value)
+
+
+@pytest.mark.parametrize("call", [partial(open_set_errors, threshold=1.0), partial(threshold_at, false_positive=0.1),
+                                  open_set_curve])  # fmt: skip
+def test_what_is_no_searches_is_refused(call: Any) -> None:
+    for value in (None, "x", RANKED):
+        with pytest.raises(ReIDError, match="searches must be a Searches, not"):
+            call(value)
+
+
+def test_deeply_nested_tensors_are_numbers() -> None:
+    distances = 1 - QUERY @ GALLERY.T
+    for give in (torch.tensor, lambda number: torch.tensor(number, requires_grad=True)):
+        nested = [[give(number) for number in row] for row in distances]
+        np.testing.assert_array_equal(ranking(distances=nested).average_precision, ranking().average_precision)
+    low = [[torch.tensor(number, dtype=torch.bfloat16) for number in (0.5, 0.25, 1.0)]]
+    assert evaluate_ranking(low, [1], [1, 2, 2], None, None).mean_average_precision == 0.5
+
+
+def test_a_number_may_carry_a_gradient(recwarn: pytest.WarningsRecorder) -> None:
+    numbers = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (0.5, 0.6, 0.7)]
+    assert captured_headroom(*numbers) == captured_headroom(0.5, 0.6, 0.7)
+    assert not recwarn.list
+
+
+def test_large_whole_numbers_are_kept_apart() -> None:
+    # As floats 2**53 and 2**53 + 1 are one number, so two persons would be drawn as one.
+    values = [0.1, 0.5, 0.9]
+    wanted = interval(values=values, groups=["a", "b", "c"])
+    assert interval(values=values, groups=[1.0, 2**53, 2**53 + 1]) == wanted
+    assert interval(values=values, groups=[-1, 2**63, 2**63 + 1]) == wanted
+    risk = risk_coverage(np.array([2**60, 2**60 + 1, 2**60 + 2]), [0, 1, 1]).risk
+    np.testing.assert_allclose(risk, [0, 0, 1 / 3])
+
+
+def test_truths_in_a_column_of_objects_are_truths() -> None:
+    assert brier_score([0.1, 0.8], np.array([False, True], dtype=object)) == brier_score([0.1, 0.8], [0, 1])
+    with pytest.raises(ReIDError, match="outcomes"):
+        brier_score([0.1, 0.8], np.array([False, None], dtype=object))
+
+
+def test_what_cannot_be_held_is_refused_before_it_is_tried() -> None:
+    with pytest.raises(ReIDError, match="maximum_rank is 1000000000; it must be a whole number from 1 to 100000"):
+        ranking(maximum_rank=10**9)
+    assert ranking(maximum_rank=1000).rank(1000) == 1.0
+    for bins in (10**9, 2**62, 10**30):
+        with pytest.raises(ReIDError, match="bins is"):
+            curve(bins=bins)
+    with pytest.raises(ReIDError, match=r"value 1 is 1e\+308, too large"):
+        interval(values=[0.0, 1e308, 1e308])
+    # There are no more neighbours than crops, so a large k1 needs no more memory than N.
+    np.testing.assert_array_equal(reciprocal(k1=2**70).distances, reciprocal(k1=Q + G).distances)
+
+
+def test_searches_that_cannot_be_are_refused() -> None:
+    for wrong, words in (({"match_rank": [0.0, INF]}, "match_rank of search 0 is 0"), ({"listed": [3, -1]}, "listed"),
+                         ({"enrolled": 0}, "enrolled")):  # fmt: skip
+        with pytest.raises(ReIDError, match=words):
+            mated(**wrong)
+
+
 def test_numpy_numbers_are_numbers() -> None:
     assert reciprocal(k=np.int64(5), k1=np.uint8(20), weight=np.float32(0.5)).k == 5
     assert interval(draws=np.int32(10), level=np.float64(0.9), groups=np.array(["a", "b", "b"], dtype=object))

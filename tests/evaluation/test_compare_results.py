@@ -46,6 +46,14 @@ def result(values: list[float | None], **changed: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def edited(name: str, value: Any) -> dict[str, Any]:
+    """A result whose first query's value was written over by hand."""
+    changed = json.loads(json.dumps(result(FIRST)))
+    for row in changed["per_query"]["rows"].values():
+        row[name][0] = value
+    return changed
+
+
 def write(folder: Path, name: str, content: Any) -> Path:
     path = folder / name
     path.write_text(json.dumps(content))
@@ -189,6 +197,16 @@ def empty() -> tuple[dict[str, Any], dict[str, Any]]:
         (result(FIRST, per_query=result(FIRST[:-1])["per_query"] | {"persons": ["a"]}), "not of one length"),
         (result(FIRST, per_query=result(FIRST)["per_query"] | {"ids": ["q"] * 8}), "an id occurs twice"),
         (result([1.5, *FIRST[1:]]), "less than or equal to 1"),
+        (edited("average_precision", "0.5"), "should be a valid number"),
+        (edited("average_precision", True), "should be a valid number"),
+        (edited("average_precision", float("nan")), "should be a finite number"),
+        (edited("rank1", float("inf")), "should be a finite number"),
+        (edited("first_match_rank", 0.0), "greater than or equal to 1"),
+        (edited("average_precision", 0.7), r"mAP of retriever x is 0\.5, but per_query gives 0\.525"),
+        (result(FIRST, queries="8"), "queries: Input should be a valid integer"),
+        (result(FIRST, queries=-8), "queries: Input should be greater"),
+        (result(FIRST, queries=9), "queries is 9, but per_query has 8"),
+        (result(FIRST, queries_without_match=1), "queries_without_match is 1, but per_query has 0"),
     ],
 )
 def test_other_files_are_refused_in_one_sentence(content: Any, words: str, tmp_path: Path) -> None:
@@ -234,9 +252,30 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "at least two" in str(done.exception)
 
 
+def test_a_metric_that_is_named_twice_is_one_test() -> None:
+    once, twice = (pair(result(FIRST), result(SECOND), metrics=metrics) for metrics in (["mAP"], ["mAP", "mAP"]))
+    assert once == twice
+    assert once[0].p_holm == once[0].p
+
+
+def test_queries_of_one_person_tell_nothing_of_chance() -> None:
+    one, other = result(FIRST), result(SECOND)
+    for each in (one, other):
+        each["per_query"]["persons"] = ["a"] * 8
+    with pytest.raises(ReIDError, match="all 8 queries with a match show one person"):
+        pair(one, other)
+
+
+def test_endless_nesting_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(ReIDError, match="nested too deeply"):
+        read_result(tmp_path / "a.json")
+
+
 def test_a_row_is_not_compared_with_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path, "a.json", result(FIRST))
-    for words in (["a.json", "a.json"], ["a.json", "a.json#retriever x"]):
+    here = str(tmp_path / "a.json")
+    for words in (["a.json", "a.json"], ["a.json", "a.json#retriever x"], ["a.json", "./a.json"], ["a.json", here]):
         done = CliRunner().invoke(reidr, ["compare", *words])
         assert "names a row that is named before" in str(done.exception)

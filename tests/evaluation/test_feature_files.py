@@ -5,12 +5,14 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.io import savemat
+from scipy.sparse import csc_array
 
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, MissingExtraError, ReIDError
@@ -92,6 +94,11 @@ def hdf5(path: Path) -> None:
     path.write_bytes(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(512) + b"\x89HDF\r\n\x1a\n" + bytes(100))
 
 
+def long_header(path: Path) -> None:
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1, 1), }" + b" " * 60_000 + b"\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(8))
+
+
 @pytest.mark.parametrize(
     ("name", "make", "words"),
     [
@@ -104,6 +111,18 @@ def hdf5(path: Path) -> None:
         ("a.mat", written(b"no matlab file" * 100), "cannot be read as a MATLAB file"),
         ("a.mat", hdf5, "h5py"),
         ("a.csv", written(b"1,2"), r"\.npy, \.npz, \.mat"),
+        ("a.pt", written(b"PK\x03\x04"), r"numpy\.savez"),
+        ("a.npz", saved(**{"a/data.pkl": QUERY, "a/version": QUERY}), r"a file of torch\.save; .*numpy\.savez"),
+        ("a.npz", written(b"hello"), "a file of another kind"),
+        ("a.npy", written(b""), "it is empty"),
+        ("a.npy", long_header, "its header is larger"),
+        ("a.mat", lambda path: savemat(path, {"data": {"f": QUERY}}), r"it holds data \(a struct\)"),
+        ("a.npz", saved(features=QUERY[:, None], ids=WHO), r"axes of length 1 .*numpy\.squeeze"),
+        ("a.npz", saved(features=QUERY, ids=WHO + 2.0**60), "has lost its last digits"),
+        ("a.npz", saved(features=QUERY, ids=WHO > 1), "truth value"),
+        ("a.npz", saved(features=QUERY, ids=np.array([np.inf, 1, 1])), "label 0 is inf"),
+        ("a.npz", saved(**{**BOTH, "query_ids": np.array(["001", "002", "003"])}), "person 001 is written 1"),
+        ("a.npz", saved(**{**BOTH, "query_cameras": np.array(["1", "1", "02"])}), "camera 02 is written 2"),
         ("a.npz", None, "no such file"),
         ("a.npz", lambda path: path.mkdir(), "no regular file"),
         ("a.npz", saved(x=QUERY), "no `features` or `gallery_features`; it holds x"),
@@ -226,6 +245,12 @@ def test_rows_find_the_crops_of_a_data_set_by_name(form: str, tmp_path: Path) ->
         ({"features": np.eye(3, 4)}, None, "neither `query_features` nor `names`"),
         ({"features": np.eye(3, 4), "ids": np.array([2, 1, -1])}, np.eye(4)[:2],
          "row 0 is of person 2, but test/0001_b.jpg shows 0001; the rows are in another order"),
+        ({"features": np.eye(3, 4), "ids": np.array([1, 2, 2])}, np.eye(4)[:2],
+         "row 2 is of person 2, but test/-1_c.jpg shows nobody known; the rows are in another order"),
+        ({"features": np.eye(2, 4), "names": np.array(["0001_b.png", "0002_b.png"])}, None,
+         r"3 of 3 gallery crops have no row, .*; names there are such as 0001_b\.png"),
+        ({"features": np.array([[1.0, 0], [np.nan, 0]]), "names": np.array(["a.jpg", "b.jpg"])}, None,
+         "3 of 3 gallery crops"),
         ({"features": np.eye(2, 4), "names": np.array(["test/0001_b.jpg", "0002_a.jpg"])}, None,
          "2 of 3 gallery crops have no row, such as test/0002_b.jpg"),
         ({"features": np.eye(4), "names": np.array(["x/0001_b.jpg", "y/0001_b.jpg", "0002_b.jpg", "-1_c.jpg"])}, None,
@@ -240,6 +265,34 @@ def test_rows_that_do_not_belong_to_the_data_set_are_refused(
         np.save(tmp_path / "q.npy", query)
     with pytest.raises(DataError, match=words):
         load_given_features(tmp_path / "f.npz", tmp_path / "q.npy" if query is not None else None, street(), None)
+
+
+def test_rows_of_no_crop_are_counted(tmp_path: Path) -> None:
+    names = ["0001_b.jpg", "0002_b.jpg", "-1_c.jpg", "0001_a.jpg", "0002_a.jpg", "x/1.jpg", "x/2.jpg"]
+    np.savez(tmp_path / "f.npz", features=np.eye(7), names=np.array(names))
+    note = load_given_features(tmp_path / "f.npz", None, street(), None)[0].notes[-1]
+    assert note == "2 of 7 rows are of no query or gallery crop of street and are left out, such as x/1.jpg"
+    assert note.count == 2
+    features = np.eye(7)
+    features[6, 0] = np.nan
+    np.savez(tmp_path / "f.npz", features=features, names=np.array(names))
+    with pytest.raises(DataError, match=r"feature 6 \(of x/2\.jpg\) holds NaN"):
+        load_given_features(tmp_path / "f.npz", None, street(), None)
+
+
+def test_cameras_tell_rows_of_another_order(tmp_path: Path) -> None:
+    """Within a person the labels cannot; and cameras may be numbered otherwise, from 0 for one."""
+    crops = tuple(Crop(f"t/0001_c{c}.jpg", Path("t") / str(c), person="0001", camera=str(c)) for c in (1, 1, 2))
+    crops = tuple(replace(crop, id=f"{crop.id}.{place}") for place, crop in enumerate(crops))
+    dataset = replace(street(), gallery=crops)
+    np.save(tmp_path / "q.npy", np.eye(2, 4))
+    for cameras, fits in (([0, 0, 1], True), ([7, 8, 9], True), ([0, 1, 0], False), (["c1", "c1", "c2"], True)):
+        np.savez(tmp_path / "f.npz", features=np.eye(3, 4), cameras=np.array(cameras))
+        if fits:
+            load_given_features(tmp_path / "f.npz", tmp_path / "q.npy", dataset, None)
+            continue
+        with pytest.raises(DataError, match=r"camera 0 is 1 for .* but 2 for .*; the rows are in another order"):
+            load_given_features(tmp_path / "f.npz", tmp_path / "q.npy", dataset, None)
 
 
 def test_no_name_in_a_file_leads_to_a_picture_on_this_disk(tmp_path: Path) -> None:
@@ -265,3 +318,59 @@ def test_zip_bombs_are_no_surprise(tmp_path: Path) -> None:
         file.writestr("features.npy", header)
     with pytest.raises(DataError, match=r"cannot be read as \.npz"):
         read_arrays(tmp_path / "f.npz")
+
+
+SPELLINGS = {
+    "float": WHO.astype(float), "text": WHO.astype(str), "float text": np.array(["1.0", "2.0", "3.00"]),
+    "bytes": WHO.astype("S"), "blanks": np.array([" 1", "2 ", "3"]), "column": WHO[:, None],
+    "uint8": WHO.astype(np.uint8),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_one_label_in_many_spellings_is_one_label(spelling: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "f.npz", **{**BOTH, "query_ids": SPELLINGS[spelling]})
+    gallery, query = read_tables(tmp_path / "f.npz")
+    assert query is not None
+    assert (query.persons, gallery.persons) == (("1", "2", "3"), ("3", "2", "1", "-1", "0"))
+
+
+def test_numbers_in_matlab_cells_and_sparse_features(tmp_path: Path) -> None:
+    cells = np.array([1.0, 2.0, 3.0], dtype=object)
+    savemat(tmp_path / "f.mat", {**BOTH, "query_ids": cells, "gallery_features": csc_array(GALLERY)})
+    gallery, query = read_tables(tmp_path / "f.mat")
+    assert query is not None
+    assert query.persons == ("1", "2", "3")
+    np.testing.assert_array_equal(gallery.features, GALLERY)
+
+
+def test_words_for_unknown_are_nobody(tmp_path: Path) -> None:
+    np.savez(tmp_path / "f.npz", features=QUERY, ids=np.array(["nan", "None", "a"]), cameras=np.array(["", "NaN", "1"]))
+    table, _ = read_tables(tmp_path / "f.npz")
+    assert (table.persons, table.cameras) == ((None, None, "a"), (None, None, "1"))
+
+
+def test_persons_of_zeros_are_distractors_however_many_zeros(tmp_path: Path) -> None:
+    who, shown = np.array(["0001", "0002", "0003"]), np.array(["0003", "0002", "0001", "-1", "0000"])
+    np.savez(tmp_path / "f.npz", **{**BOTH, "query_ids": who, "gallery_ids": shown})
+    dataset, _ = load_given_features(tmp_path / "f.npz", None, None, None)
+    assert [crop.person for crop in dataset.gallery] == ["0003", "0002", "0001", None, None]
+    who[0] = "0000"  # a query has it: then it is a person
+    np.savez(tmp_path / "f.npz", **{**BOTH, "query_ids": who, "gallery_ids": shown})
+    dataset, _ = load_given_features(tmp_path / "f.npz", None, None, None)
+    assert dataset.gallery[-1].person == "0000"
+
+
+@pytest.mark.parametrize(
+    ("cameras", "level", "words"),
+    [
+        ({"query_cameras": np.array(["c1", "c1", "c2"])}, "warning", "have no camera in common (c1 there, 1 here)"),
+        ({"query_cameras": None}, "warning", "only the gallery has them"),
+        ({"query_cameras": None, "gallery_cameras": None}, "info", "no cameras for both sides: no gallery crop"),
+    ],
+)
+def test_cameras_that_ignore_nothing_are_said(cameras: dict[str, Any], level: str, words: str, tmp_path: Path) -> None:
+    arrays = {name: array for name, array in {**BOTH, **cameras}.items() if array is not None}
+    np.savez(tmp_path / "f.npz", **arrays)
+    dataset, _ = load_given_features(tmp_path / "f.npz", None, None, None)
+    assert any(words in note and note.level == level for note in dataset.notes)

@@ -137,6 +137,10 @@ class Small(Recipe):
         ("rate: 1", "steps"),
         ("- 1", "mapping"),
         ("a: [", "YAML"),
+        ("steps: 1\nrate: .inf", "rate: input should be a finite number"),
+        ("steps: 1\nrate: .nan", "rate: input should be a finite number"),
+        ("steps: 1\nstep: 2", "step: there is no such setting; did you mean steps"),
+        ("steps: 1\nsteps: 2", "'steps' is given twice in .* line 2"),
     ],
 )
 def test_a_wrong_recipe_names_file_and_field(tmp_path: Path, text: str, word: str) -> None:

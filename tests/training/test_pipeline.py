@@ -69,6 +69,32 @@ def test_a_recipe_with_an_unknown_stage_or_field_is_refused(tmp_path: Path) -> N
         train_all(str(path), tmp_path / "runs")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("extends: own.yaml\n", r"own\.yaml: extends itself, by way of own\.yaml"),
+        ("extends: other.yaml\n", r"own\.yaml: extends itself, by way of other\.yaml"),
+        ("extends: [nano]\n", r"extends \['nano'\]; name one recipe"),
+        ("extends: nano\nrl: 5\n", "section 'rl' must be a mapping"),
+        ("rl: 5\n", "section 'rl' must be a mapping"),
+        ("extends: nano\nrl: {pairs: 0}\n", "rl: pairs"),
+        ("extends: nano\n2: {}\n", "no stage 2"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_before_the_first_stage(
+    text: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("the work has begun")
+
+    monkeypatch.setattr(pipeline, "base_stage", never)
+    monkeypatch.chdir(tmp_path)
+    Path("own.yaml").write_text(text)
+    Path("other.yaml").write_text("extends: own.yaml\n")
+    with pytest.raises(RecipeError, match=words):
+        train_all("own.yaml", tmp_path / "runs")
+
+
 def test_each_stage_starts_from_what_the_one_before_has_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: dict[str, dict[str, str]] = {}
 

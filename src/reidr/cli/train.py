@@ -47,14 +47,14 @@ def everything(
     recipe: str, folder: Path, base: Path | None, quick: bool, retriever: str, seed: int | None, plan_only: bool
 ) -> None:
     """Base, pairs, warm-up, sampling, reinforcement, fusion weight, evaluation; what is finished is skipped."""
-    from reidr.training.stages import find_recipe
-
-    find_recipe(recipe)  # before torch is imported
-    from reidr.training.pipeline import plan, train_all
+    from reidr.training.plan import check_everything, plan
 
     if plan_only:
         click.echo("\n".join(plan(recipe)))
         return
+    check_everything(recipe, base, quick)  # before what takes seconds to load
+    from reidr.training.pipeline import train_all
+
     click.echo(f"report: {train_all(recipe, folder, base, quick, retriever, seed)}")
 
 
@@ -117,7 +117,7 @@ def decide(recipe: str, model: Path, retriever: str) -> None:
     from reidr.reasoning.checkpoint import find_checkpoint
     from reidr.training.stages import find_recipe
 
-    find_recipe(recipe)  # before torch is imported
+    find_recipe(recipe)
     find_checkpoint(model)
     from reidr.training.decide_stage import decide_stage
 

@@ -16,6 +16,7 @@ from reidr.frame.checks import as_array, flag_array, one_of, plain_array, whole_
 
 Reals = NDArray[np.float64]
 Binning = Literal["mass", "width"]
+MOST_BINS = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +57,13 @@ def reliability_curve(
 
     Raises:
         ReIDError: no cases, lengths that differ, a probability outside [0, 1], NaN, an outcome that is neither True nor
-            False (1 nor 0), bins below 1, or another binning.
+            False (1 nor 0), bins outside 1 to a million, or another binning.
     """
     given, happened = _checked(probabilities, outcomes)
     bins = whole_number(bins, "bins")
     if bins < 1:
         raise ReIDError(f"reliability: needs at least 1 bin, not {bins}")
+    whole_number(bins, "bins", least=1, most=MOST_BINS)
     one_of(binning, "binning", get_args(Binning))
     if binning == "width":
         place = np.clip(np.ceil(given * bins) - 1, 0, bins - 1).astype(np.int64)
@@ -98,15 +100,17 @@ def risk_coverage(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverage:
     Cases of equal confidence are taken in random order, and the risk is the mean over all such orders.
     Raises ReIDError for no cases, lengths that differ, NaN, or `correct` that is neither True nor False.
     """
-    sure = np.asarray(as_array(confidence, "confidence"), dtype=np.float64)
+    sure = as_array(confidence, "confidence")
     right = plain_array(correct, "correct")
     if sure.ndim != 1 or sure.shape != right.shape or not len(sure):
         raise ReIDError(f"risk-coverage: confidence {sure.shape} and correct {right.shape} must be one equal length")
     if np.isnan(sure).any():
         raise ReIDError(f"risk-coverage: confidence {int(np.flatnonzero(np.isnan(sure))[0])} is NaN")
     right = flag_array(right, "correct", sure.shape).astype(np.float64)
-    _, group, size = np.unique(-sure, return_inverse=True, return_counts=True)
-    error_rate = np.bincount(group, weights=1.0 - right) / size
+    # In their own type: as floats, large whole numbers would tie. Ascending, so the surest group comes last.
+    _, group, size = np.unique(sure, return_inverse=True, return_counts=True)
+    error_rate = (np.bincount(group, weights=1.0 - right) / size)[::-1]
+    size = size[::-1]
     errors = np.cumsum(np.repeat(error_rate, size))
     taken = np.arange(1, len(sure) + 1)
     return RiskCoverage(taken / len(sure), errors / taken)

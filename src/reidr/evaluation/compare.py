@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -28,8 +29,8 @@ class Contestant:
 
     @property
     def key(self) -> tuple[str, str]:
-        """File and row."""
-        return self.name.rpartition("#")[0] or self.name, self.row
+        """File, however its path is spelled, and row."""
+        return os.path.realpath(self.name.rpartition("#")[0] or self.name), self.row
 
     @property
     def values(self) -> RowValues:
@@ -91,13 +92,14 @@ def compare(
     and Carterette 2007) with one sign for all queries of a person, and Holm's step-down correction (1979) goes over
     all tests together.
 
-    Raises ReIDError for fewer than two contestants, runs that are not of the same queries, gallery or rule, unknown
-    metrics, and draws, level or seed out of range.
+    Raises ReIDError for fewer than two contestants, runs that are not of the same queries, gallery or rule, queries of
+    one person alone, unknown metrics, and draws, level or seed out of range.
     """
     if len(contestants) < 2:
         raise ReIDError("compare: needs at least two results")
     draws, seed = whole_number(draws, "draws", least=1), whole_number(seed, "seed", least=0)
     real_number(level, "level", least=0.0, most=1.0, inside=True)
+    metrics = tuple(dict.fromkeys(metrics))  # a metric named twice is one test, also for Holm's correction
     unknown = [metric for metric in metrics if metric not in METRICS]
     if unknown or not metrics:
         raise ReIDError(f"compare: metric {unknown[0] if unknown else 'none'!r}; there are {', '.join(METRICS)}")
@@ -109,6 +111,11 @@ def compare(
     tables = [aligned(each, contestants[0]) for each in contestants]
     persons = _persons(contestants[0])
     number = group_numbers(persons, "persons")[1]
+    if number < 2:
+        raise ReIDError(
+            f"compare: all {len(persons)} queries with a match show one person; how much of a difference is chance can "
+            "be told from two persons on"
+        )
     tests = []
     for first, second in combinations(range(len(contestants)), 2):
         for metric in metrics:

@@ -187,7 +187,8 @@ def headroom_of(outcome: Outcome, row: Row, oracle: Row) -> dict[str, Any]:
         share = captured_headroom(means[0], means[1], max(means[0], means[2]))
         interval = headroom_interval(*values, groups=people)
         shares[name] = None if np.isnan(share) else share
-        shares[f"{name}_interval"] = None if np.isnan(interval).any() else list(interval)
+        unknown = len(set(people)) < 2 or np.isnan(interval).any()  # of one person nothing can be resampled
+        shares[f"{name}_interval"] = None if unknown else list(interval)
     return shares
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.data.labels import read_label
 from reidr.errors import DataError, MissingExtraError
 from reidr.frame.checks import as_array
 
@@ -33,6 +34,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
 ROLES = {"query": ("query_", "q_", "q"), "gallery": ("gallery_", "test_", "g_", "g")}
 HDF5 = b"\x89HDF\r\n\x1a\n"
 SECONDS = 600
+BY_NUMPY = "; save plain arrays from Python: numpy.savez('features.npz', features=features.cpu().numpy(), ids=ids)"
+REMEDIES = dict.fromkeys((".pt", ".pth", ".pkl", ".pickle", ".h5", ".hdf5", ".csv", ".parquet"), BY_NUMPY)
 # What NumPy, zip and zlib raise for damaged files.
 UNREADABLE = (
     OSError, ValueError, TypeError, SyntaxError, EOFError, KeyError, OverflowError, MemoryError, RuntimeError,
@@ -50,7 +53,7 @@ class FeatureTable:
 
     Attributes:
         source: file and names, for sentences. features: (N, D) numbers as they are in the file.
-        persons, cameras: (N,) labels as text, None where unknown; None: the file has none. Numbers lose leading zeros.
+        persons, cameras: (N,) labels as text, None where unknown; None: the file has none.
         names: (N,) of the pictures; None: the file has none.
     """
 
@@ -88,7 +91,10 @@ def table_of(arrays: Mapping[str, NDArray[Any]], path: Path, roles: tuple[str, .
         length = next((each.size for each in found.values() if each is not None), None)
         features = as_array(features, f"{source}: features")
         if features.ndim != 2:
-            raise DataError(f"{source}: features must have the shape (crops, numbers), not {features.shape}")
+            hint = ""
+            if sum(length > 1 for length in features.shape) == 2:
+                hint = "; take the axes of length 1 out of it (numpy.squeeze)"
+            raise DataError(f"{source}: features must have the shape (crops, numbers), not {features.shape}{hint}")
         if length is not None and features.shape[0] != length == features.shape[1]:
             features = features.T  # code in MATLAB keeps one crop a column
         for what, each in found.items():
@@ -118,28 +124,27 @@ def find(arrays: Mapping[str, NDArray[Any]], role: str, what: str, path: Path) -
 
 
 def labels_of(array: NDArray[Any], source: str) -> tuple[str | None, ...]:
-    """Labels as text: whole numbers without leading zeros; NaN, None and empty text are unknown (None)."""
+    """Labels as text by the rule of `reidr.data.labels`: "1", 1 and 1.0 are one; NaN, "nan", "" are unknown (None)."""
     return tuple(one_label(label, place, source) for place, label in enumerate(array.ravel().tolist()))
 
 
 def one_label(label: Any, place: int, source: str) -> str | None:
-    """One label as text. Raises DataError for fractions, truth values and objects."""
+    """One label by the rule of `reidr.data.labels`. Raises DataError for fractions, truth values and objects."""
     if isinstance(label, bytes):
         label = label.decode("utf-8", "backslashreplace")
-    if label is None or (isinstance(label, float) and np.isnan(label)):
-        return None
-    if isinstance(label, str):
-        text = label.strip()
-        return text or None
-    if isinstance(label, int | float) and not isinstance(label, bool) and float(label).is_integer():
-        return str(int(label))
-    raise DataError(f"{source}: label {place} is {label!r}; labels are whole numbers or text")
+    if isinstance(label, float) and np.isfinite(label) and not label.is_integer():
+        raise DataError(f"{source}: label {place} is {label!r}; labels are whole numbers or text")
+    try:
+        return read_label(label)
+    except DataError as error:
+        raise DataError(f"{source}: label {place} is {error}; labels are whole numbers or text") from None
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of a file by name; of a `.npy` its one array as "features". Raises DataError in one sentence."""
     if path.suffix.lower() not in ENDINGS:
-        raise DataError(f"{path}: features are read from {', '.join(ENDINGS)} files")
+        remedy = REMEDIES.get(path.suffix.lower(), "")
+        raise DataError(f"{path}: features are read from {', '.join(ENDINGS)} files{remedy}")
     if not path.is_file():
         raise DataError(f"{path}: {'is no regular file' if path.exists() else 'no such file'}")
     if path.suffix.lower() == ".mat":
@@ -147,9 +152,21 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         return load_plain(path)
     except UNREADABLE as error:
-        pickled = "allow_pickle" in str(error) or "pickle" in str(error).lower()
-        damaged = f"cannot be read as {path.suffix} ({str(error) or type(error).__name__}); save it again"
-        raise DataError(f"{path}: {PICKLED if pickled else damaged}") from None
+        raise DataError(f"{path}: {what_is_wrong(path, error)}") from None
+
+
+def what_is_wrong(path: Path, error: BaseException) -> str:
+    """Why a NumPy file cannot be read: NumPy speaks of pickles wherever it does not know what it sees."""
+    with path.open("rb") as file:
+        head = file.read(6)
+    if "Object arrays" in str(error) or head[:1] == b"\x80":
+        return PICKLED
+    why = str(error).partition("\n")[0] or type(error).__name__
+    if head != b"\x93NUMPY" and not head.startswith(b"PK"):
+        why = "it is empty" if not head else "it is a file of another kind"
+    elif "max_header_size" in str(error):
+        why = "its header is larger than that of any array"
+    return f"cannot be read as {path.suffix} ({why}); save it again"
 
 
 def load_plain(file: Path | io.BytesIO) -> dict[str, NDArray[Any]]:
@@ -158,6 +175,8 @@ def load_plain(file: Path | io.BytesIO) -> dict[str, NDArray[Any]]:
     if isinstance(loaded, np.ndarray):
         return {"features": loaded}
     with loaded:
+        if any(name.endswith("/data.pkl") for name in loaded.files):
+            raise DataError(f"{file}: is a file of torch.save{REMEDIES['.pt']}")
         return {name: loaded[name] for name in loaded.files}
 
 

@@ -83,7 +83,8 @@ def unit_length(table: FeatureTable) -> tuple[NDArray[np.float32], Note | None]:
     if wrong.any():
         row = int(np.argmax(wrong))
         what = "is all zeros" if length[row] == 0 else "holds NaN or infinity"
-        raise DataError(f"{table.source}: feature {row} {what}; {int(wrong.sum()):,} rows are unusable")
+        named = "" if table.names is None else f" (of {table.names[row]})"
+        raise DataError(f"{table.source}: feature {row}{named} {what}; {int(wrong.sum()):,} rows are unusable")
     single = table.features.astype(np.float32, copy=False)
     if (np.abs(length - 1) <= 1e-4).all():
         return np.asarray(single, dtype=np.float32), None
@@ -109,9 +110,11 @@ def dataset_of_tables(
                 "(reidr evaluate DATA --features FILE)"
             )
     notes = [Note(f"features and labels from {gallery.source}", kind="layout")]
-    if any(table.cameras is None for table in tables.values()):
-        notes.append(Note("no cameras for both sides: no gallery crop is ignored for its camera", kind="features"))
-    searched = set() if query is None or query.persons is None else set(query.persons)
+    notes += notes_of_cameras(tables)
+    if query is not None:
+        check_spelling(gallery, query)
+    asked = set() if query is None or query.persons is None else set(query.persons)
+    searched = {label if label is None or label.strip("0") else "0" for label in asked}
     crops: dict[str, tuple[Crop, ...]] = {}
     places: dict[tuple[str, str], int] = {}
     start = 0
@@ -123,6 +126,40 @@ def dataset_of_tables(
     if query is not None and (gallery.names is None or query.names is None):
         notes += notes_of_equal_rows(query, gallery)
     return ReIDDataset(name, None, (), crops.get("query", ()), crops["gallery"], notes=tuple(notes)), places
+
+
+def notes_of_cameras(tables: Mapping[str, FeatureTable]) -> list[Note]:
+    """That no gallery crop is ignored for its camera, and why: a warning where there are cameras, but of one side."""
+    cameras = {split: set(table.cameras) - {None} for split, table in tables.items() if table.cameras is not None}
+    if len(cameras) < len(tables):
+        only = f"; only the {next(iter(cameras))} has them" if cameras else ""
+        text = f"no cameras for both sides{only}: no gallery crop is ignored for its camera"
+        return [Note(text, "warning" if cameras else "info", kind="features")]
+    if len(cameras) == 2 and not cameras["query"] & cameras["gallery"]:
+        text = (
+            f"queries and gallery have no camera in common ({first_of(cameras['query'])} there, "
+            f"{first_of(cameras['gallery'])} here): no gallery crop is ignored for its camera"
+        )
+        return [Note(text, "warning", kind="features")]
+    return []
+
+
+def first_of(labels: set[str | None]) -> str:
+    """The first label in their order, or that none is known."""
+    return min((label for label in labels if label is not None), default="none known")
+
+
+def check_spelling(gallery: FeatureTable, query: FeatureTable) -> None:
+    """Raises DataError where a query's label occurs in the gallery with other leading zeros: it would match nobody."""
+    for what in ("persons", "cameras"):
+        asked, shown = (set(getattr(table, what) or ()) - {None} for table in (query, gallery))
+        spelled = {same_form(label): label for label in shown}
+        for label in sorted(asked - shown):
+            if (other := spelled.get(same_form(label))) is not None:
+                raise DataError(
+                    f"{query.source}: {what[:-1]} {label} is written {other} in {gallery.source}; "
+                    "write labels alike, with or without leading zeros"
+                )
 
 
 def notes_of_equal_rows(query: FeatureTable, gallery: FeatureTable) -> list[Note]:
@@ -159,7 +196,7 @@ def crop_of_row(
     """
     person = table.persons[row] if table.persons is not None else None
     junk = person is not None and (person == JUNK_TEXT or (person.startswith("-") and person[1:].isdecimal()))
-    nobody = person == "0" and "0" not in searched and bool(searched)
+    nobody = person is not None and not person.strip("0") and "0" not in searched and bool(searched)
     name = f"{split}/{row:06d}" if table.names is None else table.names[row]
     number = pictures.setdefault((name, np.ascontiguousarray(table.features[row]).tobytes()), len(pictures))
     return Crop(
@@ -192,8 +229,24 @@ def rows_of_dataset(
             crops, dataset = in_order(table, dataset, split)
             found = list(range(len(crops)))
         check_persons(table, crops, found)
+        check_cameras(table, crops, found)
         places |= {(split, crop.id): start + row for crop, row in zip(crops, found, strict=True)}
-    return dataset, places
+    return with_unused(dataset, gallery, query, set(places.values())), places
+
+
+def with_unused(dataset: ReIDDataset, gallery: FeatureTable, query: FeatureTable | None, used: set[int]) -> ReIDDataset:
+    """The data set with a note of the rows that are of none of its crops."""
+    names = [*(gallery.names or ()), *(() if query is None else query.names or ())]
+    rows = len(gallery) + (0 if query is None else len(query))
+    unused = [row for row in range(rows) if row not in used]
+    if not unused or len(names) != rows:
+        return dataset
+    text = (
+        f"{len(unused):,} of {rows:,} rows are of no query or gallery crop of {dataset.name} and are left out, such as "
+        f"{names[unused[0]]}"
+    )
+    note = Note(text, kind="features", count=len(unused), names=[names[row] for row in unused])
+    return replace(dataset, notes=(*dataset.notes, note))
 
 
 def in_order(table: FeatureTable, dataset: ReIDDataset, split: str) -> tuple[tuple[Crop, ...], ReIDDataset]:
@@ -237,7 +290,8 @@ def by_name(table: FeatureTable, crops: Sequence[Crop], split: str) -> list[int]
         found += rows
     if missing:
         raise DataError(
-            f"{table.source}: {len(missing):,} of {len(crops):,} {split} crops have no row, such as {missing[0]}"
+            f"{table.source}: {len(missing):,} of {len(crops):,} {split} crops have no row, such as {missing[0]}; "
+            f"names there are such as {next(iter(table.names), 'none')}"
         )
     return found
 
@@ -246,12 +300,37 @@ def check_persons(table: FeatureTable, crops: Sequence[Crop], rows: Sequence[int
     """Raises DataError where the file's own labels say that a row shows somebody else: the order is then another."""
     if table.persons is None:
         return
+    people = {same_form(crop.person) for crop in crops if crop.person is not None}
     for crop, row in zip(crops, rows, strict=True):
         said = table.persons[row]
-        if crop.person is not None and said is not None and same_form(said) != same_form(crop.person):
+        if said is None:
+            continue
+        # Distractors and junk have no person here and any mark there, but that of one of the people.
+        other = same_form(said) in people if crop.person is None else same_form(said) != same_form(crop.person)
+        if other:
             raise DataError(
-                f"{table.source}: row {row} is of person {said}, but {crop.id} shows {crop.person}; the rows are in "
-                "another order than the file names"
+                f"{table.source}: row {row} is of person {said}, but {crop.id} shows {crop.person or 'nobody known'}; "
+                "the rows are in another order than the file names"
+            )
+
+
+def check_cameras(table: FeatureTable, crops: Sequence[Crop], rows: Sequence[int]) -> None:
+    """Raises DataError where rows of one camera are of several of the data set's: the order is then another.
+
+    Cameras may be numbered otherwise (from 0, say), so what they are called is not compared.
+    """
+    if table.cameras is None:
+        return
+    seen: dict[str, Crop] = {}
+    for crop, row in zip(crops, rows, strict=True):
+        said = table.cameras[row]
+        if crop.camera is None or said is None:
+            continue
+        first = seen.setdefault(said, crop)
+        if first.camera != crop.camera:
+            raise DataError(
+                f"{table.source}: camera {said} is {first.camera} for {first.id} but {crop.camera} for {crop.id}; the "
+                "rows are in another order than the file names"
             )
 
 

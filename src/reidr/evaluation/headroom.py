@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
-from reidr.frame.checks import flag_array, plain_array, real_number
+from reidr.frame.checks import flag_array, instance_of, plain_array, real_number
 from reidr.retrieval.ranking import RankedList
 
 
@@ -20,6 +20,7 @@ def oracle_at_k(ranked: RankedList, is_match: NDArray[np.bool_]) -> RankedList:
     Rank-1 of the result is the share of queries with a match among their first k crops (recall@k).
     Raises ReIDError when `is_match` does not fit `ranked`, or holds anything but truths.
     """
+    instance_of(ranked, RankedList, "ranked")
     is_match = plain_array(is_match, "is_match")
     if is_match.ndim != 2 or len(is_match) != len(ranked) or is_match.shape[1] > ranked.k:
         raise ReIDError(f"is_match {is_match.shape} does not fit a ranked list of ({len(ranked)}, {ranked.k})")

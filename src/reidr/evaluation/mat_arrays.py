@@ -28,14 +28,16 @@ def main(path: str) -> None:
     """Write what the file holds to standard output."""
     from scipy.io import loadmat
 
-    found = {name: plain(value) for name, value in loadmat(path).items() if isinstance(value, np.ndarray)}
+    whole = {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
+    found = {name: plain(value.toarray() if hasattr(value, "toarray") else value) for name, value in whole.items()}
     file = io.BytesIO()
     # Not `np.savez`, which has no place for an array called "file".
     with zipfile.ZipFile(file, "w") as archive:
         for name, value in found.items():
-            if value is not None:
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                    np.lib.format.write_array(entry, value, allow_pickle=False)
+            # What is no array is named, for the sentence that says what the file holds.
+            called, array = (name, value) if value is not None else (f"{name} (a struct)", np.zeros(0))
+            with archive.open(f"{called}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
     sys.stdout.buffer.write(file.getvalue())
 
 

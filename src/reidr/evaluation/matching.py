@@ -157,7 +157,8 @@ def read_labels(what: str, labels: Labels) -> LabelColumn:
         if whole:
             return LabelColumn(given.astype(np.int64), np.zeros(len(given), dtype=bool), "integers")
         if given.dtype.kind not in "uUO":
-            raise ReIDError(f"{what} labels must be integers or strings, not {given.dtype}")
+            hint = "; convert them (astype(int) or astype(str)) and put None where one is unknown"
+            raise ReIDError(f"{what} labels must be integers or strings, not {given.dtype}{hint}")
         given = given.tolist()
     known: list[int | str | None] = [one_label(what, place, label) for place, label in enumerate(given)]
     unknown = np.array([label is None for label in known], dtype=bool)

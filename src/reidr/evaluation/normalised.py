@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
 from reidr.evaluation.open_set import OpenSetErrors, Searches, open_set_errors, threshold_at
-from reidr.frame.checks import as_array, one_list, real_number
+from reidr.frame.checks import as_array, instance_of, one_list, real_number
 from reidr.reasoning.fusion import fuse_for_threshold, fused_distances
 from reidr.retrieval.neighbourhood import has_neighbourhood, normalised_distances
 from reidr.retrieval.ranking import RankedList
@@ -43,6 +43,7 @@ def rescored(ranked: RankedList, scores: NDArray[np.float64], name: str) -> Rank
 
     What `searches_of` takes. Raises ReIDError for shapes that do not fit, or NaN at a candidate.
     """
+    instance_of(ranked, RankedList, "ranked")
     scores = np.asarray(as_array(scores, "scores"), dtype=np.float64)
     if scores.ndim != 2 or len(scores) != len(ranked) or scores.shape[1] > ranked.k:
         raise ReIDError(f"open-set: scores {scores.shape} do not fit a ranked list of ({len(ranked)}, {ranked.k})")

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
 from reidr.evaluation.matching import Labels, encode_columns, read_labels
-from reidr.frame.checks import as_array, check_shape, flag_array, real_number, whole_number
+from reidr.frame.checks import as_array, check_shape, flag_array, instance_of, real_number, whole_number
 from reidr.retrieval.ranking import RankedList
 
 Reals = NDArray[np.float64]
@@ -36,7 +36,7 @@ class Searches:
         listed: (Q,) identities listed. known_to: (Q,) distance up to which everybody is listed: that of the last crop,
             +inf where the list holds the whole gallery.
 
-    Raises ReIDError for arrays that are not all (Q,), NaN, and searches that are all mated or all non-mated.
+    Raises ReIDError for arrays that are not all (Q,), NaN, ranks below 1, and searches that are all of one kind.
     """
 
     mated: NDArray[np.bool_]
@@ -57,7 +57,12 @@ class Searches:
             if np.isnan(values).any():
                 raise ReIDError(f"open-set: {name} of search {int(np.argmax(np.isnan(values)))} is NaN")
             object.__setattr__(self, name, values)
-        whole_number(self.enrolled, "enrolled", least=0)
+        for name, least in (("match_rank", 1), ("listed", 0)):
+            below = getattr(self, name) < least
+            if below.any():
+                row = int(np.argmax(below))
+                raise ReIDError(f"open-set: {name} of search {row} is {getattr(self, name)[row]}, below {least}")
+        whole_number(self.enrolled, "enrolled", least=int(self.mated.any()))
         whole_number(self.depth, "depth", least=0)
         if self.mated.all() or not self.mated.any():
             raise ReIDError(
@@ -97,6 +102,7 @@ def searches_of(
     Raises:
         ReIDError: lengths that do not fit, labels of another kind, or searches that are all mated or all non-mated.
     """
+    instance_of(ranked, RankedList, "ranked")
     shown = read_labels("person", gallery_ids)
     query, gallery = encode_columns("person", read_labels("person", query_ids), shown)
     if len(query) != len(ranked) or len(gallery) != len(ranked.gallery_ids):
@@ -134,6 +140,7 @@ def open_set_errors(searches: Searches, threshold: float, *, rank: int = 1) -> O
     where a list ends within the threshold after fewer identities than that, so that the right person might stand next,
     unseen.
     """
+    instance_of(searches, Searches, "searches")
     threshold, rank = real_number(threshold, "threshold", infinite=True), whole_number(rank, "rank")
     if not 1 <= rank <= searches.depth:
         raise ReIDError(f"open-set: rank {rank} is not within the {searches.depth} candidates that were listed")
@@ -166,6 +173,7 @@ def threshold_at(searches: Searches, false_positive: float) -> float:
     told from 0, and the threshold is then just below the nearest candidate of all of them. Raises ReIDError for a
     wanted FPIR outside [0, 1].
     """
+    instance_of(searches, Searches, "searches")
     false_positive = real_number(false_positive, "false_positive")
     if not 0.0 <= false_positive <= 1.0:
         raise ReIDError(f"open-set: the wanted FPIR must lie in [0, 1], not {false_positive}")
@@ -177,6 +185,7 @@ def threshold_at(searches: Searches, false_positive: float) -> float:
 
 def open_set_curve(searches: Searches, *, rank: int = 1) -> list[OpenSetErrors]:
     """All operating points by rising FPIR: one for each distance at which another non-mated search alarms, and none."""
+    instance_of(searches, Searches, "searches")
     nearest = searches.nearest[~searches.mated]
     steps = np.unique(nearest[np.isfinite(nearest)])
     # Just before the next alarm the most mated searches are found for the same FPIR.

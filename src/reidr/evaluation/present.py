@@ -72,13 +72,21 @@ def per_query(row: Row) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
 
 
 def intervals(outcome: Outcome, row: Row) -> dict[str, tuple[float, float]]:
-    """95 % bootstrap interval over persons of mAP and Rank-1."""
+    """95 % bootstrap interval over persons of mAP and Rank-1; none where all queries show one person.
+
+    Resampling one person always gives the same mean: its interval of no width would claim to be certain.
+    """
     people = people_of(outcome)
+    if len(set(people)) < 2:
+        return {}
     return {name: bootstrap_interval(values, groups=people) for name, values in per_query(row).items()}
 
 
 def gains(outcome: Outcome, row: Row, base: Row | None = None) -> dict[str, Interval]:
-    """95 % paired bootstrap interval over persons of the difference to `base` (the first row), for mAP and Rank-1."""
+    """95 % paired bootstrap interval over persons of the difference to `base` (the first row), for mAP and Rank-1.
+
+    Of no width where all queries show one person, which the headline takes for no knowledge at all.
+    """
     before, people = per_query(outcome.rows[0] if base is None else base), people_of(outcome)
     return {name: paired_bootstrap(values, before[name], groups=people) for name, values in per_query(row).items()}
 

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 Values = NDArray[np.float64]
+LONGEST_CURVE = 100_000  # ranks that may be asked for of any gallery, however small
 AveragePrecision = Literal["exact", "trapezoid"]
 """How precisions become one number: their mean at the matches, or the area under straight lines between the points of
 the precision-recall curve, as in the evaluation code of Market-1501 (Zheng et al. 2015), which is never the greater."""
@@ -136,10 +137,10 @@ def evaluate_ranking(
     Raises ReIDError for a NaN (with its position), a label of another kind (with its position), arguments that do not
     belong together or are out of range, and when no query has a match (with the reasons).
     """
-    maximum_rank = whole_number(maximum_rank, "maximum_rank", least=1)
     matrix = as_array(distances, "distances")
     if matrix.ndim != 2:
         raise ReIDError(f"distances must have the shape (queries, gallery), not {matrix.shape}")
+    maximum_rank = curve_length(maximum_rank, matrix.shape[1])
     matching = find_matches(
         query_ids, gallery_ids, query_cameras, gallery_cameras, junk=junk, query_outfits=query_outfits,
         gallery_outfits=gallery_outfits, clothes=clothes, ignored=ignored,
@@ -177,10 +178,11 @@ def evaluate_features(
     1e-7), their order may depend on the gallery's. Memory beside the features is about `block × G × 4` bytes. Raises
     ReIDError also for rows that are not finite or not of length 1, and for a block below 1.
     """
-    block, maximum_rank = whole_number(block, "block", least=1), whole_number(maximum_rank, "maximum_rank", least=1)
+    block = whole_number(block, "block", least=1)
     query, gallery = single_precision("query", query_features), single_precision("gallery", gallery_features)
     if query.shape[1] != gallery.shape[1]:
         raise ReIDError(f"query features have {query.shape[1]} numbers a row, gallery features {gallery.shape[1]}")
+    maximum_rank = curve_length(maximum_rank, len(gallery))
     matching = find_matches(
         query_ids, gallery_ids, query_cameras, gallery_cameras, junk=junk, query_outfits=query_outfits,
         gallery_outfits=gallery_outfits, clothes=clothes, ignored=ignored,
@@ -195,6 +197,11 @@ def evaluate_features(
         copies.level(distances)
         counts.add(distances, first)
     return summarise(counts, ties, maximum_rank, average_precision)
+
+
+def curve_length(maximum_rank: int, gallery: int) -> int:
+    """The rank up to which the CMC goes. Raises ReIDError beyond any use: past the gallery and `LONGEST_CURVE`."""
+    return whole_number(maximum_rank, "maximum_rank", least=1, most=max(gallery, LONGEST_CURVE))
 
 
 def single_precision(what: str, features: ArrayLike) -> NDArray[np.float32]:

@@ -23,15 +23,17 @@ from reidr.evaluation.report.rows import role_of
 from reidr.frame.text import whole
 
 SCHEMA = "reidr/evaluation/1"
+ROUNDING = 1e-6  # sums in another order
 FAMILY = SCHEMA.rpartition("/")[0]
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
 Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
 class _Part(BaseModel):
-    """Unknown names are kept: a newer writer of the same version may have added some."""
+    """Unknown names are kept: a newer writer of the same version may have added some. "0.5" and true are no numbers."""
 
-    model_config = ConfigDict(extra="allow", populate_by_name=True)
+    model_config = ConfigDict(extra="allow", populate_by_name=True, strict=True)
 
 
 class ResultRow(_Part):
@@ -57,7 +59,7 @@ class RowValues(_Part):
 
     average_precision: list[Share | None]
     rank1: list[Share | None]
-    first_match_rank: list[float | None] | None = None
+    first_match_rank: list[Annotated[float, Field(ge=1)] | None] | None = None
 
 
 class PerQuery(_Part):
@@ -65,7 +67,7 @@ class PerQuery(_Part):
 
     ids: list[str]
     persons: list[str | None]
-    matches: list[int]
+    matches: list[Count]
     rows: dict[str, RowValues]
 
     @model_validator(mode="after")
@@ -99,15 +101,35 @@ class EvaluationResult(_Part):
     average_precision: Literal["exact", "trapezoid"]
     ties: str
     trials: Annotated[int, Field(ge=1)]
-    queries: int
-    queries_without_match: int
-    gallery: int
+    queries: Count
+    queries_without_match: Count
+    gallery: Count
     rows: list[ResultRow]
     per_query: PerQuery
     left_out: list[LeftOutEntry]
     notes: list[str]
     requests: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        """With one draw the table's numbers are those of the queries: a file that was edited by hand is refused."""
+        if self.trials > 1:
+            return self
+        part = self.per_query
+        for what, said, found in (
+            ("queries", self.queries, len(part.ids)),
+            ("queries_without_match", self.queries_without_match, part.matches.count(0)),
+        ):
+            if said != found and any(part.matches):
+                raise ValueError(f"{what} is {said}, but per_query has {found}")
+        names = [row.name for row in self.rows]
+        for row in self.rows:
+            own = part.rows.get(row.name) if names.count(row.name) == 1 else None
+            known = [] if own is None else [value for value in own.average_precision if value is not None]
+            if known and abs(row.m_ap - sum(known) / len(known)) > ROUNDING:
+                raise ValueError(f"mAP of {row.name} is {row.m_ap:.6g}, but per_query gives {np.mean(known):.6g}")
+        return self
 
 
 def result_document(
@@ -173,6 +195,8 @@ def read_result(path: Path) -> EvaluationResult:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ReIDError(f"{path}: cannot be read ({error.strerror}); check the path and its rights") from None
+    except RecursionError:
+        raise ReIDError(f"{path}: is nested too deeply; give a file that `reidr evaluate --json` wrote") from None
     except ValueError as error:  # not UTF-8, or not JSON
         raise ReIDError(f"{path}: is no JSON file ({error}); give a file that `reidr evaluate --json` wrote") from None
     version = content.get("schema") if isinstance(content, dict) else None

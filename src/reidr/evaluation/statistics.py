@@ -13,13 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 from reidr.errors import ReIDError
 from reidr.frame.checks import as_array, group_numbers, real_number, whole_number
 
+LARGEST = 1e200  # sums and differences of such values stay finite
+
 
 def bootstrap_interval(
     values: ArrayLike, *, groups: ArrayLike | None = None, draws: int = 1000, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean of per-query `values` (N,); (0, 0) for no values (Efron 1979).
 
-    `groups` (N,): labels of the persons; None: every value is a case of its own. `draws`: at least 1. `level`: within
+    `groups` (N,): labels of the persons; None: every value is a case of its own. One group, or one value, gives an
+    interval of no width, which says nothing of chance. `draws`: at least 1. `level`: within
     (0, 1). Raises ReIDError for a NaN, the mark of a query without a match, or an infinite value; for a group that is
     unknown; where groups and values are not of one length; and for draws, level or seed out of range.
     """
@@ -112,6 +115,10 @@ def _per_query(values: ArrayLike, name: str) -> NDArray[np.float64]:
     array = np.asarray(as_array(values, name, truths=True), dtype=np.float64)
     if array.ndim != 1:
         raise ReIDError(f"{name} must be one number per query, not an array of shape {array.shape}")
+    if (np.abs(array) > LARGEST).any():  # NaN is not
+        position = int(np.argmax(np.abs(array) > LARGEST))
+        if np.isfinite(array[position]) and not np.isnan(array).any():
+            raise ReIDError(f"{name}: value {position} is {array[position]:g}, too large to be added up")
     if not np.isfinite(array).all():
         position = int(np.argmin(np.isfinite(array)))
         what = "NaN; leave out queries without a match first"

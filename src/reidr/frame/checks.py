@@ -47,8 +47,8 @@ def plain_array(values: Any, name: str) -> NDArray[Any]:
     try:
         if _is_tensor(values):
             return _from_tensor(values)
-        if isinstance(values, list | tuple) and any(_is_tensor(value) for value in values):
-            values = [_from_tensor(value) if _is_tensor(value) else value for value in values]
+        if isinstance(values, list | tuple):
+            values = _without_tensors(values)
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
         ragged = "inhomogeneous" in str(error) or "sequence" in str(error)
@@ -86,6 +86,8 @@ def flag_array(values: Any, name: str, shape: Shape) -> Flags:
     """(…) truth values, given as such or as 0 and 1. Raises ReIDError for another shape and anything else."""
     array = plain_array(values, name)
     check_shape(array, name, shape)
+    if array.dtype.kind == "O" and all(isinstance(item, bool | np.bool_ | int) for item in array.flat):
+        array = array.astype(np.float64)  # a column of a table that once had gaps
     if array.dtype != np.bool_:
         if array.size and array.dtype.kind not in "iuf":
             raise ReIDError(f"{name} must be True or False, not {_kind_of(array)}")
@@ -171,6 +173,8 @@ def group_numbers(groups: Any, name: str, number: int | None = None) -> tuple[ND
         if len(kinds) > 1:
             raise ReIDError(f"{name} are numbers and text in one list; use one kind for all")
     labels = plain_array(groups, name)
+    if labels.dtype.kind == "f" and isinstance(groups, list):
+        labels = np.array([_plain_number(label) for label in groups], dtype=object)  # floats skip large whole numbers
     if labels.ndim != 1 or number not in (None, len(labels)):
         raise ReIDError(f"{labels.shape} {name} do not fit ({'any' if number is None else number},) values")
     if labels.dtype.kind == "O":
@@ -195,6 +199,20 @@ def one_list(values: Any, name: str) -> list[Any]:
         raise ReIDError(f"{name} must be a list, not {_spell(values)}") from None
 
 
+def instance_of(value: Any, kind: type, name: str) -> None:
+    """Raises ReIDError unless `value` is one of `kind`."""
+    if not isinstance(value, kind):
+        raise ReIDError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+
+
+def _plain_number(label: Any) -> int | float:
+    """A number as Python's own: a whole one exactly, whatever its size."""
+    try:
+        return index(label)
+    except TypeError:
+        return float(label)
+
+
 def _label_kind(label: Any, name: str, place: int) -> str:
     if isinstance(label, str):
         return "text"
@@ -212,8 +230,9 @@ def _as_float(value: Any) -> float | None:
     if getattr(value, "ndim", 0):
         return None
     try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
+        # A gradient has nothing to do with a value that is only read; torch warns of it.
+        return float(value.detach() if _is_tensor(value) else value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         return None
 
 
@@ -225,6 +244,17 @@ def _check_mask(mask: NDArray[Any], name: str, rows: int, columns: int) -> None:
 
 def _is_tensor(values: Any) -> bool:
     return hasattr(values, "detach") and hasattr(values, "cpu") and hasattr(values, "numpy")
+
+
+def _without_tensors(values: list[Any] | tuple[Any, ...]) -> list[Any] | tuple[Any, ...]:
+    """The same with arrays for tensors, however deep they lie; lists of plain numbers are not copied."""
+    if not values or not (_is_tensor(values[0]) or isinstance(values[0], list | tuple)):
+        return [_from_tensor(v) if _is_tensor(v) else v for v in values] if any(map(_is_tensor, values)) else values
+    return [
+        _from_tensor(value) if _is_tensor(value)
+        else _without_tensors(value) if isinstance(value, list | tuple) else value
+        for value in values
+    ]  # fmt: skip
 
 
 def _from_tensor(tensor: Any) -> NDArray[Any]:
@@ -264,6 +294,6 @@ def _kind_of(array: NDArray[Any]) -> str:
 
 
 __all__ = [
-    "ArrayLike", "as_array", "check_shape", "flag_array", "group_numbers", "mask_rows", "one_list", "one_of",
-    "plain_array", "real_array", "real_number", "whole_number",
+    "ArrayLike", "as_array", "check_shape", "flag_array", "group_numbers", "instance_of", "mask_rows", "one_list",
+    "one_of", "plain_array", "real_array", "real_number", "whole_number",
 ]  # fmt: skip

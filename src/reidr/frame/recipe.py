@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reidr.errors import RecipeError
 
+if TYPE_CHECKING:
+    import yaml
+
 
 class Recipe(BaseModel):
     """Base of all recipes. Fields carry their type, range and help text; the command line is made from them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @classmethod
     def from_values(cls, values: dict[str, Any], source: str) -> Self:
@@ -23,8 +28,13 @@ class Recipe(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"]) or "the recipe"
-            known = "" if first["type"] != "extra_forbidden" else f"; known: {', '.join(cls.model_fields)}"
-            raise RecipeError(f"{source}: {field}: {first['msg'].lower()}{known}") from None
+            if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+                alike = get_close_matches(field, cls.model_fields, 1)
+                hint = f"; did you mean {alike[0]}?" if alike else ""
+                known = f"known: {', '.join(cls.model_fields)}"
+                raise RecipeError(f"{source}: {field}: there is no such setting{hint}; {known}") from None
+            what = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"].lower()
+            raise RecipeError(f"{source}: {field}: {what}") from None
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
@@ -38,12 +48,29 @@ class Recipe(BaseModel):
         return cls.from_values({**read_yaml(path), **changes}, str(path))
 
 
+@cache
+def _once_loader() -> type[yaml.SafeLoader]:
+    """YAML's safe loader, which refuses a name that a mapping gives twice instead of keeping the last."""
+    import yaml
+
+    class Once(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            seen = set()
+            for key, _ in node.value:
+                if isinstance(key.value, str) and key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                    raise yaml.YAMLError(f"{str(key.value)!r} is given twice{key.start_mark}")
+                seen.add(key.value if isinstance(key.value, str) else id(key))
+            return super().construct_mapping(node, deep)
+
+    return Once
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML mapping from `path` by the safe loader. Raises RecipeError with the line that is wrong."""
     import yaml
 
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = _once_loader()(path.read_text(encoding="utf-8")).get_single_data()
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such recipe") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
-from reidr.frame.checks import as_array, flag_array, one_list, plain_array, real_number
+from reidr.frame.checks import as_array, flag_array, instance_of, one_list, plain_array, real_number
 from reidr.retrieval.ranking import RankedList
 
 Fusion = Literal["weighted", "fitted"]
@@ -79,6 +79,7 @@ def listed_probabilities(ranked: RankedList, probabilities: ArrayLike) -> NDArra
 
     Raises ReIDError for shapes that do not fit and a value outside [0, 1].
     """
+    instance_of(ranked, RankedList, "ranked")
     given = np.asarray(as_array(probabilities, "probabilities"), dtype=np.float64)
     if given.ndim != 2 or len(given) != len(ranked) or given.shape[1] > ranked.k:
         raise ReIDError(f"fusion: probabilities {given.shape} do not fit a ranked list of ({len(ranked)}, {ranked.k})")
@@ -86,7 +87,7 @@ def listed_probabilities(ranked: RankedList, probabilities: ArrayLike) -> NDArra
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         raise ReIDError(
-            f"fusion: probability {given[row, column]!r} of query {ranked.query_ids[row]} at rank {column + 1} lies "
+            f"fusion: probability {given[row, column]} of query {ranked.query_ids[row]} at rank {column + 1} lies "
             "outside [0, 1]"
         )
     return given

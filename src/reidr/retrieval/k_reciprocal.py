@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from reidr.errors import ReIDError
-from reidr.frame.checks import mask_rows, one_list, real_number, whole_number
+from reidr.frame.checks import instance_of, mask_rows, one_list, real_number, whole_number
 from reidr.frame.text import size_in_words
 from reidr.retrieval.copies import find_copies
 from reidr.retrieval.memory import available_memory
@@ -102,6 +102,7 @@ def k_reciprocal_of_list(
 
     Neighbour sets are still those of all Q + G crops, so both features are needed.
     """
+    instance_of(ranked, RankedList, "ranked")
     k1, k2, weight = _checked(k1, k2, weight)
     query, gallery = _features(query_features, gallery_features, ranked.query_ids, ranked.gallery_ids)
     distances = np.full(ranked.distances.shape, np.inf)
@@ -119,6 +120,7 @@ def estimate_memory(queries: int, gallery: int, columns: int, k1: int = 20, k2: 
     as many after averaging (fewer, since neighbours share them), twice: by row and by column.
     """
     number = queries + gallery
+    k1, k2 = min(k1, number), min(k2, number)  # there are no more neighbours
     joined = number * columns * 4
     block = NEIGHBOUR_BLOCK * number * 6 + FINAL_BLOCK * gallery * 16
     sparse_rows = number * 2 * k1 * 8 * (1 + 2 * k2)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
-from reidr.frame.checks import flag_array, whole_number
+from reidr.frame.checks import flag_array, instance_of, whole_number
 from reidr.retrieval.neighbourhood import LEAST, check_ranks, has_neighbourhood
 from reidr.retrieval.ranking import RankedList
 from reidr.retrieval.unit_rows import unit_rows
@@ -45,6 +45,7 @@ def with_local_scaling(
     A list or gallery too small for surroundings comes back as it is. Raises ReIDError for shapes that do not fit, rows
     that are not finite or not of length 1, and ranks or a block out of range.
     """
+    instance_of(ranked, RankedList, "ranked")
     check_ranks(first, last)
     block = whole_number(block, "block", least=1)
     gallery = unit_rows(gallery, None, "gallery", ranked.gallery_ids)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reidr.errors import ReIDError
-from reidr.frame.checks import as_array, whole_number
+from reidr.frame.checks import as_array, instance_of, whole_number
 from reidr.retrieval.ranking import RankedList
 
 Reals = NDArray[np.float64]
@@ -26,6 +26,7 @@ def neighbourhood(ranked: RankedList, first: int = 11, last: int = 50) -> tuple[
     Ranks before `first` are left out because they may be matches; ranks beyond the list are left out too.
     Raises ReIDError where a query has fewer than 3 candidates there, or all of them at one distance.
     """
+    instance_of(ranked, RankedList, "ranked")
     check_ranks(first, last)
     part = ranked.distances[:, first - 1 : last]
     there = np.isfinite(part)
@@ -57,6 +58,7 @@ def has_neighbourhood(ranked: RankedList, first: int = 11, last: int = 50) -> bo
 
     Raises ReIDError for ranks that are no range.
     """
+    instance_of(ranked, RankedList, "ranked")
     check_ranks(first, last)
     part = ranked.distances[:, first - 1 : last]
     there = np.isfinite(part)
@@ -77,6 +79,7 @@ def cohort_normalised(ranked: RankedList, cohort: ArrayLike) -> Reals:
 
     Raises ReIDError for shapes that do not fit, fewer than 3 of a cohort, or no spread.
     """
+    instance_of(ranked, RankedList, "ranked")
     others = np.asarray(as_array(cohort, "cohort"), dtype=np.float64)
     if others.ndim != 2 or len(others) != len(ranked) or others.shape[1] < LEAST:
         raise ReIDError(f"cohort distances {others.shape} do not fit {len(ranked)} queries and at least {LEAST} others")

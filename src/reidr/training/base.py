@@ -30,6 +30,7 @@ from reidr.reasoning.questions import QUESTIONS, answer_of
 from reidr.reasoning.regions import UNSEEN
 from reidr.training.examples import Example, completion_loss, example_batch
 from reidr.training.facts import ask, compare, describe
+from reidr.training.finite import check_finite
 from reidr.training.identities import STREET, family_of
 from reidr.training.recipes import Lesson
 from reidr.training.retriever import learning_rate_at
@@ -221,6 +222,7 @@ def train_base(
             loss = completion_loss(model(**inputs).logits, labels, words, recipe.length_power).sum() / recipe.batch
             loss.backward()
             total += float(loss.detach())
+        check_finite({"loss": total}, f"step {step + 1}")
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         recent.append(total)

@@ -29,7 +29,7 @@ from reidr.reasoning.decision import PEOPLE, Decision, store_decision
 from reidr.training.identities import hold_out_identities
 from reidr.training.left_out import say_left_out
 from reidr.training.recipes import BaseRecipe
-from reidr.training.stages import stage_values
+from reidr.training.stages import named_by, stage_values
 
 if TYPE_CHECKING:
     from reidr.reasoning.crop_features import CropFeatures
@@ -138,7 +138,8 @@ def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Train the base of a recipe; returns the folder of the finished checkpoint. A finished run does nothing."""
     values, source = stage_values(recipe_name, "base", changes)
     recipe = BaseRecipe.from_values(values, source)
-    people = split_people(recipe)
+    with named_by(source):
+        people = split_people(recipe)
     data = {name: content_hash([crop.id for crop in crops]) for name, crops in vars(people).items()}
     run = Run(folder, "train base", recipe.model_dump(mode="json"), data, defaults=recipe.defaults())
     where = folder / "model"

@@ -74,8 +74,9 @@ def known_people(
     for crop in crops if related else ():
         if crop.person is not None:
             label = crop.person.removeprefix(f"{own}:")
-            called = {f"{name}:{label if name == own else spelled_there(crop, label)}" for name in names}
-            labels.setdefault(crop.person, set()).update(called)
+            for name in names:
+                there = {label} if name == own else spellings_there(crop, label)
+                labels.setdefault(crop.person, set()).update(f"{name}:{each}" for each in there)
     people = frozenset(
         person
         for person, called in labels.items()
@@ -99,9 +100,13 @@ def training_name(data: ReIDDataset | str, trained: str) -> str:
     return data.name if here or (has_folder and one_name) else last
 
 
-def spelled_there(crop: Crop, label: str) -> str:
-    """A person's label as the data set's own loader writes it: the file name's number, where that is the label's."""
+def spellings_there(crop: Crop, label: str) -> set[str]:
+    """What the data set's own loader may call a person: the number in the file's name, as it is written there.
+
+    Where the label is another number, people may have been numbered anew (0, 1, 2, … as training code does): then
+    nobody can tell by which of the two the model's split went, and both count.
+    """
     facts = NUMBERED.match(crop.id.rpartition("/")[2])
     if facts is None or label.startswith(TRAIN_PREFIX):
-        return label
-    return facts[1] if not label.isdecimal() or int(label) == int(facts[1]) else label
+        return {label}
+    return {facts[1]} if not label.isdecimal() or int(label) == int(facts[1]) else {facts[1], label}

@@ -10,27 +10,16 @@ from reidr.data.load import load_dataset
 from reidr.data.street.settings import StreetSettings
 from reidr.data.street.street import render_street
 from reidr.data.types import ReIDDataset
-from reidr.errors import RecipeError
 from reidr.frame.progress import progress
-from reidr.frame.recipe import Recipe
 from reidr.frame.run import Run, environment
 from reidr.training.base_stage import base_stage
 from reidr.training.decide_stage import decide_stage
-from reidr.training.reasoning_recipes import PairsRecipe, SampleRecipe, WarmupRecipe
+from reidr.training.plan import STAGES, check_sections, plan
 from reidr.training.reasoning_stages import base_recipe, pairs_stage, rl_stage, sample_stage, warmup_stage
-from reidr.training.recipes import BaseRecipe, RetrieverRecipe
-from reidr.training.reinforce_recipe import ReinforcementStageRecipe
 from reidr.training.shipped_base import shipped_base_stage
-from reidr.training.stages import find_recipe, read_recipe, stage_values
+from reidr.training.stages import find_recipe
 
-STAGES: dict[str, type[Recipe]] = {
-    "retriever": RetrieverRecipe,
-    "base": BaseRecipe,
-    "pairs": PairsRecipe,
-    "warmup": WarmupRecipe,
-    "sample": SampleRecipe,
-    "rl": ReinforcementStageRecipe,
-}
+__all__ = ["QUICK", "STAGES", "evaluate_reasoner", "plan", "train_all", "unseen_search"]
 SEEDED = ("warmup", "sample", "rl")
 Changes = dict[str, dict[str, Any]]
 
@@ -61,27 +50,6 @@ QUICK: Changes = {
 """What `--quick` changes: the street alone, few people, few steps. It shows that all stages run, not that they help."""
 
 
-def plan(recipe: str) -> list[str]:
-    """What a recipe would do, stage by stage, every section checked; nothing is loaded or trained.
-
-    The retriever is taught by `reidr train retriever` alone: all other stages take one that is there.
-
-    Raises RecipeError naming the first section or field that is wrong.
-    """
-    sections = read_recipe(find_recipe(recipe))
-    unknown = sorted(set(sections) - set(STAGES))
-    if unknown:
-        raise RecipeError(f"{recipe}: no stage {unknown[0]!r}; there are {', '.join(STAGES)}")
-    lines = []
-    for stage, kind in STAGES.items():
-        if stage in sections:
-            settings = kind.from_values(*stage_values(recipe, stage, {})).model_dump(mode="json")
-            given = {name: settings[name] for name in sections[stage]}
-            by_itself = "(reidr train retriever alone) " if stage == "retriever" else ""
-            lines.append(f"{stage}: {by_itself}" + ", ".join(f"{name} {value}" for name, value in given.items()))
-    return lines
-
-
 def train_all(
     recipe: str,
     folder: Path,
@@ -106,8 +74,7 @@ def train_all(
         drawn = {} if seed is None or stage not in SEEDED else {"seed": seed}
         return {**changes.get(stage, {}), **drawn, **more}
 
-    if "base" not in read_recipe(find_recipe(recipe)):
-        raise RecipeError(f"{recipe}: has no section 'base'; run its stages one by one (`reidr train --help`)")
+    check_sections(recipe)
     own = folder if seed is None else folder / f"seed-{seed}"
     started = time.perf_counter()
     # The stages have runs of their own; this one keeps the page, which is nobody else's to write over.

@@ -20,6 +20,7 @@ from reidr.reasoning.questions import QUESTIONS
 from reidr.reasoning.reader import Reader
 from reidr.reasoning.reasoner import seeded
 from reidr.reasoning.regions import UNSEEN
+from reidr.training.finite import check_finite
 from reidr.training.identities import family_of
 from reidr.training.pairs import fold_of
 from reidr.training.recipes import BaseRecipe
@@ -126,6 +127,7 @@ def train_reader(
             ]
             weighed = torch.stack(parts, dim=1) * weights[chosen].to(device)
             loss = weighed.sum() / (wanted != UNKNOWN).sum().clamp(min=1)
+            check_finite({"loss": float(loss.detach())}, f"step {step + 1} of the reader")
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)

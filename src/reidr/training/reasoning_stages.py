@@ -27,7 +27,7 @@ from reidr.training.pairs import Ranker, balance_pairs, dataset_of, mine_pairs, 
 from reidr.training.reasoning_recipes import PairsRecipe, SampleRecipe, WarmupRecipe
 from reidr.training.recipes import BaseRecipe
 from reidr.training.reinforce_recipe import ReinforcementRecipe, ReinforcementStageRecipe
-from reidr.training.stages import stage_values
+from reidr.training.stages import named_by, stage_values
 
 if TYPE_CHECKING:
     from reidr.retrieval.embedder import Embedder
@@ -42,7 +42,8 @@ def pairs_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path
     """Mine the candidate pairs of a recipe; returns the Parquet file. A finished run does nothing."""
     values, source = stage_values(recipe_name, "pairs", changes)
     recipe = PairsRecipe.from_values(values, source)
-    crops, forbidden = training_crops(recipe)
+    with named_by(source):
+        crops, forbidden = training_crops(recipe)
     drawn = recipe.source == "base" and (recipe.street or not crops)
     streets = street_parts(recipe, folder) if drawn else {}
     crops = (*crops, *(crop for part in streets.values() for crop in part))

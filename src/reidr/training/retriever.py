@@ -26,6 +26,7 @@ from reidr.retrieval.preprocess import decode, normalise
 from reidr.training.augment import Augment, exchange_halves
 from reidr.training.depthwise import use_quick_gradients
 from reidr.training.device import training_device
+from reidr.training.finite import check_finite
 from reidr.training.recipes import EmbedderTraining
 from reidr.training.sampling import identity_batches
 
@@ -281,6 +282,7 @@ def train_retriever(
                 sums[name] = sums.get(name, 0.0) + value
             if advance is not None and index < batches_per_epoch:
                 advance(1.0 / batches_per_epoch)
+        check_finite(sums, f"epoch {epoch + 1}")
         record = {"epoch": epoch + 1, "seconds": round(time.perf_counter() - started, 1)}
         record |= {name: round(value / max(1, count), 4) for name, value in sums.items()}
         append_json_lines(run / "log.jsonl", [record])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from reidr.data.join import join_training
 from reidr.data.load import load_dataset
 from reidr.data.sketch import sketch_of
-from reidr.errors import RecipeError
+from reidr.errors import DataError, RecipeError
 from reidr.frame.progress import progress
 from reidr.frame.recipe import read_yaml
 from reidr.frame.run import Run, content_hash, in_own_folder
@@ -17,6 +19,10 @@ from reidr.training.identities import hold_out_identities
 from reidr.training.left_out import say_left_out
 from reidr.training.recipes import RetrieverRecipe
 
+WHAT_TO_DO = (
+    "names it as training data. Put the data set there (docs/datasets.md), or name another one by --data or in a "
+    "recipe of your own"
+)
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
@@ -34,14 +40,23 @@ def find_recipe(name: str) -> Path:
 
 def read_recipe(path: Path) -> dict[str, Any]:
     """All sections of a recipe. With `extends: NAME` they are put, field by field, over those of the shipped NAME."""
+    return _read_recipe(path, ())
+
+
+def _read_recipe(path: Path, below: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in below:
+        raise RecipeError(f"{path}: extends itself, by way of {below[-1].name}; let the last recipe extend none")
     values = read_yaml(path)
     parent = values.pop("extends", None)
-    if parent is None:
-        return values
-    sections = read_recipe(find_recipe(str(parent)))
     for name, section in values.items():
         if not isinstance(section, dict):
             raise RecipeError(f"{path}: section {name!r} must be a mapping of names to values")
+    if parent is None:
+        return values
+    if not isinstance(parent, str):
+        raise RecipeError(f"{path}: extends {parent!r}; name one recipe")
+    sections = _read_recipe(find_recipe(parent), (*below, path.resolve()))
+    for name, section in values.items():
         sections[name] = {**sections.get(name, {}), **section}
     return sections
 
@@ -55,12 +70,31 @@ def stage_values(recipe: str, stage: str, changes: dict[str, Any]) -> tuple[dict
     return {**values, **changes}, f"{path}: {stage}"
 
 
+def check_data(paths: Iterable[Path], source: str) -> None:
+    """Raise DataError naming the first data set that is not there, who asks for it, and what to do."""
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"{path}: no such folder or manifest; {source} {WHAT_TO_DO}")
+
+
+@contextmanager
+def named_by(source: str) -> Iterator[None]:
+    """Loading the training data that the recipe section `source` names: a missing one is said as by `check_data`."""
+    try:
+        yield
+    except DataError as error:
+        if not str(error).endswith("no such folder or manifest"):
+            raise
+        raise DataError(f"{error}; {source} {WHAT_TO_DO}") from None
+
+
 @in_own_folder
 def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Train the retriever of a recipe; returns the folder of the finished model. A finished run does nothing."""
     values, source = stage_values(recipe_name, "retriever", changes)
     recipe = RetrieverRecipe.from_values(values, source)
-    datasets = [load_dataset(path) for path in recipe.data]
+    with named_by(source):
+        datasets = [load_dataset(path) for path in recipe.data]
     say_left_out(datasets)
     crops, held_out = hold_out_identities(join_training(datasets), recipe.held_out_share, recipe.seed)
     data = {

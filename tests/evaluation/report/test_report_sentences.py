@@ -137,6 +137,15 @@ def test_one_query_says_that_it_is_one_and_tells_nothing() -> None:
     assert said(row("retriever nano", 0.2, 0.0, queries=1))[0].endswith("first for 0.0 % of 1 query.")
 
 
+def test_many_queries_of_one_person_tell_nothing() -> None:
+    """Their interval has no width: resampling one person always gives the same difference."""
+    same = {"mAP": (0.3, 0.3), "rank1": (0.2, 0.2)}
+    asked = MetricRow("reasoner nano direct", {"mAP": 0.8, "rank1": 0.9}, gains=same, queries=200)
+    first, second = said(row("retriever nano", 0.5, 0.7), asked)
+    assert first.endswith("which this many queries cannot tell from chance.")
+    assert second == "Mean average precision went from 50.0 % to 80.0 %, no more than chance may do."
+
+
 def test_no_query_with_a_match_has_nothing_to_say() -> None:
     rows = (MetricRow("retriever nano", {}, queries=0), MetricRow("reasoner nano direct", {}, queries=0))
     first, second = said(*rows)

@@ -119,7 +119,9 @@ def precision(reasoner: MetricRow, without: Sequence[MetricRow]) -> str:
         return f"Mean average precision stayed at {new}\u202f%{scaled}{rest}."
     unsure = interval_over(reasoner, best, "mAP")
     few = reasoner.queries is not None and reasoner.queries < FEWEST_QUERIES
-    doubt = ", no more than chance may do" if few or (unsure is not None and unsure[0] <= 0.0 <= unsure[1]) else ""
+    # As in `chance`, an interval without width is no certainty.
+    doubtful = unsure is not None and (unsure[0] <= 0.0 <= unsure[1] or unsure[0] == unsure[1])
+    doubt = ", no more than chance may do" if few or doubtful else ""
     return f"Mean average precision went from {old}\u202f%{scaled} to {new}\u202f%{doubt}{rest}."
 
 
