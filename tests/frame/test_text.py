@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidr.frame.text import number_of, plural, shown, size_in_words, some_of, whole
+from reidr.frame.text import is_harmless, number_of, plural, shown, size_in_words, some_of, whole
 
 
 @given(st.text(st.characters(exclude_categories=())))
 def test_what_is_shown_can_be_printed_and_written_anywhere(text: str) -> None:
-    assert shown(text).isprintable()
+    assert all(is_harmless(letter) for letter in shown(text))
     shown(text).encode("utf-8")
     whole(text).encode("utf-8")
     if text.isprintable():
@@ -24,6 +24,11 @@ def test_bytes_that_are_no_text_and_what_a_terminal_obeys_are_escaped() -> None:
     assert shown(os.fsdecode(b"d\xe9")) == whole(os.fsdecode(b"d\xe9")) == "d\\udce9"
     assert shown("\x1b[2Jx\n") == "\\x1b[2Jx\\n"
     assert whole("a\nb") == "a\nb"
+    assert shown("\u202e\u2028\u00ad\x85") == "\\u202e\\u2028\\xad\\x85"
+
+
+def test_spaces_of_other_widths_stay() -> None:
+    assert shown("91.7\u202f% a\u00a0b") == "91.7\u202f% a\u00a0b"
 
 
 @pytest.mark.parametrize(

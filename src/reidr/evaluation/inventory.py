@@ -15,6 +15,7 @@ from reidr.evaluation.report.search import read_json
 from reidr.frame.files import PRIVATE_FILE, allow, make_folder, write_text
 from reidr.frame.notices import warn_of_caches, warn_once
 from reidr.frame.run import MANIFEST, SIGNS_OF_A_RUN
+from reidr.frame.text import number_of
 from reidr.reasoning.verdict_cache import VerdictCache, default_path
 from reidr.retrieval.embedding_cache import cache_folder, files_in, unpacked
 
@@ -147,7 +148,7 @@ def run_entry(folder: Path) -> Kept:
     if isinstance(report.get("matches"), list):
         query = report.get("query")
         people = len(query) if isinstance(query, list) else 0
-        holds = f"a search: {people:,} pictures of a person, {len(report['matches']):,} matches"
+        holds = f"a search: {number_of(people, 'picture')} of a person, {number_of(len(report['matches']), 'match', 'matches')}"
         return Kept("search", folder, *size_and_date(folder), holds)
     if isinstance(report.get("query_cards"), list):
         holds = f"{job}: a report with {len(report['query_cards']):,} queries and their candidates"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 FEW = 3  # names in a sentence
@@ -15,7 +16,12 @@ def whole(text: str) -> str:
 def shown(name: str) -> str:
     """A file name or label that can be printed anywhere: what is no text, or would move a terminal, is escaped."""
     text = whole(name)
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return text if text.isprintable() else "".join(c if is_harmless(c) else repr(c)[1:-1] for c in text)
+
+
+def is_harmless(letter: str) -> bool:
+    """Whether a letter only takes its place. Python calls spaces of other widths, as in our percentages, unprintable."""
+    return letter.isprintable() or unicodedata.category(letter) == "Zs"
 
 
 def shown_lines(text: str) -> str:

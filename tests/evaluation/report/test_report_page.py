@@ -76,6 +76,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Report], Read
 
 def test_the_page_loads_nothing_from_elsewhere(demo: Callable[..., Report], tmp_path: Path) -> None:
     path = write_report(demo(12), tmp_path)
+    assert "\\u" not in path.read_text(encoding="utf-8")  # no letter of our own sentences is escaped for a terminal
     text = path.read_text(encoding="utf-8")
     page = Reader(text)
     assert page.open == []
