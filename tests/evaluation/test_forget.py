@@ -232,11 +232,11 @@ def test_the_inventory_lists_all_of_it(place: Path) -> None:
     kept = inventory(RUNS)
     assert [each.kind for each in kept] == ["embeddings", "verdicts", "search", "search"]
     assert kept[0].holds == "embeddings of 4 pictures"
-    assert kept[1].holds == "1 scores and 1 reasons of pairs"
+    assert kept[1].holds == "1 score and 1 reason of pairs"
     assert all(each.bytes > 0 for each in kept)
     assert Path("elsewhere").resolve() in run_folders([])
     done = run("inventory", "--json", "kept.json")
-    assert "a search: 1 pictures of a person, 4 matches" in done.output
+    assert "a search: 1 picture of a person, 4 matches" in done.output
     content = json.loads(Path("kept.json").read_text())
     assert content["version"] == 1
     assert [Path(entry["path"]) for entry in content["entries"]] == [each.path for each in kept]

@@ -138,7 +138,7 @@ def verdicts_in_words(path: Path) -> str:
     except ReIDError as error:
         return str(error)
     old = f", {unnamed:,} of them from an earlier version and without their pictures' digests" if unnamed else ""
-    return f"{scores:,} scores and {verdicts:,} reasons of pairs{old}"
+    return f"{number_of(scores, 'score')} and {number_of(verdicts, 'reason')} of pairs{old}"
 
 
 def run_entry(folder: Path) -> Kept:
@@ -148,7 +148,8 @@ def run_entry(folder: Path) -> Kept:
     if isinstance(report.get("matches"), list):
         query = report.get("query")
         people = len(query) if isinstance(query, list) else 0
-        holds = f"a search: {number_of(people, 'picture')} of a person, {number_of(len(report['matches']), 'match', 'matches')}"
+        matches = number_of(len(report["matches"]), "match", "matches")
+        holds = f"a search: {number_of(people, 'picture')} of a person, {matches}"
         return Kept("search", folder, *size_and_date(folder), holds)
     if isinstance(report.get("query_cards"), list):
         holds = f"{job}: a report with {len(report['query_cards']):,} queries and their candidates"

@@ -20,7 +20,7 @@ def shown(name: str) -> str:
 
 
 def is_harmless(letter: str) -> bool:
-    """Whether a letter only takes its place. Python calls spaces of other widths, as in our percentages, unprintable."""
+    """Whether a letter only takes its place. Python calls wide and narrow spaces unprintable."""
     return letter.isprintable() or unicodedata.category(letter) == "Zs"
 
 
