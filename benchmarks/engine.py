@@ -51,8 +51,8 @@ def reasoner(name: str) -> Any:
     """The shipped `nano`, or a Qwen3-VL with random weights."""
     import torch
 
-    from reidr.reasoning.nano import NanoSize, build_nano
-    from reidr.reasoning.reasoner import Reasoner
+    from reidr.reasoning.backends.reference import Reasoner
+    from reidr.reasoning.nano.build import NanoSize, build_nano
 
     if name == "nano":
         return Reasoner.load("nano", device="cpu")
@@ -68,8 +68,8 @@ def reasoner(name: str) -> Any:
 
 def plain_scores(one: Any, pairs: list[Any]) -> Any:
     """P(same) of each pair: two calls of `generate`, one for each order, that write one token."""
-    from reidr.reasoning.answers import yes_probability
-    from reidr.reasoning.prompt import encode_pairs
+    from reidr.reasoning.prompting.answers import yes_probability
+    from reidr.reasoning.prompting.prompt import encode_pairs
 
     found = []
     for rows in (pairs, [pair.swapped() for pair in pairs]):
@@ -86,8 +86,8 @@ def plain_scores(one: Any, pairs: list[Any]) -> Any:
 
 def run_case(name: str) -> dict[str, Any]:
     """One case in this process: all three ways in turn, the better of two rounds each."""
-    from reidr.reasoning.engine import Engine
-    from reidr.reasoning.reasoner import Thinking
+    from reidr.reasoning.backends.local import Engine
+    from reidr.reasoning.backends.reference import Thinking
 
     which, what = name.split("-")
     pairs, one = search(), reasoner(which)

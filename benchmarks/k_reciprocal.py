@@ -52,7 +52,7 @@ def run_case(name: str) -> dict[str, Any]:
 
 def run_ours(data: Data) -> dict[str, Any]:
     """Ours, with the memory it said it would need beyond Python and the features."""
-    from reidr.retrieval.k_reciprocal import estimate_memory, k_reciprocal
+    from reidr.retrieval.rerankers.k_reciprocal import estimate_memory, k_reciprocal
 
     names = [tuple(map(str, range(len(part)))) for part in (data.query, data.gallery)]
     seconds, _ = measure.best_time(lambda: k_reciprocal(data.query, data.gallery, *names, k=TOP), 1)
@@ -62,7 +62,7 @@ def run_ours(data: Data) -> dict[str, Any]:
 
 def product_in_blocks(data: Data) -> None:
     """Nothing but the products that any exact method needs."""
-    from reidr.retrieval.k_reciprocal import NEIGHBOUR_BLOCK
+    from reidr.retrieval.rerankers.k_reciprocal import NEIGHBOUR_BLOCK
 
     features = np.concatenate([data.query, data.gallery])
     room = np.empty((NEIGHBOUR_BLOCK, len(features)), dtype=np.float32)
@@ -92,7 +92,7 @@ def run_torchreid(data: Data) -> dict[str, Any]:
 
 def largest_difference(data: Data, theirs: np.ndarray[Any, Any]) -> float:
     """Largest absolute difference of the distances in our list to a peer's full matrix."""
-    from reidr.retrieval.k_reciprocal import k_reciprocal
+    from reidr.retrieval.rerankers.k_reciprocal import k_reciprocal
 
     names = [tuple(map(str, range(len(part)))) for part in (data.query, data.gallery)]
     ours = k_reciprocal(data.query, data.gallery, *names, k=TOP)

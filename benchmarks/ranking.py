@@ -118,7 +118,7 @@ def run_case(name: str) -> dict[str, Any]:
     if kind == "product":
         return facts | {"seconds": measure.best_time(lambda: product_in_blocks(data), size.repeats)[0]}
     if kind == "ours-features":
-        from reidr.evaluation.ranking import evaluate_features
+        from reidr.evaluation.metrics.ranking import evaluate_features
 
         seconds, result = measure.best_time(
             lambda: evaluate_features(data.query, data.gallery, *data.labels), size.repeats
@@ -128,8 +128,8 @@ def run_case(name: str) -> dict[str, Any]:
     np.negative(distances, out=distances)
     data.query = data.gallery = np.empty((0, DIMENSIONS), dtype=np.float32)
     if kind in ("ours", "ours-numpy"):
-        from reidr.evaluation import counting
-        from reidr.evaluation.ranking import evaluate_ranking
+        from reidr.evaluation.metrics import counting
+        from reidr.evaluation.metrics.ranking import evaluate_ranking
 
         if kind == "ours-numpy":
             counting.WORTH_COMPILING = 10**18

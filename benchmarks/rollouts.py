@@ -48,8 +48,8 @@ def nano() -> tuple[Any, Any]:
     """`nano`'s architecture, untrained."""
     import torch
 
-    from reidr.reasoning.nano import build_convolutional
-    from reidr.retrieval.network import NetworkSettings, build_network
+    from reidr.reasoning.nano.build import build_convolutional
+    from reidr.retrieval.embedders.network import NetworkSettings, build_network
 
     torch.manual_seed(0)
     return build_convolutional(["Upper clothing: red in A, blue in B: differ."] * 50, build_network(NetworkSettings()))
@@ -59,9 +59,9 @@ def trainer(ours: bool, folder: Path) -> Any:
     """Our trainer, or TRL's own on the same rows with the same settings and a reward that takes no time."""
     from trl import GRPOTrainer
 
-    from reidr.reasoning.reasoner import VISION_TOKENS
-    from reidr.training.reinforce import arguments, build_trainer
-    from reidr.training.reinforce_recipe import ReinforcementRecipe
+    from reidr.reasoning.backends.reference import VISION_TOKENS
+    from reidr.training.grpo.stage import arguments, build_trainer
+    from reidr.training.recipes.grpo import ReinforcementRecipe
 
     recipe = ReinforcementRecipe(steps=4, pairs=PAIRS, group=GROUP, max_new_tokens=TOKENS, save_every=100)
     made: Any = build_trainer(recipe, noise_pairs(PAIRS), *nano(), folder)

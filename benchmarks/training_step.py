@@ -4,7 +4,7 @@
     python benchmarks/training_step.py 192x96/bfloat16
 
 `float32` is plain torch; `bfloat16` is torch's autocast; `ours` is autocast with the depthwise gradients of
-`reidr.training.depthwise`. One thread; times are processor seconds, so that other work does not count.
+`reidr.training.common.depthwise`. One thread; times are processor seconds, so that other work does not count.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ BATCH, REPEATS = 64, 4
 def run_case(name: str) -> dict[str, Any]:
     import torch
 
-    from reidr.retrieval.network import NetworkSettings, build_network
-    from reidr.training.depthwise import use_quick_gradients
+    from reidr.retrieval.embedders.network import NetworkSettings, build_network
+    from reidr.training.common.depthwise import use_quick_gradients
 
     torch.set_num_threads(1)
     size, kind = name.split("/")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from reidr.data.street import StreetSettings, plan_street, render_crop
+from reidr.data.synthetic import StreetSettings, plan_street, render_crop
 
 PEOPLE, CELL, SCALE = 8, (150, 324), 2
 VIEWS = ("front", "side", "back")

@@ -31,7 +31,7 @@ from judging import Search, thinking
 from rationales import SCENES, Words, spoken
 from shipped_people import MARKET, unseen_people
 
-from reidr.reasoning.direct_score import score_seen_pairs
+from reidr.reasoning.inference.direct_score import score_seen_pairs
 
 REPOSITORY = Path(__file__).parent.parent
 OUT = REPOSITORY / "docs" / "ablations.json"
@@ -105,7 +105,7 @@ def folder_of(name: str, seed: int) -> str:
 def trained(arguments: argparse.Namespace, name: str, seed: int) -> Path:
     """The model folder of a variant, trained where it is not there yet."""
     from reidr.training.reasoning_stages import rl_stage
-    from reidr.training.stages import stage_values
+    from reidr.training.recipes.find import stage_values
 
     runs, variant = arguments.runs, VARIANTS[name]
     start = arguments.base / "model"
@@ -190,10 +190,10 @@ class Judge:
     """Scores models on the same pairs; the crops are looked at once, since all variants share their tower."""
 
     def __init__(self, data: Path, think_every: int) -> None:
+        from reidr.core.run import content_hash
         from reidr.data.load import load_dataset
-        from reidr.frame.run import content_hash
-        from reidr.retrieval.retriever import Retriever
-        from reidr.training.decide import as_search
+        from reidr.retrieval.embedders.retriever import Retriever
+        from reidr.training.tuning.search import as_search
 
         retriever = Retriever.load()
         self.test = Search(load_dataset(data), retriever, 0)
@@ -223,8 +223,8 @@ class Judge:
             asked, every = str(found.pop("asked", "")), int(found.pop("every", 0))
             if asked == self.asked and self.think_every in (0, every):
                 return found
-        from reidr.reasoning.crop_features import CropFeatures
-        from reidr.reasoning.reasoner import Reasoner
+        from reidr.reasoning.backends.reference import Reasoner
+        from reidr.reasoning.inference.crop_features import CropFeatures
 
         reasoner = Reasoner.load(folder)
         if self.seen is None:
@@ -307,7 +307,7 @@ class Measured:
 
 def calibrated(judge: Judge, scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """P(same) of all tables by Platt's map, fitted to the direct score of held-out training identities."""
-    from reidr.reasoning.calibrate import fit_calibration, margin_of
+    from reidr.fusion.calibration import fit_calibration, margin_of
 
     listed = np.isfinite(scores["held"])
     fitted = fit_calibration("platt", margin_of(scores["held"][listed]), judge.held.truth[listed])
@@ -322,7 +322,7 @@ def calibrated(judge: Judge, scores: dict[str, np.ndarray]) -> dict[str, np.ndar
 
 def common_weight(judge: Judge, scores: Sequence[dict[str, np.ndarray]]) -> float:
     """The fusion weight of the best mAP on held-out training identities, mean over models; of equals the smallest."""
-    from reidr.reasoning.fusion import WEIGHTS, choose_weight
+    from reidr.fusion.weighted import WEIGHTS, choose_weight
 
     if not scores:
         raise SystemExit("nothing of these variants and seeds has been judged yet")
@@ -333,8 +333,8 @@ def common_weight(judge: Judge, scores: Sequence[dict[str, np.ndarray]]) -> floa
 
 def measured(judge: Judge, scores: dict[str, np.ndarray], weight: float) -> Measured:
     """Ranks and areas of one model's scores, fused by `weight`."""
-    from reidr.evaluation.judging import rank_first, roc_area
-    from reidr.reasoning.fusion import fused_distances
+    from reidr.evaluation.metrics.pair_verification import rank_first, roc_area
+    from reidr.fusion.weighted import fused_distances
 
     test, kept = judge.test, np.flatnonzero(judge.test.matches > 0)
     fused = fused_distances(test.ranked, scores["test"], weight)[kept]
@@ -381,8 +381,8 @@ def measured(judge: Judge, scores: dict[str, np.ndarray], weight: float) -> Meas
 
 def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]:
     """Levels of every variant by seed, and the paired differences the questions ask for, over the seeds both have."""
-    from reidr.evaluation.judging import rank_first, roc_area
-    from reidr.evaluation.statistics import paired_bootstrap
+    from reidr.evaluation.metrics.pair_verification import rank_first, roc_area
+    from reidr.evaluation.metrics.statistics import paired_bootstrap
 
     test, kept = judge.test, np.flatnonzero(judge.test.matches > 0)
     people = np.array([str(query.person) for query in test.trial.query])[kept]
@@ -504,8 +504,8 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="train nothing; put together what was judged")
     parser.add_argument("--no-table", action="store_true", help="train and judge only")
     arguments = parser.parse_args()
-    from reidr.frame.memory import keep_freed_memory
-    from reidr.frame.run import environment
+    from reidr.core.process.memory import keep_freed_memory
+    from reidr.core.run import environment
 
     keep_freed_memory()
     judge = Judge(arguments.data, arguments.think_every)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from shipped_people import MARKET, unseen_people
 
-from reidr.reasoning.direct_score import score_seen_pairs
+from reidr.reasoning.inference.direct_score import score_seen_pairs
 
 REPOSITORY = Path(__file__).parent.parent
 OUT = REPOSITORY / "docs" / "judging.json"
@@ -31,11 +31,11 @@ class Search:
     """A search's ranked first ten, with places of its crops among all crops."""
 
     def __init__(self, dataset: Any, retriever: Any, first: int) -> None:
-        from reidr.data.protocol import find_protocol, trials
-        from reidr.evaluation.asking import matches_of
-        from reidr.evaluation.experiment import embed_trial
-        from reidr.frame.progress import progress
-        from reidr.retrieval.local_scaling import LAST, with_local_scaling
+        from reidr.core.progress import progress
+        from reidr.data.protocols.trial import find_protocol, trials
+        from reidr.evaluation.experiment.candidate_scoring import matches_of
+        from reidr.evaluation.experiment.experiment import embed_trial
+        from reidr.retrieval.rerankers.csls import LAST, with_local_scaling
 
         self.trial_name = dataset.name
         (trial,) = trials(dataset, find_protocol("standard"), 0)
@@ -64,8 +64,8 @@ class Search:
 
 def thinking(seen: Any, pairs: list[tuple[int, int]]) -> tuple[np.ndarray, dict[str, float]]:
     """P(same) after a greedy rationale, NaN where the answer is not parsable; and how healthy the rationales are."""
-    from reidr.reasoning.grammar import try_parse
-    from reidr.training.own_words import write_rationales
+    from reidr.reasoning.prompting.grammar import try_parse
+    from reidr.training.warmup.rationales import write_rationales
 
     completions = write_rationales(seen, pairs, temperature=0.0, max_new_tokens=110, seed=0)
     parsed = [try_parse(each.text) for each in completions]
@@ -81,9 +81,9 @@ def thinking(seen: Any, pairs: list[tuple[int, int]]) -> tuple[np.ndarray, dict[
 
 def judge(model: Any, processor: Any, test: Search, held: Search, think: bool) -> dict[str, Any]:
     """Numbers of one model: direct, and with `think` after a rationale too."""
-    from reidr.evaluation.judging import measure_judging
-    from reidr.reasoning.crop_features import CropFeatures
-    from reidr.reasoning.fusion import choose_weight
+    from reidr.evaluation.metrics.pair_verification import measure_judging
+    from reidr.fusion.weighted import choose_weight
+    from reidr.reasoning.inference.crop_features import CropFeatures
 
     started = time.perf_counter()
     seen = CropFeatures(model.eval(), processor, [crop.open for crop in (*test.crops, *held.crops)])
@@ -117,14 +117,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--learning-rate", type=float, default=6e-4)
     arguments = parser.parse_args()
+    from reidr.core.run import environment
     from reidr.data.load import load_dataset
-    from reidr.frame.run import environment
-    from reidr.reasoning.reasoner import Reasoner
-    from reidr.retrieval.retriever import Retriever
-    from reidr.training.decide import as_search
-    from reidr.training.pair_table import read_pairs
-    from reidr.training.reasoning_recipes import WarmupRecipe
-    from reidr.training.warmup import warm_up
+    from reidr.reasoning.backends.reference import Reasoner
+    from reidr.retrieval.embedders.retriever import Retriever
+    from reidr.training.pairs.table import read_pairs
+    from reidr.training.recipes.pairs_warmup_sampling import WarmupRecipe
+    from reidr.training.tuning.search import as_search
+    from reidr.training.warmup.train import warm_up
 
     retriever = Retriever.load()
     test = Search(load_dataset(arguments.data), retriever, 0)

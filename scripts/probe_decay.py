@@ -1,6 +1,6 @@
 """Which weight decay lets a linear probe read strangers best: held-out training people.
 
-python scripts/probe_decay.py        shows how `DECAY_FOR_STRANGERS` (evaluation/probe.py) was chosen, on no test people
+python scripts/probe_decay.py        shows how `DECAY_FOR_STRANGERS` of `reidr.evaluation.explanations.probe` was chosen
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def described_people() -> tuple[list[Crop], list[Crop]]:
     from dataclasses import replace
 
     from reidr.data.attributes import common_attributes
-    from reidr.retrieval.retriever import Retriever
+    from reidr.retrieval.embedders.retriever import Retriever
 
     known, new = (
         [replace(crop, attributes=common_attributes(crop.attributes)) for crop in crops if crop.attributes]
@@ -38,10 +38,10 @@ def read_by_probe(
     Of attributes of which `new` has two values or more, always the same ones: a probe that was taught one value alone
     says it of everybody.
     """
-    from reidr.evaluation.probe import fit_probe
-    from reidr.evaluation.reading import LEAST, balanced_accuracy
-    from reidr.reasoning.questions import QUESTIONS
-    from reidr.reasoning.regions import UNSEEN
+    from reidr.evaluation.explanations.attribute_recognition import LEAST, balanced_accuracy
+    from reidr.evaluation.explanations.probe import fit_probe
+    from reidr.reasoning.prompting.questions import QUESTIONS
+    from reidr.reasoning.rationales.regions import UNSEEN
 
     found = {}
     for name in QUESTIONS:
@@ -59,8 +59,8 @@ def read_by_probe(
 
 
 def main() -> None:
-    from reidr.retrieval.embedder import embed_crops
-    from reidr.retrieval.retriever import Retriever
+    from reidr.retrieval.embedders.embedder import embed_crops
+    from reidr.retrieval.embedders.retriever import Retriever
 
     known, new = described_people()
     retriever = Retriever.load()

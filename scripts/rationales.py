@@ -22,9 +22,9 @@ class Words:
     """Greedy rationales about the same pairs by any model with the same eyes: 200 of photos and 200 drawn."""
 
     def __init__(self, pairs: Path) -> None:
-        from reidr.frame.run import content_hash
-        from reidr.training.pair_facts import data_set, facts_finder
-        from reidr.training.pair_table import read_pairs
+        from reidr.core.run import content_hash
+        from reidr.training.pairs.attributes import data_set, facts_finder
+        from reidr.training.pairs.table import read_pairs
 
         known = read_pairs(pairs, "held_out")
         self.facts = facts_finder(known)
@@ -49,7 +49,7 @@ class Words:
             found = dict(np.load(kept))
             if str(found.pop("asked", "")) == self.asked:
                 return {scene: {name: found[f"{scene} {name}"] for name in COUNTS} for scene in SCENES}
-        from reidr.reasoning.reasoner import Reasoner
+        from reidr.reasoning.backends.reference import Reasoner
 
         reasoner = Reasoner.load(folder)
         counts = {scene: self._count(reasoner, scene) for scene in SCENES}
@@ -59,11 +59,11 @@ class Words:
         return counts
 
     def _count(self, reasoner: Any, scene: str) -> dict[str, np.ndarray]:
-        from reidr.evaluation.claims import belies_itself, check_claim, parse_claims
-        from reidr.reasoning.crop_features import CropFeatures
-        from reidr.reasoning.grammar import try_parse
-        from reidr.training.own_words import write_rationales
-        from reidr.training.rewards import cues_reward
+        from reidr.reasoning.inference.crop_features import CropFeatures
+        from reidr.reasoning.prompting.grammar import try_parse
+        from reidr.reasoning.rationales.claims import belies_itself, check_claim, parse_claims
+        from reidr.training.grpo.rewards import cues_reward
+        from reidr.training.warmup.rationales import write_rationales
 
         pairs = self.pairs[scene]
         crops = {crop.id: crop for pair in pairs for crop in (pair.query, pair.candidate)}

@@ -24,13 +24,13 @@ DRAWS = 8
 
 
 def main() -> None:
+    from reidr.core.run import write_json
     from reidr.data.types import Crop
-    from reidr.evaluation.probe import DECAY_FOR_STRANGERS
-    from reidr.frame.run import write_json
-    from reidr.reasoning.crop_features import CropFeatures
-    from reidr.reasoning.reasoner import Reasoner
-    from reidr.retrieval.embedder import embed_crops
-    from reidr.retrieval.retriever import Retriever
+    from reidr.evaluation.explanations.probe import DECAY_FOR_STRANGERS
+    from reidr.reasoning.backends.reference import Reasoner
+    from reidr.reasoning.inference.crop_features import CropFeatures
+    from reidr.retrieval.embedders.embedder import embed_crops
+    from reidr.retrieval.embedders.retriever import Retriever
 
     known, new = described_people()
     retriever, reasoner = Retriever.load(), Reasoner.load("nano")

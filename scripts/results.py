@@ -155,7 +155,7 @@ SAME_PEOPLE = "probe_same_people"
 
 def reading_table(readings: list) -> str:
     """Balanced accuracy per attribute, and their means."""
-    from reidr.evaluation.reading import interval_of
+    from reidr.evaluation.explanations.attribute_recognition import interval_of
 
     others_of = READ_OF_THE_OTHERS if math.isnan(readings[0].probe_same_people) else (*READ_OF_THE_OTHERS, SAME_PEOPLE)
     titles = (
@@ -182,16 +182,16 @@ def reading_sections(data: Path, street: Path) -> list[str]:
     """What `nano` reads on people it never saw, beside a probe on the retriever's features; repainted garments."""
     from dataclasses import replace
 
+    from reidr.core.progress import progress
     from reidr.data.attributes import common_attributes
     from reidr.data.join import join_training
     from reidr.data.load import load_dataset
-    from reidr.data.street.settings import StreetSettings
-    from reidr.data.street.street import street_crops
-    from reidr.evaluation.reading import measure_reading
-    from reidr.evaluation.repaint import measure_repainting
-    from reidr.frame.progress import progress
-    from reidr.reasoning.reasoner import Reasoner
-    from reidr.retrieval.retriever import Retriever
+    from reidr.data.synthetic.settings import StreetSettings
+    from reidr.data.synthetic.street import street_crops
+    from reidr.evaluation.explanations.attribute_recognition import measure_reading
+    from reidr.evaluation.explanations.repaint import measure_repainting
+    from reidr.reasoning.backends.reference import Reasoner
+    from reidr.retrieval.embedders.retriever import Retriever
 
     def joined(crops: tuple) -> list:
         return [replace(crop, attributes=common_attributes(crop.attributes)) for crop in crops if crop.attributes]
@@ -369,7 +369,7 @@ def street_sections(arguments: argparse.Namespace) -> list[str]:
 
 def nano_street_sections(arguments: argparse.Namespace) -> list[str]:
     """Drawn and photographed people by the reasoner that has seen no photo."""
-    from reidr.reasoning.decision import stored_decision
+    from reidr.fusion.profile import stored_decision
 
     words = (
         "`nano-street` has seen no photo of a re-identification data set. Beside the same retriever, which has: "
@@ -407,9 +407,9 @@ def main() -> None:
     parser.add_argument("--queries", type=int, help="sample of queries for the photo rows (default: all)")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), help="measure these parts anew, keep the others")
     arguments = parser.parse_args()
-    from reidr.data.street.settings import StreetSettings
-    from reidr.data.street.street import render_street
-    from reidr.frame.run import environment
+    from reidr.core.run import environment
+    from reidr.data.synthetic.settings import StreetSettings
+    from reidr.data.synthetic.street import render_street
 
     arguments.sample = ("--queries", str(arguments.queries)) if arguments.queries else ()
     out = REPOSITORY / "docs" / "results.md"

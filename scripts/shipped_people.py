@@ -24,8 +24,8 @@ def training_sets(retriever: Any, data: Path = DATA) -> list[ReIDDataset]:
 
     Raises SystemExit where one of them is not there under any name.
     """
-    from reidr.data.families import families_of
     from reidr.data.load import load_dataset
+    from reidr.data.protocols.dataset_overlap import families_of
 
     found = []
     for name in retriever.trained_on:
@@ -43,6 +43,6 @@ def training_sets(retriever: Any, data: Path = DATA) -> list[ReIDDataset]:
 def unseen_people(retriever: Any, data: Path = DATA) -> tuple[tuple[Crop, ...], tuple[Crop, ...]]:
     """Training crops of (people it may have seen, people held out from it) of all its data sets."""
     from reidr.data.join import join_training
-    from reidr.training.identities import hold_out_identities
+    from reidr.training.common.identities import hold_out_identities
 
     return hold_out_identities(join_training(training_sets(retriever, data)), *retriever.held_out)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reidr.reasoning.regions import Region
+    from reidr.reasoning.rationales.regions import Region
 
 REPOSITORY = Path(__file__).parent.parent
 SEED = 4242  # of a street that nothing was trained on
@@ -24,11 +24,11 @@ def main() -> None:
     import numpy as np
     from PIL import Image
 
-    from reidr.data.street.settings import StreetSettings
-    from reidr.data.street.street import street_crops
-    from reidr.frame.run import environment
-    from reidr.reasoning.reasoner import Reasoner, Thinking
-    from reidr.reasoning.regions import REGIONS
+    from reidr.core.run import environment
+    from reidr.data.synthetic.settings import StreetSettings
+    from reidr.data.synthetic.street import street_crops
+    from reidr.reasoning.backends.reference import Reasoner, Thinking
+    from reidr.reasoning.rationales.regions import REGIONS
     from reidr.reasoning.types import Pair
 
     random = np.random.default_rng(SEED)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from reidr.data.join import join_training
 from reidr.data.load import load_dataset
-from reidr.training.identities import hold_out_identities
+from reidr.training.common.identities import hold_out_identities
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 

@@ -10,23 +10,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reidr.frame.lazy import loaded_when_used
+from reidr.core.lazy import loaded_when_used
 
 if TYPE_CHECKING:
     from reidr.data.load import load_dataset
-    from reidr.evaluation.find import Match, find
-    from reidr.reasoning.reasoner import Reasoner
-    from reidr.retrieval.retriever import Retriever
+    from reidr.reasoning.backends.reference import Reasoner
+    from reidr.retrieval.embedders.retriever import Retriever
+    from reidr.search import Match, find
 
 __version__ = "0.1.0"
 __all__ = ["Match", "Reasoner", "Retriever", "__version__", "find", "load_dataset"]
 
 _HOMES = {
     "load_dataset": "reidr.data.load",
-    "Retriever": "reidr.retrieval.retriever",
-    "Reasoner": "reidr.reasoning.reasoner",
-    "find": "reidr.evaluation.find",
-    "Match": "reidr.evaluation.find",
+    "Retriever": "reidr.retrieval.embedders.retriever",
+    "Reasoner": "reidr.reasoning.backends.reference",
+    "find": "reidr.search",
+    "Match": "reidr.search",
 }
 
 

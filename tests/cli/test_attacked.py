@@ -18,15 +18,15 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from reidr.cli.main import reidr
+from reidr.core.run import Run
 from reidr.data.types import Crop
 from reidr.errors import DataError, RecipeError, ReIDError
-from reidr.evaluation.find.task import prepare
-from reidr.evaluation.forget import forget
-from reidr.evaluation.inventory import noted_folders
-from reidr.frame.run import Run
+from reidr.report.kept.forget import forget
+from reidr.report.kept.inventory import noted_folders
 from reidr.retrieval.content_key import content_key
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.retrieval.embedding_cache import cache_folder, files_in, unpacked
-from reidr.retrieval.histogram import HistogramEmbedder
+from reidr.search.task import prepare
 
 RUNS = [Path("runs")]
 
@@ -331,7 +331,7 @@ def test_a_tilde_in_the_name_of_the_cache_is_the_home(place: Path, monkeypatch: 
 
 
 def test_line_ends_of_reasons_stay_line_ends(place: Path) -> None:
-    from reidr.evaluation.report.search import whole_text
+    from reidr.report.search import whole_text
 
     assert whole_text({"a": ["one\ntwo\x1b", "\udcff"]}) == {"a": ["one\ntwo\\x1b", "\\udcff"]}
 

@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from reidr.cli.main import reidr
-from reidr.data.street.settings import StreetSettings
-from reidr.data.street.street import render_street
+from reidr.data.synthetic.settings import StreetSettings
+from reidr.data.synthetic.street import render_street
 from reidr.errors import ReIDError
-from reidr.evaluation.adaptive import Policy
-from reidr.reasoning.decision import Decision, store_decision
-from reidr.retrieval.histogram import HistogramEmbedder
+from reidr.evaluation.experiment.cost_curve import Policy
+from reidr.fusion.profile import Decision, store_decision
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "reasoning"))
 from small_nano import build_small_nano

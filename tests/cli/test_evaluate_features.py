@@ -16,12 +16,12 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from reidr.cli.main import reidr
-from reidr.data.street.settings import StreetSettings
-from reidr.data.street.street import render_street
+from reidr.data.synthetic.settings import StreetSettings
+from reidr.data.synthetic.street import render_street
 from reidr.evaluation import evaluate_features
-from reidr.evaluation.result_file import read_result
-from reidr.evaluation.statistics import bootstrap_interval
-from reidr.retrieval.histogram import HistogramEmbedder
+from reidr.evaluation.metrics.statistics import bootstrap_interval
+from reidr.evaluation.results.result_file import read_result
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
 DOCS = Path(__file__).parents[2] / "docs" / "evaluating.md"
 
@@ -293,7 +293,7 @@ def test_one_failing_file_costs_no_other(
     place: Path, arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     np.savez("f.npz", **arrays)
-    monkeypatch.setattr("reidr.frame.run.prepare_file", lambda _: None)
+    monkeypatch.setattr("reidr.core.run.prepare_file", lambda _: None)
     said = refused(
         "--features", "f.npz", "--json", "no/r.json", "--csv", "x.csv", "--latex", "no/x.tex", "--run", "run"
     )
@@ -337,8 +337,8 @@ def test_the_five_minutes_of_the_docs(place: Path) -> None:
 
 
 def test_the_docs_name_every_field_of_the_schema_and_every_alias() -> None:
-    from reidr.evaluation.feature_files import ALIASES
-    from reidr.evaluation.result_file import EvaluationResult, ResultRow
+    from reidr.evaluation.features.files import ALIASES
+    from reidr.evaluation.results.result_file import EvaluationResult, ResultRow
 
     text = DOCS.read_text(encoding="utf-8")
     for model in (EvaluationResult, ResultRow):

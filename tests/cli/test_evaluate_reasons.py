@@ -14,13 +14,13 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from reidr.cli.main import reidr
-from reidr.data.street.settings import StreetSettings
-from reidr.data.street.street import render_street
+from reidr.data.synthetic.settings import StreetSettings
+from reidr.data.synthetic.street import render_street
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.reasoning.cues import extract_cues
+from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Pair, RequestCounts, Verdict
-from reidr.retrieval.histogram import HistogramEmbedder
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
 
 class Scripted:
@@ -75,7 +75,7 @@ def top_known(crop: Crop) -> dict[str, str]:
 
 def test_numbers_json_and_page(street: Path) -> None:
     from reidr.data.load import load_dataset
-    from reidr.data.protocol import find_protocol, trials
+    from reidr.data.protocols.trial import find_protocol, trials
 
     words = ["evaluate", "street", "--k", "3", "--reasons", "0", "--json", "rows.json", "--run", "run"]
     done = CliRunner().invoke(reidr, words, catch_exceptions=False)

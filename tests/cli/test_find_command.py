@@ -18,9 +18,9 @@ from PIL import Image
 
 from reidr.cli.main import reidr
 from reidr.errors import RecipeError, ReIDError
-from reidr.evaluation.find.document import CSV_COLUMNS
-from reidr.evaluation.find.schema import SearchDocument
-from reidr.retrieval.histogram import HistogramEmbedder
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
+from reidr.search.document.document import CSV_COLUMNS
+from reidr.search.document.schema import SearchDocument
 
 
 def drawn(number: int, frame: int = 0) -> Image.Image:

@@ -24,12 +24,12 @@ from click.testing import CliRunner
 from PIL import Image
 
 from reidr.cli.main import reidr
-from reidr.data.street.settings import StreetSettings
-from reidr.data.street.street import render_street
-from reidr.frame.files import LEFT_BEHIND
-from reidr.frame.json_lines import read_json_lines
+from reidr.core.storage.files import LEFT_BEHIND
+from reidr.core.storage.json_lines import read_json_lines
+from reidr.data.synthetic.settings import StreetSettings
+from reidr.data.synthetic.street import render_street
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.retrieval.embedding_cache import unpacked
-from reidr.retrieval.histogram import HistogramEmbedder
 
 KILLS = int(os.environ.get("REIDR_KILLS", "50"))
 NETWORK = {"height": 32, "width": 32, "embedding": 16, "stripes": 2, "stripe_embedding": 8, "flip": False}
@@ -114,9 +114,9 @@ def endure(work: Work, folder: Path, result: Callable[[], Any], kills: int, seed
 
 def work_is_imported() -> None:
     """What children would spend their time on otherwise."""
-    for name in ("experiment", "find", "present", "report", "report.store"):
-        importlib.import_module(f"reidr.evaluation.{name}")
-    for name in ("reasoning.engine", "retrieval.retriever", "retrieval.k_reciprocal"):
+    for name in ("evaluation.experiment.experiment", "search.searching", "report.build", "report.files.store"):
+        importlib.import_module(f"reidr.{name}")
+    for name in ("reasoning.backends.local", "retrieval.embedders.retriever", "retrieval.rerankers.k_reciprocal"):
         importlib.import_module(f"reidr.{name}")
 
 
@@ -135,8 +135,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def recipe(place: Path) -> Path:
     """Photos in `place` (Market-1501's layout), a tiny model, and a recipe of all stages; its path."""
-    from reidr.reasoning.nano import TINY, build_nano
-    from reidr.training.stages import find_recipe, read_recipe
+    from reidr.reasoning.nano.build import TINY, build_nano
+    from reidr.training.recipes.find import find_recipe, read_recipe
 
     random = np.random.default_rng(0)
     for person in range(1, 28):
@@ -235,7 +235,7 @@ def bytes_of(*paths: str) -> Callable[[], dict[str, str]]:
 
 
 def columns_of(path: str) -> Callable[[], Any]:
-    from reidr.training.pair_table import read_columns
+    from reidr.training.pairs.table import read_columns
 
     return lambda: read_columns(Path(path))
 
@@ -244,7 +244,9 @@ def columns_of(path: str) -> Callable[[], Any]:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("stage", ["retriever", "base", "pairs", "warmup", "sample", "rl"])
 def test_training_stages(place: Path, recipe: Path, stage: str) -> None:
-    from reidr.training import base_stage, reasoning_stages, stages
+    from reidr.training import reasoning_stages
+    from reidr.training.pretraining import stage as base_stage
+    from reidr.training.recipes.embedder_and_base import find as stages
 
     functions = {
         "retriever": stages.retriever_stage,

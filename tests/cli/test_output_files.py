@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from reidr.cli.main import reidr
-from reidr.data.street.settings import StreetSettings
-from reidr.data.street.street import render_street
+from reidr.data.synthetic.settings import StreetSettings
+from reidr.data.synthetic.street import render_street
 from reidr.errors import ReIDError
-from reidr.retrieval.histogram import HistogramEmbedder
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
 
 @pytest.fixture
@@ -57,7 +57,11 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    for work in ("data.validate.validate", "evaluation.experiment.run_experiment", "evaluation.find.searching.run"):
+    for work in (
+        "data.checks.validate.validate",
+        "evaluation.experiment.experiment.run_experiment",
+        "search.searching.run",
+    ):
         monkeypatch.setattr(f"reidr.{work}", never)
     done = CliRunner().invoke(reidr, words)
     assert isinstance(done.exception, ReIDError), done.output
@@ -68,7 +72,7 @@ def test_the_run_folder_is_written_whatever_happens_to_the_json_file(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The disk fills up, or somebody takes the folder away while the work goes on.
-    monkeypatch.setattr("reidr.frame.run.prepare_file", lambda _: None)
+    monkeypatch.setattr("reidr.core.run.prepare_file", lambda _: None)
     done = CliRunner().invoke(reidr, [*EVALUATE, "--run", "run", "--json", "absent/rows.json"])
     assert isinstance(done.exception, ReIDError)
     assert "absent/rows.json: cannot be written" in str(done.exception)

@@ -11,11 +11,11 @@ from click.testing import CliRunner
 
 from reidr.cli.main import reidr
 from reidr.cli.train import command as train
-from reidr.data.street.settings import StreetSettings
-from reidr.data.street.street import render_street
+from reidr.core.run import Run
+from reidr.data.synthetic.settings import StreetSettings
+from reidr.data.synthetic.street import render_street
 from reidr.errors import RecipeError
-from reidr.frame.run import Run
-from reidr.retrieval.histogram import HistogramEmbedder
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from reidr.cli.main import reidr
-from reidr.data.street.settings import StreetSettings
-from reidr.data.street.street import render_street
-from reidr.retrieval.retriever import Retriever
+from reidr.data.synthetic.settings import StreetSettings
+from reidr.data.synthetic.street import render_street
+from reidr.retrieval.embedders.retriever import Retriever
 
 OWN = """
 extends: nano-street

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from reidr.data.attributes import TWO_VALUED, common_attributes, row_attributes
-from reidr.data.street.appearance import ATTRIBUTES
+from reidr.data.synthetic.person.appearance import ATTRIBUTES
 
 COLUMNS = tuple(TWO_VALUED)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reidr.data.folder import crops_in_folder
+from reidr.data.reading.folder import crops_in_folder
 from reidr.errors import DataError
 
 

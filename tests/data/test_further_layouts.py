@@ -9,18 +9,18 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from reidr.core.progress import progress
+from reidr.data.checks.validate import validate
 from reidr.data.load import load_dataset
-from reidr.data.protocol import find_protocol, trials
+from reidr.data.protocols.trial import find_protocol, trials
 from reidr.data.tracks import tracks_of
 from reidr.data.types import Crop
-from reidr.data.validate import validate
 from reidr.errors import DataError
-from reidr.evaluation.experiment import embed_trial, run_experiment
-from reidr.evaluation.outcome import Settings
-from reidr.evaluation.ranking import evaluate_features
-from reidr.frame.progress import progress
+from reidr.evaluation.experiment.experiment import embed_trial, run_experiment
+from reidr.evaluation.experiment.outcome import Settings
+from reidr.evaluation.metrics.ranking import evaluate_features
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.retrieval.gallery import Gallery
-from reidr.retrieval.histogram import HistogramEmbedder
 from reidr.retrieval.tracks import pool_tracks
 
 

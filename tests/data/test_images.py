@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reidr.data.images import MAXIMUM_PIXELS, open_image
+from reidr.data.pictures.images import MAXIMUM_PIXELS, open_image
 from reidr.data.types import Crop
 from reidr.errors import ImageError
 

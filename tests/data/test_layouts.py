@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
+from reidr.data.checks.validate import validate
 from reidr.data.load import load_dataset
 from reidr.data.types import ReIDDataset
-from reidr.data.validate import validate
 from reidr.errors import DataError
 
 MSMT = "0000_{index:03d}_{camera:02d}_0303morning_{frame:04d}_0.jpg"

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reidr.data.folder import crops_in_folder, list_crops
-from reidr.data.images import IMAGE_SUFFIXES
-from reidr.data.listing import HEAD, is_read, list_folder, picture_format, walk
+from reidr.core.text import shown
+from reidr.data.checks.validate import validate
 from reidr.data.load import load_dataset
-from reidr.data.notes import Note
-from reidr.data.validate import validate
+from reidr.data.pictures.images import IMAGE_SUFFIXES
+from reidr.data.reading.folder import crops_in_folder, list_crops
+from reidr.data.reading.listing import HEAD, is_read, list_folder, picture_format, walk
+from reidr.data.reading.notes import Note
 from reidr.errors import DataError
-from reidr.frame.text import shown
 
 
 def encoded(kind: str) -> bytes:
@@ -169,8 +169,8 @@ def unreadable(monkeypatch: pytest.MonkeyPatch):
                 raise PermissionError(13, "Permission denied", os.fspath(place))
             return opened(place, *more, **named)
 
-        monkeypatch.setattr("reidr.data.listing.os.scandir", list_or_refuse)
-        monkeypatch.setattr("reidr.data.listing.os.open", open_or_refuse)
+        monkeypatch.setattr("reidr.data.reading.listing.os.scandir", list_or_refuse)
+        monkeypatch.setattr("reidr.data.reading.listing.os.open", open_or_refuse)
 
     return forbid
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from reidr.data.lists import by_stem, missing_level, read_lines
+from reidr.data.checks.validate import validate
+from reidr.data.layouts.manifest import load_manifest
 from reidr.data.load import load_dataset
-from reidr.data.manifest import load_manifest
-from reidr.data.validate import validate
+from reidr.data.reading.lists import by_stem, missing_level, read_lines
 from reidr.errors import DataError
 
 HEADER = "image,person,camera,split"
@@ -241,7 +241,7 @@ def test_a_folder_that_cannot_be_read_is_missing_and_no_traceback(
             raise PermissionError(13, "Permission denied", str(place))
         return scandir(place)
 
-    monkeypatch.setattr("reidr.data.lists.os.scandir", refuse)
+    monkeypatch.setattr("reidr.data.reading.lists.os.scandir", refuse)
     [note] = [note for note in load_dataset(path).notes if note.kind == "missing file"]
     assert note.names == ("in/a.jpg",)
 

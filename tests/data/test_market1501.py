@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reidr.data.attributes import load_market_attributes
-from reidr.data.market1501 import load_market1501, market1501_from_names, parse_names
+from reidr.data.layouts.market1501 import load_market1501, market1501_from_names, parse_names
 from reidr.errors import DataError
 
 HEADER = (

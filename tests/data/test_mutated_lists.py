@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from reidr.data.checks.validate import validate
 from reidr.data.load import load_dataset
 from reidr.data.types import ReIDDataset
-from reidr.data.validate import validate
 from reidr.errors import DataError
 
 CSV = """image,person,camera,split,outfit,sequence,track,time,role,attribute:hat

@@ -7,10 +7,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from reidr.data.listing import KINDS
-from reidr.data.notes import LEFT_OUT_KINDS, Note
+from reidr.data.reading.listing import KINDS
+from reidr.data.reading.notes import LEFT_OUT_KINDS, Note
 from reidr.data.types import ReIDDataset
-from reidr.evaluation.left_out import left_out_of, warnings_of
+from reidr.evaluation.experiment.left_out import left_out_of, warnings_of
 
 NOTHING_LEFT_OUT = frozenset(
     {

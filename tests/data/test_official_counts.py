@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from reidr.data import vc_clothes
-from reidr.data.counts import OFFICIAL, TITLES, compare, identify
+from reidr.data.checks.official_counts import OFFICIAL, TITLES, compare, identify
+from reidr.data.layouts import vc_clothes
+from reidr.data.layouts.ltcc import EXAMPLE, FOLDERS, NAME
+from reidr.data.layouts.market1501 import garbage_collection_paused, market1501_from_names
+from reidr.data.layouts.msmt17 import parse_list
+from reidr.data.layouts.prcc import prcc_from_paths
 from reidr.data.load import load_dataset
-from reidr.data.ltcc import EXAMPLE, FOLDERS, NAME
-from reidr.data.market1501 import garbage_collection_paused, market1501_from_names
-from reidr.data.msmt17 import parse_list
-from reidr.data.named_folders import named_folders_from_names
-from reidr.data.prcc import prcc_from_paths
-from reidr.data.protocol import PROTOCOLS
+from reidr.data.protocols.trial import PROTOCOLS
+from reidr.data.reading.named_folders import named_folders_from_names
 from reidr.data.types import count_crops
 
 DOCS = Path(__file__).parents[2] / "docs" / "datasets.md"

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from reidr.data.checks.validate import validate
 from reidr.data.load import load_dataset
-from reidr.data.protocol import PROTOCOLS, find_protocol, trials
+from reidr.data.protocols.trial import PROTOCOLS, find_protocol, trials
 from reidr.data.types import Crop, ReIDDataset
-from reidr.data.validate import validate
 from reidr.errors import ReIDError
-from reidr.evaluation.ranking import evaluate_features
+from reidr.evaluation.metrics.ranking import evaluate_features
 
 GENERAL = [name for name, protocol in PROTOCOLS.items() if protocol.data_set is None and not protocol.tracklets]
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reidr.data.labels import read_label
-from reidr.data.path_pattern import PathFacts, PathPattern
+from reidr.data.reading.labels import read_label
+from reidr.data.reading.path_pattern import PathFacts, PathPattern
 from reidr.errors import DataError
 
 DAYS = "{camera}/{date}/{time}_{}.jpg"

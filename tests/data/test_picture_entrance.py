@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from picture_files import DEEP, FILES, WIDTH, encoded, noise, palette
 from PIL import Image
 
-from reidr.data.images import read_picture
+from reidr.data.pictures.images import read_picture
 from reidr.data.types import Crop
 
 
@@ -136,7 +136,7 @@ def test_palettes_and_marks_made_in_memory_count() -> None:
 
 def test_large_pictures_are_converted_in_strips_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = {kind: read_picture(FILES[kind]).tobytes() for kind in FILES}
-    monkeypatch.setattr("reidr.data.pixels.STRIP_PIXELS", 7 * WIDTH + 5)
+    monkeypatch.setattr("reidr.data.pictures.pixels.STRIP_PIXELS", 7 * WIDTH + 5)
     assert {kind: read_picture(FILES[kind]).tobytes() for kind in FILES} == whole
 
 

@@ -14,7 +14,7 @@ import pytest
 from picture_mutations import mutated, seeds
 from PIL import Image, UnidentifiedImageError
 
-from reidr.data.images import MAXIMUM_PIXELS, MAXIMUM_RATIO, MINIMUM_SIDE, OPENED_FORMATS, read_picture
+from reidr.data.pictures.images import MAXIMUM_PIXELS, MAXIMUM_RATIO, MINIMUM_SIDE, OPENED_FORMATS, read_picture
 from reidr.errors import ImageError
 
 PICTURES = 10_000  # of the slow run

@@ -17,8 +17,8 @@ import torch
 from picture_files import FILES, HEIGHT, RGB, WIDTH, encoded, noise
 from PIL import Image, ImageFile
 
-from reidr.data import images, regular_files
-from reidr.data.images import IMAGE_SUFFIXES, open_image, read_picture
+from reidr.data.pictures import images, regular_files
+from reidr.data.pictures.images import IMAGE_SUFFIXES, open_image, read_picture
 from reidr.data.types import Crop
 from reidr.errors import ImageError
 

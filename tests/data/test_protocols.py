@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reidr.data.counts import protocol_of
-from reidr.data.families import check_unseen
-from reidr.data.protocol import PROTOCOLS, Trial, check_belongs, find_protocol, gallery_draws, trials
+from reidr.data.checks.official_counts import protocol_of
+from reidr.data.protocols.dataset_overlap import check_unseen
+from reidr.data.protocols.trial import PROTOCOLS, Trial, check_belongs, find_protocol, gallery_draws, trials
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
@@ -326,7 +326,7 @@ def test_empty_splits_and_cameras_that_are_not_there() -> None:
 
 
 def test_the_evaluator_takes_the_arguments_as_they_are() -> None:
-    ranking = pytest.importorskip("reidr.evaluation.ranking")
+    ranking = pytest.importorskip("reidr.evaluation.metrics.ranking")
     dataset = random_dataset(21)
     random = np.random.default_rng(0)
     distances = random.random((len(dataset.query), len(dataset.gallery)))

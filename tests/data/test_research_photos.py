@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from reidr.data.folder import crops_in_folder
+from reidr.data.checks.validate import validate
 from reidr.data.join import join_training
 from reidr.data.load import load_dataset
-from reidr.data.protocol import find_protocol, trials
-from reidr.data.validate import validate
-from reidr.training.identities import hold_out_identities
-from reidr.training.stages import find_recipe, read_recipe
+from reidr.data.protocols.trial import find_protocol, trials
+from reidr.data.reading.folder import crops_in_folder
+from reidr.training.common.identities import hold_out_identities
+from reidr.training.recipes.find import find_recipe, read_recipe
 
 pytestmark = pytest.mark.real_data
 

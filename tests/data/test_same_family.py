@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from reidr.data.families import (
+from reidr.data.join import join_training
+from reidr.data.load import load_dataset
+from reidr.data.protocols.dataset_overlap import (
     check_unseen,
     families_of_dataset,
     families_of_names,
@@ -17,11 +19,9 @@ from reidr.data.families import (
     same_family,
     seen_notes,
 )
-from reidr.data.join import join_training
-from reidr.data.load import load_dataset
-from reidr.data.protocol import find_protocol
-from reidr.data.street.settings import StreetSettings
-from reidr.data.street.street import render_street
+from reidr.data.protocols.trial import find_protocol
+from reidr.data.synthetic.settings import StreetSettings
+from reidr.data.synthetic.street import render_street
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 

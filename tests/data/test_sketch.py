@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from reidr.data.families import check_unseen, same_family
 from reidr.data.load import load_dataset
-from reidr.data.protocol import find_protocol
+from reidr.data.protocols.dataset_overlap import check_unseen, same_family
+from reidr.data.protocols.trial import find_protocol
 from reidr.data.sketch import SIZE, TrainingData, hashes_of, resembles, sketch_of
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError

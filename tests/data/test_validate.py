@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from reidr.data.finding import Finding
+from reidr.data.checks.finding import Finding
+from reidr.data.checks.validate import validate
 from reidr.data.load import load_dataset
 from reidr.data.types import Crop, ReIDDataset
-from reidr.data.validate import validate
 
 PEOPLE = ("0002", "0003", "0004", "0005")
 

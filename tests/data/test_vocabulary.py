@@ -11,7 +11,7 @@ from reidr.data.attribute_sources import (
     facts_of_peta,
     facts_of_street,
 )
-from reidr.data.street.appearance import ATTRIBUTES, NOT_VISIBLE
+from reidr.data.synthetic.person.appearance import ATTRIBUTES, NOT_VISIBLE
 from reidr.data.vocabulary import CANNOT_BE_SEEN, FAMILIES, VALUES, one_of, values_true
 from reidr.errors import DataError
 

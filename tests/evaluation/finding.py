@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from reidr.reasoning.cues import extract_cues
-from reidr.reasoning.decision import Decision
+from reidr.fusion.profile import Decision
+from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Pair, RequestCounts, Verdict
 
 

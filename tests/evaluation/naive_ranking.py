@@ -8,7 +8,7 @@ from itertools import combinations, groupby, product
 
 import numpy as np
 
-from reidr.evaluation.ranking import RankingResult
+from reidr.evaluation.metrics.ranking import RankingResult
 
 POLICIES = ("pessimistic", "optimistic", "expected")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reidr.errors import ReIDError
-from reidr.evaluation.adaptive import (
+from reidr.evaluation.experiment.cost_curve import (
     NEVER,
     Policy,
     Study,
@@ -20,9 +20,9 @@ from reidr.evaluation.adaptive import (
     fixed_curve,
     follow,
 )
-from reidr.evaluation.ranking import evaluate_ranking
-from reidr.reasoning.fusion import fuse
-from reidr.retrieval.ranking import RankedList
+from reidr.evaluation.metrics.ranking import evaluate_ranking
+from reidr.fusion.weighted import fuse
+from reidr.retrieval.ranked_list import RankedList
 
 M = 10
 

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reidr.data.protocol import Trial, find_protocol
+from reidr.data.protocols.trial import Trial, find_protocol
 from reidr.data.types import Crop
 from reidr.errors import ReIDError, WeightsError
-from reidr.evaluation.adaptive import Policy, asked_pairs
-from reidr.evaluation.asking import ask, ask_by_policy, doubled, leave_out
-from reidr.evaluation.outcome import settings_of
-from reidr.reasoning.decision import Decision, store_decision, stored_decision
+from reidr.evaluation.experiment.candidate_scoring import ask, ask_by_policy, doubled, leave_out
+from reidr.evaluation.experiment.cost_curve import Policy, asked_pairs
+from reidr.evaluation.experiment.outcome import settings_of
+from reidr.fusion.profile import Decision, store_decision, stored_decision
 from reidr.reasoning.types import Pair
-from reidr.retrieval.neighbourhood import has_neighbourhood, neighbourhood, normalised_distances
-from reidr.retrieval.ranking import RankedList
+from reidr.retrieval.ranked_list import RankedList
+from reidr.retrieval.score_normalisation import has_neighbourhood, neighbourhood, normalised_distances
 
 QUERIES, GALLERY, K = 40, 90, 60
 

@@ -35,15 +35,13 @@ from reidr.evaluation import (
     searches_of,
     threshold_at,
 )
-from reidr.evaluation.adaptive import Policy, Study, asked_pairs, choose_policies, entropy
-from reidr.evaluation.judging import measure_judging, pair_areas, roc_area
-from reidr.evaluation.normalised import choose_score, rescored, thresholds_for
-from reidr.evaluation.outcome import Settings
-from reidr.evaluation.probe import fit_probe
-from reidr.reasoning.calibrate import Calibration, choose_calibration, fit_calibration, margin_of, mean_margin
-from reidr.reasoning.expected import ExpectedScore, fit_expected_score
-from reidr.reasoning.fusion import choose_weight, fuse, fuse_for_threshold, order_quality
-from reidr.reasoning.logistic_fusion import (
+from reidr.evaluation.experiment.cost_curve import Policy, Study, asked_pairs, choose_policies, entropy
+from reidr.evaluation.experiment.outcome import Settings
+from reidr.evaluation.explanations.probe import fit_probe
+from reidr.evaluation.metrics.open_set_scores import choose_score, rescored, thresholds_for
+from reidr.evaluation.metrics.pair_verification import measure_judging, pair_areas, roc_area
+from reidr.fusion.calibration import Calibration, choose_calibration, fit_calibration, margin_of, mean_margin
+from reidr.fusion.logistic import (
     choose_fusion,
     choose_whole_weight,
     fit_logistic,
@@ -52,12 +50,14 @@ from reidr.reasoning.logistic_fusion import (
     probabilities_for_threshold,
     rank_by_probability,
 )
+from reidr.fusion.score_predictor import ExpectedScore, fit_expected_score
+from reidr.fusion.weighted import choose_weight, fuse, fuse_for_threshold, order_quality
 from reidr.retrieval.gallery import Gallery
-from reidr.retrieval.k_reciprocal import k_reciprocal, k_reciprocal_of_list
-from reidr.retrieval.local_scaling import with_local_scaling
-from reidr.retrieval.neighbourhood import cohort_normalised, has_neighbourhood, normalised_distances
-from reidr.retrieval.neighbours import nearest_neighbours
-from reidr.retrieval.ranking import RankedList, rank_features
+from reidr.retrieval.ranked_list import RankedList, rank_features
+from reidr.retrieval.rerankers.csls import with_local_scaling
+from reidr.retrieval.rerankers.k_reciprocal import k_reciprocal, k_reciprocal_of_list
+from reidr.retrieval.rerankers.neighbours import nearest_neighbours
+from reidr.retrieval.score_normalisation import cohort_normalised, has_neighbourhood, normalised_distances
 
 Q, G, D = 6, 20, 8
 RANDOM = np.random.default_rng(0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reidr.errors import ReIDError
-from reidr.evaluation.calibration import (
+from reidr.evaluation.metrics.calibration import (
     brier_score,
     expected_calibration_error,
     reliability_curve,

@@ -12,18 +12,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reidr.data.street.settings import StreetSettings
-from reidr.data.street.street import render_street
+from reidr.data.synthetic.settings import StreetSettings
+from reidr.data.synthetic.street import render_street
 from reidr.data.types import ReIDDataset
-from reidr.evaluation.curves import UNCALIBRATED, curves_of
-from reidr.evaluation.experiment import Outcome, Settings, run_experiment
-from reidr.evaluation.present import build_report, rows_json
-from reidr.evaluation.report import Candidate, QueryCard, Report, write_report
-from reidr.evaluation.report.content import Curve, Series
-from reidr.evaluation.report.store import load_report, save_report
-from reidr.reasoning.calibrate import Calibration, margin_of
+from reidr.evaluation.experiment.experiment import Outcome, Settings, run_experiment
+from reidr.evaluation.results.rows import rows_json
+from reidr.fusion.calibration import Calibration, margin_of
 from reidr.reasoning.types import Pair
-from reidr.retrieval.histogram import HistogramEmbedder
+from reidr.report import Candidate, QueryCard, Report, write_report
+from reidr.report.build import build_report
+from reidr.report.content import Curve, Series
+from reidr.report.curves import UNCALIBRATED, curves_of
+from reidr.report.files.store import load_report, save_report
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
 
 class Drawing:

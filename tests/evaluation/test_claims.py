@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reidr.data.street.appearance import ATTRIBUTES
-from reidr.evaluation.claims import (
+from reidr.data.synthetic.person.appearance import ATTRIBUTES
+from reidr.reasoning.rationales.claims import (
     belies_itself,
     check_claim,
     parse_claims,
@@ -14,8 +14,8 @@ from reidr.evaluation.claims import (
     read_phrase,
     states_what_is_hidden,
 )
-from reidr.reasoning.regions import REGIONS, UNSEEN
-from reidr.training.facts import compare, describe
+from reidr.reasoning.rationales.regions import REGIONS, UNSEEN
+from reidr.training.pretraining.templates import compare, describe
 
 A = {
     "upper_color": "red", "upper_pattern": "plain", "jacket_color": "none", "sleeve": "long", "lower_color": "black",

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from reidr.cli.main import reidr
 from reidr.errors import ReIDError
-from reidr.evaluation.compare import compare, contestant, holm, randomisation_test
-from reidr.evaluation.result_file import SCHEMA, EvaluationResult, read_result
-from reidr.evaluation.statistics import paired_bootstrap
+from reidr.evaluation.metrics.statistics import paired_bootstrap
+from reidr.evaluation.results.compare import compare, contestant, holm, randomisation_test
+from reidr.evaluation.results.result_file import SCHEMA, EvaluationResult, read_result
 
 IDS = [f"q{i}" for i in range(8)]
 PERSONS = ["a", "a", "b", "b", "c", "c", "d", None]

@@ -14,21 +14,22 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from reidr.data.street.settings import StreetSettings
-from reidr.data.street.street import render_street
+from reidr.data.synthetic.settings import StreetSettings
+from reidr.data.synthetic.street import render_street
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, ReIDError
-from reidr.evaluation.adaptive import Policy
-from reidr.evaluation.experiment import Outcome, Settings, run_experiment
-from reidr.evaluation.present import build_report, rows_json, text_table
-from reidr.evaluation.report import write_report
-from reidr.evaluation.report.store import load_report, save_report
-from reidr.evaluation.trial_reranking import rerank_trial
-from reidr.reasoning.expected import ExpectedScore
-from reidr.reasoning.logistic_fusion import Logistic, LogisticFusion
+from reidr.evaluation.experiment.cost_curve import Policy
+from reidr.evaluation.experiment.experiment import Outcome, Settings, run_experiment
+from reidr.evaluation.experiment.trial_reranking import rerank_trial
+from reidr.evaluation.results.rows import rows_json
+from reidr.fusion.logistic import Logistic, LogisticFusion
+from reidr.fusion.score_predictor import ExpectedScore
 from reidr.reasoning.types import Cue, Pair, Verdict
+from reidr.report import write_report
+from reidr.report.build import build_report, text_table
+from reidr.report.files.store import load_report, save_report
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.retrieval.gallery import Gallery
-from reidr.retrieval.histogram import HistogramEmbedder
 
 
 class Scripted:

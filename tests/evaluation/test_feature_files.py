@@ -16,8 +16,8 @@ from scipy.sparse import csc_array
 
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, MissingExtraError, ReIDError
-from reidr.evaluation.feature_files import read_arrays, read_tables
-from reidr.evaluation.given_features import load_given_features
+from reidr.evaluation.features.files import read_arrays, read_tables
+from reidr.evaluation.features.given import load_given_features
 
 RANDOM = np.random.default_rng(3)
 QUERY, GALLERY = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=(5, 8))

@@ -16,15 +16,15 @@ from reidr.cli.find_text import looks_in_words
 from reidr.cli.main import reidr
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError
-from reidr.evaluation.find import find, search
-from reidr.evaluation.find.document import document_of, pictures_of
-from reidr.evaluation.report.search import write_search
-from reidr.reasoning.cues import extract_cues
-from reidr.reasoning.decision import Decision
-from reidr.reasoning.fusion import Fusion
-from reidr.reasoning.logistic_fusion import Logistic, LogisticFusion
+from reidr.fusion.logistic import Logistic, LogisticFusion
+from reidr.fusion.profile import Decision
+from reidr.fusion.weighted import Fusion
+from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Verdict
-from reidr.retrieval.histogram import HistogramEmbedder
+from reidr.report.search import write_search
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
+from reidr.search import find, search
+from reidr.search.document.document import document_of, pictures_of
 
 PERSON = (195, 35, 30)
 COLORS = {"red": (200, 30, 30), "green": (30, 160, 30), "blue": (30, 30, 200), "gray": (120, 120, 120)}
@@ -126,7 +126,7 @@ def test_a_reasoner_may_be_named_by_the_url_of_a_server(folder: Path, monkeypatc
         named.append(source)
         return Scripted(0.5)
 
-    monkeypatch.setattr("reidr.reasoning.engine.load_reasoner", load)
+    monkeypatch.setattr("reidr.reasoning.backends.local.load_reasoner", load)
     found = look(person(), folder, reasoner="http://127.0.0.1:8000#nano")
     assert named == ["http://127.0.0.1:8000#nano"]
     assert [match.probability for match in found.matches] == [0.5] * 3

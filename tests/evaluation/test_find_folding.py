@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reidr.data.types import Crop
-from reidr.evaluation.find import Found, search
-from reidr.evaluation.find.document import document_of
-from reidr.evaluation.find.folding import APART, COPY, SHARE, fold, limit_of, same_pixels
+from reidr.search import Found, search
+from reidr.search.document.document import document_of
+from reidr.search.folding import APART, COPY, SHARE, fold, limit_of, same_pixels
 
 NEAR = 0.4
 

@@ -15,8 +15,8 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError, ReIDError, WeightsError
-from reidr.evaluation.find import Found, find, search
-from reidr.evaluation.find.left_out import JUNK, UNREADABLE
+from reidr.search import Found, find, search
+from reidr.search.query.left_out import JUNK, UNREADABLE
 
 
 def look(person: Any, gallery: Any, k: int = 10, **words: Any) -> Found:
@@ -190,7 +190,7 @@ def test_a_whole_number_of_any_kind_will_do(place: Path) -> None:
 
 
 def test_models_may_be_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reidr.retrieval.retriever.Retriever.load", lambda source: Bands())
+    monkeypatch.setattr("reidr.retrieval.embedders.retriever.Retriever.load", lambda source: Bands())
     assert find("person.png", "b", 1, retriever="nano", reasoner=None)[0].crop.id == "3.png"
     for name in ("nowhere", "nowhere.onnx"):
         with pytest.raises(WeightsError, match="nowhere"):

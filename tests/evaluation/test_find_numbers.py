@@ -15,14 +15,14 @@ from PIL import Image
 
 from reidr.cli.find_text import match_lines, numbers
 from reidr.data.types import Crop
-from reidr.evaluation.find import Found, search
-from reidr.evaluation.find.document import csv_of, document_of
-from reidr.evaluation.find.plausibility import why_no_person
-from reidr.evaluation.find.presence import judged
-from reidr.evaluation.report.search import headline_of, render
-from reidr.reasoning.calibrate import Calibration
-from reidr.reasoning.decision import Decision
+from reidr.fusion.calibration import Calibration
+from reidr.fusion.profile import Decision
 from reidr.reasoning.types import Verdict
+from reidr.report.search import headline_of, render
+from reidr.search import Found, search
+from reidr.search.document.document import csv_of, document_of
+from reidr.search.presence import judged
+from reidr.search.query.plausibility import why_no_person
 
 GALLERY = [Crop(name, drawn(number)) for name, number in (("a", 1), ("b", 2), ("c", 3), ("d", 4))]
 CALIBRATED = Decision(0.5, "this test", calibration=Calibration("temperature", 2.0).stored())

@@ -13,21 +13,21 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from reidr.cli.main import reidr
-from reidr.data.pixels import pixel_digest
+from reidr.core.notices import warn_of_caches
+from reidr.data.pictures.pixels import pixel_digest
 from reidr.data.types import Crop
 from reidr.errors import DataError
-from reidr.evaluation.forget import forget
-from reidr.evaluation.inventory import inventory, note_run_folder, run_folders
-from reidr.evaluation.report import Candidate, QueryCard, Report, write_report
-from reidr.evaluation.report.store import save_report
-from reidr.frame.notices import warn_of_caches
-from reidr.reasoning.cues import extract_cues
-from reidr.reasoning.prefix import picture_digest
+from reidr.reasoning.backends.verdict_cache import VerdictCache, default_path, pair_key
+from reidr.reasoning.inference.prefix_cache import picture_digest
+from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Verdict
-from reidr.reasoning.verdict_cache import VerdictCache, default_path, pair_key
+from reidr.report import Candidate, QueryCard, Report, write_report
+from reidr.report.files.store import save_report
+from reidr.report.kept.forget import forget
+from reidr.report.kept.inventory import inventory, note_run_folder, run_folders
 from reidr.retrieval.content_key import content_key
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.retrieval.embedding_cache import EmbeddingCache, cache_folder
-from reidr.retrieval.histogram import HistogramEmbedder
 
 RUNS = [Path("runs")]
 
@@ -251,7 +251,7 @@ def test_a_search_without_a_cache_keeps_nothing_in_it(place: Path) -> None:
 def test_an_unusable_cache_folder_is_said_once_by_all_that_would_use_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("reidr.frame.notices._said", set())
+    monkeypatch.setattr("reidr.core.notices._said", set())
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("REIDR_CACHE", str(tmp_path / "file" / "cache"))
     note_run_folder(tmp_path / "runs" / "one")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from reidr.errors import DataError
-from reidr.evaluation.judging import Judging, measure_judging, pair_areas, roc_area
-from reidr.retrieval.ranking import RankedList
+from reidr.evaluation.metrics.pair_verification import Judging, measure_judging, pair_areas, roc_area
+from reidr.retrieval.ranked_list import RankedList
 
 
 def listed(distances: object) -> RankedList:

@@ -8,12 +8,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reidr.data.street.canvas import Part
-from reidr.data.street.settings import StreetSettings
-from reidr.data.street.street import render_street
+from reidr.data.synthetic.picture.canvas import Part
+from reidr.data.synthetic.settings import StreetSettings
+from reidr.data.synthetic.street import render_street
 from reidr.data.types import Crop
 from reidr.errors import DataError, ReIDError
-from reidr.evaluation.masking import BANDS, StreetMasks, band_masks, control_region, erase, outside, part_masks
+from reidr.evaluation.explanations.masking import (
+    BANDS,
+    StreetMasks,
+    band_masks,
+    control_region,
+    erase,
+    outside,
+    part_masks,
+)
 from reidr.reasoning.types import REGIONS
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from reidr.errors import ReIDError
-from reidr.evaluation.normalised import (
+from reidr.evaluation.metrics.open_set import open_set_errors, searches_of, threshold_at
+from reidr.evaluation.metrics.open_set_scores import (
     carried_over,
     choose_score,
     choose_score_across,
@@ -14,9 +15,8 @@ from reidr.evaluation.normalised import (
     rescored,
     thresholds_for,
 )
-from reidr.evaluation.open_set import open_set_errors, searches_of, threshold_at
-from reidr.retrieval.neighbourhood import cohort_normalised, neighbourhood, normalised_distances
-from reidr.retrieval.ranking import RankedList
+from reidr.retrieval.ranked_list import RankedList
+from reidr.retrieval.score_normalisation import cohort_normalised, neighbourhood, normalised_distances
 
 PEOPLE, CROPS = 200, 60
 

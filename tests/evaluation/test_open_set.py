@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from reidr.errors import ReIDError
-from reidr.evaluation.open_set import open_set_curve, open_set_errors, searches_of, threshold_at
-from reidr.retrieval.ranking import RankedList
+from reidr.evaluation.metrics.open_set import open_set_curve, open_set_errors, searches_of, threshold_at
+from reidr.retrieval.ranked_list import RankedList
 
 GALLERY = ("anna", "anna", "ben", "carl", None)
 # Five searches, each with its candidates (gallery position, distance); dora and emil are not enrolled.

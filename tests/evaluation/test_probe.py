@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reidr.evaluation.probe import Probe, fit_probe
+from reidr.evaluation.explanations.probe import Probe, fit_probe
 
 Features = NDArray[np.float32]
 

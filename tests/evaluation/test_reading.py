@@ -13,9 +13,16 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import DataError
-from reidr.evaluation.reading import LEAST, MOST, balanced_accuracy, interval_of, measure_reading, usable
-from reidr.reasoning.questions import QUESTIONS, answer_of
-from reidr.reasoning.regions import UNSEEN
+from reidr.evaluation.explanations.attribute_recognition import (
+    LEAST,
+    MOST,
+    balanced_accuracy,
+    interval_of,
+    measure_reading,
+    usable,
+)
+from reidr.reasoning.prompting.questions import QUESTIONS, answer_of
+from reidr.reasoning.rationales.regions import UNSEEN
 
 ASKED = {text: name for name, texts in QUESTIONS.items() for text in texts}
 COLORS = ("black", "blue", "green", "red")

@@ -13,11 +13,11 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.evaluation.masking import band_masks
-from reidr.evaluation.reason_numbers import reason_numbers
-from reidr.evaluation.reasons import bears_out, by_chance, estimate, measure_reasons, order_flips
-from reidr.evaluation.text_alone import area_under_curve, read_from_text
-from reidr.reasoning.cues import extract_cues
+from reidr.evaluation.explanations.masking import band_masks
+from reidr.evaluation.explanations.reason_numbers import reason_numbers
+from reidr.evaluation.explanations.reasons import bears_out, by_chance, estimate, measure_reasons, order_flips
+from reidr.evaluation.explanations.text_alone import area_under_curve, read_from_text
+from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Cue, Pair, Verdict
 
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reidr.data.types import Crop
-from reidr.evaluation.masking import band_masks
-from reidr.evaluation.reason_numbers import ReasonNumber, number_lines, reason_numbers
-from reidr.evaluation.reasons import Estimate, measure_reasons, most_asked
-from reidr.evaluation.reasons_run import ReasonsRun, groups_of, kind_of, reasons_page, sample_pairs
-from reidr.evaluation.report.reasons import write_reasons
-from reidr.reasoning.cues import extract_cues
+from reidr.evaluation.explanations.masking import band_masks
+from reidr.evaluation.explanations.reason_numbers import ReasonNumber, number_lines, reason_numbers
+from reidr.evaluation.explanations.reasons import Estimate, measure_reasons, most_asked
+from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Pair, Verdict
+from reidr.report.reasons import write_reasons
+from reidr.report.reasons_build import ReasonsRun, groups_of, kind_of, reasons_page, sample_pairs
 
 DARK, LIGHT = 40, 160
 SAYS = {

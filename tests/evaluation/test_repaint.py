@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from reidr.data.types import Crop
-from reidr.evaluation.repaint import GARMENTS, Repainted, measure_repainting, repaint
-from reidr.reasoning.prompt import DESCRIBE
-from reidr.reasoning.questions import QUESTIONS, answer_of
-from reidr.reasoning.regions import UNSEEN
-from reidr.training.facts import describe
+from reidr.evaluation.explanations.repaint import GARMENTS, Repainted, measure_repainting, repaint
+from reidr.reasoning.prompting.prompt import DESCRIBE
+from reidr.reasoning.prompting.questions import QUESTIONS, answer_of
+from reidr.reasoning.rationales.regions import UNSEEN
+from reidr.training.pretraining.templates import describe
 
 ASKED = {text: name for name, texts in QUESTIONS.items() for text in texts}
 NUMBER = 4
@@ -73,7 +73,7 @@ def measure_all(
                 return [describes(crop) for crop in asked]
             return [answer_of(answer(ASKED[text], crop)) for crop in asked]
 
-    monkeypatch.setattr("reidr.evaluation.repaint.repaint", lambda number, seed: pairs)
+    monkeypatch.setattr("reidr.evaluation.explanations.repaint.repaint", lambda number, seed: pairs)
     reasoner: Any = Scripted()
     return measure_repainting(reasoner, progress)
 

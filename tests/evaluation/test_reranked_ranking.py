@@ -8,8 +8,8 @@ import pytest
 from naive_ranking import POLICIES, counted, random_case, table, unit
 
 from reidr.errors import ReIDError
-from reidr.evaluation.ranking import captured_headroom, evaluate_features, evaluate_ranking, oracle_at_k
-from reidr.retrieval.ranking import RankedList, rank_features
+from reidr.evaluation.metrics.ranking import captured_headroom, evaluate_features, evaluate_ranking, oracle_at_k
+from reidr.retrieval.ranked_list import RankedList, rank_features
 
 
 def random_list(case: dict[str, object], k: int, seed: int, *, nearest: bool) -> RankedList:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import pytest
 
 from reidr.data.types import Crop
-from reidr.evaluation.claims import parse_claims
-from reidr.evaluation.second_look import Stated, Telling, gives, look_again, stated_by
-from reidr.evaluation.statements import statements_of, statements_seen_again, with_notes
-from reidr.reasoning.cues import extract_cues
-from reidr.reasoning.questions import QUESTIONS
+from reidr.reasoning.prompting.questions import QUESTIONS
+from reidr.reasoning.rationales.claim_check import Stated, Telling, gives, look_again, stated_by
+from reidr.reasoning.rationales.claims import parse_claims
+from reidr.reasoning.rationales.cues import extract_cues
+from reidr.reasoning.rationales.statements import statements_of, statements_seen_again, with_notes
 from reidr.reasoning.types import Pair, Verdict
 
 A, B = Crop("a", None), Crop("b", None)  # type: ignore[arg-type]

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from reidr.data.types import Crop
-from reidr.evaluation.statements import CHECKED, statements_of, what_is_known
-from reidr.reasoning.regions import UNSEEN
+from reidr.reasoning.rationales.regions import UNSEEN
+from reidr.reasoning.rationales.statements import CHECKED, statements_of, what_is_known
 
 A = {"upper_color": "red", "shoes_color": "white", "bag": "none", "bag_color": "none"}
 B = {"upper_color": "red", "shoes_color": UNSEEN, "bag": "backpack", "bag_color": "green"}

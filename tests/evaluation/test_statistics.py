@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reidr.errors import ReIDError
-from reidr.evaluation.statistics import bootstrap_interval, draw_rows, headroom_interval, paired_bootstrap
+from reidr.evaluation.metrics.statistics import bootstrap_interval, draw_rows, headroom_interval, paired_bootstrap
 
 
 def test_a_mean_of_two_values_has_the_outcomes_that_can_be_counted():

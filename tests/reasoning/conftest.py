@@ -37,7 +37,7 @@ def pairs() -> list[Pair]:
 
 
 def build_qwen3_vl() -> tuple[Any, Any]:
-    from reidr.reasoning.nano import TINY, build_nano
+    from reidr.reasoning.nano.build import TINY, build_nano
 
     return build_nano(SENTENCES, TINY, vocabulary=300)
 
@@ -46,8 +46,8 @@ def build_qwen2_5_vl() -> tuple[Any, Any]:
     """The second architecture, with its own default system prompt and a patch of 14, through the same parts."""
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-    from reidr.reasoning.nano import CHAT_TEMPLATE, NanoSize, build_image_processor, build_tokenizer
-    from reidr.reasoning.processor import Qwen2_5_VLProcessor
+    from reidr.reasoning.models.processor import Qwen2_5_VLProcessor
+    from reidr.reasoning.nano.build import CHAT_TEMPLATE, NanoSize, build_image_processor, build_tokenizer
 
     tokenizer = build_tokenizer(SENTENCES, 300)
     token = tokenizer.convert_tokens_to_ids
@@ -80,7 +80,7 @@ BUILDERS: dict[str, Callable[[], tuple[Any, Any]]] = {"qwen3_vl": build_qwen3_vl
 @pytest.fixture(scope="session", params=list(BUILDERS))
 def reasoner(request: pytest.FixtureRequest) -> Any:
     """A `Reasoner` around a tiny random model, once of each architecture."""
-    from reidr.reasoning.reasoner import Reasoner
+    from reidr.reasoning.backends.reference import Reasoner
 
     model, processor = BUILDERS[request.param]()
     with torch.random.fork_rng(), torch.no_grad():
@@ -101,8 +101,8 @@ def coloured_pairs() -> list[Pair]:
 
 def build_taught() -> Any:
     """A tiny Qwen3-VL that has learnt by heart what to write, and what to answer at once, for `coloured_pairs`."""
-    from reidr.reasoning.prompt import encode_pairs
-    from reidr.reasoning.reasoner import Reasoner
+    from reidr.reasoning.backends.reference import Reasoner
+    from reidr.reasoning.prompting.prompt import encode_pairs
 
     model, processor = build_qwen3_vl()
     lessons = coloured_pairs()

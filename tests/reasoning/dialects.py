@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from reidr.reasoning import endpoint
-from reidr.reasoning.prompt import QUESTIONS
+from reidr.reasoning.backends.chat_server import endpoint
+from reidr.reasoning.prompting.prompt import QUESTIONS
 
 THOUGHT = "<think>Shoes: same in both.</think><answer>yes</answer>"
 SURE = {"yes": 0.9, "no": 0.08, "ins": 0.01}

@@ -9,8 +9,8 @@ def build_small_nano() -> tuple[Any, Any]:
     """A Qwen3-VL that sees through an OSNet at 64x32 and compares the two crops; its answers differ."""
     import torch
 
-    from reidr.reasoning.nano import build_convolutional
-    from reidr.retrieval.network import NetworkSettings, build_network
+    from reidr.reasoning.nano.build import build_convolutional
+    from reidr.retrieval.embedders.network import NetworkSettings, build_network
 
     settings = NetworkSettings(
         backbone="osnet-x0.25", height=64, width=32, embedding=64, stripes=2, stripe_embedding=32

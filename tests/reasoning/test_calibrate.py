@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from reidr.errors import ReIDError
-from reidr.reasoning.calibrate import Calibration, choose_calibration, fit_calibration, margin_of, mean_margin
-from reidr.reasoning.fusion import choose_weight
-from reidr.reasoning.logistic_fusion import (
+from reidr.fusion.calibration import Calibration, choose_calibration, fit_calibration, margin_of, mean_margin
+from reidr.fusion.logistic import (
     LogisticFusion,
     choose_fusion,
     fit_logistic,
@@ -19,7 +18,8 @@ from reidr.reasoning.logistic_fusion import (
     probabilities_for_threshold,
     rank_by_probability,
 )
-from reidr.retrieval.ranking import RankedList
+from reidr.fusion.weighted import choose_weight
+from reidr.retrieval.ranked_list import RankedList
 
 
 def sigmoid(odds):

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reidr.reasoning.chances import Token, answer_chances
-from reidr.reasoning.completions import read_completion
-from reidr.reasoning.grammar import ANSWER_WORDS, try_parse
+from reidr.reasoning.prompting.chances import Token, answer_chances
+from reidr.reasoning.prompting.completions import read_completion
+from reidr.reasoning.prompting.grammar import ANSWER_WORDS, try_parse
 
 THOUGHT = "Shoes agree."
 

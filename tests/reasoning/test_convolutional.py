@@ -13,18 +13,18 @@ from transformers import AutoModelForImageTextToText
 
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.reasoning.convolutional import (
+from reidr.reasoning.backends.reference import Reasoner
+from reidr.reasoning.models.processor import load_processor
+from reidr.reasoning.nano.build import build_convolutional
+from reidr.reasoning.nano.model import (
     LOOK,
     ConvolutionalForConditionalGeneration,
     check_hears_eyes,
     looks_of,
 )
-from reidr.reasoning.nano import build_convolutional
-from reidr.reasoning.processor import load_processor
-from reidr.reasoning.prompt import encode_pairs
-from reidr.reasoning.reasoner import Reasoner
+from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair
-from reidr.retrieval.network import NetworkSettings, build_network
+from reidr.retrieval.embedders.network import NetworkSettings, build_network
 
 SENTENCES = ["Upper clothing: red in A, blue in B: differ.", "Upper clothing: same in both.", "Shoes cannot be seen."]
 

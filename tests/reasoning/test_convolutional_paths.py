@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from small_nano import build_small_nano
 
-from reidr.reasoning.crop_features import CropFeatures
-from reidr.reasoning.prompt import DESCRIBE, encode_crops, encode_pairs, render, render_crop
-from reidr.reasoning.vision import share_vision
+from reidr.reasoning.inference.crop_features import CropFeatures
+from reidr.reasoning.inference.shared_vision import share_vision
+from reidr.reasoning.prompting.prompt import DESCRIBE, encode_crops, encode_pairs, render, render_crop
 
 SIZES = [(32, 64), (20, 60), (64, 64), (32, 64)]
 

@@ -11,9 +11,9 @@ from PIL import Image
 from small_nano import build_small_nano
 
 from reidr.errors import ReIDError
-from reidr.reasoning.crop_features import CropFeatures
-from reidr.reasoning.prompt import encode_pairs, render
-from reidr.reasoning.rollout import continue_prompts, read_completions, sample_completions
+from reidr.reasoning.inference.crop_features import CropFeatures
+from reidr.reasoning.inference.sampling import continue_prompts, read_completions, sample_completions
+from reidr.reasoning.prompting.prompt import encode_pairs, render
 from reidr.reasoning.types import Pair
 
 WORDS = ["yes</answer>", "no"]

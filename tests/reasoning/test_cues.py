@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from reidr.reasoning.cues import extract_cues
+from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import REGIONS
 
 CASES = [

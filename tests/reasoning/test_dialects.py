@@ -21,13 +21,20 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.reasoning.chances import answer_chances
-from reidr.reasoning.endpoint import Endpoint
-from reidr.reasoning.reasoner import Thinking
-from reidr.reasoning.remote import RemoteReasoner
-from reidr.reasoning.replies import NoCompletionError, error_in, named_options, read_reply, retry_after, words_of
+from reidr.reasoning.backends.chat_server.endpoint import Endpoint
+from reidr.reasoning.backends.chat_server.remote import RemoteReasoner
+from reidr.reasoning.backends.chat_server.replies import (
+    NoCompletionError,
+    error_in,
+    named_options,
+    read_reply,
+    retry_after,
+    words_of,
+)
+from reidr.reasoning.backends.reference import Thinking
+from reidr.reasoning.backends.verdict_cache import VerdictCache
+from reidr.reasoning.prompting.chances import answer_chances
 from reidr.reasoning.types import Pair
-from reidr.reasoning.verdict_cache import VerdictCache
 
 __all__ = ["network"]
 
@@ -473,7 +480,7 @@ def test_retry_after_as_seconds_and_as_a_date() -> None:
 
 
 def test_patience_bounds_tries_and_pauses(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reidr.reasoning.endpoint.LONGEST_PAUSE", 60.0)
+    monkeypatch.setattr("reidr.reasoning.backends.chat_server.endpoint.LONGEST_PAUSE", 60.0)
     server = network(lambda body, number: (429, {"error": "slow down"}, {"Retry-After": "30"}))
     began = time.monotonic()
     with pytest.raises(ReIDError, match=r"no usable answer after 1 tries \(HTTP 429, slow down\)"):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from reidr.reasoning.crop_features import CropFeatures
-from reidr.reasoning.direct_score import score_seen_pairs, seen_answer_logits
-from reidr.reasoning.prompt import render
+from reidr.reasoning.inference.crop_features import CropFeatures
+from reidr.reasoning.inference.direct_score import score_seen_pairs, seen_answer_logits
+from reidr.reasoning.prompting.prompt import render
 from reidr.reasoning.types import Pair
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

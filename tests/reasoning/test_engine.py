@@ -15,12 +15,12 @@ from small_nano import build_small_nano
 
 from reidr.data.types import Crop
 from reidr.errors import ImageError, ReIDError, WeightsError
-from reidr.reasoning.engine import Engine, chunks, load_reasoner
-from reidr.reasoning.prefix import Features, Prompts, lay_out, picture_digest
-from reidr.reasoning.prompt import encode_pairs
-from reidr.reasoning.reasoner import Reasoner, Thinking
+from reidr.reasoning.backends.local import Engine, chunks, load_reasoner
+from reidr.reasoning.backends.reference import Reasoner, Thinking
+from reidr.reasoning.backends.verdict_cache import VerdictCache
+from reidr.reasoning.inference.prefix_cache import Features, Prompts, lay_out, picture_digest
+from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair, Verdict
-from reidr.reasoning.verdict_cache import VerdictCache
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +260,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(reasoner: Reasoner, tmp_pat
 def test_many_pairs_pass_window_by_window(
     reasoner: Reasoner, monkeypatch: pytest.MonkeyPatch, searches: list[Pair]
 ) -> None:
-    monkeypatch.setattr("reidr.reasoning.engine.WINDOW", 2)
+    monkeypatch.setattr("reidr.reasoning.backends.local.WINDOW", 2)
     np.testing.assert_allclose(
         Engine(reasoner).answer_logits(searches, batch_size=2), reasoner.answer_logits(searches), atol=1e-4
     )

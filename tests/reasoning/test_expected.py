@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from reidr.errors import ReIDError
-from reidr.reasoning.expected import ExpectedScore, fit_expected_score, fuse_asked
-from reidr.reasoning.fusion import fuse
-from reidr.reasoning.logistic_fusion import features_of
-from reidr.retrieval.ranking import RankedList
+from reidr.fusion.logistic import features_of
+from reidr.fusion.score_predictor import ExpectedScore, fit_expected_score, fuse_asked
+from reidr.fusion.weighted import fuse
+from reidr.retrieval.ranked_list import RankedList
 
 FIRST, LAST = 5, 20
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from reidr.frame import notices
+from reidr.core import notices
+from reidr.reasoning.backends.verdict_cache import ForgivingCache, VerdictCache
 from reidr.reasoning.types import Verdict
-from reidr.reasoning.verdict_cache import ForgivingCache, VerdictCache
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reidr.reasoning.cues import extract_cues
+from reidr.reasoning.rationales.cues import extract_cues
 
 H, T, U, V, L, S, B, Z = "hair", "headwear", "upper clothing", "sleeves", "lower clothing", "shoes", "bag", "build"
 TABLE: list[tuple[str, dict[str, str]]] = [

@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
-from reidr.reasoning.fusion import choose_weight, fuse
-from reidr.retrieval.ranking import RankedList
+from reidr.fusion.weighted import choose_weight, fuse
+from reidr.retrieval.ranked_list import RankedList
 
 SEEDS = range(12)
 

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from reidr.errors import AnswerFormatError
-from reidr.reasoning.grammar import ANSWERS, MAXIMUM_CHARACTERS, ParsedAnswer, parse_completion, try_parse
-from reidr.reasoning.prompt import QUESTIONS
+from reidr.reasoning.prompting.grammar import ANSWERS, MAXIMUM_CHARACTERS, ParsedAnswer, parse_completion, try_parse
+from reidr.reasoning.prompting.prompt import QUESTIONS
 
 R = "<think>Both wear a red coat.</think>"  # a reasoning that is in order
 COAT = "Both wear a red coat."

@@ -17,12 +17,12 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.reasoning.addresses import check_address, is_local
-from reidr.reasoning.completions import read_completion
-from reidr.reasoning.endpoint import Endpoint, FailedError
-from reidr.reasoning.questions_sent import read_reply_text, usable_chances
-from reidr.reasoning.remote import RemoteReasoner
-from reidr.reasoning.replies import read_reply
+from reidr.reasoning.backends.chat_server.addresses import check_address, is_local
+from reidr.reasoning.backends.chat_server.endpoint import Endpoint, FailedError
+from reidr.reasoning.backends.chat_server.questions_sent import read_reply_text, usable_chances
+from reidr.reasoning.backends.chat_server.remote import RemoteReasoner
+from reidr.reasoning.backends.chat_server.replies import read_reply
+from reidr.reasoning.prompting.completions import read_completion
 from reidr.reasoning.types import Pair
 
 __all__ = ["network"]
@@ -242,7 +242,7 @@ def test_a_server_without_tls_is_told_from_one_that_is_away(wire: Any) -> None:
 def test_nobody_waits_longer_than_the_patience_because_another_was_told_to(
     network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reidr.reasoning.endpoint.LONGEST_PAUSE", 60.0)
+    monkeypatch.setattr("reidr.reasoning.backends.chat_server.endpoint.LONGEST_PAUSE", 60.0)
     network(
         lambda body, number: (503, {"error": "busy"}, {"Retry-After": "99999999"}) if number == 0 else {"choices": []}
     )

@@ -14,15 +14,22 @@ import pytest
 import torch
 from PIL import Image
 
-from reidr.data import images
-from reidr.data.images import read_picture
+from reidr.data.pictures import images
+from reidr.data.pictures.images import read_picture
 from reidr.data.types import Crop
 from reidr.errors import ImageError
-from reidr.reasoning.crop_features import CropFeatures
-from reidr.reasoning.engine import Engine
-from reidr.reasoning.prefix import Features, picture_digest
-from reidr.reasoning.prompt import CROP_PIXELS, encode_crops, encode_pairs, open_pair, prepare, prepared_options
-from reidr.reasoning.reasoner import Thinking
+from reidr.reasoning.backends.local import Engine
+from reidr.reasoning.backends.reference import Thinking
+from reidr.reasoning.inference.crop_features import CropFeatures
+from reidr.reasoning.inference.prefix_cache import Features, picture_digest
+from reidr.reasoning.prompting.prompt import (
+    CROP_PIXELS,
+    encode_crops,
+    encode_pairs,
+    open_pair,
+    prepare,
+    prepared_options,
+)
 from reidr.reasoning.types import Pair
 
 ARRAY = np.random.default_rng(0).integers(0, 256, (96, 48, 4), dtype=np.uint8)

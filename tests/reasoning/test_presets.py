@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from reidr.data.street.settings import StreetSettings
-from reidr.data.street.street import street_crops
+from reidr.data.synthetic.settings import StreetSettings
+from reidr.data.synthetic.street import street_crops
 from reidr.errors import WeightsError
-from reidr.reasoning.checkpoint import PRESETS
-from reidr.reasoning.decision import stored_decision, training_data
-from reidr.reasoning.engine import Engine
-from reidr.reasoning.reasoner import Reasoner
+from reidr.fusion.profile import stored_decision, training_data
+from reidr.reasoning.backends.local import Engine
+from reidr.reasoning.backends.reference import Reasoner
+from reidr.reasoning.models.checkpoint import PRESETS
 from reidr.reasoning.types import Pair
 
 SHIPPED = sorted(folder.name for folder in PRESETS.iterdir() if (folder / "config.json").is_file())

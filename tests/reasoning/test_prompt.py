@@ -11,7 +11,7 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import ImageError, ReIDError
-from reidr.reasoning.prompt import (
+from reidr.reasoning.prompting.prompt import (
     CROP_PIXELS,
     QUESTIONS,
     check_placeholders,
@@ -139,7 +139,7 @@ def test_our_template_writes_what_qwens_does(task: Any) -> None:
     spec = importlib.util.find_spec("trl")
     if spec is None or spec.origin is None:
         pytest.skip("trl is not installed, so there is no copy of Qwen's template to compare with")
-    from reidr.reasoning.nano import TINY, build_nano
+    from reidr.reasoning.nano.build import TINY, build_nano
 
     processor = build_nano(["shoes agree"], TINY, vocabulary=300)[1]
     messages = pair_messages(None, task)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reidr.data.attributes import LOWER_COLORS, UPPER_COLORS
-from reidr.data.street.appearance import ATTRIBUTES
-from reidr.reasoning.questions import CANNOT_BE_SEEN, QUESTIONS, answer_of, value_of
-from reidr.reasoning.regions import REGIONS, UNSEEN
+from reidr.data.synthetic.person.appearance import ATTRIBUTES
+from reidr.reasoning.prompting.questions import CANNOT_BE_SEEN, QUESTIONS, answer_of, value_of
+from reidr.reasoning.rationales.regions import REGIONS, UNSEEN
 
 PHOTOS = {*UPPER_COLORS, *LOWER_COLORS, "hat", "handbag", "shoulder bag", "skirt"}
 VALUES = sorted({value for values in ATTRIBUTES.values() for value in values} | PHOTOS | {UNSEEN})

@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 from reidr.errors import ReIDError
-from reidr.reasoning.convolutional import ConvolutionalForConditionalGeneration
-from reidr.reasoning.nano import build_convolutional, with_reader
-from reidr.reasoning.prompt import encode_pairs
-from reidr.reasoning.reader import Reader
-from reidr.retrieval.network import NetworkSettings, build_network
-from reidr.training.facts import vocabulary_corpus
+from reidr.reasoning.nano.attribute_head import Reader
+from reidr.reasoning.nano.build import build_convolutional, with_reader
+from reidr.reasoning.nano.model import ConvolutionalForConditionalGeneration
+from reidr.reasoning.prompting.prompt import encode_pairs
+from reidr.retrieval.embedders.network import NetworkSettings, build_network
+from reidr.training.pretraining.templates import vocabulary_corpus
 
 READS = {"upper_color": ["blue", "not visible", "red"], "hat": ["cap", "none"]}
 

@@ -9,10 +9,10 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import ReIDError, WeightsError
-from reidr.reasoning.answers import answer_step, answer_token_ids, insufficient_probability, yes_probability
-from reidr.reasoning.grammar import parse_completion
-from reidr.reasoning.prompt import CROP_PIXELS, encode_pairs
-from reidr.reasoning.reasoner import Reasoner, Thinking, crop_pixels
+from reidr.reasoning.backends.reference import Reasoner, Thinking, crop_pixels
+from reidr.reasoning.prompting.answers import answer_step, answer_token_ids, insufficient_probability, yes_probability
+from reidr.reasoning.prompting.grammar import parse_completion
+from reidr.reasoning.prompting.prompt import CROP_PIXELS, encode_pairs
 from reidr.reasoning.types import Pair
 
 
@@ -52,7 +52,7 @@ def test_shared_vision_changes_no_number(
 ) -> None:
     repeated = [Pair(pairs[0].query, pair.candidate) for pair in pairs]
     shared, thought = reasoner.answer_logits(repeated), reasoner.think(repeated, Thinking(6))
-    monkeypatch.setattr("reidr.reasoning.reasoner.share_vision", lambda model, inputs, images: inputs)
+    monkeypatch.setattr("reidr.reasoning.backends.reference.share_vision", lambda model, inputs, images: inputs)
     np.testing.assert_allclose(reasoner.answer_logits(repeated), shared, atol=1e-4)
     assert [v.reasoning for v in reasoner.think(repeated, Thinking(6))] == [v.reasoning for v in thought]
 

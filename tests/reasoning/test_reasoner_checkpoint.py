@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from reidr.errors import WeightsError
-from reidr.reasoning.checkpoint import find_checkpoint, hash_weights, load_model, save_taught
-from reidr.reasoning.nano import NANO, TINY, build_nano
-from reidr.reasoning.processor import Qwen3VLProcessor, load_processor
-from reidr.reasoning.reasoner import Reasoner
+from reidr.reasoning.backends.reference import Reasoner
+from reidr.reasoning.models.checkpoint import find_checkpoint, hash_weights, load_model, save_taught
+from reidr.reasoning.models.processor import Qwen3VLProcessor, load_processor
+from reidr.reasoning.nano.build import NANO, TINY, build_nano
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_an_unknown_source_names_the_presets(source: str) -> None:
 def test_a_preset_goes_before_a_folder_of_its_name(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reidr.reasoning.checkpoint.PRESETS", tmp_path)
+    monkeypatch.setattr("reidr.reasoning.models.checkpoint.PRESETS", tmp_path)
     shutil.copytree(saved, tmp_path / "small")
     (tmp_path / "elsewhere" / "small").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -159,7 +159,7 @@ def test_half_precision_weights_are_hashed(saved: Path) -> None:
 
 
 def test_nano_is_small_and_its_prompt_short() -> None:
-    from reidr.reasoning.prompt import render
+    from reidr.reasoning.prompting.prompt import render
 
     model, processor = build_nano(["shoes agree"], NANO, vocabulary=300)
     assert sum(p.numel() for p in model.parameters()) < 8_000_000

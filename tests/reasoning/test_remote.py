@@ -16,14 +16,14 @@ import pytest
 from PIL import Image
 
 from reidr.errors import ReIDError
-from reidr.reasoning.engine import Engine, load_reasoner
-from reidr.reasoning.prompt import CROP_PIXELS, QUESTIONS
-from reidr.reasoning.questions_sent import smoothed
-from reidr.reasoning.reasoner import Reasoner, Thinking
-from reidr.reasoning.remote import RemoteReasoner, data_url, fit
-from reidr.reasoning.serve import ModelServer
+from reidr.reasoning.backends.chat_server.questions_sent import smoothed
+from reidr.reasoning.backends.chat_server.remote import RemoteReasoner, data_url, fit
+from reidr.reasoning.backends.local import Engine, load_reasoner
+from reidr.reasoning.backends.reference import Reasoner, Thinking
+from reidr.reasoning.backends.verdict_cache import VerdictCache
+from reidr.reasoning.prompting.prompt import CROP_PIXELS, QUESTIONS
 from reidr.reasoning.types import Pair
-from reidr.reasoning.verdict_cache import VerdictCache
+from reidr.service.model_server.server import ModelServer
 
 THOUGHT = "<think>Shoes: same in both.</think><answer>yes</answer>"
 
@@ -93,7 +93,7 @@ DIRECT = answer("<answer>yes</answer>", [("<answer>", {}), ("yes", {"yes": -0.5,
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reidr.reasoning.endpoint.LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr("reidr.reasoning.backends.chat_server.endpoint.LONGEST_PAUSE", 0.02)
     monkeypatch.delenv("REIDR_API_KEY", raising=False)
 
 

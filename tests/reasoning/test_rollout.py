@@ -12,10 +12,10 @@ import torch
 from small_nano import build_small_nano
 
 from reidr.errors import ReIDError
-from reidr.reasoning.answers import yes_probability
-from reidr.reasoning.prompt import encode_pairs
-from reidr.reasoning.reasoner import Thinking
-from reidr.reasoning.rollout import sample_completions
+from reidr.reasoning.backends.reference import Thinking
+from reidr.reasoning.inference.sampling import sample_completions
+from reidr.reasoning.prompting.answers import yes_probability
+from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair
 
 
@@ -57,7 +57,7 @@ def test_log_probabilities_are_those_of_a_teacher_forced_pass(
 
 
 def test_nano_rolls_out_like_any_other(pairs: list[Pair]) -> None:
-    from reidr.reasoning.reasoner import Reasoner
+    from reidr.reasoning.backends.reference import Reasoner
 
     nano = Reasoner(*build_small_nano())
     images = [(pair.query.open(), pair.candidate.open()) for pair in pairs]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from reidr.errors import ReIDError
+from reidr.reasoning.backends.verdict_cache import VerdictCache, default_path, pair_key, question_key
 from reidr.reasoning.types import Cue, Verdict
-from reidr.reasoning.verdict_cache import VerdictCache, default_path, pair_key, question_key
 
 
 def verdict(key: str, text: str = "Shoes: «weiß», 白: same.") -> Verdict:

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from reidr.retrieval.network import NetworkSettings, RetrieverNetwork, build_network
+from reidr.retrieval.embedders.network import NetworkSettings, RetrieverNetwork, build_network
 
 SMALL = NetworkSettings(backbone="osnet-x0.25", height=32, width=16, embedding=16, stripes=2, stripe_embedding=8)
 

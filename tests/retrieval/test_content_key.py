@@ -15,9 +15,9 @@ from PIL import Image
 from reidr.data.types import Crop
 from reidr.retrieval import gallery
 from reidr.retrieval.content_key import content_key
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
+from reidr.retrieval.embedders.retriever import Retriever
 from reidr.retrieval.gallery import Gallery
-from reidr.retrieval.histogram import HistogramEmbedder
-from reidr.retrieval.retriever import Retriever
 
 ORIENTATION = 274
 

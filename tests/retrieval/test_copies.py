@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reidr.retrieval.copies import find_copies
-from reidr.retrieval.ranking import rank_features
+from reidr.retrieval.duplicate_rows import find_copies
+from reidr.retrieval.ranked_list import rank_features
 
 
 def copies_by_a_dictionary(features: np.ndarray) -> list[tuple[int, int]]:

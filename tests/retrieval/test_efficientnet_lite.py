@@ -6,7 +6,11 @@ import pytest
 import torch
 
 from reidr.errors import WeightsError
-from reidr.retrieval.backbones.efficientnet_lite import EfficientNetLite, load_imagenet_weights, rename_published_keys
+from reidr.retrieval.embedders.backbones.efficientnet_lite import (
+    EfficientNetLite,
+    load_imagenet_weights,
+    rename_published_keys,
+)
 
 
 @pytest.mark.parametrize(("last_stride", "shape"), [(1, (4, 2)), (2, (2, 1))])

@@ -20,11 +20,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from reidr.data.folder import crops_in_folder
+from reidr.core import notices
+from reidr.data.reading.folder import crops_in_folder
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.frame import notices
-from reidr.reasoning.verdict_cache import ForgivingCache
+from reidr.reasoning.backends.verdict_cache import ForgivingCache
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.retrieval.embedding_cache import (
     SMALL_FILES,
     EmbeddingCache,
@@ -34,7 +35,6 @@ from reidr.retrieval.embedding_cache import (
     unpacked,
 )
 from reidr.retrieval.gallery import Gallery, content_key
-from reidr.retrieval.histogram import HistogramEmbedder
 
 
 class Counting(HistogramEmbedder):

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from pictures import SMALL, small_network
 from PIL import Image
 
-from reidr.data import images
+from reidr.data.pictures import images
 from reidr.data.types import Crop
-from reidr.retrieval import preprocess
-from reidr.retrieval.embedder import embed_usable_crops
-from reidr.retrieval.histogram import HistogramEmbedder
-from reidr.retrieval.retriever import Retriever
+from reidr.retrieval.embedders import preprocess
+from reidr.retrieval.embedders.embedder import embed_usable_crops
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
+from reidr.retrieval.embedders.retriever import Retriever
 
 ARRAY = np.random.default_rng(0).integers(0, 256, (50, 30, 4), dtype=np.uint8)
 
@@ -31,7 +31,7 @@ ARRAY = np.random.default_rng(0).integers(0, 256, (50, 30, 4), dtype=np.uint8)
 def onnx_embedder(folder: Path) -> Any:
     onnx = pytest.importorskip("onnx", reason="needs the extra 'onnx'")
     pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
-    from reidr.retrieval.onnx import OnnxEmbedder
+    from reidr.retrieval.embedders.onnx import OnnxEmbedder
 
     helper = onnx.helper
     graph = helper.make_graph(
@@ -169,9 +169,9 @@ import resource, struct, sys, zlib
 from pathlib import Path
 import numpy as np
 from reidr.data.types import Crop
-from reidr.retrieval.embedder import embed_usable_crops
-from reidr.retrieval.histogram import HistogramEmbedder
-from reidr.retrieval.preprocess import decode
+from reidr.retrieval.embedders.embedder import embed_usable_crops
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
+from reidr.retrieval.embedders.preprocess import decode
 def chunk(name, body): return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 color, channels = int(sys.argv[1]), {2: 3, 6: 4}[int(sys.argv[1])]
 data = b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 6300, 6300, 8, color, 0, 0, 0))

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from reidr.data.folder import crops_in_folder
+from reidr.data.reading.folder import crops_in_folder
 from reidr.data.types import Crop
 from reidr.errors import DataError
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.retrieval.gallery import Gallery, content_key
-from reidr.retrieval.histogram import HistogramEmbedder
 
 
 class Counting(HistogramEmbedder):

@@ -8,7 +8,7 @@ import numpy as np
 from pictures import pictures
 from PIL import Image
 
-from reidr.retrieval.histogram import SIZE, HistogramEmbedder
+from reidr.retrieval.embedders.histogram import SIZE, HistogramEmbedder
 
 
 def test_matches_a_naive_count():

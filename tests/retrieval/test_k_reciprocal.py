@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from reidr.errors import ReIDError
-from reidr.retrieval.k_reciprocal import estimate_memory, k_reciprocal, k_reciprocal_of_list
 from reidr.retrieval.memory import available_memory
-from reidr.retrieval.neighbours import nearest_neighbours, smallest_in_rows
-from reidr.retrieval.ranking import rank_features
+from reidr.retrieval.ranked_list import rank_features
+from reidr.retrieval.rerankers.k_reciprocal import estimate_memory, k_reciprocal, k_reciprocal_of_list
+from reidr.retrieval.rerankers.neighbours import nearest_neighbours, smallest_in_rows
 
 
 def names(prefix, number):

@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
-from reidr.evaluation.ranking import evaluate_ranking
-from reidr.reasoning.fusion import fuse, fused_distances
-from reidr.retrieval.local_scaling import with_local_scaling
-from reidr.retrieval.ranking import RankedList, rank_features
+from reidr.evaluation.metrics.ranking import evaluate_ranking
+from reidr.fusion.weighted import fuse, fused_distances
+from reidr.retrieval.ranked_list import RankedList, rank_features
+from reidr.retrieval.rerankers.csls import with_local_scaling
 
 FIRST, LAST = 3, 8
 

@@ -12,9 +12,9 @@ from pictures import SMALL, let_it_see, pictures, small_network
 from torch import nn
 
 from reidr.errors import MissingExtraError, WeightsError
-from reidr.retrieval.network import RetrieverNetwork
-from reidr.retrieval.onnx import OnnxEmbedder, export_onnx, external_files
-from reidr.retrieval.retriever import Retriever
+from reidr.retrieval.embedders.network import RetrieverNetwork
+from reidr.retrieval.embedders.onnx import OnnxEmbedder, export_onnx, external_files
+from reidr.retrieval.embedders.retriever import Retriever
 
 SIDECAR = {"height": 4, "width": 2, "mean": [0, 0, 0], "std": [1, 1, 1], "flip": False}
 
@@ -199,6 +199,6 @@ def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'reidr\[onnx\]'"):
         OnnxEmbedder.load(path)
-    monkeypatch.setattr("reidr.retrieval.onnx.find_spec", lambda name: None)
+    monkeypatch.setattr("reidr.retrieval.embedders.onnx.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="onnx and onnxscript"):
         export_onnx(Retriever(small_network(), "small", "f"), path)

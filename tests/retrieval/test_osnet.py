@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from reidr.retrieval.backbones.osnet import AggregationGate, OmniScaleBlock, OSNet
+from reidr.retrieval.embedders.backbones.osnet import AggregationGate, OmniScaleBlock, OSNet
 
 
 def count(module):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reidr.errors import ReIDError
-from reidr.retrieval.ranking import RankedList, rank_features
+from reidr.retrieval.ranked_list import RankedList, rank_features
 
 GALLERY = tuple(f"g{i}" for i in range(8))
 

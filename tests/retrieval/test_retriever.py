@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from reidr.data.types import Crop
 from reidr.errors import ImageError, WeightsError
-from reidr.retrieval.embedder import embed_crops, embed_usable_crops
+from reidr.retrieval.embedders.embedder import embed_crops, embed_usable_crops
+from reidr.retrieval.embedders.network import GeneralizedMeanPooling, build_network
+from reidr.retrieval.embedders.retriever import SETTINGS_FILE, WEIGHTS_FILE, Retriever, save_retriever
 from reidr.retrieval.gallery import Gallery
-from reidr.retrieval.network import GeneralizedMeanPooling, build_network
-from reidr.retrieval.retriever import SETTINGS_FILE, WEIGHTS_FILE, Retriever, save_retriever
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from reidr.errors import WeightsError
-from reidr.retrieval.backbones.transformers_backbone import TransformersBackbone
-from reidr.retrieval.network import NetworkSettings, build_network
+from reidr.retrieval.embedders.backbones.transformers_backbone import TransformersBackbone
+from reidr.retrieval.embedders.network import NetworkSettings, build_network
 
 TINY = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
 

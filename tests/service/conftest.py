@@ -14,8 +14,8 @@ def random_reasoner() -> Any:
     """A `Reasoner` whose answers differ; it has learnt nothing."""
     import torch
 
-    from reidr.reasoning.nano import TINY, build_nano
-    from reidr.reasoning.reasoner import Reasoner
+    from reidr.reasoning.backends.reference import Reasoner
+    from reidr.reasoning.nano.build import TINY, build_nano
 
     model, processor = build_nano(SENTENCES, TINY, vocabulary=300)
     with torch.random.fork_rng(), torch.no_grad():

@@ -13,7 +13,7 @@ import torch
 from asking import connect, data_url, everything, head, post, request, show, words
 
 from reidr.errors import ReIDError
-from reidr.reasoning.reasoner import VISION_TOKENS
+from reidr.reasoning.backends.reference import VISION_TOKENS
 from reidr.service.model_server.limits import Limits
 from reidr.service.model_server.server import ModelServer
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from asking import connect, data_url, everything, head, post, words
 
-from reidr.reasoning.prompt import QUESTIONS
+from reidr.reasoning.prompting.prompt import QUESTIONS
 from reidr.service.model_server.limits import Limits
 from reidr.service.model_server.server import ModelServer
 

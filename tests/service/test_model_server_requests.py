@@ -12,10 +12,8 @@ from asking import data_url, show, words
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidr.service.model_server.errors import RequestError
-from reidr.service.model_server.limits import LONGEST_TEXT, Limits
-from reidr.service.model_server.messages import read_messages
-from reidr.service.model_server.requests import (
+from reidr.service.model_server.answering.messages import read_messages
+from reidr.service.model_server.answering.requests import (
     NEUTRAL,
     WITHOUT_EFFECT,
     ChatRequest,
@@ -23,6 +21,8 @@ from reidr.service.model_server.requests import (
     read_json,
     read_request,
 )
+from reidr.service.model_server.http.errors import RequestError
+from reidr.service.model_server.limits import LONGEST_TEXT, Limits
 
 LIMITS = Limits()
 DOCUMENTS = Path(__file__).parents[2] / "docs"

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidr.service.model_server.sampling import Sampling
+from reidr.service.model_server.answering.sampling import Sampling
 
 
 def twin(logits: list[float], sampling: Sampling) -> list[float]:

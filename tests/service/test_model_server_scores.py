@@ -21,13 +21,13 @@ from reidr.cli.evaluate import settings_from
 from reidr.data.sketch import TrainingData
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.reasoning.answers import insufficient_probability, yes_probability
-from reidr.reasoning.card import Card, read_card
-from reidr.reasoning.decision import Decision
-from reidr.reasoning.engine import Engine
-from reidr.reasoning.prompt import PREFIXES, QUESTIONS, pair_messages
-from reidr.reasoning.reasoner import Reasoner
-from reidr.reasoning.remote import RemoteReasoner
+from reidr.fusion.profile import Decision
+from reidr.reasoning.backends.card import Card, read_card
+from reidr.reasoning.backends.chat_server.remote import RemoteReasoner
+from reidr.reasoning.backends.local import Engine
+from reidr.reasoning.backends.reference import Reasoner
+from reidr.reasoning.prompting.answers import insufficient_probability, yes_probability
+from reidr.reasoning.prompting.prompt import PREFIXES, QUESTIONS, pair_messages
 from reidr.reasoning.types import Pair
 from reidr.service.model_server.server import ModelServer
 

@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 
 from reidr.cli.serve_model import command
 from reidr.errors import ReIDError
-from reidr.reasoning.reasoner import Reasoner
+from reidr.reasoning.backends.reference import Reasoner
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reidr.training import reinforce as stage
-from reidr.training.rewards import Reward
+from reidr.training.grpo import stage as stage
+from reidr.training.grpo.rewards import Reward
 
 
 @pytest.fixture

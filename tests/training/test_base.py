@@ -13,17 +13,17 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import DataError
-from reidr.reasoning.answers import answer_token_ids
-from reidr.reasoning.crop_features import CropFeatures
-from reidr.reasoning.grammar import ANSWER_WORDS, parse_completion
-from reidr.reasoning.nano import build_convolutional
-from reidr.reasoning.prompt import DESCRIBE, encode_crops, encode_pairs, render
-from reidr.reasoning.regions import UNSEEN
-from reidr.retrieval.network import NetworkSettings, build_network
-from reidr.training.base import FactSource, _Set, train_base
-from reidr.training.examples import FREE, Example, completion_loss, example_batch
-from reidr.training.facts import vocabulary_corpus
-from reidr.training.recipes import BaseRecipe, Lesson
+from reidr.reasoning.inference.crop_features import CropFeatures
+from reidr.reasoning.nano.build import build_convolutional
+from reidr.reasoning.prompting.answers import answer_token_ids
+from reidr.reasoning.prompting.grammar import ANSWER_WORDS, parse_completion
+from reidr.reasoning.prompting.prompt import DESCRIBE, encode_crops, encode_pairs, render
+from reidr.reasoning.rationales.regions import UNSEEN
+from reidr.retrieval.embedders.network import NetworkSettings, build_network
+from reidr.training.pretraining.examples import FREE, Example, completion_loss, example_batch
+from reidr.training.pretraining.templates import vocabulary_corpus
+from reidr.training.pretraining.train import FactSource, _Set, train_base
+from reidr.training.recipes.embedder_and_base import BaseRecipe, Lesson
 
 COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 160, 30), "white": (230, 230, 230)}
 

@@ -9,16 +9,16 @@ import pytest
 import torch
 from PIL import Image
 
+from reidr.core.run import Run, content_hash
 from reidr.data.join import join_training
-from reidr.data.street.settings import StreetSettings
+from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.types import Crop, ReIDDataset
-from reidr.frame.run import Run, content_hash
-from reidr.retrieval.network import NetworkSettings, build_network
-from reidr.training import base_stage as stage
-from reidr.training.device import load_to_teach
-from reidr.training.identities import hold_out_identities
-from reidr.training.reader import values_to_read
-from reidr.training.recipes import BaseRecipe, LanguageSize, Lesson
+from reidr.retrieval.embedders.network import NetworkSettings, build_network
+from reidr.training.common.device import load_to_teach
+from reidr.training.common.identities import hold_out_identities
+from reidr.training.pretraining import stage as stage
+from reidr.training.pretraining.attribute_head import values_to_read
+from reidr.training.recipes.embedder_and_base import BaseRecipe, LanguageSize, Lesson
 
 PICTURE = Image.new("RGB", (4, 8))
 
@@ -113,7 +113,7 @@ def test_a_recipe_of_the_street_alone_opens_no_photo(tmp_path: Path, monkeypatch
 
 
 def test_the_shipped_street_recipe_names_no_photos_and_differs_in_nothing_else() -> None:
-    from reidr.training.stages import stage_values
+    from reidr.training.recipes.find import stage_values
 
     street, nano = (BaseRecipe.from_values(*stage_values(name, "base", {})) for name in ("nano-street", "nano"))
     assert street.data == ()

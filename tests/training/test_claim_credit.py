@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reidr.data.types import Crop
-from reidr.reasoning.checkpoint import PRESETS
-from reidr.reasoning.processor import load_processor
-from reidr.reasoning.questions import QUESTIONS
-from reidr.reasoning.rollout import Completion
+from reidr.reasoning.inference.sampling import Completion
+from reidr.reasoning.models.checkpoint import PRESETS
+from reidr.reasoning.models.processor import load_processor
+from reidr.reasoning.prompting.questions import QUESTIONS
 from reidr.reasoning.types import Pair
-from reidr.training.claim_credit import (
+from reidr.training.grpo.claim_credit import (
     WORTH,
     ClaimMark,
     Remembering,

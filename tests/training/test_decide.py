@@ -13,13 +13,13 @@ import pytest
 from numpy.typing import NDArray
 
 from reidr.data.types import Crop
-from reidr.evaluation.adaptive import Policy, Study, adaptive_curve
-from reidr.evaluation.asking import matches_of
-from reidr.reasoning.calibrate import margin_of
-from reidr.reasoning.expected import fuse_asked
-from reidr.reasoning.logistic_fusion import LogisticFusion, fuse_whole, rank_by_probability
+from reidr.evaluation.experiment.candidate_scoring import matches_of
+from reidr.evaluation.experiment.cost_curve import Policy, Study, adaptive_curve
+from reidr.fusion.calibration import margin_of
+from reidr.fusion.logistic import LogisticFusion, fuse_whole, rank_by_probability
+from reidr.fusion.score_predictor import fuse_asked
 from reidr.reasoning.types import Pair
-from reidr.training.decide import (
+from reidr.training.tuning.search import (
     BUDGETS,
     SHARE,
     Decider,
@@ -77,7 +77,7 @@ def silent(what: str, total: int) -> Iterator[Any]:
 
 @pytest.fixture
 def decider(monkeypatch: pytest.MonkeyPatch) -> Decider:
-    import reidr.training.decide as module
+    import reidr.training.tuning.search as module
     from reidr.retrieval.gallery import Gallery
 
     def embedded(trial: Any, embedder: Any, cache: Any, progress: Any) -> Any:

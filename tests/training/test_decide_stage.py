@@ -14,10 +14,10 @@ from PIL import Image
 from reidr.cli.main import reidr
 from reidr.data.load import load_dataset
 from reidr.errors import DataError, RecipeError, WeightsError
-from reidr.reasoning.decision import Decision
-from reidr.training.decide import held_out_search
-from reidr.training.decide_stage import held_out_people
-from reidr.training.identities import hold_out_identities
+from reidr.fusion.profile import Decision
+from reidr.training.common.identities import hold_out_identities
+from reidr.training.tuning.search import held_out_search
+from reidr.training.tuning.stage import held_out_people
 
 PEOPLE = 40
 
@@ -95,10 +95,10 @@ def test_the_command_decides_for_any_recipe_s_model(tmp_path: Path, monkeypatch:
         asked.append((name, model, changes, more))
         return Decision(0.4, "held-out training identities")
 
-    monkeypatch.setattr("reidr.training.decide_stage.decide_stage", decide)
+    monkeypatch.setattr("reidr.training.tuning.stage.decide_stage", decide)
     run = CliRunner().invoke(reidr, ["train", "decide", "qwen2.5-vl-7b", "--model", str(tmp_path)])
     assert isinstance(run.exception, WeightsError)
-    monkeypatch.setattr("reidr.reasoning.checkpoint.find_checkpoint", lambda source: (str(source), True))
+    monkeypatch.setattr("reidr.reasoning.models.checkpoint.find_checkpoint", lambda source: (str(source), True))
     words = ["train", "decide", "qwen2.5-vl-7b", "--model", str(tmp_path), "--retriever", "other"]
     run = CliRunner().invoke(reidr, words)
     assert run.exit_code == 0, run.output

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from reidr.retrieval.network import NetworkSettings, build_network
-from reidr.training.depthwise import DepthwiseConvolution, use_quick_gradients
+from reidr.retrieval.embedders.network import NetworkSettings, build_network
+from reidr.training.common.depthwise import DepthwiseConvolution, use_quick_gradients
 
 
 @pytest.mark.parametrize(("size", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])

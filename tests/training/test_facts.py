@@ -6,12 +6,12 @@ import re
 
 import numpy as np
 
-from reidr.data.street.appearance import ATTRIBUTES
-from reidr.reasoning.cues import extract_cues
-from reidr.reasoning.questions import QUESTIONS
-from reidr.reasoning.regions import REGIONS, UNSEEN
+from reidr.data.synthetic.person.appearance import ATTRIBUTES
+from reidr.reasoning.prompting.questions import QUESTIONS
+from reidr.reasoning.rationales.cues import extract_cues
+from reidr.reasoning.rationales.regions import REGIONS, UNSEEN
 from reidr.reasoning.types import Cue
-from reidr.training.facts import ask, compare, describe, vocabulary_corpus
+from reidr.training.pretraining.templates import ask, compare, describe, vocabulary_corpus
 
 A = {
     "upper_color": "orange", "upper_pattern": "plain", "jacket_color": "black", "sleeve": "long", "lower_color": "blue",

@@ -15,10 +15,10 @@ from reidr.data.join import join_training
 from reidr.data.load import load_dataset
 from reidr.data.sketch import TrainingData, sketch_of
 from reidr.errors import DataError
-from reidr.reasoning.decision import training_data
-from reidr.training.decide import held_out_search
-from reidr.training.decide_stage import held_out_people
-from reidr.training.identities import hold_out_identities, known_people
+from reidr.fusion.profile import training_data
+from reidr.training.common.identities import hold_out_identities, known_people
+from reidr.training.tuning.search import held_out_search
+from reidr.training.tuning.stage import held_out_people
 
 PEOPLE = 110
 DEV = ("market1501-dev", "cuhk03-np-train")

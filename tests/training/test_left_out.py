@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from reidr.data.notes import Note
+from reidr.data.reading.notes import Note
 from reidr.data.types import ReIDDataset
-from reidr.training.left_out import say_left_out
+from reidr.training.common.left_out import say_left_out
 
 
 def test_what_is_grave_is_said_once_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:

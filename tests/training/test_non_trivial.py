@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from reidr.data.types import Crop
 from reidr.errors import DataError, RecipeError
-from reidr.training.non_trivial import Rollouts, budget_of, roll_out, sampled_columns, select_non_trivial
-from reidr.training.pair_table import MinedPair
-from reidr.training.reasoning_figures import draw_pass_rates, draw_warmup
-from reidr.training.reasoning_recipes import SampleRecipe
+from reidr.training.pairs.table import MinedPair
+from reidr.training.recipes.pairs_warmup_sampling import SampleRecipe
+from reidr.training.sampling.select import Rollouts, budget_of, roll_out, sampled_columns, select_non_trivial
+from reidr.training.warmup.figures import draw_pass_rates, draw_warmup
 
 RECIPE = SampleRecipe(budget_share=None, budget_count=4, band_low=0.1, band_high=0.9, rank_most=10, gap_most=0.5)
 

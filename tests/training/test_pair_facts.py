@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reidr.data.types import Crop
 from reidr.reasoning.types import Pair
-from reidr.training.pair_facts import facts_finder
+from reidr.training.pairs.attributes import facts_finder
 
 NOWHERE = Path("none.jpg")
 

@@ -18,10 +18,18 @@ from PIL import Image
 from reidr.data.join import join_training
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
-from reidr.retrieval.histogram import HistogramEmbedder
-from reidr.training.pair_table import MinedPair, read_mined, read_pairs, write_pairs
-from reidr.training.pairs import Ranker, balance_pairs, fold_of, mine_pairs, rank_out_of_fold, share_out, split_folds
-from reidr.training.reasoning_recipes import PairsRecipe
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
+from reidr.training.pairs.mine import (
+    Ranker,
+    balance_pairs,
+    fold_of,
+    mine_pairs,
+    rank_out_of_fold,
+    share_out,
+    split_folds,
+)
+from reidr.training.pairs.table import MinedPair, read_mined, read_pairs, write_pairs
+from reidr.training.recipes.pairs_warmup_sampling import PairsRecipe
 
 RECIPE = PairsRecipe(positives=1, negatives=2, negative_ranks=5, pairs=40)
 

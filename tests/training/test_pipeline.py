@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from reidr.core.run import Run
 from reidr.errors import RecipeError
-from reidr.frame.run import Run
-from reidr.reasoning.decision import stored_decision
+from reidr.fusion.profile import stored_decision
 from reidr.training import pipeline
 from reidr.training.pipeline import QUICK, STAGES, plan, train_all
-from reidr.training.recipes import BaseRecipe
-from reidr.training.stages import RECIPES, read_recipe, stage_values
+from reidr.training.recipes.embedder_and_base import BaseRecipe
+from reidr.training.recipes.find import RECIPES, read_recipe, stage_values
 
 
 @pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.yaml")))

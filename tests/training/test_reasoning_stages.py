@@ -12,15 +12,15 @@ import torch
 import yaml
 from PIL import Image
 
+from reidr.core.run import MANIFEST, write_json
 from reidr.errors import DataError
-from reidr.frame.run import MANIFEST, write_json
-from reidr.reasoning.decision import Decision, held_out_split, store_decision, stored_decision, training_data
-from reidr.reasoning.nano import TINY, build_nano
-from reidr.reasoning.reasoner import Reasoner
-from reidr.retrieval.network import build_network
-from reidr.training.pair_table import read_columns, read_mined, read_pairs
+from reidr.fusion.profile import Decision, held_out_split, store_decision, stored_decision, training_data
+from reidr.reasoning.backends.reference import Reasoner
+from reidr.reasoning.nano.build import TINY, build_nano
+from reidr.retrieval.embedders.network import build_network
+from reidr.training.pairs.table import read_columns, read_mined, read_pairs
 from reidr.training.reasoning_stages import pairs_stage, rl_stage, sample_stage, warmup_stage
-from reidr.training.recipes import BaseRecipe, EmbedderTraining
+from reidr.training.recipes.embedder_and_base import BaseRecipe, EmbedderTraining
 
 NETWORK = {"height": 32, "width": 32, "embedding": 16, "stripes": 2, "stripe_embedding": 8, "flip": False}
 TRAINING = {
@@ -114,7 +114,7 @@ def reinforced(recipe: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         (folder / "model").mkdir(parents=True, exist_ok=True)
         return folder / "model"
 
-    monkeypatch.setattr("reidr.training.reinforce.reinforce_stage", reinforce)
+    monkeypatch.setattr("reidr.training.grpo.stage.reinforce_stage", reinforce)
     pairs_stage(recipe, Path("pairs"), {})
     return taught
 

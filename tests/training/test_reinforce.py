@@ -13,15 +13,15 @@ import pytest
 import torch
 from tiny_reasoners import TINY, lively
 
+from reidr.core.run import Run
 from reidr.errors import DataError, RecipeError
-from reidr.evaluation.second_look import Look
-from reidr.frame.run import Run
+from reidr.reasoning.rationales.claim_check import Look
 from reidr.reasoning.types import Pair
-from reidr.training import reinforce as stage
-from reidr.training.claim_credit import ClaimMark
-from reidr.training.reinforce import build_trainer, draw_pairs, keep_steps, rank_context, reinforce, reinforce_stage
-from reidr.training.reinforce_recipe import ReinforcementRecipe
-from reidr.training.rewards import RankContext, Reward, rank_reward
+from reidr.training.grpo import stage as stage
+from reidr.training.grpo.claim_credit import ClaimMark
+from reidr.training.grpo.rewards import RankContext, Reward, rank_reward
+from reidr.training.grpo.stage import build_trainer, draw_pairs, keep_steps, rank_context, reinforce, reinforce_stage
+from reidr.training.recipes.grpo import ReinforcementRecipe
 
 pytest.importorskip("trl")
 
@@ -229,7 +229,7 @@ def test_two_and_two_steps_are_four(varied: None, tmp_path: Path, rank: int) -> 
 def test_lora_teaches_the_language_half_and_survives_saving(
     reasoner: tuple[Any, Any], varied: None, tmp_path: Path
 ) -> None:
-    from reidr.reasoning.reasoner import Reasoner
+    from reidr.reasoning.backends.reference import Reasoner
 
     model, processor = reasoner
     start = weights(model)
@@ -289,7 +289,7 @@ def test_claims_have_credit_of_their_own(
         ended: tuple[Look, Look] = ("said otherwise", "said again")
         return [(ClaimMark(0, len(text), "bag", "agree", ended[row % 4 == 0]),) for row, text in enumerate(texts)]
 
-    monkeypatch.setattr("reidr.training.claim_credit.mark_claims", marking)
+    monkeypatch.setattr("reidr.training.grpo.claim_credit.mark_claims", marking)
     recipe = RECIPE.model_copy(update={"claim_credit": 0.5})
     trainer = build_trainer(recipe, labelled(4), *reasoner, tmp_path)
     batch = rollout_batch(trainer)
@@ -398,8 +398,8 @@ def test_lines_of_steps_to_be_taken_again_are_dropped(tmp_path: Path) -> None:
 
 
 def test_the_text_only_scorer_sees_the_text_and_nothing_else() -> None:
-    from reidr.reasoning.prompt import encode_pairs
-    from reidr.training.text_only import BLANK, text_only_probabilities
+    from reidr.reasoning.prompting.prompt import encode_pairs
+    from reidr.training.grpo.text_only import BLANK, text_only_probabilities
 
     model, processor = lively("qwen3_vl")
     texts = ["Upper clothing: same in both.", "Shoes cannot be seen.", "a"]

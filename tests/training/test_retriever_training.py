@@ -14,11 +14,11 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import DataError
-from reidr.retrieval.network import NetworkSettings, build_network
-from reidr.retrieval.preprocess import decode, normalise
-from reidr.training.augment import Augment, exchange_halves
-from reidr.training.recipes import Augmentation, RetrieverRecipe, SmallerPictures
-from reidr.training.retriever import (
+from reidr.retrieval.embedders.network import NetworkSettings, build_network
+from reidr.retrieval.embedders.preprocess import decode, normalise
+from reidr.training.recipes.embedder_and_base import Augmentation, RetrieverRecipe, SmallerPictures
+from reidr.training.retriever.augment import Augment, exchange_halves
+from reidr.training.retriever.train import (
     AttributeLosses,
     IdentityLosses,
     freeze_first_blocks,
@@ -342,7 +342,7 @@ def test_attributes_that_nobody_has_or_nobody_asks_for_change_nothing(tmp_path: 
 
 
 def test_training_goes_on_from_a_given_network_at_another_size(tmp_path: Path) -> None:
-    from reidr.retrieval.network import build_network
+    from reidr.retrieval.embedders.network import build_network
 
     torch.manual_seed(9)
     start = build_network(SMALL)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from reidr.errors import RecipeError, ReIDError
-from reidr.reasoning.grammar import ParsedAnswer
-from reidr.reasoning.prompt import QUESTIONS
-from reidr.training.rewards import (
+from reidr.reasoning.prompting.grammar import ParsedAnswer
+from reidr.reasoning.prompting.prompt import QUESTIONS
+from reidr.training.grpo.rewards import (
     Facts,
     RankContext,
     RewardWeights,
@@ -24,7 +24,7 @@ from reidr.training.rewards import (
     total_reward,
     truth_reward,
 )
-from reidr.training.stages import stage_values
+from reidr.training.recipes.find import stage_values
 
 WEIGHTS = RewardWeights(rank=0.3, text_only=0.3)
 ALIKE = "Hair: same in both. Upper clothing: same in both. Shoes match."

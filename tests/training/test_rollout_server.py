@@ -20,15 +20,15 @@ from PIL import Image
 from tiny_reasoners import TINY, lively
 
 from reidr.errors import RecipeError, ReIDError
-from reidr.reasoning.prompt import encode_pairs
-from reidr.reasoning.rollout import sample_completions
+from reidr.reasoning.inference.sampling import sample_completions
+from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair
-from reidr.training.non_trivial import sampler
-from reidr.training.pair_table import MinedPair
-from reidr.training.reasoning_recipes import SampleRecipe
-from reidr.training.reinforce import lora, reinforce
-from reidr.training.reinforce_recipe import ReinforcementRecipe
-from reidr.training.rollout_server import RolloutServer
+from reidr.training.grpo.stage import lora, reinforce
+from reidr.training.grpo.vllm_rollouts import RolloutServer
+from reidr.training.pairs.table import MinedPair
+from reidr.training.recipes.grpo import ReinforcementRecipe
+from reidr.training.recipes.pairs_warmup_sampling import SampleRecipe
+from reidr.training.sampling.select import sampler
 
 pytest.importorskip("trl")
 
@@ -299,8 +299,8 @@ def test_recipes_that_a_server_cannot_serve_are_refused(change: dict[str, Any]) 
 @pytest.mark.slow
 def test_vllm_itself(varied: None, tmp_path: Path) -> None:
     """Against a real server, as docs/install.md starts it, of a checkpoint that `REIDR_ROLLOUT_CHECKPOINT` names."""
-    from reidr.reasoning.checkpoint import load_model
-    from reidr.reasoning.processor import load_processor
+    from reidr.reasoning.models.checkpoint import load_model
+    from reidr.reasoning.models.processor import load_processor
 
     url, path = os.environ.get("REIDR_ROLLOUT_SERVER"), os.environ.get("REIDR_ROLLOUT_CHECKPOINT")
     if not url or not path:

@@ -7,8 +7,8 @@ import pytest
 
 from reidr.data.types import Crop
 from reidr.errors import DataError
-from reidr.training.identities import hold_out_identities
-from reidr.training.sampling import identity_batches
+from reidr.training.common.identities import hold_out_identities
+from reidr.training.retriever.pk_sampler import identity_batches
 
 
 def make(counts: list[int], cameras: int = 3) -> tuple[list[int], list[str | None]]:

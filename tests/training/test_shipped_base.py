@@ -15,23 +15,23 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from reidr.data.street.settings import StreetSettings
-from reidr.data.street.street import street_crops
+from reidr.core.run import Run, content_hash
+from reidr.data.synthetic.settings import StreetSettings
+from reidr.data.synthetic.street import street_crops
 from reidr.data.types import Crop
 from reidr.errors import DataError, RecipeError, ReIDError, WeightsError
-from reidr.evaluation.claims import parse_description
-from reidr.frame.run import Run, content_hash
-from reidr.reasoning.nano import build_convolutional
-from reidr.reasoning.reasoner import Reasoner
-from reidr.retrieval.network import NetworkSettings, build_network
-from reidr.retrieval.retriever import Retriever
-from reidr.training import shipped_base
-from reidr.training.base_stage import People, split_people
-from reidr.training.device import load_to_teach
+from reidr.reasoning.backends.reference import Reasoner
+from reidr.reasoning.nano.build import build_convolutional
+from reidr.reasoning.rationales.claims import parse_description
+from reidr.retrieval.embedders.network import NetworkSettings, build_network
+from reidr.retrieval.embedders.retriever import Retriever
+from reidr.training.common.device import load_to_teach
+from reidr.training.pretraining import shipped as shipped_base
+from reidr.training.pretraining.shipped import BASES, pack_base, pack_bits, shipped_bases, unpack_base, unpack_bits
+from reidr.training.pretraining.stage import People, split_people
 from reidr.training.reasoning_stages import base_recipe, tower_of
-from reidr.training.recipes import BaseRecipe, EmbedderTraining
-from reidr.training.shipped_base import BASES, pack_base, pack_bits, shipped_bases, unpack_base, unpack_bits
-from reidr.training.stages import stage_values
+from reidr.training.recipes.embedder_and_base import BaseRecipe, EmbedderTraining
+from reidr.training.recipes.find import stage_values
 
 PICTURE = Image.new("RGB", (4, 8))
 SETTINGS = NetworkSettings(backbone="osnet-x0.25", height=64, width=32, embedding=16, stripes=2, stripe_embedding=8)

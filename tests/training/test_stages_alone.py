@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from reidr.errors import InUseError, RecipeError
-from reidr.training.base_stage import base_stage
+from reidr.training.pretraining.shipped import shipped_base_stage
+from reidr.training.pretraining.stage import base_stage
 from reidr.training.reasoning_stages import pairs_stage, rl_stage, sample_stage, warmup_stage
-from reidr.training.shipped_base import shipped_base_stage
-from reidr.training.stages import retriever_stage
+from reidr.training.recipes.find import retriever_stage
 
 STAGES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "retriever": (retriever_stage, ({},)),
@@ -28,7 +28,7 @@ STAGES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 HOLDER = """
 import sys, time
 from pathlib import Path
-from reidr.frame.lock import FolderLock
+from reidr.core.storage.lock import FolderLock
 Path(sys.argv[1]).mkdir()
 lock = FolderLock.take(Path(sys.argv[1]))
 print("held", flush=True)
@@ -41,7 +41,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    for name in ("stages", "reasoning_stages", "base_stage", "shipped_base"):
+    for name in ("recipes.find", "reasoning_stages", "pretraining.stage", "pretraining.shipped"):
         monkeypatch.setattr(f"reidr.training.{name}.stage_values", never)
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reidr.data.types import Crop
-from reidr.training.decide import as_search, best_weight
-from reidr.training.thresholds import choose_thresholds
+from reidr.training.retriever.thresholds import choose_thresholds
+from reidr.training.tuning.search import as_search, best_weight
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def test_too_few_people_give_no_threshold() -> None:
 
 
 def test_the_best_weight_is_the_smallest_of_equals() -> None:
-    from reidr.reasoning.fusion import WEIGHTS
+    from reidr.fusion.weighted import WEIGHTS
 
     assert best_weight([(w, w, 0.0) for w in WEIGHTS]) == 1.0
     assert best_weight([(w, 1 - abs(w - 0.3), 0.0) for w in WEIGHTS]) == 0.3

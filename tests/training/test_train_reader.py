@@ -14,14 +14,13 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.reasoning.crop_features import CropFeatures
-from reidr.reasoning.nano import build_convolutional
-from reidr.reasoning.regions import UNSEEN
-from reidr.retrieval.network import NetworkSettings, build_network
-from reidr.training.facts import vocabulary_corpus
-from reidr.training.identities import family_of
-from reidr.training.pairs import fold_of
-from reidr.training.reader import (
+from reidr.reasoning.inference.crop_features import CropFeatures
+from reidr.reasoning.nano.build import build_convolutional
+from reidr.reasoning.rationales.regions import UNSEEN
+from reidr.retrieval.embedders.network import NetworkSettings, build_network
+from reidr.training.common.identities import family_of
+from reidr.training.pairs.mine import fold_of
+from reidr.training.pretraining.attribute_head import (
     UNKNOWN,
     places_by_family,
     read_all,
@@ -33,7 +32,8 @@ from reidr.training.reader import (
     values_to_read,
     weights_of,
 )
-from reidr.training.recipes import BaseRecipe
+from reidr.training.pretraining.templates import vocabulary_corpus
+from reidr.training.recipes.embedder_and_base import BaseRecipe
 
 COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 160, 30), "white": (230, 230, 230)}
 

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from reidr.data.types import Crop
-from reidr.reasoning.regions import UNSEEN
-from reidr.training.visibility import hide_what_is_not_seen
+from reidr.reasoning.rationales.regions import UNSEEN
+from reidr.training.pretraining.visibility import hide_what_is_not_seen
 
 PICTURE = Image.new("RGB", (4, 8))
 

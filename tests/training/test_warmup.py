@@ -16,15 +16,15 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import DataError, RecipeError
-from reidr.reasoning.answers import decode
-from reidr.reasoning.prompt import encode_pairs
-from reidr.reasoning.reasoner import Reasoner
-from reidr.reasoning.rollout import Completion
+from reidr.reasoning.backends.reference import Reasoner
+from reidr.reasoning.inference.sampling import Completion
+from reidr.reasoning.prompting.answers import decode
+from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair
-from reidr.training.curriculum import Curriculum, choose_measured, hard_share
-from reidr.training.own_words import Rationale, choose_rationale, health, read_rationale, write_rationales
-from reidr.training.reasoning_recipes import WarmupRecipe
-from reidr.training.warmup import Teacher, warm_up
+from reidr.training.recipes.pairs_warmup_sampling import WarmupRecipe
+from reidr.training.warmup.curriculum import Curriculum, choose_measured, hard_share
+from reidr.training.warmup.rationales import Rationale, choose_rationale, health, read_rationale, write_rationales
+from reidr.training.warmup.train import Teacher, warm_up
 
 PLACE = Path(__file__).parent.parent / "reasoning" / "conftest.py"
 SPEC = importlib.util.spec_from_file_location("tiny_reasoners", PLACE)

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from reidr.errors import ReIDError
-from reidr.training.reinforce import last_whole_checkpoint
-from reidr.training.retriever import TrainingState
+from reidr.training.grpo.stage import last_whole_checkpoint
+from reidr.training.retriever.train import TrainingState
 
 
 def checkpoint(folder: Path, name: str, state: str | None) -> None:

@@ -1,5 +1,5 @@
 """The command line. Signals are listened to before anything else is imported."""
 
-from reidr.frame.signals import end_at_once_when_told
+from reidr.core.process.signals import end_at_once_when_told
 
 end_at_once_when_told()

@@ -10,7 +10,7 @@ import click
 from reidr.cli.command import Command
 
 if TYPE_CHECKING:
-    from reidr.evaluation.compare import Contestant, Difference
+    from reidr.evaluation.results.compare import Contestant, Difference
 
 
 @click.command("compare", cls=Command)
@@ -39,7 +39,7 @@ def command(
     RESULTS are files of `reidr evaluate --json`. A row of its own is named behind a hash: `a.json#k-reciprocal`.
     """
     from reidr.cli.shared import prepare_output, write_output
-    from reidr.evaluation.compare import METRICS, compare, comparison_document
+    from reidr.evaluation.results.compare import METRICS, compare, comparison_document
 
     to_stdout = prepare_output(json_file, [each.rpartition("#")[0] or each for each in results] + list(results))
     contestants = [contestant_of(each, row) for each in results]
@@ -51,8 +51,8 @@ def command(
 
 def contestant_of(text: str, row: str | None) -> Contestant:
     """A result file, and the row of it that is named behind a hash or by --row."""
-    from reidr.evaluation.compare import contestant
-    from reidr.evaluation.result_file import read_result
+    from reidr.evaluation.results.compare import contestant
+    from reidr.evaluation.results.result_file import read_result
 
     path, mark, own = text.rpartition("#")
     if not mark or Path(text).is_file():

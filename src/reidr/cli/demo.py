@@ -24,19 +24,20 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
     code: no photo, no download.
     """
     from reidr.cli.shared import facts_of, load_reasoner, load_retriever, notice_of
-    from reidr.data.street.plan import plan_street
-    from reidr.data.street.settings import StreetSettings
-    from reidr.data.street.street import render_street
-    from reidr.evaluation.experiment import run_experiment
-    from reidr.evaluation.outcome import settings_of
-    from reidr.evaluation.present import build_report, rows_json, text_table
-    from reidr.evaluation.report import write_report
-    from reidr.evaluation.report.store import save_report
-    from reidr.frame.progress import progress
-    from reidr.frame.run import Run, write_json
-    from reidr.reasoning.decision import stored_decision
+    from reidr.core.progress import progress
+    from reidr.core.run import Run, write_json
+    from reidr.data.synthetic.plan import plan_street
+    from reidr.data.synthetic.settings import StreetSettings
+    from reidr.data.synthetic.street import render_street
+    from reidr.evaluation.experiment.experiment import run_experiment
+    from reidr.evaluation.experiment.outcome import settings_of
+    from reidr.evaluation.results.rows import rows_json
+    from reidr.fusion.profile import stored_decision
     from reidr.reasoning.types import counts_of
-    from reidr.retrieval.histogram import HistogramEmbedder
+    from reidr.report import write_report
+    from reidr.report.build import build_report, text_table
+    from reidr.report.files.store import save_report
+    from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
     started = time.perf_counter()
     run = Run(folder, "demo", {"seed": seed, "k": k, "think": think})

@@ -24,7 +24,7 @@ EXTRAS = {
 @click.command("doctor", cls=Command)
 def command() -> None:
     """Say what is installed, what is missing and how fast this machine is."""
-    from reidr.frame.run import environment
+    from reidr.core.run import environment
 
     facts = environment()
     click.echo(f"python        {facts['python']} on {facts['platform']}, {os.cpu_count()} cores")
@@ -61,7 +61,7 @@ def embedding_speed(crops: int = 256) -> float:
     import numpy as np
     from PIL import Image
 
-    from reidr.retrieval.retriever import Retriever
+    from reidr.retrieval.embedders.retriever import Retriever
 
     retriever = Retriever.load()
     noise = np.random.default_rng(0).integers(0, 255, (64, 128, 64, 3), dtype=np.uint8)

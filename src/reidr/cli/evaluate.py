@@ -14,10 +14,10 @@ from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 
 if TYPE_CHECKING:
     from reidr.data.types import ReIDDataset
-    from reidr.evaluation.given_features import GivenFeatures
-    from reidr.evaluation.outcome import Outcome, Settings
-    from reidr.reasoning.engine import Backend
-    from reidr.retrieval.embedder import Embedder
+    from reidr.evaluation.experiment.outcome import Outcome, Settings
+    from reidr.evaluation.features.given import GivenFeatures
+    from reidr.reasoning.backends.local import Backend
+    from reidr.retrieval.embedders.embedder import Embedder
 
 FILE = click.Path(path_type=Path)
 
@@ -66,7 +66,7 @@ def command(context: click.Context, /, data: Path | None, **options: Any) -> Non
 
     With --features DATA gives the labels and pictures of the rows; without DATA the file must hold labels too.
     """
-    from reidr.frame.run import Run, prepare_file, prepare_folder, refuse_input, refuse_own
+    from reidr.core.run import Run, prepare_file, prepare_folder, refuse_input, refuse_own
 
     started = time.perf_counter()
     check_options(context, data, options)
@@ -126,7 +126,7 @@ def check_options(context: click.Context, data: Path | None, options: dict[str, 
 def find_data(data: Path | None, options: dict[str, Any]) -> tuple[ReIDDataset, GivenFeatures | None]:
     """The data set, and the features that were given for it."""
     from reidr.data.load import load_dataset
-    from reidr.data.protocol import check_belongs, find_protocol
+    from reidr.data.protocols.trial import check_belongs, find_protocol
 
     root, allow_missing = options["root"], options["allow_missing"]
     dataset = None if data is None else load_dataset(data, root=root, allow_missing=allow_missing)
@@ -136,7 +136,7 @@ def find_data(data: Path | None, options: dict[str, Any]) -> tuple[ReIDDataset, 
     if options["features"] is None:
         assert dataset is not None
         return dataset, None
-    from reidr.evaluation.given_features import load_given_features
+    from reidr.evaluation.features.given import load_given_features
 
     return load_given_features(options["features"], options["query_features"], dataset, options["protocol"])
 
@@ -145,12 +145,12 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     """Load the models, measure, and say and write what came out."""
     from reidr.cli.evaluate_text import say, told_requests
     from reidr.cli.shared import load_reasoner, load_retriever
-    from reidr.data.families import seen_notes
-    from reidr.evaluation.experiment import run_experiment, training_data_of
-    from reidr.evaluation.left_out import warnings_of
-    from reidr.evaluation.result_file import result_document
-    from reidr.frame.progress import progress
-    from reidr.retrieval.histogram import HistogramEmbedder
+    from reidr.core.progress import progress
+    from reidr.data.protocols.dataset_overlap import seen_notes
+    from reidr.evaluation.experiment.experiment import run_experiment, training_data_of
+    from reidr.evaluation.experiment.left_out import warnings_of
+    from reidr.evaluation.results.result_file import result_document
+    from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
     name = options["reasoner_name"]
     served = load_reasoner(name, options["cache"]) if name.startswith(("http://", "https://")) else None
@@ -158,7 +158,7 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     retriever: Embedder = given if given is not None else load_retriever(options["retriever_name"])
     reasoner = served or load_reasoner(name, options["cache"])
     if options["held_out"]:
-        from reidr.training.decide import held_out_search
+        from reidr.training.tuning.search import held_out_search
 
         dataset = held_out_search(dataset, retriever, reasoner)
     started = time.perf_counter()
@@ -190,8 +190,8 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
 
 def settings_from(options: dict[str, Any], served: Backend | None = None) -> Settings:
     """What the options say is to be measured, with what was decided for the reasoner; of a `served` one its server."""
-    from reidr.evaluation.outcome import settings_of
-    from reidr.reasoning.decision import decision_of, stored_decision
+    from reidr.evaluation.experiment.outcome import settings_of
+    from reidr.fusion.profile import decision_of, stored_decision
     from reidr.retrieval.gallery import cache_folder
 
     decision = stored_decision(options["reasoner_name"]) if served is None else decision_of(served)
@@ -210,12 +210,12 @@ def write_files(outcomes: Sequence[Outcome], document: dict[str, Any], options: 
 
     After the run folder, so that no failing file costs that one.
     """
+    from reidr.core.run import write_json
+    from reidr.core.storage.files import write_text
     from reidr.errors import ReIDError
-    from reidr.frame.files import write_text
-    from reidr.frame.run import write_json
 
     def write_latex(path: Path) -> None:
-        from reidr.evaluation.report.latex import latex_table
+        from reidr.report.files.latex import latex_table
 
         write_text(path, latex_table(document))
 
@@ -238,9 +238,9 @@ def write_files(outcomes: Sequence[Outcome], document: dict[str, Any], options: 
 
 def rows_csv(outcomes: Sequence[Outcome]) -> str:
     """The rows as the `metrics.csv` of a run folder has them."""
-    from reidr.evaluation.present import metric_row, now
-    from reidr.evaluation.report import Report
-    from reidr.evaluation.report.tables import metrics_csv
+    from reidr.report import Report
+    from reidr.report.build import metric_row, now
+    from reidr.report.files.csv_json import metrics_csv
 
     first = outcomes[0]
     rows = tuple(metric_row(outcomes, position) for position in range(len(first.rows)))
@@ -250,8 +250,8 @@ def rows_csv(outcomes: Sequence[Outcome]) -> str:
 
 def draw_figures(outcomes: Sequence[Outcome], folder: Path) -> None:
     """Write the curves of the first draw, and say which there are."""
-    from reidr.evaluation.curves import curves_of
-    from reidr.evaluation.report.figures import write_figures
+    from reidr.report.curves import curves_of
+    from reidr.report.files.figures import write_figures
 
     written = write_figures(curves_of(outcomes[0]), folder)
     names = ", ".join(path.name for path in written) or "none: no curve has more than one case"
@@ -263,11 +263,11 @@ def tested_reasons(
 ) -> Any:
     """Test what the reasoner writes, say it, and write its page where there is a run folder."""
     from reidr.cli.shared import notice_of
-    from reidr.evaluation.present import now
-    from reidr.evaluation.reason_numbers import number_lines
-    from reidr.evaluation.reasons_run import reasons_page, run_reasons
-    from reidr.evaluation.report.reasons import write_reasons
-    from reidr.frame.progress import progress
+    from reidr.core.progress import progress
+    from reidr.evaluation.explanations.reason_numbers import number_lines
+    from reidr.report.build import now
+    from reidr.report.reasons import write_reasons
+    from reidr.report.reasons_build import reasons_page, run_reasons
 
     tested = run_reasons(
         outcomes[0], reasoner, dataset.root, options["k"], options["reasons"], options["seed"], progress, click.echo
@@ -290,9 +290,9 @@ def write_page(
 ) -> None:
     """The page of the evaluation and its data."""
     from reidr.cli.shared import notice_of
-    from reidr.evaluation.present import build_report
-    from reidr.evaluation.report import write_report
-    from reidr.evaluation.report.store import save_report
+    from reidr.report import write_report
+    from reidr.report.build import build_report
+    from reidr.report.files.store import save_report
 
     left_out = [entry["text"] for entry in document["left_out"] if entry["kind"] == "loader"]
     facts = page_facts(outcomes, retriever.name, reasoner, started)

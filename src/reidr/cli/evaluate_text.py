@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from reidr.evaluation.outcome import Outcome
-from reidr.evaluation.present import text_table
-from reidr.frame.text import shown
-from reidr.reasoning.engine import Backend
+from reidr.core.text import shown
+from reidr.evaluation.experiment.outcome import Outcome
+from reidr.reasoning.backends.local import Backend
 from reidr.reasoning.types import counts_of
+from reidr.report.build import text_table
 
 
 def say(outcomes: Sequence[Outcome], document: dict[str, Any], notes: Sequence[str] = ()) -> None:

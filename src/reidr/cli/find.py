@@ -16,8 +16,8 @@ from reidr.cli.command import Command
 from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 
 if TYPE_CHECKING:
-    from reidr.evaluation.find.task import Task
-    from reidr.frame.run import Run
+    from reidr.core.run import Run
+    from reidr.search.task import Task
 
 RUNS = Path("runs/find")
 PATTERN_HELP = 'Camera and time of files in folders, for example "{camera}/{date}/{time}_{}.jpg" (docs/finding.md).'
@@ -65,11 +65,11 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
     # Only now what takes seconds to load.
     from reidr.cli import shared
     from reidr.cli.find_text import say
-    from reidr.evaluation.find.document import csv_of, document_of, pictures_of
-    from reidr.evaluation.find.searching import run as carry_out
-    from reidr.evaluation.inventory import note_run_folder
-    from reidr.evaluation.report.search import json_of, write_search
-    from reidr.frame.files import write_text
+    from reidr.core.storage.files import write_text
+    from reidr.report.kept.inventory import note_run_folder
+    from reidr.report.search import json_of, write_search
+    from reidr.search.document.document import csv_of, document_of, pictures_of
+    from reidr.search.searching import run as carry_out
 
     run = run_folder(options["folder"], people, settings_of(people, galleries, options), overwrite=options["overwrite"])
     if options["cache"]:
@@ -105,9 +105,9 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
 def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> Task:
     """The search, all of its arguments known to be usable. No model is loaded for that."""
     from reidr.cli.shared import prepare_output
-    from reidr.evaluation.find.gallery import check_place
-    from reidr.evaluation.find.task import prepare
-    from reidr.frame.run import refuse_own
+    from reidr.core.run import refuse_own
+    from reidr.search.query.gallery import check_place
+    from reidr.search.task import prepare
 
     files = options["json_file"], options["csv_file"]
     if None not in files and len({os.path.realpath(str(path)) for path in files}) == 1:
@@ -149,8 +149,8 @@ def settings_of(people: tuple[Path, ...], galleries: tuple[Path, ...], options: 
 def run_folder(folder: Path | None, people: tuple[Path, ...], settings: dict[str, Any], *, overwrite: bool) -> Run:
     """The search's own run folder: a new one, or the one that is named. Raises ReIDError where that holds another run,
     or this very search without `overwrite`."""
+    from reidr.core.run import Run
     from reidr.errors import ReIDError
-    from reidr.frame.run import Run
 
     run = Run(new_folder(RUNS, people) if folder is None else folder, "find", settings)
     if run.finished("search") and not overwrite:
@@ -161,7 +161,7 @@ def run_folder(folder: Path | None, people: tuple[Path, ...], settings: dict[str
 
 def new_folder(runs: Path, people: tuple[Path, ...]) -> Path:
     """A folder that nobody had before: `2026-11-30T0128-alice-3f9a`."""
-    from reidr.frame.files import cannot_write, make_folder
+    from reidr.core.storage.files import cannot_write, make_folder
 
     name = re.sub(r"[^\w.-]+", "_", people[0].stem)[:40] or "query"
     while True:

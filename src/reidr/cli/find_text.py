@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from reidr.evaluation.find.left_out import sentences
-from reidr.evaluation.find.schema import SearchDocument
-from reidr.evaluation.find.types import Found, Match
-from reidr.evaluation.report.search import ANSWERS
-from reidr.evaluation.second_look import Looked
-from reidr.frame.text import shown, some_of
+from reidr.core.text import shown, some_of
+from reidr.reasoning.rationales.claim_check import Looked
+from reidr.report.search import ANSWERS
+from reidr.search.document.schema import SearchDocument
+from reidr.search.query.left_out import sentences
+from reidr.search.types import Found, Match
 
 MOST_PROBLEMS = 20
 

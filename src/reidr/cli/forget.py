@@ -11,7 +11,7 @@ from reidr.cli.command import Command
 from reidr.cli.shared import RUNS_OPTION
 
 if TYPE_CHECKING:
-    from reidr.evaluation.forget import Receipt
+    from reidr.report.kept.forget import Receipt
 
 
 @click.command("forget", cls=Command)
@@ -25,8 +25,8 @@ def command(crops: tuple[Path, ...], roots: tuple[Path, ...], old_verdicts: bool
 
     The crops themselves stay, and so do trained weights, training tables, and files that you had written elsewhere.
     """
-    from reidr.evaluation.forget import forget
-    from reidr.frame.text import shown
+    from reidr.core.text import shown
+    from reidr.report.kept.forget import forget
 
     for line in receipt_lines(forget(crops, roots, old_verdicts=old_verdicts, dry_run=dry_run)):
         click.echo(shown(line))
@@ -36,7 +36,7 @@ def receipt_lines(receipt: Receipt) -> list[str]:
     """The receipt, line by line."""
     from datetime import UTC, datetime
 
-    from reidr.reasoning.verdict_cache import default_path
+    from reidr.reasoning.backends.verdict_cache import default_path
     from reidr.retrieval.embedding_cache import cache_folder
 
     done = "would be removed (dry run, nothing was touched)" if receipt.dry_run else "removed"

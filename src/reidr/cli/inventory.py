@@ -18,8 +18,8 @@ from reidr.cli.shared import RUNS_OPTION
 def command(roots: tuple[Path, ...], json_file: Path | None) -> None:
     """List what is kept of people beside their crops: embeddings, scores and reasons, searches, reports, runs."""
     from reidr.cli.shared import prepare_output, write_output
-    from reidr.evaluation.inventory import inventory
-    from reidr.frame.text import shown, size_in_words
+    from reidr.core.text import shown, size_in_words
+    from reidr.report.kept.inventory import inventory
 
     to_stdout = prepare_output(json_file)
     kept = inventory(roots)

@@ -10,10 +10,10 @@ from importlib import import_module
 import click
 
 from reidr.cli.command import Group
+from reidr.core.process.memory import keep_freed_memory
+from reidr.core.process.several import speak_for_all
+from reidr.core.process.signals import interrupt_when_told, nothing_is_left_to_do, say_farewell, was_interrupted
 from reidr.errors import ReIDError
-from reidr.frame.memory import keep_freed_memory
-from reidr.frame.processes import speak_for_all
-from reidr.frame.signals import interrupt_when_told, nothing_is_left_to_do, say_farewell, was_interrupted
 
 COMMANDS = {
     "demo": "Render a street, search it, think about the top k and write a report.",
@@ -116,7 +116,7 @@ def main() -> None:
 
 def say_error(sentence: str) -> None:
     """One sentence to stderr. Names in it may come from anybody: what would move a terminal is escaped."""
-    from reidr.frame.text import shown_lines
+    from reidr.core.text import shown_lines
 
     click.echo(f"reidr: {shown_lines(sentence)}", err=True)
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 import click
 
 if TYPE_CHECKING:
-    from reidr.frame.recipe import Recipe
+    from reidr.core.recipe import Recipe
 
 
 def recipe_options(recipe: str, *, skip: tuple[str, ...] = ()) -> Callable[[Any], Any]:
     """A decorator that promises a command one option per plain field of a recipe (nested settings stay in the YAML).
 
     Args:
-        recipe: the class by its path, "reidr.training.recipes.RetrieverRecipe". It is loaded when the command is used:
-            `reidr train --help` need not wait for what only training needs.
+        recipe: the class by its path, "reidr.training.recipes.embedder_and_base.RetrieverRecipe". It is loaded when the
+            command is used: `reidr train --help` need not wait for what only training needs.
 
     An option that is not given arrives as None: the YAML's value, or the field's default, then counts.
     """

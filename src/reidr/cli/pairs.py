@@ -15,7 +15,7 @@ from reidr.cli.run_option import run_option
 @click.command("pairs", cls=Command)
 @click.argument("recipe", default="nano")
 @run_option("runs/pairs", "Run folder.")
-@recipe_options("reidr.training.reasoning_recipes.PairsRecipe")
+@recipe_options("reidr.training.recipes.pairs_warmup_sampling.PairsRecipe")
 def command(recipe: str, folder: Path, **options: Any) -> None:
     """Mine hard pairs of people that their ranker never saw; writes FOLDER/pairs.parquet."""
     from reidr.training.reasoning_stages import pairs_stage

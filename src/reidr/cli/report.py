@@ -16,12 +16,12 @@ from reidr.cli.command import Command
 )
 def command(run: Path, cards: int) -> None:
     """Write report.html of a finished run again, and the tables beside it."""
-    from reidr.evaluation.report.search import is_search, load_search, write_search
+    from reidr.report.search import is_search, load_search, write_search
 
     if is_search(run):
         click.echo(f"report: {write_search(load_search(run), run)}")
         return
-    from reidr.evaluation.report import write_report
-    from reidr.evaluation.report.store import load_report
+    from reidr.report import write_report
+    from reidr.report.files.store import load_report
 
     click.echo(f"report: {write_report(load_report(run), run, cards=cards)}")

@@ -86,13 +86,13 @@ def serve(
     Raises ReIDError.
     """
     from reidr.errors import MissingExtraError, ReIDError
-    from reidr.reasoning.checkpoint import find_checkpoint
+    from reidr.reasoning.models.checkpoint import find_checkpoint
 
     host, port = address
     key = read_key()
     find_checkpoint(model)  # before torch is imported
     try:
-        from reidr.service.model_server.guard import LOOPBACK
+        from reidr.service.model_server.http.guard import LOOPBACK
         from reidr.service.model_server.server import ModelServer, bind
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in ("fastapi", "starlette", "uvicorn", "h11"):
@@ -106,7 +106,7 @@ def serve(
                 f"anyone who reaches {host}:{port} could ask; set a key in {KEY_VARIABLE}, or say --allow-open"
             )
         click.echo(f"reidr: anyone who reaches {host}:{port} may ask; there is no key and no encryption", err=True)
-    from reidr.reasoning.reasoner import Reasoner
+    from reidr.reasoning.backends.reference import Reasoner
 
     with bind(host, port) as bound:
         reasoner = Reasoner.load(model, device=device)

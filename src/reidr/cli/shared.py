@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from reidr.reasoning.engine import Backend
-    from reidr.retrieval.embedder import Embedder
+    from reidr.reasoning.backends.local import Backend
+    from reidr.retrieval.embedders.embedder import Embedder
 
 RETRIEVER_OPTION = click.option(
     "--retriever",
@@ -40,10 +40,10 @@ RUNS_OPTION = click.option(
 def load_retriever(name: str) -> Embedder:
     """The retriever an option names. Raises WeightsError with one sentence."""
     if name.endswith(".onnx"):
-        from reidr.retrieval.onnx import OnnxEmbedder
+        from reidr.retrieval.embedders.onnx import OnnxEmbedder
 
         return OnnxEmbedder.load(Path(name))
-    from reidr.retrieval.retriever import Retriever
+    from reidr.retrieval.embedders.retriever import Retriever
 
     return Retriever.load(name)
 
@@ -52,8 +52,8 @@ def load_reasoner(name: str, cache: bool = True) -> Backend | None:
     """The reasoner an option names, None for `none`; with `cache` it is not asked again what it was asked before."""
     if name == "none":
         return None
-    from reidr.reasoning.engine import load_reasoner as load
-    from reidr.reasoning.verdict_cache import ForgivingCache, default_path
+    from reidr.reasoning.backends.local import load_reasoner as load
+    from reidr.reasoning.backends.verdict_cache import ForgivingCache, default_path
 
     return load(name, cache=ForgivingCache(default_path()) if cache else None)
 
@@ -62,14 +62,14 @@ def notice_of(reasoner: Backend | None) -> str:
     """What a reader of the report must know of the reasoner, from its model card's first facts."""
     if reasoner is None:
         return ""
-    from reidr.reasoning.decision import decision_of
+    from reidr.fusion.profile import decision_of
 
     return decision_of(reasoner).notice
 
 
 def prepare_output(path: Path | None, inputs: Iterable[Path | str] = ()) -> bool:
     """`run.prepare_file` for an option whose `-` is stdout; returns whether it is, so that all else goes to stderr."""
-    from reidr.frame.run import prepare_file
+    from reidr.core.run import prepare_file
 
     to_stdout = path == Path("-")
     prepare_file(None if to_stdout else path, inputs)
@@ -80,7 +80,7 @@ def write_output(path: Path, content: Any) -> None:
     """JSON to a file, or to stdout for `-`. Raises ReIDError where it cannot be written."""
     import json
 
-    from reidr.frame.files import write_json
+    from reidr.core.storage.files import write_json
 
     if path == Path("-"):
         click.echo(json.dumps(content, indent=2, default=str))  # ASCII: a terminal of any encoding
@@ -90,7 +90,7 @@ def write_output(path: Path, content: Any) -> None:
 
 def facts_of(pairs: dict[str, Any]) -> dict[str, str | int | float]:
     """Facts for a page: versions and commit put after what the command knows."""
-    from reidr.frame.run import environment
+    from reidr.core.run import environment
 
     facts: dict[str, str | int | float] = {name: value for name, value in pairs.items() if value is not None}
     found = environment()

@@ -61,10 +61,10 @@ def everything(
 @command.command("retriever")
 @click.argument("recipe", default="nano")
 @run_option("runs/retriever", RUN_HELP)
-@recipe_options("reidr.training.recipes.RetrieverRecipe")
+@recipe_options("reidr.training.recipes.embedder_and_base.RetrieverRecipe")
 def retriever(recipe: str, folder: Path, **options: Any) -> None:
     """Train the retriever on labelled crops; writes FOLDER/model, ready for `--retriever FOLDER/model`."""
-    from reidr.training.stages import retriever_stage
+    from reidr.training.recipes.find import retriever_stage
 
     where = retriever_stage(recipe, folder, given(options))
     click.echo(f"trained retriever: {where}")
@@ -74,11 +74,11 @@ def retriever(recipe: str, folder: Path, **options: Any) -> None:
 @click.argument("recipe", default="nano")
 @run_option("runs/base", RUN_HELP)
 @click.option("--shipped", metavar="NAME", help=SHIPPED_HELP)
-@recipe_options("reidr.training.recipes.BaseRecipe")
+@recipe_options("reidr.training.recipes.embedder_and_base.BaseRecipe")
 def base(recipe: str, folder: Path, shipped: str | None, **options: Any) -> None:
     """Teach the small reasoner to see and to read (describe, answer, compare; no verdict yet); writes FOLDER/model."""
-    from reidr.training.base_stage import base_stage
-    from reidr.training.shipped_base import shipped_base_stage
+    from reidr.training.pretraining.shipped import shipped_base_stage
+    from reidr.training.pretraining.stage import base_stage
 
     if shipped is not None:
         click.echo(f"base: {shipped_base_stage(recipe, folder, given(options), shipped)}")
@@ -89,7 +89,7 @@ def base(recipe: str, folder: Path, shipped: str | None, **options: Any) -> None
 @command.command("warmup")
 @click.argument("recipe", default="nano")
 @run_option("runs/warmup", RUN_HELP)
-@recipe_options("reidr.training.reasoning_recipes.WarmupRecipe")
+@recipe_options("reidr.training.recipes.pairs_warmup_sampling.WarmupRecipe")
 def warmup(recipe: str, folder: Path, **options: Any) -> None:
     """Warm the base up on identity labels alone, without chain-of-thought labels; writes FOLDER/model."""
     from reidr.training.reasoning_stages import warmup_stage
@@ -100,7 +100,7 @@ def warmup(recipe: str, folder: Path, **options: Any) -> None:
 @command.command("rl")
 @click.argument("recipe", default="nano")
 @run_option("runs/rl", RUN_HELP)
-@recipe_options("reidr.training.reinforce_recipe.ReinforcementStageRecipe")
+@recipe_options("reidr.training.recipes.grpo.ReinforcementStageRecipe")
 def rl(recipe: str, folder: Path, **options: Any) -> None:
     """Reinforce the reasoner on sampled pairs by GRPO; writes FOLDER/model."""
     from reidr.training.reasoning_stages import rl_stage
@@ -114,12 +114,12 @@ def rl(recipe: str, folder: Path, **options: Any) -> None:
 @click.option("--retriever", default="nano", help="Whom it will stand beside: a name, or a trained folder.")
 def decide(recipe: str, model: Path, retriever: str) -> None:
     """Choose on held-out people how a taught reasoner is used: fusion weight, calibration, when to ask; into MODEL."""
-    from reidr.reasoning.checkpoint import find_checkpoint
-    from reidr.training.stages import find_recipe
+    from reidr.reasoning.models.checkpoint import find_checkpoint
+    from reidr.training.recipes.find import find_recipe
 
     find_recipe(recipe)
     find_checkpoint(model)
-    from reidr.training.decide_stage import decide_stage
+    from reidr.training.tuning.stage import decide_stage
 
     decision = decide_stage(recipe, model, {}, retriever=retriever)
     click.echo(f"fusion weight {decision.weight}, chosen on {decision.chosen_on}: {model / 'decision.json'}")

@@ -33,9 +33,9 @@ def command(data: Path, pixels: bool, allow_missing: bool, root: Path | None, js
     from dataclasses import asdict
 
     from reidr.cli.shared import prepare_output, write_output
-    from reidr.data.validate import validate
-    from reidr.frame.progress import progress
-    from reidr.frame.text import shown, shown_lines
+    from reidr.core.progress import progress
+    from reidr.core.text import shown, shown_lines
+    from reidr.data.checks.validate import validate
 
     to_stdout = prepare_output(json_file, [data])
     findings = validate(data, pixels=pixels, progress=progress, root=root, allow_missing=allow_missing)

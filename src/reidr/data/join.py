@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reidr.data.families import overlapping_people
+from reidr.data.protocols.dataset_overlap import overlapping_people
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 

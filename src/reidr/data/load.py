@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reidr.data import (
+from reidr.core.text import some_of
+from reidr.data.layouts import (
     cuhk03,
     ltcc,
     market1501,
@@ -17,23 +18,22 @@ from reidr.data import (
     vc_clothes,
     veri776,
 )
-from reidr.data.cuhk03 import load_cuhk03, load_cuhk03_mat
-from reidr.data.listing import sub_folders
-from reidr.data.lists import refuse_missing
-from reidr.data.ltcc import load_ltcc
-from reidr.data.manifest import load_manifest
-from reidr.data.market1501 import load_market1501
-from reidr.data.mars import load_mars
-from reidr.data.msmt17 import load_msmt17
-from reidr.data.occluded import load_occluded
-from reidr.data.person_folders import load_person_folders, load_split_person_folders
-from reidr.data.peta import load_peta
-from reidr.data.prcc import load_prcc
+from reidr.data.layouts.cuhk03 import load_cuhk03, load_cuhk03_mat
+from reidr.data.layouts.ltcc import load_ltcc
+from reidr.data.layouts.manifest import load_manifest
+from reidr.data.layouts.market1501 import load_market1501
+from reidr.data.layouts.mars import load_mars
+from reidr.data.layouts.msmt17 import load_msmt17
+from reidr.data.layouts.occluded import load_occluded
+from reidr.data.layouts.person_folders import load_person_folders, load_split_person_folders
+from reidr.data.layouts.peta import load_peta
+from reidr.data.layouts.prcc import load_prcc
+from reidr.data.layouts.vc_clothes import load_vc_clothes
+from reidr.data.layouts.veri776 import load_veri776
+from reidr.data.reading.listing import sub_folders
+from reidr.data.reading.lists import refuse_missing
 from reidr.data.types import ReIDDataset
-from reidr.data.vc_clothes import load_vc_clothes
-from reidr.data.veri776 import load_veri776
 from reidr.errors import DataError
-from reidr.frame.text import some_of
 
 MANIFESTS = ("manifest.jsonl", "manifest.csv")
 # The Market-1501 layout comes last: its folder `query` is also part of other layouts.

@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 from PIL import Image
 
-from reidr.data.images import read_picture
-from reidr.data.labels import check_code_label
-from reidr.data.notes import Note, as_notes
+from reidr.data.pictures.images import read_picture
+from reidr.data.reading.labels import check_code_label
+from reidr.data.reading.notes import Note, as_notes
 from reidr.errors import DataError
 
 LABELS = ("person", "camera", "outfit", "sequence", "track")
@@ -40,7 +40,8 @@ class Crop:
         attributes: known appearance facts by name (rendered street, annotation files); never predictions.
         track: label of the tracklet: pictures of one person that one camera took one after the other.
 
-    Labels are read by the rule of `reidr.data.labels`: `"1.0"` is `"1"`; a number or a word like "nan" is refused here.
+    Labels are read by the rule of `reidr.data.reading.labels`: `"1.0"` is `"1"`; a number or a word like "nan" is
+    refused here.
     """
 
     id: str
@@ -79,11 +80,11 @@ class Crop:
 class ReIDDataset:
     """A re-identification data set: training crops, queries and gallery, ids unique within each list.
 
-    `protocol` names the evaluation rule that fits the data set (a key of `reidr.data.protocol`).
+    `protocol` names the evaluation rule that fits the data set (a key of `reidr.data.protocols.trial`).
     `notes` are sentences about what was found when it was read (layout, version, what was left out and why), each with
     its grade and a count (`Note`); plain sentences given here become information. `kind` is what it was read as: a data
-    set of `reidr.data.counts` where it was recognised, else the layout; None for a manifest and for data made in code,
-    which may be of any data set.
+    set of `reidr.data.checks.official_counts` where it was recognised, else the layout; None for a manifest and for
+    data made in code, which may be of any data set.
     """
 
     name: str

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reidr.frame.lazy import loaded_when_used
+from reidr.core.lazy import loaded_when_used
 
 if TYPE_CHECKING:
-    from reidr.evaluation.calibration import (
+    from reidr.evaluation.metrics.calibration import (
         ReliabilityCurve,
         RiskCoverage,
         brier_score,
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
         reliability_curve,
         risk_coverage,
     )
-    from reidr.evaluation.headroom import captured_headroom, oracle_at_k
-    from reidr.evaluation.open_set import (
+    from reidr.evaluation.metrics.open_set import (
         OpenSetErrors,
         Searches,
         open_set_curve,
@@ -29,8 +28,9 @@ if TYPE_CHECKING:
         searches_of,
         threshold_at,
     )
-    from reidr.evaluation.ranking import RankingResult, evaluate_features, evaluate_ranking
-    from reidr.evaluation.statistics import bootstrap_interval, headroom_interval, paired_bootstrap
+    from reidr.evaluation.metrics.oracle_gain import captured_headroom, oracle_at_k
+    from reidr.evaluation.metrics.ranking import RankingResult, evaluate_features, evaluate_ranking
+    from reidr.evaluation.metrics.statistics import bootstrap_interval, headroom_interval, paired_bootstrap
 
 __all__ = [
     "OpenSetErrors",
@@ -56,14 +56,16 @@ __all__ = [
 ]
 
 _MODULES = {
-    "calibration": (
+    "metrics.calibration": (
         "ReliabilityCurve", "RiskCoverage", "brier_score", "expected_calibration_error", "reliability_curve",
         "risk_coverage",
     ),
-    "headroom": ("captured_headroom", "oracle_at_k"),
-    "open_set": ("OpenSetErrors", "Searches", "open_set_curve", "open_set_errors", "searches_of", "threshold_at"),
-    "ranking": ("RankingResult", "evaluate_features", "evaluate_ranking"),
-    "statistics": ("bootstrap_interval", "headroom_interval", "paired_bootstrap"),
+    "metrics.oracle_gain": ("captured_headroom", "oracle_at_k"),
+    "metrics.open_set": (
+        "OpenSetErrors", "Searches", "open_set_curve", "open_set_errors", "searches_of", "threshold_at",
+    ),
+    "metrics.ranking": ("RankingResult", "evaluate_features", "evaluate_ranking"),
+    "metrics.statistics": ("bootstrap_interval", "headroom_interval", "paired_bootstrap"),
 }  # fmt: skip
 
 __getattr__ = loaded_when_used(

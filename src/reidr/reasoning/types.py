@@ -11,9 +11,9 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.core.text import number_of
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.frame.text import number_of
 
 Answer = Literal["same", "different", "insufficient"]
 Region = Literal["hair", "headwear", "upper clothing", "sleeves", "lower clothing", "shoes", "bag", "build"]

@@ -6,9 +6,9 @@ import hashlib
 import os
 from pathlib import Path
 
-from reidr.data.images import read_picture
-from reidr.data.pixels import pixel_digest
-from reidr.data.regular_files import file_digest
+from reidr.data.pictures.images import read_picture
+from reidr.data.pictures.pixels import pixel_digest
+from reidr.data.pictures.regular_files import file_digest
 from reidr.data.types import Crop
 from reidr.errors import ImageError
 

@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.core.notices import warn_of_caches, warn_once
+from reidr.core.process.signals import note_kept
+from reidr.core.storage.files import DAY, PRIVATE_FOLDER, allow, cannot_write, make_folder, sweep, write_bytes
 from reidr.errors import DataError, ReIDError
-from reidr.frame.files import DAY, PRIVATE_FOLDER, allow, cannot_write, make_folder, sweep, write_bytes
-from reidr.frame.notices import warn_of_caches, warn_once
-from reidr.frame.signals import note_kept
 
 Rows = Mapping[str, NDArray[np.float32]]
 SMALL_FILES = 32  # more than these of one embedder are put together into one

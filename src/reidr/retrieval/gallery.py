@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.core.notices import warn_once
 from reidr.data.types import Crop
 from reidr.errors import DataError
-from reidr.frame.notices import warn_once
 from reidr.retrieval.content_key import content_key
-from reidr.retrieval.embedder import Advance, Embedder, embed_usable_crops
+from reidr.retrieval.embedders.embedder import Advance, Embedder, embed_usable_crops
 from reidr.retrieval.embedding_cache import EmbeddingCache, cache_folder
-from reidr.retrieval.ranking import RankedList, rank_features
+from reidr.retrieval.ranked_list import RankedList, rank_features
 
 __all__ = ["EmbeddingCache", "Gallery", "cache_folder", "content_key"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reidr.core.checks import as_array
 from reidr.errors import ReIDError
-from reidr.frame.checks import as_array
 
 Reals = NDArray[np.floating[Any]]
 

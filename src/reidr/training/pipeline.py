@@ -6,18 +6,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+from reidr.core.progress import progress
+from reidr.core.run import Run, environment
 from reidr.data.load import load_dataset
-from reidr.data.street.settings import StreetSettings
-from reidr.data.street.street import render_street
+from reidr.data.synthetic.settings import StreetSettings
+from reidr.data.synthetic.street import render_street
 from reidr.data.types import ReIDDataset
-from reidr.frame.progress import progress
-from reidr.frame.run import Run, environment
-from reidr.training.base_stage import base_stage
-from reidr.training.decide_stage import decide_stage
 from reidr.training.plan import STAGES, check_sections, plan
+from reidr.training.pretraining.shipped import shipped_base_stage
+from reidr.training.pretraining.stage import base_stage
 from reidr.training.reasoning_stages import base_recipe, pairs_stage, rl_stage, sample_stage, warmup_stage
-from reidr.training.shipped_base import shipped_base_stage
-from reidr.training.stages import find_recipe
+from reidr.training.recipes.find import find_recipe
+from reidr.training.tuning.stage import decide_stage
 
 __all__ = ["QUICK", "STAGES", "evaluate_reasoner", "plan", "train_all", "unseen_search"]
 SEEDED = ("warmup", "sample", "rl")
@@ -98,15 +98,15 @@ def train_all(
 
 def evaluate_reasoner(model: Path, base: Path, folder: Path, quick: bool, retriever_name: str = "nano") -> Path:
     """The page of a search that no stage has touched: the photos' test split where there is one, else a street."""
-    from reidr.evaluation.experiment import run_experiment
-    from reidr.evaluation.outcome import settings_of
-    from reidr.evaluation.present import build_report
-    from reidr.evaluation.report import write_report
-    from reidr.evaluation.report.store import save_report
-    from reidr.reasoning.decision import stored_decision
-    from reidr.reasoning.engine import load_reasoner
+    from reidr.evaluation.experiment.experiment import run_experiment
+    from reidr.evaluation.experiment.outcome import settings_of
+    from reidr.fusion.profile import stored_decision
+    from reidr.reasoning.backends.local import load_reasoner
     from reidr.reasoning.types import counts_of
-    from reidr.retrieval.retriever import Retriever
+    from reidr.report import write_report
+    from reidr.report.build import build_report
+    from reidr.report.files.store import save_report
+    from reidr.retrieval.embedders.retriever import Retriever
 
     reasoner, retriever, decision = load_reasoner(model), Retriever.load(retriever_name), stored_decision(model)
     dataset, weight = unseen_search(base, folder), decision.weight

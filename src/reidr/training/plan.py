@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reidr.core.recipe import Recipe
 from reidr.errors import RecipeError
-from reidr.frame.recipe import Recipe
-from reidr.training.reasoning_recipes import PairsRecipe, SampleRecipe, WarmupRecipe
-from reidr.training.recipes import BaseRecipe, RetrieverRecipe
-from reidr.training.reinforce_recipe import ReinforcementStageRecipe
-from reidr.training.stages import check_data, find_recipe, read_recipe, stage_values
+from reidr.training.recipes.embedder_and_base import BaseRecipe, RetrieverRecipe
+from reidr.training.recipes.find import check_data, find_recipe, read_recipe, stage_values
+from reidr.training.recipes.grpo import ReinforcementStageRecipe
+from reidr.training.recipes.pairs_warmup_sampling import PairsRecipe, SampleRecipe, WarmupRecipe
 
 STAGES: dict[str, type[Recipe]] = {
     "retriever": RetrieverRecipe,

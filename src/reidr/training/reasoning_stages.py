@@ -11,27 +11,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reidr.data.families import overlapping_people
+from reidr.core.progress import progress
+from reidr.core.run import MANIFEST, Run, content_hash, in_own_folder, prepare_folder, write_json
 from reidr.data.join import join_training
 from reidr.data.load import load_dataset
+from reidr.data.protocols.dataset_overlap import overlapping_people
 from reidr.data.types import Crop
 from reidr.errors import DataError
-from reidr.frame.progress import progress
-from reidr.frame.run import MANIFEST, Run, content_hash, in_own_folder, prepare_folder, write_json
 from reidr.reasoning.types import Pair
-from reidr.training.base_stage import PEOPLE, split_people, street_people
-from reidr.training.identities import STREET, family_of, hold_out_identities, known_people
-from reidr.training.left_out import say_left_out
-from reidr.training.pair_table import MinedPair, read_mined, read_pairs, recipe_of, write_pairs
-from reidr.training.pairs import Ranker, balance_pairs, dataset_of, mine_pairs, rank_out_of_fold
-from reidr.training.reasoning_recipes import PairsRecipe, SampleRecipe, WarmupRecipe
-from reidr.training.recipes import BaseRecipe
-from reidr.training.reinforce_recipe import ReinforcementRecipe, ReinforcementStageRecipe
-from reidr.training.stages import named_by, stage_values
+from reidr.training.common.identities import STREET, family_of, hold_out_identities, known_people
+from reidr.training.common.left_out import say_left_out
+from reidr.training.pairs.mine import Ranker, balance_pairs, dataset_of, mine_pairs, rank_out_of_fold
+from reidr.training.pairs.table import MinedPair, read_mined, read_pairs, recipe_of, write_pairs
+from reidr.training.pretraining.stage import PEOPLE, split_people, street_people
+from reidr.training.recipes.embedder_and_base import BaseRecipe
+from reidr.training.recipes.find import named_by, stage_values
+from reidr.training.recipes.grpo import ReinforcementRecipe, ReinforcementStageRecipe
+from reidr.training.recipes.pairs_warmup_sampling import PairsRecipe, SampleRecipe, WarmupRecipe
 
 if TYPE_CHECKING:
-    from reidr.retrieval.embedder import Embedder
-    from reidr.retrieval.retriever import Retriever
+    from reidr.retrieval.embedders.embedder import Embedder
+    from reidr.retrieval.embedders.retriever import Retriever
 
 SAID_BY_BOTH = ("seed", "lora_rank", "lora_alpha", "max_new_tokens", "temperature")
 NOTICE = "Taught verdicts on identity labels; no fusion weight was chosen for it yet, so its verdicts move nothing."
@@ -112,7 +112,7 @@ def rankers_of(
             for name, part in (("train", people.reasoning), ("held_out", people.held_out))
         ]
     if recipe.source == "retriever":
-        from reidr.retrieval.retriever import Retriever
+        from reidr.retrieval.embedders.retriever import Retriever
 
         retriever = Retriever.load(recipe.retriever)
         if retriever.held_out is None:
@@ -140,8 +140,8 @@ def rankers_of(
 
 def fold_retriever(recipe: PairsRecipe, seen: Sequence[Crop], fold: int, folder: Path) -> Retriever:
     """Train a fold's retriever, or load it where an earlier start of this run has finished it."""
-    from reidr.retrieval.retriever import SETTINGS_FILE, Retriever, save_retriever
-    from reidr.training.retriever import train_retriever
+    from reidr.retrieval.embedders.retriever import SETTINGS_FILE, Retriever, save_retriever
+    from reidr.training.retriever.train import train_retriever
 
     run = folder / f"fold-{fold}"
     prepare_folder(run)
@@ -164,8 +164,8 @@ def tower_of(run: Path) -> Embedder:
     """The vision tower of a base run as an embedder. Raises DataError where it is not there."""
     import torch
 
-    from reidr.retrieval.network import build_network
-    from reidr.retrieval.retriever import Retriever
+    from reidr.retrieval.embedders.network import build_network
+    from reidr.retrieval.embedders.retriever import Retriever
 
     path = run / "tower" / "weights.pt"
     if not path.is_file():
@@ -201,10 +201,10 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     where = folder / "model"
     if run.finished("warmup"):
         return where
-    from reidr.reasoning.checkpoint import save_taught
-    from reidr.training.device import load_to_teach
-    from reidr.training.reasoning_figures import draw_warmup
-    from reidr.training.warmup import warm_up
+    from reidr.reasoning.models.checkpoint import save_taught
+    from reidr.training.common.device import load_to_teach
+    from reidr.training.warmup.figures import draw_warmup
+    from reidr.training.warmup.train import warm_up
 
     started = time.perf_counter()
     model, processor = load_to_teach(recipe.model, half=bool(recipe.lora_rank))
@@ -221,7 +221,7 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
 @in_own_folder
 def rl_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Reinforce a warmed-up reasoner on sampled pairs; returns the folder of the finished checkpoint."""
-    from reidr.training.reinforce import reinforce_stage
+    from reidr.training.grpo.stage import reinforce_stage
 
     values, source = stage_values(recipe_name, "rl", changes)
     recipe = ReinforcementStageRecipe.from_values(values, source)
@@ -236,8 +236,8 @@ def _reinforced(recipe: WarmupRecipe, pairs: Sequence[Any], folder: Path) -> Pat
 
     What both recipes can say (LoRA, seed, length of a rationale) is the warm-up's, unless `reinforcement` says it.
     """
-    from reidr.training.reinforce import reinforce_stage
-    from reidr.training.rewards import RewardWeights
+    from reidr.training.grpo.rewards import RewardWeights
+    from reidr.training.grpo.stage import reinforce_stage
 
     alone = RewardWeights(calibration=0, cues=0, rank=0, text_only=0, truth=0)
     own = recipe.reinforcement
@@ -265,9 +265,9 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     path = folder / "sampled.parquet"
     if run.finished("sample"):
         return path
-    from reidr.training.device import load_to_teach
-    from reidr.training.non_trivial import roll_out, sampled_columns, sampler, select_non_trivial
-    from reidr.training.reasoning_figures import draw_pass_rates
+    from reidr.training.common.device import load_to_teach
+    from reidr.training.sampling.select import roll_out, sampled_columns, sampler, select_non_trivial
+    from reidr.training.warmup.figures import draw_pass_rates
 
     started = time.perf_counter()
     model, processor = load_to_teach(recipe.model, half=recipe.half_precision)
@@ -290,7 +290,7 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
 
 def carry_over_once(source: str, where: Path, pairs: Sequence[Pair]) -> None:
     """`carry_over`, unless an earlier start of the run has done it: what was decided since for `where` is kept."""
-    from reidr.reasoning.decision import FILE
+    from reidr.fusion.profile import FILE
 
     if not (where / FILE).is_file():
         carry_over(source, where, pairs)
@@ -310,8 +310,8 @@ def carry_over(source: str, where: Path, pairs: Sequence[Pair], mined: Mapping[s
     Seen are those of the checkpoint `source` (folder, preset or hub id; a hub's says nothing) and of `pairs`. `mined`
     says whom the mining of pairs held out, for a source that does not.
     """
-    from reidr.reasoning.checkpoint import find_checkpoint
-    from reidr.reasoning.decision import Decision, store_decision, training_data
+    from reidr.fusion.profile import Decision, store_decision, training_data
+    from reidr.reasoning.models.checkpoint import find_checkpoint
 
     path, local = find_checkpoint(source)
     seen = list(training_data(path)) if local else []

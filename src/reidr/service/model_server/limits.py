@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from reidr.data.images import MAXIMUM_RATIO
+from reidr.data.pictures.images import MAXIMUM_RATIO
 from reidr.errors import ReIDError
 
 LONGEST_TEXT = 4_000

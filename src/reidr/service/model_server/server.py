@@ -13,11 +13,11 @@ from typing import Any
 import uvicorn
 
 from reidr.errors import ReIDError
-from reidr.reasoning.reasoner import Reasoner
-from reidr.service.model_server.app import create_app
-from reidr.service.model_server.guard import LOOPBACK
+from reidr.reasoning.backends.reference import Reasoner
+from reidr.service.model_server.http.app import create_app
+from reidr.service.model_server.http.guard import LOOPBACK
+from reidr.service.model_server.http.protocol import bounded_protocol
 from reidr.service.model_server.limits import Limits
-from reidr.service.model_server.protocol import bounded_protocol
 from reidr.service.model_server.signals import ended_by
 from reidr.service.model_server.work import ChatService
 

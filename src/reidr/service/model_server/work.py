@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from reidr.reasoning.card import FIELD, card_of
-from reidr.reasoning.reasoner import Reasoner
-from reidr.service.model_server.body import Memory, read_body
-from reidr.service.model_server.completion import Completer
-from reidr.service.model_server.errors import ClientGoneError, RequestError
+from reidr.reasoning.backends.card import FIELD, card_of
+from reidr.reasoning.backends.reference import Reasoner
+from reidr.service.model_server.answering.completion import Completer
+from reidr.service.model_server.answering.prepare import Pictures, Prepared, Preparer
+from reidr.service.model_server.http.body import Memory, read_body
+from reidr.service.model_server.http.errors import ClientGoneError, RequestError
 from reidr.service.model_server.limits import Limits
-from reidr.service.model_server.prepare import Pictures, Prepared, Preparer
 
 Result = TypeVar("Result")
 Work = TypeVar("Work", Prepared, Pictures)

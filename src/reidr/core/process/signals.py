@@ -1,0 +1,146 @@
+"""Ctrl-C and SIGTERM: what was worth keeping is kept, one line says the truth about it, the exit code names the signal.
+
+The handlers are there before anything heavy is imported (`reidr.cli`), also in process 1 of a container, for which the
+kernel has no default of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+from reidr.core.process.several import launched_together
+
+PROGRAMS = ("reidr", "reidr.exe", "reidr-script.py")
+MODULE = ("cli", "main.py")
+IMPATIENT = 1.0  # seconds after which a second signal means: at once
+
+_received: int | None = None
+_when = 0.0
+_kept: dict[str, str] = {}
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM; `number` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(name_of_signal(number))
+        self.number = number
+
+
+def is_command(argv: list[str]) -> bool:
+    """Whether this process is the command `reidr`, not a program that imports the package."""
+    program = Path(argv[0] if argv else "")
+    if program.parts[-2:] == MODULE or program.name in PROGRAMS:
+        return True
+    # `python -m reidr.cli.main` says "-m" until the module itself runs.
+    return program.name == "-m" and "reidr.cli.main" in sys.orig_argv
+
+
+def end_at_once_when_told() -> None:
+    """From now on a signal ends the command at once: nothing is begun yet that could be kept."""
+    if is_command(sys.argv):
+        listen(_end_at_once)
+
+
+def interrupt_when_told() -> None:
+    """From now on a signal raises `Interrupted` in the main thread; a second one, a second later, ends at once."""
+    global _received
+    _received = None
+    _kept.clear()
+    listen(_interrupt)
+
+
+def nothing_is_left_to_do() -> None:
+    """The command has done its work: a signal from now on, while Python takes itself apart, is no failure."""
+    with contextlib.suppress(OSError, ValueError):  # a reader that has gone; the streams are closed
+        sys.stdout.flush()
+        sys.stderr.flush()
+        listen(_end_well)
+
+
+def listen(handler: signal._HANDLER) -> None:
+    """Set `handler` for the signals that end commands, except those whose ignoring was inherited (`nohup`, `&`)."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    launch = launched_together()
+    if launch is None or launch.rank == 0:  # of several processes one speaks
+        _last_word(f"reidr: stopped by {name_of_signal(number)} before anything was begun\n")
+    os._exit(128 + number)
+
+
+def _end_well(number: int, frame: FrameType | None) -> None:
+    os._exit(0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    global _received, _when
+    now = time.monotonic()
+    if _received is None:
+        _received, _when = number, now
+        raise Interrupted(number)
+    # Some terminals and launchers send it twice: only who waited means it.
+    if now - _when > IMPATIENT:
+        _last_word(f"reidr: stopped at once by a second {name_of_signal(number)}; what was being kept may be missing\n")
+        os._exit(128 + number)
+
+
+def _last_word(sentence: str) -> None:
+    """Said without Python's buffers, which may be locked by what was interrupted."""
+    with contextlib.suppress(OSError):
+        os.write(2, sentence.encode())
+
+
+def name_of_signal(number: int) -> str:
+    """ "Ctrl-C", "SIGTERM" and the like."""
+    return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+
+
+def was_interrupted() -> bool:
+    """Whether a signal has come since `interrupt_when_told`."""
+    return _received is not None
+
+
+def check_interrupted() -> None:
+    """Raises `Interrupted` where a signal has come whose exception got lost (Python swallows some, in callbacks)."""
+    if _received is not None and time.monotonic() - _when > IMPATIENT:
+        raise Interrupted(_received)
+
+
+def note_kept(what: str, sentence: str) -> None:
+    """Remember for the last words that `sentence` tells what is kept of `what`; a later one takes its place."""
+    _kept[what] = sentence
+
+
+def note_step(folder: Path, what: str, number: int) -> None:
+    """Remember that a training in `folder` would go on after this step, epoch or pair."""
+    if number:
+        note_kept("training", f"{folder} up to {what} {number}")
+
+
+def farewell(number: int | None = None) -> str:
+    """The line that an interrupted command ends with."""
+    stopped = f"reidr: stopped by {name_of_signal(number or _received or signal.SIGINT)}"
+    if not _kept:
+        return f"{stopped}; nothing was kept; run the same command again to begin anew"
+    return f"{stopped}; kept: {'; '.join(_kept.values())}; run the same command again to go on from there"
+
+
+def say_farewell() -> int:
+    """Print the last line; returns the exit code, 128 and the signal's number."""
+    with contextlib.suppress(OSError, ValueError):  # nobody reads, or the stream is closed
+        print(farewell(), file=sys.stderr, flush=True)
+    return 128 + (_received or signal.SIGINT)

@@ -1,0 +1,453 @@
+"""Reasons that are tested: order flips, words against verdicts, erased cues, words alone, and claims against facts.
+
+Every number comes with a 95 % percentile bootstrap over the queries' persons (all pairs of a person drawn together), so
+that many candidates of one query, or many queries of one person, do not pass for many independent cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reidr.core.progress import Advance
+from reidr.errors import ReIDError
+from reidr.evaluation.experiment.candidate_scoring import share_of_steps, steps_of
+from reidr.evaluation.explanations.masking import Filling, MasksOf, control_region, erase, outside
+from reidr.evaluation.explanations.text_alone import TextAlone, read_from_text
+from reidr.evaluation.metrics.statistics import bootstrap_interval
+from reidr.reasoning.rationales.claim_check import Look, Looked, Telling, look_again
+from reidr.reasoning.rationales.claims import (
+    Claim,
+    Mark,
+    belies_itself,
+    check_claim,
+    parse_claims,
+    states_what_is_hidden,
+)
+from reidr.reasoning.types import Cue, Pair, Verdict
+from reidr.reasoning.types import Progress as Steps
+
+Bools = NDArray[np.bool_]
+Progress = Callable[[str, int], Any]
+ANSWER_SIGN = {"same": 1.0, "different": -1.0}
+
+
+class Asked(Protocol):
+    """What is tested: any `reasoning.engine.Backend`, of which no more than this is used."""
+
+    def score(
+        self, pairs: Sequence[Pair], *, both_orders: bool = True, progress: Steps | None = None
+    ) -> NDArray[np.float64]:
+        """The direct score of each pair, (N,), uncalibrated; NaN where there is none."""
+        ...
+
+    def think(self, pairs: Sequence[Pair], *, progress: Steps | None = None) -> list[Verdict]:
+        """One verdict per pair."""
+        ...
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean, its 95 % interval (low, high), and the number of cases behind it."""
+
+    value: float
+    low: float
+    high: float
+    cases: int
+
+
+@dataclass(frozen=True)
+class CueMasking:
+    """How the direct score moves when one region is erased in both crops, over pairs with a control.
+
+    Attributes:
+        cited, uncited: mean absolute movement when a region that bears out the verdict is erased, and when one of
+            similar size that the reasoning does not name is. difference: cited - uncited, paired.
+        cited_against, uncited_against, difference_against: the same, signed: movement away from the verdict
+            (downwards for "same", upwards for "different").
+        cited_area, uncited_area: mean share of the crop erased; alike, or the comparison is unfair.
+    """
+
+    cited: Estimate
+    uncited: Estimate
+    difference: Estimate
+    cited_against: Estimate
+    uncited_against: Estimate
+    difference_against: Estimate
+    cited_area: float
+    uncited_area: float
+
+
+@dataclass(frozen=True)
+class ClaimsTested:
+    """How claims stand against the known attributes.
+
+    `true` is confirmed / (confirmed + contradicted), `invented` the share of claims that state a value of a crop which
+    does not show it, `belied` that of claimed differences that state the same of both crops, among those that state
+    anything; `marks` counts claims by mark, `by_region` the share of true ones.
+    """
+
+    true: Estimate | None
+    invented: Estimate | None
+    belied: Estimate | None
+    marks: Mapping[str, int]
+    by_region: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class LookedAgain:
+    """How claims fare when the reasoner is asked about each crop alone (`second_look.look_again`).
+
+    `again` is the share of those said again among the claims that were asked. `true_again` and `true_else` are the
+    shares of true ones among the testable claims that were said again, and among those that were asked and were not;
+    None where there are none. `marks` counts the claims by how it ended, those included that contradict themselves and
+    were not asked.
+    """
+
+    again: Estimate
+    true_again: Estimate | None
+    true_else: Estimate | None
+    marks: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class ReasonCase:
+    """One pair for a page. Probabilities are direct scores, uncalibrated: of both whole crops (None where there is
+    none), and with a region erased.
+
+    `verdict` is of the query as person A, `turned` of the crops in the other order, `looks` what a second look gave for
+    the claims of the former, where there was one.
+    """
+
+    pair: Pair
+    verdict: Verdict
+    turned: Verdict
+    claims: tuple[tuple[Claim, Mark], ...]
+    probability: float | None
+    looks: tuple[Looked, ...] = ()
+    cited: str | None = None
+    uncited: str | None = None
+    without_cited: float | None = None
+    without_uncited: float | None = None
+
+    def marked(self, mark: Mark) -> int:
+        """How many claims carry `mark`."""
+        return sum(found == mark for _, found in self.claims)
+
+
+@dataclass(frozen=True)
+class ReasonsTested:
+    """One number each; None where nothing could be measured.
+
+    Attributes:
+        pairs: how many. parsable: share of completions that follow the grammar.
+        score_flips: share of direct scores that cross 0.5 when the two crops change places. score_gap: mean
+            |difference| of the two; both over the pairs that have a score in both orders.
+        verdict_flips: share of pairs whose answer changes, unparsable ones counting as "insufficient".
+        hard_flips: share that goes from "same" to "different" or back.
+        agreement: share of verdicts that their own words bear out (`bears_out`), among parsable ones with cues.
+        agreement_by_chance: the same were the texts dealt out to the verdicts at random.
+        silent: share of parsable verdicts whose words compare nothing.
+        masking, text_alone, claims, looked_again: see there; the last is None where the reasoner cannot be asked about
+            one crop alone, or nothing it claims can be. cases: every pair, for pages.
+    """
+
+    pairs: int
+    parsable: Estimate
+    score_flips: Estimate | None
+    score_gap: Estimate | None
+    verdict_flips: Estimate
+    hard_flips: Estimate
+    agreement: Estimate | None
+    agreement_by_chance: float | None
+    silent: Estimate | None
+    masking: CueMasking | None
+    text_alone: TextAlone | None
+    claims: ClaimsTested
+    looked_again: LookedAgain | None
+    cases: tuple[ReasonCase, ...]
+
+    def numbers(self) -> dict[str, Any]:
+        """Everything as plain values for JSON; of the cases only how many there are."""
+        return asdict(replace(self, cases=())) | {"cases": len(self.cases)}
+
+
+def measure_reasons(
+    reasoner: Asked,
+    pairs: Sequence[Pair],
+    masks_of: MasksOf,
+    progress: Progress,
+    *,
+    per_crop: bool,
+    filling: Filling = "mean",
+    seed: int = 0,
+) -> ReasonsTested:
+    """Put `pairs` before `reasoner` in both orders, with words and without, and with regions erased.
+
+    Cost: `most_asked`. The query is person A.
+
+    Args:
+        pairs: with crops whose attributes are known, where claims shall be tested.
+        masks_of: where the regions of a crop lie (`StreetMasks`, or `band_masks` for photos).
+        per_crop: whether attributes say what each crop shows (the street) or are known per person (photos).
+
+    Raises ReIDError where there are no pairs.
+    """
+    if not pairs:
+        raise ReIDError("there are no pairs whose reasons could be tested")
+    groups = np.unique([pair.query.person or pair.query.id for pair in pairs], return_inverse=True)[1]
+    turned = [pair.swapped() for pair in pairs]
+    orders = []
+    for name, own in (("scoring", pairs), ("scoring, other order", turned)):
+        with progress(name, len(own)) as advance:
+            orders.append(reasoner.score(own, both_orders=False, progress=steps_of(advance)))
+    with progress("thinking", len(pairs)) as advance:
+        verdicts = reasoner.think(pairs, progress=steps_of(advance))
+    with progress("thinking, other order", len(pairs)) as advance:
+        others = reasoner.think(turned, progress=steps_of(advance))
+    before = np.mean(orders, axis=0)
+    scored = np.isfinite(before)  # a server may give no score: no evidence is no number
+    with np.errstate(invalid="ignore"):
+        crossed = np.sign(orders[0] - 0.5) * np.sign(orders[1] - 0.5) < 0
+    with progress("erasing regions", 2 * len(pairs)) as advance:
+        erased = score_erased(reasoner, pairs, verdicts, masks_of, filling, advance)
+
+    claims = [
+        tuple((claim, check_claim(claim, *attributes_of(pair), per_crop=per_crop)) for claim in parse_claims(reasoning))
+        for pair, reasoning in zip(pairs, (verdict.reasoning for verdict in verdicts), strict=True)
+    ]
+    looks: list[tuple[Looked, ...]] | None = None
+    if isinstance(reasoner, Telling):
+        with progress("asking about single crops", len(pairs)) as advance:
+            looks = look_again(reasoner, pairs, verdicts, share_of_steps(advance, len(pairs)))
+    parsable = np.array([verdict.parsable for verdict in verdicts])
+    speaking = np.array([bool(verdict.cues) for verdict in verdicts]) & parsable
+    borne = np.array([bears_out(verdict.answer, verdict.cues) for verdict in verdicts])
+    flips = order_flips(verdicts, others)
+    return ReasonsTested(
+        pairs=len(pairs),
+        parsable=estimate(parsable, groups, seed),
+        score_flips=estimate(crossed[scored], groups[scored], seed) if scored.any() else None,
+        score_gap=estimate(np.abs(orders[0] - orders[1])[scored], groups[scored], seed) if scored.any() else None,
+        verdict_flips=estimate(flips[0], groups, seed),
+        hard_flips=estimate(flips[1], groups, seed),
+        agreement=estimate(borne[speaking], groups[speaking], seed) if speaking.any() else None,
+        agreement_by_chance=by_chance([v for v, own in zip(verdicts, speaking, strict=True) if own]),
+        silent=estimate(~speaking[parsable], groups[parsable], seed) if parsable.any() else None,
+        masking=masking_of(verdicts, before, erased, groups, seed),
+        text_alone=read_from_text(verdicts, groups, seed=seed),
+        claims=claims_tested(pairs, claims, groups, seed, per_crop),
+        looked_again=None if looks is None else looks_summed_up(looks, claims, groups, seed),
+        cases=tuple(
+            ReasonCase(
+                pair,
+                verdict,
+                other,
+                own,
+                float(at) if np.isfinite(at) else None,
+                look,
+                *((e[0], e[1], e[4], e[5]) if e else ()),
+            )
+            for pair, verdict, other, own, at, e, look in zip(
+                pairs, verdicts, others, claims, before, erased, looks or [()] * len(pairs), strict=True
+            )
+        ),
+    )
+
+
+def most_asked(pairs: int) -> tuple[int, int]:
+    """(thoughts, forward passes of direct scores) that `measure_reasons` asks of a reasoner at most.
+
+    Each pair in both orders with words and without, and twice more without, in both orders, with a region erased.
+    """
+    return 2 * pairs, 6 * pairs
+
+
+def estimate(values: Any, groups: NDArray[np.int64], seed: int = 0, draws: int = 1000) -> Estimate:
+    """Mean of `values` (N,) with the interval of a bootstrap over whole `groups` (N,) (Field and Welsh 2007)."""
+    values = np.asarray(values, dtype=np.float64)
+    return Estimate(
+        float(values.mean()), *bootstrap_interval(values, groups=groups, seed=seed, draws=draws), len(values)
+    )
+
+
+def order_flips(verdicts: Sequence[Verdict], turned: Sequence[Verdict]) -> tuple[Bools, Bools]:
+    """(N,) whether the answer changes with the order of the crops, and (N,) whether from "same" to "different"."""
+    first = np.array([verdict.answer for verdict in verdicts])
+    second = np.array([verdict.answer for verdict in turned])
+    return first != second, (first != second) & (first != "insufficient") & (second != "insufficient")
+
+
+def bears_out(answer: str, cues: Sequence[Cue]) -> bool:
+    """Whether what the words compare bears out the answer.
+
+    "same": more regions agree than differ. "different": some region differs, since one difference can decide.
+    "insufficient": something cannot be seen, and no more is compared than that.
+    """
+    count = {said: sum(cue.agreement == said for cue in cues) for said in ("agree", "differ", "unseen")}
+    if answer == "same":
+        return count["agree"] > count["differ"]
+    if answer == "different":
+        return count["differ"] > 0
+    return count["unseen"] > 0 and count["unseen"] >= count["agree"] + count["differ"]
+
+
+def by_chance(verdicts: Sequence[Verdict]) -> float | None:
+    """Expected agreement were every text equally likely to stand under every verdict; None for no verdicts."""
+    if not verdicts:
+        return None
+    answers = [verdict.answer for verdict in verdicts]
+    shares = {answer: answers.count(answer) / len(answers) for answer in set(answers)}
+    return float(np.mean([sum(w * bears_out(a, v.cues) for a, w in shares.items()) for v in verdicts]))
+
+
+Erased = tuple[str, str, float, float, float, float]
+"""Cited and uncited region, their areas, and the direct score without each."""
+
+
+def score_erased(
+    reasoner: Asked,
+    pairs: Sequence[Pair],
+    verdicts: Sequence[Verdict],
+    masks_of: MasksOf,
+    filling: Filling,
+    advance: Advance,
+) -> list[Erased | None]:
+    """Per pair the direct scores without a cited and without an uncited region; None where there is no such pair.
+
+    Of the cited regions that bear out the verdict and show in a crop (agreeing ones for "same", differing ones for
+    "different") the one is erased to which an uncited one is most alike in size.
+    """
+    tried: list[tuple[int, str, str, float, float]] = []
+    changed: list[Pair] = []
+    for place, (pair, verdict) in enumerate(zip(pairs, verdicts, strict=True)):
+        advance(1)
+        wanted = {"same": "agree", "different": "differ"}.get(verdict.answer)
+        named: set[str] = {cue.region for cue in verdict.cues}
+        if wanted is None or not named:
+            continue
+        first, second = masks_of(pair.query), masks_of(pair.candidate)
+        shown: list[str] = [
+            c.region for c in verdict.cues if c.agreement == wanted and (c.region in first or c.region in second)
+        ]
+        choices = [(*found, region) for region in shown if (found := control_region(region, named, first, second))]
+        if not choices:
+            continue
+        _, uncited, cited = min(choices)
+        areas = []
+        for region, kept in ((cited, set[str]()), (uncited, named)):
+            without, area = pair_without(pair, region, kept, masks_of, filling)
+            areas.append(area)
+            changed.append(without)
+        tried.append((place, cited, uncited, areas[0], areas[1]))
+    steps = steps_of(lambda done: advance(done * len(pairs) / len(changed)))
+    scores = reasoner.score(changed, both_orders=True, progress=steps) if changed else np.empty(0)
+    erased: list[Erased | None] = [None] * len(pairs)
+    for row, (place, cited, uncited, area, other_area) in enumerate(tried):
+        if not np.isfinite(scores[2 * row : 2 * row + 2]).all():
+            continue
+        erased[place] = (cited, uncited, area, other_area, float(scores[2 * row]), float(scores[2 * row + 1]))
+    return erased
+
+
+def pair_without(
+    pair: Pair, region: str, kept: Collection[str], masks_of: MasksOf, filling: Filling = "mean"
+) -> tuple[Pair, float]:
+    """The pair with `region` erased in both crops, but for what belongs to the `kept` regions; and the mean share of
+    the crops that this took."""
+    parts = [outside(region, kept, masks_of(crop)) for crop in (pair.query, pair.candidate)]
+    area = float(np.mean([0.0 if part is None else part.mean() for part in parts]))
+    query, candidate = erase(pair.query, parts[0], filling), erase(pair.candidate, parts[1], filling)
+    return Pair(query, candidate, pair.distance, pair.label), area
+
+
+def masking_of(
+    verdicts: Sequence[Verdict],
+    before: NDArray[np.float64],
+    erased: Sequence[Erased | None],
+    groups: NDArray[np.int64],
+    seed: int,
+) -> CueMasking | None:
+    """The movements that erasing made; None where no pair could be tried."""
+    rows = [row for row, each in enumerate(erased) if each is not None and np.isfinite(before[row])]
+    if not rows:
+        return None
+    known = [each for row in rows if (each := erased[row]) is not None]
+    areas = np.array([each[2:4] for each in known])
+    moved = np.array([each[4:6] for each in known]) - before[rows][:, None]
+    against = -np.array([ANSWER_SIGN[verdicts[row].answer] for row in rows])[:, None] * moved
+    parts = [
+        estimate(values, groups[rows], seed)
+        for each in (np.abs(moved), against)
+        for values in (each[:, 0], each[:, 1], each[:, 0] - each[:, 1])
+    ]
+    return CueMasking(
+        parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], float(areas[:, 0].mean()), float(areas[:, 1].mean())
+    )
+
+
+def claims_tested(
+    pairs: Sequence[Pair],
+    claims: Sequence[Sequence[tuple[Claim, Mark]]],
+    groups: NDArray[np.int64],
+    seed: int,
+    per_crop: bool,
+) -> ClaimsTested:
+    """Marks of all claims summed up."""
+    flat = [(row, claim, mark) for row, own in enumerate(claims) for claim, mark in own]
+    marks = {name: sum(mark == name for *_, mark in flat) for name in ("confirmed", "contradicted", "untestable")}
+    testable = [(row, claim.region, mark == "confirmed") for row, claim, mark in flat if mark != "untestable"]
+
+    def share(rows: Sequence[tuple[int, str, bool]]) -> Estimate:
+        return estimate([true for *_, true in rows], groups[[row for row, *_ in rows]], seed)
+
+    hidden = [states_what_is_hidden(claim, *attributes_of(pairs[row])) for row, claim, _ in flat]
+    told = [(row, belies_itself(claim)) for row, claim, _ in flat if claim.agreement == "differ" and claim.a]
+    regions = sorted({region for _, region, _ in testable})
+    return ClaimsTested(
+        share(testable) if testable else None,
+        estimate(hidden, groups[[row for row, *_ in flat]], seed) if flat and per_crop else None,
+        estimate([belied for _, belied in told], groups[[row for row, _ in told]], seed) if told else None,
+        marks,
+        {region: share([each for each in testable if each[1] == region]) for region in regions},
+    )
+
+
+def looks_summed_up(
+    looks: Sequence[Sequence[Looked]],
+    claims: Sequence[Sequence[tuple[Claim, Mark]]],
+    groups: NDArray[np.int64],
+    seed: int,
+) -> LookedAgain | None:
+    """The second look beside what is known; None where nothing was asked."""
+    flat = [
+        (row, look.ended, mark)
+        for row, (own, marks) in enumerate(zip(looks, claims, strict=True))
+        if own  # an unreadable answer is not looked at
+        for look, (_, mark) in zip(own, marks, strict=True)
+        if look.ended is not None
+    ]
+    asked = [(row, ended == "said again", mark) for row, ended, mark in flat if ended != "contradicts itself"]
+
+    def share(rows: Sequence[tuple[int, bool]]) -> Estimate | None:
+        return estimate([true for _, true in rows], groups[[row for row, _ in rows]], seed) if rows else None
+
+    again = share([(row, said) for row, said, _ in asked])
+    if again is None:
+        return None
+    tested = [(row, said, mark == "confirmed") for row, said, mark in asked if mark != "untestable"]
+    return LookedAgain(
+        again,
+        share([(row, true) for row, said, true in tested if said]),
+        share([(row, true) for row, said, true in tested if not said]),
+        {name: sum(ended == name for _, ended, _ in flat) for name in get_args(Look)},
+    )
+
+
+def attributes_of(pair: Pair) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """What is known of the query and of the candidate."""
+    return pair.query.attributes, pair.candidate.attributes

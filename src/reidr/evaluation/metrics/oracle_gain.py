@@ -1,0 +1,45 @@
+"""How much a re-ranker could gain on the first k crops, and how much of it a given one has gained."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reidr.core.checks import flag_array, instance_of, plain_array, real_number
+from reidr.errors import ReIDError
+from reidr.retrieval.ranked_list import RankedList
+
+
+def oracle_at_k(ranked: RankedList, is_match: NDArray[np.bool_]) -> RankedList:
+    """What a perfect verifier makes of the first k crops: the matches first, the order otherwise kept.
+
+    Args:
+        ranked: the retriever's list, without crops that the protocol ignores.
+        is_match: (Q, k) True where a crop shows the query's person; k ≤ `ranked.k`, what follows stays.
+
+    Rank-1 of the result is the share of queries with a match among their first k crops (recall@k).
+    Raises ReIDError when `is_match` does not fit `ranked`, or holds anything but truths.
+    """
+    instance_of(ranked, RankedList, "ranked")
+    is_match = plain_array(is_match, "is_match")
+    if is_match.ndim != 2 or len(is_match) != len(ranked) or is_match.shape[1] > ranked.k:
+        raise ReIDError(f"is_match {is_match.shape} does not fit a ranked list of ({len(ranked)}, {ranked.k})")
+    is_match = flag_array(is_match, "is_match", is_match.shape)
+    distances = ranked.distances[:, : is_match.shape[1]]
+    finite = np.where(np.isfinite(distances), distances, 0.0)
+    span = finite.max(axis=1, keepdims=True, initial=0.0) - finite.min(axis=1, keepdims=True, initial=0.0)
+    # One span and more between the last match and the first wrong crop, whatever their distances were.
+    behind = np.where(is_match, distances, distances + span + 1.0)
+    return ranked.reordered(behind, f"oracle@{is_match.shape[1]}")
+
+
+def captured_headroom(base: float, ours: float, oracle: float) -> float:
+    """Share of the possible gain that was made: (ours - base) / (oracle - base); NaN where nothing could be gained.
+
+    1 is a perfect verifier, 0 one that changes nothing, below 0 one that does harm. Raises ReIDError where the oracle
+    is below the base, which a perfect verifier on the same list cannot be, and for anything but finite numbers.
+    """
+    base, ours, oracle = real_number(base, "base"), real_number(ours, "ours"), real_number(oracle, "oracle")
+    if oracle < base:
+        raise ReIDError(f"oracle {oracle:g} is below base {base:g}; they were not measured on the same list")
+    return (ours - base) / (oracle - base) if oracle > base else float("nan")

@@ -1,0 +1,357 @@
+"""A reasoner made cheap: the same answers as `Reasoner`, nothing computed twice, nothing asked twice.
+
+The pairs are worked off in windows. Within a window, prompts that begin with the same picture share the passes over
+that beginning (`prefix.py`); every distinct picture passes the vision half once; rows of like length go together; rows
+that have ended leave the batch; and what a `VerdictCache` knows is not computed at all. The memory needed does not grow
+with the number of pairs, but for the answers themselves and about 200 bytes for each distinct crop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from reidr.data.types import Crop
+from reidr.reasoning.backends.backend import Backend
+from reidr.reasoning.backends.reference import Reasoner, Thinking, batches, counts_of_scores
+from reidr.reasoning.backends.verdict_cache import VerdictCache, pair_key, question_key
+from reidr.reasoning.inference.prefix_cache import Features, Filled, Prompts, picture_digest
+from reidr.reasoning.inference.sampling import sample_rows
+from reidr.reasoning.prompting.answers import yes_probability
+from reidr.reasoning.prompting.completions import READING
+from reidr.reasoning.prompting.prompt import DESCRIBE, Task, render
+from reidr.reasoning.types import Pair, Progress, RequestCounts, Verdict
+
+__all__ = ["Backend", "Engine", "load_reasoner"]
+
+WINDOW = 16  # batches whose prompts are grouped by their first picture and sorted by length
+TASKS: tuple[Task, ...] = get_args(Task)
+FEATURES = 512_000_000  # bytes of pictures' features that are kept
+
+Asked = tuple[str, str, int]
+"""One prompt: digests of person A's and person B's picture, and a number that tells apart repeated samples."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A distinct picture of a window: how to open it, and its (width, height)."""
+
+    crop: Crop
+    size: tuple[int, int]
+
+
+def load_reasoner(source: str | Path = "nano", *, cache: VerdictCache | None = None, **options: Any) -> Backend:
+    """The back end that `source` names: a preset, a checkpoint folder, a hub id, or the http(s) URL of a server.
+
+    Args:
+        cache: what was answered before is taken from it, and what is answered is put there.
+        options: for `Reasoner.load` or, for a URL, `RemoteReasoner`.
+
+    Raises:
+        WeightsError: no such checkpoint, or one that cannot be used.
+        ReIDError: the server cannot be reached or used.
+    """
+    if str(source).startswith(("http://", "https://")):
+        from reidr.reasoning.backends.chat_server.remote import RemoteReasoner
+
+        return RemoteReasoner(str(source), cache=cache, **options)
+    return Engine(Reasoner.load(source, **options), cache)
+
+
+class Engine:
+    """Judges pairs with a loaded `Reasoner` as that would itself, in fewer computations.
+
+    Logits differ from the plain path by rounding only (another order of the same sums): below 1e-4 in single precision.
+    """
+
+    def __init__(self, reasoner: Reasoner, cache: VerdictCache | None = None, *, memory: int = FEATURES) -> None:
+        """Wrap a reasoner.
+
+        Args:
+            memory: bytes of pictures' features to keep, on the model's device and in its floating-point type.
+
+        Raises:
+            WeightsError: the model is no Qwen-VL kind of model.
+        """
+        self.reasoner = reasoner
+        self.name = reasoner.name
+        self.trained_on = reasoner.trained_on
+        self.decision = reasoner.decision
+        self.held_out = reasoner.held_out
+        self.cache = cache
+        self.counts = RequestCounts()
+        self._features = Features(reasoner.model, reasoner.processor, reasoner.pixels, memory)
+        self._prompts = {task: Prompts(reasoner.model, reasoner.processor, task) for task in TASKS}
+        self._digests: dict[tuple[Path, int, int], tuple[str, tuple[int, int]]] = {}
+
+    def score(
+        self, pairs: Sequence[Pair], *, both_orders: bool = True, batch_size: int = 32, progress: Progress | None = None
+    ) -> NDArray[np.float64]:
+        """P(same person) of each pair, (N,), without thinking: `yes_probability` of `answer_logits`.
+
+        NaN for a pair for which the model's logits are not finite.
+        """
+        found = yes_probability(
+            self.answer_logits(pairs, both_orders=both_orders, batch_size=batch_size, progress=progress)
+        )
+        self.counts += counts_of_scores(found)
+        return found
+
+    @torch.inference_mode()
+    def glance(
+        self, pairs: Sequence[Pair], *, batch_size: int = 32, progress: Progress | None = None
+    ) -> NDArray[np.float64] | None:
+        """As `Glancing.glance`: the language half is not asked, and what was seen is kept for when it is.
+
+        Raises:
+            ImageError: a picture that cannot be used.
+        """
+        embeddings = getattr(self.reasoner.model.model, "embeddings", None)
+        if embeddings is None:
+            return None
+        found = []
+        for start, window in batches(pairs, WINDOW * batch_size if batch_size > 0 else batch_size):
+            pictures, rows = self._rows(window)
+            seen = self._features.look({digest: picture.crop.open for digest, picture in pictures.items()})
+            own = {digest: embeddings(each.layers[0]) for digest, each in seen.items()}
+            found += [
+                [float(one @ another) for one, another in zip(own[first], own[second], strict=True)]
+                for first, second, _ in rows
+            ]
+            if progress is not None:
+                progress(start + len(window), len(pairs))
+        return np.array(found, dtype=np.float64).reshape(-1, 3)
+
+    @torch.inference_mode()
+    def answer_logits(
+        self, pairs: Sequence[Pair], *, both_orders: bool = True, batch_size: int = 32, progress: Progress | None = None
+    ) -> NDArray[np.float64]:
+        """As `Reasoner.answer_logits`: (orders, N, 3) for yes, no, insufficient.
+
+        Interrupted, what was scored so far is in the cache.
+
+        Raises:
+            ImageError: a picture that cannot be used.
+        """
+        orders = 2 if both_orders else 1
+        question = self._question("score") if self.cache is not None else ""
+
+        def recall(wanted: Sequence[Asked]) -> dict[Asked, Any]:
+            if self.cache is None:
+                return {}
+            keys = {asked: pair_key(question, *asked[:2]) for asked in wanted}
+            stored = self.cache.scores(keys.values())
+            return {asked: stored[key] for asked, key in keys.items() if key in stored}
+
+        def compute(chunk: Sequence[Asked], shared: bool, pictures: Mapping[str, Picture]) -> list[Any]:
+            logits = self._fill("score", chunk, shared, pictures, keep=False).logits
+            found = logits[:, list(self.reasoner.answer_ids)].double().cpu().numpy()
+            if self.cache is not None:
+                keys = [pair_key(question, *asked[:2]) for asked in chunk]
+                self.cache.keep_scores(dict(zip(keys, found, strict=True)))
+            return list(found)
+
+        def sides(rows: Sequence[Asked]) -> list[list[Asked]]:
+            straight = [(first, second, 0) for first, second, _ in rows]
+            return [straight, [(second, first, 0) for first, second, _ in rows]][:orders]
+
+        work = self._work("score", pairs, sides, recall, compute, batch_size, progress)
+        return np.concatenate([np.empty((orders, 0, 3)), *(np.array(part, dtype=float) for part in work)], axis=1)
+
+    @torch.inference_mode()
+    def think(
+        self,
+        pairs: Sequence[Pair],
+        settings: Thinking | None = None,
+        *,
+        batch_size: int = 32,
+        progress: Progress | None = None,
+    ) -> list[Verdict]:
+        """As `Reasoner.think`: one verdict per pair.
+
+        Greedy verdicts do not depend on what else is asked and go through the cache; sampled ones are drawn anew, from
+        the settings' seed and the place in `pairs`.
+
+        Raises:
+            ImageError: a picture that cannot be used.
+        """
+        settings = settings or Thinking()
+        greedy = settings.temperature == 0
+        cache = self.cache if greedy else None
+        question = self._question("think", settings)
+        drawn = 0
+
+        def recall(wanted: Sequence[Asked]) -> dict[Asked, Any]:
+            if cache is None:
+                return {}
+            keys = {asked: pair_key(question, *asked[:2]) for asked in wanted}
+            stored = cache.verdicts(keys.values())
+            return {asked: stored[key] for asked, key in keys.items() if key in stored}
+
+        def compute(chunk: Sequence[Asked], shared: bool, pictures: Mapping[str, Picture]) -> list[Any]:
+            nonlocal drawn
+            keys = [pair_key(question, *asked[:2]) for asked in chunk]
+            made = self._complete(chunk, shared, pictures, settings, settings.seed + drawn, keys)
+            drawn += len(chunk)
+            if cache is not None:
+                cache.keep_verdicts(made)
+            return made
+
+        def sides(rows: Sequence[Asked]) -> list[list[Asked]]:
+            return [[(first, second, 0 if greedy else place) for first, second, place in rows]]
+
+        work = self._work("think", pairs, sides, recall, compute, batch_size, progress)
+        verdicts = [verdict for (part,) in work for verdict in part]
+        self.counts = sum(map(RequestCounts.of, verdicts), self.counts)
+        return verdicts
+
+    def tell(
+        self,
+        crops: Sequence[Crop],
+        texts: str | Sequence[str] = DESCRIBE,
+        *,
+        max_new_tokens: int = 120,
+        batch_size: int = 64,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """As `Reasoner.tell`: what the model says of each crop alone; not cached."""
+        return self.reasoner.tell(crops, texts, max_new_tokens=max_new_tokens, batch_size=batch_size, progress=progress)
+
+    def _work(
+        self,
+        task: Task,
+        pairs: Sequence[Pair],
+        sides: Callable[[Sequence[Asked]], list[list[Asked]]],
+        recall: Callable[[Sequence[Asked]], dict[Asked, Any]],
+        compute: Callable[[Sequence[Asked], bool, Mapping[str, Picture]], list[Any]],
+        batch_size: int,
+        progress: Progress | None,
+    ) -> Iterator[list[list[Any]]]:
+        """Window by window, one answer per prompt of each side: from `recall` where known, else from `compute`."""
+        shareable = self._prompts[task].shareable
+        for start, window in batches(pairs, WINDOW * batch_size if batch_size > 0 else batch_size):
+            pictures, rows = self._rows(window)
+            asked = sides(rows)
+            wanted = list(dict.fromkeys(one for side in asked for one in side))
+            known = recall(wanted)
+            todo = [one for one in wanted if one not in known]
+            done = 0
+            for chunk, shared in chunks(todo, self._shapes(pictures), batch_size, shareable=shareable):
+                known |= dict(zip(chunk, compute(chunk, shared, pictures), strict=True))
+                done += len(chunk)
+                if progress is not None and done < len(todo):
+                    progress(start + len(window) * done // len(todo), len(pairs))
+            yield [[known[one] for one in side] for side in asked]
+            if progress is not None:
+                progress(start + len(window), len(pairs))
+
+    def _fill(
+        self, task: Task, chunk: Sequence[Asked], shared: bool, pictures: Mapping[str, Picture], *, keep: bool
+    ) -> Filled:
+        """The model after these prompts."""
+        openers = {digest: pictures[digest].crop.open for asked in chunk for digest in asked[:2]}
+        seen = self._features.look(openers)
+        prompts = self._prompts[task]
+        rows = [prompts.row(seen[first], seen[second]) for first, second, _ in chunk]
+        return prompts.shared(rows) if shared else prompts.plain(rows, keep=keep)
+
+    def _complete(
+        self,
+        chunk: Sequence[Asked],
+        shared: bool,
+        pictures: Mapping[str, Picture],
+        settings: Thinking,
+        seed: int,
+        keys: Sequence[str],
+    ) -> list[Verdict]:
+        began = time.perf_counter()
+        filled = self._fill("think", chunk, shared, pictures, keep=True)
+        sampled = sample_rows(
+            self.reasoner.model,
+            self.reasoner.processor.tokenizer,
+            filled.cache,
+            filled.mask,
+            filled.position,
+            filled.logits.float(),
+            settings.temperature,
+            settings.max_new_tokens,
+            seed,
+        )
+        ids, answers, lengths = sampled.ids.tolist(), sampled.answers.double().cpu().numpy(), sampled.lengths.tolist()
+        seconds = (time.perf_counter() - began) / len(chunk)
+        return [
+            self.reasoner.verdict(ids[row][:length], answers[row, :length], seconds, keys[row])
+            for row, length in enumerate(lengths)
+        ]
+
+    def _question(self, task: Task, settings: Thinking | None = None) -> str:
+        reasoner = self.reasoner
+        # A verdict also depends on how completions are read, the logits of a direct score do not.
+        reading = () if task == "score" else (READING,)
+        return question_key(
+            (reasoner.weights_hash, render(reasoner.processor, task), reasoner.pixels, settings, *reading)
+        )
+
+    def _rows(self, pairs: Sequence[Pair]) -> tuple[dict[str, Picture], list[Asked]]:
+        """The distinct pictures of a window by digest, and its pairs in order, query first, numbered."""
+        pictures: dict[str, Picture] = {}
+        rows: list[Asked] = []
+        for number, pair in enumerate(pairs):
+            digests = []
+            for crop in (pair.query, pair.candidate):
+                digest, size = self._digest(crop)
+                pictures.setdefault(digest, Picture(crop, size))
+                digests.append(digest)
+            rows.append((digests[0], digests[1], number))
+        return pictures, rows
+
+    def _digest(self, crop: Crop) -> tuple[str, tuple[int, int]]:
+        """A crop's `picture_digest` and size; a file is read again only when it has changed."""
+        file = None
+        if isinstance(crop.image, Path) and crop.image.is_file():
+            facts = crop.image.stat()
+            file = crop.image, facts.st_mtime_ns, facts.st_size
+            if file in self._digests:
+                return self._digests[file]
+        image = crop.open()
+        found = picture_digest(image), image.size
+        if file is not None:
+            self._digests[file] = found
+        return found
+
+    def _shapes(self, pictures: Mapping[str, Picture]) -> dict[str, tuple[float, float]]:
+        """By what prompts of like length are told: a picture's area within the pixel budget, and its proportions."""
+        least, greatest = self.reasoner.pixels or (0, float("inf"))
+        return {
+            digest: (min(max(width * height, least), greatest), width / height)
+            for digest, (width, height) in ((digest, picture.size) for digest, picture in pictures.items())
+        }
+
+
+def chunks(
+    todo: Sequence[Asked], shapes: Mapping[str, tuple[float, float]], batch_size: int, *, shareable: bool
+) -> Iterator[tuple[list[Asked], bool]]:
+    """Batches of prompts of like length, and whether those of a batch begin with pictures that repeat.
+
+    Prompts whose first picture no other prompt begins with come last, by themselves: sharing would cost them a second
+    pass and save nothing.
+    """
+    groups: dict[str, list[Asked]] = {}
+    for one in todo:
+        groups.setdefault(one[0], []).append(one)
+    together: list[Asked] = []
+    alone: list[Asked] = []
+    for group in sorted(groups.values(), key=lambda group: shapes[group[0][0]]):
+        group.sort(key=lambda one: shapes[one[1]])
+        (together if shareable and len(group) > 1 else alone).extend(group)
+    alone.sort(key=lambda one: (shapes[one[0]], shapes[one[1]]))
+    for rows, shared in ((together, True), (alone, False)):
+        for start in range(0, len(rows), batch_size):
+            yield rows[start : start + batch_size], shared

@@ -1,0 +1,379 @@
+"""A Qwen3-VL whose eyes are a re-identification network: `nano`'s architecture.
+
+A plain vision transformer learns little from some thousand photos. This one sees through a convolutional network that
+was taught identity and attributes first (`reidr.retrieval.embedders.network`), at the size of crops. And where a prompt
+shows two crops, each token of one is told how it compares with the other (`Comparison`): a language model of a few
+million weights does not find that by itself. Everything else, from the processor to the language half, is Qwen3-VL's:
+the same prompt, scorer, generator and trainers work on it. Importing this module registers it with transformers' auto
+classes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import torch
+import transformers
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForImageTextToText,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLTextConfig,
+)
+from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures, Qwen3VLModel
+
+from reidr.errors import ReIDError, WeightsError
+from reidr.reasoning.nano.attribute_head import Reader
+from reidr.retrieval.embedders.network import NetworkSettings, build_network
+
+PLACE = 8  # values that tell a token's place
+LOOK = 17  # values that tell a token's colours and texture
+
+
+def check_hears_eyes(forward: Callable[..., Any]) -> None:
+    """Raise ReIDError where upstream's `forward` does not know what the eyes have seen.
+
+    transformers before 5.18 drops it without a word: the model then runs, and trains, and has never seen a picture.
+    """
+    if "mm_encoder_outputs" not in inspect.signature(forward).parameters:
+        raise ReIDError(
+            f"transformers {transformers.__version__} shows nano no pictures; pip install 'transformers>=5.19,<6'"
+        )
+
+
+check_hears_eyes(Qwen3VLModel.forward)
+
+
+class ConvolutionalVisionConfig(PreTrainedConfig):
+    """Vision half: `network` are the fields of `NetworkSettings` (None: its defaults), `reads` the attributes that its
+    `Reader` knows, with their values (None: it has no reader), the rest as in Qwen3-VL."""
+
+    model_type = "reidr_convolutional_vision"
+    base_config_key = "vision_config"
+
+    network: dict[str, Any] | None = None
+    reads: dict[str, list[str]] | None = None
+    reader_size: int = 128
+    hidden_size: int = 192
+    out_hidden_size: int = 192
+    key_size: int = 128
+    heads: int = 4
+    patch_size: int = 16
+    temporal_patch_size: int = 2
+    spatial_merge_size: int = 1
+    in_channels: int = 3
+    initializer_range: float = 0.02
+
+
+class ConvolutionalConfig(Qwen3VLConfig):
+    """Configuration of the whole model."""
+
+    model_type = "reidr_convolutional"
+    sub_configs_defaults: ClassVar[Any] = {"vision_config": ConvolutionalVisionConfig, "text_config": Qwen3VLTextConfig}
+    if not hasattr(Qwen3VLConfig, "sub_configs_defaults"):
+        sub_configs: ClassVar[Any] = sub_configs_defaults  # the name before transformers 5.20
+
+
+def vision_half(config: ConvolutionalConfig) -> ConvolutionalVisionConfig:
+    """The vision half of a configuration."""
+    half = config.vision_config
+    assert isinstance(half, ConvolutionalVisionConfig)
+    return half
+
+
+class ConvolutionalVision(PreTrainedModel):
+    """Processor patches → pictures → re-identification network → one token per cell of its map.
+
+    Each token holds its cell of the map, the crop's whole-body embedding, the embedding of the stripe in which the cell
+    lies, the plain colours and texture of its pixels (`looks_of`: a network taught identity forgets which red it was),
+    and its place; what a `Reader` makes of the whole crop is added where there is one. What it gives has
+    `out_hidden_size` values for the language half, and then, for `Comparison`, the cell's key of `key_size` values and
+    the two embeddings as unit vectors. The network (`tower`) stays in evaluation mode whatever `train()` says: its
+    batch norms were fitted on whole training sets, and batches of pairs would spoil them. So does the reader, which is
+    taught by itself (`training.reader`).
+    """
+
+    config_class = ConvolutionalVisionConfig
+    main_input_name = "pixel_values"
+
+    def __init__(self, config: ConvolutionalVisionConfig) -> None:
+        super().__init__(config)
+        self.spatial_merge_size = config.spatial_merge_size
+        settings = NetworkSettings(**(config.network or {}))
+        if settings.stripes < 1:
+            raise WeightsError("a convolutional vision tower needs a network with stripes of at least 1")
+        self.tower = build_network(settings).eval()
+        self.mirror = settings.flip
+        self.sizes = (settings.embedding, settings.embedding, settings.stripe_embedding, LOOK, PLACE)
+        wide = 2 * config.out_hidden_size
+        self.connector = nn.Sequential(
+            nn.Linear(sum(self.sizes), wide), nn.GELU(), nn.Linear(wide, config.out_hidden_size)
+        )
+        self.cell_key = nn.Linear(self.sizes[0] + LOOK + PLACE, config.key_size, bias=False)
+        self.reader: Reader | None = None
+        if config.reads is not None:
+            tower, looks = sum(self.sizes[:3]), sum(self.sizes[3:])
+            self.reader = Reader(tower, looks, config.reads, config.reader_size, config.out_hidden_size).eval()
+        self.post_init()
+
+    def train(self, mode: bool = True) -> ConvolutionalVision:
+        super().train(mode)
+        self.tower.eval()
+        if self.reader is not None:
+            self.reader.eval()
+        return self
+
+    def forward(self, pixel_values: Tensor, grid_thw: Tensor, **_: Any) -> BaseModelOutputWithDeepstackFeatures:
+        """(patches, values) and (pictures, 3) → tokens of all pictures, (tokens, values as `connect` gives them)."""
+        raw = self.look(pixel_values, grid_thw)
+        sizes = [int(size) // self.spatial_merge_size**2 for size in grid_thw.prod(dim=1).tolist()]
+        return BaseModelOutputWithDeepstackFeatures(
+            last_hidden_state=raw, pooler_output=self.connect(raw, sizes), deepstack_features=[]
+        )
+
+    @property
+    def connecting(self) -> tuple[nn.Module, ...]:
+        """The parts behind the tower: what may learn while the tower, and what is read of a crop, stay as they are."""
+        parts = (self.connector, self.cell_key)
+        return parts if self.reader is None else (*parts, self.reader.tell)
+
+    def connect(self, raw: Tensor, sizes: Sequence[int], read: Tensor | None = None) -> Tensor:
+        """(tokens of all pictures, sum of `sizes`) as `look` gives them, and how many belong to each picture →
+        (tokens, out_hidden_size + key_size + both embeddings).
+
+        `read` is what a reader has found in each picture (`Reader.probabilities`), where that is known already."""
+        cell, whole, stripe, look, place = raw.split(self.sizes, dim=-1)
+        embeddings = functional.normalize(whole, dim=-1), functional.normalize(stripe, dim=-1)
+        key = self.cell_key(torch.cat([cell, look, place], dim=-1))
+        told = self.connector(raw)
+        if self.reader is not None:
+            read = self.reader.probabilities(raw.split(list(sizes))) if read is None else read
+            told = told + self.reader.told(read, sizes)
+        return torch.cat([told, key, *embeddings], dim=-1)
+
+    def look(self, pixel_values: Tensor, grid_thw: Tensor) -> Tensor:
+        """What the tower sees, before the connector: (tokens, sum of `sizes`)."""
+        grids = [(int(height), int(width)) for _, height, width in grid_thw.tolist()]
+        patches = pixel_values.split([height * width for height, width in grids])
+        found: list[Tensor] = [torch.empty(0)] * len(grids)
+        # Pictures of one size go through the network together.
+        for grid in sorted(set(grids)):
+            places = [place for place, other in enumerate(grids) if other == grid]
+            pictures = torch.stack([self.picture(patches[place], grid) for place in places])
+            for place, tokens in zip(places, self.tokens(pictures, grid), strict=True):
+                found[place] = tokens
+        return torch.cat(found)
+
+    def picture(self, patches: Tensor, grid: tuple[int, int]) -> Tensor:
+        """The (3, H, W) picture that Qwen's image processor cut into `patches`, (rows x columns, values)."""
+        height, width = grid
+        size, merge = self.config.patch_size, self.config.spatial_merge_size
+        cells = patches.view(height // merge, width // merge, merge, merge, 3, -1, size, size)[:, :, :, :, :, 0]
+        return cells.permute(4, 0, 2, 5, 1, 3, 6).reshape(3, height * size, width * size)
+
+    def _seen(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The tower's map of pictures, and its embeddings of whole body and stripes."""
+        features = self.tower.feature_map(pictures.contiguous(memory_format=torch.channels_last))
+        return features, self.tower.pooled_branches(features)[1]
+
+    def tokens(self, pictures: Tensor, grid: tuple[int, int]) -> Tensor:
+        """(N, 3, H, W) → (N, tokens, sum of `sizes`), parts brought to the same scale."""
+        merge = self.config.spatial_merge_size
+        rows, columns = grid[0] // merge, grid[1] // merge
+        features, (whole, *stripes) = self._seen(pictures)
+        if self.mirror:
+            # A mirrored crop shows the same person: two looks, averaged, are worth 0.008 of the pairs' ROC area.
+            turned, others = self._seen(pictures.flip(3))
+            features = (features + turned.flip(3)) / 2
+            whole, *stripes = ((one + other) / 2 for one, other in zip((whole, *stripes), others, strict=True))
+        if features.shape[2:] != (rows, columns):
+            features = functional.adaptive_avg_pool2d(features, (rows, columns))
+        number = len(pictures)
+        cells = features.permute(0, 2, 3, 1)
+        which = torch.arange(rows, device=cells.device) * len(stripes) // rows
+        own = torch.stack(stripes, dim=1)[:, which][:, :, None].expand(number, rows, columns, -1)
+        parts = (cells, whole[:, None, None].expand(number, rows, columns, -1), own)
+        scaled = [functional.layer_norm(part, part.shape[-1:]) for part in parts]
+        scaled.append(looks_of(pictures, rows, columns))
+        scaled.append(places_of(rows, columns, cells).expand(number, rows, columns, -1))
+        return torch.cat(scaled, dim=-1).reshape(number, rows * columns, -1)
+
+
+def looks_of(pictures: Tensor, rows: int, columns: int) -> Tensor:
+    """(N, 3, H, W) → (N, rows, columns, LOOK): colours and texture of each cell, by plain arithmetic.
+
+    Mean colours of its four quarters, the spread of its colours, and how much its brightness changes from pixel to
+    pixel downwards (horizontal stripes) and sideways (vertical ones). In units of the normalised picture, times 2, so
+    that few numbers are found beside many.
+    """
+    number = len(pictures)
+    quarters = functional.adaptive_avg_pool2d(pictures, (2 * rows, 2 * columns))
+    quarters = quarters.view(number, 3, rows, 2, columns, 2).permute(0, 2, 4, 1, 3, 5)
+    quarters = quarters.reshape(number, rows, columns, 12)
+    mean = functional.adaptive_avg_pool2d(pictures, (rows, columns))
+    square = functional.adaptive_avg_pool2d(pictures.square(), (rows, columns))
+    spread = (square - mean.square()).clamp(min=0).sqrt()
+    grey = pictures.mean(dim=1, keepdim=True)
+    down = functional.pad((grey[:, :, 1:] - grey[:, :, :-1]).abs(), (0, 0, 0, 1))
+    side = functional.pad((grey[..., 1:] - grey[..., :-1]).abs(), (0, 1))
+    change = functional.adaptive_avg_pool2d(torch.cat([down, side], dim=1), (rows, columns))
+    return 2 * torch.cat([quarters, spread.permute(0, 2, 3, 1), 2 * change.permute(0, 2, 3, 1)], dim=-1)
+
+
+def places_of(rows: int, columns: int, like: Tensor) -> Tensor:
+    """(rows, columns, PLACE): where a cell lies, as sines and cosines of its height and width (each 0 to 1)."""
+    heights = (torch.arange(rows, device=like.device, dtype=like.dtype) + 0.5) / rows
+    widths = (torch.arange(columns, device=like.device, dtype=like.dtype) + 0.5) / columns
+    waves = [wave(turns * math.pi * heights) for turns in (1, 2, 4) for wave in (torch.sin, torch.cos)]
+    tall = torch.stack(waves, dim=-1)[:, None].expand(rows, columns, -1)
+    wide = torch.stack([torch.sin(math.pi * widths), torch.cos(math.pi * widths)], dim=-1)
+    return torch.cat([tall, wide[None].expand(rows, columns, -1)], dim=-1)
+
+
+class Comparison(nn.Module):
+    """Tells each token of a crop how it compares with another crop; what two crops of a prompt give each other.
+
+    A token attends to the other crop's cells by cosine similarity of learned keys (several heads) and takes what it
+    finds there. It is told the product and the distance of that and its own key, the best similarity of each head, and
+    three cosines of the tower's own embeddings: whole bodies, upper halves, lower halves. Those are given as they are,
+    since any metric learned anew from a few hundred people is worse on strangers. The same weights serve both
+    directions, so the comparison is symmetric; what breaks the symmetry is only the order in which the language half
+    reads.
+    """
+
+    def __init__(self, config: ConvolutionalVisionConfig) -> None:
+        super().__init__()
+        network = NetworkSettings(**(config.network or {}))
+        self.heads = config.heads
+        self.sizes = (config.key_size, network.embedding, network.stripe_embedding)
+        self.sharpness = nn.Parameter(torch.full((config.heads,), math.log(8.0)))
+        self.out = nn.Sequential(
+            nn.Linear(2 * config.key_size + config.heads + 3, config.out_hidden_size),
+            nn.GELU(),
+            nn.Linear(config.out_hidden_size, config.out_hidden_size),
+        )
+
+    def forward(self, own: Tensor, other: Tensor) -> Tensor:
+        """(N, m, sum of `sizes`) of a crop and (N, n, sum of `sizes`) of another → (N, m, out_hidden_size)."""
+        cell, whole, stripe = own.split(self.sizes, dim=-1)
+        other_cell, other_whole, other_stripe = other.split(self.sizes, dim=-1)
+        cell, other_cell = self._unit(cell), self._unit(other_cell)
+        similarity = torch.einsum("nmhd,nlhd->nhml", cell, other_cell)
+        share = (similarity * self.sharpness.exp()[:, None, None]).softmax(dim=-1)
+        found = torch.einsum("nhml,nlhd->nmhd", share, other_cell)
+        bodies = zip(whole_and_ends(whole, stripe), whole_and_ends(other_whole, other_stripe), strict=True)
+        cosines = torch.stack([(one * another).sum(dim=-1) for one, another in bodies], dim=-1)
+        scale = math.sqrt(self.sizes[0] / self.heads)
+        parts = [
+            (cell * found).flatten(2) * scale,
+            (cell - found).abs().flatten(2) * scale / 2,
+            similarity.amax(dim=-1).transpose(1, 2),
+            # Three numbers beside hundreds: brought to a size at which they are found first.
+            (10 * (cosines - 0.5))[:, None].expand(-1, own.shape[1], -1),
+        ]
+        told: Tensor = self.out(torch.cat(parts, dim=-1))
+        return told
+
+    def _unit(self, keys: Tensor) -> Tensor:
+        """(N, m, heads, key_size / heads), each head a unit vector."""
+        return functional.normalize(keys.unflatten(-1, (self.heads, -1)), dim=-1)
+
+
+def whole_and_ends(whole: Tensor, stripe: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Embeddings of the whole body, the uppermost and the lowest stripe, from those in each token (…, tokens, values).
+
+    The first token lies in the uppermost stripe, the last one in the lowest.
+    """
+    return whole[..., 0, :], stripe[..., 0, :], stripe[..., -1, :]
+
+
+class ConvolutionalModel(Qwen3VLModel):
+    """Qwen3-VL's body; image features pass through `Comparison` where a prompt shows exactly two pictures."""
+
+    config: ConvolutionalConfig
+
+    def __init__(self, config: ConvolutionalConfig) -> None:
+        super().__init__(config)
+        self.comparison = Comparison(vision_half(config))
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        image_grid_thw: Tensor | None = None,
+        mm_encoder_outputs: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> Any:
+        """As Qwen3-VL's; `mm_encoder_outputs` are what `get_image_features` gives."""
+        seen = (mm_encoder_outputs or {}).get("image")
+        if seen is None and pixel_values is not None:
+            seen = self.get_image_features(pixel_values, image_grid_thw, return_dict=True)
+        if seen is not None:
+            if input_ids is None:
+                raise WeightsError("pictures need input_ids, which say to which prompt each of them belongs")
+            tokens: Any = self.compared(list(seen.pooler_output), input_ids)
+            seen = BaseModelOutputWithDeepstackFeatures(pooler_output=tokens, deepstack_features=[])
+        return super().forward(
+            input_ids=input_ids,
+            image_grid_thw=image_grid_thw,
+            mm_encoder_outputs=None if seen is None else {"image": seen},
+            **options,
+        )
+
+    def embeddings(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Unit vectors of whole body, uppermost and lowest stripe, from a picture's (tokens, values) of `connect`."""
+        _, whole, stripe = self.comparison.sizes
+        return whole_and_ends(*picture[:, -(whole + stripe) :].split((whole, stripe), dim=-1))
+
+    def compared(self, pictures: list[Tensor], input_ids: Tensor) -> list[Tensor]:
+        """Tokens of each picture for the language half, (tokens, hidden) each, pairs compared with one another."""
+        hidden = vision_half(self.config).out_hidden_size
+        firsts, start = [], 0
+        # By image tokens and not by their opening marks, which a model may also write into a completion.
+        for wanted in (input_ids == self.config.image_token_id).sum(dim=1).tolist():
+            end, found = start, 0
+            while found < wanted and end < len(pictures):
+                found += len(pictures[end])
+                end += 1
+            if end - start == 2:
+                firsts.append(start)
+            start = end
+        tokens = [picture[:, :hidden] for picture in pictures]
+        # Pairs whose pictures have as many tokens are compared together.
+        groups: dict[tuple[int, int], list[int]] = {}
+        for first in firsts:
+            groups.setdefault((len(pictures[first]), len(pictures[first + 1])), []).append(first)
+        for places in groups.values():
+            a, b = (torch.stack([pictures[place + side][:, hidden:] for place in places]) for side in (0, 1))
+            for side, told in ((0, self.comparison(a, b)), (1, self.comparison(b, a))):
+                for place, more in zip(places, told, strict=True):
+                    tokens[place + side] = tokens[place + side] + more
+        return tokens
+
+
+class ConvolutionalForConditionalGeneration(Qwen3VLForConditionalGeneration):
+    """Qwen3-VL with `ConvolutionalVision` in the place of its vision tower, and `Comparison` behind it."""
+
+    config_class = ConvolutionalConfig
+    config: ConvolutionalConfig
+
+    def __init__(self, config: ConvolutionalConfig) -> None:
+        super().__init__(config)
+        self.model = ConvolutionalModel(config)
+        self.post_init()
+
+
+AutoConfig.register(ConvolutionalVisionConfig.model_type, ConvolutionalVisionConfig)
+AutoConfig.register(ConvolutionalConfig.model_type, ConvolutionalConfig)
+AutoModel.register(ConvolutionalVisionConfig, ConvolutionalVision)
+AutoModelForImageTextToText.register(ConvolutionalConfig, ConvolutionalForConditionalGeneration)

@@ -1,0 +1,268 @@
+"""What a reasoning claims of each body region, and whether the known attributes of the two crops bear it out.
+
+Reads the sentences of our own grammar (`training.facts`) with the values they state; any other sentence is read for its
+comparisons alone (`reasoning.cues`). Each claim is confirmed, contradicted, or untestable where nothing is known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from reidr.data.attributes import common_attributes
+from reidr.data.synthetic.person.appearance import ATTRIBUTES
+from reidr.reasoning.rationales.cues import extract_cues
+from reidr.reasoning.rationales.regions import ADJECTIVES, REGIONS, UNSEEN, value_of_adjective
+from reidr.reasoning.types import REGIONS as REGION_NAMES
+from reidr.reasoning.types import Agreement
+
+Mark = Literal["confirmed", "contradicted", "untestable"]
+Where = Literal["A", "B", "both", "either"]
+Values = Mapping[str, str]
+
+BY_NAME = {region.name: region for region in REGIONS}
+COLOR_OF = {
+    "upper clothing": "upper_color",
+    "lower clothing": "lower_color",
+    "shoes": "shoes_color",
+    "bag": "bag_color",
+}
+COLOR = "|".join((*ATTRIBUTES["upper_color"], "grey"))
+HAIR = "|".join((*ATTRIBUTES["hair_color"], "grey"))
+PATTERN = "|".join(ADJECTIVES.get(value, value) for value in ATTRIBUTES["upper_pattern"])
+PHRASES = {
+    "upper clothing": rf"(?:an? )?(?:(?P<upper_color>{COLOR}) )?(?:(?P<upper_pattern>{PATTERN}) )?"
+    rf"(?:top|shirt)(?: under an? (?P<jacket_color>{COLOR}) jacket)?",
+    "sleeves": r"(?P<sleeve>long|short) sleeves",
+    "lower clothing": rf"(?:an? )?(?:(?P<lower_color>{COLOR}) )?"
+    rf"(?:(?P<lower_kind>{'|'.join(ATTRIBUTES['lower_kind'])})|clothing on the legs)",
+    "shoes": rf"(?P<shoes_color>{COLOR}) shoes",
+    "hair": rf"(?P<hair_length>long|short) (?:(?P<hair_color>{HAIR}) )?hair",
+    "headwear": r"(?:an? )?(?P<hat>no hat|cap|beanie|hat)",
+    "bag": rf"(?:an? )?(?:(?P<bag_color>{COLOR}) )?(?P<bag>no bag|backpack|handbag|shoulder bag)",
+}
+NAMED = rf"(?:the )?(?P<region>{'|'.join(REGION_NAMES)})"
+FORMS: tuple[tuple[Agreement | None, str], ...] = (
+    ("unseen", rf"{NAMED} (?:cannot be seen|is hidden|are hidden) in (?P<where>A|B|both)"),
+    ("agree", rf"{NAMED} agrees?: (?P<a>.+) in both"),
+    ("agree", rf"same (?P<region>{'|'.join(REGION_NAMES)}): (?P<a>.+)"),
+    ("agree", r"both (?:have|wear|carry) (?P<a>.+)"),
+    # Whose the second value is may go unsaid, and does where that paid: a sentence not understood belied nothing.
+    ("differ", rf"{NAMED} differs?: (?P<a>.+?)(?: in A)+, (?P<b>.+?)(?: in B)*"),
+    ("differ", rf"different (?P<region>{'|'.join(REGION_NAMES)}): A has (?P<a>.+), (?:B has )?(?P<b>.+)"),
+    ("differ", rf"{NAMED} differs?: (?P<a>.+) against (?P<b>.+)"),
+    # No sentences of ours, but what a reasoner came to write where a difference paid and stating it twice did not: one
+    # value of both crops, or one and no more. (docs/lab.md, 2026-11-26)
+    ("differ", rf"{NAMED} differs?: (?P<a>.+) in both"),
+    ("differ", rf"{NAMED} differs?: (?P<a>[^,]+?)(?: in [AB])?"),
+    ("differ", rf"different (?P<region>{'|'.join(REGION_NAMES)}): (?:[AB] has )?(?P<a>[^,]+)"),
+    (None, r"(?P<a>.+) in A, (?P<b>.+) in B"),
+)
+DESCRIBED = tuple(
+    re.compile(pattern, re.I)
+    for pattern in (
+        r"(?:wears|has|carries) (?P<a>.+)",
+        rf"(?P<region>{'|'.join(REGION_NAMES)}): (?P<a>.+)",
+        rf"{NAMED} (?:cannot be seen|is hidden|are hidden)",
+    )
+)
+SENTENCES = tuple((agreement, re.compile(pattern, re.I)) for agreement, pattern in FORMS)
+# What a region is like where its other words are said and this attribute is not.
+BY_ABSENCE = {"upper_pattern": "plain", "jacket_color": "none"}
+END_OF_SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One thing said of one region.
+
+    Attributes:
+        agreement: that the two agree there, differ, or that it cannot be seen.
+        a, b: the attributes stated of person A (the query) and B, by name; empty where none was understood.
+        where: for "unseen": in which crop ("either": not said). whole: the agreement is stated of the region as a
+            whole, not only of the values said ("Both have a red top" leaves the pattern open).
+        sentence: the words.
+    """
+
+    region: str
+    agreement: Agreement
+    sentence: str
+    a: Values = field(default_factory=dict)
+    b: Values = field(default_factory=dict)
+    where: Where = "either"
+    whole: bool = True
+
+
+def parse_claims(reasoning: str) -> tuple[Claim, ...]:
+    """The claims of `reasoning`, in its order; a sentence that says nothing of a region gives none."""
+    claims: list[Claim] = []
+    for part in END_OF_SENTENCE.split(reasoning):
+        sentence = part.strip()
+        claim = parse_sentence(sentence)
+        if claim is not None:
+            claims.append(claim)
+        else:
+            claims += [Claim(cue.region, cue.agreement, sentence) for cue in extract_cues(sentence)]
+    return tuple(claims)
+
+
+def parse_sentence(sentence: str) -> Claim | None:
+    """The claim of a sentence in the form of our grammar, None for any other sentence."""
+    words = sentence.strip().rstrip(".!?;").strip()
+    for agreement, pattern in SENTENCES:
+        found = pattern.fullmatch(words)
+        if found is None:
+            continue
+        parts = found.groupdict()
+        region = parts["region"].lower() if parts.get("region") else None
+        if agreement == "unseen" and region is not None:
+            where: Where = {"a": "A", "b": "B", "both": "both"}[parts["where"].lower()]  # type: ignore[assignment]
+            return Claim(region, "unseen", sentence, where=where)
+        said = read_phrase(parts["a"], region)
+        if said is None:
+            continue
+        named, a = said
+        b = a
+        if parts.get("b") is not None:
+            other = read_phrase(parts["b"], named)
+            if other is None:
+                continue
+            b = other[1]
+        judged = agreement or ("agree" if all(a[name] == b[name] for name in set(a) & set(b)) else "differ")
+        return Claim(named, judged, sentence, a, b, whole=region is not None)
+    return None
+
+
+def parse_description(text: str) -> dict[str, str]:
+    """The attributes that a description in our grammar states of its crop, "not visible" for those of a hidden region.
+
+    A bare top has no jacket over it. Of two statements about one attribute the first counts; sentences in no form of
+    the grammar are passed over.
+    """
+    stated: dict[str, str] = {}
+    for sentence in END_OF_SENTENCE.split(text):
+        words = sentence.strip().rstrip(".!?;").strip()
+        found = next((match for match in (form.fullmatch(words) for form in DESCRIBED) if match), None)
+        if found is None:
+            continue
+        parts = found.groupdict()
+        region = parts["region"].lower() if parts.get("region") else None
+        if parts.get("a") is None:
+            said = dict.fromkeys(BY_NAME[str(region)].attributes, UNSEEN) if region in BY_NAME else {}
+        else:
+            _, said = read_phrase(parts["a"], region) or ("", {})
+            if "upper_color" in said:
+                said = {"jacket_color": "none"} | said
+        stated = said | stated
+    return stated
+
+
+def read_phrase(phrase: str, region: str | None = None) -> tuple[str, dict[str, str]] | None:
+    """The region that a phrase ("a red plain top", "no bag") speaks of and the attributes it states, or None.
+
+    Where the region is known, its colour alone ("blue") will do.
+    """
+    for name in PHRASES if region is None else (region,):
+        found = re.fullmatch(PHRASES.get(name, r"(?!)"), phrase.strip(), re.I)
+        if found is not None:
+            said = {key: plain(value) for key, value in found.groupdict().items() if value is not None}
+            return name, said
+    if region in COLOR_OF and re.fullmatch(COLOR, phrase.strip(), re.I):
+        return region, {COLOR_OF[region]: plain(phrase)}
+    return None
+
+
+def plain(value: str) -> str:
+    """A stated value as attributes spell it."""
+    value = value_of_adjective(value.strip().lower())
+    return "none" if value.startswith("no ") else "gray" if value == "grey" else value
+
+
+def check_claim(claim: Claim, a: Values, b: Values, *, per_crop: bool = True) -> Mark:
+    """Whether the known attributes of both crops bear `claim` out.
+
+    Contradicted where anything it states is known to be false; confirmed where its agreement, difference or hiddenness
+    is known to be true and nothing stated is false; else untestable. Two regions agree where all attributes that are
+    visible in both are equal, as in our grammar.
+
+    Args:
+        a, b: attributes of the two crops; any vocabulary that `common_attributes` knows.
+        per_crop: whether attributes say what each crop shows (the street). False: they are known per person (photos),
+            and claims that something is hidden are untestable.
+    """
+    first, second = common_attributes(a), common_attributes(b)
+    if claim.agreement == "unseen":
+        return mark_of(is_hidden(claim, first, second) if per_crop else None)
+    same = regions_agree(claim, first, second)
+    told = same if claim.agreement == "agree" or same is None else not same
+    stated = (is_true(claim.a, first), is_true(claim.b, second))
+    return "contradicted" if False in (told, *stated) else mark_of(told)
+
+
+def belies_itself(claim: Claim) -> bool:
+    """Whether a difference is claimed and none is stated: "a red top in A, a red top in B"; or one value and no more.
+
+    What is stated of one crop alone is no difference either ("a backpack in A, a black backpack in B"), unless its
+    absence would be one: a pattern, or a jacket.
+    """
+    shared = claim.a.keys() & claim.b.keys()
+    if claim.agreement != "differ" or not shared or any(claim.a[name] != claim.b[name] for name in shared):
+        return False
+    alone = {name: value for name, value in {**claim.a, **claim.b}.items() if name not in shared}
+    return all(value == BY_ABSENCE.get(name, value) for name, value in alone.items())
+
+
+def states_what_is_hidden(claim: Claim, a: Values, b: Values) -> bool:
+    """Whether a value is stated of a crop that does not show it: an invention, even where it happens to be true."""
+    return any(known.get(name) == UNSEEN for said, known in ((claim.a, a), (claim.b, b)) for name in said)
+
+
+def mark_of(true: bool | None) -> Mark:
+    """A truth value in words."""
+    return "untestable" if true is None else "confirmed" if true else "contradicted"
+
+
+def regions_agree(claim: Claim, a: Values, b: Values) -> bool | None:
+    """Whether the claim's region, or what the claim states of it, is equal in both; None where nothing is known."""
+    region = BY_NAME.get(claim.region)
+    if region is None:
+        return None
+    names = set(region.attributes) if claim.whole else set(claim.a) | set(claim.b)
+    first, second = region.visible(a), region.visible(b)
+    return together([equal(first[name], second[name]) for name in names if name in first and name in second])
+
+
+def is_true(said: Values, known: Values) -> bool | None:
+    """Whether all that is stated of a crop and known of it is right; None where none of it is known."""
+    return together([equal(value, known[name]) for name, value in said.items() if known.get(name, UNSEEN) != UNSEEN])
+
+
+def is_hidden(claim: Claim, a: Values, b: Values) -> bool | None:
+    """Whether the region is out of sight in the crops the claim names; None where one of them is unknown."""
+    region = BY_NAME.get(claim.region)
+    if region is None:
+        return None
+    hidden = [
+        region.hidden(known) and region.say(region.visible(known)) is None
+        if any(name in known for name in region.attributes)
+        else None
+        for known in (a, b)
+    ]
+    asked = {"A": hidden[:1], "B": hidden[1:]}.get(claim.where, hidden)
+    if claim.where == "either":
+        return True if True in asked else None if None in asked else False
+    return together(asked) if None not in asked or False in asked else None
+
+
+def together(parts: list[bool | None]) -> bool | None:
+    """False where any part is false, else True where any is known to be true, else None."""
+    return False if False in parts else True if True in parts else None
+
+
+def equal(one: str, other: str) -> bool | None:
+    """Whether two values are one. A hat may be a cap or a beanie: one of unknown kind is neither like it nor unlike."""
+    if one != other and "hat" in (one, other):
+        return False if "none" in (one, other) else None
+    return one == other

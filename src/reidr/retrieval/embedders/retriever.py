@@ -1,0 +1,162 @@
+"""The retriever: a small image embedder that is fast and sees every crop."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from reidr.core.run import prepare_folder
+from reidr.core.storage.files import save_safetensors, write_text
+from reidr.data.sketch import TrainingData
+from reidr.errors import WeightsError
+
+if TYPE_CHECKING:
+    from reidr.retrieval.embedders.network import NetworkSettings, RetrieverNetwork
+
+SHIPPED = Path(__file__).parent.parent / "presets"
+DEFAULT = "nano"
+SETTINGS_FILE, WEIGHTS_FILE = "retriever.json", "model.safetensors"
+
+
+class Retriever:
+    """A trained network with its preprocessing. Load one with `Retriever.load()`; it is an `Embedder`."""
+
+    def __init__(
+        self,
+        network: RetrieverNetwork,
+        name: str,
+        fingerprint: str,
+        trained_on: tuple[str, ...] = (),
+        thresholds: Mapping[str, float] | None = None,
+        held_out: tuple[float, int] | None = None,
+    ) -> None:
+        """Wrap a trained network.
+
+        Args:
+            trained_on: names of its training data sets. thresholds: by wanted FPIR (`"0.1"`) the distance chosen on
+                training identities it never saw; beyond it a search should answer "not in the gallery".
+            held_out: (share, seed) by which those identities were set aside (`hold_out_identities`); None: unknown.
+        """
+        self.network = network.eval()
+        self.settings: NetworkSettings = network.settings
+        self.name = name
+        self.fingerprint = fingerprint
+        self.trained_on = trained_on
+        self.thresholds = dict(thresholds or {})
+        self.held_out = held_out
+
+    @classmethod
+    def load(cls, source: str | Path | None = None) -> Retriever:
+        """A shipped model by name (default `nano`) or a folder written by `save_retriever`.
+
+        Raises WeightsError when the folder or a file is missing, or when the weights do not fit the settings.
+        """
+        import torch
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        from reidr.retrieval.embedders.network import NetworkSettings, build_network
+
+        folder = find_model(source)
+        settings_path, weights_path = folder / SETTINGS_FILE, folder / WEIGHTS_FILE
+        for path in (settings_path, weights_path):
+            if not path.is_file():
+                raise WeightsError(f"{path}: missing; a retriever folder holds {SETTINGS_FILE} and {WEIGHTS_FILE}")
+        # Read once: what is hashed below is what is loaded, even where somebody writes a new checkpoint meanwhile.
+        stored, tensors = settings_path.read_bytes(), weights_path.read_bytes()
+        try:
+            content = json.loads(stored.decode("utf-8"))
+            settings = NetworkSettings.model_validate(content["network"])
+            facts = content.get("trained", {})
+            pictures, thresholds = facts.get("pictures", {}), dict(facts.get("thresholds", {}))
+            trained_on = tuple(TrainingData(name, pictures.get(name, ())) for name in facts.get("data", {}))
+            recipe = facts.get("recipe")
+            held_out = None if recipe is None else (float(recipe["held_out_share"]), int(recipe["seed"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WeightsError(
+                f"{settings_path}: not a retriever's settings ({' '.join(str(error).split())})"
+            ) from None
+        try:
+            weights = {key: value.float() for key, value in load(tensors).items()}
+        except SafetensorError as error:
+            raise WeightsError(f"{weights_path}: not a whole safetensors file ({error})") from None
+        network = build_network(settings)
+        wanted = network.state_dict()
+        resized = [key for key in weights if key in wanted and weights[key].shape != wanted[key].shape]
+        if resized:
+            key = resized[0]
+            found, asked = tuple(weights[key].shape), tuple(wanted[key].shape)
+            raise WeightsError(f"{weights_path}: does not fit {settings_path.name}: {key} is {found}, not {asked}")
+        missing, unexpected = network.load_state_dict(weights, strict=False)
+        # Batch counters are not shipped; nothing reads them at inference.
+        missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+        if missing or unexpected:
+            raise WeightsError(
+                f"{weights_path}: does not fit {settings.backbone}: lacks {missing[:3]}, has extra {unexpected[:3]}"
+            )
+        digest = hashlib.sha256(stored)
+        digest.update(tensors)
+        if settings.backbone == "transformers" and settings.backbone_folder is not None:
+            # That folder's file tells how such a trunk computes; the weights alone do not decide it.
+            digest.update((Path(settings.backbone_folder) / "config.json").read_bytes())
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(network, folder.name, digest.hexdigest(), trained_on, thresholds, held_out)
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) to which every picture is resized."""
+        return self.settings.height, self.settings.width
+
+    def embed_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """(N, settings.size) float32 unit rows for N RGB pictures of any size."""
+        import torch
+        from torch.nn import functional
+
+        from reidr.retrieval.embedders.preprocess import normalise, resize
+
+        settings = self.settings
+        if not pictures:
+            return np.empty((0, settings.size), dtype=np.float32)
+        batch = np.stack([resize(picture, settings.height, settings.width) for picture in pictures])
+        with torch.inference_mode():
+            pixels = normalise(batch, settings.mean, settings.std)
+            features = functional.normalize(self.network(pixels), dim=1)
+            if settings.flip:
+                mirrored = pixels.flip(3).contiguous(memory_format=torch.channels_last)
+                features = functional.normalize(features + functional.normalize(self.network(mirrored), dim=1), dim=1)
+        return features.numpy()
+
+
+def find_model(source: str | Path | None) -> Path:
+    """The folder of a shipped model's name, or `source` itself when it is a folder. Raises WeightsError otherwise."""
+    if source is None:
+        source = DEFAULT
+    if (SHIPPED / str(source) / SETTINGS_FILE).is_file():
+        return SHIPPED / str(source)
+    if Path(source).is_dir():
+        return Path(source)
+    shipped = ", ".join(sorted(path.parent.name for path in SHIPPED.glob(f"*/{SETTINGS_FILE}"))) or "none"
+    raise WeightsError(f"{source}: neither a shipped retriever ({shipped}) nor a folder with a trained one")
+
+
+def save_retriever(network: RetrieverNetwork, folder: Path, facts: dict[str, object]) -> None:
+    """Write settings, safetensors in half precision (vectors in full) and `facts` of the training to `folder`."""
+    import torch
+
+    prepare_folder(folder)
+    # Vectors (norm statistics among them, some below what half precision can hold) cost nothing in full precision.
+    weights = {
+        key: value.detach().to(torch.float16 if value.ndim > 1 else torch.float32).contiguous()
+        for key, value in network.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    }
+    save_safetensors(weights, folder / WEIGHTS_FILE)
+    text = json.dumps({"network": network.settings.model_dump(mode="json"), "trained": facts}, indent=2)
+    write_text(folder / SETTINGS_FILE, text + "\n")

@@ -1,0 +1,112 @@
+"""Whether the person is believed to be in the gallery at all: one line, from thresholds chosen on training identities.
+
+A threshold belongs to a wanted false-positive identification rate (FPIR, ISO/IEC 19795-1): the share of searches for
+people who are not there that come nearer all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reidr.evaluation.metrics.open_set_scores import neighbourhood_name
+from reidr.fusion.profile import Decision
+from reidr.fusion.weighted import fused_distances
+from reidr.retrieval.embedders.embedder import Embedder
+from reidr.retrieval.ranked_list import RankedList
+from reidr.retrieval.rerankers.csls import FIRST, LAST
+from reidr.retrieval.score_normalisation import has_neighbourhood, normalised_distances
+from reidr.search.folding import Group
+
+Reals = NDArray[np.float64]
+Belief = Literal["probably there", "perhaps there", "perhaps absent", "unknown"]
+LISTED = (FIRST, LAST)
+
+
+@dataclass(frozen=True)
+class Presence:
+    """What is believed, and on what grounds.
+
+    Attributes:
+        belief: "unknown" where nothing tells. sentence: for reading. score: the name of what was compared, empty where
+            nothing was. value: its smallest value in this search. thresholds: by wanted FPIR.
+    """
+
+    belief: Belief
+    sentence: str
+    score: str = ""
+    value: float | None = None
+    thresholds: Mapping[str, float] | None = None
+
+
+def presence(
+    listed: RankedList, groups: Sequence[Group], direct: Reals, retriever: Embedder, decision: Decision | None
+) -> Presence:
+    """Judged by the score chosen for the reasoner where it can be computed here, else by the retriever's distance.
+
+    Args:
+        listed, groups, direct: as `order.fused_order`; `direct` NaN where there is no score.
+    """
+    if not groups:
+        return Presence(
+            "unknown", "Nobody was left to compare with, so nothing can be said of whether the person is there."
+        )
+    columns = np.array([group.column for group in groups])
+    if decision is not None and decision.open_set and decision.local_scaling == (listed.local is not None):
+        name, thresholds = str(decision.open_set["score"]), dict(decision.open_set["thresholds"])
+        value = smallest(name, listed, columns, direct, decision.weight)
+        if value is not None and thresholds:
+            return judged(name, value, thresholds)
+    stored: Mapping[str, float] = getattr(retriever, "thresholds", None) or {}
+    if not stored:
+        return Presence(
+            "unknown",
+            "Whether the person is there cannot be said: how near absent people come to others is not known for this "
+            "retriever.",
+        )
+    return judged("distance", float(listed.distances[0, columns].min()), stored)
+
+
+def smallest(name: str, listed: RankedList, columns: NDArray[np.int64], direct: Reals, weight: float) -> float | None:
+    """The smallest value of a named score among the candidates; None where it cannot be computed here."""
+    if name == "distance":
+        return float(listed.distances[0, columns].min())
+    if name == neighbourhood_name(*LISTED):
+        return float(normalised_distances(listed, *LISTED)[0, columns].min()) if has_neighbourhood(listed) else None
+    if not np.isfinite(direct).all():
+        return None
+    if name == "fused distance":
+        scores = np.full((1, int(columns.max()) + 1), np.nan)
+        scores[0, columns] = direct
+        return float(fused_distances(listed, scores, weight)[0, columns].min())
+    return float(1.0 - direct.max()) if name == "1 - P(same)" else None
+
+
+def judged(name: str, value: float, thresholds: Mapping[str, float]) -> Presence:
+    """Below the strictest threshold: probably there. Beyond the loosest: perhaps not. Between them: it may be."""
+    strict, loose = min(thresholds, key=float), max(thresholds, key=float)
+    shown = "direct score subtracted from 1" if name == "1 - P(same)" else name
+    least = f"the smallest {shown} is {value:.3f}"
+    among = "searches for absent persons among held-out training people"
+    if value > thresholds[loose]:
+        belief: Belief = "perhaps absent"
+        sentence = (
+            f"Perhaps not in the gallery: {least}; of {among} only {float(loose):.0%} came below "
+            f"{thresholds[loose]:.3f}."
+        )
+    elif value <= thresholds[strict]:
+        belief = "probably there"
+        rare = f"of {among} only {float(strict):.0%} came below {thresholds[strict]:.3f}"
+        sentence = f"Probably in the gallery: {least}; {rare}."
+    else:
+        belief = "perhaps there"
+        within = next(rate for rate in sorted(thresholds, key=float) if value <= thresholds[rate])
+        sentence = (
+            f"Perhaps in the gallery: {least}; of {among} up to {float(within):.0%} came as near (below "
+            f"{thresholds[within]:.3f})."
+        )
+    return Presence(belief, sentence, name, value, dict(thresholds))

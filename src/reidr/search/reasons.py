@@ -1,0 +1,55 @@
+"""Which matches the reasoner thinks about, and what it says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from reidr.data.types import Crop
+from reidr.errors import ImageError
+from reidr.evaluation.experiment.candidate_scoring import share_of_steps, steps_of
+from reidr.reasoning.rationales.claim_check import Looked, Telling, look_again
+from reidr.reasoning.types import Pair, Verdict
+from reidr.search.order import Order
+from reidr.search.query.plausibility import why_no_person
+from reidr.search.task import Progress, Task
+
+if TYPE_CHECKING:
+    from reidr.reasoning.backends.local import Backend
+
+
+def reasons(
+    task: Task, pairs: Sequence[Pair], doubts: Sequence[str], order: Order, model: Backend | None, show: Progress
+) -> tuple[list[Verdict | None], list[tuple[Looked, ...]]]:
+    """The verdict of each pair and the second look at it, where it was thought about.
+
+    Left to itself a search gives no reasons where query or candidate can hardly show a person: there is nothing to see,
+    and words would be found all the same.
+    """
+    verdicts: list[Verdict | None] = [None] * len(pairs)
+    looks: list[tuple[Looked, ...]] = [()] * len(pairs)
+    if task.think is None:
+        chosen = [i for i in order.places if not doubts[i] and not task.query.doubtful]
+    else:
+        chosen = list(order.places[: task.think])
+    if model is None or not chosen:
+        return verdicts, looks
+    some = [pairs[i] for i in chosen]
+    with show("thinking about pairs", len(chosen)) as advance:
+        thoughts = model.think(some, progress=steps_of(advance))
+    for i, verdict in zip(chosen, thoughts, strict=True):
+        verdicts[i] = verdict
+    if task.second_look and isinstance(model, Telling):
+        with show("looking at each crop again", len(chosen)) as advance:
+            seen = look_again(model, some, thoughts, share_of_steps(advance, len(chosen)))
+        for i, own in zip(chosen, seen, strict=True):
+            looks[i] = own
+    return verdicts, looks
+
+
+def doubt_of(crop: Crop) -> str:
+    """Why a candidate can hardly show a person; empty where nothing speaks against it."""
+    try:
+        return why_no_person(crop.open())
+    except ImageError:  # gone or changed since it was embedded: the reasoner will say so
+        return ""

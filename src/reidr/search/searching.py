@@ -1,0 +1,226 @@
+"""One search, step by step, once its arguments are known to be usable (`task`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reidr.core.progress import progress
+from reidr.data.pictures.pixels import pixel_digest
+from reidr.data.types import Crop
+from reidr.errors import DataError, ImageError
+from reidr.evaluation.experiment.candidate_scoring import steps_of
+from reidr.fusion.profile import Decision, decision_of
+from reidr.reasoning.types import Pair, RequestCounts, counts_of
+from reidr.retrieval.embedders.embedder import Embedder
+from reidr.retrieval.gallery import Gallery, cache_folder
+from reidr.retrieval.ranked_list import RankedList
+from reidr.retrieval.rerankers.csls import LAST, with_local_scaling
+from reidr.search.folding import Group, fold, limit_of
+from reidr.search.order import by_distance, calibrated, fused_order
+from reidr.search.presence import Presence, presence
+from reidr.search.query.gallery import Collected
+from reidr.search.query.left_out import UNREADABLE, LeftOut, merged
+from reidr.search.query.models import load_embedder
+from reidr.search.query.query import Query
+from reidr.search.reasons import doubt_of, reasons
+from reidr.search.task import Progress, Task
+from reidr.search.types import Found, Match
+
+if TYPE_CHECKING:
+    from reidr.reasoning.backends.local import Backend
+
+Reals = NDArray[np.float64]
+
+
+def run(
+    task: Task,
+    retriever: Embedder | str | Path | None,
+    reasoner: Backend | str | Path | None,
+    *,
+    keep: bool = True,
+    show: Progress = progress,
+) -> Found:
+    """Carry a search out. `keep` caches the gallery's embeddings. Errors as `find`."""
+    embedder = load_embedder(retriever)
+    store, left_out = embedded(task.gallery, embedder, keep, show)
+    features, shown = task.query.embed(embedder)
+    query = task.query.crops[shown]
+    # A picture of the query may lie in the folder that is searched: finding it again says nothing.
+    itself = are_query_files(task.query, store.crops)
+    asked = Gallery((query,), features, (), embedder.name)
+    everything = store.search(asked, len(store), excluded=lambda rows: itself[None, :])
+    ranked = everything.indices[0][everything.indices[0] >= 0]
+    limit = limit_of(embedder) if task.fold else -1.0
+    groups = fold(ranked, store.features, store.crops, task.k, limit)
+    found = Found(
+        query,
+        (),
+        len(store) - int(itself.sum()),
+        (*task.gallery.problems, *store.problems),
+        queries=task.query.crops,
+        doubts=task.query.doubts,
+        left_out=left_out,
+        warnings=task.query.warnings(),
+        notes=task.gallery.notes,
+        gallery=task.gallery.name,
+        folded=sum(len(group.like) for group in groups),
+    )
+    if not groups:
+        nobody = (
+            f"No match: {task.gallery.name} holds only the query itself; there is no other crop to compare it with."
+        )
+        return replace(found, presence=presence(everything, (), np.empty(0), embedder, None), nobody=nobody)
+    model, decision = loaded(reasoner)
+    # The surroundings of the query are told from more candidates than are shown.
+    listed = everything.top(max(groups[-1].column + 1, LAST))
+    if decision is not None and decision.local_scaling:
+        listed = with_local_scaling(listed, store.features)
+    return judged(task, found, store, groups, listed, embedder, model, decision, show)
+
+
+def judged(
+    task: Task,
+    found: Found,
+    store: Gallery,
+    groups: Sequence[Group],
+    listed: RankedList,
+    embedder: Embedder,
+    model: Backend | None,
+    decision: Decision | None,
+    show: Progress,
+) -> Found:
+    """The found crops scored, ordered and thought about."""
+    distances = listed.distances[0, [group.column for group in groups]]
+    pairs = [
+        Pair(found.query, store.crops[group.row], float(distance))
+        for group, distance in zip(groups, distances, strict=True)
+    ]
+    doubts = [doubt_of(pair.candidate) for pair in pairs]
+    direct, order = np.full(len(pairs), np.nan), by_distance(distances)
+    started, scored = counts_of(model), RequestCounts()
+    if model is not None and decision is not None:
+        with show("scoring pairs", len(pairs)) as advance:
+            direct = np.asarray(model.score(pairs, progress=steps_of(advance)), dtype=np.float64)
+        scored = counts_of(model) - started
+        order = fused_order(listed, groups, direct, pairs, model, decision)
+    verdicts, looks = reasons(task, pairs, doubts, order, model, show)
+    identical = copies_of(task.query, [pair.candidate for pair in pairs])
+    rest = [group for group, same in zip(groups, identical, strict=True) if not same]
+    believed = presence(listed, rest, direct[~identical], embedder, decision)
+    absent = believed.sentence if believed.belief == "perhaps absent" else ""
+    if not rest:
+        believed = Presence("unknown", "Only copies of the query's own picture are there, which say nothing of others.")
+    elif task.query.doubtful:
+        believed = Presence(
+            "unknown", "Whether the person is there cannot be said: the query can hardly show a person."
+        )
+    elif len(task.query.crops) > 1 and believed.score:
+        told = f"{believed.sentence} Those searches had one picture, this one has {len(task.query.crops)}."
+        believed = replace(believed, sentence=told)
+    chance = calibrated(direct, None if decision is None else decision.calibration)
+    matches = tuple(
+        Match(
+            pairs[i].candidate,
+            float(distances[i]),
+            number(chance[i] if np.isfinite(chance[i]) else direct[i]),
+            verdicts[i],
+            i + 1,
+            looks[i],
+            order_value=float(order.values[i]),
+            direct_score=number(direct[i]),
+            calibrated=bool(np.isfinite(chance[i])),
+            sampled=scored.sampled > 0 and bool(np.isfinite(direct[i])),
+            bounded=scored.bounded > 0 and bool(np.isfinite(direct[i])),
+            like=tuple(store.crops[row] for row in groups[i].like),
+            shown_time=time_of(pairs[i].candidate, task.gallery),
+            doubt=doubts[i],
+            identical=bool(identical[i]),
+        )
+        for i in order.places
+    )
+    counts = RequestCounts() if model is None else counts_of(model) - started
+    return replace(
+        found,
+        matches=matches,
+        absent=absent,
+        presence=believed,
+        order_by=order.by,
+        order_rule=order.rule,
+        counts=counts,
+    )
+
+
+def embedded(gallery: Collected, embedder: Embedder, keep: bool, show: Progress) -> tuple[Gallery, tuple[LeftOut, ...]]:
+    """The gallery's embeddings, and all that was left out. Raises DataError where no crop can be used."""
+    problems = gallery.problems
+    if not gallery.crops:
+        raise DataError(f"{gallery.name}: none of its {len(problems):,} pictures can be used; the first: {problems[0]}")
+    with show("embedding", len(gallery.crops)) as advance:
+        try:
+            store = Gallery.build(gallery.crops, embedder, cache=cache_folder() if keep else None, advance=advance)
+        except DataError as error:
+            raise DataError(
+                f"{gallery.name}: none of its {len(gallery.crops) + len(problems):,} pictures can be used; "
+                f"the first: {error}"
+            ) from None
+    usable = {crop.id for crop in store.crops}
+    unusable = tuple(crop.id for crop in gallery.crops if crop.id not in usable)
+    return store, merged((*gallery.left_out, *([LeftOut(UNREADABLE, unusable)] if unusable else [])))
+
+
+def loaded(reasoner: Backend | str | Path | None) -> tuple[Backend | None, Decision | None]:
+    """The reasoner and how it is used."""
+    if reasoner is None:
+        return None, None
+    if not isinstance(reasoner, str | Path):
+        return reasoner, decision_of(reasoner)
+    from reidr.reasoning.backends import local as engine
+
+    model = engine.load_reasoner(reasoner)
+    return model, decision_of(model)
+
+
+def are_query_files(query: Query, crops: Sequence[Crop]) -> NDArray[np.bool_]:
+    """(G,) which crops are the very same file on disk as a picture of the query, by whatever path."""
+    own = {identity(crop) for crop in query.crops} - {None}
+    return np.array([bool(own) and identity(crop) in own for crop in crops], dtype=bool)
+
+
+def identity(crop: Crop) -> tuple[int, int] | None:
+    """Device and number of a crop's file; None for a picture in memory, and for a file that is gone."""
+    if not isinstance(crop.image, Path):
+        return None
+    try:
+        facts = crop.image.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def copies_of(query: Query, crops: Sequence[Crop]) -> NDArray[np.bool_]:
+    """(n,) which crops have the pixels of a query's picture: to find it again says nothing of the person."""
+    own = {pixel_digest(crop.open()) for crop in query.crops}
+
+    def is_copy(crop: Crop) -> bool:
+        try:
+            return pixel_digest(crop.open()) in own
+        except ImageError:  # gone since it was embedded
+            return False
+
+    return np.array([is_copy(crop) for crop in crops], dtype=bool)
+
+
+def time_of(crop: Crop, gallery: Collected) -> str:
+    """A crop's time for reading: as its path says it, or the number that a manifest gives."""
+    return gallery.times.get(crop.id) or ("" if crop.time is None else f"{crop.time:g}")
+
+
+def number(value: float) -> float | None:
+    """None for what is not there."""
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,34 @@
+"""Where a training runs, and with which weights it begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def training_device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_to_teach(source: str | Path, *, half: bool) -> tuple[Any, Any]:
+    """Model and processor of a checkpoint, on the training device; on a GPU in bfloat16 if `half`.
+
+    LoRA keeps its own float32 weights; weights that are themselves trained would lose small steps in bfloat16.
+
+    Args:
+        source: a folder, a preset, or a name on the Hugging Face Hub.
+
+    Raises:
+        WeightsError: it cannot be loaded.
+    """
+    from reidr.reasoning.models.checkpoint import find_checkpoint, load_model
+    from reidr.reasoning.models.processor import load_processor
+
+    path, local = find_checkpoint(source)
+    device = training_device()
+    precision = torch.bfloat16 if device.type == "cuda" and half else torch.float32
+    model = load_model(path, local_files_only=local, device=device.type, dtype=precision)
+    return model, load_processor(path, local_files_only=local)

@@ -1,0 +1,112 @@
+"""Splitting training identities, so that nothing is ever chosen on people it was fitted to."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reidr.data.checks.official_counts import TITLES
+from reidr.data.layouts.market1501 import TRAIN_PREFIX
+from reidr.data.protocols.dataset_overlap import NUMBERED, same_family
+from reidr.data.types import Crop, ReIDDataset
+
+STREET = "street"
+NUMBER = re.compile(r"\d+$")  # a rendered street's data set is called after its seed
+
+
+def family_of(person: str) -> str:
+    """The data sets that a joined person's belongs to: all rendered streets (`STREET`) are one family."""
+    return NUMBER.sub("", person.split(":")[0])
+
+
+def hold_out_identities(crops: Sequence[Crop], share: float, seed: int) -> tuple[tuple[Crop, ...], tuple[Crop, ...]]:
+    """Split labelled crops by person into (kept, held out), about `share` of the persons held out.
+
+    The choice hashes each person's label with the seed: it does not depend on file order, on other persons, or on
+    the machine, so a partial copy of a data set holds out the same people. Crops without a person are kept.
+    """
+
+    people = {crop.person for crop in crops}
+    chosen = {person for person in people if person is not None and is_held_out(person, share, seed)}
+    return tuple(c for c in crops if c.person not in chosen), tuple(c for c in crops if c.person in chosen)
+
+
+def is_held_out(person: str, share: float, seed: int) -> bool:
+    """Whether the split (share, seed) holds out a joined person, `market1501:0002`."""
+    digest = hashlib.sha256(f"{seed}:{person}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
+
+
+@dataclass(frozen=True)
+class Acquaintance:
+    """Whom of a data set a model knows, or may know.
+
+    Attributes:
+        names: its training data that are, or may be, the same data set; empty: it was trained on none such.
+        certain: whether one of them surely is. people: labels of the crops asked about, without those it held out.
+    """
+
+    names: tuple[str, ...]
+    certain: bool
+    people: frozenset[str]
+
+
+def known_people(
+    data: ReIDDataset | str, crops: Sequence[Crop], trained_on: Sequence[str], held_out: tuple[float, int] | None
+) -> Acquaintance:
+    """Which people on `crops` a model knows or may know: all of a related data set, but those it surely held out.
+
+    Models say names of data sets and a split, not people. So `data` is compared with each name (`same_family`), and a
+    person is taken for unknown only where the model's split holds out what that person is called *there*: a folder
+    that is called otherwise, a manifest, a subset all give the same answer.
+
+    Args:
+        data: the data set, or its name where that is all that is known. crops: of it, or joined of it (`name:person`).
+        trained_on: names or folders of the model's training data. held_out: its (share, seed); None: it does not say.
+    """
+    related = {each: relation for each in trained_on if (relation := same_family(data, each)) != "other"}
+    own = data if isinstance(data, str) else data.name
+    names = tuple(dict.fromkeys(training_name(data, each) for each in related))
+    labels: dict[str, set[str]] = {}
+    for crop in crops if related else ():
+        if crop.person is not None:
+            label = crop.person.removeprefix(f"{own}:")
+            for name in names:
+                there = {label} if name == own else spellings_there(crop, label)
+                labels.setdefault(crop.person, set()).update(f"{name}:{each}" for each in there)
+    people = frozenset(
+        person
+        for person, called in labels.items()
+        if held_out is None or not all(is_held_out(label, *held_out) for label in called)
+    )
+    return Acquaintance(names, "same" in related.values(), people)
+
+
+def training_name(data: ReIDDataset | str, trained: str) -> str:
+    """What a model called its training data when it split their people: the name that their loader gives.
+
+    Most loaders take the folder's name. Where the folder is this very one, or its loader has one name for all folders
+    (`ltcc`), it is this data set's.
+    """
+    last = trained.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    if isinstance(data, str):
+        return last
+    has_folder = "/" in trained.replace("\\", "/")
+    here = has_folder and data.root is not None and Path(trained).exists() and Path(trained).samefile(data.root)
+    one_name = data.kind in TITLES and data.name in (data.kind.replace("/", "-"), "msmt17-v1", "msmt17-v2")
+    return data.name if here or (has_folder and one_name) else last
+
+
+def spellings_there(crop: Crop, label: str) -> set[str]:
+    """What the data set's own loader may call a person: the number in the file's name, as it is written there.
+
+    Where the label is another number, people may have been numbered anew (0, 1, 2, … as training code does): then
+    nobody can tell by which of the two the model's split went, and both count.
+    """
+    facts = NUMBERED.match(crop.id.rpartition("/")[2])
+    if facts is None or label.startswith(TRAIN_PREFIX):
+        return {label}
+    return {facts[1]} if not label.isdecimal() or int(label) == int(facts[1]) else {facts[1], label}

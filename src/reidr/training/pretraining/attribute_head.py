@@ -1,0 +1,199 @@
+"""Teach the reader of attributes (`reasoning.reader`) from true attributes, before the language half is taught."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from reidr.core.storage.files import torch_save
+from reidr.data.types import Crop
+from reidr.reasoning.backends.reference import seeded
+from reidr.reasoning.inference.crop_features import CropFeatures
+from reidr.reasoning.nano.attribute_head import Reader
+from reidr.reasoning.nano.model import ConvolutionalVision
+from reidr.reasoning.prompting.questions import QUESTIONS
+from reidr.reasoning.rationales.regions import UNSEEN
+from reidr.training.common.finite import check_finite
+from reidr.training.common.identities import family_of
+from reidr.training.pairs.mine import fold_of
+from reidr.training.recipes.embedder_and_base import BaseRecipe
+from reidr.training.retriever.train import learning_rate_at
+
+Advance = Callable[[float], None]
+UNKNOWN = -100
+RIDGE = 1e-3
+BATCH = 256
+
+
+def values_to_read(crops: Sequence[Crop]) -> dict[str, list[str]]:
+    """The attributes that somebody can be asked about, and every value of them that these crops have, sorted."""
+    found: dict[str, set[str]] = {name: set() for name in QUESTIONS}
+    for crop in crops:
+        for name in found:
+            if name in crop.attributes:
+                found[name].add(crop.attributes[name])
+    return {name: sorted(values) for name, values in found.items() if len(values) > 1}
+
+
+def targets_of(crops: Sequence[Crop], reads: Mapping[str, Sequence[str]]) -> Tensor:
+    """(crops, attributes): the number of the value, `UNKNOWN` where nothing is known."""
+    places = {name: {value: place for place, value in enumerate(values)} for name, values in reads.items()}
+    rows = [[own.get(crop.attributes.get(name, ""), UNKNOWN) for name, own in places.items()] for crop in crops]
+    return torch.tensor(rows, dtype=torch.long).reshape(len(crops), len(places))
+
+
+def weights_of(targets: Tensor, values: Sequence[str]) -> Tensor:
+    """One attribute's weight per value: 1 / how often, 1 on average over what is known; 0 for what is not there.
+
+    Unweighted, the reader says "no hat" of everybody and is mostly right. Weighted by the root of it, it still says of
+    strangers what is common (docs/lab.md). "Not visible" is no value of a person but what happens to a picture: as
+    often as it happens, weight 1.
+    """
+    number = torch.bincount(targets[targets != UNKNOWN], minlength=len(values)).double()
+    unseen = torch.tensor([value == UNSEEN for value in values])
+    known = number.masked_fill(unseen, 0)
+    weights = torch.where(known > 0, known.sum() / (known > 0).sum() / known.clamp(min=1), torch.zeros_like(known))
+    return weights.masked_fill(unseen & (number > 0), 1.0).float()
+
+
+def places_by_family(crops: Sequence[Crop], known: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Places of the crops of which something is known, by family of data sets (photos, drawn)."""
+    families: dict[str, list[int]] = {}
+    for place in np.flatnonzero(known).tolist():
+        families.setdefault(family_of(str(crops[place].person)), []).append(place)
+    return [np.array(own) for _, own in sorted(families.items())]
+
+
+def shares_of(crops: Sequence[Crop], families: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """How often each of `families` (places of its crops) is looked at: as the root of how many people it has; sum 1.
+
+    Alike, the 409 photographed people were known by heart after 1,000 batches, while 8,000 drawn ones still taught
+    (docs/lab.md).
+    """
+    roots = np.sqrt([len({crops[place].person for place in own.tolist()}) for own in families])
+    shares: NDArray[np.float64] = roots / roots.sum()
+    return shares
+
+
+def train_reader(
+    recipe: BaseRecipe,
+    crops: Sequence[Crop],
+    reader: Reader,
+    seen: CropFeatures,
+    advance: Advance | None = None,
+    *,
+    spared: NDArray[np.bool_] | None = None,
+) -> list[float]:
+    """Teach `reader` in place for `recipe.reader_steps` batches; returns the loss of each.
+
+    `seen` holds the crops' tokens in their order; those marked in `spared`, (crops,), are not shown. The loss is
+    cross-entropy over the attributes known of a crop, values weighted as in `weights_of` within each family of data
+    sets (what is common on the street says nothing of photos), which are looked at as `shares_of` says. `Reader.tell`
+    is not taught here.
+    """
+    device = reader.tell.weight.device
+    targets = targets_of(crops, reader.reads)
+    if spared is not None:
+        targets[torch.from_numpy(spared)] = UNKNOWN
+    families = places_by_family(crops, (targets != UNKNOWN).any(dim=1).numpy())
+    shares = shares_of(crops, families)
+    weights = torch.zeros(targets.shape)
+    for own in families:
+        for place, values in enumerate(reader.reads.values()):
+            column = targets[own, place]
+            weights[own, place] = weights_of(column, values)[column.clamp(min=0)] * (column != UNKNOWN)
+    parameters = [parameter for part in reader.looking for parameter in part.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=recipe.reader_learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
+    losses = []
+    reader.train()
+    with seeded(recipe.seed, device):  # of the dropout
+        for step in range(recipe.reader_steps):
+            random = np.random.default_rng((recipe.seed, 1, step))
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.reader_learning_rate * learning_rate_at(step, recipe.reader_steps, 50)
+            which = [int(random.choice(len(families), p=shares)) for _ in range(recipe.reader_batch)]
+            chosen = [int(random.choice(families[family])) for family in which]
+            logits, wanted = reader.read([seen.kept(place).float() for place in chosen]), targets[chosen].to(device)
+            parts = [
+                functional.cross_entropy(own, wanted[:, place], ignore_index=UNKNOWN, reduction="none")
+                for place, own in enumerate(logits)
+            ]
+            weighed = torch.stack(parts, dim=1) * weights[chosen].to(device)
+            loss = weighed.sum() / (wanted != UNKNOWN).sum().clamp(min=1)
+            check_finite({"loss": float(loss.detach())}, f"step {step + 1} of the reader")
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimiser.step()
+            losses.append(float(loss.detach()))
+            if advance is not None:
+                advance(1)
+    reader.eval()
+    return losses
+
+
+@torch.no_grad()
+def read_all(reader: Reader, seen: CropFeatures, places: Sequence[int]) -> Tensor:
+    """What `reader` finds in the crops at `places`: (places, values), as `Reader.probabilities`."""
+    batches = [places[start : start + BATCH] for start in range(0, len(places), BATCH)]
+    return torch.cat([reader.probabilities([seen.kept(place).float() for place in batch]) for batch in batches])
+
+
+def read_out_of_fold(
+    recipe: BaseRecipe,
+    crops: Sequence[Crop],
+    untaught: Reader,
+    seen: CropFeatures,
+    folder: Path,
+    advance: Advance | None = None,
+) -> Tensor:
+    """What is found in every crop by a reader that was not taught on its person: (crops, values) of probabilities.
+
+    One copy of `untaught` for each of `recipe.reader_folds` folds of the people, taught on the others and kept as
+    `folder`/reader-FOLD.pt. A reader knows the people it was taught on by heart. A language half that hears it of just
+    these people learns to trust it more than it deserves on strangers.
+    """
+    folds = np.array([fold_of(str(crop.person), recipe.reader_folds, recipe.seed) for crop in crops])
+    found = torch.empty(len(crops), sum(untaught.counts))
+    for fold in range(recipe.reader_folds):
+        reader, path = copy.deepcopy(untaught), folder / f"reader-{fold}.pt"
+        if path.is_file():
+            reader.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+            if advance is not None:
+                advance(recipe.reader_steps)
+        else:
+            train_reader(recipe, crops, reader, seen, advance, spared=folds == fold)
+            torch_save(reader.state_dict(), path)
+        places = np.flatnonzero(folds == fold).tolist()
+        found[places] = read_all(reader.eval(), seen, places).cpu()
+    return found
+
+
+@torch.no_grad()
+def tell_as_understood(
+    visual: ConvolutionalVision, seen: CropFeatures, places: Sequence[int], read: Tensor | None = None
+) -> float:
+    """Let `visual.reader` tell each value in the way that a taught language half already hears it; returns R².
+
+    Ridge regression, over the crops at `places`, of the connector's mean token on what is read (`read`: of those crops;
+    None: by the reader itself): what it is told of a red top is what tokens of crops with red tops have in common. From
+    nothing, a message had to grow to the size of tokens first, and hundreds of steps were not enough (docs/lab.md).
+    """
+    reader = visual.reader
+    assert reader is not None
+    raw = [seen.kept(place).float() for place in places]
+    read = (reader.probabilities(raw) if read is None else read.to(raw[0].device)).double()
+    tokens = torch.stack([visual.connector(own).mean(dim=0) for own in raw]).double()
+    inputs, wanted = read - read.mean(dim=0), tokens - tokens.mean(dim=0)
+    ridge = RIDGE * len(raw) * torch.eye(inputs.shape[1], dtype=torch.float64, device=inputs.device)
+    weights = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ wanted)
+    reader.tell.weight.copy_(weights.T)
+    reader.tell.bias.copy_(-read.mean(dim=0) @ weights)
+    return float(1 - (wanted - inputs @ weights).square().sum() / wanted.square().sum())

@@ -1,0 +1,193 @@
+"""How a taught reasoner is used: weights, calibration, policy, thresholds, chosen on people no model was fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reidr.core.progress import progress
+from reidr.core.run import write_json
+from reidr.data.join import join_training
+from reidr.data.load import load_dataset
+from reidr.data.synthetic.settings import StreetSettings
+from reidr.data.synthetic.street import street_crops
+from reidr.data.types import Crop, ReIDDataset
+from reidr.errors import DataError, RecipeError
+from reidr.fusion.profile import Decision, held_out_split, store_decision, training_data
+from reidr.reasoning.backends.local import Engine
+from reidr.reasoning.backends.reference import Reasoner
+from reidr.retrieval.embedders.retriever import Retriever
+from reidr.training.common.identities import hold_out_identities, known_people
+from reidr.training.common.left_out import say_left_out
+from reidr.training.recipes.embedder_and_base import BaseRecipe
+from reidr.training.recipes.find import find_recipe, read_recipe, stage_values
+from reidr.training.recipes.pairs_warmup_sampling import PairsRecipe
+from reidr.training.tuning.search import (
+    Decider,
+    as_search,
+    best_of,
+    best_weight,
+    better_fusion,
+    calibrated,
+    expected_score,
+    fitted_fusion,
+    plain,
+    policies_of,
+    weight_curve,
+    whole_weight,
+)
+
+STREET = "another street"
+PHOTOS = "held-out training identities"
+CHOICES = "choices.json"
+OTHER_WAY = {True: ", without local scaling", False: ", with local scaling"}
+SEED = 70  # of a street that no stage renders
+QUERY_SEED = 0  # seed of queries drawn by lot
+DRAWN = "another street; photos keep the retriever's order, since no photo was decided on"
+DRAWN_NOTICE = (
+    "This reasoner knows drawn people only: it moves no list of photos unless a fusion weight is given (--weight)."
+)
+NOTICE = "Reasons are generated text: read them as a witness's words, not as evidence."
+
+
+def held_out_people(
+    recipe_name: str, changes: dict[str, Any], retriever: Retriever, model: Path | None = None
+) -> tuple[Crop, ...]:
+    """Photos of the training identities that neither a recipe's reasoner nor `retriever` was taught on; empty for a
+    recipe without photos, or where they are not at hand. `model`: the folder of the reasoner, which may say more.
+
+    They are those that section `base` held out (`changes` are to it), or, for a recipe that starts from a checkpoint of
+    somebody else, section `pairs`.
+
+    Raises:
+        RecipeError: neither section. DataError: `retriever` or the reasoner was trained on the recipe's data sets,
+            under whatever name, and held out other people: distances among them would not be those of strangers.
+    """
+    models = [(f"retriever {retriever.name}", retriever.trained_on, retriever.held_out)]
+    if model is not None:
+        models.append((f"reasoner {model}", training_data(model), held_out_split(model)))
+    sections = read_recipe(find_recipe(recipe_name))
+    if "base" in sections:
+        base = BaseRecipe.from_values(*stage_values(recipe_name, "base", changes))
+        data, split = base.data, (base.held_out_share, base.split_seed)
+    elif "pairs" in sections:
+        pairs = PairsRecipe.from_values(*stage_values(recipe_name, "pairs", {}))
+        data, split = pairs.data, (pairs.held_out_share, pairs.seed)
+        if pairs.source != "folds":
+            raise RecipeError(f"{recipe_name}: pairs of source {pairs.source} hold nobody out for choices; use folds")
+    else:
+        raise RecipeError(f"{recipe_name}: neither 'base' nor 'pairs' says which people were held out")
+    if not data or not all(path.is_dir() for path in data):
+        return ()
+    datasets = [load_dataset(path) for path in data]
+    say_left_out(datasets)
+    held_out = hold_out_identities(join_training(datasets), *split)[1]
+    for name, trained_on, own in models:
+        check_unknown(name, trained_on, own, datasets, held_out, split)
+    return held_out
+
+
+def check_unknown(
+    name: str,
+    trained_on: Sequence[str],
+    own: tuple[float, int] | None,
+    datasets: Sequence[ReIDDataset],
+    held_out: Sequence[Crop],
+    split: tuple[float, int],
+) -> None:
+    """Raise DataError where a model knows, or may know, people whom a recipe holds out.
+
+    Args:
+        name, trained_on, own: the model, its training data, and the split by which it held people out.
+        held_out: crops of `join_training(datasets)` that the recipe's `split` holds out.
+    """
+    for dataset in datasets:
+        crops = [crop for crop in held_out if str(crop.person).startswith(f"{dataset.name}:")]
+        known = known_people(dataset, crops, trained_on, own)
+        if known.people:
+            people = len({crop.person for crop in crops})
+            doubt = "" if known.certain else " (told by names alone: rename folder and files if these are others)"
+            raise DataError(
+                f"{name} was trained on {known.names[0]} and held out {split_in_words(own)}, the recipe "
+                f"{split_in_words(split)} of {dataset.name}: it knows, or may know, {len(known.people):,} of the "
+                f"recipe's {people:,} held-out people{doubt}; nothing can be chosen on people whom one of the two has "
+                "seen"
+            )
+
+
+def split_in_words(split: tuple[float, int] | None) -> str:
+    """A split of identities (share, seed) for a message."""
+    return "people whom it does not name" if split is None else f"a share of {split[0]} by seed {split[1]}"
+
+
+def decide_stage(
+    recipe_name: str,
+    model: Path,
+    changes: dict[str, Any],
+    *,
+    retriever: str = "nano",
+    k: int = 10,
+    queries: int = 200,
+) -> Decision:
+    """Choose how the reasoner in `model` is used beside a retriever (name or folder), and store it with the model.
+
+    One fusion weight is chosen on a street of other people, and one, where the recipe's photos are at hand, on the
+    training identities that neither retriever nor reasoner ever saw. The latter counts for pictures in general. A
+    recipe without photos gives those the weight 0 and no other fusion: what helps among drawn people has been seen to
+    do harm among photographed ones (docs/lab.md). On the same people: the weights after k-reciprocal re-ranking and for
+    the whole list, the fitted fusion and whether it or the weight orders candidates, the calibration, when to ask, and
+    by which score absent people are told. What was tried goes to `choices.json`.
+    """
+    ranker = Retriever.load(retriever)
+    held_out = held_out_people(recipe_name, changes, ranker, model)
+    others = StreetSettings(seed=SEED, train_people=60, crops_per_camera=2, distractors=0, junk=0)
+    searches = [as_search(STREET, tuple(street_crops(others, "train")), queries, SEED)]
+    if held_out:
+        searches.append(as_search(PHOTOS, held_out, 2 * queries, QUERY_SEED))
+    decider = Decider(ranker, Engine(Reasoner.load(model)), k, progress)
+    measured = {search.name: decider.measure(search) for search in searches}
+    chosen_on, search = searches[-1].name, searches[-1]
+    found = best_of(measured[chosen_on])
+    scaled = found.ranked.local is not None
+    curves: dict[str, list[tuple[float, float, float]]] = {}
+    for name, own in measured.items():
+        chosen, other = (own, plain(own)) if scaled else (plain(own), own)
+        curves |= {name: weight_curve(chosen), name + OTHER_WAY[scaled]: weight_curve(other)}
+    drawn_only = chosen_on == STREET
+    best = best_weight(curves[chosen_on])
+    weight = 0.0 if drawn_only else best
+    calibration = calibrated(found)
+    expected = expected_score(found)
+    policies = policies_of(found, best, expected)
+    whole, fitted = whole_weight(found), fitted_fusion(found)
+    fusion = None if drawn_only or fitted is None else better_fusion(found)
+    after = decider.after_k_reciprocal(search)
+    absent = decider.open_set(search, weight, QUERY_SEED, scaled)
+    how = {
+        "weights": curves,
+        "weights_after_k_reciprocal": list(after.grid),
+        "weights_of_whole_list": list(whole.grid),
+        "fusions_of_people_not_chosen_on": {} if fusion is None else fusion.tried,
+        "brier_of_calibrations": {} if calibration is None else calibration[1],
+        "missed_at_fpir_0.1": [] if absent is None else list(absent.missed),
+    }
+    decision = Decision(
+        weight,
+        DRAWN if drawn_only else chosen_on,
+        f"{NOTICE} {DRAWN_NOTICE}" if drawn_only else NOTICE,
+        best_weight(curves[STREET]),
+        k_reciprocal_weight=None if drawn_only else after.weight,
+        calibration=None if calibration is None else calibration[0].stored(),
+        policy=None if policies is None else policies[0].stored(),
+        policies=() if policies is None else tuple((budget, policy.stored()) for budget, policy in policies[1]),
+        open_set=None if absent is None else {"score": absent.name, "thresholds": dict(absent.thresholds)},
+        whole_weight=None if drawn_only else whole.weight,
+        fitted=None if fitted is None or drawn_only else fitted.stored(),
+        expected=None if expected is None else expected.stored(),
+        local_scaling=scaled,
+        fusion="weighted" if fusion is None else fusion.fusion,
+    )
+    store_decision(decision, model)
+    write_json(model / CHOICES, how)  # last: whoever finds it need not decide again
+    return decision
