@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reidr.core.lazy import loaded_when_used
+from reidr.moved import find_moved_modules
 
 if TYPE_CHECKING:
     from reidr.data.load import load_dataset
@@ -31,3 +32,4 @@ _HOMES = {
 
 
 __getattr__ = loaded_when_used(__name__, _HOMES)
+find_moved_modules()
