@@ -42,8 +42,8 @@ test-all: $(VENV)/.installed-dev  ## every test, the slow ones and those on real
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
 
 lint: $(VENV)/.installed-dev  ## ruff
-	$(BIN)/ruff check src tests benchmarks examples scripts
-	$(BIN)/ruff format --check src tests benchmarks examples scripts
+	$(BIN)/ruff check src tests benchmarks examples scripts research
+	$(BIN)/ruff format --check src tests benchmarks examples scripts research
 
 types: $(VENV)/.installed-dev  ## mypy
 	$(BIN)/mypy
