@@ -3,7 +3,7 @@
 In bfloat16 oneDNN runs a network forward two to four times as quickly as in float32, but two of its backward kernels
 are ten to forty times slower there: the gradient of the input of a strided depthwise convolution and that of the
 weights of a 5x5 one. Both are taken in float32 here, which also rounds less. With torch 2.13, on a processor with
-AVX512-BF16: a whole training step of EfficientNet-lite0 takes half the time (`benchmarks/training_step.py`).
+AVX512-BF16, a training step takes about half the time of plain bfloat16 (`benchmarks/training_step.py`).
 """
 
 from __future__ import annotations
