@@ -4,7 +4,7 @@
     PYTHONPATH=src python benchmarks/rollouts.py rollout-trl      # some of them
 
 The model is `nano`'s architecture with random weights, so nearly every rollout runs to its 60 tokens: 8 pairs of other
-crops x 8 rollouts. `rollout-*` is the sampling alone, `step-*` a whole step of GRPO (vision half frozen): rollouts,
+crops x 8 rollouts. `rollout-*` is the sampling alone, `step-*` a whole step of GRPO (vision encoder frozen): rollouts,
 rewards, forward and backward pass, update. TRL's way is `GRPOTrainer` as it comes, with the same settings.
 `cpu_seconds` is processor time, which other work on the machine changes less than `seconds`. One thread unless
 OMP_NUM_THREADS says otherwise: beside other work, more threads wait for each other.

@@ -56,7 +56,7 @@ def ablation_section(name: str) -> list[str]:
     words = opening + (
         "Every variant from the same base; pairs sampled once, by the first warm-up; the direct score in both orders, "
         f"{by_weight}; first ten of the shipped retriever on {test_of(made)}. *Alone*: those ten in the order of the "
-        "score by itself, without the distance. Mean over seeds, small: range over seeds. Headroom: share of the "
+        "score by itself, without the distance. Mean over seeds, small: range over seeds. oracle gain: share of the "
         "oracle's Rank-1 gain. Gain over the retriever and differences: 95 % paired bootstrap intervals over "
         f"{made.get('drawn_over', 'queries')} of the mean over seeds, in percentage points, bold where the interval "
         "leaves 0 out; they know nothing of other seeds, and of so many one in twenty is bold by chance. Written by "
@@ -91,7 +91,7 @@ def ablation_section(name: str) -> list[str]:
             ]
         )
     titles = (
-        *("reasoner", "seeds", "AUC fused", "Rank-1", "headroom", "mAP@10", "Rank-1 gained", "mAP gained"),
+        *("reasoner", "seeds", "AUC fused", "Rank-1", "oracle_gain", "mAP@10", "Rank-1 gained", "mAP gained"),
         *("Rank-1 alone", "mAP@10 alone", "slope"),
     )
     sections = [f"## {title}\n\n{words}\n\n{lined(titles, rows)}"]
@@ -171,7 +171,7 @@ def what_is_said(words: dict) -> list[str]:
         "that claim something of one region twice. In percent; mean over seeds, small: range over seeds."
     )
     sections = [f"### What do the words say?\n\n{intro}\n"]
-    titles = ("right", "borne out", "true", "differences", "of them none", "said twice")
+    titles = ("right", "supported", "true", "differences", "of them none", "said twice")
     for scene, each in words.items():
         rows = [
             [

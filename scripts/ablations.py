@@ -38,7 +38,7 @@ OUT = REPOSITORY / "docs" / "ablations.json"
 SHARES = (0.05, 0.10, 0.50)
 SHARE = 0.209  # the paper's
 STEPS_ONCE = 208  # of 12 pairs: a fifth of 12,000, each once
-SCALED = "retriever, locally scaled"
+SCALED = "retriever, CSLS"
 KINDS = ("direct", "thinking", "direct, alone", "thinking, alone")
 
 
@@ -123,7 +123,7 @@ def trained(arguments: argparse.Namespace, name: str, seed: int) -> Path:
     if variant.longer > 1:
         changes["steps"] = variant.longer * recipe["steps"]
     if variant.rewards:
-        # A stage's changes replace whole values: the recipe's other weights have to be said again.
+        # A stage's changes replace whole values: the recipe's other weights have to be consistent.
         changes["rewards"] = recipe.get("rewards", {}) | variant.rewards
     return rl_stage(arguments.recipe, runs / folder_of(name, seed), changes)
 
@@ -187,7 +187,7 @@ def drawn_by_lot(pairs: Path, out: Path) -> Path:
 
 
 class Judge:
-    """Scores models on the same pairs; the crops are looked at once, since all variants share their tower."""
+    """Scores models on the same pairs; the crops are looked at once, since all variants share their vision encoder."""
 
     def __init__(self, data: Path, think_every: int) -> None:
         from reidr.core.run import content_hash

@@ -35,13 +35,13 @@ class Search:
         from reidr.data.protocols.trial import find_protocol, trials
         from reidr.evaluation.experiment.candidate_scoring import matches_of
         from reidr.evaluation.experiment.experiment import embed_trial
-        from reidr.retrieval.rerankers.csls import LAST, with_local_scaling
+        from reidr.retrieval.rerankers.csls import LAST, with_csls
 
         self.trial_name = dataset.name
         (trial,) = trials(dataset, find_protocol("standard"), 0)
         queries, gallery, self.trial = embed_trial(trial, retriever, None, progress)
         ranked = gallery.search(queries, LAST, excluded=self.trial.excluded)
-        self.ranked = with_local_scaling(ranked, gallery.features, junk=self.trial.junk).top(K)
+        self.ranked = with_csls(ranked, gallery.features, junk=self.trial.junk).top(K)
         self.truth = matches_of(self.trial, self.ranked, K)
         self.matches = self.trial.matches().sum(axis=1)
         self.rows, self.columns = rows, columns = np.nonzero(self.ranked.indices >= 0)
@@ -81,7 +81,7 @@ def thinking(seen: Any, pairs: list[tuple[int, int]]) -> tuple[np.ndarray, dict[
 
 def judge(model: Any, processor: Any, test: Search, held: Search, think: bool) -> dict[str, Any]:
     """Numbers of one model: direct, and with `think` after a rationale too."""
-    from reidr.evaluation.metrics.pair_verification import measure_judging
+    from reidr.evaluation.metrics.pair_verification import measure_pair_verification
     from reidr.fusion.weighted import choose_weight
     from reidr.reasoning.inference.crop_features import CropFeatures
 
@@ -100,7 +100,7 @@ def judge(model: Any, processor: Any, test: Search, held: Search, think: bool) -
             tables.append(search.table(values))
         weight = choose_weight(held.ranked, tables[0], held.truth).weight
         people = np.array([str(query.person) for query in test.trial.query])
-        result = measure_judging(test.ranked, tables[1], test.truth, test.matches, weight, people=people)
+        result = measure_pair_verification(test.ranked, tables[1], test.truth, test.matches, weight, people=people)
         found[kind] = {**asdict(result), **health, "seconds": round(time.perf_counter() - started, 1)}
         print(kind, json.dumps(found[kind]), flush=True)
     return found

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-COUNTS = ("right", "borne", "true", "tested", "differ", "none", "twice")
+COUNTS = ("right", "supported", "true", "tested", "differ", "none", "twice")
 """Per pair: whether the answer is right, and whether the words bear it out (`cues_reward` above 0); claims that are
 true, of so many that can be tested against the attributes known; differences named, and those with one and the same
 value on both sides; whether a region is claimed twice."""
@@ -61,7 +61,7 @@ class Words:
     def _count(self, reasoner: Any, scene: str) -> dict[str, np.ndarray]:
         from reidr.reasoning.inference.crop_features import CropFeatures
         from reidr.reasoning.prompting.grammar import try_parse
-        from reidr.reasoning.rationales.claims import belies_itself, check_claim, parse_claims
+        from reidr.reasoning.rationales.claims import check_claim, parse_claims, self_contradictory
         from reidr.training.grpo.rewards import cues_reward
         from reidr.training.warmup.rationales import write_rationales
 
@@ -83,10 +83,10 @@ class Words:
                 continue
             claims, facts = parse_claims(parsed.reasoning), self.facts(pair)
             counts["right"][row] = parsed.answer == ("yes" if pair.label else "no")
-            counts["borne"][row] = cues_reward(parsed.answer, parsed.reasoning) > 0
+            counts["supported"][row] = cues_reward(parsed.answer, parsed.reasoning) > 0
             counts["twice"][row] = len({claim.region for claim in claims}) < len(claims)
             counts["differ"][row] = sum(claim.agreement == "differ" for claim in claims)
-            counts["none"][row] = sum(claim.agreement == "differ" and belies_itself(claim) for claim in claims)
+            counts["none"][row] = sum(claim.agreement == "differ" and self_contradictory(claim) for claim in claims)
             if facts is not None:
                 marks = [check_claim(claim, facts.a, facts.b, per_crop=facts.per_crop) for claim in claims]
                 counts["true"][row] = marks.count("confirmed")
@@ -96,7 +96,7 @@ class Words:
 
 SHARES = {
     "right": ("right", None),
-    "borne out": ("borne", None),
+    "supported": ("supported", None),
     "true": ("true", "tested"),
     "differences": ("differ", None),
     "of them none": ("none", "differ"),

@@ -1,9 +1,9 @@
 """How many described people does it take to read strangers' attributes: linear probes taught on more and more of them.
 
-python scripts/reading_people.py        writes docs/reading-people.json and .png; nobody of a test set is looked at
+python scripts/reading_people.py        writes docs/reading-provenance.json and .png; nobody of a test set is looked at
 python scripts/results.py --only described-people        puts what stands there into docs/results.md
 
-Probes on the shipped retriever's features and on what the tower of `nano` sees (whole body and mean cell), each taught
+Probes on the shipped retriever's features and on what the vision encoder of `nano` sees (whole body and mean cell), each taught
 on a number of training people drawn by lot, ask held-out people's photos. Where the curve still climbs at its end, more
 people would help; where it has gone flat, they would not.
 """
@@ -18,7 +18,7 @@ import numpy as np
 from probe_decay import described_people, read_by_probe
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-OUT = REPOSITORY / "docs" / "reading-people.json"
+OUT = REPOSITORY / "docs" / "reading-provenance.json"
 NUMBERS = (25, 50, 100, 200)  # and all of them
 DRAWS = 8
 
@@ -35,7 +35,7 @@ def main() -> None:
     known, new = described_people()
     retriever, reasoner = Retriever.load(), Reasoner.load("nano")
 
-    def seen_by_tower(crops: Sequence[Crop]) -> np.ndarray:
+    def seen_by_vision_encoder(crops: Sequence[Crop]) -> np.ndarray:
         seen = CropFeatures(reasoner.model, reasoner.processor, [crop.open for crop in crops], learning="connector")
         cell, whole, *_ = reasoner.model.model.visual.sizes
         raw = [seen.kept(place).float().cpu().numpy() for place in range(len(crops))]
@@ -43,7 +43,7 @@ def main() -> None:
 
     features = {
         "the retriever's features": (embed_crops(retriever, known), embed_crops(retriever, new)),
-        "what nano's tower sees": (seen_by_tower(known), seen_by_tower(new)),
+        "what nano's vision encoder sees": (seen_by_vision_encoder(known), seen_by_vision_encoder(new)),
     }
     person = np.array([str(crop.person) for crop in known])
     everybody = sorted(set(person.tolist()))

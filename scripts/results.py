@@ -73,11 +73,11 @@ def reasons_section(tested: dict) -> str:
     )
 
 
-def spending_lines(spending: dict) -> list[str]:
+def cost_curve_lines(cost_curve: dict) -> list[str]:
     """What asking fewer pairs costs: the stored policy beside asking all, and the fewest calls that keep the gain."""
-    if not spending:
+    if not cost_curve:
         return []
-    fixed, (stored,) = spending["first candidates"], spending["stored policy"]
+    fixed, (stored,) = cost_curve["first candidates"], cost_curve["stored policy"]
     none, full = fixed[0], fixed[-1]
     lines = []
     for metric, title in (("mean_average_precision", "mAP"), ("rank1", "Rank-1")):
@@ -89,7 +89,7 @@ def spending_lines(spending: dict) -> list[str]:
         wanted = none[metric] + 0.95 * gain
         cheap = [
             min((point["calls"] for point in points if point[metric] >= wanted - 1e-9), default=None)
-            for points in (fixed, spending.get("in doubt only", []) + spending["stored policy"])
+            for points in (fixed, cost_curve.get("in doubt only", []) + cost_curve["stored policy"])
         ]
         words = [f"{calls:.2f} pairs" if calls is not None else "not reached" for calls in cheap]
         lines.append(
@@ -105,14 +105,14 @@ ENOUGH = 20  # non-mated queries below which an error rate says nothing
 
 
 def beside(result: dict) -> str:
-    """The numbers that are no rows: captured headroom, calibration, open set."""
+    """The numbers that are no rows: share of oracle gain, calibration, open set."""
     lines = []
-    for name, share in result.get("captured_headroom", {}).items():
+    for name, share in result.get("share_of_oracle_gain", {}).items():
         for metric, title in (("mAP", "mAP"), ("rank1", "Rank-1")):
             if share[metric] is not None:
                 low, high = share[f"{metric}_interval"] or (float("nan"), float("nan"))
                 lines.append(
-                    f"- {name}: {percent(share[metric])} % of the oracle's {title} headroom captured "
+                    f"- {name}: {percent(share[metric])} % of the oracle's {title} oracle gain captured "
                     f"({percent(low)} to {percent(high)})"
                 )
     if "expected_calibration_error" in result:
@@ -124,7 +124,7 @@ def beside(result: dict) -> str:
     for name, area in result.get("pair_areas", {}).items():
         gain = f", {area['gain'][0]:+.3f} to {area['gain'][1]:+.3f} against the distance" if "gain" in area else ""
         lines.append(f"- area under the ROC curve over the scored pairs, {name}: {area['area']:.3f}{gain}")
-    lines += spending_lines(result.get("spending", {}))
+    lines += cost_curve_lines(result.get("cost_curve", {}))
     if result.get("non_mated_queries", 0) < ENOUGH:
         return "\n".join(lines) + "\n"
     for wanted, errors in result.get("open_set_at_stored_thresholds", {}).items():
@@ -243,7 +243,7 @@ def reading_sections(data: Path, street: Path) -> list[str]:
 
 def people_sections() -> list[str]:
     """How reading grows with the people described, where `scripts/reading_people.py` has measured it."""
-    path = REPOSITORY / "docs" / "reading-people.json"
+    path = REPOSITORY / "docs" / "reading-provenance.json"
     if not path.is_file():
         return []
     found = json.loads(path.read_text(encoding="utf-8"))
@@ -262,7 +262,7 @@ def people_sections() -> list[str]:
         "Linear probes taught on more and more described training people, asked about photos of people that neither "
         f"model has seen ({held_out['crops']} crops of {held_out['people']} held-out training people): mean balanced "
         f"accuracy of seven attributes in percent, {found['draws']} drawings of the people, ± their standard "
-        "deviation. The features themselves were taught on all of these people (identity; the tower also on the "
+        "deviation. The features themselves were taught on all of these people (identity; the vision encoder also on the "
         "attributes of most): only the probes have fewer. Written by `scripts/reading_people.py`."
     )
     picture = "![Held-out photos read, by the number of described people](reading-people.png)"
@@ -291,7 +291,7 @@ def judged(each: dict) -> list[str]:
     ]
 
 
-def judging_section() -> list[str]:
+def pair_verification_section() -> list[str]:
     """Single reasoners' judgement, where `scripts/judging.py` has measured it (docs/judging.json)."""
     path = REPOSITORY / "docs" / "judging.json"
     if not path.is_file():
@@ -300,7 +300,7 @@ def judging_section() -> list[str]:
     made = known.pop("made", {})
     titles = (
         "reasoner", "score", "AUC alone", "AUC fused (distance alone)", "gain", "weight", "Rank-1 (retriever)", "gain",
-        "mAP@10 gain", "headroom", "parsable", "distinct",
+        "mAP@10 gain", "oracle_gain", "parsable", "distinct",
     )  # fmt: skip
     lines = ["| " + " | ".join(titles) + " |", "| --- |" + " --- |" * (len(titles) - 1)]
     for name, kinds in known.items():
@@ -311,7 +311,7 @@ def judging_section() -> list[str]:
     words = (
         f"The shipped retriever's cross-camera first ten of {test_of(made)}, {pairs}; both orders averaged; AUC: area "
         "under the ROC curve over pairs. Fusion weights by mAP on held-out training identities. Gains with 95 % "
-        f"bootstrap intervals over {made.get('drawn_over', 'queries')}; Rank-1, mAP, headroom in percent. The "
+        f"bootstrap intervals over {made.get('drawn_over', 'queries')}; Rank-1, mAP, oracle gain in percent. The "
         "*answer-only fit* is a check and no stage of the method: 60 steps on the answer word from the base of "
         "then, to see whether it carries identity; its seeds differ in the pairs drawn. Written by scripts/judging.py "
         f"at commit `{made.get('commit')}`."
@@ -369,13 +369,13 @@ def street_sections(arguments: argparse.Namespace) -> list[str]:
 
 def nano_street_sections(arguments: argparse.Namespace) -> list[str]:
     """Drawn and photographed people by the reasoner that has seen no photo."""
-    from reidr.fusion.profile import stored_decision
+    from reidr.fusion.profile import stored_profile
 
     words = (
         "`nano-street` has seen no photo of a re-identification data set. Beside the same retriever, which has: "
         "`--reasoner nano-street`, its weight for streets."
     )
-    weight = str(stored_decision("nano-street").street_weight)
+    weight = str(stored_profile("nano-street").street_weight)
     result = evaluate(arguments.street, "--reasoner", "nano-street", "--weight", weight, "--reasons", PAIRS)
     sections = [section("The rendered street, by nano-street", words, result), reasons_section(result["reasons"])]
     market = arguments.data / "market1501"
@@ -394,7 +394,7 @@ PARTS = {
     "held-out": held_out_sections,
     "street": street_sections,
     "nano-street": nano_street_sections,
-    "ablations": lambda _: [*judging_section(), *ablation_sections()],
+    "ablations": lambda _: [*pair_verification_section(), *ablation_sections()],
     "reading": lambda arguments: reading_sections(arguments.data, arguments.street),
     "described-people": lambda _: people_sections(),
 }

@@ -29,7 +29,7 @@ def main() -> None:
     shutil.rmtree(target, ignore_errors=True)
     reasoner.model.half().save_pretrained(target)
     reasoner.processor.save_pretrained(target)
-    for extra in (FILE, "choices.json", "people.json"):
+    for extra in (FILE, "tuning_log.json", "provenance.json"):
         if (source / extra).is_file():
             shutil.copyfile(source / extra, target / extra)
     (target / "README.md").write_text(card or f"# {name}\n", encoding="utf-8")

@@ -48,7 +48,7 @@ def main() -> None:
     reasoner = Reasoner.load(arguments.reasoner)
     scores = reasoner.score(pairs)
     verdicts = reasoner.think(pairs, Thinking(max_new_tokens=200))
-    told = reasoner.tell([crop for pair in pairs for crop in (pair.query, pair.candidate)])
+    told = reasoner.ask_about_crops([crop for pair in pairs for crop in (pair.query, pair.candidate)])
     folder = REPOSITORY / "docs" / "street-pairs"
     folder.mkdir(exist_ok=True)
     facts = environment()

@@ -222,7 +222,7 @@ def measured(title: str) -> dict[str, tuple[str, str]]:
 DEV = "market1501-dev"
 README_ROWS = {
     "retriever": ("retriever nano",),
-    "+ local scaling of distances (no reasoner)": ("local scaling",),
+    "+ CSLS of distances (no reasoner)": ("CSLS",),
     "+ the reasoner's vision similarity alone": ("reasoner nano glance",),
     "+ reasoner on the first ten, by one weight": ("reasoner nano direct",),
     "+ reasoner on the first ten (fitted fusion, as `find` orders)": ("reasoner nano, fitted",),
@@ -284,8 +284,8 @@ def test_readme_repeats_what_the_tests_of_reasons_found() -> None:
         return found[1], found[2]
 
     text = " ".join((REPOSITORY / "README.md").read_text(encoding="utf-8").split())
-    true, again, sure = "Claims that are true", "Claims said again", "True where said again"
-    others = [re.search(r"not said again: ([\d.]+)\s%", value(part, sure)[1]) for part in (photos, drawn)]
+    true, again, sure = "Claims that are true", "Claims consistent", "True where consistent"
+    others = [re.search(r"not consistent: ([\d.]+)\s%", value(part, sure)[1]) for part in (photos, drawn)]
     assert others[0] is not None
     assert others[1] is not None
     for sentence in (

@@ -15,7 +15,7 @@ from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.errors import ReIDError
 from reidr.evaluation.experiment.cost_curve import Policy
-from reidr.fusion.profile import Decision, store_decision
+from reidr.fusion.profile import InferenceProfile, store_profile
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "reasoning"))
@@ -34,11 +34,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     model.save_pretrained(tmp_path / "model")
     processor.save_pretrained(tmp_path / "model")
     policies = [Policy(0.6, 2, first=3, last=12), Policy(1.0, 4, first=3, last=12)]
-    decision = Decision(
+    profile = InferenceProfile(
         0.5, "nothing, a test", "", None, 0.5, None, policies[1].stored(),
         tuple((cost, policy.stored()) for cost, policy in zip((0.5, 3.0), policies, strict=True)),
     )  # fmt: skip
-    store_decision(decision, tmp_path / "model")
+    store_profile(profile, tmp_path / "model")
     return tmp_path
 
 

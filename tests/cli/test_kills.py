@@ -37,7 +37,7 @@ TRAINING = {
     "network": NETWORK, "imagenet": False, "frozen_blocks": 0, "epochs": 3, "warmup_epochs": 0, "batch_persons": 2,
     "batch_images": 2,
 }  # fmt: skip
-TOWER = {**TRAINING, "epochs": 2, "attributes": 1.0}
+VISION_ENCODER = {**TRAINING, "epochs": 2, "attributes": 1.0}
 Work = Callable[[], Any]
 
 
@@ -152,8 +152,8 @@ def recipe(place: Path) -> Path:
     values: dict[str, Any] = {
         "retriever": {"data": ["photos"], "held_out_share": 0.3, **TRAINING},
         "base": {
-            "data": [], "tower": [TOWER, TOWER], "tower_street_people": 4, "street_people": 4, "reading_streets": 1,
-            "reading_people": 4, "street_twins": 0.0, "reader_steps": 5, "reading": {"steps": 2, "batch": 4},
+            "data": [], "vision_encoder": [VISION_ENCODER, VISION_ENCODER], "vision_encoder_street_people": 4, "street_people": 4, "reading_streets": 1,
+            "reading_people": 4, "street_twins": 0.0, "attribute_head_steps": 5, "reading": {"steps": 2, "batch": 4},
             "batch": 4, "steps": 4, "save_every": 2,
         },
         "pairs": {"data": ["photos"], "source": "folds", "folds": 2, "training": TRAINING, "held_out_share": 0.3},

@@ -16,7 +16,7 @@ from reidr.retrieval.embedders.retriever import Retriever
 OWN = """
 extends: nano-street
 base:
-  tower:
+  vision encoder:
     - {epochs: 1, batch_persons: 4, attributes: 1.0, network: {height: 64, width: 32}}
     - {epochs: 1, batch_persons: 4, attributes: 1.0, network: {height: 64, width: 32}, augmentation: {halves: 0.5}}
   tower_street_people: 8
@@ -65,8 +65,8 @@ def test_base_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     Path("own.yaml").write_text(OWN)
     words = ["train", "base", "own.yaml", "--run", "run", "--steps", "3"]
     invoke(*words)
-    decision = json.loads(Path("run/model/decision.json").read_text())
-    assert decision["weight"] == 0  # no verdict was taught, so none is trusted
+    profile = json.loads(Path("run/model/inference_profile.json").read_text())
+    assert profile["weight"] == 0  # no verdict was taught, so none is trusted
     before = Path("run/model/model.safetensors").stat().st_mtime_ns
     invoke(*words)
     assert Path("run/model/model.safetensors").stat().st_mtime_ns == before

@@ -64,7 +64,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "training/retriever/train.py": {"state.save": "`TrainingState.save`, which calls `torch_save`"},
     "training/grpo/vllm_rollouts.py": {"tempfile.TemporaryDirectory": SCRATCH, "taught.save_pretrained": SCRATCH},
     "training/pretraining/shipped.py": {"shutil.copytree": ATOMIC},
-    "training/warmup/train.py": {"teacher.save": "`Teacher.save`, which calls `torch_save`"},
+    "training/warmup/train.py": {"teacher.save": "`WarmupTrainer.save`, which calls `torch_save`"},
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from reidr.fusion.profile import Decision
+from reidr.fusion.profile import InferenceProfile
 from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Pair, RequestCounts, Verdict
 
@@ -41,8 +41,8 @@ class Scores:
 
     name = "scores"
 
-    def __init__(self, scores: dict[str, float], decision: Decision | None = None, **counts: int) -> None:
-        self.scores, self.decision = scores, decision or Decision(0.5, "this test")
+    def __init__(self, scores: dict[str, float], profile: InferenceProfile | None = None, **counts: int) -> None:
+        self.scores, self.profile = scores, profile or InferenceProfile(0.5, "this test")
         self.counts, self.added = RequestCounts(), RequestCounts(**counts)
         self.thought: list[str] = []
 

@@ -199,7 +199,7 @@ def test_only_candidates_whose_expected_score_leaves_a_doubt_are_asked() -> None
     assert asked_pairs(Policy(9.0, 1, unsure=0.9), near, scores, guess).tolist() == [[False, True, False, False]]
     # Nothing expected: nothing left out.
     assert asked_pairs(Policy(9.0, 4, unsure=0.9), near, scores).all()
-    assert "glance" in explain(Policy(9.0, 4, unsure=0.9), near[0], np.zeros(4, dtype=bool))
+    assert "vision_similarity" in explain(Policy(9.0, 4, unsure=0.9), near[0], np.zeros(4, dtype=bool))
     assert "a glance leaves a doubt" in explain(
         Policy(9.0, 4, unsure=0.9), near[0], np.array([False, True, False, True])
     )

@@ -16,10 +16,10 @@ from reidr.errors import ReIDError, WeightsError
 from reidr.evaluation.experiment.candidate_scoring import ask, ask_by_policy, doubled, leave_out
 from reidr.evaluation.experiment.cost_curve import Policy, asked_pairs
 from reidr.evaluation.experiment.outcome import settings_of
-from reidr.fusion.profile import Decision, store_decision, stored_decision
+from reidr.fusion.profile import InferenceProfile, store_profile, stored_profile
 from reidr.reasoning.types import Pair
 from reidr.retrieval.ranked_list import RankedList
-from reidr.retrieval.score_normalisation import has_neighbourhood, neighbourhood, normalised_distances
+from reidr.retrieval.score_normalisation import has_z_norm, normalised_distances, z_norm
 
 QUERIES, GALLERY, K = 40, 90, 60
 
@@ -103,20 +103,20 @@ def test_leaving_out_keeps_the_order_of_the_rest(search: tuple[Trial, RankedList
 
 def test_what_was_decided_becomes_settings(tmp_path: Path) -> None:
     small, large = Policy(0.5, 3), Policy(2.0, 10, sure=0.9)
-    decision = Decision(
+    profile = InferenceProfile(
         0.3, "these", "", None, 0.2, {"method": "platt", "slope": 2.0, "offset": -1.0}, large.stored(),
         ((1.0, small.stored()), (5.0, large.stored())), {"score": "distance", "thresholds": {"0.1": 0.4}},
     )  # fmt: skip
-    store_decision(decision, tmp_path)
-    read = stored_decision(tmp_path)
+    store_profile(profile, tmp_path)
+    read = stored_profile(tmp_path)
     settings = settings_of(read, weight=read.weight, k=7)
     assert (settings.policy, settings.policies, settings.only_policy) == (large, (small, large), False)
     assert (settings.k, settings.weight, settings.k_reciprocal_weight) == (7, 0.3, 0.2)
     assert settings.fusion == "weighted"
-    assert settings_of(replace(decision, fusion="fitted")).fusion == "fitted"
-    store_decision(replace(decision, fusion="guessed"), tmp_path)  # type: ignore[arg-type]
+    assert settings_of(replace(profile, fusion="fitted")).fusion == "fitted"
+    store_profile(replace(profile, fusion="guessed"), tmp_path)  # type: ignore[arg-type]
     with pytest.raises(WeightsError, match="fusion 'guessed' is neither of weighted, fitted"):
-        stored_decision(tmp_path)
+        stored_profile(tmp_path)
     assert settings.calibration is not None
     # 1 / (1 + exp(-(2 · 0.5 - 1))) = 1/2.
     assert settings.calibration.apply([0.5])[0] == 0.5
@@ -126,7 +126,7 @@ def test_what_was_decided_becomes_settings(tmp_path: Path) -> None:
     with pytest.raises(ReIDError, match=r"costs as little as 0.5 pairs per query; the least is 1"):
         settings_of(read, adaptive=True, budget=0.5)
     with pytest.raises(ReIDError, match="no policy is stored"):
-        settings_of(Decision(0.3, "these"), adaptive=True)
+        settings_of(InferenceProfile(0.3, "these"), adaptive=True)
 
 
 def test_a_neighbourhood_is_there_exactly_where_it_can_be_told() -> None:
@@ -139,8 +139,8 @@ def test_a_neighbourhood_is_there_exactly_where_it_can_be_told() -> None:
         indices = np.where(np.isfinite(distances), np.arange(length), -1)
         ranked = RankedList(("a", "b"), tuple(map(str, range(length))), indices, distances, ("drawn",))
         try:
-            neighbourhood(ranked, 2, 6)
+            z_norm(ranked, 2, 6)
         except ReIDError:
-            assert not has_neighbourhood(ranked, 2, 6), case
+            assert not has_z_norm(ranked, 2, 6), case
         else:
-            assert has_neighbourhood(ranked, 2, 6), case
+            assert has_z_norm(ranked, 2, 6), case

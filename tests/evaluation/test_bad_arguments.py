@@ -21,25 +21,25 @@ from reidr.evaluation import (
     Searches,
     bootstrap_interval,
     brier_score,
-    captured_headroom,
     evaluate_features,
     evaluate_ranking,
     expected_calibration_error,
-    headroom_interval,
     open_set_curve,
     open_set_errors,
     oracle_at_k,
+    oracle_gain_interval,
     paired_bootstrap,
     reliability_curve,
     risk_coverage,
     searches_of,
+    share_of_oracle_gain,
     threshold_at,
 )
 from reidr.evaluation.experiment.cost_curve import Policy, Study, asked_pairs, choose_policies, entropy
 from reidr.evaluation.experiment.outcome import Settings
 from reidr.evaluation.explanations.probe import fit_probe
 from reidr.evaluation.metrics.open_set_scores import choose_score, rescored, thresholds_for
-from reidr.evaluation.metrics.pair_verification import measure_judging, pair_areas, roc_area
+from reidr.evaluation.metrics.pair_verification import measure_pair_verification, pair_areas, roc_area
 from reidr.fusion.calibration import Calibration, choose_calibration, fit_calibration, margin_of, mean_margin
 from reidr.fusion.logistic import (
     choose_fusion,
@@ -50,14 +50,14 @@ from reidr.fusion.logistic import (
     probabilities_for_threshold,
     rank_by_probability,
 )
-from reidr.fusion.score_predictor import ExpectedScore, fit_expected_score
+from reidr.fusion.score_predictor import ScorePredictor, fit_score_predictor
 from reidr.fusion.weighted import choose_weight, fuse, fuse_for_threshold, order_quality
 from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.ranked_list import RankedList, rank_features
-from reidr.retrieval.rerankers.csls import with_local_scaling
+from reidr.retrieval.rerankers.csls import with_csls
 from reidr.retrieval.rerankers.k_reciprocal import k_reciprocal, k_reciprocal_of_list
 from reidr.retrieval.rerankers.neighbours import nearest_neighbours
-from reidr.retrieval.score_normalisation import cohort_normalised, has_neighbourhood, normalised_distances
+from reidr.retrieval.score_normalisation import cohort_normalised, has_z_norm, normalised_distances
 
 Q, G, D = 6, 20, 8
 RANDOM = np.random.default_rng(0)
@@ -103,15 +103,20 @@ search = partial(rank_features, query=QUERY, gallery=GALLERY, query_ids=QUERY_ID
 of_list = partial(k_reciprocal_of_list, ranked=RANKED, query_features=QUERY, gallery_features=GALLERY)
 interval = partial(bootstrap_interval, values=[0.1, 0.9, 0.4])
 paired = partial(paired_bootstrap, ours=[0.1, 0.9], theirs=[0.2, 0.3])
-shares = partial(headroom_interval, base=[0.1, 0.2], ours=[0.2, 0.3], oracle=[1.0, 0.5])
+shares = partial(oracle_gain_interval, base=[0.1, 0.2], ours=[0.2, 0.3], oracle=[1.0, 0.5])
 curve = partial(reliability_curve, probabilities=[0.1, 0.8], outcomes=[0, 1])
 reduce = partial(searches_of, ranked=RANKED, query_ids=[*WHO[:-1], 77], gallery_ids=SHOWN)
-scaling = partial(with_local_scaling, ranked=RANKED, gallery=GALLERY, first=3, last=10)
+scaling = partial(with_csls, ranked=RANKED, gallery=GALLERY, first=3, last=10)
 weighted = partial(choose_weight, ranked=RANKED, probabilities=SCORES, truth=TRUTH[:, :5])
 fused = partial(choose_fusion, ranked=RANKED, probabilities=SCORES, truth=TRUTH[:, :5], people=[*"aabbcc"])
 calibrated = partial(choose_calibration, margins=MARGINS, outcomes=OUTCOMES, groups=[i % 10 for i in range(40)])
 judged = partial(
-    measure_judging, ranked=RANKED, probabilities=SCORES, truth=TRUTH[:, :5], matches=RESULT.matches, weight=0.2
+    measure_pair_verification,
+    ranked=RANKED,
+    probabilities=SCORES,
+    truth=TRUTH[:, :5],
+    matches=RESULT.matches,
+    weight=0.2,
 )
 areas = partial(pair_areas, scores={"a": SCORES, "b": SCORES}, truth=TRUTH[:, :5], rows=np.arange(Q), base="a")
 study = partial(Study, ranked=RANKED, scores=SCORES, truth=TRUTH[:, :5], base=RESULT)
@@ -177,7 +182,7 @@ TABLE: list[tuple[Callable[..., Any], str, tuple[Any, ...], str]] = [
     (scaling, "block", NO_INT, "block"),
     (partial(nearest_neighbours, QUERY, block=2), "depth", (*NO_INT, Q + 1), "depth"),
     (partial(normalised_distances, RANKED, last=10), "first", NO_INT, "first|ranks"),
-    (partial(has_neighbourhood, RANKED, last=10), "first", NO_INT, "first|ranks"),
+    (partial(has_z_norm, RANKED, last=10), "first", NO_INT, "first|ranks"),
     (partial(cohort_normalised, RANKED), "cohort", (None, RAGGED, np.ones((Q, 9)), np.zeros((9, Q)), "x",
                                                     with_nan(np.ones((Q, 9)))), "cohort"),
     (RANKED.top, "k", NO_COUNT, "k "),
@@ -207,7 +212,7 @@ TABLE: list[tuple[Callable[..., Any], str, tuple[Any, ...], str]] = [
     (partial(expected_calibration_error, outcomes=[0, 1]), "probabilities", ([0.1, -1], [0.1, NAN]), "probability"),
     (partial(risk_coverage, [0.1, 0.9]), "correct", ([7, 1], [NAN, 1], [1], [None, 1], ["a", "b"]), "correct"),
     (partial(risk_coverage, correct=[0, 1]), "confidence", ([NAN, 1], [1], [None, 1], [[1, 2]], []), "confidence"),
-    (partial(captured_headroom, 0.5, 0.6), "oracle", (0.4, NAN, "x", None, [1.0, 1.0]), "oracle"),
+    (partial(share_of_oracle_gain, 0.5, 0.6), "oracle", (0.4, NAN, "x", None, [1.0, 1.0]), "oracle"),
     (partial(oracle_at_k, RANKED), "is_match", (None, TRUTH.T, TRUTH[:, :5] * 3, RAGGED, "x"), "is_match"),
     (reduce, "query_ids", NO_IDS, "person"),
     (reduce, "gallery_ids", (None, SHOWN[:-1], [1.5] * G), "person"),
@@ -278,10 +283,10 @@ TABLE: list[tuple[Callable[..., Any], str, tuple[Any, ...], str]] = [
     (calibrated, "seed", NO_COUNT, "seed"),
     (partial(Calibration, "platt"), "slope", (-1, NAN, "x", None), "slope"),
     (Calibration("platt").apply, "margins", (None, RAGGED, ["x"]), "margins"),
-    (partial(ExpectedScore((1.0, 1.0, 1.0), 0.0, 3, 10).guess, RANKED), "m", (-1, G + 1, 1.5, None), "m "),
-    (partial(ExpectedScore((1.0, 1.0, 1.0), 0.0, 3, 10).fill, RANKED), "probabilities",
+    (partial(ScorePredictor((1.0, 1.0, 1.0), 0.0, 3, 10).guess, RANKED), "m", (-1, G + 1, 1.5, None), "m "),
+    (partial(ScorePredictor((1.0, 1.0, 1.0), 0.0, 3, 10).fill, RANKED), "probabilities",
      (None, SCORES[0], np.zeros((Q, G + 1)), RAGGED), "probabilit"),
-    (partial(fit_expected_score, RANKED, first=3, last=10), "probabilities", (None, SCORES[0], SCORES + 1),
+    (partial(fit_score_predictor, RANKED, first=3, last=10), "probabilities", (None, SCORES[0], SCORES + 1),
      "probabilit|margins"),
 ]  # fmt: skip
 
@@ -359,9 +364,9 @@ TAKES_A_LIST: list[Callable[[Any], Any]] = [
     lambda ranked: searches_of(ranked, WHO, SHOWN),
     lambda ranked: oracle_at_k(ranked, TRUTH[:, :5]),
     lambda ranked: k_reciprocal_of_list(ranked, QUERY, GALLERY),
-    lambda ranked: with_local_scaling(ranked, GALLERY, first=3, last=10),
+    lambda ranked: with_csls(ranked, GALLERY, first=3, last=10),
     lambda ranked: normalised_distances(ranked, last=10),
-    lambda ranked: has_neighbourhood(ranked, last=10),
+    lambda ranked: has_z_norm(ranked, last=10),
     lambda ranked: cohort_normalised(ranked, np.ones((Q, 9))),
     lambda ranked: rescored(ranked, SCORES, "s"),
     lambda ranked: fuse(ranked, SCORES, 0.5),
@@ -397,7 +402,7 @@ def test_deeply_nested_tensors_are_numbers() -> None:
 
 def test_a_number_may_carry_a_gradient(recwarn: pytest.WarningsRecorder) -> None:
     numbers = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (0.5, 0.6, 0.7)]
-    assert captured_headroom(*numbers) == captured_headroom(0.5, 0.6, 0.7)
+    assert share_of_oracle_gain(*numbers) == share_of_oracle_gain(0.5, 0.6, 0.7)
     assert not recwarn.list
 
 

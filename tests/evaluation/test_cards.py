@@ -59,7 +59,7 @@ def run(street: ReIDDataset, **changes: object) -> Outcome:
 
 @pytest.mark.parametrize(("k", "local"), [(3, False), (5, True), (15, False)])
 def test_candidates_stand_in_the_order_of_the_number_that_decides(street: ReIDDataset, k: int, local: bool) -> None:
-    outcome = run(street, k=k, local_scaling=local)
+    outcome = run(street, k=k, csls=local)
     report = build_report([outcome], title="t", facts={})
     moved = 0
     for row, card in enumerate(report.query_cards):
@@ -108,12 +108,12 @@ def test_no_rank_beats_the_one_before_it_on_every_number_shown() -> None:
 
 
 def test_differences_to_local_scaling_are_counted_beside_those_to_the_retriever(street: ReIDDataset) -> None:
-    rows = {row["name"]: row for row in rows_json([run(street, local_scaling=True)])["rows"]}
+    rows = {row["name"]: row for row in rows_json([run(street, csls=True)])["rows"]}
     direct = rows["reasoner drawing direct"]
-    assert direct["gains_over"].keys() == {"local scaling"}
+    assert direct["gains_over"].keys() == {"CSLS"}
     for metric in ("mAP", "rank1"):
-        low, high = direct["gains_over"]["local scaling"][metric]
-        assert low <= direct[metric] - rows["local scaling"][metric] <= high
+        low, high = direct["gains_over"]["CSLS"][metric]
+        assert low <= direct[metric] - rows["CSLS"][metric] <= high
     assert all("gains_over" not in row for name, row in rows.items() if name != "reasoner drawing direct")
 
 

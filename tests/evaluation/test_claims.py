@@ -7,7 +7,6 @@ import pytest
 
 from reidr.data.synthetic.person.appearance import ATTRIBUTES
 from reidr.reasoning.rationales.claims import (
-    belies_itself,
     check_claim,
     parse_claims,
     parse_description,
@@ -95,7 +94,7 @@ def test_marks_by_hand(sentence: str, mark: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sentence", "belied"),
+    ("sentence", "self_contradictory"),
     [
         ("The top differs: a red top in A, a red top in B.", None),  # no region of that name: free words
         ("The upper clothing differs: a red top in A, a red top in B.", True),
@@ -116,12 +115,12 @@ def test_marks_by_hand(sentence: str, mark: str) -> None:
         ("The upper clothing differs: a red top in A, a red top under a black jacket in B.", False),
     ],
 )
-def test_a_difference_that_is_none_is_found_however_it_is_said(sentence: str, belied: bool | None) -> None:
+def test_a_difference_that_is_none_is_found_however_it_is_said(sentence: str, self_contradictory: bool | None) -> None:
     (claim, *more) = parse_claims(sentence)
     assert claim.agreement == "differ"
     assert not more
-    assert bool(claim.a) == (belied is not None)
-    assert belies_itself(claim) == bool(belied)
+    assert bool(claim.a) == (self_contradictory is not None)
+    assert self_contradictory(claim) == bool(self_contradictory)
 
 
 def test_a_value_stated_of_a_hidden_thing_is_an_invention() -> None:

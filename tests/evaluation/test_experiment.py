@@ -23,7 +23,7 @@ from reidr.evaluation.experiment.experiment import Outcome, Settings, run_experi
 from reidr.evaluation.experiment.trial_reranking import rerank_trial
 from reidr.evaluation.results.rows import rows_json
 from reidr.fusion.logistic import Logistic, LogisticFusion
-from reidr.fusion.score_predictor import ExpectedScore
+from reidr.fusion.score_predictor import ScorePredictor
 from reidr.reasoning.types import Cue, Pair, Verdict
 from reidr.report import write_report
 from reidr.report.build import build_report, text_table
@@ -233,7 +233,7 @@ def test_the_numbers_beside_the_rows_are_beside_the_page_too(street: ReIDDataset
     text = write_report(report, tmp_path).read_text(encoding="utf-8")
     assert "random draws" not in text
     content, saved = rows_json([outcome]), json.loads((tmp_path / "metrics.json").read_text())
-    for name in ("captured_headroom", "expected_calibration_error", "open_set", "enrolled_identities"):
+    for name in ("share_of_oracle_gain", "expected_calibration_error", "open_set", "enrolled_identities"):
         assert saved[name] == content[name]
     assert saved["open_set_as_decided"]["0.1"]["threshold"] is None  # JSON knows no infinity
     assert {line["protocol"] for line in csv.DictReader((tmp_path / "metrics.csv").open())} == {"standard"}
@@ -271,8 +271,8 @@ def test_a_broken_gallery_picture_is_named_and_the_rest_goes_on(street: ReIDData
 
 
 def test_a_perfect_verifier_captures_all_headroom_and_one_that_changes_nothing_none(street: ReIDDataset) -> None:
-    perfect = rows_json([run(street, Scripted())])["captured_headroom"]["reasoner scripted direct"]
-    idle = rows_json([run(street, Scripted(0.5), weight=0.5)])["captured_headroom"]["reasoner scripted direct"]
+    perfect = rows_json([run(street, Scripted())])["share_of_oracle_gain"]["reasoner scripted direct"]
+    idle = rows_json([run(street, Scripted(0.5), weight=0.5)])["share_of_oracle_gain"]["reasoner scripted direct"]
     assert perfect["mAP"] == pytest.approx(1.0)
     assert perfect["rank1"] == pytest.approx(1.0)
     assert idle["mAP"] == pytest.approx(0.0)
@@ -304,17 +304,17 @@ def test_an_adaptive_row_asks_less_and_saves_the_calls_when_alone(street: ReIDDa
     assert row.calls == 2 * len(verifier.pairs) == adaptive.calls
     assert row.metrics() == adaptive.metrics()
     assert alone.row("reasoner scripted direct") is None
-    numbers = rows_json([both])["spending"]
+    numbers = rows_json([both])["cost_curve"]
     # Asking all of the first 5 is the direct row, asking none the retriever; the stored policy is the adaptive row.
     assert numbers["first candidates"][0]["mean_average_precision"] == pytest.approx(metrics(both, "retriever")["mAP"])
     assert numbers["first candidates"][-1]["mean_average_precision"] == pytest.approx(direct.metrics()["mAP"])
     assert numbers["stored policy"][0]["mean_average_precision"] == pytest.approx(adaptive.metrics()["mAP"])
-    assert any(curve.kind == "spending" for curve in build_report([both], title="t", facts={}).curves)
+    assert any(curve.kind == "cost_curve" for curve in build_report([both], title="t", facts={}).curves)
 
 
 def test_local_scaling_gets_a_row_and_is_what_the_reasoner_is_fused_with(street: ReIDDataset) -> None:
-    plain, scaled = (run(street, Scripted(0.5), local_scaling=wanted, weight=0.5) for wanted in (False, True))
-    assert plain.row("local scaling") is None
+    plain, scaled = (run(street, Scripted(0.5), csls=wanted, weight=0.5) for wanted in (False, True))
+    assert plain.row("CSLS") is None
     assert plain.ranked.local is None
     assert scaled.ranked.local is not None
     np.testing.assert_array_equal(scaled.ranked.indices, plain.ranked.indices)
@@ -325,32 +325,34 @@ def test_local_scaling_gets_a_row_and_is_what_the_reasoner_is_fused_with(street:
     assert scaled.fused.local is not None
     assert (np.diff(scaled.fused.local[:, :5], axis=1) >= 0).all()
     names = [row.name for row in scaled.rows]
-    assert names.index("local scaling") < names.index("k-reciprocal") < names.index("reasoner scripted direct")
+    assert names.index("CSLS") < names.index("k-reciprocal") < names.index("reasoner scripted direct")
     areas = rows_json([scaled])["pair_areas"]
-    assert areas["fused"]["area"] == pytest.approx(areas["locally scaled distance"]["area"])
+    assert areas["fused"]["area"] == pytest.approx(areas["CSLS distance"]["area"])
 
 
 def test_a_glancing_reasoner_gets_a_row_of_its_own_and_saves_calls(street: ReIDDataset) -> None:
     class Glancer(Scripted):
-        def glance(self, pairs: Sequence[Pair], **_: object) -> NDArray[np.float64]:
+        def vision_similarity(self, pairs: Sequence[Pair], **_: object) -> NDArray[np.float64]:
             return np.array([[1.0 if pair.label else -1.0, 0.0, 0.0] for pair in pairs])
 
-    expected = ExpectedScore((0.0, 0.0, 0.0, 20.0, 0.0, 0.0), 0.0, 3, 12)
+    score_predictor = ScorePredictor((0.0, 0.0, 0.0, 20.0, 0.0, 0.0), 0.0, 3, 12)
     policy = Policy(1e9, 5, first=3, last=12, unsure=0.5)
-    both = run(street, Glancer(), policy=policy, expected=expected, weight=1.0)
-    direct, glance, adaptive = (metrics(both, f"reasoner scripted {name}") for name in ("direct", "glance", "adaptive"))
+    both = run(street, Glancer(), policy=policy, score_predictor=score_predictor, weight=1.0)
+    direct, vision_similarity, adaptive = (
+        metrics(both, f"reasoner scripted {name}") for name in ("direct", "vision_similarity", "adaptive")
+    )
     # Its eyes tell everything, so nothing is asked and nothing is lost.
-    assert glance == direct == adaptive
+    assert vision_similarity == direct == adaptive
     assert both.asked is not None
     assert not both.asked.any()
     verifier = Glancer()
-    alone = run(street, verifier, policy=policy, expected=expected, weight=1.0, only_policy=True)
+    alone = run(street, verifier, policy=policy, score_predictor=score_predictor, weight=1.0, only_policy=True)
     assert not verifier.pairs
     assert metrics(alone, "reasoner scripted adaptive") == direct
     # Thinking about the first candidate alone takes nothing from what is expected of the others.
-    alone = run(street, verifier, policy=policy, expected=expected, weight=1.0, only_policy=True, think=1)
+    alone = run(street, verifier, policy=policy, score_predictor=score_predictor, weight=1.0, only_policy=True, think=1)
     assert metrics(alone, "reasoner scripted thinking") == direct
-    spent = rows_json([both])["spending"]
+    spent = rows_json([both])["cost_curve"]
     assert spent["first candidates"][0]["mean_average_precision"] == pytest.approx(metrics(both, "retriever")["mAP"])
     assert spent["stored policy"][0]["mean_average_precision"] == pytest.approx(direct["mAP"])
 

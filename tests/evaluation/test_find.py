@@ -17,7 +17,7 @@ from reidr.cli.main import reidr
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError
 from reidr.fusion.logistic import Logistic, LogisticFusion
-from reidr.fusion.profile import Decision
+from reidr.fusion.profile import InferenceProfile
 from reidr.fusion.weighted import Fusion
 from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Verdict
@@ -40,14 +40,14 @@ class Plain:
         return colors / np.linalg.norm(colors, axis=1, keepdims=True)
 
 
-class Telling(Scripted):
+class CropQuestions(Scripted):
     """Says "Both have red shoes. The hair agrees: short hair in both." of all pairs; sees red shoes in red.png."""
 
     def think(self, pairs, **_):  # type: ignore[no-untyped-def]
         text = "Both have red shoes. The hair agrees: short hair in both."
         return [Verdict("same", 0.9, text, extract_cues(text), 5, 0.1, "m", "p", "k") for _ in pairs]
 
-    def tell(self, crops, texts, **_):  # type: ignore[no-untyped-def]
+    def ask_about_crops(self, crops, texts, **_):  # type: ignore[no-untyped-def]
         said = {"sub/red.png": "Red.", "query": "Red."}
         return [said.get(c.id, "Gray.") if "shoes" in t else "Short." for c, t in zip(crops, texts, strict=True)]
 
@@ -94,7 +94,7 @@ def test_a_reasoner_that_is_sure_of_one_crop_puts_it_first(folder: Path) -> None
             return np.array([float(pair.candidate.id == "sub/gray.png") for pair in pairs])
 
     sure = Sure()
-    sure.decision = Decision(0.8, "this test")
+    sure.profile = InferenceProfile(0.8, "this test")
     found = search(person(), folder, 4, retriever=HistogramEmbedder(), reasoner=sure)  # type: ignore[arg-type]
     places = {match.crop.id: place for place, match in enumerate(found.matches)}
     before = {match.crop.id: match.rank_before for match in found.matches}
@@ -113,7 +113,7 @@ def test_a_loaded_reasoner_is_used_as_was_decided_for_it_and_not_for_one_of_its_
             return np.array([float(pair.candidate.id == "sub/gray.png") for pair in pairs])
 
     still = Sure()
-    still.decision = Decision(0.0, "nothing", "Never taught a verdict.")
+    still.profile = InferenceProfile(0.0, "nothing", "Never taught a verdict.")
     found = search(person(), folder, 4, retriever=HistogramEmbedder(), reasoner=still)  # type: ignore[arg-type]
     assert [match.rank_before for match in found.matches] == [1, 2, 3, 4]
     assert shared.notice_of(still) == "Never taught a verdict."  # type: ignore[arg-type]
@@ -134,23 +134,23 @@ def test_a_reasoner_may_be_named_by_the_url_of_a_server(folder: Path, monkeypatc
 
 def test_reasons_are_looked_at_again_and_the_page_says_so(folder: Path, tmp_path: Path) -> None:
     query = person()
-    found = search(query, folder, 4, retriever=HistogramEmbedder(), reasoner=Telling(), think=2)  # type: ignore[arg-type]
+    found = search(query, folder, 4, retriever=HistogramEmbedder(), reasoner=CropQuestions(), think=2)  # type: ignore[arg-type]
     ended = {match.crop.id: [look.ended for look in match.looks] for match in found.matches}
-    assert ended["sub/red.png"] == ["said again", "said again"]
+    assert ended["sub/red.png"] == ["consistent", "consistent"]
     assert sorted(map(len, ended.values())) == [0, 0, 2, 2]
     other = next(looks for name, looks in ended.items() if looks and name != "sub/red.png")
-    assert other == ["said otherwise", "said again"]
+    assert other == ["inconsistent", "consistent"]
     document = document_of(found, created="now", facts={}, notice="")
     page = write_search(document, tmp_path, pictures_of(found)).read_text(encoding="utf-8")
     assert "asked again, of that crop alone" in page
     assert "asked alone, B: Gray" in page
-    assert page.count("</svg>said otherwise") >= 2  # in the legend, and at the claim
+    assert page.count("</svg>inconsistent") >= 2  # in the legend, and at the claim
     red = next(match for match in found.matches if match.crop.id == "sub/red.png")
-    assert looks_in_words(red.looks) == "second look: 2 of 2 claims said again"
+    assert looks_in_words(red.looks) == "claim check: 2 of 2 claims consistent"
     last = next(match for match in found.matches if match.looks and match is not red)
-    assert looks_in_words(last.looks) == "second look: 1 of 2 claims said again; shoes otherwise (B: Gray)"
+    assert looks_in_words(last.looks) == "claim check: 1 of 2 claims consistent; shoes inconsistent (B: Gray)"
     assert looks_in_words(()) == ""
-    spared = search(query, folder, 4, retriever=HistogramEmbedder(), reasoner=Telling(), second_look=False)  # type: ignore[arg-type]
+    spared = search(query, folder, 4, retriever=HistogramEmbedder(), reasoner=CropQuestions(), claim_check=False)  # type: ignore[arg-type]
     assert all(match.verdict is not None and match.looks == () for match in spared.matches)
 
 
@@ -186,14 +186,14 @@ def test_the_command_prints_matches_and_writes_a_page(folder: Path, tmp_path: Pa
     assert again.exit_code == 0, again.output
 
 
-@pytest.mark.parametrize(("switch", "asked"), [("--second-look", True), ("--no-second-look", False)])
+@pytest.mark.parametrize(("switch", "asked"), [("--claim-check", True), ("--no-claim-check", False)])
 def test_the_command_looks_again_unless_told_not_to(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, switch: str, asked: bool
 ) -> None:
-    monkeypatch.setattr(shared, "load_reasoner", lambda *_: Telling())
+    monkeypatch.setattr(shared, "load_reasoner", lambda *_: CropQuestions())
     words = ["find", str(folder / "sub" / "red.png"), "--in", str(folder), "--run", str(tmp_path), "--k", "2", switch]
     result = CliRunner().invoke(reidr, words, catch_exceptions=False)
-    assert ("second look: 1 of 2 claims said again; shoes otherwise" in result.output) == asked, result.output
+    assert ("claim check: 1 of 2 claims consistent; shoes inconsistent" in result.output) == asked, result.output
     assert "x1b" not in result.output  # what dims the line is no part of its text, which alone is escaped
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert ("asked again, of that crop alone" in page) == asked
@@ -212,7 +212,7 @@ def test_a_person_beyond_the_stored_threshold_is_probably_absent(folder: Path, t
 class Eyed(Scripted):
     """Finds all pairs equally likely; its eyes know blue-0.png alone."""
 
-    def glance(self, pairs, **_):  # type: ignore[no-untyped-def]
+    def vision_similarity(self, pairs, **_):  # type: ignore[no-untyped-def]
         return np.array([[1.0 if pair.candidate.id == "blue-0.png" else 0.0] * 3 for pair in pairs])
 
 
@@ -232,8 +232,8 @@ def test_candidates_are_ordered_by_the_fusion_that_was_chosen(
     model = Logistic((0.0,) * 6, (1.0,) * 6, (0.0, 0.0, 0.0, 1.0, 0.0, 0.0), 0.0)
     asked = Logistic((0.0,) * 7, (1.0,) * 7, (*model.weights, 0.0), 0.0)
     eyed = Eyed(0.5)
-    fitted = LogisticFusion(asked, model, 11, 50, glances=True).stored()
-    eyed.decision = Decision(0.2, "this test", fitted=fitted, fusion=fusion)
+    fitted = LogisticFusion(asked, model, 11, 50, vision_similarities=True).stored()
+    eyed.profile = InferenceProfile(0.2, "this test", fitted=fitted, fusion=fusion)
     found = search(
         Image.new("RGB", (30, 60), (200, 30, 30)), tmp_path, 5, retriever=Plain(), reasoner=eyed, keep=False  # type: ignore[arg-type]
     )  # fmt: skip

@@ -16,7 +16,7 @@ from PIL import Image
 from reidr.cli.find_text import match_lines, numbers
 from reidr.data.types import Crop
 from reidr.fusion.calibration import Calibration
-from reidr.fusion.profile import Decision
+from reidr.fusion.profile import InferenceProfile
 from reidr.reasoning.types import Verdict
 from reidr.report.search import headline_of, render
 from reidr.search import Found, search
@@ -25,7 +25,7 @@ from reidr.search.presence import judged
 from reidr.search.query.plausibility import why_no_person
 
 GALLERY = [Crop(name, drawn(number)) for name, number in (("a", 1), ("b", 2), ("c", 3), ("d", 4))]
-CALIBRATED = Decision(0.5, "this test", calibration=Calibration("temperature", 2.0).stored())
+CALIBRATED = InferenceProfile(0.5, "this test", calibration=Calibration("temperature", 2.0).stored())
 
 
 def look(reasoner: Any = None, person: Any = None, gallery: Any = GALLERY, k: int = 10, **words: Any) -> Found:
@@ -62,7 +62,7 @@ def test_the_fused_distance_decides_and_is_the_formula_of_muse() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0.01, 0.99), min_size=4, max_size=4), st.floats(0.0, 1.0))
 def test_no_match_beats_the_one_before_it_on_the_number_that_decides(scores: list[float], weight: float) -> None:
-    found = look(Scores(dict(zip("abcd", scores, strict=True)), Decision(weight, "this test")), think=0)
+    found = look(Scores(dict(zip("abcd", scores, strict=True)), InferenceProfile(weight, "this test")), think=0)
     values = [match.order_value for match in found.matches]
     assert values == sorted(values)
     assert {match.rank_before for match in found.matches} == {1, 2, 3, 4}
@@ -225,12 +225,12 @@ def test_whether_the_person_is_there_is_one_line(value: float, belief: str, open
 def test_presence_goes_by_the_score_that_was_chosen_for_the_reasoner() -> None:
     scores = {"a": 0.9, "b": 0.5, "c": 0.2, "d": 0.1}
     chosen = {"score": "fused distance", "thresholds": {"0.01": 0.3, "0.1": 0.6}}
-    found = look(Scores(scores, Decision(0.5, "this test", open_set=chosen)), retriever=Bands(0.01, 0.02))
+    found = look(Scores(scores, InferenceProfile(0.5, "this test", open_set=chosen)), retriever=Bands(0.01, 0.02))
     assert found.presence.score == "fused distance"
     assert found.presence.value == pytest.approx(min(match.order_value for match in found.matches))
     assert found.presence.belief == "probably there"
     # Where a pair has no score it cannot be computed: the retriever's distance tells.
-    found = look(Scores({"a": 0.9}, Decision(0.5, "this test", open_set=chosen)), retriever=Bands(0.01, 0.02))
+    found = look(Scores({"a": 0.9}, InferenceProfile(0.5, "this test", open_set=chosen)), retriever=Bands(0.01, 0.02))
     assert found.presence.score == "distance"
     # Where nothing is stored, nothing is claimed.
     assert look(Scores(scores)).presence.belief == "unknown"

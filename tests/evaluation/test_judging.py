@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reidr.errors import DataError
-from reidr.evaluation.metrics.pair_verification import Judging, measure_judging, pair_areas, roc_area
+from reidr.evaluation.metrics.pair_verification import PairVerification, measure_pair_verification, pair_areas, roc_area
 from reidr.retrieval.ranked_list import RankedList
 
 
@@ -63,7 +63,7 @@ def test_a_case_worked_by_hand() -> None:
     ranked = listed([[0.2, 0.4, 0.6], [0.1, 0.3, 0.5], [0.1, 0.2, 0.3], [0.3, 0.7, 0.8]])
     truth = np.array([[0, 1, 0], [1, 0, 1], [0, 0, 0], [0, 1, 0]], dtype=bool)
     said = np.array([[0.1, 0.9, 0.5], [0.2, 0.6, 0.9], [0.9, 0.9, 0.9], [0.9, 0.1, 0.5]])
-    judged = measure_judging(ranked, said, truth, np.array([1, 3, 0, 1]), 0.5)
+    judged = measure_pair_verification(ranked, said, truth, np.array([1, 3, 0, 1]), 0.5)
     # Query 2 has no match in the gallery and takes no part. Fused is d/2 + 1 - p:
     #   query 0: 1.00 0.30* 0.80   the match moves from 2nd to 1st: AP 1/2 -> 1
     #   query 1: 0.85* 0.55 0.35*  matches at 1 and 3 stay at 1 and 3 (they swap), a third lies beyond the list:
@@ -72,7 +72,9 @@ def test_a_case_worked_by_hand() -> None:
     assert (judged.pairs, judged.positive, judged.weight) == (9, 4, 0.5)
     assert judged.rank1 == pytest.approx((1 / 3, 2 / 3))
     assert judged.mean_average_precision == pytest.approx((14 / 27, 17 / 27))
-    assert judged.captured == pytest.approx(0.5)  # a perfect verifier has 3 of 3; of the 2/3 to win, 1/3 was won
+    assert judged.share_of_oracle_gain == pytest.approx(
+        0.5
+    )  # a perfect verifier has 3 of 3; of the 2/3 to win, 1/3 was won
     # Of 4 x 5 pairs of a positive and a negative, those ranked rightly, and ties:
     #   distance: positives 0.4 0.1 0.5 0.7, negatives 0.2 0.6 0.3 0.3 0.8: 2 + 5 + 2 + 1 = 10
     #   reasoner: positives 0.9 0.2 0.9 0.1, negatives 0.1 0.5 0.6 0.9 0.5: (4 + 1/2) + 1 + (4 + 1/2) + 1/2 = 10.5
@@ -85,8 +87,8 @@ def test_a_case_worked_by_hand() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_perfect_reasoner_wins_all_there_is_to_win(seed: int) -> None:
     ranked, truth, matches = drawn(seed)
-    judged = measure_judging(ranked, truth.astype(float), truth, matches, 1.0)
-    assert (judged.alone, judged.fused, judged.captured) == (1.0, 1.0, 1.0)
+    judged = measure_pair_verification(ranked, truth.astype(float), truth, matches, 1.0)
+    assert (judged.alone, judged.fused, judged.share_of_oracle_gain) == (1.0, 1.0, 1.0)
     assert judged.rank1[1] == 1.0
     # Matches in the list come first, those beyond it are lost.
     assert judged.mean_average_precision[1] == pytest.approx((truth.sum(axis=1) / matches).mean())
@@ -97,19 +99,19 @@ def test_a_perfect_reasoner_wins_all_there_is_to_win(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_reasoner_that_always_says_the_same_changes_nothing(seed: int) -> None:
     ranked, truth, matches = drawn(seed)
-    judged = measure_judging(ranked, np.full(truth.shape, 0.7), truth, matches, 0.5)
+    judged = measure_pair_verification(ranked, np.full(truth.shape, 0.7), truth, matches, 0.5)
     assert judged.alone == 0.5
     # (d + 2 * 0.3) / 2 grows with d within and across queries, so every order stays.
     assert judged.fused == pytest.approx(judged.distance)
     assert judged.gain == pytest.approx((0, 0))
     assert judged.rank1_gain == judged.map_gain == (0, 0)
     assert judged.rank1[0] == judged.rank1[1]
-    assert judged.captured == 0
+    assert judged.share_of_oracle_gain == 0
 
 
 def test_ties_of_a_saturated_reasoner_are_broken_against_it() -> None:
     ranked, truth, matches = drawn(4)
-    judged = measure_judging(ranked, np.ones(truth.shape), truth, matches, 1.0)
+    judged = measure_pair_verification(ranked, np.ones(truth.shape), truth, matches, 1.0)
     assert judged.rank1[1] == 0  # every row has a stranger, and it goes first
     assert judged.fused == 0.5
 
@@ -121,7 +123,7 @@ def test_areas_are_those_of_the_pairs_that_were_scored(seed: int) -> None:
     said = random.random(truth.shape).round(1)  # with ties
     said[random.random(truth.shape) < 0.2] = np.nan
     matches[::5] = 0
-    judged = measure_judging(ranked, said, truth, matches, 0.3)
+    judged = measure_pair_verification(ranked, said, truth, matches, 0.3)
     rows, columns = np.nonzero(~np.isnan(said) & (matches > 0)[:, None])
     distance, p, same = ranked.distances[rows, columns], said[rows, columns], truth[rows, columns]
     assert (judged.pairs, judged.positive) == (len(rows), same.sum())
@@ -134,11 +136,11 @@ def test_areas_are_those_of_the_pairs_that_were_scored(seed: int) -> None:
 def test_only_the_columns_that_were_asked_and_no_padding_take_part() -> None:
     ranked, truth, matches = drawn(5)
     said = np.random.default_rng(5).random(truth.shape)
-    asked = measure_judging(ranked.top(4), said[:, :4], truth[:, :4], matches, 0.4)
-    longer = measure_judging(ranked, said[:, :4], truth[:, :4], matches, 0.4)
+    asked = measure_pair_verification(ranked.top(4), said[:, :4], truth[:, :4], matches, 0.4)
+    longer = measure_pair_verification(ranked, said[:, :4], truth[:, :4], matches, 0.4)
     padded = np.concatenate([ranked.distances[:, :4], np.full((len(ranked), 2), np.inf)], axis=1)
     none, unsure = np.zeros((len(ranked), 2), dtype=bool), np.full((len(ranked), 2), 0.9)
-    wide = measure_judging(
+    wide = measure_pair_verification(
         listed(padded), np.hstack([said[:, :4], unsure]), np.hstack([truth[:, :4], none]), matches, 0.4
     )
     assert asked == longer == wide
@@ -149,25 +151,25 @@ def test_draws_without_a_match_in_view_are_left_out_of_the_interval() -> None:
     # and have no area.
     ranked = listed([[0.2, 0.4], [0.1, 0.3]])
     truth = np.array([[False, True], [False, False]])
-    judged = measure_judging(ranked, truth.astype(float), truth, np.array([1, 2]), 1.0)
+    judged = measure_pair_verification(ranked, truth.astype(float), truth, np.array([1, 2]), 1.0)
     # Before: 0.4 against 0.2, 0.1 and 0.3 loses all; after: wins all.
     assert (judged.distance, judged.fused, judged.gain) == (0.0, 1.0, (1.0, 1.0))
     assert judged.rank1 == (0.0, 0.5)
-    assert judged.captured == 1.0
+    assert judged.share_of_oracle_gain == 1.0
 
 
 def test_no_query_with_a_match_is_refused() -> None:
     ranked, truth, _ = drawn(6)
     with pytest.raises(DataError, match="pairs of one person and pairs of two"):
-        measure_judging(ranked, np.full(truth.shape, 0.5), truth, np.zeros(len(truth), dtype=int), 0.5)
+        measure_pair_verification(ranked, np.full(truth.shape, 0.5), truth, np.zeros(len(truth), dtype=int), 0.5)
 
 
 def test_equal_seeds_give_equal_intervals() -> None:
     ranked, truth, matches = drawn(7)
     said = np.random.default_rng(7).random(truth.shape)
 
-    def measured(seed: int) -> Judging:
-        return measure_judging(ranked, said, truth, matches, 0.4, seed=seed)
+    def measured(seed: int) -> PairVerification:
+        return measure_pair_verification(ranked, said, truth, matches, 0.4, seed=seed)
 
     assert measured(1) == measured(1)
     assert measured(1).gain != measured(2).gain

@@ -31,9 +31,9 @@ def test_part_masks_cover_every_pixel_that_a_part_touches_and_one_around() -> No
     # Halved: exactly the pixel (5, 2) of (10, 5), and its eight neighbours.
     masks = part_masks(parts, (5, 10))
     assert set(masks) == {"shoes"}
-    expected = np.zeros((10, 5), dtype=bool)
-    expected[4:7, 1:4] = True
-    np.testing.assert_array_equal(masks["shoes"], expected)
+    score_predictor = np.zeros((10, 5), dtype=bool)
+    score_predictor[4:7, 1:4] = True
+    np.testing.assert_array_equal(masks["shoes"], score_predictor)
 
 
 def test_upper_clothing_takes_its_sleeves_along() -> None:

@@ -16,7 +16,7 @@ from reidr.evaluation.metrics.open_set_scores import (
     thresholds_for,
 )
 from reidr.retrieval.ranked_list import RankedList
-from reidr.retrieval.score_normalisation import cohort_normalised, neighbourhood, normalised_distances
+from reidr.retrieval.score_normalisation import cohort_normalised, normalised_distances, z_norm
 
 PEOPLE, CROPS = 200, 60
 
@@ -46,7 +46,7 @@ def searches(made, normalised: bool):
 def test_the_neighbourhood_by_hand():
     ranked = RankedList(("q",), tuple("abcde"), np.array([[0, 1, 2, 3, 4]]), np.array([[1.0, 2.0, 4.0, 6.0, 8.0]]))
     # Ranks 2 to 4: 2, 4, 6; mean 4, variance (4 + 0 + 4) / 3.
-    mean, spread = neighbourhood(ranked, 2, 4)
+    mean, spread = z_norm(ranked, 2, 4)
     assert mean.tolist() == [4.0]
     assert spread[0] == pytest.approx(np.sqrt(8 / 3))
     np.testing.assert_allclose(normalised_distances(ranked, 2, 4)[0] * spread[0], [-3, -2, 0, 2, 4])
@@ -111,11 +111,11 @@ def test_rescoring_sorts_and_refuses_what_does_not_fit():
 def test_too_small_a_neighbourhood_is_refused():
     ranked, *_ = scene(0)
     with pytest.raises(ReIDError, match="needs 3"):
-        neighbourhood(ranked.top(12), 11, 50)
+        z_norm(ranked.top(12), 11, 50)
     with pytest.raises(ReIDError, match="no range"):
-        neighbourhood(ranked, 0, 5)
+        z_norm(ranked, 0, 5)
     flat = RankedList(("q",), tuple("abcd"), np.array([[0, 1, 2, 3]]), np.ones((1, 4)))
     with pytest.raises(ReIDError, match="one distance"):
-        neighbourhood(flat, 1, 4)
+        z_norm(flat, 1, 4)
     with pytest.raises(ReIDError, match="cohort"):
         cohort_normalised(flat, np.ones((2, 5)))

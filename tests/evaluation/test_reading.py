@@ -69,7 +69,7 @@ class Scripted:
         self.answer = answer
         self.questions: list[str] = []
 
-    def tell(self, asked: Sequence[Crop], text: str, *, max_new_tokens: int, progress: Any) -> list[str]:
+    def ask_about_crops(self, asked: Sequence[Crop], text: str, *, max_new_tokens: int, progress: Any) -> list[str]:
         self.questions.append(text)
         progress(len(asked), len(asked))
         return [answer_of(self.answer(ASKED[text], crop)) for crop in asked]
@@ -164,7 +164,7 @@ def test_the_interval_is_over_persons() -> None:
     right = {f"p{place}" for place in range(0, 80, 2)}
 
     class Halfway(Scripted):
-        def tell(self, asked: Sequence[Crop], text: str, *, max_new_tokens: int, progress: Any) -> list[str]:
+        def ask_about_crops(self, asked: Sequence[Crop], text: str, *, max_new_tokens: int, progress: Any) -> list[str]:
             name = ASKED[text]
             return [answer_of(crop.attributes[name]) if crop.person in right else "?" for crop in asked]
 

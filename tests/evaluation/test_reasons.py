@@ -15,7 +15,7 @@ from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.evaluation.explanations.masking import band_masks
 from reidr.evaluation.explanations.reason_numbers import reason_numbers
-from reidr.evaluation.explanations.reasons import bears_out, by_chance, estimate, measure_reasons, order_flips
+from reidr.evaluation.explanations.reasons import by_chance, estimate, measure_reasons, order_flips, supports
 from reidr.evaluation.explanations.text_alone import area_under_curve, read_from_text
 from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Cue, Pair, Verdict
@@ -115,15 +115,16 @@ def test_one_who_goes_by_the_order_flips() -> None:
 
 
 @pytest.mark.parametrize(
-    ("forgetful", "again", "true_again", "true_else"), [(False, 1.0, 1.0, None), (True, 0.5, 1.0, 1.0)]
+    ("forgetful", "again", "true_if_consistent", "true_if_inconsistent"),
+    [(False, 1.0, 1.0, None), (True, 0.5, 1.0, 1.0)],
 )
 def test_a_second_look_is_taken_where_single_crops_can_be_asked_about(
-    forgetful: bool, again: float, true_again: float, true_else: float | None
+    forgetful: bool, again: float, true_if_consistent: float, true_if_inconsistent: float | None
 ) -> None:
-    class Telling(Shoes):
+    class CropQuestions(Shoes):
         """States what it sees; where it is forgetful, asked about gray shoes alone it calls them white."""
 
-        def tell(self, crops: Sequence[Crop], texts: Sequence[str], **_: object) -> list[str]:
+        def ask_about_crops(self, crops: Sequence[Crop], texts: Sequence[str], **_: object) -> list[str]:
             assert set(texts) == {"What colour are the shoes?"}
             seen = ["Black." if np.asarray(crop.open())[95, 25, 0] < 100 else "Gray." for crop in crops]
             return [answer.replace("Gray", "White") if forgetful else answer for answer in seen]
@@ -138,20 +139,22 @@ def test_a_second_look_is_taken_where_single_crops_can_be_asked_about(
 
     # Half of them are black on both crops, half gray.
     same = [pair for pair in pairs() if pair.label]
-    found = measure_reasons(Telling(), same, band_masks, silent, per_crop=True)
-    assert found.looked_again is not None
-    assert found.looked_again.again.value == again
-    assert found.looked_again.true_again is not None
-    assert found.looked_again.true_again.value == true_again
-    assert (found.looked_again.true_else and found.looked_again.true_else.value) == true_else
-    assert sum(found.looked_again.marks.values()) == len(same)
-    assert [number.title for number in reason_numbers(found)][-2:] == ["True where said again", "Inventions"]
+    found = measure_reasons(CropQuestions(), same, band_masks, silent, per_crop=True)
+    assert found.checked_claims is not None
+    assert found.checked_claims.again.value == again
+    assert found.checked_claims.true_if_consistent is not None
+    assert found.checked_claims.true_if_consistent.value == true_if_consistent
+    assert (
+        found.checked_claims.true_if_inconsistent and found.checked_claims.true_if_inconsistent.value
+    ) == true_if_inconsistent
+    assert sum(found.checked_claims.marks.values()) == len(same)
+    assert [number.title for number in reason_numbers(found)][-2:] == ["True where consistent", "Inventions"]
 
 
 def test_who_cannot_tell_is_not_looked_at_again() -> None:
     found = measure_reasons(Shoes(), pairs(), band_masks, silent, per_crop=True)
-    assert found.looked_again is None
-    assert "Claims said again" not in [number.title for number in reason_numbers(found)]
+    assert found.checked_claims is None
+    assert "Claims consistent" not in [number.title for number in reason_numbers(found)]
 
 
 def test_numbers_are_plain_and_leave_the_cases_out() -> None:
@@ -186,13 +189,13 @@ def test_flips_by_hand() -> None:
 
 def test_what_bears_out_what() -> None:
     agree, differ, unseen = (Cue("hair", "agree"), Cue("bag", "differ"), Cue("shoes", "unseen"))
-    assert bears_out("same", [agree, Cue("sleeves", "agree"), differ])
-    assert not bears_out("same", [agree, differ])
-    assert not bears_out("same", [unseen])
-    assert bears_out("different", [agree, agree, differ])
-    assert not bears_out("different", [agree])
-    assert bears_out("insufficient", [unseen, agree])
-    assert not bears_out("insufficient", [agree])
+    assert supports("same", [agree, Cue("sleeves", "agree"), differ])
+    assert not supports("same", [agree, differ])
+    assert not supports("same", [unseen])
+    assert supports("different", [agree, agree, differ])
+    assert not supports("different", [agree])
+    assert supports("insufficient", [unseen, agree])
+    assert not supports("insufficient", [agree])
 
 
 def test_agreement_by_chance_is_the_mean_over_all_dealings() -> None:
@@ -201,7 +204,7 @@ def test_agreement_by_chance_is_the_mean_over_all_dealings() -> None:
         verdict("same", "The shoes differ."),
         verdict("different", "The bag differs."),
     ]
-    dealt = [[bears_out(a.answer, t.cues) for t in verdicts] for a in verdicts]
+    dealt = [[supports(a.answer, t.cues) for t in verdicts] for a in verdicts]
     assert by_chance(verdicts) == pytest.approx(np.mean(dealt))
 
 

@@ -65,7 +65,7 @@ def measure_all(
     describes: Callable[[Crop], str] = lambda _: "",
 ) -> list[Repainted]:
     class Scripted:
-        def tell(
+        def ask_about_crops(
             self, asked: Sequence[Crop], text: str = DESCRIBE, *, max_new_tokens: int = 120, progress: Any
         ) -> list[str]:
             progress(len(asked), len(asked))

@@ -8,7 +8,7 @@ import pytest
 from naive_ranking import POLICIES, counted, random_case, table, unit
 
 from reidr.errors import ReIDError
-from reidr.evaluation.metrics.ranking import captured_headroom, evaluate_features, evaluate_ranking, oracle_at_k
+from reidr.evaluation.metrics.ranking import evaluate_features, evaluate_ranking, oracle_at_k, share_of_oracle_gain
 from reidr.retrieval.ranked_list import RankedList, rank_features
 
 
@@ -139,11 +139,11 @@ def test_oracle_leaves_no_tie_between_right_and_wrong() -> None:
 
 
 def test_captured_headroom() -> None:
-    assert captured_headroom(0.5, 0.6, 0.9) == pytest.approx(0.25)  # 0.1 of a possible 0.4
-    assert captured_headroom(0.5, 0.4, 0.9) == pytest.approx(-0.25)
-    assert np.isnan(captured_headroom(0.5, 0.5, 0.5))
+    assert share_of_oracle_gain(0.5, 0.6, 0.9) == pytest.approx(0.25)  # 0.1 of a possible 0.4
+    assert share_of_oracle_gain(0.5, 0.4, 0.9) == pytest.approx(-0.25)
+    assert np.isnan(share_of_oracle_gain(0.5, 0.5, 0.5))
     with pytest.raises(ReIDError, match=r"oracle 0\.4 is below base 0\.5"):
-        captured_headroom(0.5, 0.5, 0.4)
+        share_of_oracle_gain(0.5, 0.5, 0.4)
 
 
 def test_nan_is_refused_under_a_list_too() -> None:

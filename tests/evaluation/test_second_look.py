@@ -1,4 +1,4 @@
-"""A second look at what reasons state, by reasoners whose answers are scripted."""
+"""A claim check at what reasons state, by reasoners whose answers are scripted."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 
 from reidr.data.types import Crop
 from reidr.reasoning.prompting.questions import QUESTIONS
-from reidr.reasoning.rationales.claim_check import Stated, Telling, gives, look_again, stated_by
+from reidr.reasoning.rationales.claim_check import CropQuestions, Stated, check_claims, gives, stated_by
 from reidr.reasoning.rationales.claims import parse_claims
 from reidr.reasoning.rationales.cues import extract_cues
-from reidr.reasoning.rationales.statements import statements_of, statements_seen_again, with_notes
+from reidr.reasoning.rationales.statements import mark_checked_statements, statements_of, with_notes
 from reidr.reasoning.types import Pair, Verdict
 
 A, B = Crop("a", None), Crop("b", None)  # type: ignore[arg-type]
@@ -30,7 +30,7 @@ class Witness:
         self.answers = {tuple(key.split("_", 1)): value for key, value in answers.items()}
         self.asked: list[tuple[str, str]] = []
 
-    def tell(self, crops: Sequence[Crop], texts: Sequence[str], **_: object) -> list[str]:
+    def ask_about_crops(self, crops: Sequence[Crop], texts: Sequence[str], **_: object) -> list[str]:
         names = {words[0]: name for name, words in QUESTIONS.items()}
         keys = [(crop.id, names[text]) for crop, text in zip(crops, texts, strict=True)]
         self.asked += keys
@@ -38,26 +38,26 @@ class Witness:
 
 
 def looks(text: str, **answers: str) -> list[str | None]:
-    return [look.ended for look in look_again(Witness(**answers), [Pair(A, B)], [verdict(text)])[0]]
+    return [look.ended for look in check_claims(Witness(**answers), [Pair(A, B)], [verdict(text)])[0]]
 
 
 @pytest.mark.parametrize(
     ("text", "answers", "ended"),
     [
-        ("The shoes agree: black shoes in both.", {"a_shoes_color": "Black.", "b_shoes_color": "Black."}, "said again"),
-        ("Both have black shoes.", {"a_shoes_color": "Black.", "b_shoes_color": "White."}, "said otherwise"),
+        ("The shoes agree: black shoes in both.", {"a_shoes_color": "Black.", "b_shoes_color": "Black."}, "consistent"),
+        ("Both have black shoes.", {"a_shoes_color": "Black.", "b_shoes_color": "White."}, "inconsistent"),
         (
             "The shoes differ: black shoes in A, white shoes in B.",
             {"a_shoes_color": "Black.", "b_shoes_color": "White."},
-            "said again",
+            "consistent",
         ),
         # What each crop shows must be said of that crop.
         (
             "The shoes differ: black shoes in A, white shoes in B.",
             {"a_shoes_color": "White.", "b_shoes_color": "Black."},
-            "said otherwise",
+            "inconsistent",
         ),
-        # Every value counts: the trousers are said again, their colour is not.
+        # Every value counts: the trousers are consistent, their colour is not.
         (
             "Both have navy trousers.",
             {
@@ -66,18 +66,18 @@ def looks(text: str, **answers: str) -> list[str | None]:
                 "a_lower_color": "Navy.",
                 "b_lower_color": "Blue.",
             },
-            "said otherwise",
+            "inconsistent",
         ),
-        ("The headwear agrees: no hat in both.", {"a_hat": "None.", "b_hat": "None."}, "said again"),
+        ("The headwear agrees: no hat in both.", {"a_hat": "None.", "b_hat": "None."}, "consistent"),
         # A hat of unknown kind speaks neither for a cap nor against it.
-        ("The headwear agrees: a cap in both.", {"a_hat": "Hat.", "b_hat": "Cap."}, "said again"),
-        ("The shoes cannot be seen in A.", {}, "said again"),
-        ("The shoes cannot be seen in A.", {"a_shoes_color": "Black."}, "said otherwise"),
-        ("The shoes cannot be seen in both.", {"a_shoes_color": "Black."}, "said otherwise"),
+        ("The headwear agrees: a cap in both.", {"a_hat": "Hat.", "b_hat": "Cap."}, "consistent"),
+        ("The shoes cannot be seen in A.", {}, "consistent"),
+        ("The shoes cannot be seen in A.", {"a_shoes_color": "Black."}, "inconsistent"),
+        ("The shoes cannot be seen in both.", {"a_shoes_color": "Black."}, "inconsistent"),
         (
             "Both have navy trousers.",
             {"a_lower_kind": "Trousers.", "b_lower_kind": "Trousers.", "b_lower_color": "Navy."},
-            "not seen again",
+            "not visible",
         ),
         ("The build agrees.", {}, None),
     ],
@@ -88,21 +88,21 @@ def test_how_a_second_look_ends(text: str, answers: dict[str, str], ended: str |
 
 def test_a_difference_that_is_none_is_not_even_asked_about() -> None:
     witness = Witness(a_shoes_color="Black.", b_shoes_color="Black.")
-    found = look_again(witness, [Pair(A, B)], [verdict("The shoes differ: black shoes in A, black shoes in B.")])
-    assert [look.ended for look in found[0]] == ["contradicts itself"]
+    found = check_claims(witness, [Pair(A, B)], [verdict("The shoes differ: black shoes in A, black shoes in B.")])
+    assert [look.ended for look in found[0]] == ["self-contradictory"]
     assert witness.asked == []
 
 
 def test_what_was_said_instead_is_kept() -> None:
     witness = Witness(a_shoes_color="Black.", b_shoes_color="White.")
-    (look,) = look_again(witness, [Pair(A, B)], [verdict("Both have black shoes.")])[0]
+    (look,) = check_claims(witness, [Pair(A, B)], [verdict("Both have black shoes.")])[0]
     assert look.answers == ((Stated("B", "shoes_color", "black"), "White."),)
     assert look.note == "B: White"
 
 
 def test_where_nothing_can_be_asked_the_bar_is_filled_all_the_same() -> None:
     steps: list[tuple[int, int]] = []
-    look_again(Witness(), [Pair(A, B)], [verdict("The build agrees.")], lambda done, of: steps.append((done, of)))
+    check_claims(Witness(), [Pair(A, B)], [verdict("The build agrees.")], lambda done, of: steps.append((done, of)))
     assert steps == [(1, 1)]
 
 
@@ -111,19 +111,19 @@ def test_each_question_is_asked_once_and_unreadable_answers_never() -> None:
     other = Crop("c", None)  # type: ignore[arg-type]
     text = "Both have black shoes."
     pairs = [Pair(A, B), Pair(A, other), Pair(A, B), Pair(A, B)]
-    found = look_again(witness, pairs, [verdict(text), verdict(text), verdict("black black", False), verdict("")])
+    found = check_claims(witness, pairs, [verdict(text), verdict(text), verdict("black black", False), verdict("")])
     assert sorted(witness.asked) == [("a", "shoes_color"), ("b", "shoes_color"), ("c", "shoes_color")]
-    assert [[look.ended for look in own] for own in found] == [["said again"], ["said again"], [], []]
+    assert [[look.ended for look in own] for own in found] == [["consistent"], ["consistent"], [], []]
 
 
 def test_crops_of_one_name_are_not_taken_for_each_other() -> None:
     class ByObject:
-        def tell(self, crops: Sequence[Crop], texts: Sequence[str], **_: object) -> list[str]:
+        def ask_about_crops(self, crops: Sequence[Crop], texts: Sequence[str], **_: object) -> list[str]:
             return ["Black." if crop is A else "White." for crop in crops]
 
     namesake = Crop("a", None)  # type: ignore[arg-type]
     text = "The shoes differ: black shoes in A, white shoes in B."
-    assert [look.ended for look in look_again(ByObject(), [Pair(A, namesake)], [verdict(text)])[0]] == ["said again"]
+    assert [look.ended for look in check_claims(ByObject(), [Pair(A, namesake)], [verdict(text)])[0]] == ["consistent"]
 
 
 def test_a_claim_is_taken_apart_by_crop_and_attribute() -> None:
@@ -173,17 +173,17 @@ def test_an_answer_gives_a_value_or_not(answer: str, stated: Stated, again: bool
 
 def test_statements_carry_the_marks_in_order() -> None:
     text = "Both have black shoes. It was a long day. The hair differs: short hair in A, short hair in B."
-    found = look_again(Witness(a_shoes_color="Black.", b_shoes_color="Black."), [Pair(A, B)], [verdict(text)])
-    assert [(each.text, each.claims) for each in statements_seen_again(text, found[0])] == [
-        ("Both have black shoes.", (("shoes", "said again"),)),
+    found = check_claims(Witness(a_shoes_color="Black.", b_shoes_color="Black."), [Pair(A, B)], [verdict(text)])
+    assert [(each.text, each.claims) for each in mark_checked_statements(text, found[0])] == [
+        ("Both have black shoes.", (("shoes", "consistent"),)),
         ("It was a long day.", ()),
-        ("The hair differs: short hair in A, short hair in B.", (("hair", "contradicts itself"),)),
+        ("The hair differs: short hair in A, short hair in B.", (("hair", "self-contradictory"),)),
     ]
 
 
 def test_what_was_said_instead_stands_beside_what_is_known() -> None:
     text = "Both have black shoes. It was a long day. The hair agrees: short hair in both."
-    found = look_again(Witness(a_shoes_color="Black.", b_shoes_color="White."), [Pair(A, B)], [verdict(text)])
+    found = check_claims(Witness(a_shoes_color="Black.", b_shoes_color="White."), [Pair(A, B)], [verdict(text)])
     told = statements_of(text, {"shoes_color": "black"}, {"shoes_color": "white"}, "per person")
     assert [(each.claims, each.note) for each in with_notes(told, found[0])] == [
         ((("shoes", "contradicted"),), "B: White"),
@@ -194,5 +194,5 @@ def test_what_was_said_instead_stands_beside_what_is_known() -> None:
 
 
 def test_only_who_can_tell_is_asked() -> None:
-    assert isinstance(Witness(), Telling)
-    assert not isinstance(object(), Telling)
+    assert isinstance(Witness(), CropQuestions)
+    assert not isinstance(object(), CropQuestions)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reidr.errors import ReIDError
-from reidr.evaluation.metrics.statistics import bootstrap_interval, draw_rows, headroom_interval, paired_bootstrap
+from reidr.evaluation.metrics.statistics import bootstrap_interval, draw_rows, oracle_gain_interval, paired_bootstrap
 
 
 def test_a_mean_of_two_values_has_the_outcomes_that_can_be_counted():
@@ -51,7 +51,7 @@ def test_headroom_where_every_query_gains_a_quarter_of_what_is_possible():
     random = np.random.default_rng(4)
     base = random.random(30)
     room = random.random(30)
-    low, high = headroom_interval(base, base + room / 4, base + room)
+    low, high = oracle_gain_interval(base, base + room / 4, base + room)
     assert low == pytest.approx(0.25)
     assert high == pytest.approx(0.25)
 
@@ -63,20 +63,20 @@ def test_headroom_equals_resampling_by_loops():
     draws = np.random.default_rng(7).integers(12, size=(60, 12))
     shares = [sum(ours[i] - base[i] for i in draw) / sum(oracle[i] - base[i] for i in draw) for draw in draws.tolist()]
     expected = np.quantile(shares, [0.05, 0.95])
-    np.testing.assert_allclose(headroom_interval(base, ours, oracle, draws=60, level=0.9, seed=7), expected)
+    np.testing.assert_allclose(oracle_gain_interval(base, ours, oracle, draws=60, level=0.9, seed=7), expected)
 
 
 def test_headroom_without_room_is_no_number():
-    assert np.isnan(headroom_interval([0.5, 0.7], [0.5, 0.6], [0.5, 0.7])).all()
+    assert np.isnan(oracle_gain_interval([0.5, 0.7], [0.5, 0.6], [0.5, 0.7])).all()
     # Only the first query has room; draws that miss it (one in four) are left out, the others capture half.
-    assert headroom_interval([0.5, 0.7], [0.6, 0.7], [0.7, 0.7]) == pytest.approx((0.5, 0.5))
+    assert oracle_gain_interval([0.5, 0.7], [0.6, 0.7], [0.7, 0.7]) == pytest.approx((0.5, 0.5))
 
 
 def test_lengths_and_nan_are_refused():
     with pytest.raises(ReIDError, match="not of the same queries"):
         paired_bootstrap([1.0, 2.0], [1.0])
     with pytest.raises(ReIDError, match="not of the same queries"):
-        headroom_interval([1.0, 2.0], [1.0, 2.0], [1.0])
+        oracle_gain_interval([1.0, 2.0], [1.0, 2.0], [1.0])
     with pytest.raises(ReIDError, match="value 1 is NaN"):
         bootstrap_interval([0.5, np.nan])
 
@@ -104,7 +104,7 @@ def test_queries_that_say_the_same_are_worth_one_person():
     assert bootstrap_interval(four, groups=people, seed=1) == pytest.approx(bootstrap_interval(one, seed=1))
     wide, narrow = (np.diff(bootstrap_interval(four, groups=groups))[0] for groups in (people, None))
     assert wide == pytest.approx(2 * narrow, rel=0.15)
-    room = headroom_interval(four * 0, four, four * 0 + 1, groups=people)
+    room = oracle_gain_interval(four * 0, four, four * 0 + 1, groups=people)
     assert room == pytest.approx(bootstrap_interval(four, groups=people))
 
 

@@ -22,6 +22,6 @@ def build_small_nano() -> tuple[Any, Any]:
             texts, build_network(settings), hidden=64, layers=2, vocabulary=300, merge=1
         )
         for name, parameter in model.named_parameters():
-            if parameter.ndim > 1 and "tower" not in name:
+            if parameter.ndim > 1 and "vision_encoder" not in name:
                 parameter.normal_(0, 0.12)
     return model.eval(), processor

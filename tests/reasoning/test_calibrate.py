@@ -257,7 +257,7 @@ def test_the_weight_is_kept_among_equals_and_few_people_are_refused():
 def test_glances_count_where_they_know_more_than_the_margin():
     ranked, margins, truth = listed(seed=5)
     random = np.random.default_rng(6)
-    glances = np.stack([np.where(truth, 0.9, 0.1) + random.normal(0, 0.05, truth.shape)] * 3, axis=-1)
-    known = choose_fusion(ranked, sigmoid(margins), truth, people_of(ranked), glances)
+    vision_similarities = np.stack([np.where(truth, 0.9, 0.1) + random.normal(0, 0.05, truth.shape)] * 3, axis=-1)
+    known = choose_fusion(ranked, sigmoid(margins), truth, people_of(ranked), vision_similarities)
     assert known.fusion == "fitted"
     assert known.tried["fitted"][0] > known.tried["weighted"][0] + 0.02

@@ -1,4 +1,4 @@
-"""`nano`'s own architecture: what the tower sees is the picture, and everything else is Qwen3-VL's path."""
+"""`nano`'s own architecture: what the vision encoder sees is the picture, and everything else is Qwen3-VL's path."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reidr.reasoning.nano.build import build_convolutional
 from reidr.reasoning.nano.model import (
     LOOK,
     ConvolutionalForConditionalGeneration,
-    check_hears_eyes,
+    check_takes_vision_features,
     looks_of,
 )
 from reidr.reasoning.prompting.prompt import encode_pairs
@@ -56,7 +56,7 @@ def pictures(sizes: list[tuple[int, int]]) -> list[Image.Image]:
     return made
 
 
-def test_the_tower_gets_back_the_very_pixels_that_were_cut_into_patches(
+def test_the_vision_encoder_gets_back_the_very_pixels_that_were_cut_into_patches(
     parts: tuple[ConvolutionalForConditionalGeneration, Any],
 ) -> None:
     model, processor = parts
@@ -101,16 +101,16 @@ def test_saved_and_loaded_by_the_auto_classes_it_says_the_same(
         assert torch.equal(model(**batch).logits, loaded.eval()(**batch).logits)
 
 
-def test_training_mode_leaves_the_towers_batch_norms_alone(
+def test_training_mode_leaves_the_vision_encoders_batch_norms_alone(
     parts: tuple[ConvolutionalForConditionalGeneration, Any],
 ) -> None:
     model, processor = parts
     model.train()
     assert model.model.language_model.training
-    assert not model.model.visual.tower.training
-    before = model.model.visual.tower.necks[0].running_mean.clone()
+    assert not model.model.visual.vision_encoder.training
+    before = model.model.visual.vision_encoder.necks[0].running_mean.clone()
     model(**encode_pairs(processor, [tuple(pictures([(32, 64), (32, 64)]))], "score"))  # type: ignore[list-item]
-    assert torch.equal(before, model.model.visual.tower.necks[0].running_mean)
+    assert torch.equal(before, model.model.visual.vision_encoder.necks[0].running_mean)
     model.eval()
 
 
@@ -156,7 +156,7 @@ def test_the_reasoner_scores_thinks_and_tells_with_it() -> None:
     assert scores == pytest.approx(alone, abs=1e-5)
     assert reasoner.score([pair.swapped() for pair in pairs]) == pytest.approx(scores, abs=1e-5)
     assert len(reasoner.think(pairs)) == 2
-    told = reasoner.tell(crops, ["What colour are the shoes?"] * 3, max_new_tokens=4)
+    told = reasoner.ask_about_crops(crops, ["What colour are the shoes?"] * 3, max_new_tokens=4)
     assert [type(text) for text in told] == [str] * 3
 
 
@@ -193,4 +193,4 @@ def test_a_transformers_that_drops_what_is_seen_is_refused() -> None:
     def deaf(input_ids: Any = None, **rest: Any) -> None: ...
 
     with pytest.raises(ReIDError, match=r"shows nano no pictures; pip install 'transformers>=5\.19"):
-        check_hears_eyes(deaf)
+        check_takes_vision_features(deaf)

@@ -70,11 +70,11 @@ def test_kept_features_give_the_logits_of_the_pixels_for_one_picture_and_two_in_
         assert torch.equal(inputs["position_ids"][:, 0, : places.shape[2]], places[:, 0])
 
 
-def test_a_step_with_a_frozen_tower_touches_connector_comparison_and_language_and_nothing_else() -> None:
+def test_a_step_with_a_frozen_vision_encoder_touches_connector_comparison_and_language_and_nothing_else() -> None:
     model, processor = build_small_nano()
     before = {name: each.clone() for name, each in model.state_dict().items()}
     model.train()
-    model.model.visual.tower.requires_grad_(False)
+    model.model.visual.vision_encoder.requires_grad_(False)
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(learning, lr=1e-3, weight_decay=0.0)
     a, b, *_ = pictures()
@@ -83,7 +83,7 @@ def test_a_step_with_a_frozen_tower_touches_connector_comparison_and_language_an
     torch.nn.functional.cross_entropy(logits[:, -2], batch["input_ids"][:, -1]).backward()
     optimiser.step()
     moved = {name for name, each in model.state_dict().items() if not torch.equal(each, before[name])}
-    assert not any(name.startswith("model.visual.tower.") for name in moved)
+    assert not any(name.startswith("model.visual.vision encoder.") for name in moved)
     for part in ("model.visual.connector.", "model.visual.cell_key.", "model.comparison.", "model.language_model."):
         assert any(name.startswith(part) for name in moved), part
 

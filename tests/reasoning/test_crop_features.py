@@ -1,4 +1,4 @@
-"""Batches from kept features give the logits of the pixel path, for every part of the vision half that may learn."""
+"""Batches from kept features give the logits of the pixel path, for every part of the vision encoder that may learn."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_what_was_seen_serves_models_with_the_same_eyes_only() -> None:
         torch.testing.assert_close(served, wanted)
         assert not torch.allclose(served, first)
     other = copy.deepcopy(model)
-    next(other.model.visual.tower.parameters()).mul_(2)
+    next(other.model.visual.vision_encoder.parameters()).mul_(2)
     with pytest.raises(ReIDError, match="other eyes"):
         seen.serve(other)
     with pytest.raises(ReIDError, match="other eyes"):

@@ -40,7 +40,7 @@ def searches(pairs: list[Pair]) -> list[Pair]:
 
 @contextmanager
 def counted(reasoner: Reasoner) -> Iterator[dict[str, int]]:
-    """Tokens that pass the language half, its calls, and pictures that pass the vision half, padding included."""
+    """Tokens that pass the language model, its calls, and pictures that pass the vision encoder, padding included."""
     found = {"tokens": 0, "calls": 0, "pictures": 0}
 
     def language(module: Any, args: Any, kwargs: Any) -> None:
@@ -300,12 +300,12 @@ def test_nothing_to_do_and_nonsense(reasoner: Reasoner, searches: list[Pair]) ->
 def test_a_glance_is_what_the_comparison_is_told_and_asks_no_word(nano: Reasoner, searches: list[Pair]) -> None:
     engine = Engine(nano)
     with counted(nano) as done:
-        found = engine.glance(searches, batch_size=2)
+        found = engine.vision_similarity(searches, batch_size=2)
     crops = {crop.id for pair in searches for crop in (pair.query, pair.candidate)}
     assert done == {"tokens": 0, "calls": 0, "pictures": len(crops)}
     assert found is not None
     assert found.shape == (len(searches), 3)
-    # By hand, from the tower itself: crop and mirrored crop averaged, whole body and both stripes as unit vectors.
+    # By hand, from the vision encoder itself: crop and mirrored crop averaged, whole body and both stripes as unit vectors.
     visual: Any = nano.model.model.visual
     for pair, cosines in zip(searches, found, strict=True):
         sides = []
@@ -314,7 +314,7 @@ def test_a_glance_is_what_the_comparison_is_told_and_asks_no_word(nano: Reasoner
             grid = tuple(inputs["image_grid_thw"][0, 1:].tolist())
             picture = visual.picture(inputs["pixel_values"], grid)[None]
             with torch.no_grad():
-                looks = [visual.tower.branches(each)[1] for each in (picture, picture.flip(3))]
+                looks = [visual.vision_encoder.branches(each)[1] for each in (picture, picture.flip(3))]
             sides.append([(one + other)[0] for one, other in zip(*looks, strict=True)])
         # Each embedding passes a layer norm before it becomes a unit vector: the cosine of what is left of its mean.
         wanted = [
@@ -326,18 +326,18 @@ def test_a_glance_is_what_the_comparison_is_told_and_asks_no_word(nano: Reasoner
 
 def test_what_was_glanced_at_is_not_looked_at_again(nano: Reasoner, searches: list[Pair]) -> None:
     engine = Engine(nano)
-    engine.glance(searches)
+    engine.vision_similarity(searches)
     with counted(nano) as done:
         engine.score(searches)
     assert done["pictures"] == 0
 
 
 def test_eyes_without_embeddings_tell_nothing(reasoner: Reasoner, searches: list[Pair]) -> None:
-    assert Engine(reasoner).glance(searches) is None
+    assert Engine(reasoner).vision_similarity(searches) is None
 
 
 def test_what_it_tells_of_one_crop_is_what_the_reasoner_tells(nano: Reasoner, searches: list[Pair]) -> None:
     crops = [searches[0].query, searches[0].candidate]
-    assert Engine(nano).tell(crops, "What colour are the shoes?", max_new_tokens=4) == nano.tell(
+    assert Engine(nano).ask_about_crops(crops, "What colour are the shoes?", max_new_tokens=4) == nano.ask_about_crops(
         crops, "What colour are the shoes?", max_new_tokens=4
     )

@@ -141,7 +141,7 @@ def test_no_frame_is_held_while_the_next_is_read(
     for run in (
         lambda: reasoner.score(pairs),
         lambda: reasoner.think(pairs, settings),
-        lambda: reasoner.tell(crops, max_new_tokens=2),
+        lambda: reasoner.ask_about_crops(crops, max_new_tokens=2),
         lambda: engine.score(pairs),
         lambda: engine.think(pairs, settings),
         lambda: CropFeatures(reasoner.model, reasoner.processor, [crop.open for crop in crops]),

@@ -11,7 +11,7 @@ import pytest
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import street_crops
 from reidr.errors import WeightsError
-from reidr.fusion.profile import stored_decision, training_data
+from reidr.fusion.profile import stored_profile, training_data
 from reidr.reasoning.backends.local import Engine
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.models.checkpoint import PRESETS
@@ -38,13 +38,13 @@ def test_a_preset_tells_the_same_picture_from_another_and_speaks(name: str) -> N
     (verdict,) = reasoner.think([Pair(one, other, None, None)])
     assert verdict.parsable
     assert verdict.reasoning
-    decision = stored_decision(name)
+    profile = stored_profile(name)
     # Who has seen drawn people only leaves photos alone.
-    assert (0 < decision.weight <= 1) if name == "nano" else decision.weight == 0
-    assert decision.street_weight is not None
-    assert 0 < decision.street_weight <= 1
-    assert decision.policy is not None
-    assert decision.expected is not None
+    assert (0 < profile.weight <= 1) if name == "nano" else profile.weight == 0
+    assert profile.street_weight is not None
+    assert 0 < profile.street_weight <= 1
+    assert profile.policy is not None
+    assert profile.score_predictor is not None
 
 
 def test_a_checkpoint_says_on_which_photos_it_was_taught(tmp_path: Path) -> None:
@@ -52,19 +52,19 @@ def test_a_checkpoint_says_on_which_photos_it_was_taught(tmp_path: Path) -> None
     assert street.trained_on == ()
     assert [Path(place).name for place in nano.trained_on] == ["market1501-dev", "cuhk03-np-train"]
     assert training_data(tmp_path) == ()
-    (tmp_path / "people.json").write_text("[]")
+    (tmp_path / "provenance.json").write_text("[]")
     with pytest.raises(WeightsError, match="does not say what the reasoner was taught on"):
         training_data(tmp_path)
 
 
 def test_a_loaded_checkpoint_carries_the_decision_of_its_folder_whatever_it_is_called(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(PRESETS / "nano-street", tmp_path / "nano"))
-    assert Reasoner.load(folder).decision == Engine(Reasoner.load(folder)).decision == stored_decision("nano-street")
-    assert Reasoner.load("nano").decision == stored_decision("nano") != stored_decision("nano-street")
+    assert Reasoner.load(folder).profile == Engine(Reasoner.load(folder)).profile == stored_profile("nano-street")
+    assert Reasoner.load("nano").profile == stored_profile("nano") != stored_profile("nano-street")
 
 
 def test_nano_street_has_seen_no_photo() -> None:
-    people = json.loads((PRESETS / "nano-street" / "people.json").read_text(encoding="utf-8"))
+    people = json.loads((PRESETS / "nano-street" / "provenance.json").read_text(encoding="utf-8"))
     assert people["data"] == []
     for name in SHIPPED:
         assert (PRESETS / name / "README.md").read_text(encoding="utf-8").startswith("# Model card")

@@ -59,8 +59,8 @@ def test_shared_vision_changes_no_number(
 
 def test_equal_pictures_are_encoded_once(reasoner: Reasoner, pairs: list[Pair]) -> None:
     seen: list[int] = []
-    tower = reasoner.model.model.visual
-    hook = tower.register_forward_pre_hook(
+    vision_encoder = reasoner.model.model.visual
+    hook = vision_encoder.register_forward_pre_hook(
         lambda module, args, kwargs: seen.append(len(kwargs["grid_thw"])), with_kwargs=True
     )
     try:

@@ -152,7 +152,7 @@ def test_junk_is_greyed_and_not_dropped(demo: Callable[..., Report], written: Ca
 def test_files_agree_with_the_report(demo: Callable[..., Report], tmp_path: Path) -> None:
     report = demo(9)
     rows = list(report.metric_rows)
-    rows[-1] = replace(rows[-1], gains_over={"local scaling": {"mAP": (-0.01, 0.02)}})
+    rows[-1] = replace(rows[-1], gains_over={"CSLS": {"mAP": (-0.01, 0.02)}})
     report = replace(report, metric_rows=tuple(rows), left_out=("3 files: a, b, c",), remarks=("2 have no score.",))
     write_report(report, tmp_path, cards=4)
     document = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
@@ -161,7 +161,7 @@ def test_files_agree_with_the_report(demo: Callable[..., Report], tmp_path: Path
         assert {name: saved[name] for name in row.metrics} == dict(row.metrics)
         assert {name: tuple(ends) for name, ends in saved["intervals"].items()} == dict(row.intervals)
         assert (saved["calls"], saved["seconds"]) == (row.calls, row.seconds)
-    assert document["rows"][-1]["gains_over"] == {"local scaling": {"mAP": [-0.01, 0.02]}}
+    assert document["rows"][-1]["gains_over"] == {"CSLS": {"mAP": [-0.01, 0.02]}}
     assert (document["left_out"], document["remarks"]) == (["3 files: a, b, c"], ["2 have no score."])
     assert document["facts"] == dict(report.facts)
     for saved, curve in zip(document["curves"], report.curves, strict=True):

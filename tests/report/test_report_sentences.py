@@ -17,8 +17,8 @@ SPACE = "\u202f"
 
 
 def row(name: str, mean: float, first: float, queries: int | None = 200, **gains: Interval) -> MetricRow:
-    """A row with mAP and Rank-1; `gains`: of Rank-1, over the retriever (`alone`) and over local scaling (`scaled`)."""
-    over = {"local scaling": {"rank1": gains["scaled"]}} if "scaled" in gains else {}
+    """A row with mAP and Rank-1; `gains`: of Rank-1, over the retriever (`alone`) and over CSLS (`scaled`)."""
+    over = {"CSLS": {"rank1": gains["scaled"]}} if "scaled" in gains else {}
     alone = {"rank1": gains["alone"]} if "alone" in gains else {}
     return MetricRow(name, {"mAP": mean, "rank1": first}, gains=alone, gains_over=over, queries=queries)
 
@@ -29,7 +29,7 @@ def said(*rows: MetricRow) -> tuple[str, str]:
     return headline(report).replace(SPACE, " "), support(report).replace(SPACE, " ")
 
 
-RETRIEVER, SCALED = row("retriever nano", 0.732, 0.856), row("local scaling", 0.751, 0.877)
+RETRIEVER, SCALED = row("retriever nano", 0.732, 0.856), row("CSLS", 0.751, 0.877)
 ORACLE = row("oracle@10", 0.798, 0.965)
 
 
@@ -38,13 +38,13 @@ def test_a_reasoner_better_than_local_scaling_is_held_against_it_and_not_against
     first, second = said(RETRIEVER, SCALED, asked, ORACLE)
     assert first == (
         "With the reasoner (nano direct), the first candidate is the right person for 90.5 % of 200 queries, "
-        "up from 87.7 % with local scaling, which asks no reasoner (the retriever alone: 85.6 %); "
+        "up from 87.7 % with CSLS, which asks no reasoner (the retriever alone: 85.6 %); "
         "the difference is +2.8 points (95 % interval +0.4 to +5.2)."
     )
     assert second == (
-        "Mean average precision went from 75.1 % (local scaling, no reasoner asked) to 76.1 % "
+        "Mean average precision went from 75.1 % (CSLS, no reasoner asked) to 76.1 % "
         "(the retriever alone: 73.2 %). The best order of the same first 10 (oracle@10) has 79.8 %; of that room 29 % "
-        "is had by local scaling alone, 44 % with the reasoner."
+        "is had by CSLS alone, 44 % with the reasoner."
     )
 
 
@@ -53,10 +53,10 @@ def test_a_reasoner_equal_to_local_scaling_gains_nothing() -> None:
     first, second = said(RETRIEVER, SCALED, asked)
     assert first == (
         "With the reasoner (nano direct), the first candidate is the right person for 87.7 % of 200 queries, "
-        "as often as with local scaling, which asks no reasoner (the retriever alone: 85.6 %); "
+        "as often as with CSLS, which asks no reasoner (the retriever alone: 85.6 %); "
         "the difference is 0.0 points (95 % interval -1.0 to +1.0), which this many queries cannot tell from chance."
     )
-    assert second.startswith("Mean average precision stayed at 75.1 % (local scaling, no reasoner asked)")
+    assert second.startswith("Mean average precision stayed at 75.1 % (CSLS, no reasoner asked)")
 
 
 def test_a_reasoner_between_retriever_and_local_scaling_is_down() -> None:
@@ -64,12 +64,11 @@ def test_a_reasoner_between_retriever_and_local_scaling_is_down() -> None:
     first, second = said(RETRIEVER, SCALED, asked)
     assert first == (
         "With the reasoner (nano direct), the first candidate is the right person for 86.7 % of 200 queries, "
-        "down from 87.7 % with local scaling, which asks no reasoner (the retriever alone: 85.6 %); "
+        "down from 87.7 % with CSLS, which asks no reasoner (the retriever alone: 85.6 %); "
         "the difference is -1.0 points (95 % interval -3.0 to -0.2)."
     )
     assert second == (
-        "Mean average precision went from 75.1 % (local scaling, no reasoner asked) to 74.5 % "
-        "(the retriever alone: 73.2 %)."
+        "Mean average precision went from 75.1 % (CSLS, no reasoner asked) to 74.5 % (the retriever alone: 73.2 %)."
     )
 
 
@@ -82,22 +81,22 @@ def test_an_interval_that_holds_zero_or_has_no_width_is_said(interval: Interval,
 
 
 def test_the_interval_is_that_of_the_row_it_is_held_against() -> None:
-    # Clearly above the retriever, not clearly above local scaling: the second is what counts.
+    # Clearly above the retriever, not clearly above CSLS: the second is what counts.
     asked = row("reasoner nano direct", 0.76, 0.889, alone=(0.013, 0.052), scaled=(-0.008, 0.031))
     assert (
         "interval -0.8 to +3.1), which this many queries cannot tell from chance" in said(RETRIEVER, SCALED, asked)[0]
     )
-    worse = row("local scaling", 0.70, 0.80)
+    worse = row("CSLS", 0.70, 0.80)
     text = said(RETRIEVER, worse, asked)[0]
-    assert "up from 85.6 % with the retriever alone (local scaling: 80.0 %)" in text
+    assert "up from 85.6 % with the retriever alone (CSLS: 80.0 %)" in text
     assert "interval +1.3 to +5.2)." in text
 
 
 def test_k_reciprocal_above_the_oracle_is_no_contradiction() -> None:
     neighbours = row("k-reciprocal", 0.852, 0.891)
     asked = row("reasoner nano direct", 0.753, 0.889)
-    glance = row("reasoner nano glance", 0.757, 0.901)
-    second = said(RETRIEVER, SCALED, neighbours, asked, glance, ORACLE)[1]
+    vision_similarity = row("reasoner nano glance", 0.757, 0.901)
+    second = said(RETRIEVER, SCALED, neighbours, asked, vision_similarity, ORACLE)[1]
     assert "The best order of the same first 10 (oracle@10) has 79.8 %" in second
     assert second.endswith(
         "At least as good without asking about any pair: k-reciprocal (mAP 85.2 %, Rank-1 89.1 %); "
@@ -154,9 +153,11 @@ def test_no_query_with_a_match_has_nothing_to_say() -> None:
 
 
 def test_the_headline_is_not_about_vision_similarity_alone() -> None:
-    glance, asked = row("reasoner nano glance", 0.78, 0.93), row("reasoner nano adaptive", 0.77, 0.92)
-    assert "(nano adaptive)" in said(RETRIEVER, glance, asked)[0]
-    assert said(RETRIEVER, glance)[0].startswith("The retriever alone puts the right person first for 85.6 %")
+    vision_similarity, asked = row("reasoner nano glance", 0.78, 0.93), row("reasoner nano adaptive", 0.77, 0.92)
+    assert "(nano adaptive)" in said(RETRIEVER, vision_similarity, asked)[0]
+    assert said(RETRIEVER, vision_similarity)[0].startswith(
+        "The retriever alone puts the right person first for 85.6 %"
+    )
 
 
 def test_a_reasoner_after_k_reciprocal_starts_from_k_reciprocal() -> None:
@@ -173,7 +174,6 @@ def test_a_reasoner_after_k_reciprocal_starts_from_k_reciprocal() -> None:
     [
         ("retriever nano", "retriever"),
         ("baseline histogram", "baseline"),
-        ("local scaling", "re-ranking"),
         ("CSLS", "re-ranking"),
         ("k-reciprocal", "re-ranking"),
         ("k-reciprocal, then reasoner nano", "reasoner"),
@@ -191,7 +191,7 @@ def test_roles_follow_from_names_in_one_place(name: str, role: str) -> None:
 
 def test_differences_lie_within_their_bounds() -> None:
     with pytest.raises(ReIDError, match="interval"):
-        MetricRow("reasoner", {}, gains_over={"local scaling": {"mAP": (0.2, 0.1)}})
+        MetricRow("reasoner", {}, gains_over={"CSLS": {"mAP": (0.2, 0.1)}})
 
 
 shares = st.floats(0, 1)
@@ -201,7 +201,7 @@ shares = st.floats(0, 1)
 def test_no_sentence_says_up_or_down_but_of_a_number_that_is(
     values: tuple[float, ...], queries: int, gain: tuple[float, float]
 ) -> None:
-    names = ("retriever nano", "local scaling", "k-reciprocal", "reasoner nano direct", "oracle@10")
+    names = ("retriever nano", "CSLS", "k-reciprocal", "reasoner nano direct", "oracle@10")
     interval = (min(gain), max(gain))
     rows = tuple(
         row(name, values[2 * place], values[2 * place + 1], queries, alone=interval, scaled=interval)

@@ -1,4 +1,4 @@
-"""Local scaling: against plain loops, and what it is for: crops that are near to everybody lose their advantage."""
+"""CSLS: against plain loops, and what it is for: crops that are near to everybody lose their advantage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reidr.errors import ReIDError
 from reidr.evaluation.metrics.ranking import evaluate_ranking
 from reidr.fusion.weighted import fuse, fused_distances
 from reidr.retrieval.ranked_list import RankedList, rank_features
-from reidr.retrieval.rerankers.csls import with_local_scaling
+from reidr.retrieval.rerankers.csls import with_csls
 
 FIRST, LAST = 3, 8
 
@@ -36,7 +36,7 @@ def test_against_plain_loops(seed: int, block: int) -> None:
     junk = np.random.default_rng(seed).random(len(gallery)) < 0.2
     banned = np.random.default_rng(seed + 1).random((len(query), len(gallery))) < 0.2
     ranked = searched(query, gallery, excluded=lambda rows: banned[rows])
-    found = with_local_scaling(ranked, gallery, junk=junk, first=FIRST, last=LAST, block=block)
+    found = with_csls(ranked, gallery, junk=junk, first=FIRST, last=LAST, block=block)
     assert found.local is not None
     np.testing.assert_array_equal(found.indices, ranked.indices)
     np.testing.assert_array_equal(found.distances, ranked.distances)
@@ -64,14 +64,14 @@ def test_a_hub_falls_behind_the_match() -> None:
     gallery = np.concatenate([np.repeat(middle, 3, axis=0), match])
     persons = ["hub"] * 3 + [str(i) for i in range(40)]
     ranked = searched(query, gallery, 43)
-    scaled = with_local_scaling(ranked, gallery)
+    scaled = with_csls(ranked, gallery)
     assert scaled.local is not None
     before, after = (
         evaluate_ranking(
             np.sqrt(np.maximum(2 - 2 * query @ gallery.T, 0)), [str(i) for i in range(40)], persons, None, None,
             reranked=each,
         ).rank(1)
-        for each in (ranked, scaled.reordered(scaled.local, "locally scaled"))
+        for each in (ranked, scaled.reordered(scaled.local, "CSLS"))
     )  # fmt: skip
     assert before == 0.65
     assert after == 0.8
@@ -80,9 +80,7 @@ def test_a_hub_falls_behind_the_match() -> None:
 def test_names_and_order_of_the_gallery_do_not_matter() -> None:
     query, gallery = drawn(5)
     order = np.random.default_rng(0).permutation(len(gallery))
-    one, other = (
-        with_local_scaling(searched(query, part), part, first=FIRST, last=LAST) for part in (gallery, gallery[order])
-    )
+    one, other = (with_csls(searched(query, part), part, first=FIRST, last=LAST) for part in (gallery, gallery[order]))
     assert one.local is not None
     assert other.local is not None
     np.testing.assert_array_equal(one.indices, order[other.indices])
@@ -92,9 +90,9 @@ def test_names_and_order_of_the_gallery_do_not_matter() -> None:
 def test_small_galleries_and_short_lists_come_back_as_they_are() -> None:
     query, gallery = drawn(1, gallery=12)
     for ranked in (searched(query, gallery), searched(query, gallery, 10)):
-        assert with_local_scaling(ranked, gallery).local is None
+        assert with_csls(ranked, gallery).local is None
     with pytest.raises(ReIDError, match="gallery features"):
-        with_local_scaling(searched(query, gallery), gallery[:5])
+        with_csls(searched(query, gallery), gallery[:5])
 
 
 def test_padded_places_stay_empty() -> None:
@@ -102,7 +100,7 @@ def test_padded_places_stay_empty() -> None:
     banned = np.zeros((len(query), len(gallery)), dtype=bool)
     banned[0, 10:] = True
     ranked = searched(query, gallery, 20, excluded=lambda rows: banned[rows])
-    found = with_local_scaling(ranked, gallery, first=FIRST, last=LAST)
+    found = with_csls(ranked, gallery, first=FIRST, last=LAST)
     assert found.local is not None
     assert np.isposinf(found.local[0, 10:]).all()
     assert np.isfinite(found.local[:, :10]).all()
@@ -110,7 +108,7 @@ def test_padded_places_stay_empty() -> None:
 
 def test_a_list_carries_them_along_and_fusion_takes_them() -> None:
     query, gallery = drawn(3)
-    ranked = with_local_scaling(searched(query, gallery), gallery, first=FIRST, last=LAST)
+    ranked = with_csls(searched(query, gallery), gallery, first=FIRST, last=LAST)
     assert ranked.local is not None
     of_entry = {
         (row, int(i)): v for row in range(7) for i, v in zip(ranked.indices[row], ranked.local[row], strict=True)

@@ -21,7 +21,7 @@ from reidr.cli.evaluate import settings_from
 from reidr.data.sketch import TrainingData
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.fusion.profile import Decision
+from reidr.fusion.profile import InferenceProfile
 from reidr.reasoning.backends.card import Card, read_card
 from reidr.reasoning.backends.chat_server.remote import RemoteReasoner
 from reidr.reasoning.backends.local import Engine
@@ -154,13 +154,13 @@ def test_the_answer_can_be_sampled_and_cut(tiny: Any, pairs: list[Pair], start: 
 def test_a_model_is_used_through_the_server_as_in_process(
     model: Any, pairs: list[Pair], start: Callable[[Any], Any]
 ) -> None:
-    """Its decision, its training data and its eyes' glance, without which a search through a server is another one."""
+    """Its inference profile, its training data and its eyes' glance, without which a search through a server is another one."""
     told = Reasoner(
         model.model,
         model.processor,
         name="told",
         trained_on=(TrainingData("/home/ann/market1501", ("ab", "cd")),),
-        decision=Decision(0.4, "held-out people", "a notice", policies=((0.5, {"most": 3}),)),
+        profile=InferenceProfile(0.4, "held-out people", "a notice", policies=((0.5, {"most": 3}),)),
         held_out=(0.1, 7),
     )
     remote = RemoteReasoner(start(ModelServer(told)).address)
@@ -168,16 +168,16 @@ def test_a_model_is_used_through_the_server_as_in_process(
     (known,) = remote.trained_on
     assert (known, known.pictures) == ("market1501", {"ab", "cd"})  # the folder's place is nobody's business
     assert remote.held_out == engine.held_out
-    assert remote.decision.weight == 0.4
-    assert json.dumps(asdict(remote.decision)) == json.dumps(asdict(engine.decision))
-    expected, found = engine.glance(pairs), remote.glance(pairs)
+    assert remote.profile.weight == 0.4
+    assert json.dumps(asdict(remote.profile)) == json.dumps(asdict(engine.profile))
+    expected, found = engine.vision_similarity(pairs), remote.vision_similarity(pairs)
     if expected is None:
         assert found is None
         return
     np.testing.assert_allclose(found, expected, atol=1e-5)
     crops = len({one.id for pair in pairs for one in (pair.query, pair.candidate)})
     assert remote.counts.requests == crops
-    remote.glance(pairs)
+    remote.vision_similarity(pairs)
     assert remote.counts.requests == crops  # each picture is sent once
     assert expected.shape == (len(pairs), 3)
 
@@ -205,7 +205,7 @@ def test_embeddings_are_refused_in_one_sentence(model: Any, start: Callable[[Any
         assert (status, told["error"]["message"]) == (404, "this model's eyes give no embeddings")
 
 
-@pytest.mark.parametrize("card", [{}, {"decision": 3}, {"decision": {"weight": 7}, "trained_on": [], "held_out": None}])
+@pytest.mark.parametrize("card", [{}, {"profile": 3}, {"profile": {"weight": 7}, "trained_on": [], "held_out": None}])
 def test_a_card_that_cannot_be_read_is_one_sentence(card: Any) -> None:
     with pytest.raises(ReIDError, match=r"^h:1: "):
         read_card({"reidr": card}, "h:1")
@@ -215,6 +215,6 @@ def test_a_card_that_cannot_be_read_is_one_sentence(card: Any) -> None:
 def test_evaluate_takes_the_decision_of_the_server() -> None:
     names = ("adaptive", "budget", "queries", "protocol", "weight")
     options = dict.fromkeys(names) | {"k": 5, "think": 0, "seed": 0, "average_precision": "exact", "cache": False}
-    served: Any = SimpleNamespace(decision=Decision(0.4, "held-out people", local_scaling=True))
+    served: Any = SimpleNamespace(profile=InferenceProfile(0.4, "held-out people", csls=True))
     found = settings_from({**options, "reasoner_name": "http://127.0.0.1:1", "adaptive": False}, served)
-    assert (found.weight, found.local_scaling) == (0.4, True)
+    assert (found.weight, found.csls) == (0.4, True)

@@ -23,7 +23,7 @@ from reidr.retrieval.embedders.network import NetworkSettings, build_network
 from reidr.training.pretraining.examples import FREE, Example, completion_loss, example_batch
 from reidr.training.pretraining.templates import vocabulary_corpus
 from reidr.training.pretraining.train import FactSource, _Set, train_base
-from reidr.training.recipes.embedder_and_base import BaseRecipe, Lesson
+from reidr.training.recipes.embedder_and_base import BaseRecipe, PretrainingConfig
 
 COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 160, 30), "white": (230, 230, 230)}
 
@@ -140,8 +140,8 @@ def test_descriptions_by_value_show_the_rare_as_often_as_the_common(parts: tuple
     rare = [replace(crop, id=f"rare{crop.id}", person="s:99", attributes={"hat": "cap"}) for crop in plain[:2]]
     shares = []
     for by_value in (False, True):
-        lesson = Lesson(comparisons=0.0, descriptions=1.0, described_by_value=by_value)
-        source, random = FactSource([*plain, *rare], processor, lesson), np.random.default_rng(0)
+        config = PretrainingConfig(comparisons=0.0, descriptions=1.0, described_by_value=by_value)
+        source, random = FactSource([*plain, *rare], processor, config), np.random.default_rng(0)
         drawn = [source.draw(random) for _ in range(400)]
         assert all(example.prompt == source.render(DESCRIBE) for example in drawn)
         shares.append(np.mean([example.crops[0] >= len(plain) for example in drawn]))
@@ -175,8 +175,8 @@ def test_drawn_people_may_be_described_more_often_than_photos(parts: tuple[Any, 
         for place, hat in enumerate(("none", "none", "cap", "cap"))
     ]
     for drawn, expected in ((None, (0.2, 0.2)), (0.7, (0.2, 0.7))):
-        lesson = Lesson(comparisons=0.1, descriptions=0.2, drawn_descriptions=drawn)
-        source, random = FactSource(both, processor, lesson), np.random.default_rng(0)
+        config = PretrainingConfig(comparisons=0.1, descriptions=0.2, drawn_descriptions=drawn)
+        source, random = FactSource(both, processor, config), np.random.default_rng(0)
         examples = [source.draw(random) for _ in range(1500)]
         for photos, share in zip((True, False), expected, strict=True):
             own = [each for each in examples if (each.crops[0] >= 8) == photos]
@@ -208,13 +208,13 @@ def test_two_and_two_steps_are_four(tmp_path: Path) -> None:
         assert torch.equal(one, other), name
 
 
-def test_it_learns_to_say_what_it_sees_and_leaves_the_tower_alone(tmp_path: Path) -> None:
+def test_it_learns_to_say_what_it_sees_and_leaves_the_vision_encoder_alone(tmp_path: Path) -> None:
     model, processor = fresh()
-    before = {name: each.clone() for name, each in model.model.visual.tower.state_dict().items()}
+    before = {name: each.clone() for name, each in model.model.visual.vision_encoder.state_dict().items()}
     connector = model.model.visual.connector[0].weight.detach().clone()
     log = train_base(recipe(50), FactSource(crops(), processor), tmp_path, model, look(model, processor))
     assert log[-1]["loss"] < 0.6 * log[0]["loss"]
-    assert all(torch.equal(before[name], each) for name, each in model.model.visual.tower.state_dict().items())
+    assert all(torch.equal(before[name], each) for name, each in model.model.visual.vision_encoder.state_dict().items())
     assert not torch.equal(connector, model.model.visual.connector[0].weight)
 
 

@@ -18,7 +18,7 @@ from reidr.training.common.device import load_to_teach
 from reidr.training.common.identities import hold_out_identities
 from reidr.training.pretraining import stage as stage
 from reidr.training.pretraining.attribute_head import values_to_read
-from reidr.training.recipes.embedder_and_base import BaseRecipe, LanguageSize, Lesson
+from reidr.training.recipes.embedder_and_base import BaseRecipe, LanguageSize, PretrainingConfig
 
 PICTURE = Image.new("RGB", (4, 8))
 
@@ -44,31 +44,31 @@ def test_every_person_is_on_one_side_and_the_held_out_are_the_retrievers(
 ) -> None:
     monkeypatch.setattr(stage, "load_dataset", dataset)
     people = stage.split_people(recipe)
-    sides = [{crop.person for crop in side} for side in (people.tower, people.reasoning, people.held_out)]
+    sides = [{crop.person for crop in side} for side in (people.vision_encoder, people.reasoning, people.held_out)]
     assert sum(map(len, sides)) == len(set.union(*sides)) == 600
-    assert len(people.tower) + len(people.reasoning) + len(people.held_out) == 1200
-    # Of 600 people a tenth are held out, and of the other 540 a share of 0.35 are kept from the tower: 60, 189, 351,
+    assert len(people.vision_encoder) + len(people.reasoning) + len(people.held_out) == 1200
+    # Of 600 people a tenth are held out, and of the other 540 a share of 0.35 are kept from the vision encoder: 60, 189, 351,
     # give or take three standard deviations of a coin (22, 33).
     assert len(sides[2]) == pytest.approx(60, abs=22)
     assert len(sides[1]) == pytest.approx(189, abs=40)
     _, retrievers = hold_out_identities(join_training([dataset(Path("one")), dataset(Path("two"))]), 0.1, 0)
     assert {crop.person for crop in retrievers} == sides[2]
-    # More people kept for reasoning are taken from the tower alone.
+    # More people kept for reasoning are taken from the vision encoder alone.
     more = stage.split_people(recipe.model_copy(update={"reasoning_share": 0.6}))
     assert {crop.person for crop in more.held_out} == sides[2]
     assert {crop.person for crop in more.reasoning} > sides[1]
-    assert people.tower[0].attributes == {"bag": "no", "hat": "hat", "lower_kind": "skirt"}
+    assert people.vision_encoder[0].attributes == {"bag": "no", "hat": "hat", "lower_kind": "skirt"}
 
 
 class Drawn:
-    """Stands in for the tower and the language half: notes on whom they are taught."""
+    """Stands in for the vision encoder and the language model: notes on whom they are taught."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, recipe: BaseRecipe) -> None:
         self.language: list[Crop] = []
         self.calls: list[str] = []
         monkeypatch.setattr(stage, "stage_values", lambda *_: (recipe.model_dump(mode="json"), "test"))
         monkeypatch.setattr(stage, "street_people", self.street)
-        monkeypatch.setattr(stage, "_tower", lambda *_: self.calls.append("tower"))
+        monkeypatch.setattr(stage, "_vision_encoder", lambda *_: self.calls.append("vision_encoder"))
         monkeypatch.setattr(stage, "_language", self.teach)
 
     def street(self, folder: Path, people: int, seed: int) -> tuple[Crop, ...]:
@@ -90,12 +90,12 @@ def test_the_language_half_never_meets_the_held_out_and_a_finished_stage_does_no
     assert where == tmp_path / "run" / "model"
     people = stage.split_people(recipe)
     taught = {crop.person for crop in drawn.language}
-    assert taught == {crop.person for crop in (*people.tower, *people.reasoning)} | {"street1001:1"}
+    assert taught == {crop.person for crop in (*people.vision_encoder, *people.reasoning)} | {"street1001:1"}
     assert (where / stage.PEOPLE).is_file()
-    assert drawn.calls == ["tower", "street 1001"]
+    assert drawn.calls == ["vision_encoder", "street 1001"]
     before = {path: path.stat().st_mtime_ns for path in sorted((tmp_path / "run").rglob("*"))}
     assert stage.base_stage("nano", tmp_path / "run", {}) == where
-    assert drawn.calls == ["tower", "street 1001"]
+    assert drawn.calls == ["vision_encoder", "street 1001"]
     assert {path: path.stat().st_mtime_ns for path in sorted((tmp_path / "run").rglob("*"))} == before
 
 
@@ -109,7 +109,7 @@ def test_a_recipe_of_the_street_alone_opens_no_photo(tmp_path: Path, monkeypatch
     stage.base_stage("nano-street", tmp_path / "run", {})
     assert [crop.person for crop in drawn.language] == ["street1001:1"]
     manifest = Run(tmp_path / "run", "train base", BaseRecipe(data=()).model_dump(mode="json")).manifest
-    assert manifest["data"] == dict.fromkeys(("tower", "reasoning", "held_out"), content_hash([]))
+    assert manifest["data"] == dict.fromkeys(("vision_encoder", "reasoning", "held_out"), content_hash([]))
 
 
 def test_the_shipped_street_recipe_names_no_photos_and_differs_in_nothing_else() -> None:
@@ -146,7 +146,7 @@ def test_streets_to_read_have_people_and_cameras_of_their_own(tmp_path: Path) ->
     recipe = BaseRecipe(street_seed=70, reading_streets=2, reading_people=4)
     crops = stage.reading_streets(tmp_path, recipe)
     streets = {str(crop.person).split(":")[0] for crop in crops}
-    # Not the tower's street (70), nor those of which pairs are made (71, 72).
+    # Not the vision encoder's street (70), nor those of which pairs are made (71, 72).
     assert streets == {"street80", "street81"}
     assert len(crops) == len({crop.id for crop in crops}) == 2 * 4 * 2
     for person in {crop.person for crop in crops}:
@@ -159,35 +159,42 @@ def test_two_lessons_with_a_reader_taught_between_them(tmp_path: Path) -> None:
     """The first without a reader, the second with one; a second start teaches nothing again."""
     network = build_network(NetworkSettings(height=64, width=32, embedding=32, stripe_embedding=16)).eval()
     crops = stage.street_people(tmp_path / "street", 6, 1)
-    lesson = {"steps": 2, "batch": 6, "warmup_steps": 1}
+    config = {"steps": 2, "batch": 6, "warmup_steps": 1}
     recipe = BaseRecipe(
-        language=LanguageSize(hidden=64, layers=1, vocabulary=400), reader_steps=3, reader_batch=8, reader_folds=2,
-        reading=Lesson(**lesson), **lesson,
+        language=LanguageSize(hidden=64, layers=1, vocabulary=400), attribute_head_steps=3, attribute_head_batch=8, attribute_head_folds=2,
+        reading=PretrainingConfig(**config), **config,
     )  # fmt: skip
     run = Run(tmp_path / "run", "train base", recipe.model_dump(mode="json"))
     log = stage._language(recipe, run, network, crops)
     assert [line["step"] for line in log] == [2]
     files = [
-        run.folder / name for name in ("log.jsonl", "reading/log.jsonl", "reader.pt", "reader-0.pt", "reader-1.pt")
+        run.folder / name
+        for name in (
+            "log.jsonl",
+            "reading/log.jsonl",
+            "attribute_head.pt",
+            "attribute_head-0.pt",
+            "attribute_head-1.pt",
+        )
     ]
     assert all(file.is_file() for file in files)
     first, second = (
         torch.load(run.folder / name / "checkpoint.pt", weights_only=True)["model"] for name in ("", "reading")
     )
-    assert not any(".reader." in name for name in first)
+    assert not any(".attribute_head." in name for name in first)
     # What was read is told, and the reader itself is as it was taught.
-    reader = torch.load(run.folder / "reader.pt", weights_only=True)
-    start = "model.visual.reader."
-    for name, value in reader.items():
+    attribute_head = torch.load(run.folder / "attribute_head.pt", weights_only=True)
+    start = "model.visual.attribute_head."
+    for name, value in attribute_head.items():
         assert torch.equal(second[start + name], value) != name.startswith("tell."), name
     model, _ = load_to_teach(str(run.folder / "model"), half=False)
-    assert set(model.model.visual.reader.reads) == set(values_to_read(crops))
+    assert set(model.model.visual.attribute_head.reads) == set(values_to_read(crops))
     before = {file: file.stat().st_mtime_ns for file in files}
     assert stage._language(recipe, run, network, crops) == []
     assert {file: file.stat().st_mtime_ns for file in files} == before
 
 
-def test_the_tower_may_be_taught_on_several_streets_none_of_which_is_read(
+def test_the_vision_encoder_may_be_taught_on_several_streets_none_of_which_is_read(
     recipe: BaseRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[Path, int, int]] = []
@@ -197,13 +204,13 @@ def test_the_tower_may_be_taught_on_several_streets_none_of_which_is_read(
         return (Crop(str(seed), PICTURE),)
 
     monkeypatch.setattr(stage, "street_people", street)
-    more = recipe.model_copy(update={"tower_streets": 3, "tower_street_people": 9})
-    assert [crop.id for crop in stage.tower_streets(tmp_path, more)] == ["1000", "1100", "1101"]
+    more = recipe.model_copy(update={"vision_encoder_streets": 3, "vision_encoder_street_people": 9})
+    assert [crop.id for crop in stage.vision_encoder_streets(tmp_path, more)] == ["1000", "1100", "1101"]
     assert {people for _, people, _ in asked} == {9}
     assert len({folder for folder, _, _ in asked}) == 3
-    read = range(1000 + stage.FURTHER, 1000 + stage.TOWER_FURTHER)
+    read = range(1000 + stage.FURTHER, 1000 + stage.VISION_ENCODER_FURTHER)
     assert not {1100, 1101} & {1001, *read}
     # As ever with one street, in the folder that runs of older recipes have.
     asked.clear()
-    stage.tower_streets(tmp_path, recipe)
-    assert asked == [(tmp_path / "tower-street", 100, 1000)]
+    stage.vision_encoder_streets(tmp_path, recipe)
+    assert asked == [(tmp_path / "vision encoder-street", 100, 1000)]

@@ -24,7 +24,7 @@ from reidr.training.grpo.claim_credit import (
     Remembering,
     credits_of,
     mark_claims,
-    share_said_again,
+    share_consistent,
     token_credits,
 )
 
@@ -41,7 +41,7 @@ class Answering:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
 
-    def tell(self, crops: Sequence[Crop], texts: str | Sequence[str] = "", **_: Any) -> list[str]:
+    def ask_about_crops(self, crops: Sequence[Crop], texts: str | Sequence[str] = "", **_: Any) -> list[str]:
         said = {QUESTIONS["shoes_color"][0]: "Black.", QUESTIONS["hair_length"][0]: "Short."}
         self.asked += [(crop.id, text) for crop, text in zip(crops, texts, strict=True)]
         return [said.get(text, "No hat.") for text in texts]
@@ -50,12 +50,12 @@ class Answering:
 def test_each_claim_is_marked_at_its_sentence() -> None:
     (marks,) = mark_claims(Answering(), [Pair(A, B)], [TEXT])
     assert [(TEXT[mark.start : mark.end], mark.region, mark.ended) for mark in marks] == [
-        ("The shoes differ: black shoes in A, white shoes in B.", "shoes", "said otherwise"),
-        ("Both have short hair.", "hair", "said again"),
-        ("The bag differs: no bag in A, no bag in B.", "bag", "contradicts itself"),
-        ("The headwear cannot be seen in A.", "headwear", "said otherwise"),
+        ("The shoes differ: black shoes in A, white shoes in B.", "shoes", "inconsistent"),
+        ("Both have short hair.", "hair", "consistent"),
+        ("The bag differs: no bag in A, no bag in B.", "bag", "self-contradictory"),
+        ("The headwear cannot be seen in A.", "headwear", "inconsistent"),
     ]
-    assert share_said_again([marks]) == 0.25
+    assert share_consistent([marks]) == 0.25
 
 
 def test_what_breaks_the_grammar_or_names_no_region_has_no_marks() -> None:
@@ -64,15 +64,15 @@ def test_what_breaks_the_grammar_or_names_no_region_has_no_marks() -> None:
         "<think>They look alike.</think><answer>yes</answer>",
     ]
     assert mark_claims(Answering(), [Pair(A, B)] * 2, texts) == [(), ()]
-    assert math.isnan(share_said_again([(), ()]))
+    assert math.isnan(share_consistent([(), ()]))
 
 
 @pytest.mark.parametrize(
     ("sentence", "region", "ended"),
     [
         # What reinforcement came to write where a sentence that nobody can ask about cost nothing (docs/lab.md).
-        ("The hair differs: long black hair in A, long black hair.", "hair", "contradicts itself"),
-        ("The shoes differ: black shoes in A in A, black shoes.", "shoes", "contradicts itself"),
+        ("The hair differs: long black hair in A, long black hair.", "hair", "self-contradictory"),
+        ("The shoes differ: black shoes in A in A, black shoes.", "shoes", "self-contradictory"),
         ("The bag Different hair: A has short hair.", "bag", "unclear"),
         ("The shoes are nice.", "shoes", "unclear"),
         ("The shoes match, the hair matches.", "shoes", "unclear"),
@@ -81,7 +81,7 @@ def test_what_breaks_the_grammar_or_names_no_region_has_no_marks() -> None:
 def test_what_cannot_be_asked_is_worth_no_more_than_what_is_wrong(sentence: str, region: str, ended: str) -> None:
     text = f"<think>Both have black shoes. {sentence}</think><answer>no</answer>"
     (marks,) = mark_claims(Answering(), [Pair(A, B)], [text])
-    assert [(mark.region, mark.ended) for mark in marks] == [("shoes", "said again"), (region, ended)]
+    assert [(mark.region, mark.ended) for mark in marks] == [("shoes", "consistent"), (region, ended)]
     assert text[marks[1].start : marks[1].end] == sentence
     assert marks[1].worth == -1.0
 
@@ -93,15 +93,15 @@ def test_each_question_about_a_crop_is_asked_once() -> None:
     again = mark_claims(asked, [Pair(B, A)], [TEXT])
     assert first[0] == first[1]
     assert len(model.asked) == len(set(model.asked)) == 6  # shoes and hair of both, headwear of A, then of B
-    assert [mark.ended for mark in again[0]][:2] == ["said otherwise", "said again"]
+    assert [mark.ended for mark in again[0]][:2] == ["inconsistent", "consistent"]
 
 
 def test_credit_is_worth_beyond_the_mean_of_the_like() -> None:
     again, otherwise, unseen = (
-        ClaimMark(0, 9, "shoes", "agree", ended) for ended in ("said again", "said otherwise", "not seen again")
+        ClaimMark(0, 9, "shoes", "agree", ended) for ended in ("consistent", "inconsistent", "not visible")
     )
-    differs = ClaimMark(9, 12, "shoes", "differ", "said otherwise")
-    bag = ClaimMark(9, 12, "bag", "agree", "said again")
+    differs = ClaimMark(9, 12, "shoes", "differ", "inconsistent")
+    bag = ClaimMark(9, 12, "bag", "agree", "consistent")
     found = credits_of([[again, bag], [otherwise], [], [unseen, bag, differs]])
     assert found == [
         [pytest.approx(4 / 3), 0.0],
@@ -139,7 +139,7 @@ def test_the_tokens_of_a_sentence_get_its_credit() -> None:
     tokenizer: Any = load_processor(str(PRESETS / "nano"), local_files_only=True).tokenizer
     ids = tuple(tokenizer.encode(TEXT, add_special_tokens=False))
     (marks,) = mark_claims(Answering(), [Pair(A, B)], [TEXT])
-    other = ClaimMark(0, 1, "shoes", "differ", "said again")
+    other = ClaimMark(0, 1, "shoes", "differ", "consistent")
     completions = [Completion(ids, (), TEXT, None, True), Completion(ids[:1], (), "<think>", None, False)]
     credit = token_credits(tokenizer, completions, [marks, [other]], len(ids) + 3)
     assert credit.shape == (2, len(ids) + 3)

@@ -22,14 +22,14 @@ from reidr.reasoning.types import Pair
 from reidr.training.tuning.search import (
     BUDGETS,
     SHARE,
-    Decider,
+    Tuner,
     as_search,
     best_weight,
     better_fusion,
     calibrated,
-    expected_score,
     fitted_fusion,
     policies_of,
+    score_predictor,
     weight_curve,
     whole_weight,
 )
@@ -76,7 +76,7 @@ def silent(what: str, total: int) -> Iterator[Any]:
 
 
 @pytest.fixture
-def decider(monkeypatch: pytest.MonkeyPatch) -> Decider:
+def tuner(monkeypatch: pytest.MonkeyPatch) -> Tuner:
     import reidr.training.tuning.search as module
     from reidr.retrieval.gallery import Gallery
 
@@ -85,7 +85,7 @@ def decider(monkeypatch: pytest.MonkeyPatch) -> Decider:
         return *parts, trial
 
     monkeypatch.setattr(module, "embed_trial", embedded)
-    return Decider(Features(), Witness(), 10, silent)  # type: ignore[arg-type]
+    return Tuner(Features(), Witness(), 10, silent)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -98,22 +98,22 @@ def search() -> Any:
     return as_search("drawn people", crops, 200, 0)
 
 
-def test_a_useful_witness_is_listened_to_and_every_pair_is_asked_once(decider: Decider, search: Any) -> None:
-    found = decider.measure(search)
+def test_a_useful_witness_is_listened_to_and_every_pair_is_asked_once(tuner: Tuner, search: Any) -> None:
+    found = tuner.measure(search)
     curve = weight_curve(found)
     weight = best_weight(curve)
     by_weight = {row[0]: row[1] for row in curve}
     assert weight > 0
     assert by_weight[weight] > by_weight[0.0] + 0.02
-    decider.measure(search)
-    decider.after_k_reciprocal(search)
-    decider.open_set(search, weight, 0, True)
-    witness: Any = decider.reasoner
+    tuner.measure(search)
+    tuner.after_k_reciprocal(search)
+    tuner.open_set(search, weight, 0, True)
+    witness: Any = tuner.reasoner
     assert len(witness.asked) == len(set(witness.asked))
 
 
-def test_other_fusions_are_chosen_and_do_what_was_measured(decider: Decider, search: Any) -> None:
-    found = decider.measure(search)
+def test_other_fusions_are_chosen_and_do_what_was_measured(tuner: Tuner, search: Any) -> None:
+    found = tuner.measure(search)
     everyone = matches_of(found.trial, found.ranked, found.ranked.k)
 
     def precision(indices: NDArray[np.int64]) -> float:
@@ -148,8 +148,8 @@ def test_other_fusions_are_chosen_and_do_what_was_measured(decider: Decider, sea
     assert precision(ranked.indices) > precision(found.ranked.indices) + 0.01
 
 
-def test_calibration_takes_back_what_the_witness_exaggerates(decider: Decider, search: Any) -> None:
-    found = decider.measure(search)
+def test_calibration_takes_back_what_the_witness_exaggerates(tuner: Tuner, search: Any) -> None:
+    found = tuner.measure(search)
     chosen = calibrated(found)
     assert chosen is not None
     calibration, brier = chosen
@@ -159,9 +159,9 @@ def test_calibration_takes_back_what_the_witness_exaggerates(decider: Decider, s
     assert calibration.method == "isotonic" or 0.1 < calibration.slope < 0.5
 
 
-def test_policies_keep_their_budgets_and_the_gain(decider: Decider, search: Any) -> None:
-    found = decider.measure(search)
-    weight, expected = best_weight(weight_curve(found)), expected_score(found)
+def test_policies_keep_their_budgets_and_the_gain(tuner: Tuner, search: Any) -> None:
+    found = tuner.measure(search)
+    weight, expected = best_weight(weight_curve(found)), score_predictor(found)
     assert expected is not None
     chosen = policies_of(found, weight, expected)
     assert chosen is not None
@@ -176,8 +176,8 @@ def test_policies_keep_their_budgets_and_the_gain(decider: Decider, search: Any)
         assert adaptive_curve(study, [policy])[0].calls <= budget + 1e-9
 
 
-def test_absent_people_are_told_by_the_score_that_misses_fewest(decider: Decider, search: Any) -> None:
-    choice = decider.open_set(search, 0.5, 0, False)
+def test_absent_people_are_told_by_the_score_that_misses_fewest(tuner: Tuner, search: Any) -> None:
+    choice = tuner.open_set(search, 0.5, 0, False)
     assert choice is not None
     missed = dict(choice.missed)
     assert missed[choice.name] == min(missed.values())

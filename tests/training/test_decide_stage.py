@@ -14,7 +14,7 @@ from PIL import Image
 from reidr.cli.main import reidr
 from reidr.data.load import load_dataset
 from reidr.errors import DataError, RecipeError, WeightsError
-from reidr.fusion.profile import Decision
+from reidr.fusion.profile import InferenceProfile
 from reidr.training.common.identities import hold_out_identities
 from reidr.training.tuning.search import held_out_search
 from reidr.training.tuning.stage import held_out_people
@@ -91,9 +91,9 @@ def test_a_recipe_that_holds_nobody_out_is_refused(photos: Path, tmp_path: Path)
 def test_the_command_decides_for_any_recipe_s_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def decide(name: str, model: Path, changes: dict[str, Any], **more: Any) -> Decision:
+    def decide(name: str, model: Path, changes: dict[str, Any], **more: Any) -> InferenceProfile:
         asked.append((name, model, changes, more))
-        return Decision(0.4, "held-out training identities")
+        return InferenceProfile(0.4, "held-out training identities")
 
     monkeypatch.setattr("reidr.training.tuning.stage.decide_stage", decide)
     run = CliRunner().invoke(reidr, ["train", "decide", "qwen2.5-vl-7b", "--model", str(tmp_path)])

@@ -96,7 +96,7 @@ def test_a_reasoner_s_own_folder_may_say_that_it_knows_more(tmp_path: Path) -> N
     taught.mkdir()
     for held, fits in ((SPLIT, True), ((0.1, 3), False)):
         facts = {"data": [str(folder)], "held_out_share": held[0], "split_seed": held[1]}
-        (taught / "people.json").write_text(json.dumps(facts))
+        (taught / "provenance.json").write_text(json.dumps(facts))
         if fits:
             assert held_out_people(recipe(tmp_path, folder), {}, model(), taught)
         else:
@@ -182,7 +182,7 @@ def test_a_renamed_folder_of_no_known_name_holds_out_the_same_people(tmp_path: P
 
 
 def test_people_json_carries_the_sketch(tmp_path: Path) -> None:
-    (tmp_path / "people.json").write_text(json.dumps({"data": ["a/shop", "b"], "pictures": {"a/shop": ["0f"]}}))
+    (tmp_path / "provenance.json").write_text(json.dumps({"data": ["a/shop", "b"], "pictures": {"a/shop": ["0f"]}}))
     first, second = training_data(tmp_path)
     assert (first, second) == ("a/shop", "b")
     assert (first.pictures, second.pictures) == ({"0f"}, frozenset())  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ import pytest
 
 from reidr.core.run import Run
 from reidr.errors import RecipeError
-from reidr.fusion.profile import stored_decision
+from reidr.fusion.profile import stored_profile
 from reidr.training import pipeline
 from reidr.training.pipeline import QUICK, STAGES, plan, train_all
 from reidr.training.recipes.embedder_and_base import BaseRecipe
@@ -110,7 +110,7 @@ def test_each_stage_starts_from_what_the_one_before_has_made(tmp_path: Path, mon
     for name, made in (("base", "model"), ("pairs", "p"), ("warmup", "model"), ("sample", "s"), ("rl", "model")):
         monkeypatch.setattr(pipeline, f"{name}_stage", stage(name, made))
     monkeypatch.setattr(pipeline, "base_recipe", lambda run: BaseRecipe())
-    monkeypatch.setattr(pipeline, "decide_stage", lambda *_, **__: None)
+    monkeypatch.setattr(pipeline, "tuning_stage", lambda *_, **__: None)
     monkeypatch.setattr(pipeline, "evaluate_reasoner", lambda model, *_: model)
     assert train_all("nano", tmp_path) == tmp_path / "rl" / "model"
     base, warm, pairs = (str(tmp_path / name) for name in ("base/model", "warmup/model", "pairs/p"))
@@ -144,12 +144,12 @@ def test_quick_goes_from_nothing_to_a_page_and_a_second_run_does_nothing(tmp_pat
     assert page.is_file()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/model/model.safetensors")}
     assert len(before) == 3
-    decision = stored_decision(tmp_path / "rl" / "model")
-    assert decision.weight == 0.0, "drawn people alone must not move photos"
-    assert decision.street_weight is not None
-    assert "drawn people only" in decision.notice
+    profile = stored_profile(tmp_path / "rl" / "model")
+    assert profile.weight == 0.0, "drawn people alone must not move photos"
+    assert profile.street_weight is not None
+    assert "drawn people only" in profile.notice
     train_all("nano", tmp_path, quick=True)
-    assert stored_decision(tmp_path / "rl" / "model") == decision, "what was decided is kept"
+    assert stored_profile(tmp_path / "rl" / "model") == profile, "what was decided is kept"
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/model/model.safetensors")}
 
 

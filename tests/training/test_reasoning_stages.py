@@ -14,7 +14,7 @@ from PIL import Image
 
 from reidr.core.run import MANIFEST, write_json
 from reidr.errors import DataError
-from reidr.fusion.profile import Decision, held_out_split, store_decision, stored_decision, training_data
+from reidr.fusion.profile import InferenceProfile, held_out_split, store_profile, stored_profile, training_data
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.nano.build import TINY, build_nano
 from reidr.retrieval.embedders.network import build_network
@@ -89,13 +89,17 @@ def test_from_photos_to_sampled_pairs(recipe: str) -> None:
 
 @pytest.mark.parametrize("street", [True, False])
 def test_drawn_people_stand_beside_photographed_ones_or_do_not(recipe: str, street: bool) -> None:
-    """Pairs of a base's tower; where there are no photos drawn people are mined whatever the recipe says."""
-    tower = [EmbedderTraining(**TRAINING)]
+    """Pairs of a base's vision encoder; where there are no photos drawn people are mined whatever the recipe says."""
+    vision_encoder = [EmbedderTraining(**TRAINING)]
     for folder, data in (("base", (Path("photos"),)), ("drawn", ())):
-        base = BaseRecipe(data=data, tower=tower, held_out_share=0.3, reasoning_share=0.5, street_people=6)
-        (Path(folder) / "tower").mkdir(parents=True)
+        base = BaseRecipe(
+            data=data, vision_encoder=vision_encoder, held_out_share=0.3, reasoning_share=0.5, street_people=6
+        )
+        (Path(folder) / "vision_encoder").mkdir(parents=True)
         write_json(Path(folder) / MANIFEST, {"settings": base.model_dump(mode="json")})
-        torch.save(build_network(tower[0].network).state_dict(), Path(folder) / "tower" / "weights.pt")
+        torch.save(
+            build_network(vision_encoder[0].network).state_dict(), Path(folder) / "vision_encoder" / "weights.pt"
+        )
     changes = {"source": "base", "street": street, "data": (), "held_out_street_people": 4}
     for folder, drawn in (("base", street), ("drawn", True)):
         mined = read_mined(pairs_stage(recipe, Path(f"pairs-{folder}"), changes | {"base": folder}))
@@ -122,10 +126,10 @@ def reinforced(recipe: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_what_was_decided_for_a_reinforced_model_outlives_a_second_run(recipe: str, reinforced: list[Any]) -> None:
     changes = {"model": "start", "sampled": "pairs/pairs.parquet"}
     where = rl_stage(recipe, Path("rl"), changes)
-    assert stored_decision(where).weight == 0
-    store_decision(Decision(0.35, "held-out people"), where)
+    assert stored_profile(where).weight == 0
+    store_profile(InferenceProfile(0.35, "held-out people"), where)
     assert rl_stage(recipe, Path("rl"), changes) == where
-    assert stored_decision(where).weight == 0.35
+    assert stored_profile(where).weight == 0.35
     assert len(reinforced) == 2
 
 
@@ -136,12 +140,12 @@ def test_whose_photos_a_model_has_seen_is_told_even_where_its_source_says_nothin
     assert training_data(rl_stage(recipe, Path("rl"), {"model": "start", "sampled": "pairs/pairs.parquet"})) == (
         "photos",
     )
-    write_json(Path("start/people.json"), {"data": ["elsewhere/photos", "others"], "split_seed": 3})
+    write_json(Path("start/provenance.json"), {"data": ["elsewhere/photos", "others"], "split_seed": 3})
     again = warmup_stage(recipe, Path("warmup"), {})
     assert training_data(again) == ("elsewhere/photos", "others")
     # A source that says whom it held out says so for what is taught from it; else the mining of the pairs does.
-    assert json.loads((again / "people.json").read_text())["split_seed"] == 3
-    write_json(Path("start/people.json"), {"data": []})
+    assert json.loads((again / "provenance.json").read_text())["split_seed"] == 3
+    write_json(Path("start/provenance.json"), {"data": []})
     fresh = warmup_stage(recipe, Path("fresh"), {})
     assert held_out_split(fresh) == Reasoner.load(fresh).held_out == (0.3, 0)
 

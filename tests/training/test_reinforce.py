@@ -15,7 +15,7 @@ from tiny_reasoners import TINY, lively
 
 from reidr.core.run import Run
 from reidr.errors import DataError, RecipeError
-from reidr.reasoning.rationales.claim_check import Look
+from reidr.reasoning.rationales.claim_check import CheckOutcome
 from reidr.reasoning.types import Pair
 from reidr.training.grpo import stage as stage
 from reidr.training.grpo.claim_credit import ClaimMark
@@ -286,7 +286,7 @@ def test_claims_have_credit_of_their_own(
 ) -> None:
     def marking(_: Any, pairs: list[Pair], texts: list[str]) -> list[tuple[ClaimMark, ...]]:
         assert len(pairs) == len(texts) == 8
-        ended: tuple[Look, Look] = ("said otherwise", "said again")
+        ended: tuple[CheckOutcome, CheckOutcome] = ("inconsistent", "consistent")
         return [(ClaimMark(0, len(text), "bag", "agree", ended[row % 4 == 0]),) for row, text in enumerate(texts)]
 
     monkeypatch.setattr("reidr.training.grpo.claim_credit.mark_claims", marking)
@@ -300,8 +300,8 @@ def test_claims_have_credit_of_their_own(
     np.testing.assert_allclose(
         batch["advantages"][mask].numpy(), (torch.from_numpy(whole).float()[:, None] + credit)[mask].numpy(), atol=1e-4
     )
-    assert [row["claims"] for row in written[:2]] == [{"said again": 1}, {"said otherwise": 1}]
-    assert trainer._metrics["train"]["claims_said_again"][-1] == 0.25
+    assert [row["claims"] for row in written[:2]] == [{"consistent": 1}, {"inconsistent": 1}]
+    assert trainer._metrics["train"]["claims_consistent"][-1] == 0.25
     # On policy all ratios are 1: the loss is minus the mean advantage of the tokens.
     loss = trainer._compute_loss(trainer.model, batch)
     assert loss.item() == pytest.approx(-float(batch["advantages"][mask].mean()), abs=1e-4)
@@ -312,7 +312,7 @@ def test_a_second_look_of_the_starting_model_is_asked_for(tmp_path: Path) -> Non
     _, log = reinforce(recipe, labelled(4), *lively("qwen3_vl"), tmp_path)
     # Nothing that a random model writes can be parsed: it claims nothing.
     assert log[0]["claims"] == 0
-    assert log[0]["claims_said_again"] is None
+    assert log[0]["claims_consistent"] is None
 
 
 def test_a_whole_stage_and_what_it_writes(tmp_path: Path) -> None:

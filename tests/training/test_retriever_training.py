@@ -93,7 +93,7 @@ def test_every_trainable_parameter_moves_and_frozen_ones_do_not(tmp_path: Path) 
     torch.manual_seed(0)
     before = build_network(SMALL).state_dict()
     # averaging=0 returns the last weights themselves. Seeded alike, training starts from the same random weights.
-    trained = train_retriever(recipe(frozen_blocks=2, averaging=0.0), people(), tmp_path)
+    trained = train_retriever(recipe(frozen_blocks=2, ema_decay=0.0), people(), tmp_path)
     after = trained.state_dict()
     for name, parameter in trained.named_parameters():
         frozen = name.startswith(("trunk.stem", "trunk.blocks.0.", "trunk.blocks.1."))
@@ -350,7 +350,7 @@ def test_training_goes_on_from_a_given_network_at_another_size(tmp_path: Path) -
         start.pool.power.fill_(2.5)
     before = {name: each.clone() for name, each in start.state_dict().items()}
     larger = SMALL.model_copy(update={"height": 48, "width": 24})
-    still = recipe(epochs=1, network=larger, learning_rate=1e-12, weight_decay=0.0, averaging=0.0)
+    still = recipe(epochs=1, network=larger, learning_rate=1e-12, weight_decay=0.0, ema_decay=0.0)
     trained = train_retriever(still, people(), tmp_path, start=start)
     assert (trained.settings.height, trained.settings.width) == (48, 24)
     for name, parameter in trained.named_parameters():

@@ -29,7 +29,7 @@ from reidr.training.common.device import load_to_teach
 from reidr.training.pretraining import shipped as shipped_base
 from reidr.training.pretraining.shipped import BASES, pack_base, pack_bits, shipped_bases, unpack_base, unpack_bits
 from reidr.training.pretraining.stage import People, split_people
-from reidr.training.reasoning_stages import base_recipe, tower_of
+from reidr.training.reasoning_stages import base_recipe, vision_encoder_of
 from reidr.training.recipes.embedder_and_base import BaseRecipe, EmbedderTraining
 from reidr.training.recipes.find import stage_values
 
@@ -41,7 +41,7 @@ SETTINGS = NetworkSettings(backbone="osnet-x0.25", height=64, width=32, embeddin
 def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A reasoner `tiny` that ships, the run of the base that it came from, and that base packed."""
     root = tmp_path_factory.mktemp("shipped")
-    recipe = BaseRecipe(tower=(EmbedderTraining(network=SETTINGS),))
+    recipe = BaseRecipe(vision_encoder=(EmbedderTraining(network=SETTINGS),))
     torch.manual_seed(3)
     network = build_network(SETTINGS).half().float()
     model, processor = build_convolutional(["a red top", "no hat"], network, hidden=64, layers=2, vocabulary=280)
@@ -51,11 +51,11 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     taught = root / "presets" / "tiny"
     with torch.no_grad():
         for name, weights in model.named_parameters():
-            if not name.startswith("model.visual.tower."):
+            if not name.startswith("model.visual.vision encoder."):
                 weights += 0.02 * torch.randn(weights.shape).half()
     model.save_pretrained(taught)
     processor.save_pretrained(taught)
-    (taught / "decision.json").write_text("{}", encoding="utf-8")
+    (taught / "inference_profile.json").write_text("{}", encoding="utf-8")
     size = pack_base(root / "run", "tiny", root / "bases", root / "presets")
     return {"root": root, "recipe": recipe, "size": size, "run": root / "run", "taught": taught}
 
@@ -86,7 +86,7 @@ def test_what_is_unpacked_is_the_base_to_the_last_of_five_bits(places: dict[str,
         moved += int(not torch.equal(own, other))
     assert moved > 20
     # Five bits a weight, where a checkpoint has sixteen; the eyes, which did not move, take none.
-    weights = sum(own.numel() for name, own in base.items() if not name.startswith("model.visual.tower."))
+    weights = sum(own.numel() for name, own in base.items() if not name.startswith("model.visual.vision encoder."))
     assert 5 / 8 * weights < places["size"] < 0.8 * weights + 20_000
 
 
@@ -106,12 +106,12 @@ def test_the_next_stages_take_it(places: dict[str, Any], tmp_path: Path) -> None
     folder = unpacked(places, tmp_path / "base")
     assert base_recipe(folder) == places["recipe"]
     model, _ = load_to_teach(str(folder / "model"), half=False)
-    eyes = tower_of(folder)
+    eyes = vision_encoder_of(folder)
     assert isinstance(eyes, Retriever)
-    own = model.model.visual.tower.state_dict()
+    own = model.model.visual.vision_encoder.state_dict()
     assert all(torch.equal(weights, own[name]) for name, weights in eyes.network.state_dict().items())
-    decision = json.loads((folder / "model" / "decision.json").read_text(encoding="utf-8"))
-    assert decision["weight"] == 0.0
+    profile = json.loads((folder / "model" / "inference_profile.json").read_text(encoding="utf-8"))
+    assert profile["weight"] == 0.0
 
 
 def test_it_is_done_once(places: dict[str, Any], tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_base_that_is_taught_here_is_left_alone(places: dict[str, Any], tmp_pa
     with pytest.raises(RecipeError, match="a base is being taught here"):
         unpacked(places, tmp_path / "taught")
     assert (tmp_path / "taught" / "model" / "model.safetensors").read_bytes() == before
-    assert not (tmp_path / "taught" / "tower").exists()
+    assert not (tmp_path / "taught" / "vision_encoder").exists()
 
 
 def test_an_unpacking_that_was_stopped_is_done_again(
@@ -137,12 +137,12 @@ def test_an_unpacking_that_was_stopped_is_done_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(shipped_base, "store_decision", stop)
+        patch.setattr(shipped_base, "store_profile", stop)
         with pytest.raises(KeyboardInterrupt):
             unpacked(places, tmp_path / "base")
     assert Run(tmp_path / "base", "train base", places["recipe"].model_dump(mode="json")).finished("base") is None
     unpacked(places, tmp_path / "base")
-    assert (tmp_path / "base" / "model" / "decision.json").is_file()
+    assert (tmp_path / "base" / "model" / "inference_profile.json").is_file()
 
 
 def test_what_its_recipe_could_not_say_yet_is_taken_by_default(places: dict[str, Any], tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_base_of_this_package_belongs_to_its_reasoner_and_recipe_and_speaks(
     reasoner = Reasoner.load(folder / "model")
     people = {str(crop.person): crop for crop in street_crops(StreetSettings(seed=3, train_people=6), "train")}
     crops = list(people.values())
-    for description in reasoner.tell(crops):
+    for description in reasoner.ask_about_crops(crops):
         assert len(parse_description(description)) >= 3, description
 
 

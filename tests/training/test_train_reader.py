@@ -28,7 +28,7 @@ from reidr.training.pretraining.attribute_head import (
     shares_of,
     targets_of,
     tell_as_understood,
-    train_reader,
+    train_attribute_head,
     values_to_read,
     weights_of,
 )
@@ -93,7 +93,7 @@ def test_what_is_common_in_one_family_weighs_nothing_in_another() -> None:
 
         def __init__(self) -> None:
             super().__init__()
-            self.reads, self.tell = reads, torch.nn.Linear(2, 2)
+            self.reads, self.to_tokens = reads, torch.nn.Linear(2, 2)
             self.logits = torch.nn.Parameter(torch.zeros(2))
 
         @property
@@ -108,10 +108,10 @@ def test_what_is_common_in_one_family_weighs_nothing_in_another() -> None:
         def kept(self, place: int) -> torch.Tensor:
             return torch.tensor(float(place))
 
-    recipe = BaseRecipe(reader_steps=1, reader_batch=12)
+    recipe = BaseRecipe(attribute_head_steps=1, attribute_head_batch=12)
     crops = [*photos, *drawn]
-    reader: Any = Still()
-    loss = train_reader(recipe, crops, reader, Seen())[0]  # type: ignore[arg-type]
+    attribute_head: Any = Still()
+    loss = train_attribute_head(recipe, crops, attribute_head, Seen())[0]  # type: ignore[arg-type]
     of = {"p": {"hat": 20 / 2 / 2, "none": 20 / 2 / 18}, "s": {"hat": 100 / 2 / 90, "none": 100 / 2 / 10}}
     by_hand = [of[crops[place].id[0]][crops[place].attributes["hat"]] for place in asked[0]]
     assert loss == pytest.approx(np.log(2) * np.mean(by_hand), rel=1e-5)
@@ -135,29 +135,32 @@ def taught() -> tuple[Any, CropFeatures, dict[str, torch.Tensor], list[float]]:
     model, processor = build_convolutional(texts, network, hidden=64, layers=2, vocabulary=400, reads=reads)
     seen = CropFeatures(model, processor, [crop.open for crop in crops()], learning="connector")
     before = copy.deepcopy(model.state_dict())
-    recipe = BaseRecipe(reader_steps=200, reader_batch=16, reader_learning_rate=3e-3)
-    return model, seen, before, train_reader(recipe, crops(), model.model.visual.reader, seen)
+    recipe = BaseRecipe(attribute_head_steps=200, attribute_head_batch=16, attribute_head_learning_rate=3e-3)
+    return model, seen, before, train_attribute_head(recipe, crops(), model.model.visual.attribute_head, seen)
 
 
 def test_it_learns_to_read_colours(taught: tuple[Any, CropFeatures, dict[str, torch.Tensor], list[float]]) -> None:
     model, seen, _, losses = taught
-    reader, targets = model.model.visual.reader, targets_of(crops(), model.model.visual.reader.reads)
+    attribute_head, targets = (
+        model.model.visual.attribute_head,
+        targets_of(crops(), model.model.visual.attribute_head.reads),
+    )
     with torch.no_grad():
-        each = [reader(seen.kept(place).float()[None]) for place in range(len(seen))]
+        each = [attribute_head(seen.kept(place).float()[None]) for place in range(len(seen))]
     assert len({len(seen.kept(place)) for place in range(len(seen))}) == 2
     read = [torch.cat(own) for own in zip(*each, strict=True)]
     for place, logits in enumerate(read):
         known = targets[:, place] != UNKNOWN
         assert (logits.argmax(-1) == targets[:, place])[known].float().mean() > 0.9
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
-    assert not reader.training
+    assert not attribute_head.training
 
 
 def test_nothing_else_moves(taught: tuple[Any, CropFeatures, dict[str, torch.Tensor], list[float]]) -> None:
     model, _, before, _ = taught
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert moved
-    assert all(".reader." in name and ".tell." not in name for name in moved)
+    assert all(".attribute_head." in name and ".tell." not in name for name in moved)
 
 
 def test_it_is_told_in_the_way_that_tokens_already_differ(
@@ -169,7 +172,7 @@ def test_it_is_told_in_the_way_that_tokens_already_differ(
     raw = [seen.kept(place).float() for place in places]
     with torch.no_grad():
         read = np.stack(
-            [np.concatenate([each.softmax(-1)[0].numpy() for each in visual.reader(own[None])]) for own in raw]
+            [np.concatenate([each.softmax(-1)[0].numpy() for each in visual.attribute_head(own[None])]) for own in raw]
         )
         tokens = np.stack([visual.connector(own).mean(dim=0).numpy() for own in raw])
     # The same by augmented least squares: one row more for each value, which pulls its weights to zero.
@@ -177,11 +180,11 @@ def test_it_is_told_in_the_way_that_tokens_already_differ(
     pull = np.sqrt(1e-3 * len(raw)) * np.eye(read.shape[1])
     both = np.vstack([inputs, pull]), np.vstack([wanted, np.zeros((read.shape[1], wanted.shape[1]))])
     weights = np.linalg.lstsq(*both, rcond=None)[0]
-    assert np.allclose(visual.reader.tell.weight.detach().numpy().T, weights, atol=1e-3)
+    assert np.allclose(visual.attribute_head.to_tokens.weight.detach().numpy().T, weights, atol=1e-3)
     assert explained == pytest.approx(1 - ((wanted - inputs @ weights) ** 2).sum() / (wanted**2).sum(), abs=1e-3)
     assert 0.5 < explained < 1
     # Of the average crop nothing is told.
-    mean = visual.reader.tell(torch.from_numpy(read.mean(axis=0)).float())
+    mean = visual.attribute_head.to_tokens(torch.from_numpy(read.mean(axis=0)).float())
     assert torch.allclose(mean, torch.zeros_like(mean), atol=1e-4)
 
 
@@ -190,11 +193,13 @@ def test_nobody_is_read_by_a_reader_that_knows_them(
 ) -> None:
     """Each fold's reader by hand; and a run that was stopped takes up what it has."""
     model, seen, before, _ = taught
-    own = model.model.visual.reader
+    own = model.model.visual.attribute_head
     untaught = copy.deepcopy(own)
-    start = "model.visual.reader."
+    start = "model.visual.attribute_head."
     untaught.load_state_dict({name.removeprefix(start): each for name, each in before.items() if start in name})
-    recipe = BaseRecipe(reader_steps=20, reader_batch=16, reader_learning_rate=3e-3, reader_folds=2)
+    recipe = BaseRecipe(
+        attribute_head_steps=20, attribute_head_batch=16, attribute_head_learning_rate=3e-3, attribute_head_folds=2
+    )
     steps: list[float] = []
     read = read_out_of_fold(recipe, crops(), untaught, seen, tmp_path, steps.append)
     assert sum(steps) == 40
@@ -203,16 +208,16 @@ def test_nobody_is_read_by_a_reader_that_knows_them(
     assert {0, 1} == set(folds.tolist())
     for fold in (0, 1):
         others, mine = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        reader = copy.deepcopy(untaught)
+        attribute_head = copy.deepcopy(untaught)
         # People of the fold as if nothing were known of them.
         known = [
             replace(crop, attributes={} if folds[place] == fold else crop.attributes)
             for place, crop in enumerate(crops())
         ]
-        train_reader(recipe, known, reader, seen)
-        assert torch.allclose(read[mine], read_all(reader, seen, mine.tolist()), atol=1e-6)
-        assert not torch.allclose(read[others], read_all(reader, seen, others.tolist()), atol=1e-3)
-    again = read_out_of_fold(recipe.model_copy(update={"reader_steps": 1}), crops(), untaught, seen, tmp_path)
+        train_attribute_head(recipe, known, attribute_head, seen)
+        assert torch.allclose(read[mine], read_all(attribute_head, seen, mine.tolist()), atol=1e-6)
+        assert not torch.allclose(read[others], read_all(attribute_head, seen, others.tolist()), atol=1e-3)
+    again = read_out_of_fold(recipe.model_copy(update={"attribute_head_steps": 1}), crops(), untaught, seen, tmp_path)
     assert torch.equal(read, again)
 
 
@@ -220,17 +225,17 @@ def test_what_was_read_beforehand_stands_in_for_the_reader(
     taught: tuple[Any, CropFeatures, dict[str, torch.Tensor], list[float]],
 ) -> None:
     model, seen, _, _ = taught
-    reader, rows = model.model.visual.reader, [3, 0, 3, 5]
+    attribute_head, rows = model.model.visual.attribute_head, [3, 0, 3, 5]
     plain = seen.features(rows).pooler_output
     other = copy.copy(seen)
-    other.take_as_read(read_all(reader, seen, range(len(seen))))
+    other.take_as_read(read_all(attribute_head, seen, range(len(seen))))
     for one, two in zip(plain, other.features(rows).pooler_output, strict=True):
         assert torch.allclose(one, two, atol=1e-5)
-    other.take_as_read(torch.zeros(len(seen), sum(reader.counts)))
+    other.take_as_read(torch.zeros(len(seen), sum(attribute_head.counts)))
     assert not torch.allclose(plain[0], other.features(rows).pooler_output[0], atol=1e-3)
     assert torch.equal(plain[0], seen.features(rows).pooler_output[0])
     # Another model has a reader of its own.
     other.serve(model)
     assert torch.equal(plain[0], other.features(rows).pooler_output[0])
     with pytest.raises(ReIDError, match="readings do not fit"):
-        other.take_as_read(torch.zeros(1, sum(reader.counts)))
+        other.take_as_read(torch.zeros(1, sum(attribute_head.counts)))

@@ -24,7 +24,7 @@ from reidr.reasoning.types import Pair
 from reidr.training.recipes.pairs_warmup_sampling import WarmupRecipe
 from reidr.training.warmup.curriculum import Curriculum, choose_measured, hard_share
 from reidr.training.warmup.rationales import Rationale, choose_rationale, health, read_rationale, write_rationales
-from reidr.training.warmup.train import Teacher, warm_up
+from reidr.training.warmup.train import WarmupTrainer, warm_up
 
 PLACE = Path(__file__).parent.parent / "reasoning" / "conftest.py"
 SPEC = importlib.util.spec_from_file_location("tiny_reasoners", PLACE)
@@ -69,13 +69,13 @@ def run(folder: Path, name: str = "qwen3_vl", **changes: Any) -> tuple[Any, Any,
 
 def test_two_steps_and_two_more_are_four(tmp_path: Path, taught: Any) -> None:
     def start(folder: str, steps: int) -> tuple[Any, list[dict[str, Any]]]:
-        recipe = WarmupRecipe(**SMALL | {"max_new_tokens": 40, "averaging": 0.9, "order_weight": 0.1})
+        recipe = WarmupRecipe(**SMALL | {"max_new_tokens": 40, "ema_decay": 0.9, "order_weight": 0.1})
         model = copy.deepcopy(taught.model)
         if steps < recipe.steps:
-            teacher = Teacher(recipe, pairs, [], model, taught.processor, tmp_path / folder, None)
+            trainer = WarmupTrainer(recipe, pairs, [], model, taught.processor, tmp_path / folder, None)
             for step in range(steps):
-                teacher.step(step)
-            teacher.save(steps)
+                trainer.step(step)
+            trainer.save(steps)
             return model, []
         return warm_up(recipe, pairs, [], model, taught.processor, tmp_path / folder)
 
@@ -94,16 +94,16 @@ def test_two_steps_and_two_more_are_four(tmp_path: Path, taught: Any) -> None:
 
 
 def test_the_finished_model_is_the_moving_average(tmp_path: Path, taught: Any) -> None:
-    recipe = WarmupRecipe(**SMALL | {"rationales": 0.0, "averaging": 0.15})
-    teacher = Teacher(recipe, labelled_pairs(), [], copy.deepcopy(taught.model), taught.processor, tmp_path, None)
-    name = "lm_head.weight" if "lm_head.weight" in teacher.learning else next(iter(teacher.learning))
-    average = teacher.learning[name].detach().clone()
+    recipe = WarmupRecipe(**SMALL | {"rationales": 0.0, "ema_decay": 0.15})
+    trainer = WarmupTrainer(recipe, labelled_pairs(), [], copy.deepcopy(taught.model), taught.processor, tmp_path, None)
+    name = "lm_head.weight" if "lm_head.weight" in trainer.learning else next(iter(trainer.learning))
+    average = trainer.learning[name].detach().clone()
     for step, decay in enumerate((1 / 10, 0.15, 0.15)):  # of (step + 1) / (step + 10) and 0.15 the smaller
-        teacher.step(step)
-        average = decay * average + (1 - decay) * teacher.learning[name].detach()
-    assert not torch.allclose(teacher.learning[name], average, rtol=0, atol=1e-6)
-    teacher.settle()
-    torch.testing.assert_close(teacher.learning[name].detach(), average)
+        trainer.step(step)
+        average = decay * average + (1 - decay) * trainer.learning[name].detach()
+    assert not torch.allclose(trainer.learning[name], average, rtol=0, atol=1e-6)
+    trainer.apply_ema()
+    torch.testing.assert_close(trainer.learning[name].detach(), average)
 
 
 def test_the_two_orders_of_a_pair_are_drawn_together(tmp_path: Path, taught: Any) -> None:
@@ -112,14 +112,16 @@ def test_the_two_orders_of_a_pair_are_drawn_together(tmp_path: Path, taught: Any
         recipe = WarmupRecipe(**SMALL | {"steps": 20, "warmup_steps": 0, "rationales": 0.0, "order_weight": weight})
         place = tmp_path / str(weight)
         place.mkdir()
-        teacher = Teacher(recipe, labelled_pairs(), [], copy.deepcopy(taught.model), taught.processor, place, None)
-        records = [teacher.step(step) for step in range(recipe.steps)]
+        trainer = WarmupTrainer(
+            recipe, labelled_pairs(), [], copy.deepcopy(taught.model), taught.processor, place, None
+        )
+        records = [trainer.step(step) for step in range(recipe.steps)]
         if not gaps:
             # By hand, from both orders of the first step's pairs and the weights before it.
-            before, crops = copy.deepcopy(taught.model), teacher.curriculum.crops
-            yes, no = teacher.words[:2]
+            before, crops = copy.deepcopy(taught.model), trainer.curriculum.crops
+            yes, no = trainer.words[:2]
             apart = []
-            for pair in teacher.curriculum.draw(0):
+            for pair in trainer.curriculum.draw(0):
                 images = crops[pair.first].open(), crops[pair.second].open()
                 with torch.no_grad():
                     logits = before(**encode_pairs(taught.processor, [images, images[::-1]], "score")).logits[:, -1]
@@ -155,17 +157,17 @@ def test_the_loss_is_that_of_the_pixel_path(tmp_path: Path, taught: Any) -> None
     """Both orders, both tasks: the mean cross-entropy of the right word, from whole forward passes in a plain loop."""
     recipe = WarmupRecipe(**SMALL | {"rationales": 1.0, "max_new_tokens": 40, "seed": 3})
     model, processor = copy.deepcopy(taught.model), taught.processor
-    teacher = Teacher(recipe, labelled_pairs(), [], model, processor, tmp_path, None)
+    trainer = WarmupTrainer(recipe, labelled_pairs(), [], model, processor, tmp_path, None)
     before = copy.deepcopy(model).requires_grad_(False)
-    record = teacher.step(0)
-    crops, direct, after = teacher.curriculum.crops, [], []
-    for number, pair in enumerate(teacher.curriculum.draw(0)):
+    record = trainer.step(0)
+    crops, direct, after = trainer.curriculum.crops, [], []
+    for number, pair in enumerate(trainer.curriculum.draw(0)):
         images = crops[pair.first].open(), crops[pair.second].open()
-        word = teacher.words[0 if pair.label else 1]
+        word = trainer.words[0 if pair.label else 1]
         for shown in (images, images[::-1]):
             logits = before(**encode_pairs(processor, [shown], "score")).logits[0, -1]
             direct.append(float(-logits.log_softmax(0)[word]))
-        rationale = teacher.rationales.get(f"0 {number}")
+        rationale = trainer.rationales.get(f"0 {number}")
         if rationale is not None:
             text = decode(processor.tokenizer, list(rationale.ids[: rationale.answer]))
             assert text.endswith("<answer>")
@@ -180,12 +182,12 @@ def test_the_loss_is_that_of_the_pixel_path(tmp_path: Path, taught: Any) -> None
 def test_rationale_tokens_are_never_targets(tmp_path: Path, taught: Any) -> None:
     for weight in (0.0, 0.5):
         recipe = WarmupRecipe(**SMALL | {"format_weight": weight})
-        teacher = Teacher(recipe, labelled_pairs(), [], taught.model, taught.processor, tmp_path, None)
+        trainer = WarmupTrainer(recipe, labelled_pairs(), [], taught.model, taught.processor, tmp_path, None)
         ids = taught.processor.tokenizer.encode(DIFFERENT + "<|im_end|>")
-        rationale = read_rationale(teacher.seen, Completion(tuple(ids), (), DIFFERENT, (0.0, 1.0, 0.0), True))
+        rationale = read_rationale(trainer.seen, Completion(tuple(ids), (), DIFFERENT, (0.0, 1.0, 0.0), True))
         assert rationale is not None
-        lesson = teacher._after(teacher.curriculum.draw(0)[0], rationale)
-        answer, *rest = lesson.targets
+        example = trainer._after(trainer.curriculum.draw(0)[0], rationale)
+        answer, *rest = example.targets
         assert taught.processor.tokenizer.decode([answer[1]]) == "yes"  # the label's word, not the model's own "no"
         told = "".join(taught.processor.tokenizer.decode([ids[place]]) for place, _, _ in rest)
         assert told == ("" if not weight else "<think></think><answer></answer><|im_end|>")
@@ -194,8 +196,8 @@ def test_rationale_tokens_are_never_targets(tmp_path: Path, taught: Any) -> None
 
 
 def test_a_completion_out_of_form_is_not_read(taught: Any, tmp_path: Path) -> None:
-    teacher = Teacher(WarmupRecipe(**SMALL), labelled_pairs(), [], taught.model, taught.processor, tmp_path, None)
-    assert read_rationale(teacher.seen, Completion((1, 2), (), "yes", None, True)) is None
+    trainer = WarmupTrainer(WarmupRecipe(**SMALL), labelled_pairs(), [], taught.model, taught.processor, tmp_path, None)
+    assert read_rationale(trainer.seen, Completion((1, 2), (), "yes", None, True)) is None
     taught.model.requires_grad_(True)
 
 
@@ -214,9 +216,9 @@ def test_words_bear_out_a_label_and_not_an_answer() -> None:
     assert [agrees.support(True), agrees.support(False)] == [1.0, -1.0]
     # For one person: (2 agree - 1 differs) / 3 regions. For two: one difference decides, of three compared.
     assert [differs.support(True), differs.support(False)] == [pytest.approx(1 / 3), 1.0]
-    # One region of three, and half of the claims is said again: not to be imitated, though it bears the label out.
+    # One region of three, and half of the claims is consistent: not to be imitated, though it bears the label out.
     assert twice.support(False) == pytest.approx(1 / 3 * 1 / 2)
-    told = [each.bears_out(label) for label in (True, False) for each in (agrees, differs, twice, words(NOTHING))]
+    told = [each.supports(label) for label in (True, False) for each in (agrees, differs, twice, words(NOTHING))]
     assert told == [True, True, False, False, False, True, False, False]
 
 
@@ -232,12 +234,12 @@ def test_the_words_that_bear_the_label_out_best_are_chosen() -> None:
 
 
 def test_several_rationales_of_a_pair_stand_beside_each_other(tmp_path: Path, taught: Any) -> None:
-    teacher = Teacher(WarmupRecipe(**SMALL), labelled_pairs(), [], taught.model, taught.processor, tmp_path, None)
-    places = [pair.places() for pair in teacher.curriculum.draw(0)]
+    trainer = WarmupTrainer(WarmupRecipe(**SMALL), labelled_pairs(), [], taught.model, taught.processor, tmp_path, None)
+    places = [pair.places() for pair in trainer.curriculum.draw(0)]
     options: dict[str, Any] = {"max_new_tokens": 40, "seed": 1}
     # At a temperature of nearly nothing all copies say what the pair's only one says.
-    alone = [each.text for each in write_rationales(teacher.seen, places, temperature=1e-4, **options)]
-    several = [each.text for each in write_rationales(teacher.seen, places, each=3, temperature=1e-4, **options)]
+    alone = [each.text for each in write_rationales(trainer.seen, places, temperature=1e-4, **options)]
+    several = [each.text for each in write_rationales(trainer.seen, places, each=3, temperature=1e-4, **options)]
     assert several == [text for text in alone for _ in range(3)]
     taught.model.requires_grad_(True)
 
@@ -245,24 +247,24 @@ def test_several_rationales_of_a_pair_stand_beside_each_other(tmp_path: Path, ta
 @pytest.mark.parametrize(("keep", "imitate"), [(0.0, 2.0), (3.0, 0.0), (3.0, 2.0)])
 def test_what_is_asked_of_the_words_is_as_by_hand(tmp_path: Path, taught: Any, keep: float, imitate: float) -> None:
     """KL from the starting model on all words but the answers, cross-entropy on those that bear the label out."""
-    recipe = WarmupRecipe(**SMALL | {"keep_weight": keep, "imitate_weight": imitate})
+    recipe = WarmupRecipe(**SMALL | {"kl_weight": keep, "imitate_weight": imitate})
     model, processor = copy.deepcopy(taught.model), taught.processor
-    teacher = Teacher(recipe, labelled_pairs(), [], model, processor, tmp_path, None)
+    trainer = WarmupTrainer(recipe, labelled_pairs(), [], model, processor, tmp_path, None)
     before = copy.deepcopy(model).requires_grad_(False)
     with torch.no_grad():
         model.lm_head.weight.mul_(1.1)  # or there would be no divergence yet
-    pairs, rationales = teacher.curriculum.draw(0)[:3], []
+    pairs, rationales = trainer.curriculum.draw(0)[:3], []
     for text in (SAME, DIFFERENT, DIFFERENT):
         ids = processor.tokenizer.encode(text + "<|im_end|>")
-        found = read_rationale(teacher.seen, Completion(tuple(ids), (), text, (0.0, 1.0, 0.0), True))
+        found = read_rationale(trainer.seen, Completion(tuple(ids), (), text, (0.0, 1.0, 0.0), True))
         assert found is not None
         rationales.append(found)
-    lessons = [teacher._after(pair, each) for pair, each in zip(pairs, rationales, strict=True)]
+    examples = [trainer._after(pair, each) for pair, each in zip(pairs, rationales, strict=True)]
     # Labels take turns, so the last says two persons of one: its words are kept and not imitated.
-    assert [lesson.borne for lesson in lessons] == [True, True, False]
-    expected, count = torch.zeros(()), sum(len(lesson.ids) - 1 for lesson in lessons)
-    for pair, rationale, lesson in zip(pairs, rationales, lessons, strict=True):
-        images = tuple(teacher.curriculum.crops[place].open() for place in pair.places())
+    assert [example.supported for example in examples] == [True, True, False]
+    expected, count = torch.zeros(()), sum(len(example.ids) - 1 for example in examples)
+    for pair, rationale, example in zip(pairs, rationales, examples, strict=True):
+        images = tuple(trainer.curriculum.crops[place].open() for place in pair.places())
         text = decode(processor.tokenizer, list(rationale.ids))
         inputs = encode_pairs(processor, [images], "think", text)
         own, starting = (each(**inputs).logits[0].log_softmax(-1) for each in (model, before))
@@ -271,11 +273,11 @@ def test_what_is_asked_of_the_words_is_as_by_hand(tmp_path: Path, taught: Any, k
             if place != rationale.answer:
                 now, then = own[first + place - 1], starting[first + place - 1]
                 expected = expected + keep * (then.exp() * (then - now)).sum() / count
-                if lesson.borne:
+                if example.supported:
                     expected = expected - imitate * now[token] / count
     (wanted,) = torch.autograd.grad(expected, [model.lm_head.weight])
     model.zero_grad(set_to_none=True)
-    record = teacher._learn_words(lessons)
+    record = trainer._learn_words(examples)
     torch.testing.assert_close(model.lm_head.weight.grad, wanted, rtol=0.05, atol=1e-3)
     told = keep * record.get("kept_divergence", 0.0) + imitate * record.get("imitated_loss", 0.0)
     assert told == pytest.approx(float(expected.detach()), rel=0.02)

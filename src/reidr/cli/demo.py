@@ -32,7 +32,7 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
     from reidr.evaluation.experiment.experiment import run_experiment
     from reidr.evaluation.experiment.outcome import settings_of
     from reidr.evaluation.results.rows import rows_json
-    from reidr.fusion.profile import stored_decision
+    from reidr.fusion.profile import stored_profile
     from reidr.reasoning.types import counts_of
     from reidr.report import write_report
     from reidr.report.build import build_report, text_table
@@ -48,9 +48,9 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
     with progress("rendering the street", len(plan_street(street).sightings)) as advance:
         dataset = render_street(folder / "street", street, advance)
     retriever, reasoner = load_retriever("nano"), load_reasoner("nano", cache=False)
-    decision = stored_decision("nano")
-    weight = decision.weight if decision.street_weight is None else decision.street_weight
-    settings = settings_of(decision, k=k, think=think, weight=weight, seed=seed)
+    profile = stored_profile("nano")
+    weight = profile.weight if profile.street_weight is None else profile.street_weight
+    settings = settings_of(profile, k=k, think=think, weight=weight, seed=seed)
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress, [HistogramEmbedder()])
     seconds = time.perf_counter() - started
     report = build_report(

@@ -191,15 +191,15 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
 def settings_from(options: dict[str, Any], served: Backend | None = None) -> Settings:
     """What the options say is to be measured, with what was decided for the reasoner; of a `served` one its server."""
     from reidr.evaluation.experiment.outcome import settings_of
-    from reidr.fusion.profile import decision_of, stored_decision
+    from reidr.fusion.profile import profile_of, stored_profile
     from reidr.retrieval.gallery import cache_folder
 
-    decision = stored_decision(options["reasoner_name"]) if served is None else decision_of(served)
+    profile = stored_profile(options["reasoner_name"]) if served is None else profile_of(served)
     weight = options["weight"]
     return settings_of(
-        decision,
+        profile,
         **{name: options[name] for name in ("adaptive", "budget", "k", "queries", "think", "protocol", "seed")},
-        weight=weight if weight is not None else decision.weight,
+        weight=weight if weight is not None else profile.weight,
         average_precision=options["average_precision"],
         cache=cache_folder() if options["cache"] else None,
     )

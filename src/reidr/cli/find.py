@@ -38,8 +38,8 @@ PATTERN_HELP = 'Camera and time of files in folders, for example "{camera}/{date
 @click.option("--pattern", help=PATTERN_HELP)
 @click.option("--fold/--no-fold", default=True, help="Show near-duplicates as one match. [fold]")
 @click.option(
-    "--second-look/--no-second-look",
-    "second_look",
+    "--claim-check/--no-claim-check",
+    "claim_check",
     default=True,
     help="Ask again, of each crop alone, what the reasons state; a server is never asked. [on]",
 )
@@ -84,7 +84,7 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
             "k": task.k,
             "pattern": options["pattern"],
             "near-duplicates": "folded" if task.fold else "not folded",
-            "second look": "yes" if any(match.looks for match in found.matches) else "no",
+            "claim check": "yes" if any(match.looks for match in found.matches) else "no",
             "seconds": round(time.perf_counter() - started, 1),
         }
     )
@@ -124,7 +124,7 @@ def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict
         retriever=options["retriever_name"],
         reasoner=None if reasoner == "none" else reasoner,
         think=options["think"],
-        second_look=options["second_look"],
+        claim_check=options["claim_check"],
         fold=options["fold"],
         pattern=options["pattern"],
     )
@@ -138,7 +138,7 @@ def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict
 
 def settings_of(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
     """What makes a search the same search."""
-    names = ("k", "think", "pattern", "fold", "second_look", "retriever_name", "reasoner_name")
+    names = ("k", "think", "pattern", "fold", "claim_check", "retriever_name", "reasoner_name")
     return {
         "people": [str(path.absolute()) for path in people],
         "galleries": [str(path.absolute()) for path in galleries],

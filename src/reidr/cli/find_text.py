@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from reidr.core.text import shown, some_of
-from reidr.reasoning.rationales.claim_check import Looked
+from reidr.reasoning.rationales.claim_check import CheckedClaim
 from reidr.report.search import ANSWERS
 from reidr.search.document.schema import SearchDocument
 from reidr.search.query.left_out import sentences
@@ -98,13 +98,13 @@ def wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, 100, initial_indent="     ", subsequent_indent="     ")
 
 
-def looks_in_words(looks: Sequence[Looked]) -> str:
-    """ "second look: 4 of 5 claims said again; shoes otherwise (A: White); bag contradicts itself"; or nothing."""
-    asked = [each for each in looks if each.ended not in (None, "contradicts itself")]
-    told = [f"{sum(each.ended == 'said again' for each in asked)} of {len(asked)} claims said again"] if asked else []
+def looks_in_words(looks: Sequence[CheckedClaim]) -> str:
+    """ "claim check: 4 of 5 claims consistent; shoes otherwise (A: White); bag contradicts itself"; or nothing."""
+    asked = [each for each in looks if each.ended not in (None, "self-contradictory")]
+    told = [f"{sum(each.ended == 'said again' for each in asked)} of {len(asked)} claims consistent"] if asked else []
     for each in looks:
-        if each.ended in ("not seen again", "said otherwise"):
+        if each.ended in ("not visible", "inconsistent"):
             told.append(f"{each.claim.region} {each.ended.removeprefix('said ')} ({each.note})")
-        elif each.ended == "contradicts itself":
+        elif each.ended == "self-contradictory":
             told.append(f"{each.claim.region} contradicts itself")
-    return "second look: " + "; ".join(told) if told else ""
+    return "claim check: " + "; ".join(told) if told else ""

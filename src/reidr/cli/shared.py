@@ -62,9 +62,9 @@ def notice_of(reasoner: Backend | None) -> str:
     """What a reader of the report must know of the reasoner, from its model card's first facts."""
     if reasoner is None:
         return ""
-    from reidr.fusion.profile import decision_of
+    from reidr.fusion.profile import profile_of
 
-    return decision_of(reasoner).notice
+    return profile_of(reasoner).notice
 
 
 def prepare_output(path: Path | None, inputs: Iterable[Path | str] = ()) -> bool:

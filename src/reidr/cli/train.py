@@ -119,7 +119,7 @@ def decide(recipe: str, model: Path, retriever: str) -> None:
 
     find_recipe(recipe)
     find_checkpoint(model)
-    from reidr.training.tuning.stage import decide_stage
+    from reidr.training.tuning.stage import tuning_stage
 
-    decision = decide_stage(recipe, model, {}, retriever=retriever)
-    click.echo(f"fusion weight {decision.weight}, chosen on {decision.chosen_on}: {model / 'decision.json'}")
+    profile = tuning_stage(recipe, model, {}, retriever=retriever)
+    click.echo(f"fusion weight {profile.weight}, chosen on {profile.chosen_on}: {model / 'profile.json'}")

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
         searches_of,
         threshold_at,
     )
-    from reidr.evaluation.metrics.oracle_gain import captured_headroom, oracle_at_k
+    from reidr.evaluation.metrics.oracle_gain import oracle_at_k, share_of_oracle_gain
     from reidr.evaluation.metrics.ranking import RankingResult, evaluate_features, evaluate_ranking
-    from reidr.evaluation.metrics.statistics import bootstrap_interval, headroom_interval, paired_bootstrap
+    from reidr.evaluation.metrics.statistics import bootstrap_interval, oracle_gain_interval, paired_bootstrap
 
 __all__ = [
     "OpenSetErrors",
@@ -40,18 +40,18 @@ __all__ = [
     "Searches",
     "bootstrap_interval",
     "brier_score",
-    "captured_headroom",
     "evaluate_features",
     "evaluate_ranking",
     "expected_calibration_error",
-    "headroom_interval",
     "open_set_curve",
     "open_set_errors",
     "oracle_at_k",
+    "oracle_gain_interval",
     "paired_bootstrap",
     "reliability_curve",
     "risk_coverage",
     "searches_of",
+    "share_of_oracle_gain",
     "threshold_at",
 ]
 
@@ -60,12 +60,12 @@ _MODULES = {
         "ReliabilityCurve", "RiskCoverage", "brier_score", "expected_calibration_error", "reliability_curve",
         "risk_coverage",
     ),
-    "metrics.oracle_gain": ("captured_headroom", "oracle_at_k"),
+    "metrics.oracle_gain": ("share_of_oracle_gain", "oracle_at_k"),
     "metrics.open_set": (
         "OpenSetErrors", "Searches", "open_set_curve", "open_set_errors", "searches_of", "threshold_at",
     ),
     "metrics.ranking": ("RankingResult", "evaluate_features", "evaluate_ranking"),
-    "metrics.statistics": ("bootstrap_interval", "headroom_interval", "paired_bootstrap"),
+    "metrics.statistics": ("bootstrap_interval", "oracle_gain_interval", "paired_bootstrap"),
 }  # fmt: skip
 
 __getattr__ = loaded_when_used(

@@ -33,12 +33,12 @@ from reidr.fusion.weighted import (
     order_quality,
 )
 from reidr.retrieval.ranked_list import RankedList
-from reidr.retrieval.score_normalisation import has_neighbourhood, normalised_distances
+from reidr.retrieval.score_normalisation import has_z_norm, normalised_distances
 
 Reals = NDArray[np.float64]
 LISTED = ("distance", "normalised distance", "log rank")
-LOCAL = ("locally scaled distance",)
-GLANCED = ("whole bodies", "upper parts", "lower parts")
+LOCAL = ("CSLS distance",)
+VISION_SIMILARITIES = ("whole bodies", "upper parts", "lower parts")
 DECAY = 1e-3
 
 
@@ -129,7 +129,7 @@ class LogisticFusion:
         asked: for candidates with a margin (features as `features_of` gives them). unasked: for those without (all but
             the last), so that asked and unasked candidates stand on one scale.
         first, last: ranks of the neighbourhood that normalises distances.
-        local, glances: whether locally scaled distances and glances are among the features.
+        local, glances: whether CSLS distances and glances are among the features.
     """
 
     asked: Logistic
@@ -137,30 +137,32 @@ class LogisticFusion:
     first: int
     last: int
     local: bool = False
-    glances: bool = False
+    vision_similarities: bool = False
 
-    def fits(self, ranked: RankedList, glances: Reals | None = None) -> bool:
+    def fits(self, ranked: RankedList, vision_similarities: Reals | None = None) -> bool:
         """Whether everything it needs is there: a neighbourhood, and what it was fitted with."""
         return (
-            has_neighbourhood(ranked, self.first, self.last)
+            has_z_norm(ranked, self.first, self.last)
             and (ranked.local is not None or not self.local)
-            and (glances is not None or not self.glances)
+            and (vision_similarities is not None or not self.vision_similarities)
         )
 
     def probabilities(
-        self, ranked: RankedList, margins: NDArray[np.float64], glances: NDArray[np.float64] | None = None
+        self, ranked: RankedList, margins: NDArray[np.float64], vision_similarities: NDArray[np.float64] | None = None
     ) -> Reals:
         """(Q, m) P(same) for margins (Q, m), NaN where not asked; NaN where the list is padded.
 
         Args:
-            glances: (Q, m, 3) cosines of `types.Glancing.glance`, NaN where padded.
+            glances: (Q, m, 3) cosines of `types.VisionSimilarity.vision_similarity`, NaN where padded.
 
         Raises ReIDError for shapes that do not fit, or where it does not fit (`fits`).
         """
-        if not self.fits(ranked, glances):
+        if not self.fits(ranked, vision_similarities):
             raise ReIDError("fusion: the list lacks a neighbourhood, or what this fusion was fitted with")
         plain = ranked if self.local else replace(ranked, local=None)
-        features, known = features_of(plain, margins, self.first, self.last, glances if self.glances else None)
+        features, known = features_of(
+            plain, margins, self.first, self.last, vision_similarities if self.vision_similarities else None
+        )
         result = np.full(known.shape, np.nan)
         scored = known & np.isfinite(features[..., -1])
         rest = known & ~scored
@@ -169,7 +171,7 @@ class LogisticFusion:
         return result
 
     def stored(self) -> dict[str, Any]:
-        """Plain values for `decision.json`."""
+        """Plain values for `profile.json`."""
         return asdict(self)
 
     @classmethod
@@ -181,7 +183,7 @@ class LogisticFusion:
                 for each in (stored["asked"], stored["unasked"])
             ]
             ranks = int(stored["first"]), int(stored["last"])
-            return cls(parts[0], parts[1], *ranks, bool(stored.get("local")), bool(stored.get("glances")))
+            return cls(parts[0], parts[1], *ranks, bool(stored.get("local")), bool(stored.get("vision_similarities")))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ReIDError(f"not a stored fusion: {error!r}") from None
 
@@ -191,11 +193,11 @@ def features_of(
     margins: NDArray[np.float64],
     first: int,
     last: int,
-    glances: NDArray[np.float64] | None = None,
+    vision_similarities: NDArray[np.float64] | None = None,
 ) -> tuple[Reals, NDArray[np.bool_]]:
     """(Q, m, F) features of each candidate, and (Q, m) where there is one.
 
-    In this order: `LISTED`; `LOCAL` where the list has them; `GLANCED` where `glances` (Q, m, 3) are given; the margin.
+    In this order: `LISTED`; `LOCAL` where the list has them; `VISION_SIMILARITIES` where `vision_similarities` (Q, m, 3) are given; the margin.
     """
     margins = np.asarray(as_array(margins, "margins"), dtype=np.float64)
     if margins.ndim != 2 or len(margins) != len(ranked) or margins.shape[1] > ranked.k:
@@ -206,11 +208,11 @@ def features_of(
     columns = [distances, normalised_distances(ranked, first, last)[:, :m], ranks]
     if ranked.local is not None:
         columns.append(ranked.local[:, :m])
-    if glances is not None:
-        glances = np.asarray(as_array(glances, "glances"), dtype=np.float64)
-        if glances.shape != (*margins.shape, len(GLANCED)):
-            raise ReIDError(f"fusion: glances {glances.shape} do not fit candidates {margins.shape}")
-        columns += [glances[..., place] for place in range(len(GLANCED))]
+    if vision_similarities is not None:
+        vision_similarities = np.asarray(as_array(vision_similarities, "vision_similarities"), dtype=np.float64)
+        if vision_similarities.shape != (*margins.shape, len(VISION_SIMILARITIES)):
+            raise ReIDError(f"fusion: glances {vision_similarities.shape} do not fit candidates {margins.shape}")
+        columns += [vision_similarities[..., place] for place in range(len(VISION_SIMILARITIES))]
     return np.stack([*columns, margins], axis=-1), ranked.indices[:, :m] >= 0
 
 
@@ -244,17 +246,17 @@ def fit_logistic_fusion(
     ranked: RankedList,
     margins: NDArray[np.float64],
     truth: NDArray[np.bool_],
-    glances: NDArray[np.float64] | None = None,
+    vision_similarities: NDArray[np.float64] | None = None,
     *,
     first: int = 11,
     last: int = 50,
 ) -> LogisticFusion:
     """Fit both models on training identities: margins (Q, m), NaN where not asked, and truth (Q, m).
 
-    Locally scaled distances and glances are among the features where they are there. `unasked` is fitted on all
+    CSLS distances and glances are among the features where they are there. `unasked` is fitted on all
     candidates, as though none had been asked. Raises ReIDError as `features_of` and `fit_logistic`.
     """
-    features, known = features_of(ranked, margins, first, last, glances)
+    features, known = features_of(ranked, margins, first, last, vision_similarities)
     truth = plain_array(truth, "truth")
     if truth.shape != known.shape:
         raise ReIDError(f"fusion: truth {truth.shape} and margins {known.shape} need equal shapes")
@@ -266,7 +268,7 @@ def fit_logistic_fusion(
         first,
         last,
         ranked.local is not None,
-        glances is not None,
+        vision_similarities is not None,
     )
 
 
@@ -283,7 +285,7 @@ def choose_fusion(
     probabilities: NDArray[np.float64],
     truth: NDArray[np.bool_],
     people: Sequence[str],
-    glances: NDArray[np.float64] | None = None,
+    vision_similarities: NDArray[np.float64] | None = None,
     *,
     folds: int = 5,
     draws: int = 4,
@@ -313,7 +315,9 @@ def choose_fusion(
             seen, lists = ranked.of_queries(known), ranked.of_queries(new)
             weight = choose_weight(seen, probabilities[known], truth[known]).weight
             weighted[new] = fused_distances(lists, probabilities[new], weight)
-            own, others = (None, None) if glances is None else (glances[known], glances[new])
+            own, others = (
+                (None, None) if vision_similarities is None else (vision_similarities[known], vision_similarities[new])
+            )
             model = fit_logistic_fusion(seen, margins[known], truth[known], own)
             fitted[new] = 1.0 - model.probabilities(lists, margins[new], others)
         found += np.array([order_quality(weighted, truth), order_quality(np.nan_to_num(fitted, nan=np.inf), truth)])

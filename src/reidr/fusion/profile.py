@@ -14,24 +14,24 @@ from reidr.data.sketch import TrainingData
 from reidr.errors import ReIDError, WeightsError
 from reidr.fusion.weighted import Fusion
 
-FILE = "decision.json"
-PEOPLE = "people.json"
+FILE = "inference_profile.json"
+PEOPLE = "provenance.json"
 PRESETS = Path(__file__).parent.parent / "reasoning" / "presets"  # the reasoners that ship
 
 
 @dataclass(frozen=True)
-class Decision:
+class InferenceProfile:
     """What was decided on training identities when a reasoner was trained.
 
     Attributes:
         weight: fusion weight in [0, 1] (see `fuse`). chosen_on: the data it was chosen on.
         fusion: which one orders candidates in use: by `weight`, or the `fitted` one wherever it fits.
-        local_scaling: whether locally scaled distances (`retrieval.local_scaling`) are fused in place of plain ones.
+        local_scaling: whether CSLS distances (`retrieval.csls`) are fused in place of plain ones.
         street_weight: the one for rendered streets, chosen on another street; None: `weight` there too.
         notice: what a reader of a report must know of this reasoner; empty when nothing.
         k_reciprocal_weight: fusion weight for a list that k-reciprocal re-ranking has made; None: not chosen.
         whole_weight: fusion weight where the whole list is sorted anew (`fuse_whole`); None: not chosen.
-        expected: `ExpectedScore.stored()`, for candidates that the policy does not ask about; None: they keep their
+        expected: `ScorePredictor.stored()`, for candidates that the policy does not ask about; None: they keep their
             distance.
         fitted: `LogisticFusion.stored()`, which makes one probability of distance, rank and score; None: not fitted.
         calibration: `Calibration.stored()` of its direct score on the first candidates. policy: `Policy.stored()`, when
@@ -50,16 +50,18 @@ class Decision:
     open_set: Mapping[str, Any] | None = None
     whole_weight: float | None = None
     fitted: Mapping[str, Any] | None = None
-    expected: Mapping[str, Any] | None = None
-    local_scaling: bool = False
+    score_predictor: Mapping[str, Any] | None = None
+    csls: bool = False
     fusion: Fusion = "weighted"
 
 
-UNTUNED = Decision(0.2, "not tuned: MUSE's default", "The fusion weight of this reasoner was not tuned on any data.")
+UNTUNED = InferenceProfile(
+    0.2, "not tuned: MUSE's default", "The fusion weight of this reasoner was not tuned on any data."
+)
 
 
-def stored_decision(source: str | Path) -> Decision:
-    """The decision stored with a checkpoint (preset name or folder); `UNTUNED` where there is none.
+def stored_profile(source: str | Path) -> InferenceProfile:
+    """The inference profile stored with a checkpoint (preset name or folder); `UNTUNED` where there is none.
 
     Raises WeightsError when the file is there but cannot be used.
     """
@@ -68,19 +70,19 @@ def stored_decision(source: str | Path) -> Decision:
     if not path.is_file():
         return UNTUNED
     try:
-        return read_decision(json.loads(path.read_text(encoding="utf-8")), str(path))
+        return read_profile(json.loads(path.read_text(encoding="utf-8")), str(path))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise WeightsError(f"{path}: not a stored decision ({error})") from None
+        raise WeightsError(f"{path}: not a stored inference profile ({error})") from None
 
 
-def read_decision(stored: Any, where: str) -> Decision:
-    """A decision from its plain values. Raises WeightsError that begins with `where` when they cannot be used."""
+def read_profile(stored: Any, where: str) -> InferenceProfile:
+    """An inference profile from its plain values. Raises WeightsError that begins with `where` when they cannot be used."""
     try:
-        decision = Decision(**stored)
+        profile = InferenceProfile(**stored)
     except TypeError as error:
-        raise WeightsError(f"{where}: not a stored decision ({error})") from None
+        raise WeightsError(f"{where}: not a stored inference profile ({error})") from None
     for name in ("weight", "street_weight", "k_reciprocal_weight", "whole_weight"):
-        weight = getattr(decision, name)
+        weight = getattr(profile, name)
         try:
             if weight is not None and not 0 <= real_number(weight, name) <= 1:
                 raise WeightsError(f"{where}: weight {weight} lies outside [0, 1]")
@@ -88,22 +90,22 @@ def read_decision(stored: Any, where: str) -> Decision:
             raise
         except ReIDError as error:
             raise WeightsError(f"{where}: {error}") from None
-    if decision.fusion not in get_args(Fusion):
-        raise WeightsError(f"{where}: fusion {decision.fusion!r} is neither of {', '.join(get_args(Fusion))}")
-    return decision
+    if profile.fusion not in get_args(Fusion):
+        raise WeightsError(f"{where}: fusion {profile.fusion!r} is neither of {', '.join(get_args(Fusion))}")
+    return profile
 
 
-def decision_of(reasoner: object) -> Decision:
+def profile_of(reasoner: object) -> InferenceProfile:
     """How a loaded reasoner is used: what was stored where it was loaded from; `UNTUNED` for one that has nothing.
 
     Never looked up by its name, which is only the last word of its folder's path.
     """
-    return getattr(reasoner, "decision", UNTUNED)
+    return getattr(reasoner, "profile", UNTUNED)
 
 
-def store_decision(decision: Decision, folder: Path) -> None:
-    """Write `decision.json` beside a checkpoint's weights. Raises ReIDError where it cannot be written."""
-    write_text(folder / FILE, json.dumps(asdict(decision), indent=2) + "\n")
+def store_profile(profile: InferenceProfile, folder: Path) -> None:
+    """Write `profile.json` beside a checkpoint's weights. Raises ReIDError where it cannot be written."""
+    write_text(folder / FILE, json.dumps(asdict(profile), indent=2) + "\n")
 
 
 def training_data(folder: str | Path) -> tuple[str, ...]:

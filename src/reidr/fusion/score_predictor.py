@@ -2,7 +2,7 @@
 
 An asked candidate moves by the reasoner's own level of confidence. A neighbour that was not asked and keeps its bare
 distance would be overtaken, or fall behind, by that level alone: asking part of a list would harm it. Where the
-reasoner's eyes give embeddings (`types.Glancing`), a glance at both crops tells most of what it would say.
+reasoner's eyes give embeddings (`types.VisionSimilarity`), a glance at both crops tells most of what it would say.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from reidr.core.checks import whole_number
 from reidr.errors import ReIDError
 from reidr.fusion.calibration import margin_of
-from reidr.fusion.logistic import GLANCED, LISTED, features_of
+from reidr.fusion.logistic import LISTED, VISION_SIMILARITIES, features_of
 from reidr.fusion.weighted import fuse, listed_probabilities
 from reidr.retrieval.ranked_list import RankedList
-from reidr.retrieval.score_normalisation import has_neighbourhood
+from reidr.retrieval.score_normalisation import has_z_norm
 
 Reals = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class ExpectedScore:
+class ScorePredictor:
     """Log-odds expected of a candidate: weights·(distance, normalised distance, log rank[, three cosines]) + bias.
 
     Attributes:
@@ -40,31 +40,38 @@ class ExpectedScore:
     last: int = 50
 
     @property
-    def glances(self) -> bool:
+    def vision_similarities(self) -> bool:
         """Whether it needs a glance at the pairs."""
         return len(self.weights) > len(LISTED)
 
-    def guess(self, ranked: RankedList, m: int, glances: Reals | None = None) -> Reals | None:
+    def guess(self, ranked: RankedList, m: int, vision_similarities: Reals | None = None) -> Reals | None:
         """(Q, m) P(same) expected of the first m candidates, NaN where padded.
 
         None for lists too short for a neighbourhood, and where a glance is needed and not given.
 
         Args:
-            glances: (Q, m, 3) cosines of `Glancing.glance`, NaN where padded.
+            glances: (Q, m, 3) cosines of `VisionSimilarity.vision_similarity`, NaN where padded.
 
         Raises ReIDError for an m beyond the list, and glances that do not fit.
         """
         m = whole_number(m, "m", least=0, most=ranked.k)
-        if not has_neighbourhood(ranked, self.first, self.last) or (self.glances and glances is None):
+        if not has_z_norm(ranked, self.first, self.last) or (self.vision_similarities and vision_similarities is None):
             return None
-        features, known = _features(ranked, np.full((len(ranked), m), np.nan), glances, self.first, self.last)
+        features, known = _features(
+            ranked, np.full((len(ranked), m), np.nan), vision_similarities, self.first, self.last
+        )
         guess = np.full(known.shape, np.nan)
         odds = features[known][:, : len(self.weights)] @ np.array(self.weights) + self.bias
         guess[known] = 0.5 * (1.0 + np.tanh(0.5 * odds))
         return guess
 
     def fill(
-        self, ranked: RankedList, probabilities: Reals, glances: Reals | None = None, *, unasked_queries: bool = False
+        self,
+        ranked: RankedList,
+        probabilities: Reals,
+        vision_similarities: Reals | None = None,
+        *,
+        unasked_queries: bool = False,
     ) -> Reals:
         """(Q, m) P(same) with what is expected in place of NaN; as given where nothing can be expected (`guess`).
 
@@ -73,54 +80,59 @@ class ExpectedScore:
         them on one scale. Raises ReIDError for shapes that do not fit.
         """
         probabilities = listed_probabilities(ranked, probabilities)
-        guess = self.guess(ranked, probabilities.shape[1], glances)
+        guess = self.guess(ranked, probabilities.shape[1], vision_similarities)
         if guess is None:
             return probabilities.copy()
         gaps = np.isnan(probabilities)
-        if not self.glances and not unasked_queries:
+        if not self.vision_similarities and not unasked_queries:
             gaps &= np.isfinite(probabilities).any(axis=1, keepdims=True)
         return np.where(gaps, guess, probabilities)
 
     def stored(self) -> dict[str, Any]:
-        """Plain values for `decision.json`."""
+        """Plain values for `profile.json`."""
         return asdict(self)
 
     @classmethod
-    def read(cls, stored: Mapping[str, Any]) -> ExpectedScore:
+    def read(cls, stored: Mapping[str, Any]) -> ScorePredictor:
         """From `stored`. Raises ReIDError where it is none."""
         try:
             weights = tuple(float(value) for value in stored["weights"])
-            if len(weights) not in (len(LISTED), len(LISTED) + len(GLANCED)):
+            if len(weights) not in (len(LISTED), len(LISTED) + len(VISION_SIMILARITIES)):
                 raise ValueError(f"{len(weights)} weights")
             return cls(weights, float(stored["bias"]), int(stored["first"]), int(stored["last"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ReIDError(f"not a stored expectation of scores: {error!r}") from None
 
 
-def fit_expected_score(
-    ranked: RankedList, probabilities: Reals, glances: Reals | None = None, *, first: int = 11, last: int = 50
-) -> ExpectedScore:
+def fit_score_predictor(
+    ranked: RankedList,
+    probabilities: Reals,
+    vision_similarities: Reals | None = None,
+    *,
+    first: int = 11,
+    last: int = 50,
+) -> ScorePredictor:
     """Least squares on the log-odds of the asked candidates, (Q, m) with NaN where not asked; on training identities.
 
     Raises ReIDError where no more candidates were asked than there are weights to find.
     """
     margins = margin_of(probabilities)
-    features, known = _features(ranked, margins, glances, first, last)
+    features, known = _features(ranked, margins, vision_similarities, first, last)
     asked = known & np.isfinite(margins)
     size = features.shape[-1]
     if asked.sum() < size + 1:
         raise ReIDError(f"an expectation of scores needs at least {size + 1} candidates that were asked")
     inputs = np.column_stack([features[asked], np.ones(int(asked.sum()))])
     *weights, bias = np.linalg.lstsq(inputs, margins[asked], rcond=None)[0].tolist()
-    return ExpectedScore(tuple(weights), bias, first, last)
+    return ScorePredictor(tuple(weights), bias, first, last)
 
 
 def _features(
-    ranked: RankedList, margins: Reals, glances: Reals | None, first: int, last: int
+    ranked: RankedList, margins: Reals, vision_similarities: Reals | None, first: int, last: int
 ) -> tuple[Reals, NDArray[np.bool_]]:
     """(Q, m, 3 or 6) what is known of each candidate without asking, and (Q, m) where there is one."""
     # What the reasoner will say of two crops does not depend on who else is in the gallery.
-    features, known = features_of(replace(ranked, local=None), margins, first, last, glances)
+    features, known = features_of(replace(ranked, local=None), margins, first, last, vision_similarities)
     return features[..., :-1], known
 
 
@@ -128,8 +140,12 @@ def fuse_asked(
     ranked: RankedList,
     probabilities: Reals,
     weight: float,
-    expected: ExpectedScore | None,
-    glances: Reals | None = None,
+    score_predictor: ScorePredictor | None,
+    vision_similarities: Reals | None = None,
 ) -> RankedList:
-    """`fuse` where only some candidates were asked: the others count with what is `expected` of them, if anything."""
-    return fuse(ranked, probabilities if expected is None else expected.fill(ranked, probabilities, glances), weight)
+    """`fuse` where only some candidates were asked: the others count with what is `score_predictor` of them, if anything."""
+    return fuse(
+        ranked,
+        probabilities if score_predictor is None else score_predictor.fill(ranked, probabilities, vision_similarities),
+        weight,
+    )

@@ -30,7 +30,7 @@ def fuse(ranked: RankedList, probabilities: NDArray[np.float64], weight: float) 
 
     Formula of MUSE (RikoLi/MUSE, `utils/reranking_fast.py`); the factor 2 is the range of Euclidean distances between
     unit vectors, so `ranked` must hold such distances. Here it only permutes the first m, while MUSE lets a scored
-    entry pass unscored ones. Where `ranked` has locally scaled distances (`retrieval.local_scaling`), d is those.
+    entry pass unscored ones. Where `ranked` has CSLS distances (`retrieval.csls`), d is those.
 
     Args:
         probabilities: (Q, m) P(same), m at most `ranked.k`; NaN where there is none: that entry keeps its distance d.
@@ -94,7 +94,7 @@ def listed_probabilities(ranked: RankedList, probabilities: ArrayLike) -> NDArra
 
 
 def listed_distances(ranked: RankedList) -> NDArray[np.float64]:
-    """What fusion takes for the distance of every listed candidate: the locally scaled one where there is one."""
+    """What fusion takes for the distance of every listed candidate: the CSLS one where there is one."""
     return ranked.distances if ranked.local is None else ranked.local
 
 

@@ -215,10 +215,10 @@ def counts_of(backend: object) -> RequestCounts:
 
 
 @runtime_checkable
-class Glancing(Protocol):
+class VisionSimilarity(Protocol):
     """A back end whose eyes tell something of a pair by themselves, at the price of seeing each crop once."""
 
-    def glance(
+    def vision_similarity(
         self, pairs: Sequence[Pair], *, batch_size: int = 32, progress: Progress | None = None
     ) -> NDArray[np.float64] | None:
         """(N, 3) cosines of the eyes' own embeddings: whole bodies, upper parts, lower parts. None: they have none."""

@@ -22,7 +22,7 @@ from reidr.reasoning.rationales.statements import Statement as Statement
 Picture = Path | Image.Image | None
 Mark = Literal["right", "wrong", "junk", "unknown"]
 Answer = Literal["same", "different", "insufficient"]
-CurveKind = Literal["cmc", "reliability", "risk-coverage", "open-set", "spending", "histogram"]
+CurveKind = Literal["cmc", "reliability", "risk-coverage", "open-set", "cost_curve", "histogram"]
 Fact = str | int | float
 
 
@@ -181,7 +181,7 @@ class Curve:
 
     Axes by kind, all shares of 1: `cmc` rank (1, 2, ...) → share of queries; `reliability` mean score or P(same) →
     share that is the same; `risk-coverage` share answered → share of errors; `open-set` FPIR → FNIR (ISO/IEC 19795-1);
-    `spending` calls per query (no share) → gain; `histogram` n + 1 bin edges → n counts.
+    `cost_curve` calls per query (no share) → gain; `histogram` n + 1 bin edges → n counts.
 
     `cases` is how many observations the figure rests on, and `unit` what they are called ("query", "pair"); None: not
     known, but for figures whose series carry counts.

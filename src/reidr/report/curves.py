@@ -1,4 +1,4 @@
-"""The curves and single numbers of an outcome: CMC, reliability, risk-coverage, open set, headroom."""
+"""The curves and single numbers of an outcome: CMC, reliability, risk-coverage, open set, oracle gain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from reidr.evaluation.experiment.cost_curve import Point
 from reidr.evaluation.experiment.outcome import Outcome
 from reidr.evaluation.metrics.calibration import reliability_curve, risk_coverage
-from reidr.evaluation.results.numbers import SHOWN_AS, lists_of, open_set_of, scored_pairs, spending_of
+from reidr.evaluation.results.numbers import SHOWN_AS, cost_curve_of, lists_of, open_set_of, scored_pairs
 from reidr.fusion.calibration import margin_of
 from reidr.report import Curve, Series
 
@@ -40,9 +40,9 @@ def curves_of(outcome: Outcome) -> tuple[Curve, ...]:
         line = Series(UNCALIBRATED, answered.coverage.tolist(), answered.risk.tolist())
         curves.append(Curve("risk-coverage", (line,), cases=len(truth), unit="pair"))
     open_set = [(name, errors) for name, ranked in lists_of(outcome) if (errors := open_set_of(outcome, ranked))]
-    spent = spending_of(outcome)
+    spent = cost_curve_of(outcome)
     if spent:
-        curves.append(replace(spending_curve(spent), cases=evaluated_queries(outcome), unit="query"))
+        curves.append(replace(cost_curve(spent), cases=evaluated_queries(outcome), unit="query"))
     if open_set:
         series = tuple(
             Series(SHOWN_AS.get(name, name), [e.false_positive for e in errors], [e.false_negative for e in errors])
@@ -56,7 +56,7 @@ def curves_of(outcome: Outcome) -> tuple[Curve, ...]:
     return tuple(curves)
 
 
-def spending_curve(spent: dict[str, list[Point]]) -> Curve:
+def cost_curve(spent: dict[str, list[Point]]) -> Curve:
     """Calls per query against what they gain over asking nothing, in Rank-1 and in mAP."""
     fixed = spent["first candidates"]
     doubted = sorted((*spent.get("in doubt only", []), *spent["stored policy"]), key=lambda point: point.calls)
@@ -68,7 +68,7 @@ def spending_curve(spent: dict[str, list[Point]]) -> Curve:
         for name, points in (("first k", fixed), ("in doubt", doubted)):
             gains = [value(point) - value(fixed[0]) for point in points]
             series.append(Series(f"{title}, {name}", [point.calls for point in points], gains))
-    return Curve("spending", tuple(series))
+    return Curve("cost_curve", tuple(series))
 
 
 def cmc_curve(outcome: Outcome) -> Curve:

@@ -1,7 +1,7 @@
 """What the run found, in plain words, computed from the numbers.
 
-A reasoner is credited with what it adds to the same list without it: where distances are locally scaled, the row to
-beat is local scaling, not the retriever alone. Direction words ("up", "down") follow from comparing the two numbers,
+A reasoner is credited with what it adds to the same list without it: where distances are CSLS, the row to
+beat is CSLS, not the retriever alone. Direction words ("up", "down") follow from comparing the two numbers,
 and a difference whose interval holds 0 is never said without that.
 """
 
@@ -55,7 +55,7 @@ def compared(reasoner: MetricRow, without: Sequence[MetricRow]) -> str:
 
 
 def change(reasoner: MetricRow, best: MetricRow, metric: str) -> str:
-    """ "up from 87.7 % with local scaling, which asks no reasoner": the two numbers as they are printed, compared."""
+    """ "up from 87.7 % with CSLS, which asks no reasoner": the two numbers as they are printed, compared."""
     new, old = percent(reasoner.metrics[metric]), percent(best.metrics[metric])
     alone = called(best) if best.role == "retriever" else f"{called(best)}, which asks no reasoner"
     if new == old:

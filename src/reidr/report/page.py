@@ -30,7 +30,7 @@ CURVE_TITLES = {
     "reliability": "Whether its scores can be believed",
     "risk-coverage": "What it costs to answer more",
     "open-set": "People who are not in the gallery",
-    "spending": "What thought costs, and what it brings",
+    "cost_curve": "What thought costs, and what it brings",
     "histogram": "How far the two kinds of pairs lie apart",
 }
 CURVE_CAPTIONS = {
@@ -39,7 +39,7 @@ CURVE_CAPTIONS = {
     "larger marks stand for more pairs.",
     "risk-coverage": "Risk against coverage: pairs are answered from the surest to the least sure. Lower is better.",
     "open-set": "False negatives (FNIR) against false positives (FPIR), ISO/IEC 19795-1. Lower is better.",
-    "spending": "Points gained over asking nothing against pairs asked per query: the first candidates of every query, "
+    "cost_curve": "Points gained over asking nothing against pairs asked per query: the first candidates of every query, "
     "or only those in doubt, by policies chosen on training identities. Higher and further left is better.",
     "histogram": "Each kind sums to 100 %. The less they overlap, the easier the ranking.",
 }

@@ -58,7 +58,7 @@ def draw(curve: Curve) -> str:
         "reliability": reliability_svg,
         "risk-coverage": risk_coverage_svg,
         "open-set": open_set_svg,
-        "spending": spending_svg,
+        "cost_curve": cost_curve_svg,
     }
     return functions[curve.kind](curve.series)
 
@@ -146,7 +146,7 @@ def open_set_svg(series: Sequence[Series]) -> str:
     return render(paint, "FNIR: enrolled persons that are missed", "open-set")
 
 
-def spending_svg(series: Sequence[Series]) -> str:
+def cost_curve_svg(series: Sequence[Series]) -> str:
     """Pairs asked per query → what that gains over asking nothing, in points of whatever the series measure."""
 
     def paint(axes: Axes) -> None:
@@ -160,7 +160,7 @@ def spending_svg(series: Sequence[Series]) -> str:
         axes.set_xlabel("pairs asked per query")
         name_ends(axes, series)
 
-    return render(paint, "points gained over asking nothing", "spending")
+    return render(paint, "points gained over asking nothing", "cost_curve")
 
 
 def histogram_svg(series: Sequence[Series], *, x_label: str = "distance") -> str:

@@ -47,9 +47,9 @@ class ReasonCard:
     probability: float | None
     reasoning: str
     statements: tuple[Statement, ...]
-    turned_answer: Answer
-    turned_probability: float | None
-    turned_reasoning: str
+    swapped_answer: Answer
+    swapped_probability: float | None
+    swapped_reasoning: str
     direct: float | None
     cited: Erased | None = None
     uncited: Erased | None = None

@@ -18,12 +18,12 @@ from reidr.evaluation.explanations.reasons import (
     Progress,
     ReasonCase,
     ReasonsTested,
-    bears_out,
     measure_reasons,
     most_asked,
     pair_without,
+    supports,
 )
-from reidr.reasoning.rationales.claim_check import Telling
+from reidr.reasoning.rationales.claim_check import CropQuestions
 from reidr.reasoning.rationales.statements import CHECKED, Known, statements_of, what_is_known, with_notes
 from reidr.reasoning.types import Pair
 from reidr.report.content import Fact
@@ -100,7 +100,7 @@ def run_reasons(
     thoughts, passes = most_asked(len(pairs))
     say(
         f"testing the reasons for {len(pairs):,} of {len(everything):,} pairs: {thoughts:,} thoughts and at most "
-        f"{passes:,} scores{'; and some ten short questions a pair' if isinstance(reasoner, Telling) else ''}"
+        f"{passes:,} scores{'; and some ten short questions a pair' if isinstance(reasoner, CropQuestions) else ''}"
     )
     tested = measure_reasons(reasoner, pairs, masks_of, progress, per_crop=known == "per crop", seed=seed)
     return ReasonsRun(tested, len(everything), masks_of, exact, known)
@@ -141,7 +141,7 @@ def kind_of(case: ReasonCase) -> str:
         return "flips"
     if case.marked("contradicted"):
         return "contradicted"
-    if case.verdict.cues and not bears_out(case.verdict.answer, case.verdict.cues):
+    if case.verdict.cues and not supports(case.verdict.answer, case.verdict.cues):
         return "unsupported"
     return "good" if case.verdict.cues else "silent"
 
@@ -198,9 +198,9 @@ def card_of(case: ReasonCase, run: ReasonsRun) -> ReasonCard:
         statements=with_notes(
             statements_of(words, pair.query.attributes, pair.candidate.attributes, run.known), case.looks
         ),
-        turned_answer=turned.answer,
-        turned_probability=turned.probability,
-        turned_reasoning=turned.reasoning or "(no words)",
+        swapped_answer=turned.answer,
+        swapped_probability=turned.probability,
+        swapped_reasoning=turned.reasoning or "(no words)",
         direct=case.probability,
         cited=erased(case, case.cited, set(), case.without_cited, run),
         uncited=erased(case, case.uncited, {cue.region for cue in verdict.cues}, case.without_uncited, run),

@@ -27,7 +27,7 @@ class RankedList:
         gallery_ids: ids of the whole gallery searched, G of them.
         indices: (Q, k) int64 into `gallery_ids`; -1 pads rows that have fewer than k candidates, at their end.
         distances: (Q, k) float64, ascending along each row; +inf where padded.
-        local: (Q, k) locally scaled distances of the same entries (`local_scaling`), which need not ascend; None where
+        local: (Q, k) CSLS distances of the same entries (`csls`), which need not ascend; None where
             nobody asked for them. Fusion takes them in place of `distances`.
         made_by: what ranked it, step by step, e.g. `("retriever nano", "k-reciprocal k1=20 k2=6 lambda=0.3")`.
 

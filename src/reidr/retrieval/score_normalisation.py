@@ -20,7 +20,7 @@ LEAST = 3  # candidates from which a mean and a spread can be told
 NO_SPREAD = 1e-9
 
 
-def neighbourhood(ranked: RankedList, first: int = 11, last: int = 50) -> tuple[Reals, Reals]:
+def z_norm(ranked: RankedList, first: int = 11, last: int = 50) -> tuple[Reals, Reals]:
     """Mean and standard deviation of each query's distances at ranks `first` to `last`, (Q,) each.
 
     Ranks before `first` are left out because they may be matches; ranks beyond the list are left out too.
@@ -53,8 +53,8 @@ def check_ranks(first: int, last: int) -> None:
         raise ReIDError(f"neighbourhood: ranks {first} to {last} are no range")
 
 
-def has_neighbourhood(ranked: RankedList, first: int = 11, last: int = 50) -> bool:
-    """Whether every query has a `neighbourhood`: small galleries and equal distances leave none.
+def has_z_norm(ranked: RankedList, first: int = 11, last: int = 50) -> bool:
+    """Whether every query has a `z_norm`: small galleries and equal distances leave none.
 
     Raises ReIDError for ranks that are no range.
     """
@@ -69,8 +69,8 @@ def has_neighbourhood(ranked: RankedList, first: int = 11, last: int = 50) -> bo
 
 
 def normalised_distances(ranked: RankedList, first: int = 11, last: int = 50) -> Reals:
-    """(Q, k) `(d - mean) / spread` of each query's `neighbourhood`; +inf where padded. Below 0: nearer than that."""
-    mean, spread = neighbourhood(ranked, first, last)
+    """(Q, k) `(d - mean) / spread` of each query's `z_norm`; +inf where padded. Below 0: nearer than that."""
+    mean, spread = z_norm(ranked, first, last)
     return (ranked.distances - mean[:, None]) / spread[:, None]
 
 

@@ -29,7 +29,7 @@ def find(
     retriever: Embedder | str | Path | None = None,
     reasoner: Backend | str | Path | None = "nano",
     think: int | None = None,
-    second_look: bool = True,
+    claim_check: bool = True,
     fold: bool = True,
     pattern: str | None = None,
 ) -> tuple[Match, ...]:
@@ -44,7 +44,7 @@ def find(
             none where the picture can hardly be a crop of one person.
         retriever: the shipped one by default; a name, a trained folder, an .onnx file, or a loaded one.
         reasoner: a loaded one, a preset, a folder or the URL of a server; None ranks without one.
-        second_look: ask again what the reasons state, of each crop alone (`second_look.look_again`): some ten short
+        claim_check: ask again what the reasons state, of each crop alone (`claim_check.check_claims`): some ten short
             questions per match. A reasoner behind a server is never asked so.
         fold: show near-duplicates as one match (`folding`). pattern: camera and time of files in folders
             (`data.path_pattern`).
@@ -59,7 +59,7 @@ def find(
         retriever=retriever,
         reasoner=reasoner,
         think=think,
-        second_look=second_look,
+        claim_check=claim_check,
         fold=fold,
         pattern=pattern,
     ).matches
@@ -73,7 +73,7 @@ def search(
     retriever: Embedder | str | Path | None = None,
     reasoner: Backend | str | Path | None = "nano",
     think: int | None = None,
-    second_look: bool = True,
+    claim_check: bool = True,
     fold: bool = True,
     pattern: str | None = None,
     keep: bool = True,
@@ -89,7 +89,7 @@ def search(
         retriever=retriever,
         reasoner=reasoner,
         think=think,
-        second_look=second_look,
+        claim_check=claim_check,
         fold=fold,
         pattern=pattern,
     )

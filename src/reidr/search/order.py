@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from reidr.fusion.calibration import Calibration, margin_of
 from reidr.fusion.logistic import LogisticFusion
-from reidr.fusion.profile import Decision
+from reidr.fusion.profile import InferenceProfile
 from reidr.fusion.weighted import fused_distances
-from reidr.reasoning.types import Glancing, Pair
+from reidr.reasoning.types import Pair, VisionSimilarity
 from reidr.retrieval.ranked_list import RankedList
 from reidr.search.folding import Group
 
@@ -59,7 +59,7 @@ def fused_order(
     direct: Reals,
     pairs: Sequence[Pair],
     model: Backend,
-    decision: Decision,
+    profile: InferenceProfile,
 ) -> Order:
     """The order that was chosen for the reasoner: by its fusion weight, or by the fitted fusion where that fits.
 
@@ -70,24 +70,28 @@ def fused_order(
     columns = np.array([group.column for group in groups])
     scores = np.full((1, int(columns.max()) + 1), np.nan)
     scores[0, columns] = direct
-    if decision.fusion == "fitted" and decision.fitted is not None:
-        fitted = LogisticFusion.read(decision.fitted)
-        glances = None
-        if fitted.glances and isinstance(model, Glancing) and (seen := model.glance(pairs)) is not None:
-            glances = np.full((*scores.shape, seen.shape[1]), np.nan)
-            glances[0, columns] = seen
-        if fitted.fits(listed, glances):
-            values = fitted.probabilities(listed, margin_of(scores), glances)[0, columns]
+    if profile.fusion == "fitted" and profile.fitted is not None:
+        fitted = LogisticFusion.read(profile.fitted)
+        vision_similarities = None
+        if (
+            fitted.vision_similarities
+            and isinstance(model, VisionSimilarity)
+            and (seen := model.vision_similarity(pairs)) is not None
+        ):
+            vision_similarities = np.full((*scores.shape, seen.shape[1]), np.nan)
+            vision_similarities[0, columns] = seen
+        if fitted.fits(listed, vision_similarities):
+            values = fitted.probabilities(listed, margin_of(scores), vision_similarities)[0, columns]
             rule = (
                 "The order is that of the fused score, 0 to 1, higher is likelier: a regression fitted on training "
                 "identities makes it of distance, rank, surroundings and direct score."
             )
             return Order("fused score", rule, sorted_places(-values), values)
-    values = fused_distances(listed, scores, decision.weight)[0, columns]
-    kind = "distance" if listed.local is None else "locally scaled distance"
+    values = fused_distances(listed, scores, profile.weight)[0, columns]
+    kind = "distance" if listed.local is None else "CSLS distance"
     rule = (
-        f"The order is that of the fused distance, smaller is nearer: {1 - decision.weight:g} x {kind} + "
-        f"{decision.weight:g} x 2 x (1 - direct score)."
+        f"The order is that of the fused distance, smaller is nearer: {1 - profile.weight:g} x {kind} + "
+        f"{profile.weight:g} x 2 x (1 - direct score)."
     )
     return Order("fused distance", rule, sorted_places(values), values)
 

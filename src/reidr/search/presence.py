@@ -13,13 +13,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from reidr.evaluation.metrics.open_set_scores import neighbourhood_name
-from reidr.fusion.profile import Decision
+from reidr.evaluation.metrics.open_set_scores import z_norm_name
+from reidr.fusion.profile import InferenceProfile
 from reidr.fusion.weighted import fused_distances
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.ranked_list import RankedList
 from reidr.retrieval.rerankers.csls import FIRST, LAST
-from reidr.retrieval.score_normalisation import has_neighbourhood, normalised_distances
+from reidr.retrieval.score_normalisation import has_z_norm, normalised_distances
 from reidr.search.folding import Group
 
 Reals = NDArray[np.float64]
@@ -44,7 +44,7 @@ class Presence:
 
 
 def presence(
-    listed: RankedList, groups: Sequence[Group], direct: Reals, retriever: Embedder, decision: Decision | None
+    listed: RankedList, groups: Sequence[Group], direct: Reals, retriever: Embedder, profile: InferenceProfile | None
 ) -> Presence:
     """Judged by the score chosen for the reasoner where it can be computed here, else by the retriever's distance.
 
@@ -56,9 +56,9 @@ def presence(
             "unknown", "Nobody was left to compare with, so nothing can be said of whether the person is there."
         )
     columns = np.array([group.column for group in groups])
-    if decision is not None and decision.open_set and decision.local_scaling == (listed.local is not None):
-        name, thresholds = str(decision.open_set["score"]), dict(decision.open_set["thresholds"])
-        value = smallest(name, listed, columns, direct, decision.weight)
+    if profile is not None and profile.open_set and profile.csls == (listed.local is not None):
+        name, thresholds = str(profile.open_set["score"]), dict(profile.open_set["thresholds"])
+        value = smallest(name, listed, columns, direct, profile.weight)
         if value is not None and thresholds:
             return judged(name, value, thresholds)
     stored: Mapping[str, float] = getattr(retriever, "thresholds", None) or {}
@@ -75,8 +75,8 @@ def smallest(name: str, listed: RankedList, columns: NDArray[np.int64], direct: 
     """The smallest value of a named score among the candidates; None where it cannot be computed here."""
     if name == "distance":
         return float(listed.distances[0, columns].min())
-    if name == neighbourhood_name(*LISTED):
-        return float(normalised_distances(listed, *LISTED)[0, columns].min()) if has_neighbourhood(listed) else None
+    if name == z_norm_name(*LISTED):
+        return float(normalised_distances(listed, *LISTED)[0, columns].min()) if has_z_norm(listed) else None
     if not np.isfinite(direct).all():
         return None
     if name == "fused distance":

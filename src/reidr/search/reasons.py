@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reidr.data.types import Crop
 from reidr.errors import ImageError
 from reidr.evaluation.experiment.candidate_scoring import share_of_steps, steps_of
-from reidr.reasoning.rationales.claim_check import Looked, Telling, look_again
+from reidr.reasoning.rationales.claim_check import CheckedClaim, CropQuestions, check_claims
 from reidr.reasoning.types import Pair, Verdict
 from reidr.search.order import Order
 from reidr.search.query.plausibility import why_no_person
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 def reasons(
     task: Task, pairs: Sequence[Pair], doubts: Sequence[str], order: Order, model: Backend | None, show: Progress
-) -> tuple[list[Verdict | None], list[tuple[Looked, ...]]]:
-    """The verdict of each pair and the second look at it, where it was thought about.
+) -> tuple[list[Verdict | None], list[tuple[CheckedClaim, ...]]]:
+    """The verdict of each pair and the claim check at it, where it was thought about.
 
     Left to itself a search gives no reasons where query or candidate can hardly show a person: there is nothing to see,
     and words would be found all the same.
     """
     verdicts: list[Verdict | None] = [None] * len(pairs)
-    looks: list[tuple[Looked, ...]] = [()] * len(pairs)
+    looks: list[tuple[CheckedClaim, ...]] = [()] * len(pairs)
     if task.think is None:
         chosen = [i for i in order.places if not doubts[i] and not task.query.doubtful]
     else:
@@ -39,9 +39,9 @@ def reasons(
         thoughts = model.think(some, progress=steps_of(advance))
     for i, verdict in zip(chosen, thoughts, strict=True):
         verdicts[i] = verdict
-    if task.second_look and isinstance(model, Telling):
+    if task.claim_check and isinstance(model, CropQuestions):
         with show("looking at each crop again", len(chosen)) as advance:
-            seen = look_again(model, some, thoughts, share_of_steps(advance, len(chosen)))
+            seen = check_claims(model, some, thoughts, share_of_steps(advance, len(chosen)))
         for i, own in zip(chosen, seen, strict=True):
             looks[i] = own
     return verdicts, looks

@@ -15,12 +15,12 @@ from reidr.data.pictures.pixels import pixel_digest
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError
 from reidr.evaluation.experiment.candidate_scoring import steps_of
-from reidr.fusion.profile import Decision, decision_of
+from reidr.fusion.profile import InferenceProfile, profile_of
 from reidr.reasoning.types import Pair, RequestCounts, counts_of
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.gallery import Gallery, cache_folder
 from reidr.retrieval.ranked_list import RankedList
-from reidr.retrieval.rerankers.csls import LAST, with_local_scaling
+from reidr.retrieval.rerankers.csls import LAST, with_csls
 from reidr.search.folding import Group, fold, limit_of
 from reidr.search.order import by_distance, calibrated, fused_order
 from reidr.search.presence import Presence, presence
@@ -76,12 +76,12 @@ def run(
             f"No match: {task.gallery.name} holds only the query itself; there is no other crop to compare it with."
         )
         return replace(found, presence=presence(everything, (), np.empty(0), embedder, None), nobody=nobody)
-    model, decision = loaded(reasoner)
+    model, profile = loaded(reasoner)
     # The surroundings of the query are told from more candidates than are shown.
     listed = everything.top(max(groups[-1].column + 1, LAST))
-    if decision is not None and decision.local_scaling:
-        listed = with_local_scaling(listed, store.features)
-    return judged(task, found, store, groups, listed, embedder, model, decision, show)
+    if profile is not None and profile.csls:
+        listed = with_csls(listed, store.features)
+    return judged(task, found, store, groups, listed, embedder, model, profile, show)
 
 
 def judged(
@@ -92,7 +92,7 @@ def judged(
     listed: RankedList,
     embedder: Embedder,
     model: Backend | None,
-    decision: Decision | None,
+    profile: InferenceProfile | None,
     show: Progress,
 ) -> Found:
     """The found crops scored, ordered and thought about."""
@@ -104,15 +104,15 @@ def judged(
     doubts = [doubt_of(pair.candidate) for pair in pairs]
     direct, order = np.full(len(pairs), np.nan), by_distance(distances)
     started, scored = counts_of(model), RequestCounts()
-    if model is not None and decision is not None:
+    if model is not None and profile is not None:
         with show("scoring pairs", len(pairs)) as advance:
             direct = np.asarray(model.score(pairs, progress=steps_of(advance)), dtype=np.float64)
         scored = counts_of(model) - started
-        order = fused_order(listed, groups, direct, pairs, model, decision)
+        order = fused_order(listed, groups, direct, pairs, model, profile)
     verdicts, looks = reasons(task, pairs, doubts, order, model, show)
     identical = copies_of(task.query, [pair.candidate for pair in pairs])
     rest = [group for group, same in zip(groups, identical, strict=True) if not same]
-    believed = presence(listed, rest, direct[~identical], embedder, decision)
+    believed = presence(listed, rest, direct[~identical], embedder, profile)
     absent = believed.sentence if believed.belief == "perhaps absent" else ""
     if not rest:
         believed = Presence("unknown", "Only copies of the query's own picture are there, which say nothing of others.")
@@ -123,7 +123,7 @@ def judged(
     elif len(task.query.crops) > 1 and believed.score:
         told = f"{believed.sentence} Those searches had one picture, this one has {len(task.query.crops)}."
         believed = replace(believed, sentence=told)
-    chance = calibrated(direct, None if decision is None else decision.calibration)
+    chance = calibrated(direct, None if profile is None else profile.calibration)
     matches = tuple(
         Match(
             pairs[i].candidate,
@@ -174,16 +174,16 @@ def embedded(gallery: Collected, embedder: Embedder, keep: bool, show: Progress)
     return store, merged((*gallery.left_out, *([LeftOut(UNREADABLE, unusable)] if unusable else [])))
 
 
-def loaded(reasoner: Backend | str | Path | None) -> tuple[Backend | None, Decision | None]:
+def loaded(reasoner: Backend | str | Path | None) -> tuple[Backend | None, InferenceProfile | None]:
     """The reasoner and how it is used."""
     if reasoner is None:
         return None, None
     if not isinstance(reasoner, str | Path):
-        return reasoner, decision_of(reasoner)
+        return reasoner, profile_of(reasoner)
     from reidr.reasoning.backends import local as engine
 
     model = engine.load_reasoner(reasoner)
-    return model, decision_of(model)
+    return model, profile_of(model)
 
 
 def are_query_files(query: Query, crops: Sequence[Crop]) -> NDArray[np.bool_]:

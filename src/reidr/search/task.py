@@ -30,7 +30,7 @@ class Task:
     gallery: Collected
     k: int
     think: int | None
-    second_look: bool
+    claim_check: bool
     fold: bool
 
 
@@ -42,7 +42,7 @@ def prepare(
     retriever: Embedder | str | Path | None = None,
     reasoner: Backend | str | Path | None = None,
     think: int | None = None,
-    second_look: bool = True,
+    claim_check: bool = True,
     fold: bool = True,
     pattern: str | None = None,
 ) -> Task:
@@ -52,7 +52,7 @@ def prepare(
     query = query_of(person)
     collected = collect(gallery, pattern)
     check_models(retriever, reasoner)
-    return Task(query, collected, k, think, second_look, fold)
+    return Task(query, collected, k, think, claim_check, fold)
 
 
 def at_least(name: str, value: Any, least: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from reidr.data.types import Crop
-from reidr.reasoning.rationales.claim_check import Looked
+from reidr.reasoning.rationales.claim_check import CheckedClaim
 from reidr.reasoning.types import RequestCounts, Verdict
 from reidr.search.order import OrderName
 from reidr.search.presence import Presence
@@ -24,7 +24,7 @@ class Match:
             to calibrate it with, the direct score itself (`calibrated` is False). None: no score, or no reasoner.
         verdict: the reasoner's words and answer, where it thought about this candidate.
         rank_before: 1-based place by the retriever's distance among the matches, which are in the order after fusion.
-        looks: the claims of its words, each with how a second look at its crops ended; empty where there was none.
+        looks: the claims of its words, each with how a claim check at its crops ended; empty where there was none.
         order_value: the number that decides the order, named by `Found.order_by`.
         direct_score: the reasoner's answer without words, not calibrated. sampled: it is a share of drawn answers.
             bounded: it is the least or greatest that fits, all that a server tells. Of a search in which a server gave
@@ -39,7 +39,7 @@ class Match:
     probability: float | None
     verdict: Verdict | None
     rank_before: int
-    looks: tuple[Looked, ...] = ()
+    looks: tuple[CheckedClaim, ...] = ()
     order_value: float = 0.0
     direct_score: float | None = None
     calibrated: bool = False

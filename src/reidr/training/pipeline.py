@@ -17,7 +17,7 @@ from reidr.training.pretraining.shipped import shipped_base_stage
 from reidr.training.pretraining.stage import base_stage
 from reidr.training.reasoning_stages import base_recipe, pairs_stage, rl_stage, sample_stage, warmup_stage
 from reidr.training.recipes.find import find_recipe
-from reidr.training.tuning.stage import decide_stage
+from reidr.training.tuning.stage import tuning_stage
 
 __all__ = ["QUICK", "STAGES", "evaluate_reasoner", "plan", "train_all", "unseen_search"]
 SEEDED = ("warmup", "sample", "rl")
@@ -27,16 +27,16 @@ SMALL = {"epochs": 1, "batch_persons": 8, "attributes": 1.0}
 QUICK: Changes = {
     "base": {
         "data": [],
-        "tower": [
+        "vision_encoder": [
             {**SMALL, "network": {"height": 128, "width": 64}},
             {**SMALL, "network": {"height": 192, "width": 96}},
         ],
-        "tower_street_people": 24,
+        "vision_encoder_street_people": 24,
         "street_people": 24,
         "street_twins": 0.2,
         "reading_streets": 1,
         "reading_people": 8,
-        "reader_steps": 40,
+        "attribute_head_steps": 40,
         "steps": 40,
         "warmup_steps": 5,
         "reading": {"steps": 20, "batch": 24, "warmup_steps": 2},
@@ -89,8 +89,8 @@ def train_all(
     warm = warmup_stage(recipe, own / "warmup", of("warmup", model=str(base / "model"), pairs=str(pairs)))
     sampled = sample_stage(recipe, own / "sample", of("sample", model=str(warm), pairs=str(pairs)))
     model = rl_stage(recipe, own / "rl", of("rl", model=str(warm), sampled=str(sampled)))
-    if not (model / "choices.json").is_file():
-        decide_stage(recipe, model, of("base"), retriever=retriever, queries=40 if quick else 200)
+    if not (model / "tuning_log.json").is_file():
+        tuning_stage(recipe, model, of("base"), retriever=retriever, queries=40 if quick else 200)
     page = evaluate_reasoner(model, base, own, quick, retriever)
     run.finish("train", started, report=page.name)
     return page
@@ -100,7 +100,7 @@ def evaluate_reasoner(model: Path, base: Path, folder: Path, quick: bool, retrie
     """The page of a search that no stage has touched: the photos' test split where there is one, else a street."""
     from reidr.evaluation.experiment.experiment import run_experiment
     from reidr.evaluation.experiment.outcome import settings_of
-    from reidr.fusion.profile import stored_decision
+    from reidr.fusion.profile import stored_profile
     from reidr.reasoning.backends.local import load_reasoner
     from reidr.reasoning.types import counts_of
     from reidr.report import write_report
@@ -108,15 +108,15 @@ def evaluate_reasoner(model: Path, base: Path, folder: Path, quick: bool, retrie
     from reidr.report.files.store import save_report
     from reidr.retrieval.embedders.retriever import Retriever
 
-    reasoner, retriever, decision = load_reasoner(model), Retriever.load(retriever_name), stored_decision(model)
-    dataset, weight = unseen_search(base, folder), decision.weight
-    if dataset.name == "street-test" and decision.street_weight is not None:
-        weight = decision.street_weight
-    settings = settings_of(decision, think=3, weight=weight, queries=20 if quick else 200)
+    reasoner, retriever, profile = load_reasoner(model), Retriever.load(retriever_name), stored_profile(model)
+    dataset, weight = unseen_search(base, folder), profile.weight
+    if dataset.name == "street-test" and profile.street_weight is not None:
+        weight = profile.street_weight
+    settings = settings_of(profile, think=3, weight=weight, queries=20 if quick else 200)
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress)
     facts = environment() | {"reasoner": str(model), "fusion weight": settings.weight, "data set": dataset.name}
     remarks = counts_of(reasoner).sentences()
-    page = build_report(outcomes, title=dataset.name, notice=decision.notice, facts=facts, remarks=remarks)
+    page = build_report(outcomes, title=dataset.name, notice=profile.notice, facts=facts, remarks=remarks)
     save_report(page, folder)
     return write_report(page, folder)
 

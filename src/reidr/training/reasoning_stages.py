@@ -92,7 +92,7 @@ def training_crops(recipe: PairsRecipe) -> tuple[tuple[Crop, ...], frozenset[str
 
 
 def street_parts(recipe: PairsRecipe, folder: Path) -> dict[str, tuple[Crop, ...]]:
-    """Drawn people whom the base's tower never saw: those of the language half to learn from, and others to judge."""
+    """Drawn people whom the base's vision encoder never saw: those of the language model to learn from, and others to judge."""
     base = base_recipe(recipe.base)
     return {
         "train": street_people(recipe.base / "street", base.street_people, base.street_seed + 1),
@@ -103,10 +103,10 @@ def street_parts(recipe: PairsRecipe, folder: Path) -> dict[str, tuple[Crop, ...
 def rankers_of(
     recipe: PairsRecipe, crops: Sequence[Crop], folder: Path, streets: Mapping[str, Sequence[Crop]]
 ) -> list[Ranker]:
-    """Who ranks whom: see `PairsRecipe.source`. `streets` are drawn people whom the tower of a base never saw."""
+    """Who ranks whom: see `PairsRecipe.source`. `streets` are drawn people whom the vision encoder of a base never saw."""
     if recipe.source == "base":
         people = split_people(base_recipe(recipe.base))
-        embedder = tower_of(recipe.base)
+        embedder = vision_encoder_of(recipe.base)
         return [
             Ranker(embedder, names_of((*part, *streets.get(name, ()))), 0, name)
             for name, part in (("train", people.reasoning), ("held_out", people.held_out))
@@ -160,19 +160,19 @@ def base_recipe(run: Path) -> BaseRecipe:
     return BaseRecipe.from_values(json.loads(path.read_text(encoding="utf-8"))["settings"], str(path))
 
 
-def tower_of(run: Path) -> Embedder:
-    """The vision tower of a base run as an embedder. Raises DataError where it is not there."""
+def vision_encoder_of(run: Path) -> Embedder:
+    """The vision encoder of a base run as an embedder. Raises DataError where it is not there."""
     import torch
 
     from reidr.retrieval.embedders.network import build_network
     from reidr.retrieval.embedders.retriever import Retriever
 
-    path = run / "tower" / "weights.pt"
+    path = run / "vision_encoder" / "weights.pt"
     if not path.is_file():
-        raise DataError(f"{path}: missing; the base run has not taught its tower yet")
-    network = build_network(base_recipe(run).tower[-1].network)
+        raise DataError(f"{path}: missing; the base run has not taught its vision encoder yet")
+    network = build_network(base_recipe(run).vision_encoder[-1].network)
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return Retriever(network, "tower of the base", hashlib.sha256(path.read_bytes()).hexdigest())
+    return Retriever(network, "vision encoder of the base", hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def names_of(crops: Sequence[Crop]) -> frozenset[str]:
@@ -310,7 +310,7 @@ def carry_over(source: str, where: Path, pairs: Sequence[Pair], mined: Mapping[s
     Seen are those of the checkpoint `source` (folder, preset or hub id; a hub's says nothing) and of `pairs`. `mined`
     says whom the mining of pairs held out, for a source that does not.
     """
-    from reidr.fusion.profile import Decision, store_decision, training_data
+    from reidr.fusion.profile import InferenceProfile, store_profile, training_data
     from reidr.reasoning.models.checkpoint import find_checkpoint
 
     path, local = find_checkpoint(source)
@@ -322,7 +322,7 @@ def carry_over(source: str, where: Path, pairs: Sequence[Pair], mined: Mapping[s
     named = {Path(each).name for each in seen}
     seen += sorted(name for name in sets - named if family_of(name) != STREET)
     write_json(where / PEOPLE, {**(mined or {}), **split, "data": seen})
-    store_decision(Decision(0.0, "nothing yet", NOTICE, None), where)
+    store_profile(InferenceProfile(0.0, "nothing yet", NOTICE, None), where)
 
 
 def pairs_hash(pairs: Sequence[Any]) -> str:

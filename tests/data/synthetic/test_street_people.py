@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reidr.data.synthetic import ATTRIBUTES, Body, Outfit, Person, true_attributes
-from reidr.data.synthetic.people import TELLING, sample_look_alikes, with_change_of_clothes, with_other
+from reidr.data.synthetic.people import DISTINGUISHING, sample_look_alikes, with_change_of_clothes, with_other
 from reidr.data.synthetic.person.palette import COLORS, shaded
 from reidr.errors import DataError
 
@@ -56,7 +56,7 @@ def test_look_alikes_share_their_colours_and_differ_pairwise(seed: int) -> None:
         assert all(one != other for other in facts[:i])
 
 
-@pytest.mark.parametrize("fact", TELLING)
+@pytest.mark.parametrize("fact", DISTINGUISHING)
 def test_a_telling_fact_really_changes(fact: str) -> None:
     random = np.random.default_rng(5)
     for _ in range(20):

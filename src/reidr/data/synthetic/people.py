@@ -28,7 +28,7 @@ from reidr.data.synthetic.person.palette import (
     UPPER_COLORS,
 )
 
-TELLING = ("pattern", "sleeve", "jacket", "lower_kind", "shoes", "bag", "hat", "hair_length", "hair_color")
+DISTINGUISHING = ("pattern", "sleeve", "jacket", "lower_kind", "shoes", "bag", "hat", "hair_length", "hair_color")
 CONTRAST: dict[str, tuple[str, ...]] = {
     "black": ("white", "red", "yellow", "gray", "orange"),
     "navy": ("white", "red", "yellow", "pink", "orange"),
@@ -155,7 +155,7 @@ def sample_look_alikes(random: np.random.Generator, labels: Sequence[str]) -> li
             lower_shade=first.outfits[0].lower_shade + float(random.uniform(-0.05, 0.05)),
         )
         person = replace(first, label=labels[len(group)], body=sample_body(random), outfits=(outfit,))
-        for fact in random.permutation(TELLING)[: random.integers(1, 3)]:
+        for fact in random.permutation(DISTINGUISHING)[: random.integers(1, 3)]:
             person = with_other(random, person, str(fact))
         facts = true_attributes(person, person.outfits[0])
         if facts not in seen:

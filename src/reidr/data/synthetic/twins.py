@@ -11,15 +11,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from reidr.data.synthetic.people import TELLING, choose, with_other
+from reidr.data.synthetic.people import DISTINGUISHING, choose, with_other
 from reidr.data.synthetic.person.palette import LOWER_COLORS, UPPER_COLORS
 from reidr.data.synthetic.plan import Sighting, plan_street
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.types import Crop
 
 # Colours of the large garments count for more: they are what a witness is asked first.
-FACTS = (*TELLING, "upper_color", "lower_color")
-WEIGHTS = (*(1.0 for _ in TELLING), 3.0, 3.0)
+FACTS = (*DISTINGUISHING, "upper_color", "lower_color")
+WEIGHTS = (*(1.0 for _ in DISTINGUISHING), 3.0, 3.0)
 MARK = "~"  # ends the ids and persons of twins
 
 

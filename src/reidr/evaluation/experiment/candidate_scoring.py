@@ -12,7 +12,7 @@ from reidr.core.progress import Advance
 from reidr.data.protocols.trial import Trial
 from reidr.evaluation.experiment.cost_curve import Policy
 from reidr.evaluation.experiment.outcome import Progress
-from reidr.reasoning.types import Glancing, Pair
+from reidr.reasoning.types import Pair, VisionSimilarity
 from reidr.retrieval.ranked_list import RankedList
 
 if TYPE_CHECKING:
@@ -82,18 +82,18 @@ def ask(
     return scores
 
 
-def glance(
+def vision_similarity(
     reasoner: Backend, trial: Trial, ranked: RankedList, m: int, progress: Progress, batch: int = 32
 ) -> NDArray[np.float64] | None:
-    """(Q, m, 3) what the reasoner's eyes tell of the first m candidates (`Glancing.glance`), NaN where padded.
+    """(Q, m, 3) what the reasoner's eyes tell of the first m candidates (`VisionSimilarity.vision_similarity`), NaN where padded.
 
     None for a reasoner whose eyes tell nothing by themselves.
     """
-    if not isinstance(reasoner, Glancing):
+    if not isinstance(reasoner, VisionSimilarity):
         return None
     pairs, places = candidate_pairs(trial, ranked, m)
     with progress("glancing at pairs", len(pairs)) as advance:
-        found = reasoner.glance(pairs, batch_size=batch, progress=steps_of(advance))
+        found = reasoner.vision_similarity(pairs, batch_size=batch, progress=steps_of(advance))
     if found is None:
         return None
     table = np.full((len(ranked), m, found.shape[1]), np.nan)

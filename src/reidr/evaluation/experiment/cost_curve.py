@@ -64,7 +64,7 @@ class Policy:
         whole_number(self.last, "policy: last", least=whole_number(self.first, "policy: first", least=1))
 
     def stored(self) -> dict[str, Any]:
-        """Plain values for `decision.json`."""
+        """Plain values for `profile.json`."""
         return asdict(self)
 
     @classmethod
@@ -232,7 +232,7 @@ def policy_name(policy: Policy) -> str:
     """A policy in words, for tables."""
     words = [f"band {policy.band:.2f}", f"at most {policy.most}"]
     words += [] if policy.clear is None else [f"clear at {policy.clear:.2f}"]
-    words += [f"expected score of {policy.unsure:g} bits"] if policy.unsure > 0 else []
+    words += [f"predicted score of {policy.unsure:g} bits"] if policy.unsure > 0 else []
     words += [f"until {policy.sure:g}"] if policy.sure < NEVER else []
     words += [f"thought from {policy.doubtful:g} bits"] if policy.doubtful < NEVER else []
     return ", ".join(words)

@@ -22,7 +22,7 @@ from reidr.evaluation.features.given import GivenFeatures
 from reidr.evaluation.metrics.ranking import evaluate_features, oracle_at_k
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.gallery import Gallery
-from reidr.retrieval.rerankers.csls import with_local_scaling
+from reidr.retrieval.rerankers.csls import with_csls
 from reidr.retrieval.tracks import pool_tracks
 
 if TYPE_CHECKING:
@@ -84,15 +84,15 @@ def _run_trial(
     arguments = {**trial.arguments(), **rule}
     base = evaluate_features(queries.features, gallery.features, **arguments)
     rows.insert(0, Row(f"retriever {retriever.name}", base, seconds=time.perf_counter() - started))
-    if settings.local_scaling:
+    if settings.csls:
         started = time.perf_counter()
-        ranked = with_local_scaling(ranked, gallery.features, junk=trial.junk)
+        ranked = with_csls(ranked, gallery.features, junk=trial.junk)
         if ranked.local is not None:
-            scaled = ranked.reordered(ranked.local, "locally scaled")
+            scaled = ranked.reordered(ranked.local, "CSLS")
             result = evaluate_features(queries.features, gallery.features, **arguments, reranked=scaled)
             note = f"its first {ranked.k}, cosines less those of both sides' surroundings"
             seconds = time.perf_counter() - started
-            rows.append(Row("local scaling", result, seconds=seconds, note=note, variant="local scaling"))
+            rows.append(Row("CSLS", result, seconds=seconds, note=note, variant="CSLS"))
     again = None
     if settings.k_reciprocal and len(gallery) > 2 and not trial.draws_per_query:
         started = time.perf_counter()

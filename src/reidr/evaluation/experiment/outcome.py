@@ -19,8 +19,8 @@ from reidr.evaluation.experiment.cost_curve import Policy
 from reidr.evaluation.metrics.ranking import AveragePrecision, RankingResult
 from reidr.fusion.calibration import Calibration
 from reidr.fusion.logistic import LogisticFusion
-from reidr.fusion.profile import Decision
-from reidr.fusion.score_predictor import ExpectedScore
+from reidr.fusion.profile import InferenceProfile
+from reidr.fusion.score_predictor import ScorePredictor
 from reidr.fusion.weighted import Fusion
 from reidr.reasoning.types import Verdict
 from reidr.retrieval.ranked_list import RankedList
@@ -46,7 +46,7 @@ class Settings:
             which saves the calls that the other rows need. policies: others, for the curve of costs.
         calibration: of the direct score, for the numbers beside the rows. absent: the `score` by which people who are
             not in the gallery are told, and its `thresholds` by wanted FPIR, chosen on training identities.
-        local_scaling: fuse with locally scaled distances, and measure the retriever ranked by them.
+        local_scaling: fuse with CSLS distances, and measure the retriever ranked by them.
         k_reciprocal: also measure k-reciprocal re-ranking.
         protocol: name of the evaluation rule; None takes the data set's own.
         average_precision: how average precision is computed (see `AveragePrecision`).
@@ -63,13 +63,13 @@ class Settings:
     whole_weight: float | None = None
     fitted: LogisticFusion | None = None
     fusion: Fusion = "weighted"
-    expected: ExpectedScore | None = None
+    score_predictor: ScorePredictor | None = None
     policy: Policy | None = None
     policies: tuple[Policy, ...] = ()
     only_policy: bool = False
     calibration: Calibration | None = None
     absent: Mapping[str, Any] | None = None
-    local_scaling: bool = False
+    csls: bool = False
     k_reciprocal: bool = True
     protocol: str | None = None
     seed: int = 0
@@ -140,7 +140,7 @@ class Outcome:
     fused: RankedList | None = None
     thresholded: RankedList | None = None
     asked: NDArray[np.bool_] | None = None
-    glances: NDArray[np.float64] | None = None
+    vision_similarities: NDArray[np.float64] | None = None
     settings: Settings = Settings()
     thresholds: Mapping[str, float] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
@@ -150,7 +150,9 @@ class Outcome:
         return next((row for row in self.rows if row.name.startswith(start)), None)
 
 
-def settings_of(decision: Decision, *, adaptive: bool = False, budget: float | None = None, **values: Any) -> Settings:
+def settings_of(
+    profile: InferenceProfile, *, adaptive: bool = False, budget: float | None = None, **values: Any
+) -> Settings:
     """Settings with what was decided for a reasoner: calibration, policies, the weight after k-reciprocal.
 
     Args:
@@ -159,26 +161,26 @@ def settings_of(decision: Decision, *, adaptive: bool = False, budget: float | N
 
     Raises ReIDError where a policy is wanted and none is stored, or none is as cheap.
     """
-    stored = decision.policy
+    stored = profile.policy
     if (adaptive or budget is not None) and stored is None:
         raise ReIDError("no policy is stored with this reasoner; leave --adaptive out, or choose one (reidr train)")
     if budget is not None:
-        kept = [(cost, each) for cost, each in decision.policies if cost <= budget]
+        kept = [(cost, each) for cost, each in profile.policies if cost <= budget]
         if not kept:
-            least = min((cost for cost, _ in decision.policies), default=0.0)
+            least = min((cost for cost, _ in profile.policies), default=0.0)
             raise ReIDError(f"no stored policy costs as little as {budget:g} pairs per query; the least is {least:g}")
         stored = max(kept, key=lambda each: each[0])[1]
     return Settings(
         **values,
-        k_reciprocal_weight=decision.k_reciprocal_weight,
-        whole_weight=decision.whole_weight,
-        fusion=decision.fusion,
-        fitted=None if decision.fitted is None else LogisticFusion.read(decision.fitted),
-        expected=None if decision.expected is None else ExpectedScore.read(decision.expected),
+        k_reciprocal_weight=profile.k_reciprocal_weight,
+        whole_weight=profile.whole_weight,
+        fusion=profile.fusion,
+        fitted=None if profile.fitted is None else LogisticFusion.read(profile.fitted),
+        score_predictor=None if profile.score_predictor is None else ScorePredictor.read(profile.score_predictor),
         policy=None if stored is None else Policy.read(stored),
-        policies=tuple(Policy.read(each) for _, each in decision.policies),
+        policies=tuple(Policy.read(each) for _, each in profile.policies),
         only_policy=adaptive,
-        local_scaling=decision.local_scaling,
-        absent=decision.open_set,
-        calibration=None if decision.calibration is None else Calibration.read(decision.calibration),
+        csls=profile.csls,
+        absent=profile.open_set,
+        calibration=None if profile.calibration is None else Calibration.read(profile.calibration),
     )

@@ -10,7 +10,7 @@ from reidr.errors import ReIDError
 
 Role = Literal["retriever", "baseline", "re-ranking", "vision similarity", "reasoner", "oracle", "other"]
 """What a row of the table is: the retriever alone; another embedder; the same candidates in another order without a
-reasoner (local scaling, k-reciprocal); the order by a reasoner's vision encoder, no pair asked; with a reasoner that
+reasoner (CSLS, k-reciprocal); the order by a reasoner's vision encoder, no pair asked; with a reasoner that
 was asked; the best order of the same first candidates."""
 Interval = tuple[float, float]
 
@@ -67,7 +67,7 @@ def role_of(name: str) -> Role:
         return "vision similarity" if first.endswith((" glance", " vision similarity")) else "reasoner"
     if "then reasoner" in first:
         return "reasoner"
-    if first.startswith(("local scaling", "csls", "k-reciprocal", "z-norm")):
+    if first.startswith(("CSLS", "csls", "k-reciprocal", "z-norm")):
         return "re-ranking"
     known: tuple[Role, ...] = ("retriever", "baseline", "oracle")
     return next((role for role in known if first.startswith(role)), "other")
@@ -77,7 +77,7 @@ def built_on(row: MetricRow, rows: Sequence[MetricRow]) -> tuple[MetricRow, ...]
     """The rows of `rows` that ask no reasoner and whose list this reasoner's `row` starts from, the retriever first.
 
     A reasoner that is asked after k-reciprocal re-ranking starts from that; any other from the retriever's list, which
-    is locally scaled wherever the page has such a row.
+    is CSLS wherever the page has such a row.
     """
     after = row.name.casefold().startswith("k-reciprocal")
     return tuple(

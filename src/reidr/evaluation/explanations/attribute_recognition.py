@@ -114,7 +114,7 @@ def measure_reading(
         if len(set(truth)) < 2 or len(set(taught)) < 2:
             continue
         with progress(f"asking: {questions[0]}", len(asked)) as advance:
-            told = reasoner.tell(asked, questions[0], max_new_tokens=12, progress=steps_of(advance))
+            told = reasoner.ask_about_crops(asked, questions[0], max_new_tokens=12, progress=steps_of(advance))
         said = np.array([value_of(answer) for answer in told])
         asked_rows = [row_of[crop.id] for crop in asked]
         probed = fit_probe(known[rows], taught, decay=DECAY_FOR_STRANGERS).read(new[asked_rows])

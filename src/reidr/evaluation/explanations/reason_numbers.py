@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reidr.core.text import number_of
-from reidr.evaluation.explanations.reasons import Estimate, LookedAgain, ReasonsTested
+from reidr.evaluation.explanations.reasons import CheckedClaims, Estimate, ReasonsTested
 from reidr.evaluation.metrics.statistics import FEWEST_CASES
 
 Unit = Literal["percent", "points", "area"]
@@ -143,10 +143,10 @@ def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
             "Of the differences it claims with a value for each crop, the share that states the same of both.",
             "0 %",
             "above 10 %: it says that something differs because the verdict asks for it",
-            claims.belied,
+            claims.self_contradictory,
             missing="No difference is claimed with a value for each crop.",
         ),
-        *second_look_numbers(tested.looked_again),
+        *claim_check_numbers(tested.checked_claims),
         *(
             ()
             if claims.invented is None
@@ -163,14 +163,14 @@ def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
     )
 
 
-def second_look_numbers(looked: LookedAgain | None) -> tuple[ReasonNumber, ...]:
+def claim_check_numbers(looked: CheckedClaims | None) -> tuple[ReasonNumber, ...]:
     """Two numbers where the reasoner could be asked about one crop alone; the second needs known attributes."""
     if looked is None:
         return ()
-    others = looked.true_else
+    others = looked.true_if_inconsistent
     return (
         ReasonNumber(
-            "Claims said again",
+            "Claims consistent",
             "Asked about each crop alone, with no verdict to come, the share of claims of which it gives every value "
             "again.",
             "near 100 %",
@@ -179,16 +179,16 @@ def second_look_numbers(looked: LookedAgain | None) -> tuple[ReasonNumber, ...]:
             detail=", ".join(f"{number:,} {name}" for name, number in looked.marks.items()),
         ),
         ReasonNumber(
-            "True where said again",
+            "True where consistent",
             "Of the claims that it says again and the known attributes can test, the share that they confirm.",
-            "near 100 %, and far above those not said again: the second look tells which claims to trust",
+            "near 100 %, and far above those not consistent: the claim check tells which claims to trust",
             "no better than those: it repeats its mistakes",
-            looked.true_again,
+            looked.true_if_consistent,
             detail=""
             if others is None
-            else f"asked and not said again: {100 * others.value:.1f} % ({100 * others.low:.1f} to "
+            else f"asked and not consistent: {100 * others.value:.1f} % ({100 * others.low:.1f} to "
             f"{100 * others.high:.1f}; {others.cases:,} claims)",
-            missing="No claim that the known attributes can test was said again.",
+            missing="No claim that the known attributes can test was consistent.",
         ),
     )
 

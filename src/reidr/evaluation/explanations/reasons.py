@@ -19,13 +19,13 @@ from reidr.evaluation.experiment.candidate_scoring import share_of_steps, steps_
 from reidr.evaluation.explanations.masking import Filling, MasksOf, control_region, erase, outside
 from reidr.evaluation.explanations.text_alone import TextAlone, read_from_text
 from reidr.evaluation.metrics.statistics import bootstrap_interval
-from reidr.reasoning.rationales.claim_check import Look, Looked, Telling, look_again
+from reidr.reasoning.rationales.claim_check import CheckedClaim, CheckOutcome, CropQuestions, check_claims
 from reidr.reasoning.rationales.claims import (
     Claim,
     Mark,
-    belies_itself,
     check_claim,
     parse_claims,
+    self_contradictory,
     states_what_is_hidden,
 )
 from reidr.reasoning.types import Cue, Pair, Verdict
@@ -87,30 +87,30 @@ class ClaimsTested:
     """How claims stand against the known attributes.
 
     `true` is confirmed / (confirmed + contradicted), `invented` the share of claims that state a value of a crop which
-    does not show it, `belied` that of claimed differences that state the same of both crops, among those that state
+    does not show it, `self_contradictory` that of claimed differences that state the same of both crops, among those that state
     anything; `marks` counts claims by mark, `by_region` the share of true ones.
     """
 
     true: Estimate | None
     invented: Estimate | None
-    belied: Estimate | None
+    self_contradictory: Estimate | None
     marks: Mapping[str, int]
     by_region: Mapping[str, Estimate]
 
 
 @dataclass(frozen=True)
-class LookedAgain:
-    """How claims fare when the reasoner is asked about each crop alone (`second_look.look_again`).
+class CheckedClaims:
+    """How claims fare when the reasoner is asked about each crop alone (`claim_check.check_claims`).
 
-    `again` is the share of those said again among the claims that were asked. `true_again` and `true_else` are the
-    shares of true ones among the testable claims that were said again, and among those that were asked and were not;
+    `again` is the share of those consistent among the claims that were asked. `true_if_consistent` and `true_if_inconsistent` are the
+    shares of true ones among the testable claims that were consistent, and among those that were asked and were not;
     None where there are none. `marks` counts the claims by how it ended, those included that contradict themselves and
     were not asked.
     """
 
     again: Estimate
-    true_again: Estimate | None
-    true_else: Estimate | None
+    true_if_consistent: Estimate | None
+    true_if_inconsistent: Estimate | None
     marks: Mapping[str, int]
 
 
@@ -119,7 +119,7 @@ class ReasonCase:
     """One pair for a page. Probabilities are direct scores, uncalibrated: of both whole crops (None where there is
     none), and with a region erased.
 
-    `verdict` is of the query as person A, `turned` of the crops in the other order, `looks` what a second look gave for
+    `verdict` is of the query as person A, `turned` of the crops in the other order, `looks` what a claim check gave for
     the claims of the former, where there was one.
     """
 
@@ -128,7 +128,7 @@ class ReasonCase:
     turned: Verdict
     claims: tuple[tuple[Claim, Mark], ...]
     probability: float | None
-    looks: tuple[Looked, ...] = ()
+    looks: tuple[CheckedClaim, ...] = ()
     cited: str | None = None
     uncited: str | None = None
     without_cited: float | None = None
@@ -149,7 +149,7 @@ class ReasonsTested:
             |difference| of the two; both over the pairs that have a score in both orders.
         verdict_flips: share of pairs whose answer changes, unparsable ones counting as "insufficient".
         hard_flips: share that goes from "same" to "different" or back.
-        agreement: share of verdicts that their own words bear out (`bears_out`), among parsable ones with cues.
+        agreement: share of verdicts that their own words bear out (`supports`), among parsable ones with cues.
         agreement_by_chance: the same were the texts dealt out to the verdicts at random.
         silent: share of parsable verdicts whose words compare nothing.
         masking, text_alone, claims, looked_again: see there; the last is None where the reasoner cannot be asked about
@@ -168,7 +168,7 @@ class ReasonsTested:
     masking: CueMasking | None
     text_alone: TextAlone | None
     claims: ClaimsTested
-    looked_again: LookedAgain | None
+    checked_claims: CheckedClaims | None
     cases: tuple[ReasonCase, ...]
 
     def numbers(self) -> dict[str, Any]:
@@ -220,13 +220,13 @@ def measure_reasons(
         tuple((claim, check_claim(claim, *attributes_of(pair), per_crop=per_crop)) for claim in parse_claims(reasoning))
         for pair, reasoning in zip(pairs, (verdict.reasoning for verdict in verdicts), strict=True)
     ]
-    looks: list[tuple[Looked, ...]] | None = None
-    if isinstance(reasoner, Telling):
+    looks: list[tuple[CheckedClaim, ...]] | None = None
+    if isinstance(reasoner, CropQuestions):
         with progress("asking about single crops", len(pairs)) as advance:
-            looks = look_again(reasoner, pairs, verdicts, share_of_steps(advance, len(pairs)))
+            looks = check_claims(reasoner, pairs, verdicts, share_of_steps(advance, len(pairs)))
     parsable = np.array([verdict.parsable for verdict in verdicts])
     speaking = np.array([bool(verdict.cues) for verdict in verdicts]) & parsable
-    borne = np.array([bears_out(verdict.answer, verdict.cues) for verdict in verdicts])
+    supported = np.array([supports(verdict.answer, verdict.cues) for verdict in verdicts])
     flips = order_flips(verdicts, others)
     return ReasonsTested(
         pairs=len(pairs),
@@ -235,13 +235,13 @@ def measure_reasons(
         score_gap=estimate(np.abs(orders[0] - orders[1])[scored], groups[scored], seed) if scored.any() else None,
         verdict_flips=estimate(flips[0], groups, seed),
         hard_flips=estimate(flips[1], groups, seed),
-        agreement=estimate(borne[speaking], groups[speaking], seed) if speaking.any() else None,
+        agreement=estimate(supported[speaking], groups[speaking], seed) if speaking.any() else None,
         agreement_by_chance=by_chance([v for v, own in zip(verdicts, speaking, strict=True) if own]),
         silent=estimate(~speaking[parsable], groups[parsable], seed) if parsable.any() else None,
         masking=masking_of(verdicts, before, erased, groups, seed),
         text_alone=read_from_text(verdicts, groups, seed=seed),
         claims=claims_tested(pairs, claims, groups, seed, per_crop),
-        looked_again=None if looks is None else looks_summed_up(looks, claims, groups, seed),
+        checked_claims=None if looks is None else looks_summed_up(looks, claims, groups, seed),
         cases=tuple(
             ReasonCase(
                 pair,
@@ -282,7 +282,7 @@ def order_flips(verdicts: Sequence[Verdict], turned: Sequence[Verdict]) -> tuple
     return first != second, (first != second) & (first != "insufficient") & (second != "insufficient")
 
 
-def bears_out(answer: str, cues: Sequence[Cue]) -> bool:
+def supports(answer: str, cues: Sequence[Cue]) -> bool:
     """Whether what the words compare bears out the answer.
 
     "same": more regions agree than differ. "different": some region differs, since one difference can decide.
@@ -302,7 +302,7 @@ def by_chance(verdicts: Sequence[Verdict]) -> float | None:
         return None
     answers = [verdict.answer for verdict in verdicts]
     shares = {answer: answers.count(answer) / len(answers) for answer in set(answers)}
-    return float(np.mean([sum(w * bears_out(a, v.cues) for a, w in shares.items()) for v in verdicts]))
+    return float(np.mean([sum(w * supports(a, v.cues) for a, w in shares.items()) for v in verdicts]))
 
 
 Erased = tuple[str, str, float, float, float, float]
@@ -406,24 +406,26 @@ def claims_tested(
         return estimate([true for *_, true in rows], groups[[row for row, *_ in rows]], seed)
 
     hidden = [states_what_is_hidden(claim, *attributes_of(pairs[row])) for row, claim, _ in flat]
-    told = [(row, belies_itself(claim)) for row, claim, _ in flat if claim.agreement == "differ" and claim.a]
+    told = [(row, self_contradictory(claim)) for row, claim, _ in flat if claim.agreement == "differ" and claim.a]
     regions = sorted({region for _, region, _ in testable})
     return ClaimsTested(
         share(testable) if testable else None,
         estimate(hidden, groups[[row for row, *_ in flat]], seed) if flat and per_crop else None,
-        estimate([belied for _, belied in told], groups[[row for row, _ in told]], seed) if told else None,
+        estimate([self_contradictory for _, self_contradictory in told], groups[[row for row, _ in told]], seed)
+        if told
+        else None,
         marks,
         {region: share([each for each in testable if each[1] == region]) for region in regions},
     )
 
 
 def looks_summed_up(
-    looks: Sequence[Sequence[Looked]],
+    looks: Sequence[Sequence[CheckedClaim]],
     claims: Sequence[Sequence[tuple[Claim, Mark]]],
     groups: NDArray[np.int64],
     seed: int,
-) -> LookedAgain | None:
-    """The second look beside what is known; None where nothing was asked."""
+) -> CheckedClaims | None:
+    """The claim check beside what is known; None where nothing was asked."""
     flat = [
         (row, look.ended, mark)
         for row, (own, marks) in enumerate(zip(looks, claims, strict=True))
@@ -431,7 +433,7 @@ def looks_summed_up(
         for look, (_, mark) in zip(own, marks, strict=True)
         if look.ended is not None
     ]
-    asked = [(row, ended == "said again", mark) for row, ended, mark in flat if ended != "contradicts itself"]
+    asked = [(row, ended == "consistent", mark) for row, ended, mark in flat if ended != "self-contradictory"]
 
     def share(rows: Sequence[tuple[int, bool]]) -> Estimate | None:
         return estimate([true for _, true in rows], groups[[row for row, _ in rows]], seed) if rows else None
@@ -440,11 +442,11 @@ def looks_summed_up(
     if again is None:
         return None
     tested = [(row, said, mark == "confirmed") for row, said, mark in asked if mark != "untestable"]
-    return LookedAgain(
+    return CheckedClaims(
         again,
         share([(row, true) for row, said, true in tested if said]),
         share([(row, true) for row, said, true in tested if not said]),
-        {name: sum(ended == name for _, ended, _ in flat) for name in get_args(Look)},
+        {name: sum(ended == name for _, ended, _ in flat) for name in get_args(CheckOutcome)},
     )
 
 

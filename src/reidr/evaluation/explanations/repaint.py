@@ -108,10 +108,12 @@ def measure_repainting(
         asked: list[dict[str, str]] = [{} for _ in crops]
         with progress(f"asking about repainted crops: {garment}", len(crops) * (len(QUESTIONS) + 1)) as advance:
             for attribute, questions in QUESTIONS.items():
-                told = reasoner.tell(crops, questions[0], max_new_tokens=12, progress=steps_of(advance))
+                told = reasoner.ask_about_crops(crops, questions[0], max_new_tokens=12, progress=steps_of(advance))
                 for own, answer in zip(asked, told, strict=True):
                     own[attribute] = value_of(answer)
-            described = [parse_description(text) for text in reasoner.tell(crops, progress=steps_of(advance))]
+            described = [
+                parse_description(text) for text in reasoner.ask_about_crops(crops, progress=steps_of(advance))
+            ]
         shown: list[Worn] = [worn_as(before) for before, _ in pairs]
         groups = [worn for worn in get_args(Worn) if worn in shown] if garment == "upper_color" else []
         for worn in ("all", *groups):

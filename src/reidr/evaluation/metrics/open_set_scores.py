@@ -1,7 +1,7 @@
 """ "Not in the gallery" by scores that carry over between scenes, with thresholds chosen on training identities.
 
 A score is any distance-like number per candidate: the retriever's distance as it is, that distance in units of the
-query's own neighbourhood or of a cohort (`retrieval.neighbourhood`), or 1 - fused probability. Whether it carries over
+query's own neighbourhood or of a cohort (`retrieval.z_norm`), or 1 - fused probability. Whether it carries over
 is measured, not assumed: choose thresholds on one scene, apply them on another, and look at the FPIR that comes out.
 """
 
@@ -18,10 +18,10 @@ from reidr.errors import ReIDError
 from reidr.evaluation.metrics.open_set import OpenSetErrors, Searches, open_set_errors, threshold_at
 from reidr.fusion.weighted import fuse_for_threshold, fused_distances
 from reidr.retrieval.ranked_list import RankedList
-from reidr.retrieval.score_normalisation import has_neighbourhood, normalised_distances
+from reidr.retrieval.score_normalisation import has_z_norm, normalised_distances
 
 WANTED = (0.01, 0.05, 0.1)
-NEIGHBOURHOODS = ((2, 20), (6, 30), (11, 50))
+Z_NORMS = ((2, 20), (6, 30), (11, 50))
 LISTED = 50  # candidates from which a neighbourhood is told
 
 
@@ -64,8 +64,8 @@ def rescored(ranked: RankedList, scores: NDArray[np.float64], name: str) -> Rank
 
 
 def normalised_list(ranked: RankedList, first: int = 11, last: int = 50) -> RankedList:
-    """`ranked` with distances in units of each query's neighbourhood; the order stays. Raises as `neighbourhood`."""
-    return rescored(ranked, normalised_distances(ranked, first, last), neighbourhood_name(first, last))
+    """`ranked` with distances in units of each query's neighbourhood; the order stays. Raises as `z_norm`."""
+    return rescored(ranked, normalised_distances(ranked, first, last), z_norm_name(first, last))
 
 
 def lists_to_threshold(ranked: RankedList, scores: NDArray[np.float64], weight: float) -> dict[str, RankedList]:
@@ -79,15 +79,15 @@ def lists_to_threshold(ranked: RankedList, scores: NDArray[np.float64], weight: 
     scores = np.asarray(as_array(scores, "scores"), dtype=np.float64)
     m = scores.shape[1]
     lists = {"distance": ranked}
-    if has_neighbourhood(ranked, 11, LISTED):
-        lists[neighbourhood_name(11, LISTED)] = normalised_list(ranked, 11, LISTED)
+    if has_z_norm(ranked, 11, LISTED):
+        lists[z_norm_name(11, LISTED)] = normalised_list(ranked, 11, LISTED)
     if np.isfinite(scores[ranked.indices[:, :m] >= 0]).all():
         lists["fused distance"] = fuse_for_threshold(ranked, scores, weight)
         lists["1 - P(same)"] = rescored(ranked, 1.0 - scores, "1 - P(same)")
     return lists
 
 
-def neighbourhood_name(first: int, last: int) -> str:
+def z_norm_name(first: int, last: int) -> str:
     """How such a score is called in tables and in stored choices."""
     return f"distance in units of ranks {first}-{last}"
 

@@ -33,7 +33,7 @@ def oracle_at_k(ranked: RankedList, is_match: NDArray[np.bool_]) -> RankedList:
     return ranked.reordered(behind, f"oracle@{is_match.shape[1]}")
 
 
-def captured_headroom(base: float, ours: float, oracle: float) -> float:
+def share_of_oracle_gain(base: float, ours: float, oracle: float) -> float:
     """Share of the possible gain that was made: (ours - base) / (oracle - base); NaN where nothing could be gained.
 
     1 is a perfect verifier, 0 one that changes nothing, below 0 one that does harm. Raises ReIDError where the oracle

@@ -20,7 +20,7 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Judging:
+class PairVerification:
     """On the first k candidates of each query: areas under the ROC curve over pairs, and ranking by the fused distance.
 
     Attributes:
@@ -29,7 +29,7 @@ class Judging:
         gain: 95 % interval of fused - distance, bootstrap over persons (or queries, where those are not given).
         rank1, mean_average_precision: (retriever, fused) as shares of 1, over queries with a match in the gallery.
         rank1_gain, map_gain: 95 % paired bootstrap intervals of the differences.
-        captured: share of the Rank-1 headroom of a perfect verifier of the first k.
+        captured: share of the Rank-1 oracle gain of a perfect verifier of the first k.
     """
 
     pairs: int
@@ -43,7 +43,7 @@ class Judging:
     rank1_gain: Interval
     mean_average_precision: tuple[float, float]
     map_gain: Interval
-    captured: float
+    share_of_oracle_gain: float
 
 
 def roc_area(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
@@ -61,7 +61,7 @@ def roc_area(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
     return float((ranks[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-def measure_judging(
+def measure_pair_verification(
     ranked: RankedList,
     probabilities: NDArray[np.float64],
     truth: NDArray[np.bool_],
@@ -69,7 +69,7 @@ def measure_judging(
     weight: float,
     seed: int = 0,
     people: NDArray[np.str_] | None = None,
-) -> Judging:
+) -> PairVerification:
     """Compare distance, reasoner and their fusion (`fuse`) at a `weight` that was chosen on other people.
 
     Args:
@@ -102,7 +102,7 @@ def measure_judging(
     low, high = np.quantile(gains, (0.025, 0.975)) if len(gains) else (np.nan, np.nan)
     oracle = truth[kept].any(axis=1).mean()
     room = oracle - first_before.mean()
-    return Judging(
+    return PairVerification(
         int(known[kept].sum()),
         int((truth & known)[kept].sum()),
         weight,

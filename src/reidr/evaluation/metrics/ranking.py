@@ -13,7 +13,7 @@ from reidr.errors import ReIDError
 from reidr.evaluation.metrics import ties as tied
 from reidr.evaluation.metrics.counting import NegativeCounts, Ties
 from reidr.evaluation.metrics.matching import Clothes, Ignored, Labels, Matching, check_length, find_matches
-from reidr.evaluation.metrics.oracle_gain import captured_headroom, oracle_at_k
+from reidr.evaluation.metrics.oracle_gain import oracle_at_k, share_of_oracle_gain
 from reidr.retrieval.duplicate_rows import find_copies
 from reidr.retrieval.ranked_list import RankedList
 from reidr.retrieval.unit_rows import unit_rows
@@ -22,10 +22,10 @@ __all__ = [
     "AveragePrecision",
     "RankingResult",
     "Ties",
-    "captured_headroom",
     "evaluate_features",
     "evaluate_ranking",
     "oracle_at_k",
+    "share_of_oracle_gain",
 ]
 
 Values = NDArray[np.float64]

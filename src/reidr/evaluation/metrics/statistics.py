@@ -51,7 +51,7 @@ def paired_bootstrap(
     return _percentiles(_bootstrap_means(first - second, draws, seed, groups, level), level)
 
 
-def headroom_interval(
+def oracle_gain_interval(
     base: ArrayLike,
     ours: ArrayLike,
     oracle: ArrayLike,
@@ -61,7 +61,7 @@ def headroom_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Interval of the captured headroom, `mean(ours - base) / mean(oracle - base)`, over the same queries; `groups` as
+    """Interval of the share of oracle gain, `mean(ours - base) / mean(oracle - base)`, over the same queries; `groups` as
     above.
 
     Draws in which the oracle gains nothing have no share and are left out; (NaN, NaN) where none is left.
@@ -70,7 +70,7 @@ def headroom_interval(
     given = {"base": base, "ours": ours, "oracle": oracle}
     values = [_per_query(each, name) for name, each in given.items()]
     if len({each.shape for each in values}) != 1:
-        raise ReIDError(f"headroom: {[each.shape for each in values]} values are not of the same queries")
+        raise ReIDError(f"oracle gain: {[each.shape for each in values]} values are not of the same queries")
     # One seed, one number of queries: both resample the same ones.
     gained = _bootstrap_means(values[1] - values[0], draws, seed, groups, level)
     possible = _bootstrap_means(values[2] - values[0], draws, seed, groups, level)

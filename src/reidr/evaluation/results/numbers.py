@@ -15,9 +15,9 @@ from reidr.evaluation.experiment.outcome import Outcome, Row
 from reidr.evaluation.metrics.calibration import expected_calibration_error
 from reidr.evaluation.metrics.open_set import OpenSetErrors, Searches, open_set_curve, open_set_errors, searches_of
 from reidr.evaluation.metrics.open_set_scores import lists_to_threshold
-from reidr.evaluation.metrics.oracle_gain import captured_headroom
+from reidr.evaluation.metrics.oracle_gain import share_of_oracle_gain
 from reidr.evaluation.metrics.pair_verification import pair_areas
-from reidr.evaluation.metrics.statistics import headroom_interval
+from reidr.evaluation.metrics.statistics import oracle_gain_interval
 from reidr.fusion.calibration import margin_of
 from reidr.fusion.score_predictor import fuse_asked
 from reidr.fusion.weighted import fused_distances
@@ -28,7 +28,7 @@ WANTED_FPIR = (0.01, 0.1)
 
 
 def numbers_of(outcome: Outcome) -> dict[str, Any]:
-    """Single numbers beside the rows: captured headroom with interval, calibration error, FNIR at wanted FPIRs.
+    """Single numbers beside the rows: share of oracle gain with interval, calibration error, FNIR at wanted FPIRs.
 
     Plain JSON; a threshold that is infinite, because everything may be returned, is None.
     """
@@ -36,7 +36,7 @@ def numbers_of(outcome: Outcome) -> dict[str, Any]:
     oracle = outcome.row("oracle")
     reasoners = [row for row in outcome.rows if row.name.startswith("reasoner")]
     if oracle is not None and reasoners:
-        numbers["captured_headroom"] = {row.name: headroom_of(outcome, row, oracle) for row in reasoners}
+        numbers["share_of_oracle_gain"] = {row.name: oracle_gain_of(outcome, row, oracle) for row in reasoners}
     known = scored_pairs(outcome)
     if known is not None:
         numbers["expected_calibration_error"] = expected_calibration_error(*known)
@@ -44,9 +44,9 @@ def numbers_of(outcome: Outcome) -> dict[str, Any]:
             believed = outcome.settings.calibration.apply(margin_of(known[0]))
             numbers["expected_calibration_error_calibrated"] = expected_calibration_error(believed, known[1])
         numbers["pair_areas"] = areas_of(outcome)
-    spent = spending_of(outcome)
+    spent = cost_curve_of(outcome)
     if spent:
-        numbers["spending"] = {name: [asdict(point) for point in points] for name, points in spent.items()}
+        numbers["cost_curve"] = {name: [asdict(point) for point in points] for name, points in spent.items()}
     errors = {
         name: {f"FNIR at FPIR {wanted:g}": fnir_at(found, wanted) for wanted in WANTED_FPIR}
         for name, ranked in lists_of(outcome)
@@ -58,7 +58,7 @@ def numbers_of(outcome: Outcome) -> dict[str, Any]:
         numbers["non_mated_queries"] = int((~outcome.trial.mated).sum())
         numbers["enrolled_identities"] = searches(outcome, outcome.ranked).enrolled
         numbers["open_set_at_stored_thresholds"] = at_stored_thresholds(outcome)
-        numbers["open_set_as_decided"] = as_decided(outcome)
+        numbers["open_set_as_decided"] = as_tuned(outcome)
     plain: dict[str, Any] = plain_json(numbers)
     return plain
 
@@ -75,15 +75,17 @@ def areas_of(outcome: Outcome) -> dict[str, Any]:
         "fused": -fused_distances(ranked, scores, outcome.settings.weight),
     }
     if ranked.local is not None:
-        compared["locally scaled distance"] = -ranked.local[:, :m]
-    if fitted is not None and fitted.fits(ranked, outcome.glances):
-        compared["fitted, not asked"] = fitted.probabilities(ranked, np.full_like(scores, np.nan), outcome.glances)
-        compared["fitted"] = fitted.probabilities(ranked, margin_of(scores), outcome.glances)
+        compared["CSLS distance"] = -ranked.local[:, :m]
+    if fitted is not None and fitted.fits(ranked, outcome.vision_similarities):
+        compared["fitted, not asked"] = fitted.probabilities(
+            ranked, np.full_like(scores, np.nan), outcome.vision_similarities
+        )
+        compared["fitted"] = fitted.probabilities(ranked, margin_of(scores), outcome.vision_similarities)
     rows = np.flatnonzero(outcome.rows[0].result.matches > 0)
     return pair_areas(compared, matches_of(outcome.trial, ranked, m), rows, "distance", people=people_of(outcome))
 
 
-def spending_of(outcome: Outcome) -> dict[str, list[Point]]:
+def cost_curve_of(outcome: Outcome) -> dict[str, list[Point]]:
     """What asking costs and brings, by name: the first candidates of all queries, and the stored policies.
 
     Who asks anything may glance as well, for the first candidates of all queries as for policies; asking nothing is
@@ -97,14 +99,18 @@ def spending_of(outcome: Outcome) -> dict[str, list[Point]]:
         return {}
     truth = matches_of(outcome.trial, outcome.ranked, outcome.scores.shape[1])
     base = outcome.rows[0].result
-    weight, expected = outcome.settings.weight, outcome.settings.expected
+    weight, score_predictor = outcome.settings.weight, outcome.settings.score_predictor
 
-    def fusing(glances: NDArray[np.float64] | None) -> Rerank:
-        return lambda ranked, known: fuse_asked(ranked, known, weight, expected, glances)
+    def fusing(vision_similarities: NDArray[np.float64] | None) -> Rerank:
+        return lambda ranked, known: fuse_asked(ranked, known, weight, score_predictor, vision_similarities)
 
-    guess = None if expected is None else expected.guess(outcome.ranked, outcome.scores.shape[1], outcome.glances)
+    guess = (
+        None
+        if score_predictor is None
+        else score_predictor.guess(outcome.ranked, outcome.scores.shape[1], outcome.vision_similarities)
+    )
     plain = Study(outcome.ranked, outcome.scores, truth, base, weight, fusing(None))
-    study = replace(plain, rerank=fusing(outcome.glances), guess=guess)
+    study = replace(plain, rerank=fusing(outcome.vision_similarities), guess=guess)
     found = {"first candidates": [fixed_curve(plain)[0], *fixed_curve(study)[1:]]}
     if outcome.settings.policies:
         found["in doubt only"] = adaptive_curve(study, outcome.settings.policies)
@@ -118,7 +124,7 @@ def people_of(outcome: Outcome) -> NDArray[np.str_]:
     return np.array([str(query.person) for query in outcome.trial.query], dtype=str)[valid]
 
 
-def headroom_of(outcome: Outcome, row: Row, oracle: Row) -> dict[str, Any]:
+def oracle_gain_of(outcome: Outcome, row: Row, oracle: Row) -> dict[str, Any]:
     """Share of the oracle's gain in mAP and Rank-1 that a row makes, with its interval; None for no gain."""
     base, people = outcome.rows[0], people_of(outcome)
     shares: dict[str, Any] = {}
@@ -128,8 +134,8 @@ def headroom_of(outcome: Outcome, row: Row, oracle: Row) -> dict[str, Any]:
         ("rank1", [(r.result.first_match_rank[valid] <= 1).astype(float) for r in (base, row, oracle)]),
     ):
         means = [float(each.mean()) if len(each) else 0.0 for each in values]
-        share = captured_headroom(means[0], means[1], max(means[0], means[2]))
-        interval = headroom_interval(*values, groups=people)
+        share = share_of_oracle_gain(means[0], means[1], max(means[0], means[2]))
+        interval = oracle_gain_interval(*values, groups=people)
         shares[name] = None if np.isnan(share) else share
         unknown = len(set(people)) < 2 or np.isnan(interval).any()  # of one person nothing can be resampled
         shares[f"{name}_interval"] = None if unknown else list(interval)
@@ -164,7 +170,7 @@ def at_stored_thresholds(outcome: Outcome) -> dict[str, dict[str, float]]:
     return found
 
 
-def as_decided(outcome: Outcome) -> dict[str, dict[str, Any]]:
+def as_tuned(outcome: Outcome) -> dict[str, dict[str, Any]]:
     """FPIR and FNIR here of the score and thresholds that were decided on for the reasoner, by wanted FPIR."""
     absent = outcome.settings.absent
     if absent is None or outcome.scores is None:

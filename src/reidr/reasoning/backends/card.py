@@ -13,7 +13,7 @@ from typing import Any
 
 from reidr.data.sketch import TrainingData
 from reidr.errors import ReIDError
-from reidr.fusion.profile import UNTUNED, Decision, decision_of, read_decision
+from reidr.fusion.profile import UNTUNED, InferenceProfile, profile_of, read_profile
 
 FIELD = "reidr"  # of a model in the list of models
 
@@ -23,27 +23,27 @@ class Card:
     """What is known of a reasoner beside its weights.
 
     Attributes:
-        decision: how it is used. trained_on: names of its training data. held_out: as `decision.held_out_split`.
-        glances: whether its eyes give embeddings (`types.Glancing`).
+        profile: how it is used. trained_on: names of its training data. held_out: as `profile.held_out_split`.
+        glances: whether its eyes give embeddings (`types.VisionSimilarity`).
     """
 
-    decision: Decision = UNTUNED
+    profile: InferenceProfile = UNTUNED
     trained_on: tuple[str, ...] = ()
     held_out: tuple[float, int] | None = None
-    glances: bool = False
+    vision_similarities: bool = False
 
 
 def card_of(reasoner: Any) -> dict[str, Any]:
     """The card of a loaded `Reasoner` as plain values. Of its training data's folders only the last name is told."""
     held_out = reasoner.held_out
     return {
-        "decision": asdict(decision_of(reasoner)),
+        "profile": asdict(profile_of(reasoner)),
         "trained_on": [
             {"name": PurePath(str(each)).name, "pictures": sorted(getattr(each, "pictures", ()))}
             for each in reasoner.trained_on
         ],
         "held_out": None if held_out is None else list(held_out),
-        "glances": hasattr(reasoner.model.model, "embeddings"),
+        "vision_similarities": hasattr(reasoner.model.model, "embeddings"),
     }
 
 
@@ -59,7 +59,7 @@ def read_card(served: Mapping[str, Any], host: str) -> Card:
     try:
         trained_on = tuple(TrainingData(str(each["name"]), map(str, each["pictures"])) for each in given["trained_on"])
         held_out = None if given["held_out"] is None else (float(given["held_out"][0]), int(given["held_out"][1]))
-        return Card(read_decision(given["decision"], host), trained_on, held_out, given["glances"] is True)
+        return Card(read_profile(given["profile"], host), trained_on, held_out, given["vision_similarities"] is True)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         problem = f"{host}: what it says of its model cannot be read ({error!r}); is it the same version of ReID-R?"
         raise ReIDError(problem) from None

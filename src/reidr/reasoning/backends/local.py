@@ -1,7 +1,7 @@
 """A reasoner made cheap: the same answers as `Reasoner`, nothing computed twice, nothing asked twice.
 
 The pairs are worked off in windows. Within a window, prompts that begin with the same picture share the passes over
-that beginning (`prefix.py`); every distinct picture passes the vision half once; rows of like length go together; rows
+that beginning (`prefix.py`); every distinct picture passes the vision encoder once; rows of like length go together; rows
 that have ended leave the batch; and what a `VerdictCache` knows is not computed at all. The memory needed does not grow
 with the number of pairs, but for the answers themselves and about 200 bytes for each distinct crop.
 """
@@ -83,7 +83,7 @@ class Engine:
         self.reasoner = reasoner
         self.name = reasoner.name
         self.trained_on = reasoner.trained_on
-        self.decision = reasoner.decision
+        self.profile = reasoner.profile
         self.held_out = reasoner.held_out
         self.cache = cache
         self.counts = RequestCounts()
@@ -105,10 +105,10 @@ class Engine:
         return found
 
     @torch.inference_mode()
-    def glance(
+    def vision_similarity(
         self, pairs: Sequence[Pair], *, batch_size: int = 32, progress: Progress | None = None
     ) -> NDArray[np.float64] | None:
-        """As `Glancing.glance`: the language half is not asked, and what was seen is kept for when it is.
+        """As `VisionSimilarity.vision_similarity`: the language model is not asked, and what was seen is kept for when it is.
 
         Raises:
             ImageError: a picture that cannot be used.
@@ -212,7 +212,7 @@ class Engine:
         self.counts = sum(map(RequestCounts.of, verdicts), self.counts)
         return verdicts
 
-    def tell(
+    def ask_about_crops(
         self,
         crops: Sequence[Crop],
         texts: str | Sequence[str] = DESCRIBE,
@@ -221,8 +221,10 @@ class Engine:
         batch_size: int = 64,
         progress: Progress | None = None,
     ) -> list[str]:
-        """As `Reasoner.tell`: what the model says of each crop alone; not cached."""
-        return self.reasoner.tell(crops, texts, max_new_tokens=max_new_tokens, batch_size=batch_size, progress=progress)
+        """As `Reasoner.ask_about_crops`: what the model says of each crop alone; not cached."""
+        return self.reasoner.ask_about_crops(
+            crops, texts, max_new_tokens=max_new_tokens, batch_size=batch_size, progress=progress
+        )
 
     def _work(
         self,

@@ -19,7 +19,7 @@ from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel,
 from reidr.core.run import name_of
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.fusion.profile import UNTUNED, Decision, held_out_split, stored_decision, training_data
+from reidr.fusion.profile import UNTUNED, InferenceProfile, held_out_split, stored_profile, training_data
 from reidr.reasoning.inference.shared_vision import share_vision
 from reidr.reasoning.models.checkpoint import find_checkpoint, hash_weights, load_model
 from reidr.reasoning.models.processor import load_processor
@@ -81,7 +81,7 @@ class Reasoner:
         name: str = "in memory",
         pixels: tuple[int, int] | None = None,
         trained_on: tuple[str, ...] = (),
-        decision: Decision = UNTUNED,
+        profile: InferenceProfile = UNTUNED,
         held_out: tuple[float, int] | None = None,
     ) -> None:
         """Wrap a loaded model.
@@ -90,7 +90,7 @@ class Reasoner:
             pixels: (least, greatest) area to which crops are resized. None keeps the processor's own budget, unless
                 that is made for photographs (above 512x512): then `CROP_PIXELS`, since a person crop is small.
             trained_on: folders of the photos it was taught on, as far as they are known.
-            decision: how it is used beside a retriever, as stored with its weights.
+            profile: how it is used beside a retriever, as stored with its weights.
             held_out: (share, seed) by which training identities were set aside (`hold_out_identities`); None: unknown.
 
         Raises:
@@ -101,7 +101,7 @@ class Reasoner:
         self.name = name
         self.pixels = pixels if pixels is not None else crop_pixels(processor)
         self.trained_on = trained_on
-        self.decision = decision
+        self.profile = profile
         self.held_out = held_out
         self.answer_ids = answer_token_ids(processor.tokenizer)
         self.counts = RequestCounts()
@@ -135,7 +135,7 @@ class Reasoner:
             name=name_of(Path(path)),
             pixels=pixels,
             trained_on=training_data(path),
-            decision=stored_decision(path),
+            profile=stored_profile(path),
             held_out=held_out_split(path),
         )
 
@@ -211,7 +211,7 @@ class Reasoner:
         return verdicts
 
     @torch.inference_mode()
-    def tell(
+    def ask_about_crops(
         self,
         crops: Sequence[Crop],
         texts: str | Sequence[str] = DESCRIBE,

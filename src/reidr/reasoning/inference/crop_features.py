@@ -18,13 +18,13 @@ from reidr.reasoning.inference.sampling import unwrap
 from reidr.reasoning.prompting.prompt import prepare, prepared_options
 
 Learning = Literal["nothing", "connector", "all"]
-"""Which part of the vision half is to learn: what lies before it is worked out once and kept."""
+"""Which part of the vision encoder is to learn: what lies before it is worked out once and kept."""
 
 
 class CropFeatures:
-    """The vision half's output for each crop, and model inputs made from it (`mm_encoder_outputs`).
+    """The vision encoder's output for each crop, and model inputs made from it (`mm_encoder_outputs`).
 
-    With `learning="nothing"` the output itself is kept. With "connector" (`nano` only) it is what the frozen tower
+    With `learning="nothing"` the output itself is kept. With "connector" (`nano` only) it is what the frozen vision encoder
     sees, and with "all" the prepared pixels: the rest is computed anew, with gradients, in every batch, once for each
     distinct crop. In all three no picture is opened or resized twice, and prompts are tokenised once.
 
@@ -52,7 +52,7 @@ class CropFeatures:
                 digits, as half-precision inference would.
 
         Raises:
-            ReIDError: `learning="connector"` for a model whose vision half is not a tower with a connector.
+            ReIDError: `learning="connector"` for a model whose vision encoder is not a vision encoder with a connector.
             ImageError: a picture that cannot be used.
         """
         self.model, self.processor, self.learning = unwrap(model), processor, learning
@@ -60,7 +60,7 @@ class CropFeatures:
         if learning == "connector" and not hasattr(self.visual, "connect"):
             raise ReIDError(
                 f"{type(self.model).__name__} has no connector that can be taught alone; let nothing or all of the"
-                " vision half learn"
+                " vision encoder learn"
             )
         self.grids: list[tuple[int, int, int]] = []
         self._read: Tensor | None = None
@@ -86,11 +86,11 @@ class CropFeatures:
     def serve(self, model: Any) -> None:
         """Make inputs for another model with the same eyes: what was seen stays (not with `learning="nothing"`).
 
-        Raises ReIDError where its tower has other weights, or what is kept is beyond what the two have in common.
+        Raises ReIDError where its vision encoder has other weights, or what is kept is beyond what the two have in common.
         """
         other = unwrap(model)
         if self.learning == "connector":
-            own, its = (each.model.visual.tower.state_dict() for each in (self.model, other))
+            own, its = (each.model.visual.vision_encoder.state_dict() for each in (self.model, other))
             same = own.keys() == its.keys() and all(torch.equal(own[name], its[name]) for name in own)
         else:
             same = self.learning == "all" or other is self.model

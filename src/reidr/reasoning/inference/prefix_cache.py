@@ -1,7 +1,7 @@
 """Prompts about two pictures, computed without doing anything twice.
 
 A prompt reads text, picture A, text, picture B, question. What stands before picture B depends on A alone, so its
-key-value cache is filled once and continued for every B; and each distinct picture passes the vision half once.
+key-value cache is filled once and continued for every B; and each distinct picture passes the vision encoder once.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from reidr.errors import ReIDError, WeightsError
 from reidr.reasoning.prompting.prompt import Task, prepare, prepared_options, render
 
 Grid = tuple[int, int, int]
-TOGETHER = 64  # pictures that pass the vision half in one call
+TOGETHER = 64  # pictures that pass the vision encoder in one call
 LAYOUTS = 4096  # prompts kept laid out; crops of one data set need some hundred
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What the vision half makes of one picture: tokens of each layer, (tokens, values), and its grid of patches."""
+    """What the vision encoder makes of one picture: tokens of each layer, (tokens, values), and its grid of patches."""
 
     grid: Grid
     layers: tuple[Tensor, ...]
@@ -49,7 +49,7 @@ def picture_digest(image: Image.Image) -> str:
 
 
 class Features:
-    """The vision half's output for each distinct picture; the least recently used are let go beyond `capacity` bytes.
+    """The vision encoder's output for each distinct picture; the least recently used are let go beyond `capacity` bytes.
 
     They are kept in the type that the model computes in, so that nothing is rounded.
     """

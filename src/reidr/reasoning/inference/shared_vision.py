@@ -11,9 +11,9 @@ from PIL import Image
 
 
 def share_vision(model: Any, inputs: dict[str, Any], images: Sequence[Image.Image]) -> dict[str, Any]:
-    """`inputs` with the pixels replaced by the vision tower's output, computed once for each distinct picture.
+    """`inputs` with the pixels replaced by the vision encoder's output, computed once for each distinct picture.
 
-    A query meets k candidates in two orders, so most pictures of a batch are repeats; in a small model the vision tower
+    A query meets k candidates in two orders, so most pictures of a batch are repeats; in a small model the vision encoder
     is more than half of the work. Models whose `forward` takes no `mm_encoder_outputs` get their inputs back unchanged.
 
     Args:

@@ -143,8 +143,8 @@ def build_convolutional(
     A 1:2 crop gives 18 tokens at 192x96 with a merge of 2, and 32 at 128x64 with a merge of 1.
 
     Args:
-        texts, vocabulary, seed: as in `build_nano`. hidden, layers, key_value_heads: of the language half.
-        reads: attributes and values that its `Reader` is to know; None for a model without one.
+        texts, vocabulary, seed: as in `build_nano`. hidden, layers, key_value_heads: of the language model.
+        reads: attributes and values that its `AttributeHead` is to know; None for a model without one.
     """
     tokenizer = build_tokenizer(texts, vocabulary)
     settings = network.settings
@@ -165,33 +165,33 @@ def build_convolutional(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = ConvolutionalForConditionalGeneration(config)
-    model.model.visual.tower.load_state_dict(network.state_dict())
+    model.model.visual.vision_encoder.load_state_dict(network.state_dict())
     area = settings.height * settings.width
     size = NanoSize(patch=CELL, merge=merge, pixels=(area, area + area // 8))
     images = build_image_processor(size, settings.mean, settings.std)
     return model, Qwen3VLProcessor(images, tokenizer, chat_template=CHAT_TEMPLATE)
 
 
-def with_reader(
+def with_attribute_head(
     model: ConvolutionalForConditionalGeneration, reads: Mapping[str, Sequence[str]], seed: int = 0
 ) -> ConvolutionalForConditionalGeneration:
-    """A copy of `model` with an untaught `Reader` that tells nothing yet: it says what `model` says.
+    """A copy of `model` with an untaught `AttributeHead` that tells nothing yet: it says what `model` says.
 
     Raises ReIDError where the model has one already.
     """
-    if model.model.visual.reader is not None:
-        raise ReIDError("this reasoner has a reader of attributes already; go on from one that has none")
+    if model.model.visual.attribute_head is not None:
+        raise ReIDError("this reasoner has a attribute head already; go on from one that has none")
     config = copy.deepcopy(model.config)
     vision_half(config).reads = {name: list(values) for name, values in reads.items()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         grown = ConvolutionalForConditionalGeneration(config)
     missing, _ = grown.load_state_dict(model.state_dict(), strict=False)
-    assert all(".reader." in name for name in missing), missing
-    reader = grown.model.visual.reader
-    assert reader is not None
-    torch.nn.init.zeros_(reader.tell.weight)
-    torch.nn.init.zeros_(reader.tell.bias)
+    assert all(".attribute_head." in name for name in missing), missing
+    attribute_head = grown.model.visual.attribute_head
+    assert attribute_head is not None
+    torch.nn.init.zeros_(attribute_head.to_tokens.weight)
+    torch.nn.init.zeros_(attribute_head.to_tokens.bias)
     return grown
 
 

@@ -3,7 +3,7 @@
 A plain vision transformer learns little from some thousand photos. This one sees through a convolutional network that
 was taught identity and attributes first (`reidr.retrieval.embedders.network`), at the size of crops. And where a prompt
 shows two crops, each token of one is told how it compares with the other (`Comparison`): a language model of a few
-million weights does not find that by itself. Everything else, from the processor to the language half, is Qwen3-VL's:
+million weights does not find that by itself. Everything else, from the processor to the language model, is Qwen3-VL's:
 the same prompt, scorer, generator and trainers work on it. Importing this module registers it with transformers' auto
 classes.
 """
@@ -32,14 +32,14 @@ from transformers import (
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures, Qwen3VLModel
 
 from reidr.errors import ReIDError, WeightsError
-from reidr.reasoning.nano.attribute_head import Reader
+from reidr.reasoning.nano.attribute_head import AttributeHead
 from reidr.retrieval.embedders.network import NetworkSettings, build_network
 
 PLACE = 8  # values that tell a token's place
 LOOK = 17  # values that tell a token's colours and texture
 
 
-def check_hears_eyes(forward: Callable[..., Any]) -> None:
+def check_takes_vision_features(forward: Callable[..., Any]) -> None:
     """Raise ReIDError where upstream's `forward` does not know what the eyes have seen.
 
     transformers before 5.18 drops it without a word: the model then runs, and trains, and has never seen a picture.
@@ -50,19 +50,19 @@ def check_hears_eyes(forward: Callable[..., Any]) -> None:
         )
 
 
-check_hears_eyes(Qwen3VLModel.forward)
+check_takes_vision_features(Qwen3VLModel.forward)
 
 
 class ConvolutionalVisionConfig(PreTrainedConfig):
     """Vision half: `network` are the fields of `NetworkSettings` (None: its defaults), `reads` the attributes that its
-    `Reader` knows, with their values (None: it has no reader), the rest as in Qwen3-VL."""
+    `AttributeHead` knows, with their values (None: it has no reader), the rest as in Qwen3-VL."""
 
     model_type = "reidr_convolutional_vision"
     base_config_key = "vision_config"
 
     network: dict[str, Any] | None = None
     reads: dict[str, list[str]] | None = None
-    reader_size: int = 128
+    attribute_head_size: int = 128
     hidden_size: int = 192
     out_hidden_size: int = 192
     key_size: int = 128
@@ -84,7 +84,7 @@ class ConvolutionalConfig(Qwen3VLConfig):
 
 
 def vision_half(config: ConvolutionalConfig) -> ConvolutionalVisionConfig:
-    """The vision half of a configuration."""
+    """The vision encoder of a configuration."""
     half = config.vision_config
     assert isinstance(half, ConvolutionalVisionConfig)
     return half
@@ -95,11 +95,11 @@ class ConvolutionalVision(PreTrainedModel):
 
     Each token holds its cell of the map, the crop's whole-body embedding, the embedding of the stripe in which the cell
     lies, the plain colours and texture of its pixels (`looks_of`: a network taught identity forgets which red it was),
-    and its place; what a `Reader` makes of the whole crop is added where there is one. What it gives has
-    `out_hidden_size` values for the language half, and then, for `Comparison`, the cell's key of `key_size` values and
-    the two embeddings as unit vectors. The network (`tower`) stays in evaluation mode whatever `train()` says: its
+    and its place; what a `AttributeHead` makes of the whole crop is added where there is one. What it gives has
+    `out_hidden_size` values for the language model, and then, for `Comparison`, the cell's key of `key_size` values and
+    the two embeddings as unit vectors. The network (`vision_encoder`) stays in evaluation mode whatever `train()` says: its
     batch norms were fitted on whole training sets, and batches of pairs would spoil them. So does the reader, which is
-    taught by itself (`training.reader`).
+    taught by itself (`training.attribute_head`).
     """
 
     config_class = ConvolutionalVisionConfig
@@ -110,8 +110,8 @@ class ConvolutionalVision(PreTrainedModel):
         self.spatial_merge_size = config.spatial_merge_size
         settings = NetworkSettings(**(config.network or {}))
         if settings.stripes < 1:
-            raise WeightsError("a convolutional vision tower needs a network with stripes of at least 1")
-        self.tower = build_network(settings).eval()
+            raise WeightsError("a convolutional vision encoder needs a network with stripes of at least 1")
+        self.vision_encoder = build_network(settings).eval()
         self.mirror = settings.flip
         self.sizes = (settings.embedding, settings.embedding, settings.stripe_embedding, LOOK, PLACE)
         wide = 2 * config.out_hidden_size
@@ -119,17 +119,19 @@ class ConvolutionalVision(PreTrainedModel):
             nn.Linear(sum(self.sizes), wide), nn.GELU(), nn.Linear(wide, config.out_hidden_size)
         )
         self.cell_key = nn.Linear(self.sizes[0] + LOOK + PLACE, config.key_size, bias=False)
-        self.reader: Reader | None = None
+        self.attribute_head: AttributeHead | None = None
         if config.reads is not None:
-            tower, looks = sum(self.sizes[:3]), sum(self.sizes[3:])
-            self.reader = Reader(tower, looks, config.reads, config.reader_size, config.out_hidden_size).eval()
+            vision_encoder, looks = sum(self.sizes[:3]), sum(self.sizes[3:])
+            self.attribute_head = AttributeHead(
+                vision_encoder, looks, config.reads, config.attribute_head_size, config.out_hidden_size
+            ).eval()
         self.post_init()
 
     def train(self, mode: bool = True) -> ConvolutionalVision:
         super().train(mode)
-        self.tower.eval()
-        if self.reader is not None:
-            self.reader.eval()
+        self.vision_encoder.eval()
+        if self.attribute_head is not None:
+            self.attribute_head.eval()
         return self
 
     def forward(self, pixel_values: Tensor, grid_thw: Tensor, **_: Any) -> BaseModelOutputWithDeepstackFeatures:
@@ -142,26 +144,26 @@ class ConvolutionalVision(PreTrainedModel):
 
     @property
     def connecting(self) -> tuple[nn.Module, ...]:
-        """The parts behind the tower: what may learn while the tower, and what is read of a crop, stay as they are."""
+        """The parts behind the vision encoder: what may learn while the vision encoder, and what is read of a crop, stay as they are."""
         parts = (self.connector, self.cell_key)
-        return parts if self.reader is None else (*parts, self.reader.tell)
+        return parts if self.attribute_head is None else (*parts, self.attribute_head.to_tokens)
 
     def connect(self, raw: Tensor, sizes: Sequence[int], read: Tensor | None = None) -> Tensor:
         """(tokens of all pictures, sum of `sizes`) as `look` gives them, and how many belong to each picture →
         (tokens, out_hidden_size + key_size + both embeddings).
 
-        `read` is what a reader has found in each picture (`Reader.probabilities`), where that is known already."""
+        `read` is what a reader has found in each picture (`AttributeHead.probabilities`), where that is known already."""
         cell, whole, stripe, look, place = raw.split(self.sizes, dim=-1)
         embeddings = functional.normalize(whole, dim=-1), functional.normalize(stripe, dim=-1)
         key = self.cell_key(torch.cat([cell, look, place], dim=-1))
         told = self.connector(raw)
-        if self.reader is not None:
-            read = self.reader.probabilities(raw.split(list(sizes))) if read is None else read
-            told = told + self.reader.told(read, sizes)
+        if self.attribute_head is not None:
+            read = self.attribute_head.probabilities(raw.split(list(sizes))) if read is None else read
+            told = told + self.attribute_head.told(read, sizes)
         return torch.cat([told, key, *embeddings], dim=-1)
 
     def look(self, pixel_values: Tensor, grid_thw: Tensor) -> Tensor:
-        """What the tower sees, before the connector: (tokens, sum of `sizes`)."""
+        """What the vision encoder sees, before the connector: (tokens, sum of `sizes`)."""
         grids = [(int(height), int(width)) for _, height, width in grid_thw.tolist()]
         patches = pixel_values.split([height * width for height, width in grids])
         found: list[Tensor] = [torch.empty(0)] * len(grids)
@@ -181,9 +183,9 @@ class ConvolutionalVision(PreTrainedModel):
         return cells.permute(4, 0, 2, 5, 1, 3, 6).reshape(3, height * size, width * size)
 
     def _seen(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The tower's map of pictures, and its embeddings of whole body and stripes."""
-        features = self.tower.feature_map(pictures.contiguous(memory_format=torch.channels_last))
-        return features, self.tower.pooled_branches(features)[1]
+        """The vision encoder's map of pictures, and its embeddings of whole body and stripes."""
+        features = self.vision_encoder.feature_map(pictures.contiguous(memory_format=torch.channels_last))
+        return features, self.vision_encoder.pooled_branches(features)[1]
 
     def tokens(self, pictures: Tensor, grid: tuple[int, int]) -> Tensor:
         """(N, 3, H, W) → (N, tokens, sum of `sizes`), parts brought to the same scale."""
@@ -192,8 +194,8 @@ class ConvolutionalVision(PreTrainedModel):
         features, (whole, *stripes) = self._seen(pictures)
         if self.mirror:
             # A mirrored crop shows the same person: two looks, averaged, are worth 0.008 of the pairs' ROC area.
-            turned, others = self._seen(pictures.flip(3))
-            features = (features + turned.flip(3)) / 2
+            flipped, others = self._seen(pictures.flip(3))
+            features = (features + flipped.flip(3)) / 2
             whole, *stripes = ((one + other) / 2 for one, other in zip((whole, *stripes), others, strict=True))
         if features.shape[2:] != (rows, columns):
             features = functional.adaptive_avg_pool2d(features, (rows, columns))
@@ -244,9 +246,9 @@ class Comparison(nn.Module):
 
     A token attends to the other crop's cells by cosine similarity of learned keys (several heads) and takes what it
     finds there. It is told the product and the distance of that and its own key, the best similarity of each head, and
-    three cosines of the tower's own embeddings: whole bodies, upper halves, lower halves. Those are given as they are,
+    three cosines of the vision encoder's own embeddings: whole bodies, upper halves, lower halves. Those are given as they are,
     since any metric learned anew from a few hundred people is worse on strangers. The same weights serve both
-    directions, so the comparison is symmetric; what breaks the symmetry is only the order in which the language half
+    directions, so the comparison is symmetric; what breaks the symmetry is only the order in which the language model
     reads.
     """
 
@@ -336,7 +338,7 @@ class ConvolutionalModel(Qwen3VLModel):
         return whole_and_ends(*picture[:, -(whole + stripe) :].split((whole, stripe), dim=-1))
 
     def compared(self, pictures: list[Tensor], input_ids: Tensor) -> list[Tensor]:
-        """Tokens of each picture for the language half, (tokens, hidden) each, pairs compared with one another."""
+        """Tokens of each picture for the language model, (tokens, hidden) each, pairs compared with one another."""
         hidden = vision_half(self.config).out_hidden_size
         firsts, start = [], 0
         # By image tokens and not by their opening marks, which a model may also write into a completion.
@@ -362,7 +364,7 @@ class ConvolutionalModel(Qwen3VLModel):
 
 
 class ConvolutionalForConditionalGeneration(Qwen3VLForConditionalGeneration):
-    """Qwen3-VL with `ConvolutionalVision` in the place of its vision tower, and `Comparison` behind it."""
+    """Qwen3-VL with `ConvolutionalVision` in the place of its vision encoder, and `Comparison` behind it."""
 
     config_class = ConvolutionalConfig
     config: ConvolutionalConfig

@@ -1,7 +1,7 @@
-"""A second look: what a reason states of a crop is asked again, of that crop alone. No truth is needed for it.
+"""A claim check: what a reason states of a crop is asked again, of that crop alone. No truth is needed for it.
 
 A reason is written with both crops in view and with a verdict to come; asked about one crop alone, nothing is at stake.
-How much more often what is said again is true, docs/results.md has beside the other tests of reasons. The idea of
+How much more often what is consistent is true, docs/results.md has beside the other tests of reasons. The idea of
 asking a model for what it has claimed, away from the claim, is Chain-of-Verification's (Dhuliawala et al. 2023, arXiv
 2309.11495).
 """
@@ -18,11 +18,11 @@ from reidr.data.synthetic.person.appearance import ATTRIBUTES
 from reidr.data.types import Crop
 from reidr.reasoning.prompting.questions import QUESTIONS, value_of
 from reidr.reasoning.rationales import cues
-from reidr.reasoning.rationales.claims import BY_NAME, Claim, belies_itself, parse_claims, plain
+from reidr.reasoning.rationales.claims import BY_NAME, Claim, parse_claims, plain, self_contradictory
 from reidr.reasoning.rationales.regions import ADJECTIVES, UNSEEN
 from reidr.reasoning.types import Pair, Progress, Verdict
 
-Look = Literal["said again", "not seen again", "said otherwise", "contradicts itself"]
+CheckOutcome = Literal["consistent", "not visible", "inconsistent", "self-contradictory"]
 Side = Literal["A", "B"]
 ANSWER_TOKENS = 12
 BATCH = 32  # questions at a time
@@ -32,10 +32,10 @@ NONE = re.compile(r"\b(?:no|none|not|nothing|without)\b", re.I)
 
 
 @runtime_checkable
-class Telling(Protocol):
-    """A back end that can be asked about one crop alone, as `reasoning.reasoner.Reasoner.tell`; known by that name."""
+class CropQuestions(Protocol):
+    """A back end that can be asked about one crop alone, as `reasoning.reasoner.Reasoner.ask_about_crops`; known by that name."""
 
-    def tell(
+    def ask_about_crops(
         self,
         crops: Sequence[Crop],
         texts: str | Sequence[str] = ...,
@@ -58,19 +58,19 @@ class Stated:
 
 
 @dataclass(frozen=True)
-class Looked:
-    """A claim, and how a second look at its crops ended.
+class CheckedClaim:
+    """A claim, and how a claim check at its crops ended.
 
     Attributes:
         ended: "contradicts itself": it claims a difference and states the same of both crops; nothing was asked.
-            "said again": every value that it states is given again (of something that "cannot be seen", not said in
-            which crop: for either). "not seen again": some of it "cannot be seen", the rest is given again. "said
+            "consistent": every value that it states is given again (of something that "cannot be seen", not said in
+            which crop: for either). "not visible": some of it "cannot be seen", the rest is given again. "said
             otherwise": some other value is given. None: it states nothing that could be asked.
         answers: (what was asked, what was answered) where the answer does not give what is stated.
     """
 
     claim: Claim
-    ended: Look | None
+    ended: CheckOutcome | None
     answers: tuple[tuple[Stated, str], ...] = ()
 
     @property
@@ -96,22 +96,22 @@ def stated_by(claim: Claim) -> tuple[Stated, ...]:
     return tuple(Stated(side, name, value) for side, said in both for name, value in said.items() if name in QUESTIONS)
 
 
-def look_again(
-    reasoner: Telling, pairs: Sequence[Pair], verdicts: Sequence[Verdict], progress: Progress | None = None
-) -> list[tuple[Looked, ...]]:
-    """For each verdict its claims in order, each with how the second look ended; an unparsable verdict has none.
+def check_claims(
+    reasoner: CropQuestions, pairs: Sequence[Pair], verdicts: Sequence[Verdict], progress: Progress | None = None
+) -> list[tuple[CheckedClaim, ...]]:
+    """For each verdict its claims in order, each with how the claim check ended; an unparsable verdict has none.
 
     Raises:
         ImageError: a picture that cannot be used.
     """
     reasonings = [verdict.reasoning if verdict.parsable else None for verdict in verdicts]
-    return look_again_at(reasoner, pairs, reasonings, progress)
+    return check_claims_of(reasoner, pairs, reasonings, progress)
 
 
-def look_again_at(
-    reasoner: Telling, pairs: Sequence[Pair], reasonings: Sequence[str | None], progress: Progress | None = None
-) -> list[tuple[Looked, ...]]:
-    """`look_again` for reasonings by themselves; None has no claims.
+def check_claims_of(
+    reasoner: CropQuestions, pairs: Sequence[Pair], reasonings: Sequence[str | None], progress: Progress | None = None
+) -> list[tuple[CheckedClaim, ...]]:
+    """`check_claims` for reasonings by themselves; None has no claims.
 
     Every distinct question is asked once, greedily; those about one crop together.
     """
@@ -121,13 +121,13 @@ def look_again_at(
     wanted: dict[tuple[int, str], Crop] = {}
     for pair, own in zip(pairs, claims, strict=True):
         for claim in own:
-            for stated in () if belies_itself(claim) else stated_by(claim):
+            for stated in () if self_contradictory(claim) else stated_by(claim):
                 crop = shown(pair, stated.side)
                 wanted[places.setdefault(id(crop), len(places)), stated.attribute] = crop
     order = sorted(wanted)
     answers: dict[tuple[int, str], str] = {}
     if order:
-        told = reasoner.tell(
+        told = reasoner.ask_about_crops(
             [wanted[key] for key in order],
             [QUESTIONS[attribute][0] for _, attribute in order],
             max_new_tokens=ANSWER_TOKENS,
@@ -138,18 +138,18 @@ def look_again_at(
     elif progress is not None:
         progress(1, 1)
 
-    def looked(pair: Pair, claim: Claim) -> Looked:
-        if belies_itself(claim):
-            return Looked(claim, "contradicts itself")
+    def looked(pair: Pair, claim: Claim) -> CheckedClaim:
+        if self_contradictory(claim):
+            return CheckedClaim(claim, "self-contradictory")
         points = stated_by(claim)
         replies = [(point, answers[places[id(shown(pair, point.side))], point.attribute]) for point in points]
         others = tuple((point, answer) for point, answer in replies if not gives(answer, point))
         if not points:
-            return Looked(claim, None)
+            return CheckedClaim(claim, None)
         if not others or (claim.agreement == "unseen" and claim.where == "either" and len(others) < len(points)):
-            return Looked(claim, "said again")
+            return CheckedClaim(claim, "consistent")
         unseen = all(says_unseen(answer) for _, answer in others)
-        return Looked(claim, "not seen again" if unseen else "said otherwise", others)
+        return CheckedClaim(claim, "not visible" if unseen else "inconsistent", others)
 
     return [tuple(looked(pair, claim) for claim in own) for pair, own in zip(pairs, claims, strict=True)]
 

@@ -201,7 +201,7 @@ def check_claim(claim: Claim, a: Values, b: Values, *, per_crop: bool = True) ->
     return "contradicted" if False in (told, *stated) else mark_of(told)
 
 
-def belies_itself(claim: Claim) -> bool:
+def self_contradictory(claim: Claim) -> bool:
     """Whether a difference is claimed and none is stated: "a red top in A, a red top in B"; or one value and no more.
 
     What is stated of one crop alone is no difference either ("a backpack in A, a black backpack in B"), unless its

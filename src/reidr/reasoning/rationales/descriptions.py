@@ -101,7 +101,7 @@ DESCRIBES = re.compile(
 
 
 @dataclass
-class Look:
+class CheckOutcome:
     """What is said of one region of one person: values by attribute, and whether it is there at all."""
 
     values: dict[str, set[str]] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class Look:
         self.values.setdefault(name, set()).add(value)
 
 
-Looks = dict[Region, dict[Person, Look]]
+Looks = dict[Region, dict[Person, CheckOutcome]]
 
 
 def named_region(match: re.Match[str]) -> Region:
@@ -136,7 +136,7 @@ def describe(sentence: str, looks: Looks, spoken_of: list[Region]) -> tuple[list
     for person, piece in pieces_of(sentence):
         told = list(read_piece(piece, last))
         for region, look in told:
-            own = looks.setdefault(region, {}).setdefault(person, Look())
+            own = looks.setdefault(region, {}).setdefault(person, CheckOutcome())
             own.absent = look.absent
             for name, values in look.values.items():
                 for value in values:
@@ -176,10 +176,10 @@ def pieces_of(sentence: str) -> Iterator[tuple[Person, str]]:
         end = limit
 
 
-def read_piece(piece: str, last: list[Region]) -> Iterator[tuple[Region, Look]]:
+def read_piece(piece: str, last: list[Region]) -> Iterator[tuple[Region, CheckOutcome]]:
     """(region, look) of what is said of one person; without a region of its own it is said of the `last` ones."""
-    waiting = Look()  # attributes before their noun
-    found: dict[Region, Look] = {}
+    waiting = CheckOutcome()  # attributes before their noun
+    found: dict[Region, CheckOutcome] = {}
     current: Region | None = None
     after = False  # "the shirt is …": what follows belongs to the noun before
     for part in PART.finditer(piece):
@@ -189,10 +189,10 @@ def read_piece(piece: str, last: list[Region]) -> Iterator[tuple[Region, Look]]:
                 current = region
                 continue
             current, after = region, False
-            look = found.setdefault(region, Look())
+            look = found.setdefault(region, CheckOutcome())
             for name, values in waiting.values.items():
                 look.values.setdefault(name, set()).update(values)
-            look.absent, waiting = waiting.absent, Look()
+            look.absent, waiting = waiting.absent, CheckOutcome()
             add_kind(look, region, word)
         elif part["copula"] is not None:
             after = current is not None
@@ -200,18 +200,18 @@ def read_piece(piece: str, last: list[Region]) -> Iterator[tuple[Region, Look]]:
             after = after and part["end"].lower() == "and"
         elif part["absent"] is not None:
             if after and current is not None:
-                found.setdefault(current, Look()).absent = True
+                found.setdefault(current, CheckOutcome()).absent = True
             waiting.absent = True
         else:
             name = next(name for name in ATTRIBUTES if part[name] is not None)
             value = SYNONYMS.get(part[name].lower(), part[name].lower())
-            (found.setdefault(current, Look()) if after and current is not None else waiting).add(name, value)
+            (found.setdefault(current, CheckOutcome()) if after and current is not None else waiting).add(name, value)
     if not found and (waiting.values or waiting.absent or HAS_ONE.fullmatch(piece)):
         found = dict.fromkeys(last, waiting)
     yield from found.items()
 
 
-def add_kind(look: Look, region: Region, word: str) -> None:
+def add_kind(look: CheckOutcome, region: Region, word: str) -> None:
     """Note the kind that a noun says, and what hyphenated nouns say besides ("short-haired")."""
     singular = SYNONYMS.get(word, SYNONYMS.get(word.rstrip("s"), word))
     kinds = KINDS.get(region, ())
@@ -230,7 +230,7 @@ def add_kind(look: Look, region: Region, word: str) -> None:
         look.values.setdefault("kind", set()).update(("jeans", "trousers"))
 
 
-def compare(looks: dict[Person, Look], *, contrasted: bool) -> Agreement | None:
+def compare(looks: dict[Person, CheckOutcome], *, contrasted: bool) -> Agreement | None:
     """What the two descriptions of a region say; None where they decide nothing.
 
     `contrasted`: they stand in one sentence, set against each other ("while", "whereas").

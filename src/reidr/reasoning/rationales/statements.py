@@ -1,4 +1,4 @@
-"""A reasoning sentence by sentence, each claim held against known attributes, or against a second look."""
+"""A reasoning sentence by sentence, each claim held against known attributes, or against a claim check."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Literal, get_args
 from reidr.data.attributes import common_attributes
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.reasoning.rationales.claim_check import Looked
+from reidr.reasoning.rationales.claim_check import CheckedClaim
 from reidr.reasoning.rationales.claims import END_OF_SENTENCE, check_claim, parse_claims
 from reidr.reasoning.rationales.regions import REGIONS, UNSEEN
 
 ClaimMark = Literal[
-    "confirmed", "contradicted", "untestable", "said again", "not seen again", "said otherwise", "contradicts itself"
+    "confirmed", "contradicted", "untestable", "consistent", "not visible", "inconsistent", "self-contradictory"
 ]
-"""How a claim stands against known attributes, or, where nothing is known, how a second look at its crops ended."""
+"""How a claim stands against known attributes, or, where nothing is known, how a claim check at its crops ended."""
 Known = Literal["per crop", "per person", "nothing"]
 
 COMPARED = frozenset(name for region in REGIONS for name in region.attributes)
@@ -33,7 +33,7 @@ class Statement:
     """One sentence of a reasoning, and the (region, mark) of each claim in it.
 
     `claims` is empty where the sentence says nothing of a body region, or where nothing is known to hold it against.
-    `note` is what a second look gave instead.
+    `note` is what a claim check gave instead.
     """
 
     text: str
@@ -64,12 +64,12 @@ def what_is_known(crops: Iterable[Crop]) -> Known:
     return known
 
 
-def statements_seen_again(reasoning: str, looks: Sequence[Looked]) -> tuple[Statement, ...]:
-    """The sentences of `reasoning` in order, each claim with how a second look at its crops ended.
+def mark_checked_statements(reasoning: str, looks: Sequence[CheckedClaim]) -> tuple[Statement, ...]:
+    """The sentences of `reasoning` in order, each claim with how a claim check at its crops ended.
 
     Args:
-        looks: of all claims of `reasoning`, in its order, as `second_look.look_again` gives them; none at all where
-            there was no second look.
+        looks: of all claims of `reasoning`, in its order, as `claim_check.check_claims` gives them; none at all where
+            there was no claim check.
     """
     sentences = [part.strip() for part in END_OF_SENTENCE.split(reasoning) if part.strip()]
     left = iter(looks)
@@ -81,9 +81,9 @@ def statements_seen_again(reasoning: str, looks: Sequence[Looked]) -> tuple[Stat
     return tuple(found)
 
 
-def with_notes(statements: Sequence[Statement], looks: Sequence[Looked]) -> tuple[Statement, ...]:
-    """`statements` with what a second look gave instead; `looks` as in `statements_seen_again`."""
-    again = statements_seen_again("\n".join(statement.text for statement in statements), looks)
+def with_notes(statements: Sequence[Statement], looks: Sequence[CheckedClaim]) -> tuple[Statement, ...]:
+    """`statements` with what a claim check gave instead; `looks` as in `mark_checked_statements`."""
+    again = mark_checked_statements("\n".join(statement.text for statement in statements), looks)
     return tuple(replace(one, note=other.note) for one, other in zip(statements, again, strict=True))
 
 

@@ -26,7 +26,7 @@ def metrics_json(report: Report) -> str:
     """`{"title", "created", "protocol", "trials", "facts", "rows": [{"name", "mAP", ..., "queries", "calls", "seconds",
     "note", "intervals", "gains", "gains_over"}], "left_out", "remarks", "curves": [{"kind", "series": [{"name", "x",
     "y", "counts"}]}]}`; every metric is a share of 1. Beside these, by the names that `reidr evaluate --json` has,
-    whatever else was measured (`expected_calibration_error`, `captured_headroom`, `open_set`, ...)."""
+    whatever else was measured (`expected_calibration_error`, `share_of_oracle_gain`, `open_set`, ...)."""
     document = {
         **report.numbers,
         "title": report.title,

@@ -47,7 +47,7 @@ AXES: dict[CurveKind, Axis] = {
     "reliability": Axis("mean score (%)", "pairs of one person (%)"),
     "risk-coverage": Axis("pairs answered (%)", "wrong among the answered (%)"),
     "open-set": Axis("FPIR (%)", "FNIR (%)"),
-    "spending": Axis("pairs asked per query", "gain over asking nothing (points)", 1.0),
+    "cost_curve": Axis("pairs asked per query", "gain over asking nothing (points)", 1.0),
     "histogram": Axis("distance", "share of pairs (%)", 1.0),
 }
 

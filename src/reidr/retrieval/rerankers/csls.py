@@ -1,7 +1,7 @@
-"""Local scaling: how much nearer two crops are than either is to its own surroundings.
+"""CSLS: how much nearer two crops are than either is to its own surroundings.
 
 A crop in a crowd of look-alikes is near to everybody, one in rare clothes to nobody; a distance by itself does not know
-that. Cross-domain similarity local scaling (CSLS; Conneau et al., "Word translation without parallel data", 2018) takes
+that. Cross-domain similarity CSLS (CSLS; Conneau et al., "Word translation without parallel data", 2018) takes
 from a cosine the mean cosines of both sides with their neighbours: hubs lose their advantage, and what is left stands
 on one scale for all queries. The reasoner looks at two crops alone; this is what the whole gallery knows of them.
 """
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from reidr.core.checks import flag_array, instance_of, whole_number
 from reidr.errors import ReIDError
 from reidr.retrieval.ranked_list import RankedList
-from reidr.retrieval.score_normalisation import LEAST, check_ranks, has_neighbourhood
+from reidr.retrieval.score_normalisation import LEAST, check_ranks, has_z_norm
 from reidr.retrieval.unit_rows import unit_rows
 
 Reals = NDArray[np.float64]
 FIRST, LAST = 11, 50  # ranks of the surroundings: before them may stand matches
 
 
-def with_local_scaling(
+def with_csls(
     ranked: RankedList,
     gallery: NDArray[np.float32],
     *,
@@ -50,9 +50,9 @@ def with_local_scaling(
     block = whole_number(block, "block", least=1)
     gallery = unit_rows(gallery, None, "gallery", ranked.gallery_ids)
     if len(gallery) != len(ranked.gallery_ids):
-        raise ReIDError(f"local scaling: {len(gallery)} gallery features for {len(ranked.gallery_ids)} gallery ids")
+        raise ReIDError(f"CSLS: {len(gallery)} gallery features for {len(ranked.gallery_ids)} gallery ids")
     kept = np.arange(len(gallery)) if junk is None else np.flatnonzero(~flag_array(junk, "junk", (len(gallery),)))
-    if len(kept) < first + LEAST or not has_neighbourhood(ranked, first, last):
+    if len(kept) < first + LEAST or not has_z_norm(ranked, first, last):
         return ranked
     part = ranked.distances[:, first - 1 : last]
     there = np.isfinite(part)

@@ -19,7 +19,7 @@ from reidr.data.pictures.pixels import pixel_digest
 from reidr.data.pictures.regular_files import file_digest
 from reidr.data.types import Crop
 from reidr.errors import ImageError
-from reidr.reasoning.rationales.statements import statements_seen_again
+from reidr.reasoning.rationales.statements import mark_checked_statements
 from reidr.retrieval.content_key import content_key
 from reidr.search.document.schema import (
     LeftOutEntry,
@@ -120,7 +120,7 @@ def verdict_entry(match: Match, reliable: bool) -> VerdictEntry | None:
     verdict = match.verdict
     if verdict is None:
         return None
-    statements = statements_seen_again(verdict.reasoning, match.looks) if verdict.parsable else ()
+    statements = mark_checked_statements(verdict.reasoning, match.looks) if verdict.parsable else ()
     return VerdictEntry(
         answer=verdict.answer,
         score=verdict.probability,

@@ -1,9 +1,9 @@
-"""Credit for single claims of a rationale: a second look of the starting model says which of them to keep saying.
+"""Credit for single claims of a rationale: a claim check of the starting model says which of them to keep saying.
 
 A reward of a whole completion cannot say which of its claims was wrong. The truth reward, which is one, made drawn
 people's claims truer and photos' not (docs/results.md, "What do the words say?"). Here each claim's own tokens get more
 or less advantage. Who judges is the model that the training starts from, asked about one crop alone
-(`evaluation.second_look`): no label of a claim is needed, and the judge does not move with what it judges. The idea of
+(`evaluation.claim_check`): no label of a claim is needed, and the judge does not move with what it judges. The idea of
 rewarding steps and not outcomes is that of process supervision (Lightman et al. 2023, arXiv 2305.20050). What came of
 it was no gain yet, so it is off by default (docs/lab.md).
 """
@@ -22,20 +22,20 @@ from reidr.data.types import Crop
 from reidr.reasoning.inference.sampling import Completion
 from reidr.reasoning.prompting.grammar import try_parse
 from reidr.reasoning.prompting.prompt import DESCRIBE
-from reidr.reasoning.rationales.claim_check import Look, Telling, look_again_at
+from reidr.reasoning.rationales.claim_check import CheckOutcome, CropQuestions, check_claims_of
 from reidr.reasoning.rationales.claims import END_OF_SENTENCE, parse_claims
 from reidr.reasoning.rationales.cues import REGION, named_region
 from reidr.reasoning.types import Agreement, Pair, Progress
 
-Ended = Look | Literal["unclear"]
-"""How a sentence ended in the second look; "unclear": it is about a region and states nothing that could be asked."""
+Ended = CheckOutcome | Literal["unclear"]
+"""How a sentence ended in the claim check; "unclear": it is about a region and states nothing that could be asked."""
 
 WORTH: Mapping[Ended, float] = MappingProxyType(
     {
-        "said again": 1.0,
-        "not seen again": -1.0,
-        "said otherwise": -1.0,
-        "contradicts itself": -1.0,
+        "consistent": 1.0,
+        "not visible": -1.0,
+        "inconsistent": -1.0,
+        "self-contradictory": -1.0,
         # Worth no more than what is wrong: otherwise it pays to say it so that nobody can ask (docs/lab.md).
         "unclear": -1.0,
     }
@@ -58,7 +58,7 @@ class ClaimMark:
 
     @property
     def worth(self) -> float:
-        """1 for what is said again, else -1."""
+        """1 for what is consistent, else -1."""
         return WORTH[self.ended]
 
 
@@ -66,10 +66,10 @@ class ClaimMark:
 class Remembering:
     """A model that is asked each question about each crop once; crops are told apart by their ids."""
 
-    model: Telling
+    model: CropQuestions
     known: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def tell(
+    def ask_about_crops(
         self,
         crops: Sequence[Crop],
         texts: str | Sequence[str] = DESCRIBE,
@@ -78,12 +78,12 @@ class Remembering:
         batch_size: int = 64,
         progress: Progress | None = None,
     ) -> list[str]:
-        """As `Reasoner.tell`, in batches of at least `TOGETHER`; `max_new_tokens` must be the same in all calls."""
+        """As `Reasoner.ask_about_crops`, in batches of at least `TOGETHER`; `max_new_tokens` must be the same in all calls."""
         questions = [texts] * len(crops) if isinstance(texts, str) else list(texts)
         keys = [(crop.id, text) for crop, text in zip(crops, questions, strict=True)]
         new = {key: crop for key, crop in zip(keys, crops, strict=True) if key not in self.known}
         if new:
-            told = self.model.tell(
+            told = self.model.ask_about_crops(
                 list(new.values()),
                 [text for _, text in new],
                 max_new_tokens=max_new_tokens,
@@ -94,10 +94,10 @@ class Remembering:
         return [self.known[key] for key in keys]
 
 
-def mark_claims(model: Telling, pairs: Sequence[Pair], completions: Sequence[str]) -> list[tuple[ClaimMark, ...]]:
+def mark_claims(model: CropQuestions, pairs: Sequence[Pair], completions: Sequence[str]) -> list[tuple[ClaimMark, ...]]:
     """How the sentences about regions ended in each completion about its pair; none of an unparsable completion."""
     reasonings = [None if (parsed := try_parse(text)) is None else parsed.reasoning for text in completions]
-    looks = look_again_at(model, pairs, reasonings)
+    looks = check_claims_of(model, pairs, reasonings)
     marks: list[tuple[ClaimMark, ...]] = []
     for text, reasoning, own in zip(completions, reasonings, looks, strict=True):
         found, left, place = list[ClaimMark](), list(own), 0
@@ -157,7 +157,7 @@ def token_credits(
     return credit
 
 
-def share_said_again(marks: Sequence[Sequence[ClaimMark]]) -> float:
-    """Share of all marks that are said again; NaN where there is none."""
-    ended = [mark.ended == "said again" for own in marks for mark in own]
+def share_consistent(marks: Sequence[Sequence[ClaimMark]]) -> float:
+    """Share of all marks that are consistent; NaN where there is none."""
+    ended = [mark.ended == "consistent" for own in marks for mark in own]
     return sum(ended) / len(ended) if ended else float("nan")

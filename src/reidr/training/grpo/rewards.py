@@ -17,7 +17,7 @@ from pydantic import Field
 from reidr.core.recipe import Recipe
 from reidr.errors import ReIDError
 from reidr.reasoning.prompting.grammar import AnswerWord, ParsedAnswer, try_parse
-from reidr.reasoning.rationales.claims import belies_itself, check_claim, parse_claims, states_what_is_hidden
+from reidr.reasoning.rationales.claims import check_claim, parse_claims, self_contradictory, states_what_is_hidden
 from reidr.reasoning.rationales.cues import extract_cues
 
 ENOUGH_REGIONS = 3
@@ -138,10 +138,10 @@ def total_reward(
     parts["calibration"] = calibration_reward(parsed.answer, label, probability)
     # Words for a wrong verdict earn nothing. Paid for, "all agrees: yes" to everything earned as much as a fair judge
     # who does not argue yet, and with much weight on cues that is what reinforcement made of nano (docs/lab.md).
-    borne = cues_reward(parsed.answer, parsed.reasoning)
+    supported = cues_reward(parsed.answer, parsed.reasoning)
     # Nor do words for no verdict: "hair, shoes and bag cannot be seen" of every pair needs no looking, and on pairs
     # that an honest judge has right every other time (which sampling looks for) would earn more than he does.
-    parts["cues"] = borne if judged > 0 else min(borne, 0.0)
+    parts["cues"] = supported if judged > 0 else min(supported, 0.0)
     parts["rank"] = rank_reward(probability, rank_context)
     parts["text_only"] = text_only_reward(parsed.answer, text_only_probability)
     parts["truth"] = truth_reward(parsed.reasoning, facts)
@@ -186,7 +186,7 @@ def cues_reward(answer: AnswerWord, reasoning: str) -> float:
 
     Support counts in full from `ENOUGH_REGIONS` regions on (for "insufficient": unseen ones), less below, and each
     mention of background, light, pose or camera takes the place of a region; so does each further claim about a region
-    that there is one about already: said again it is safe, and cost nothing, until every fourth text of a model so
+    that there is one about already: consistent it is safe, and cost nothing, until every fourth text of a model so
     taught had its bag twice (docs/lab.md). Contradiction (negative support) always counts in full. 0 where nothing was
     compared.
     """
@@ -195,7 +195,7 @@ def cues_reward(answer: AnswerWord, reasoning: str) -> float:
     agree, differ, unseen = (
         {cue.region for cue in cues if cue.agreement == said} for said in ("agree", "differ", "unseen")
     )
-    if agree & differ or any(belies_itself(claim) for claim in claims):
+    if agree & differ or any(self_contradictory(claim) for claim in claims):
         return -1.0
     compared = agree | differ
     unseen -= compared

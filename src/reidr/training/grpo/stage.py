@@ -45,7 +45,7 @@ LOGGED = {
     "parsable": "parsable",
     "distinct_texts": "distinct_texts",
     "claims": "claims",
-    "claims_said_again": "claims_said_again",
+    "claims_consistent": "claims_consistent",
     "entropy": "entropy",
     "kl": "kl",
     "sampling/sampling_logp_difference/mean": "server_difference",
@@ -273,7 +273,7 @@ def arguments(recipe: ReinforcementRecipe, folder: Path) -> Any:
 
 
 def lora(recipe: ReinforcementRecipe) -> Any:
-    """LoRA on every projection of the language half, or None for full fine-tuning."""
+    """LoRA on every projection of the language model, or None for full fine-tuning."""
     if not recipe.lora_rank:
         return None
     from peft import LoraConfig

@@ -23,7 +23,7 @@ from reidr.errors import ReIDError
 from reidr.reasoning.inference.sampling import Completion, continue_prompts, read_completions, unwrap
 from reidr.reasoning.inference.shared_vision import share_vision
 from reidr.reasoning.prompting.prompt import encode_pairs
-from reidr.training.grpo.claim_credit import ClaimMark, share_said_again, token_credits
+from reidr.training.grpo.claim_credit import ClaimMark, share_consistent, token_credits
 from reidr.training.grpo.rewards import Reward
 from reidr.training.grpo.vllm_rollouts import RolloutServer
 from reidr.training.recipes.grpo import ReinforcementRecipe
@@ -96,7 +96,7 @@ class PairTrainer(GRPOTrainer):
             log_metric(name, value)
         self.marks = [()] * len(pair) if self.mark is None else self.mark(pair, self.rollouts)
         if self.mark is not None:
-            log_metric("claims_said_again", share_said_again(self.marks))
+            log_metric("claims_consistent", share_consistent(self.marks))
             log_metric("claims", sum(map(len, self.marks)) / len(self.marks))
         return [reward.total for reward in self.rewards]
 

@@ -1,4 +1,4 @@
-"""Teach the reader of attributes (`reasoning.reader`) from true attributes, before the language half is taught."""
+"""Teach the attribute head (`reasoning.attribute_head`) from true attributes, before the language model is taught."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reidr.core.storage.files import torch_save
 from reidr.data.types import Crop
 from reidr.reasoning.backends.reference import seeded
 from reidr.reasoning.inference.crop_features import CropFeatures
-from reidr.reasoning.nano.attribute_head import Reader
+from reidr.reasoning.nano.attribute_head import AttributeHead
 from reidr.reasoning.nano.model import ConvolutionalVision
 from reidr.reasoning.prompting.questions import QUESTIONS
 from reidr.reasoning.rationales.regions import UNSEEN
@@ -82,45 +82,52 @@ def shares_of(crops: Sequence[Crop], families: Sequence[NDArray[np.int64]]) -> N
     return shares
 
 
-def train_reader(
+def train_attribute_head(
     recipe: BaseRecipe,
     crops: Sequence[Crop],
-    reader: Reader,
+    attribute_head: AttributeHead,
     seen: CropFeatures,
     advance: Advance | None = None,
     *,
     spared: NDArray[np.bool_] | None = None,
 ) -> list[float]:
-    """Teach `reader` in place for `recipe.reader_steps` batches; returns the loss of each.
+    """Teach `attribute_head` in place for `recipe.attribute_head_steps` batches; returns the loss of each.
 
     `seen` holds the crops' tokens in their order; those marked in `spared`, (crops,), are not shown. The loss is
     cross-entropy over the attributes known of a crop, values weighted as in `weights_of` within each family of data
-    sets (what is common on the street says nothing of photos), which are looked at as `shares_of` says. `Reader.tell`
+    sets (what is common on the street says nothing of photos), which are looked at as `shares_of` says. `AttributeHead.to_tokens`
     is not taught here.
     """
-    device = reader.tell.weight.device
-    targets = targets_of(crops, reader.reads)
+    device = attribute_head.to_tokens.weight.device
+    targets = targets_of(crops, attribute_head.reads)
     if spared is not None:
         targets[torch.from_numpy(spared)] = UNKNOWN
     families = places_by_family(crops, (targets != UNKNOWN).any(dim=1).numpy())
     shares = shares_of(crops, families)
     weights = torch.zeros(targets.shape)
     for own in families:
-        for place, values in enumerate(reader.reads.values()):
+        for place, values in enumerate(attribute_head.reads.values()):
             column = targets[own, place]
             weights[own, place] = weights_of(column, values)[column.clamp(min=0)] * (column != UNKNOWN)
-    parameters = [parameter for part in reader.looking for parameter in part.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=recipe.reader_learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
+    parameters = [parameter for part in attribute_head.looking for parameter in part.parameters()]
+    optimiser = torch.optim.AdamW(
+        parameters, lr=recipe.attribute_head_learning_rate, weight_decay=0.05, betas=(0.9, 0.98)
+    )
     losses = []
-    reader.train()
+    attribute_head.train()
     with seeded(recipe.seed, device):  # of the dropout
-        for step in range(recipe.reader_steps):
+        for step in range(recipe.attribute_head_steps):
             random = np.random.default_rng((recipe.seed, 1, step))
             for group in optimiser.param_groups:
-                group["lr"] = recipe.reader_learning_rate * learning_rate_at(step, recipe.reader_steps, 50)
-            which = [int(random.choice(len(families), p=shares)) for _ in range(recipe.reader_batch)]
+                group["lr"] = recipe.attribute_head_learning_rate * learning_rate_at(
+                    step, recipe.attribute_head_steps, 50
+                )
+            which = [int(random.choice(len(families), p=shares)) for _ in range(recipe.attribute_head_batch)]
             chosen = [int(random.choice(families[family])) for family in which]
-            logits, wanted = reader.read([seen.kept(place).float() for place in chosen]), targets[chosen].to(device)
+            logits, wanted = (
+                attribute_head.read([seen.kept(place).float() for place in chosen]),
+                targets[chosen].to(device),
+            )
             parts = [
                 functional.cross_entropy(own, wanted[:, place], ignore_index=UNKNOWN, reduction="none")
                 for place, own in enumerate(logits)
@@ -135,44 +142,44 @@ def train_reader(
             losses.append(float(loss.detach()))
             if advance is not None:
                 advance(1)
-    reader.eval()
+    attribute_head.eval()
     return losses
 
 
 @torch.no_grad()
-def read_all(reader: Reader, seen: CropFeatures, places: Sequence[int]) -> Tensor:
-    """What `reader` finds in the crops at `places`: (places, values), as `Reader.probabilities`."""
+def read_all(attribute_head: AttributeHead, seen: CropFeatures, places: Sequence[int]) -> Tensor:
+    """What `attribute_head` finds in the crops at `places`: (places, values), as `AttributeHead.probabilities`."""
     batches = [places[start : start + BATCH] for start in range(0, len(places), BATCH)]
-    return torch.cat([reader.probabilities([seen.kept(place).float() for place in batch]) for batch in batches])
+    return torch.cat([attribute_head.probabilities([seen.kept(place).float() for place in batch]) for batch in batches])
 
 
 def read_out_of_fold(
     recipe: BaseRecipe,
     crops: Sequence[Crop],
-    untaught: Reader,
+    untaught: AttributeHead,
     seen: CropFeatures,
     folder: Path,
     advance: Advance | None = None,
 ) -> Tensor:
     """What is found in every crop by a reader that was not taught on its person: (crops, values) of probabilities.
 
-    One copy of `untaught` for each of `recipe.reader_folds` folds of the people, taught on the others and kept as
-    `folder`/reader-FOLD.pt. A reader knows the people it was taught on by heart. A language half that hears it of just
+    One copy of `untaught` for each of `recipe.attribute_head_folds` folds of the people, taught on the others and kept as
+    `folder`/reader-FOLD.pt. A reader knows the people it was taught on by heart. A language model that hears it of just
     these people learns to trust it more than it deserves on strangers.
     """
-    folds = np.array([fold_of(str(crop.person), recipe.reader_folds, recipe.seed) for crop in crops])
+    folds = np.array([fold_of(str(crop.person), recipe.attribute_head_folds, recipe.seed) for crop in crops])
     found = torch.empty(len(crops), sum(untaught.counts))
-    for fold in range(recipe.reader_folds):
-        reader, path = copy.deepcopy(untaught), folder / f"reader-{fold}.pt"
+    for fold in range(recipe.attribute_head_folds):
+        attribute_head, path = copy.deepcopy(untaught), folder / f"attribute_head-{fold}.pt"
         if path.is_file():
-            reader.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+            attribute_head.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
             if advance is not None:
-                advance(recipe.reader_steps)
+                advance(recipe.attribute_head_steps)
         else:
-            train_reader(recipe, crops, reader, seen, advance, spared=folds == fold)
-            torch_save(reader.state_dict(), path)
+            train_attribute_head(recipe, crops, attribute_head, seen, advance, spared=folds == fold)
+            torch_save(attribute_head.state_dict(), path)
         places = np.flatnonzero(folds == fold).tolist()
-        found[places] = read_all(reader.eval(), seen, places).cpu()
+        found[places] = read_all(attribute_head.eval(), seen, places).cpu()
     return found
 
 
@@ -180,20 +187,20 @@ def read_out_of_fold(
 def tell_as_understood(
     visual: ConvolutionalVision, seen: CropFeatures, places: Sequence[int], read: Tensor | None = None
 ) -> float:
-    """Let `visual.reader` tell each value in the way that a taught language half already hears it; returns R².
+    """Let `visual.attribute_head` tell each value in the way that a taught language model already hears it; returns R².
 
     Ridge regression, over the crops at `places`, of the connector's mean token on what is read (`read`: of those crops;
     None: by the reader itself): what it is told of a red top is what tokens of crops with red tops have in common. From
     nothing, a message had to grow to the size of tokens first, and hundreds of steps were not enough (docs/lab.md).
     """
-    reader = visual.reader
-    assert reader is not None
+    attribute_head = visual.attribute_head
+    assert attribute_head is not None
     raw = [seen.kept(place).float() for place in places]
-    read = (reader.probabilities(raw) if read is None else read.to(raw[0].device)).double()
+    read = (attribute_head.probabilities(raw) if read is None else read.to(raw[0].device)).double()
     tokens = torch.stack([visual.connector(own).mean(dim=0) for own in raw]).double()
     inputs, wanted = read - read.mean(dim=0), tokens - tokens.mean(dim=0)
     ridge = RIDGE * len(raw) * torch.eye(inputs.shape[1], dtype=torch.float64, device=inputs.device)
     weights = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ wanted)
-    reader.tell.weight.copy_(weights.T)
-    reader.tell.bias.copy_(-read.mean(dim=0) @ weights)
+    attribute_head.to_tokens.weight.copy_(weights.T)
+    attribute_head.to_tokens.bias.copy_(-read.mean(dim=0) @ weights)
     return float(1 - (wanted - inputs @ weights).square().sum() / wanted.square().sum())

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from reidr.core.run import MANIFEST, Run, content_hash, in_own_folder, write_json
 from reidr.core.storage.files import filling, make_folder, save_safetensors, torch_save
 from reidr.errors import DataError, RecipeError, ReIDError, WeightsError
-from reidr.fusion.profile import FILE, PEOPLE, Decision, store_decision
+from reidr.fusion.profile import FILE, PEOPLE, InferenceProfile, store_profile
 from reidr.reasoning.models.checkpoint import PRESETS
 from reidr.training.pretraining.stage import NOTICE, SPLIT, split_people
 from reidr.training.recipes.embedder_and_base import BaseRecipe
@@ -34,7 +34,7 @@ SCALE = ".scale"  # what a tensor's name is followed by in the name of its rows'
 UNPACKED = "unpacking"  # the stage by which a run folder is known to be unpacked and not taught
 BITS = 5
 STEPS = 2 ** (BITS - 1) - 1  # a row's greatest difference is this many of its steps
-NOT_THE_BASE = (FILE, "choices.json", "README.md", PEOPLE)  # files of a reasoner that say what was decided for it
+NOT_THE_BASE = (FILE, "tuning_log.json", "README.md", PEOPLE)  # files of a reasoner that say what was decided for it
 
 
 def shipped_bases(bases: Path = BASES) -> list[str]:
@@ -135,14 +135,14 @@ def unpack_base(name: str, recipe: BaseRecipe, folder: Path, bases: Path = BASES
         others = shutil.ignore_patterns(*NOT_THE_BASE, "model.safetensors")
         shutil.copytree(reasoner, checkpoint, ignore=others, dirs_exist_ok=True)
         save_safetensors(weights, checkpoint / "model.safetensors", metadata={"format": "pt"})
-    tower = "model.visual.tower."
-    eyes = {key.removeprefix(tower): own for key, own in weights.items() if key.startswith(tower)}
+    vision_encoder = "model.visual.vision encoder."
+    eyes = {key.removeprefix(vision_encoder): own for key, own in weights.items() if key.startswith(vision_encoder)}
     torch_save(
         {key: own.float() if own.is_floating_point() else own for key, own in eyes.items()},
-        run.path("tower/weights.pt"),
+        run.path("vision encoder/weights.pt"),
     )
     write_json(where / PEOPLE, recipe.model_dump(mode="json", include=set(SPLIT)))
-    store_decision(Decision(0.0, "nothing: no verdict was taught", NOTICE, None), where)
+    store_profile(InferenceProfile(0.0, "nothing: no verdict was taught", NOTICE, None), where)
     run.finish("base", started, model="model", shipped=name, taught=facts["stages"])
     return folder
 

@@ -1,4 +1,4 @@
-"""`reidr train base`: the tower is taught identity and attributes, then the language half to read what it sees."""
+"""`reidr train base`: the vision encoder is taught identity and attributes, then the language model to read what it sees."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reidr.data.synthetic.street import render_street
 from reidr.data.synthetic.twins import street_twins
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.fusion.profile import PEOPLE, Decision, store_decision
+from reidr.fusion.profile import PEOPLE, InferenceProfile, store_profile
 from reidr.training.common.identities import hold_out_identities
 from reidr.training.common.left_out import say_left_out
 from reidr.training.recipes.embedder_and_base import BaseRecipe
@@ -33,13 +33,13 @@ from reidr.training.recipes.find import named_by, stage_values
 
 if TYPE_CHECKING:
     from reidr.reasoning.inference.crop_features import CropFeatures
-    from reidr.reasoning.nano.attribute_head import Reader
+    from reidr.reasoning.nano.attribute_head import AttributeHead
     from reidr.retrieval.embedders.network import RetrieverNetwork
 
-FURTHER = 10  # the streets to read have the seeds from here on, counted from the tower's first street
-TOWER_FURTHER = 100  # and the tower's further streets from here on
+FURTHER = 10  # the streets to read have the seeds from here on, counted from the vision encoder's first street
+VISION_ENCODER_FURTHER = 100  # and the vision encoder's further streets from here on
 NOTICE = "This reasoner was never taught a verdict (it is the base of warm-up and reinforcement learning)."
-HEARD = 5000  # crops from which it is learned how a taught language half hears what is read
+HEARD = 5000  # crops from which it is learned how a taught language model hears what is read
 SPLIT = ("data", "held_out_share", "reasoning_share", "split_seed")
 
 
@@ -48,11 +48,11 @@ class People:
     """Who was used for what when a reasoner's base was trained.
 
     Attributes:
-        tower: photos of identities that its vision tower was taught on. reasoning: of identities that the tower never
+        vision encoder: photos of identities that its vision encoder was taught on. reasoning: of identities that the vision encoder never
             saw; honest pairs are made of them. held_out: of identities that no part ever saw, for choices.
     """
 
-    tower: tuple[Crop, ...]
+    vision_encoder: tuple[Crop, ...]
     reasoning: tuple[Crop, ...]
     held_out: tuple[Crop, ...]
 
@@ -67,8 +67,8 @@ def split_people(recipe: BaseRecipe) -> People:
     joined = [replace(crop, attributes=common_attributes(crop.attributes)) for crop in crops]
     kept, held_out = hold_out_identities(joined, recipe.held_out_share, recipe.split_seed)
     # Another seed: with the same one the second cut would fall on the people the first has taken away.
-    tower, reasoning = hold_out_identities(kept, recipe.reasoning_share, recipe.split_seed + 1)
-    return People(tower, reasoning, held_out)
+    vision_encoder, reasoning = hold_out_identities(kept, recipe.reasoning_share, recipe.split_seed + 1)
+    return People(vision_encoder, reasoning, held_out)
 
 
 def street_people(folder: Path, people: int, seed: int) -> tuple[Crop, ...]:
@@ -123,13 +123,16 @@ def of_street(seed: int, crop: Crop) -> Crop:
     return replace(crop, id=f"{name}/{crop.id}", person=f"{name}:{crop.person}", camera=f"{name}:{crop.camera}")
 
 
-def tower_streets(folder: Path, recipe: BaseRecipe) -> tuple[Crop, ...]:
-    """The crops of the streets that the tower is taught on."""
-    first = street_people(folder / "tower-street", recipe.tower_street_people, recipe.street_seed)
-    seeds = range(recipe.street_seed + TOWER_FURTHER, recipe.street_seed + TOWER_FURTHER + recipe.tower_streets - 1)
-    streets = folder / "tower-streets"
+def vision_encoder_streets(folder: Path, recipe: BaseRecipe) -> tuple[Crop, ...]:
+    """The crops of the streets that the vision encoder is taught on."""
+    first = street_people(folder / "vision encoder-street", recipe.vision_encoder_street_people, recipe.street_seed)
+    seeds = range(
+        recipe.street_seed + VISION_ENCODER_FURTHER,
+        recipe.street_seed + VISION_ENCODER_FURTHER + recipe.vision_encoder_streets - 1,
+    )
+    streets = folder / "vision encoder-streets"
     return first + tuple(
-        crop for seed in seeds for crop in street_people(streets / str(seed), recipe.tower_street_people, seed)
+        crop for seed in seeds for crop in street_people(streets / str(seed), recipe.vision_encoder_street_people, seed)
     )
 
 
@@ -145,10 +148,10 @@ def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     where = folder / "model"
     if run.finished("base"):
         return where
-    network = _tower(recipe, run, people)
+    network = _vision_encoder(recipe, run, people)
     started = time.perf_counter()
     crops = [
-        *(crop for crop in (*people.tower, *people.reasoning) if crop.attributes),
+        *(crop for crop in (*people.vision_encoder, *people.reasoning) if crop.attributes),
         *street_people(folder / "street", recipe.street_people, recipe.street_seed + 1),
         *twins_of_street(recipe.street_people, recipe.street_seed + 1, recipe.street_twins),
         *reading_streets(folder / "reading-streets", recipe),
@@ -156,44 +159,46 @@ def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     log = _language(recipe, run, network, crops)
     pictures = {str(path): sketch_of(load_dataset(path)) for path in recipe.data}
     write_json(where / PEOPLE, {**recipe.model_dump(mode="json", include=set(SPLIT)), "pictures": pictures})
-    store_decision(Decision(0.0, "nothing: no verdict was taught", NOTICE, None), where)
+    store_profile(InferenceProfile(0.0, "nothing: no verdict was taught", NOTICE, None), where)
     run.finish("base", started, model="model", last_loss=log[-1]["loss"] if log else None)
     return where
 
 
-def _tower(recipe: BaseRecipe, run: Run, people: People) -> RetrieverNetwork:
-    """The vision tower, taught stage by stage: small pictures first, which is quick, in the end those it will see."""
+def _vision_encoder(recipe: BaseRecipe, run: Run, people: People) -> RetrieverNetwork:
+    """The vision encoder, taught stage by stage: small pictures first, which is quick, in the end those it will see."""
     import torch
 
     from reidr.retrieval.embedders.network import build_network
     from reidr.training.retriever.train import train_retriever
 
-    path = run.path("tower/weights.pt")
+    path = run.path("vision encoder/weights.pt")
     if path.is_file():
-        taught = build_network(recipe.tower[-1].network)
+        taught = build_network(recipe.vision_encoder[-1].network)
         taught.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return taught.eval()
     started = time.perf_counter()
-    crops = [*people.tower, *tower_streets(run.folder, recipe)]
+    crops = [*people.vision_encoder, *vision_encoder_streets(run.folder, recipe)]
     network: RetrieverNetwork | None = None
-    for number, training in enumerate(recipe.tower, start=1):
-        name = f"tower-{number}"
+    for number, training in enumerate(recipe.vision_encoder, start=1):
+        name = f"vision encoder-{number}"
         run.path(f"{name}/log.jsonl")
-        with progress(f"teaching the tower, pictures of {training.network.height} rows", training.epochs) as advance:
+        with progress(
+            f"teaching the vision encoder, pictures of {training.network.height} rows", training.epochs
+        ) as advance:
             network = train_retriever(training, crops, run.folder / name, advance, start=network)
     assert network is not None
     torch_save(network.state_dict(), path)
-    run.finish("tower", started, images=len(crops), identities=len({crop.person for crop in crops}))
+    run.finish("vision_encoder", started, images=len(crops), identities=len({crop.person for crop in crops}))
     return network
 
 
 def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Sequence[Crop]) -> list[dict[str, float]]:
-    """Teach connector and language half behind the tower `network` to read `crops`, into the run's `model` folder."""
+    """Teach connector and language model behind the vision encoder `network` to read `crops`, into the run's `model` folder."""
     import torch
 
     from reidr.reasoning.inference.crop_features import CropFeatures
     from reidr.reasoning.models.checkpoint import save_checkpoint
-    from reidr.reasoning.nano.build import build_convolutional, with_reader
+    from reidr.reasoning.nano.build import build_convolutional, with_attribute_head
     from reidr.training.common.device import training_device
     from reidr.training.pretraining.attribute_head import read_all, read_out_of_fold, tell_as_understood, values_to_read
     from reidr.training.pretraining.templates import vocabulary_corpus
@@ -211,49 +216,53 @@ def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Se
     with progress("looking at the crops", len(crops)) as advance:
         seen = CropFeatures(model, processor, [crop.open for crop in crops], learning="connector", advance=advance)
     crops = hide_what_is_not_seen(crops, seen)
-    with progress("teaching the language half", recipe.steps) as advance:
+    with progress("teaching the language model", recipe.steps) as advance:
         source = FactSource(crops, processor, recipe)
         log = train_base(recipe, source, run.folder, model, seen, advance)
-    if recipe.reader_steps:
-        model = with_reader(model, values_to_read(crops), recipe.seed)
+    if recipe.attribute_head_steps:
+        model = with_attribute_head(model, values_to_read(crops), recipe.seed)
         model.to(device)
         seen.serve(model)
-        visual, folds = model.model.visual, recipe.reader_folds if recipe.reader_folds > 1 else 0
-        untaught = copy.deepcopy(visual.reader)
-        _reader(recipe, run, crops, visual.reader, seen)
+        visual, folds = model.model.visual, recipe.attribute_head_folds if recipe.attribute_head_folds > 1 else 0
+        untaught = copy.deepcopy(visual.attribute_head)
+        _attribute_head(recipe, run, crops, visual.attribute_head, seen)
         if folds:
-            with progress("teaching readers out of fold", folds * recipe.reader_steps) as advance:
+            with progress("teaching readers out of fold", folds * recipe.attribute_head_steps) as advance:
                 read = read_out_of_fold(recipe, crops, untaught, seen, run.folder, advance)
         else:
-            read = read_all(visual.reader, seen, range(len(crops)))
+            read = read_all(visual.attribute_head, seen, range(len(crops)))
         some = np.random.default_rng(recipe.seed).permutation(len(crops))[:HEARD].tolist()
         tell_as_understood(visual, seen, some, read[some])
         seen.take_as_read(read)
-        lesson = recipe.reading
-        with progress("teaching the language half to hear the reader", lesson.steps) as advance:
-            source = FactSource(crops, processor, lesson)
+        config = recipe.reading
+        with progress("teaching the language model to hear the reader", config.steps) as advance:
+            source = FactSource(crops, processor, config)
             where_to = run.path("reading/log.jsonl").parent
-            log = train_base(lesson, source, where_to, model, seen, advance)
+            log = train_base(config, source, where_to, model, seen, advance)
     save_checkpoint(model.half(), None, where)
     return log
 
 
-def _reader(recipe: BaseRecipe, run: Run, crops: Sequence[Crop], reader: Reader, seen: CropFeatures) -> None:
-    """Teach the reader of attributes, or take the one that an earlier start of this run has taught."""
+def _attribute_head(
+    recipe: BaseRecipe, run: Run, crops: Sequence[Crop], attribute_head: AttributeHead, seen: CropFeatures
+) -> None:
+    """Teach the attribute head, or take the one that an earlier start of this run has taught."""
     import torch
 
-    from reidr.training.pretraining.attribute_head import train_reader
+    from reidr.training.pretraining.attribute_head import train_attribute_head
 
-    path = run.path("reader.pt")
+    path = run.path("attribute_head.pt")
     if path.is_file():
-        reader.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        attribute_head.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return
     started = time.perf_counter()
-    with progress("teaching the reader of attributes", recipe.reader_steps) as advance:
-        losses = train_reader(recipe, crops, reader, seen, advance)
-    torch_save(reader.state_dict(), path)
+    with progress("teaching the attribute head", recipe.attribute_head_steps) as advance:
+        losses = train_attribute_head(recipe, crops, attribute_head, seen, advance)
+    torch_save(attribute_head.state_dict(), path)
     last = losses[-100:]
-    run.finish("reader", started, attributes=list(reader.reads), last_loss=round(sum(last) / len(last), 4))
+    run.finish(
+        "attribute_head", started, attributes=list(attribute_head.reads), last_loss=round(sum(last) / len(last), 4)
+    )
 
 
 def check_same_words(where: Path, processor: Any) -> None:

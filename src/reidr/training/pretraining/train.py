@@ -1,4 +1,4 @@
-"""Teach the language half of `nano` to read crops: describe one, answer a question about it, compare two.
+"""Teach the language model of `nano` to read crops: describe one, answer a question about it, compare two.
 
 All texts come from true attributes (`facts`). Identity labels are never a target: a comparison is written under the
 thinking prompt and in its form, but its answer word is drawn by lot, and the loss asks for all three words alike: the
@@ -32,21 +32,21 @@ from reidr.training.common.finite import check_finite
 from reidr.training.common.identities import STREET, family_of
 from reidr.training.pretraining.examples import Example, completion_loss, example_batch
 from reidr.training.pretraining.templates import ask, compare, describe
-from reidr.training.recipes.embedder_and_base import Lesson
+from reidr.training.recipes.embedder_and_base import PretrainingConfig
 from reidr.training.retriever.train import learning_rate_at
 
 Advance = Callable[[float], None]
-TELLING = 20.0  # rate of `Reader.tell` beside the others': its message has to grow to the size of tokens to be heard
+TO_TOKENS_FACTOR = 20.0  # rate of `AttributeHead.to_tokens` beside the others': its message has to grow to the size of tokens to be heard
 RIVALS = 12  # crops of which the most alike is taken for a pair of look-alikes
 
 
 class FactSource:
     """Draws examples from crops with attributes: of each family of data sets alike, whatever its size."""
 
-    def __init__(self, crops: Sequence[Crop], processor: Any, lesson: Lesson | None = None) -> None:
+    def __init__(self, crops: Sequence[Crop], processor: Any, config: PretrainingConfig | None = None) -> None:
         """`crops` carry persons, cameras and joined attributes; how many examples are comparisons, descriptions and
         questions is the lesson's. Raises DataError where nothing can be compared."""
-        self.lesson = Lesson() if lesson is None else lesson
+        self.config = PretrainingConfig() if config is None else config
         self.crops = crops
         self.stop = str(processor.tokenizer.eos_token)
         self.compare_prompt = render(processor, "think")
@@ -63,14 +63,14 @@ class FactSource:
         """One example: a comparison, a description or a question."""
         names = sorted(self.sets)
         name = names[int(random.integers(len(names)))]
-        own, descriptions = self.sets[name], self.lesson.descriptions
-        if name == STREET and self.lesson.drawn_descriptions is not None:
-            descriptions = self.lesson.drawn_descriptions
+        own, descriptions = self.sets[name], self.config.descriptions
+        if name == STREET and self.config.drawn_descriptions is not None:
+            descriptions = self.config.drawn_descriptions
         kind = random.random()
-        if kind < self.lesson.comparisons:
+        if kind < self.config.comparisons:
             return self._comparison(own, random)
-        if kind < self.lesson.comparisons + descriptions:
-            if self.lesson.described_by_value:
+        if kind < self.config.comparisons + descriptions:
+            if self.config.described_by_value:
                 *_, place = own.by_lot(random)
             else:
                 place = own.places[int(random.integers(len(own.places)))]
@@ -166,14 +166,14 @@ class _Set:
 
 
 def train_base(
-    recipe: Lesson,
+    recipe: PretrainingConfig,
     source: FactSource,
     run: Path,
     model: Any,
     seen: CropFeatures,
     advance: Advance | None = None,
 ) -> list[dict[str, float]]:
-    """Train the connector and the language half in place for `recipe.steps` steps; returns the logged losses.
+    """Train the connector and the language model in place for `recipe.steps` steps; returns the logged losses.
 
     `seen` holds the crops in the order of the source's. Writes `checkpoint.pt` every `recipe.save_every` steps and one
     JSON line per 25 steps to `log.jsonl` in `run`; called again it goes on from the last checkpoint, with the same
@@ -181,14 +181,14 @@ def train_base(
     """
     model.train()
     visual = model.model.visual
-    for part in (visual.tower, *(() if visual.reader is None else visual.reader.looking)):
+    for part in (visual.vision_encoder, *(() if visual.attribute_head is None else visual.attribute_head.looking)):
         part.requires_grad_(False)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    telling = [] if visual.reader is None else list(visual.reader.tell.parameters())
-    told = {id(parameter) for parameter in telling}
+    to_tokens = [] if visual.attribute_head is None else list(visual.attribute_head.to_tokens.parameters())
+    told = {id(parameter) for parameter in to_tokens}
     groups = [
         {"params": [parameter for parameter in parameters if id(parameter) not in told], "factor": 1.0},
-        {"params": telling, "factor": TELLING},
+        {"params": to_tokens, "factor": TO_TOKENS_FACTOR},
     ]
     optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
     path, first = run / "checkpoint.pt", 0

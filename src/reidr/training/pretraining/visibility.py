@@ -28,7 +28,7 @@ def hide_what_is_not_seen(crops: Sequence[Crop], seen: CropFeatures) -> list[Cro
     """`crops` with things marked "not visible" that other crops of the person show and this one does not.
 
     Only crops whose attributes never say "not visible" themselves (photos with per-person tables) are touched, and only
-    things that are carried or worn (`HIDEABLE`), never their absence. The reader is a linear probe on what the tower
+    things that are carried or worn (`HIDEABLE`), never their absence. The reader is a linear probe on what the vision encoder
     sees, fitted on one half of the people and read on the other: below `HERE` in this crop, `ELSEWHERE` or more in
     another crop of the same person.
     """

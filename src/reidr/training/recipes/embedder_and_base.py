@@ -57,7 +57,7 @@ class EmbedderTraining(Recipe):
     margin: float = Field(0.3, gt=0, description="of the batch-hard triplet loss, on unit vectors")
     augmentation: Augmentation = Augmentation()
     attributes: float = Field(0.0, ge=0, description="weight of the appearance attributes' loss; 0 leaves them out")
-    averaging: float = Field(0.999, ge=0, lt=1, description="decay of the weights' moving average, per step")
+    ema_decay: float = Field(0.999, ge=0, lt=1, description="decay of the weights' moving average, per step")
     seed: int = Field(0, ge=0)
 
 
@@ -74,7 +74,7 @@ class RetrieverRecipe(EmbedderTraining):
 
 
 class LanguageSize(Recipe):
-    """Measures of the reasoner's language half. Attention heads have 32 dimensions."""
+    """Measures of the reasoner's language model. Attention heads have 32 dimensions."""
 
     hidden: int = Field(192, ge=64, multiple_of=32)
     layers: int = Field(6, ge=1)
@@ -82,7 +82,7 @@ class LanguageSize(Recipe):
     vocabulary: int = Field(700, ge=256, description="byte-level BPE entries of the tokenizer")
 
 
-class Lesson(Recipe):
+class PretrainingConfig(Recipe):
     """What the reasoner is asked while it is taught to read, and how long."""
 
     steps: int = Field(1500, ge=1)
@@ -111,11 +111,11 @@ class Lesson(Recipe):
     seed: int = Field(0, ge=0)
 
 
-class BaseRecipe(Lesson):
+class BaseRecipe(PretrainingConfig):
     """How the small reasoner is taught to look and to read, before any verdict (`reidr train base`).
 
-    First it learns to speak of what its tokens show; then, where `reader_steps` are given, a reader of attributes is
-    taught, and in `reading` the language half learns to hear it.
+    First it learns to speak of what its tokens show; then, where `attribute_head_steps` are given, a attribute head is
+    taught, and in `reading` the language model learns to hear it.
     """
 
     data: tuple[Path, ...] = Field((), description="photo sets with a training split; none: the rendered street alone")
@@ -126,31 +126,33 @@ class BaseRecipe(Lesson):
         0.35,
         gt=0,
         lt=1,
-        description="share of the rest that the tower never sees: pairs for reasoning are made of them",
+        description="share of the rest that the vision encoder never sees: pairs for reasoning are made of them",
     )
     split_seed: int = Field(0, ge=0, description="of both splits; the held-out part must be the retriever's")
-    tower: tuple[EmbedderTraining, ...] = Field(
+    vision_encoder: tuple[EmbedderTraining, ...] = Field(
         (EmbedderTraining(),), min_length=1, description="one after the other; the last one's network is the reasoner's"
     )
-    tower_streets: int = Field(1, ge=1, description="rendered streets that the tower is taught on")
-    tower_street_people: int = Field(100, ge=4, description="people of each of them")
-    street_people: int = Field(300, ge=4, description="people of another street, for the language half")
+    vision_encoder_streets: int = Field(1, ge=1, description="rendered streets that the vision encoder is taught on")
+    vision_encoder_street_people: int = Field(100, ge=4, description="people of each of them")
+    street_people: int = Field(300, ge=4, description="people of another street, for the language model")
     street_twins: float = Field(
         0.0, ge=0, le=1, description="share of their crops that are drawn once more with one thing changed"
     )
-    street_seed: int = Field(1000, ge=0, description="of the tower's first street; the language half's is the next")
+    street_seed: int = Field(
+        1000, ge=0, description="of the vision encoder's first street; the language model's is the next"
+    )
     reading_streets: int = Field(
         0, ge=0, description="further streets, cameras of their own each, to read; nobody of them is in a pair"
     )
     reading_people: int = Field(250, ge=4, description="people of each of those, one crop by each of two cameras")
-    reader_steps: int = Field(0, ge=0, description="batches that the reader of attributes is taught; 0: no reader")
-    reader_batch: int = Field(64, ge=2, description="crops per batch")
-    reader_learning_rate: float = Field(1e-3, gt=0)
-    reader_folds: int = Field(
+    attribute_head_steps: int = Field(0, ge=0, description="batches that the attribute head is taught; 0: no reader")
+    attribute_head_batch: int = Field(64, ge=2, description="crops per batch")
+    attribute_head_learning_rate: float = Field(1e-3, gt=0)
+    attribute_head_folds: int = Field(
         0,
         ge=0,
-        description="folds of the people: the language half hears of each from a reader taught on the other folds;"
+        description="folds of the people: the language model hears of each from a reader taught on the other folds;"
         " below 2: from the one that is kept, which knows them by heart",
     )
-    reading: Lesson = Field(Lesson(), description="the lesson after the reader is taught")
+    reading: PretrainingConfig = Field(PretrainingConfig(), description="the lesson after the reader is taught")
     language: LanguageSize = LanguageSize()

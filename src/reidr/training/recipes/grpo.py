@@ -34,12 +34,12 @@ class ReinforcementRecipe(Recipe):
         "group", description="whose standard deviation divides the advantages"
     )
     claim_credit: float = Field(
-        0.0, ge=0, description="advantage of a claim's own tokens by a second look of the starting model; 0: none"
+        0.0, ge=0, description="advantage of a claim's own tokens by a claim check of the starting model; 0: none"
     )
     entropy_weight: float = Field(0.0, ge=0, description="bonus per nat of the tokens' entropy")
-    lora_rank: int = Field(0, ge=0, description="0 trains all weights; above 0 LoRA on the language half only")
+    lora_rank: int = Field(0, ge=0, description="0 trains all weights; above 0 LoRA on the language model only")
     lora_alpha: int = Field(32, ge=1)
-    train_vision: bool = Field(False, description="let the vision half learn too (not with LoRA)")
+    train_vision: bool = Field(False, description="let the vision encoder learn too (not with LoRA)")
     rollout_server: str | None = Field(
         None, description="address of a vLLM server that serves the starting checkpoint and writes the rollouts"
     )
@@ -53,7 +53,7 @@ class ReinforcementRecipe(Recipe):
         if self.save_every % self.iterations:
             raise ValueError("save_every must be a multiple of iterations, or a resumed run would differ")
         if self.lora_rank and self.train_vision:
-            raise ValueError("lora_rank and train_vision exclude each other: LoRA is put on the language half only")
+            raise ValueError("lora_rank and train_vision exclude each other: LoRA is put on the language model only")
         if self.rollout_server is not None and not self.lora_rank:
             raise ValueError("a rollout_server is handed the LoRA adapter of every step: it needs lora_rank above 0")
         if self.rollout_server is not None and self.temperature != 1:

@@ -19,7 +19,7 @@ class PairsRecipe(Recipe):
     data: tuple[Path, ...] = Field((), description="data sets with a training split; `base` brings its own")
     source: Literal["base", "retriever", "folds"] = Field(
         "base",
-        description="who ranks: the tower of a base run, over people it never saw; a trained retriever, over the people"
+        description="who ranks: the vision encoder of a base run, over people it never saw; a trained retriever, over the people"
         " it held out; or `folds` retrievers trained here, each over the fold it does not see",
     )
     base: Path = Field(Path("runs/base"), description="run folder of `train base` (source base)")
@@ -77,7 +77,7 @@ class WarmupRecipe(Recipe):
         0.0, ge=0, description="weight of a loss on the tags of the model's own parsable answers; 0 leaves it out"
     )
     # Label-free: what is kept is what the model itself said before a verdict was taught.
-    keep_weight: float = Field(
+    kl_weight: float = Field(
         0.0,
         ge=0,
         description="weight of the KL divergence from the starting model on the model's own rationales, answer word"
@@ -92,15 +92,15 @@ class WarmupRecipe(Recipe):
     order_weight: float = Field(
         0.0, ge=0, description="weight of the squared gap between the log-odds that a pair gets in its two orders"
     )
-    averaging: float = Field(0.0, ge=0, lt=1, description="decay of the weights' moving average, per step; 0: none")
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the weights' moving average, per step; 0: none")
     hard_start: float = Field(0.0, ge=0, le=1, description="share of mined hard pairs at the start; the rest is random")
     hard_end: float = Field(1.0, ge=0, le=1, description="share of mined hard pairs at the end of the ramp")
     ramp: float = Field(0.7, gt=0, le=1, description="share of the steps over which it rises, in a straight line")
     margin: float = Field(0.3, ge=-1, le=1, description="cosine below which two people are far enough apart (feature)")
     learn_vision: Literal["nothing", "connector", "all"] = Field(
-        "nothing", description="what learns of the vision half; `connector` is for nano alone"
+        "nothing", description="what learns of the vision encoder; `connector` is for nano alone"
     )
-    lora_rank: int = Field(0, ge=0, description="0 trains all weights; above 0 LoRA on the language half only")
+    lora_rank: int = Field(0, ge=0, description="0 trains all weights; above 0 LoRA on the language model only")
     lora_alpha: int = Field(32, ge=1)
     rows: int = Field(64, ge=2, multiple_of=2, description="sequences per forward and backward pass")
     measure_every: int = Field(50, ge=1, description="steps between measurements on held-out pairs")
@@ -112,7 +112,7 @@ class WarmupRecipe(Recipe):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.lora_rank and self.learn_vision != "nothing":
-            raise ValueError("lora_rank is put on the language half only; set learn_vision: nothing")
+            raise ValueError("lora_rank is put on the language model only; set learn_vision: nothing")
         return self
 
 

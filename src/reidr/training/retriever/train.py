@@ -230,7 +230,7 @@ def train_retriever(
         parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=device.type == "cuda" or None
     )
     averaged = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.averaging), use_buffers=True
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True
     )
     state = TrainingState(run / "checkpoint.pt", network, losses, optimiser, averaged)
     if attributes is not None:

@@ -13,7 +13,7 @@ from reidr.data.protocols.trial import Trial, find_protocol, trials
 from reidr.data.reading.notes import Note
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, ReIDError
-from reidr.evaluation.experiment.candidate_scoring import ask, doubled, glance, leave_out, matches_of
+from reidr.evaluation.experiment.candidate_scoring import ask, doubled, leave_out, matches_of, vision_similarity
 from reidr.evaluation.experiment.cost_curve import Policy, Study, choose_policies
 from reidr.evaluation.experiment.experiment import DEPTH, Progress, embed_trial
 from reidr.evaluation.experiment.trial_reranking import rerank_trial
@@ -28,13 +28,13 @@ from reidr.fusion.logistic import (
     choose_whole_weight,
     fit_logistic_fusion,
 )
-from reidr.fusion.score_predictor import ExpectedScore, fit_expected_score, fuse_asked
+from reidr.fusion.score_predictor import ScorePredictor, fit_score_predictor, fuse_asked
 from reidr.fusion.weighted import WeightChoice, choose_weight
 from reidr.reasoning.backends.local import Backend
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.ranked_list import RankedList
-from reidr.retrieval.rerankers.csls import with_local_scaling
-from reidr.retrieval.score_normalisation import has_neighbourhood
+from reidr.retrieval.rerankers.csls import with_csls
+from reidr.retrieval.score_normalisation import has_z_norm
 from reidr.training.common.identities import known_people
 
 SHARE = 0.35  # of the calls that asking about all of the first k takes: what the stored policy may cost
@@ -47,7 +47,7 @@ class Measured:
     """A search with the first k candidates of every query scored.
 
     Attributes:
-        ranked: (Q, up to 50) the retriever's list, locally scaled where it is long enough. scores: (Q, k) P(same), NaN
+        ranked: (Q, up to 50) the retriever's list, CSLS where it is long enough. scores: (Q, k) P(same), NaN
             where padded. truth: (Q, k).
         base: the retriever's own result. glances: (Q, k, 3) what the reasoner's eyes tell; None: nothing.
     """
@@ -57,7 +57,7 @@ class Measured:
     scores: NDArray[np.float64]
     truth: NDArray[np.bool_]
     base: RankingResult
-    glances: NDArray[np.float64] | None = None
+    vision_similarities: NDArray[np.float64] | None = None
 
 
 def as_search(name: str, crops: Sequence[Crop], queries: int, seed: int) -> ReIDDataset:
@@ -78,7 +78,7 @@ def as_search(name: str, crops: Sequence[Crop], queries: int, seed: int) -> ReID
     return ReIDDataset(name, None, query=tuple(chosen), gallery=gallery)
 
 
-class Decider:
+class Tuner:
     """Scores searches of training identities, each pair once, and chooses by them."""
 
     def __init__(self, retriever: Embedder, reasoner: Backend, k: int, progress: Progress) -> None:
@@ -90,12 +90,12 @@ class Decider:
         (trial,) = trials(search, find_protocol(protocol), seed)
         queries, gallery, trial = embed_trial(trial, self.retriever, None, self.progress)
         ranked = gallery.search(queries, DEPTH, excluded=trial.excluded)
-        ranked = with_local_scaling(ranked, gallery.features, junk=trial.junk)
+        ranked = with_csls(ranked, gallery.features, junk=trial.junk)
         base = evaluate_features(queries.features, gallery.features, **trial.arguments())
         k = min(self.k, ranked.k)
-        glances = glance(self.reasoner, trial, ranked, k, self.progress)
+        vision_similarities = vision_similarity(self.reasoner, trial, ranked, k, self.progress)
         scores = self._ask(trial, ranked.top(k))
-        return Measured(trial, ranked, scores, matches_of(trial, ranked, k), base, glances)
+        return Measured(trial, ranked, scores, matches_of(trial, ranked, k), base, vision_similarities)
 
     def after_k_reciprocal(self, search: ReIDDataset) -> WeightChoice:
         """The fusion weight for the first k of k-reciprocal re-ranking."""
@@ -108,7 +108,7 @@ class Decider:
     def open_set(self, search: ReIDDataset, weight: float, seed: int, scaled: bool) -> ScoreChoice | None:
         """The score that misses fewest people at FPIR 10 %; None where too few searches are for absent people.
 
-        `scaled`: whether the fused distance is made of locally scaled ones.
+        `scaled`: whether the fused distance is made of CSLS ones.
         """
         found = self.measure(search, "open-set", seed)
         found = found if scaled else plain(found)
@@ -130,12 +130,12 @@ class Decider:
 
 
 def plain(found: Measured) -> Measured:
-    """The same without local scaling."""
+    """The same without CSLS."""
     return replace(found, ranked=replace(found.ranked, local=None))
 
 
 def best_of(found: Measured) -> Measured:
-    """With or without local scaling: whichever gives the better mAP at its own best weight; without among equals."""
+    """With or without CSLS: whichever gives the better mAP at its own best weight; without among equals."""
     without = plain(found)
     best, scaled = (max(row[1] for row in weight_curve(each)) for each in (without, found))
     return found if round(scaled, 9) > round(best, 9) else without
@@ -158,18 +158,18 @@ def whole_weight(found: Measured) -> WeightChoice:
 
 def fitted_fusion(found: Measured) -> LogisticFusion | None:
     """Distance, neighbourhood, rank and score made one probability; None where the lists are too short for it."""
-    if not has_neighbourhood(found.ranked):
+    if not has_z_norm(found.ranked):
         return None
-    return fit_logistic_fusion(found.ranked, margin_of(found.scores), found.truth, found.glances)
+    return fit_logistic_fusion(found.ranked, margin_of(found.scores), found.truth, found.vision_similarities)
 
 
 def better_fusion(found: Measured) -> FusionChoice | None:
     """One weight or the fitted fusion, by folds of the people; None where lists or people are too few for it."""
     people = [str(crop.person) for crop in found.trial.query]
-    if not has_neighbourhood(found.ranked):
+    if not has_z_norm(found.ranked):
         return None
     try:
-        return choose_fusion(found.ranked, found.scores, found.truth, people, found.glances)
+        return choose_fusion(found.ranked, found.scores, found.truth, people, found.vision_similarities)
     except ReIDError:
         return None
 
@@ -188,27 +188,31 @@ def calibrated(found: Measured) -> tuple[Calibration, dict[str, float]] | None:
         return None
 
 
-def expected_score(found: Measured) -> ExpectedScore | None:
+def score_predictor(found: Measured) -> ScorePredictor | None:
     """What the reasoner says of a candidate on average, by the retriever's list; None where lists are too short."""
-    if not has_neighbourhood(found.ranked):
+    if not has_z_norm(found.ranked):
         return None
-    return fit_expected_score(found.ranked, found.scores, found.glances)
+    return fit_score_predictor(found.ranked, found.scores, found.vision_similarities)
 
 
 def policies_of(
-    found: Measured, weight: float, expected: ExpectedScore | None
+    found: Measured, weight: float, score_predictor: ScorePredictor | None
 ) -> tuple[Policy, list[tuple[float, Policy]]] | None:
     """The best policy for `SHARE` of the calls that asking everything takes, and the best one for each of `BUDGETS`.
 
     None where the lists are too short for a neighbourhood.
     """
-    if not has_neighbourhood(found.ranked):
+    if not has_z_norm(found.ranked):
         return None
 
     def rerank(ranked: RankedList, known: NDArray[np.float64]) -> RankedList:
-        return fuse_asked(ranked, known, weight, expected, found.glances)
+        return fuse_asked(ranked, known, weight, score_predictor, found.vision_similarities)
 
-    guess = None if expected is None else expected.guess(found.ranked, found.scores.shape[1], found.glances)
+    guess = (
+        None
+        if score_predictor is None
+        else score_predictor.guess(found.ranked, found.scores.shape[1], found.vision_similarities)
+    )
     study = Study(found.ranked, found.scores, found.truth, found.base, weight, rerank, guess)
     (_, policy), *others = choose_policies(study, (SHARE * found.scores.shape[1], *BUDGETS))
     return policy, others

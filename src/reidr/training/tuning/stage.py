@@ -14,7 +14,7 @@ from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import street_crops
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, RecipeError
-from reidr.fusion.profile import Decision, held_out_split, store_decision, training_data
+from reidr.fusion.profile import InferenceProfile, held_out_split, store_profile, training_data
 from reidr.reasoning.backends.local import Engine
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.retrieval.embedders.retriever import Retriever
@@ -24,24 +24,24 @@ from reidr.training.recipes.embedder_and_base import BaseRecipe
 from reidr.training.recipes.find import find_recipe, read_recipe, stage_values
 from reidr.training.recipes.pairs_warmup_sampling import PairsRecipe
 from reidr.training.tuning.search import (
-    Decider,
+    Tuner,
     as_search,
     best_of,
     best_weight,
     better_fusion,
     calibrated,
-    expected_score,
     fitted_fusion,
     plain,
     policies_of,
+    score_predictor,
     weight_curve,
     whole_weight,
 )
 
 STREET = "another street"
 PHOTOS = "held-out training identities"
-CHOICES = "choices.json"
-OTHER_WAY = {True: ", without local scaling", False: ", with local scaling"}
+CHOICES = "tuning_log.json"
+OTHER_WAY = {True: ", without CSLS", False: ", with CSLS"}
 SEED = 70  # of a street that no stage renders
 QUERY_SEED = 0  # seed of queries drawn by lot
 DRAWN = "another street; photos keep the retriever's order, since no photo was decided on"
@@ -121,7 +121,7 @@ def split_in_words(split: tuple[float, int] | None) -> str:
     return "people whom it does not name" if split is None else f"a share of {split[0]} by seed {split[1]}"
 
 
-def decide_stage(
+def tuning_stage(
     recipe_name: str,
     model: Path,
     changes: dict[str, Any],
@@ -129,7 +129,7 @@ def decide_stage(
     retriever: str = "nano",
     k: int = 10,
     queries: int = 200,
-) -> Decision:
+) -> InferenceProfile:
     """Choose how the reasoner in `model` is used beside a retriever (name or folder), and store it with the model.
 
     One fusion weight is chosen on a street of other people, and one, where the recipe's photos are at hand, on the
@@ -145,8 +145,8 @@ def decide_stage(
     searches = [as_search(STREET, tuple(street_crops(others, "train")), queries, SEED)]
     if held_out:
         searches.append(as_search(PHOTOS, held_out, 2 * queries, QUERY_SEED))
-    decider = Decider(ranker, Engine(Reasoner.load(model)), k, progress)
-    measured = {search.name: decider.measure(search) for search in searches}
+    tuner = Tuner(ranker, Engine(Reasoner.load(model)), k, progress)
+    measured = {search.name: tuner.measure(search) for search in searches}
     chosen_on, search = searches[-1].name, searches[-1]
     found = best_of(measured[chosen_on])
     scaled = found.ranked.local is not None
@@ -158,12 +158,12 @@ def decide_stage(
     best = best_weight(curves[chosen_on])
     weight = 0.0 if drawn_only else best
     calibration = calibrated(found)
-    expected = expected_score(found)
-    policies = policies_of(found, best, expected)
+    predictor = score_predictor(found)
+    policies = policies_of(found, best, predictor)
     whole, fitted = whole_weight(found), fitted_fusion(found)
     fusion = None if drawn_only or fitted is None else better_fusion(found)
-    after = decider.after_k_reciprocal(search)
-    absent = decider.open_set(search, weight, QUERY_SEED, scaled)
+    after = tuner.after_k_reciprocal(search)
+    absent = tuner.open_set(search, weight, QUERY_SEED, scaled)
     how = {
         "weights": curves,
         "weights_after_k_reciprocal": list(after.grid),
@@ -172,7 +172,7 @@ def decide_stage(
         "brier_of_calibrations": {} if calibration is None else calibration[1],
         "missed_at_fpir_0.1": [] if absent is None else list(absent.missed),
     }
-    decision = Decision(
+    profile = InferenceProfile(
         weight,
         DRAWN if drawn_only else chosen_on,
         f"{NOTICE} {DRAWN_NOTICE}" if drawn_only else NOTICE,
@@ -184,10 +184,10 @@ def decide_stage(
         open_set=None if absent is None else {"score": absent.name, "thresholds": dict(absent.thresholds)},
         whole_weight=None if drawn_only else whole.weight,
         fitted=None if fitted is None or drawn_only else fitted.stored(),
-        expected=None if expected is None else expected.stored(),
-        local_scaling=scaled,
+        score_predictor=None if predictor is None else predictor.stored(),
+        csls=scaled,
         fusion="weighted" if fusion is None else fusion.fusion,
     )
-    store_decision(decision, model)
+    store_profile(profile, model)
     write_json(model / CHOICES, how)  # last: whoever finds it need not decide again
-    return decision
+    return profile

@@ -35,10 +35,10 @@ class Rationale:
         """How far the words bear `label` out, whatever the answer after them (`cues_reward`, in [-1, 1])."""
         return cues_reward("yes" if label else "no", self.reasoning)
 
-    def bears_out(self, label: bool) -> bool:
+    def supports(self, label: bool) -> bool:
         """Whether the words bear `label` out and say nothing of a region twice: what may be imitated.
 
-        A claim said again is as safe as it was the first time. A model that imitates such texts says one thing three
+        A claim consistent is as safe as it was the first time. A model that imitates such texts says one thing three
         times (docs/lab.md).
         """
         regions = [claim.region for claim in parse_claims(self.reasoning)]
@@ -97,7 +97,7 @@ def read_rationale(seen: CropFeatures, completion: Completion) -> Rationale | No
 def choose_rationale(rationales: Sequence[Rationale | None], label: bool) -> Rationale | None:
     """The one that bears `label` out best, if possible of those that say nothing twice; None where none is readable."""
     readable = [each for each in rationales if each is not None]
-    return max(readable, key=lambda each: (each.bears_out(label), each.support(label)), default=None)
+    return max(readable, key=lambda each: (each.supports(label), each.support(label)), default=None)
 
 
 def health(completions: Sequence[Completion], labels: Sequence[bool]) -> dict[str, float]:

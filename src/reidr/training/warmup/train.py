@@ -3,7 +3,7 @@
 Variant `answer`: cross-entropy on the answer word alone, asked directly in both orders, and after a rationale that the
 model wrote itself. No token of a rationale is a target, but where `imitate_weight` asks for it: then the model's own
 words are, if they bear the label out (STaR, arXiv 2203.14465). Variant `feature`: a contrastive loss on what the
-language half makes of the two pictures; it teaches no word. (Variant `rl` is `reinforce_stage` with two rewards.)
+language model makes of the two pictures; it teaches no word. (Variant `rl` is `reinforce_stage` with two rewards.)
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ Target = tuple[int, int, float]
 
 
 @dataclass(frozen=True)
-class Lesson:
+class WarmupExample:
     """One sequence of a training pass: `ids` follow the prompt `text` about `crops`; the loss is at `targets`.
 
-    `borne`: whether the words before the answer bear the label out, and may be imitated.
+    `supported`: whether the words before the answer bear the label out, and may be imitated.
     """
 
     text: str
@@ -60,7 +60,7 @@ class Lesson:
     ids: tuple[int, ...]
     targets: tuple[Target, ...]
     label: bool
-    borne: bool = False
+    supported: bool = False
 
 
 def warm_up(
@@ -88,33 +88,33 @@ def warm_up(
         DataError: as `Curriculum`. ReIDError: as `CropFeatures`.
     """
     prepare_folder(folder)
-    teacher = Teacher(recipe, pairs, held_out, model, processor, folder, look)
-    first = teacher.load()
+    trainer = WarmupTrainer(recipe, pairs, held_out, model, processor, folder, look)
+    first = trainer.load()
     note_step(folder, "step", first)
     log = folder / "log.jsonl"
     keep_steps(log, first)
     if advance is not None:
         advance(first)
     for step in range(first, recipe.steps):
-        record = teacher.step(step)
+        record = trainer.step(step)
         last = step + 1 == recipe.steps
         if (step + 1) % recipe.save_every == 0 or last:
-            teacher.save(step + 1)
+            trainer.save(step + 1)
         if last:
-            teacher.settle()
+            trainer.apply_ema()
         if (step + 1) % recipe.measure_every == 0 or last:
-            record |= teacher.measure()
+            record |= trainer.measure()
         append_json_lines(log, [rounded(record)])
         if advance is not None:
             advance(1)
     if first == recipe.steps:
-        teacher.settle()
-    taught = teacher.model.merge_and_unload() if recipe.lora_rank else model
+        trainer.apply_ema()
+    taught = trainer.model.merge_and_unload() if recipe.lora_rank else model
     taught.requires_grad_(True)
     return taught.eval(), read_json_lines(log)
 
 
-class Teacher:
+class WarmupTrainer:
     """The state of a warm-up: model, optimiser, and the rationales of the current round."""
 
     def __init__(
@@ -150,10 +150,10 @@ class Teacher:
         self.optimiser = torch.optim.AdamW(
             self.learning.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
         )
-        self.average = {name: each.detach().clone() for name, each in self.learning.items() if recipe.averaging}
+        self.average = {name: each.detach().clone() for name, each in self.learning.items() if recipe.ema_decay}
         self.rationales: dict[str, Rationale] = {}
         self.first: tuple[Any, CropFeatures] | None = None
-        if recipe.keep_weight:
+        if recipe.kl_weight:
             # The starting model, looking at the same crops through its own connector.
             model_before, seen_before = copy.deepcopy(self.base).requires_grad_(False), copy.copy(self.seen)
             seen_before.model, seen_before.visual = model_before, model_before.model.visual
@@ -180,9 +180,9 @@ class Teacher:
             record |= self._learn_features(direct)
         else:
             kinds = [("direct", direct), ("after_rationale", after)]
-            given = [(name, lessons) for name, lessons in kinds if lessons]
-            for name, lessons in given:
-                record |= self._learn_answers(name, lessons, 1 / len(given))
+            given = [(name, examples) for name, examples in kinds if examples]
+            for name, examples in given:
+                record |= self._learn_answers(name, examples, 1 / len(given))
             record["loss"] = sum(record[f"{name}_loss"] for name, _ in given) / len(given)
             if after and (self.first is not None or recipe.imitate_weight):
                 record |= self._learn_words(after)
@@ -190,7 +190,7 @@ class Teacher:
         self.optimiser.step()
         with torch.no_grad():
             # The first steps are the worst: as in `torch.optim.swa_utils`' users, the average starts short.
-            decay = min(recipe.averaging, (step + 1) / (step + 10))
+            decay = min(recipe.ema_decay, (step + 1) / (step + 10))
             for name, each in self.average.items():
                 each.lerp_(self.learning[name], 1 - decay)
         return record | {"seconds": time.perf_counter() - self.started}
@@ -221,39 +221,41 @@ class Teacher:
             if chosen is not None:
                 self.rationales[key] = chosen
         labels = [pair.label for pair in asked.values() for _ in range(recipe.choices)]
-        borne = sum(each.bears_out(asked[key].label) for key, each in self.rationales.items())
-        return health(completions, labels) | {"borne_out": borne / max(1, len(asked))}
+        supported = sum(each.supports(asked[key].label) for key, each in self.rationales.items())
+        return health(completions, labels) | {"supported": supported / max(1, len(asked))}
 
-    def _direct(self, pair: Drawn, turned: bool) -> Lesson:
-        return Lesson(self.texts["score"], pair.places(turned), (), ((0, self._word(pair.label), 1.0),), pair.label)
+    def _direct(self, pair: Drawn, turned: bool) -> WarmupExample:
+        return WarmupExample(
+            self.texts["score"], pair.places(turned), (), ((0, self._word(pair.label), 1.0),), pair.label
+        )
 
-    def _after(self, pair: Drawn, rationale: Rationale) -> Lesson:
+    def _after(self, pair: Drawn, rationale: Rationale) -> WarmupExample:
         targets = [(rationale.answer, self._word(pair.label), 1.0)]
         weight = self.recipe.format_weight
         if weight:
             targets += [(place, rationale.ids[place], weight / len(rationale.tags)) for place in rationale.tags]
         # Without a loss on the tags or on the words nothing after the answer word matters.
-        whole = weight or self.recipe.keep_weight or self.recipe.imitate_weight
+        whole = weight or self.recipe.kl_weight or self.recipe.imitate_weight
         ids = rationale.ids if whole else rationale.ids[: rationale.answer]
-        borne = rationale.bears_out(pair.label)
-        return Lesson(self.texts["think"], pair.places(), ids, tuple(targets), pair.label, borne)
+        supported = rationale.supports(pair.label)
+        return WarmupExample(self.texts["think"], pair.places(), ids, tuple(targets), pair.label, supported)
 
     def _word(self, label: bool) -> int:
         return self.words[0 if label else 1]
 
-    def _hidden(self, lessons: Sequence[Lesson]) -> Tensor:
+    def _hidden(self, examples: Sequence[WarmupExample]) -> Tensor:
         """(N, length, size) last hidden states."""
-        inputs = self.seen.teach([(each.text, each.crops, each.ids) for each in lessons])
+        inputs = self.seen.teach([(each.text, each.crops, each.ids) for each in examples])
         hidden: Tensor = self.base.model(**inputs)[0]
         return hidden
 
-    def _logits(self, lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor, Tensor]:
+    def _logits(self, examples: Sequence[WarmupExample]) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (targets, vocabulary) at every target of every lesson, the targets, and their weights."""
-        hidden = self._hidden(lessons)
+        hidden = self._hidden(examples)
         rows, places, wanted, weights = [], [], [], []
-        for row, lesson in enumerate(lessons):
-            start = len(self.seen.prompt(lesson.text, lesson.crops)[0])
-            for index, token, weight in lesson.targets:
+        for row, example in enumerate(examples):
+            start = len(self.seen.prompt(example.text, example.crops)[0])
+            for index, token, weight in example.targets:
                 rows.append(row)
                 places.append(start + index - 1)
                 wanted.append(token)
@@ -262,49 +264,49 @@ class Teacher:
         logits = self.base.lm_head(hidden[rows, places]).float()
         return logits, torch.tensor(wanted, device=device), torch.tensor(weights, device=device)
 
-    def _learn_answers(self, name: str, lessons: Sequence[Lesson], share: float) -> dict[str, float]:
-        """Add the gradients of the mean answer loss of `lessons`, times `share`."""
+    def _learn_answers(self, name: str, examples: Sequence[WarmupExample], share: float) -> dict[str, float]:
+        """Add the gradients of the mean answer loss of `examples`, times `share`."""
         total = correct = yes = gap = 0.0
-        for start in range(0, len(lessons), self.recipe.rows):
-            part = lessons[start : start + self.recipe.rows]
+        for start in range(0, len(examples), self.recipe.rows):
+            part = examples[start : start + self.recipe.rows]
             logits, wanted, weights = self._logits(part)
             each = functional.cross_entropy(logits, wanted, reduction="none")
-            loss = (each * weights).sum() / len(lessons)
+            loss = (each * weights).sum() / len(examples)
             total += float(loss.detach())
             if name == "direct":
                 # A pair's two orders are neighbours: the same two crops, so the same answer.
                 margins = logits[:, self.words[0]] - logits[:, self.words[1]]
                 between = margins[0::2] - margins[1::2]
-                gap += float(between.detach().abs().sum()) / (len(lessons) / 2)
-                loss = loss + self.recipe.order_weight * between.square().sum() / (len(lessons) / 2)
+                gap += float(between.detach().abs().sum()) / (len(examples) / 2)
+                loss = loss + self.recipe.order_weight * between.square().sum() / (len(examples) / 2)
             (loss * share).backward()
             # A lesson's first target is its answer word.
-            firsts = np.cumsum([0, *(len(lesson.targets) for lesson in part)])[:-1].tolist()
+            firsts = np.cumsum([0, *(len(example.targets) for example in part)])[:-1].tolist()
             said = logits.detach()[firsts][:, self.words].argmax(dim=1)
-            labels = torch.tensor([0 if lesson.label else 1 for lesson in part], device=said.device)
+            labels = torch.tensor([0 if example.label else 1 for example in part], device=said.device)
             correct += float((said == labels).sum())
             yes += float((said == 0).sum())
-        number = len(lessons)
+        number = len(examples)
         found = {f"{name}_loss": total, f"{name}_accuracy": correct / number, f"{name}_said_yes": yes / number}
         return found | ({"order_gap": gap} if name == "direct" else {})
 
-    def _learn_words(self, lessons: Sequence[Lesson]) -> dict[str, float]:
+    def _learn_words(self, examples: Sequence[WarmupExample]) -> dict[str, float]:
         """Add the gradients of what is asked of the words themselves, means over the lessons' tokens, answers left out.
 
         KL(starting model || model) keeps them; cross-entropy teaches those that bear the label out.
         """
         recipe, apart, taught = self.recipe, 0.0, 0.0
-        count = sum(len(lesson.ids) - 1 for lesson in lessons)
-        for start in range(0, len(lessons), recipe.rows):
-            part = lessons[start : start + recipe.rows]
-            rows, places, tokens, borne = [], [], [], []
-            for row, lesson in enumerate(part):
-                opening = len(self.seen.prompt(lesson.text, lesson.crops)[0])
-                own = [place for place in range(len(lesson.ids)) if place != lesson.targets[0][0]]
+        count = sum(len(example.ids) - 1 for example in examples)
+        for start in range(0, len(examples), recipe.rows):
+            part = examples[start : start + recipe.rows]
+            rows, places, tokens, supported = [], [], [], []
+            for row, example in enumerate(part):
+                opening = len(self.seen.prompt(example.text, example.crops)[0])
+                own = [place for place in range(len(example.ids)) if place != example.targets[0][0]]
                 rows += [row] * len(own)
                 places += [opening + place - 1 for place in own]
-                tokens += [lesson.ids[place] for place in own]
-                borne += [lesson.borne] * len(own)
+                tokens += [example.ids[place] for place in own]
+                supported += [example.supported] * len(own)
             now = self.base.lm_head(self._hidden(part)[rows, places]).float()
             loss = torch.zeros((), device=now.device)
             if self.first is not None:
@@ -316,9 +318,9 @@ class Teacher:
                     now.log_softmax(dim=-1), wanted.log_softmax(dim=-1), reduction="sum", log_target=True
                 )
                 apart += float(kept.detach()) / count
-                loss = loss + recipe.keep_weight * kept
-            if recipe.imitate_weight and any(borne):
-                chosen = torch.tensor(borne, device=now.device)
+                loss = loss + recipe.kl_weight * kept
+            if recipe.imitate_weight and any(supported):
+                chosen = torch.tensor(supported, device=now.device)
                 said = functional.cross_entropy(
                     now[chosen], torch.tensor(tokens, device=now.device)[chosen], reduction="sum"
                 )
@@ -329,28 +331,28 @@ class Teacher:
         found = {} if self.first is None else {"kept_divergence": apart}
         return found | ({"imitated_loss": taught} if recipe.imitate_weight else {})
 
-    def _learn_features(self, lessons: Sequence[Lesson]) -> dict[str, float]:
+    def _learn_features(self, examples: Sequence[WarmupExample]) -> dict[str, float]:
         """Contrastive loss (Hadsell et al. 2006, on cosines): 1 - cos for one person, max(0, cos - margin) for two."""
         total, cosines = 0.0, []
-        for start in range(0, len(lessons), self.recipe.rows):
-            part = lessons[start : start + self.recipe.rows]
+        for start in range(0, len(examples), self.recipe.rows):
+            part = examples[start : start + self.recipe.rows]
             hidden = self._hidden(part)
             found = []
-            for row, lesson in enumerate(part):
-                ids = torch.tensor(self.seen.prompt(lesson.text, lesson.crops)[0])
+            for row, example in enumerate(part):
+                ids = torch.tensor(self.seen.prompt(example.text, example.crops)[0])
                 pictures = (ids == self.seen.processor.image_token_id).nonzero()[:, 0]
-                length = self.seen.visual_tokens(lesson.crops[0])
+                length = self.seen.visual_tokens(example.crops[0])
                 sides = (pictures[:length], pictures[length:])
                 first, second = (hidden[row, side.to(hidden.device)].float().mean(dim=0) for side in sides)
                 found.append(functional.cosine_similarity(first, second, dim=0))
             cosine = torch.stack(found)
-            labels = torch.tensor([lesson.label for lesson in part], device=cosine.device)
-            loss = torch.where(labels, 1 - cosine, (cosine - self.recipe.margin).clamp(min=0)).sum() / len(lessons)
+            labels = torch.tensor([example.label for example in part], device=cosine.device)
+            loss = torch.where(labels, 1 - cosine, (cosine - self.recipe.margin).clamp(min=0)).sum() / len(examples)
             loss.backward()
             total += float(loss.detach())
             cosines += cosine.detach().tolist()
-        same = [cosine for cosine, lesson in zip(cosines, lessons, strict=True) if lesson.label]
-        different = [cosine for cosine, lesson in zip(cosines, lessons, strict=True) if not lesson.label]
+        same = [cosine for cosine, example in zip(cosines, examples, strict=True) if example.label]
+        different = [cosine for cosine, example in zip(cosines, examples, strict=True) if not example.label]
         return {"loss": total, "cosine_same": float(np.mean(same)), "cosine_different": float(np.mean(different))}
 
     @torch.no_grad()
@@ -361,13 +363,13 @@ class Teacher:
         labels = np.array([bool(pair.label) for pair in self.held_out])
         orders = []
         for turned in (False, True):
-            lessons = [
-                Lesson(self.texts["score"], places[::-1] if turned else places, (), ((0, 0, 1.0),), bool(label))
+            examples = [
+                WarmupExample(self.texts["score"], places[::-1] if turned else places, (), ((0, 0, 1.0),), bool(label))
                 for places, label in zip(self.held_out_places, labels, strict=True)
             ]
             parts = [
-                self._logits(lessons[start : start + self.recipe.rows])[0][:, self.words[:2]]
-                for start in range(0, len(lessons), self.recipe.rows)
+                self._logits(examples[start : start + self.recipe.rows])[0][:, self.words[:2]]
+                for start in range(0, len(examples), self.recipe.rows)
             ]
             orders.append(torch.cat(parts).softmax(dim=1)[:, 0].cpu().numpy())
         yes = np.mean(orders, axis=0)
@@ -389,7 +391,7 @@ class Teacher:
         return {f"held_out_{name}": value for name, value in found.items()}
 
     @torch.no_grad()
-    def settle(self) -> None:
+    def apply_ema(self) -> None:
         """Take the averaged weights, where the recipe asks for them: what the finished model is."""
         for name, each in self.average.items():
             self.learning[name].copy_(each)

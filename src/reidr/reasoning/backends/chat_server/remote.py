@@ -97,8 +97,8 @@ class RemoteReasoner:
         self._begin_answer = ours if begin_answer is None else begin_answer
         self._pixels = pixels or (None if ours else CROP_PIXELS)
         card = read_card(self._served if ours else {}, self._endpoint.host)
-        self.decision, self.trained_on, self.held_out = card.decision, card.trained_on, card.held_out
-        self._glances = card.glances
+        self.profile, self.trained_on, self.held_out = card.profile, card.trained_on, card.held_out
+        self._vision_similarities = card.vision_similarities
         self._eyes: dict[Asked, tuple[NDArray[np.float64], ...]] = {}
         self._cache, self._samples, self._concurrency = cache, samples, concurrency
         self._client = Chat(self._endpoint, self.model)
@@ -223,10 +223,10 @@ class RemoteReasoner:
                 verdicts.append(thought.verdict)
         return verdicts
 
-    def glance(
+    def vision_similarity(
         self, pairs: Sequence[Pair], *, batch_size: int = 32, progress: Progress | None = None
     ) -> NDArray[np.float64] | None:
-        """As `Glancing.glance`, of `reidr serve-model`: each picture is sent once. None for other servers.
+        """As `VisionSimilarity.vision_similarity`, of `reidr serve-model`: each picture is sent once. None for other servers.
 
         None also where the server refused a picture: one order cannot be made of pairs with a glance and without.
 
@@ -234,7 +234,7 @@ class RemoteReasoner:
             ReIDError: the server refuses everything, or gives no usable answer. ImageError: a picture that cannot be
                 used.
         """
-        if not self._glances:
+        if not self._vision_similarities:
             return None
 
         def sides(images: Images, place: int) -> list[tuple[Asked, Images]]:

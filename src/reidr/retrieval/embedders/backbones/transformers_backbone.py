@@ -19,8 +19,8 @@ EXTRA_TOKENS = 2  # a class token and DeiT's distillation token, before the patc
 class TransformersBackbone(nn.Module):
     """The image model described by a folder's `config.json`; with its weights where the folder has safetensors.
 
-    Without weights the start is random, which is what loading a trained retriever needs. For models of two towers
-    (CLIP, SigLIP) the vision tower is used. Parameters that no gradient reaches (poolers, mask tokens) are frozen.
+    Without weights the start is random, which is what loading a trained retriever needs. For models of two encoders
+    (CLIP, SigLIP) the vision encoder is used. Parameters that no gradient reaches (poolers, mask tokens) are frozen.
 
     `forward` takes (N, 3, H, W) and gives the last map (N, channels, h, w); token outputs are put back on
     their grid and class or register tokens are left out.
@@ -33,7 +33,7 @@ class TransformersBackbone(nn.Module):
             raise WeightsError("backbone 'transformers' needs backbone_folder, a local folder with a config.json")
         self.folder = Path(folder)
         whole, absent = load_model(self.folder)
-        self.model = vision_tower(whole)
+        self.model = vision_encoder(whole)
         # Not every model needs to be told that the picture's size is not the one it was trained on.
         known = inspect.signature(self.model.forward).parameters
         self.options = {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in known else {}
@@ -119,11 +119,11 @@ def load_model(folder: Path) -> tuple[nn.Module, set[str]]:
     return model, set(facts["missing_keys"])
 
 
-def vision_tower(model: nn.Module) -> nn.Module:
-    """The part that takes pixels alone: the vision tower of a two-tower model, else the model itself."""
-    tower = getattr(model, "vision_model", model)
-    assert isinstance(tower, nn.Module)
-    return tower
+def vision_encoder(model: nn.Module) -> nn.Module:
+    """The part that takes pixels alone: the vision encoder of a model of two encoders, else the model itself."""
+    vision_encoder = getattr(model, "vision_model", model)
+    assert isinstance(vision_encoder, nn.Module)
+    return vision_encoder
 
 
 def one_line(error: Exception) -> str:
