@@ -128,7 +128,7 @@ def run_case(name: str) -> dict[str, Any]:
     np.negative(distances, out=distances)
     data.query = data.gallery = np.empty((0, DIMENSIONS), dtype=np.float32)
     if kind in ("ours", "ours-numpy"):
-        from reidr.evaluation.metrics import counting
+        from reidr.evaluation.metrics.counting import negative_counts as counting
         from reidr.evaluation.metrics.ranking import evaluate_ranking
 
         if kind == "ours-numpy":

@@ -333,7 +333,8 @@ def common_weight(judge: Judge, scores: Sequence[dict[str, np.ndarray]]) -> floa
 
 def measured(judge: Judge, scores: dict[str, np.ndarray], weight: float) -> Measured:
     """Ranks and areas of one model's scores, fused by `weight`."""
-    from reidr.evaluation.metrics.pair_verification import rank_first, roc_area
+    from reidr.evaluation.metrics.pair_verification import rank_first
+    from reidr.evaluation.metrics.roc_area import roc_area
     from reidr.fusion.weighted import fused_distances
 
     test, kept = judge.test, np.flatnonzero(judge.test.matches > 0)
@@ -381,7 +382,8 @@ def measured(judge: Judge, scores: dict[str, np.ndarray], weight: float) -> Meas
 
 def table(judge: Judge, found: dict[str, dict[int, Measured]]) -> dict[str, Any]:
     """Levels of every variant by seed, and the paired differences the questions ask for, over the seeds both have."""
-    from reidr.evaluation.metrics.pair_verification import rank_first, roc_area
+    from reidr.evaluation.metrics.pair_verification import rank_first
+    from reidr.evaluation.metrics.roc_area import roc_area
     from reidr.evaluation.metrics.statistics import paired_bootstrap
 
     test, kept = judge.test, np.flatnonzero(judge.test.matches > 0)

@@ -8,7 +8,7 @@ from itertools import combinations, groupby, product
 
 import numpy as np
 
-from reidr.evaluation.metrics.ranking import RankingResult
+from reidr.evaluation.metrics.ranking_result import RankingResult
 
 POLICIES = ("pessimistic", "optimistic", "expected")
 

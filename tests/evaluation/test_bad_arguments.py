@@ -39,7 +39,7 @@ from reidr.evaluation.experiment.cost_curve import Policy, Study, asked_pairs, c
 from reidr.evaluation.experiment.outcome import Settings
 from reidr.evaluation.explanations.probe import fit_probe
 from reidr.evaluation.metrics.open_set_scores import choose_score, rescored, thresholds_for
-from reidr.evaluation.metrics.pair_verification import measure_pair_verification, pair_areas, roc_area
+from reidr.evaluation.metrics import measure_pair_verification, pair_areas, roc_area
 from reidr.fusion.calibration import Calibration, choose_calibration, fit_calibration, margin_of, mean_margin
 from reidr.fusion.logistic import (
     choose_fusion,

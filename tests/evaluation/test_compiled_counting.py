@@ -7,7 +7,7 @@ import pytest
 from naive_ranking import POLICIES, random_case, table
 
 from reidr.errors import ReIDError
-from reidr.evaluation.metrics import counting
+from reidr.evaluation.metrics.counting import negative_counts as counting
 from reidr.evaluation.metrics.ranking import evaluate_features, evaluate_ranking
 
 pytest.importorskip("numba", reason="numba is not installed (pip install 'reidr[fast]')")

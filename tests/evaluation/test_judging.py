@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reidr.errors import DataError
-from reidr.evaluation.metrics.pair_verification import PairVerification, measure_pair_verification, pair_areas, roc_area
+from reidr.evaluation.metrics import PairVerification, measure_pair_verification, pair_areas, roc_area
 from reidr.retrieval.ranked_list import RankedList
 
 

@@ -8,7 +8,7 @@ import pytest
 from naive_ranking import POLICIES, counted, random_case, table, unit
 
 from reidr.errors import ReIDError
-from reidr.evaluation.metrics.ranking import RankingResult, evaluate_features, evaluate_ranking
+from reidr.evaluation.metrics import RankingResult, evaluate_features, evaluate_ranking
 
 
 def one_query(distances: list[float], persons: list[str | None], **options: object) -> RankingResult:

@@ -8,7 +8,7 @@ import pytest
 from naive_ranking import POLICIES, counted, random_case, table, unit
 
 from reidr.errors import ReIDError
-from reidr.evaluation.metrics.ranking import evaluate_features, evaluate_ranking, oracle_at_k, share_of_oracle_gain
+from reidr.evaluation.metrics import evaluate_features, evaluate_ranking, oracle_at_k, share_of_oracle_gain
 from reidr.retrieval.ranked_list import RankedList, rank_features
 
 

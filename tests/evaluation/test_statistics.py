@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from reidr.errors import ReIDError
-from reidr.evaluation.metrics.statistics import bootstrap_interval, draw_rows, oracle_gain_interval, paired_bootstrap
+from reidr.evaluation.metrics.oracle_gain import oracle_gain_interval
+from reidr.evaluation.metrics.statistics import bootstrap_interval, draw_rows, paired_bootstrap
 
 
 def test_a_mean_of_two_values_has_the_outcomes_that_can_be_counted():

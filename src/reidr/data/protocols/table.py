@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reidr.data.checks.official_counts import TITLES
+from reidr.data.protocols.matching_rule import Clothes
 from reidr.errors import DataError
 
-Clothes = Literal["changed", "same"]
 Draw = Literal["per trial", "per query"]
 
 

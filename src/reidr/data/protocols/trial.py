@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.data.protocols.matching_rule import ignored_of_own_person
 from reidr.data.protocols.pooled import pooled
 from reidr.data.protocols.table import PROTOCOLS, Protocol, check_belongs, find_protocol
 from reidr.data.reading.listing import identity
@@ -130,6 +131,11 @@ class Trial:
         ignored = self._ignored_by_labels(rows)
         return ignored | self.not_drawn(rows) if self.draws_per_query else ignored
 
+    def shows_person(self, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(Q, k) True where the gallery crop at `indices` (Q, k) is labelled as the query's person; False for -1."""
+        query, gallery = self._codes["person"]
+        return np.asarray((gallery[np.maximum(indices, 0)] == query[:, None]) & (indices >= 0))
+
     def matches(self, rows: slice = slice(None)) -> NDArray[np.bool_]:
         """(rows, G) True where a gallery crop shows the query's person and is not ignored."""
         return self._equal("person", rows) & ~self.excluded(rows)
@@ -159,12 +165,10 @@ class Trial:
         return self._equal("person", rows) & ~self._ignored_by_labels(rows)
 
     def _ignored_by_labels(self, rows: slice) -> NDArray[np.bool_]:
-        same_person = self._equal("person", rows)
-        ignored = same_person & self._equal("camera", rows)
-        if self.protocol.clothes is not None:
-            same = self._equal("outfit", rows)
-            ignored |= same_person & (same if self.protocol.clothes == "changed" else ~same)
-        ignored |= self.junk[None, :]
+        clothes = self.protocol.clothes
+        outfits_agree = None if clothes is None else self._equal("outfit", rows)
+        own = ignored_of_own_person(self._equal("camera", rows), outfits_agree, clothes)
+        ignored = (self._equal("person", rows) & own) | self.junk[None, :]
         if self.own:
             ignored |= self.own_pictures(rows)
         return ignored

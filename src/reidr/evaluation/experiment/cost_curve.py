@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from reidr.core.checks import as_array, flag_array, one_list, real_array, real_number, whole_number
 from reidr.errors import ReIDError
-from reidr.evaluation.metrics.ranking import RankingResult
+from reidr.evaluation.metrics.ranking_result import RankingResult
 from reidr.fusion.weighted import fuse
+from reidr.retrieval.average_precision import hits_in_order, precision_sums
 from reidr.retrieval.ranked_list import RankedList
 from reidr.retrieval.score_normalisation import normalised_distances
 
@@ -150,9 +151,9 @@ class Study:
         m = asked.shape[1]
         matches = self.base.matches
         counted = matches > 0
-        before = _hits(self.ranked.distances[:, :m], self.truth)
-        after = _hits(again.distances[:, :m], _moved(self.ranked.indices[:, :m], again.indices[:, :m], self.truth))
-        change = (_precision_sum(after) - _precision_sum(before))[counted] / matches[counted]
+        before = hits_in_order(self.ranked.distances[:, :m], self.truth)
+        after = hits_in_order(again.distances[:, :m], _moved(self.ranked.indices[:, :m], again.indices[:, :m], self.truth))
+        change = (precision_sums(after) - precision_sums(before))[counted] / matches[counted]
         first = self.base.hits[counted, 0] + after[counted, 0].astype(float) - before[counted, 0]
         calls = asked.sum(axis=1) + self.thought_costs * thought.sum(axis=1)
         return Point(
@@ -329,11 +330,6 @@ def _worth(point: Point) -> float:
     return round(point.mean_average_precision + point.rank1, 9)
 
 
-def _hits(distances: Reals, truth: Bools) -> Bools:
-    """(Q, m) where matches stand in the order of distances, matches last among equals."""
-    return np.take_along_axis(truth, np.lexsort((truth, distances), axis=1), axis=1)
-
-
 def _moved(before: NDArray[np.int64], after: NDArray[np.int64], truth: Bools) -> Bools:
     """`truth` of the places of `after`, a permutation of each row of `before`."""
     moved = np.zeros_like(truth)
@@ -342,8 +338,3 @@ def _moved(before: NDArray[np.int64], after: NDArray[np.int64], truth: Bools) ->
         raise ReIDError("adaptive: re-ranking must permute the first m candidates and move nothing else into them")
     np.put_along_axis(moved, fresh, np.take_along_axis(truth, places, axis=1), axis=1)
     return moved
-
-
-def _precision_sum(hits: Bools) -> Reals:
-    """(Q,) sum of the precisions at the matches among the first m."""
-    return np.asarray((np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1) * hits).sum(axis=1))

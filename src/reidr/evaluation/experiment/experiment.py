@@ -19,7 +19,7 @@ from reidr.evaluation.experiment.outcome import DEPTH, Outcome, Progress, Row, S
 from reidr.evaluation.experiment.reasoner_rows import ask_reasoner
 from reidr.evaluation.experiment.trial_reranking import rerank_trial
 from reidr.evaluation.features.given import GivenFeatures
-from reidr.evaluation.metrics.ranking import evaluate_features, oracle_at_k
+from reidr.evaluation.metrics import evaluate_features, oracle_at_k
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.rerankers.csls import with_csls

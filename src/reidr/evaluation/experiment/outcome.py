@@ -16,7 +16,7 @@ from reidr.core.progress import Advance
 from reidr.data.protocols.trial import Trial
 from reidr.errors import ReIDError
 from reidr.evaluation.experiment.cost_curve import Policy
-from reidr.evaluation.metrics.ranking import AveragePrecision, RankingResult
+from reidr.evaluation.metrics.ranking_result import AveragePrecision, RankingResult
 from reidr.fusion.calibration import Calibration
 from reidr.fusion.logistic import LogisticFusion
 from reidr.fusion.profile import InferenceProfile

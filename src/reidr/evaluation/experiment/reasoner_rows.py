@@ -24,7 +24,7 @@ from reidr.evaluation.experiment.candidate_scoring import (
 )
 from reidr.evaluation.experiment.cost_curve import asked_pairs, policy_name
 from reidr.evaluation.experiment.outcome import Progress, Row, Settings
-from reidr.evaluation.metrics.ranking import RankingResult
+from reidr.evaluation.metrics.ranking_result import RankingResult
 from reidr.fusion.calibration import margin_of
 from reidr.fusion.logistic import fuse_whole, rank_by_probability
 from reidr.fusion.score_predictor import ScorePredictor, fuse_asked

@@ -16,7 +16,7 @@ from reidr.data.reading.notes import Note
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, ReIDError
 from reidr.evaluation.features.files import FeatureTable, read_tables
-from reidr.evaluation.metrics.matching import JUNK_TEXT
+from reidr.evaluation.metrics.labels import JUNK_TEXT
 from reidr.retrieval.gallery import Gallery
 
 NO_PICTURE = Path("(no picture)")  # below it never a name out of the file, which might lead anywhere on this disk

@@ -1,28 +1,42 @@
-"""Who matches whom: labels as integers, and for each query the gallery crops that are right or left out."""
+"""Who matches whom: for each query the gallery crops that are right, and those that are ignored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from operator import index
-from typing import Any, Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reidr.core.checks import flag_array, mask_rows, one_list, one_of, plain_array
+from reidr.core.checks import flag_array, mask_rows, one_of
+from reidr.data.protocols.matching_rule import Clothes, ignored_of_own_person
 from reidr.errors import ReIDError
+from reidr.evaluation.metrics.labels import (
+    UNKNOWN_GALLERY,
+    UNKNOWN_QUERY,
+    Integers,
+    Labels,
+    encode_columns,
+    encode_labels,
+    read_labels,
+)
 
-Labels = ArrayLike | Sequence[str | None] | Sequence[int | None]
-Clothes = Literal["changed", "same"]
 Ignored = ArrayLike | Callable[[slice], NDArray[np.bool_]]
-Integers = NDArray[np.int64]
-# Queries for which `ignored` is asked at a time.
-ROWS = 256
-UNKNOWN_QUERY, UNKNOWN_GALLERY = -1, -2
-# Market-1501's mark for a bad box, where names were cut into strings.
-JUNK_TEXT = "-1"
-MOST = np.iinfo(np.int64).max
+ROWS = 256  # queries for which `ignored` is evaluated at a time
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledCrops:
+    """What is known of the queries or of the gallery, one entry per crop.
+
+    Attributes:
+        persons: integers or strings, None where unknown. cameras, outfits: likewise; None: not given at all.
+    """
+
+    persons: Labels
+    cameras: Labels | None = None
+    outfits: Labels | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,33 +75,21 @@ class Matching:
 
 
 def find_matches(
-    query_ids: Labels,
-    gallery_ids: Labels,
-    query_cameras: Labels | None,
-    gallery_cameras: Labels | None,
+    query: LabelledCrops,
+    gallery: LabelledCrops,
     *,
-    junk: NDArray[np.bool_] | None = None,
-    query_outfits: Labels | None = None,
-    gallery_outfits: Labels | None = None,
+    junk: ArrayLike | None = None,
     clothes: Clothes | None = None,
     ignored: Ignored | None = None,
 ) -> Matching:
-    """Apply the field's rules; arguments as in `reidr.evaluation.metrics.ranking.evaluate_ranking`."""
+    """Apply the field's rules; arguments and errors as in `reidr.evaluation.metrics.evaluate_ranking`."""
     if clothes is not None:
         one_of(clothes, "clothes", get_args(Clothes))
-    shown = read_labels("person", gallery_ids)
-    persons = encode_columns("person", read_labels("person", query_ids), shown)
+    shown = read_labels("person", gallery.persons)
+    persons = encode_columns("person", read_labels("person", query.persons), shown)
     q, g = len(persons[0]), len(persons[1])
-    if query_cameras is None or gallery_cameras is None:
-        places = np.full(q, UNKNOWN_QUERY), np.full(g, UNKNOWN_GALLERY)
-    else:
-        places = encode_labels("camera", query_cameras, gallery_cameras)
-    check_length("query cameras", len(places[0]), q)
-    check_length("gallery cameras", len(places[1]), g)
-
-    left_out = shown.junk
-    if junk is not None:
-        left_out = left_out | flag_array(junk, "junk", (g,))
+    cameras = camera_codes(query, gallery, q, g)
+    left_out = shown.junk if junk is None else shown.junk | flag_array(junk, "junk", (g,))
     further = None if ignored is None else mask_rows(ignored, "ignored", q, g)
 
     order = np.argsort(persons[1], kind="stable")
@@ -98,20 +100,13 @@ def find_matches(
     rows = np.repeat(np.arange(q), size)
     items = order[np.arange(len(rows)) - np.repeat(starts[:-1] - first, size)]
 
-    good = ~left_out[items]
-    usable = good & (places[0][rows] != places[1][items])
-    if clothes is not None:
-        if query_outfits is None or gallery_outfits is None:
-            raise ReIDError(f'clothes="{clothes}" needs query_outfits and gallery_outfits')
-        worn = encode_labels("outfit", query_outfits, gallery_outfits)
-        check_length("query outfits", len(worn[0]), q)
-        check_length("gallery outfits", len(worn[1]), g)
-        usable &= wears_what_is_asked(rows, items, worn, clothes)
+    same_outfit = None if clothes is None else wears_the_same(rows, items, query, gallery, clothes)
+    same_camera = cameras[0][rows] == cameras[1][items]
+    usable = ~left_out[items] & ~ignored_of_own_person(same_camera, same_outfit, clothes)
     if further is not None:
         for begin in range(0, q, ROWS):
             part = slice(starts[begin], starts[min(begin + ROWS, q)])
             usable[part] &= ~further(slice(begin, begin + ROWS))[rows[part] - begin, items[part]]
-    counts = np.bincount(rows[usable], minlength=q)
     return Matching(
         items=items,
         starts=starts,
@@ -119,118 +114,41 @@ def find_matches(
         kept=~left_out if left_out.any() else None,
         ignored=further,
         gallery=g,
-        why=reasons(persons[0], size, counts),
+        why=reasons(persons[0], size, np.bincount(rows[usable], minlength=q)),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class LabelColumn:
-    """Labels of one list, all integers or all strings.
-
-    Attributes:
-        values: (n,) int64, or objects that are strings; anything where unknown.
-        unknown: (n,) True where the label is None.
-        kind: None where nothing is known, which fits both kinds.
-    """
-
-    values: NDArray[Any]
-    unknown: NDArray[np.bool_]
-    kind: Literal["integers", "strings"] | None
-
-    @property
-    def junk(self) -> NDArray[np.bool_]:
-        """(n,) True for what Market-1501 calls junk: a negative number as a person, or the text "-1"."""
-        marked = self.values < 0 if self.kind == "integers" else self.values == JUNK_TEXT
-        return np.asarray(marked, dtype=bool) & ~self.unknown
-
-
-def read_labels(what: str, labels: Labels) -> LabelColumn:
-    """Labels of any accepted kind. Raises ReIDError naming the first label of another kind, and for mixed kinds."""
-    array_like = hasattr(labels, "__array__")
-    given = plain_array(labels, f"{what} labels") if array_like else one_list(labels, f"{what} labels")
-    if isinstance(given, np.ndarray):
-        if given.ndim != 1:
-            raise ReIDError(f"{what} labels must be one list, not an array of shape {given.shape}")
-        if not len(given):
-            given = given.astype(object)  # NumPy gives an empty list a kind, which says nothing
-        whole = given.dtype.kind == "i" or (given.dtype.kind == "u" and given.max(initial=0) <= MOST)
-        if whole:
-            return LabelColumn(given.astype(np.int64), np.zeros(len(given), dtype=bool), "integers")
-        if given.dtype.kind not in "uUO":
-            hint = "; convert them (astype(int) or astype(str)) and put None where one is unknown"
-            raise ReIDError(f"{what} labels must be integers or strings, not {given.dtype}{hint}")
-        given = given.tolist()
-    known: list[int | str | None] = [one_label(what, place, label) for place, label in enumerate(given)]
-    unknown = np.array([label is None for label in known], dtype=bool)
-    kinds = {isinstance(label, str) for label in known if label is not None}
-    if len(kinds) > 1:
-        raise ReIDError(f"{what} labels are integers and strings in one list; use one kind for all")
-    if kinds == {False}:
-        return LabelColumn(np.array([label or 0 for label in known], dtype=np.int64), unknown, "integers")
-    return LabelColumn(np.array(known, dtype=object), unknown, "strings" if kinds else None)
-
-
-def one_label(what: str, place: int, label: Any) -> int | str | None:
-    """A label as Python has it, whole numbers of other libraries included. Raises ReIDError for anything else."""
-    if label is None or isinstance(label, str):
-        return label
-    try:
-        if not isinstance(label, (bool, np.bool_)):
-            number = index(label)
-            if -MOST <= number <= MOST:
-                return number
-    except TypeError:
-        pass
-    raise ReIDError(f"{what} label {place} is {label!r}; labels are 64-bit integers or strings, and None where unknown")
-
-
-def encode_labels(what: str, query: Labels, gallery: Labels) -> tuple[Integers, Integers]:
-    """Labels of any kind as integers shared by both lists; None (unknown) equals nothing, not even another None.
-
-    As persons, neither do negative numbers and the text "-1", which are junk. Raises ReIDError where one list holds
-    numbers and the other strings, which would never match.
-    """
-    return encode_columns(what, read_labels(what, query), read_labels(what, gallery))
-
-
-def encode_columns(what: str, left: LabelColumn, right: LabelColumn) -> tuple[Integers, Integers]:
-    """`encode_labels` of lists that were read before."""
-    kinds = {left.kind, right.kind} - {None}
-    if len(kinds) > 1:
-        raise ReIDError(
-            f"{what} labels are {left.kind} for queries and {right.kind} for the gallery; use one kind for both"
-        )
-    if kinds == {"integers"}:
-        both = np.concatenate([column.values if column.kind else column.unknown * 0 for column in (left, right)])
-        if both.size and both.min() < 0:  # else they can stay: codes of unknown labels are negative
-            both = np.unique(both, return_inverse=True)[1]
+def camera_codes(query: LabelledCrops, gallery: LabelledCrops, q: int, g: int) -> tuple[Integers, Integers]:
+    """Cameras as integers, all unknown where either side gives none. Raises ReIDError for lists of another length."""
+    if query.cameras is None or gallery.cameras is None:
+        codes = np.full(q, UNKNOWN_QUERY), np.full(g, UNKNOWN_GALLERY)
     else:
-        codes: dict[object, int] = {}
-        labels = (*left.values.tolist(), *right.values.tolist())
-        both = np.array([codes.setdefault(label, len(codes)) for label in labels], np.int64)
-    split = len(left.values)
-    codes_left, codes_right = both[:split].astype(np.int64), both[split:].astype(np.int64)
-    codes_left[left.unknown] = UNKNOWN_QUERY
-    codes_right[right.unknown] = UNKNOWN_GALLERY
-    if what == "person":
-        codes_left[left.junk] = UNKNOWN_QUERY
-        codes_right[right.junk] = UNKNOWN_GALLERY
-    return codes_left, codes_right
+        codes = encode_labels("camera", query.cameras, gallery.cameras)
+    check_length("query cameras", len(codes[0]), q)
+    check_length("gallery cameras", len(codes[1]), g)
+    return codes
 
 
-def wears_what_is_asked(
-    rows: Integers, items: Integers, worn: tuple[Integers, Integers], clothes: Clothes
+def wears_the_same(
+    rows: Integers, items: Integers, query: LabelledCrops, gallery: LabelledCrops, clothes: Clothes
 ) -> NDArray[np.bool_]:
-    """For pairs of one person: True where the outfits `worn` (of queries, of the gallery) differ or agree."""
-    wanting = (worn[0][rows] == UNKNOWN_QUERY) | (worn[1][items] == UNKNOWN_GALLERY)
-    if wanting.any():
-        pair = int(np.argmax(wanting))
+    """For pairs of one person, query `rows` and gallery `items`: True where their outfits agree.
+
+    Raises ReIDError where outfits are missing, or are not one for each crop.
+    """
+    if query.outfits is None or gallery.outfits is None:
+        raise ReIDError(f'clothes="{clothes}" needs query_outfits and gallery_outfits')
+    worn = encode_labels("outfit", query.outfits, gallery.outfits)
+    for side, codes, crops in (("query", worn[0], query), ("gallery", worn[1], gallery)):
+        check_length(f"{side} outfits", len(codes), len(read_labels("person", crops.persons).values))
+    unlabelled = (worn[0][rows] == UNKNOWN_QUERY) | (worn[1][items] == UNKNOWN_GALLERY)
+    if unlabelled.any():
+        pair = int(np.argmax(unlabelled))
         raise ReIDError(
             f"query {rows[pair]} or its gallery crop {items[pair]} has no outfit label, "
             f'which clothes="{clothes}" needs; label it or choose another protocol'
         )
-    same = worn[0][rows] == worn[1][items]
-    return ~same if clothes == "changed" else same
+    return np.asarray(worn[0][rows] == worn[1][items])
 
 
 def reasons(persons: Integers, size: Integers, counts: Integers) -> dict[str, int]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from reidr.core.checks import flag_array, instance_of, plain_array, real_number
 from reidr.errors import ReIDError
+from reidr.evaluation.metrics.statistics import bootstrap_means, per_query_values, percentiles
 from reidr.retrieval.ranked_list import RankedList
 
 
@@ -43,3 +44,30 @@ def share_of_oracle_gain(base: float, ours: float, oracle: float) -> float:
     if oracle < base:
         raise ReIDError(f"oracle {oracle:g} is below base {base:g}; they were not measured on the same list")
     return (ours - base) / (oracle - base) if oracle > base else float("nan")
+
+
+def oracle_gain_interval(
+    base: ArrayLike,
+    ours: ArrayLike,
+    oracle: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    draws: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Interval of the share of oracle gain, `mean(ours - base) / mean(oracle - base)`, over the same queries; `groups` as
+    above.
+
+    Draws in which the oracle gains nothing have no share and are left out; (NaN, NaN) where none is left.
+    Raises ReIDError when the three are not of one length, and as `bootstrap_interval`.
+    """
+    given = {"base": base, "ours": ours, "oracle": oracle}
+    values = [per_query_values(each, name) for name, each in given.items()]
+    if len({each.shape for each in values}) != 1:
+        raise ReIDError(f"oracle gain: {[each.shape for each in values]} values are not of the same queries")
+    # One seed, one number of queries: both resample the same ones.
+    gained = bootstrap_means(values[1] - values[0], draws, seed, groups, level)
+    possible = bootstrap_means(values[2] - values[0], draws, seed, groups, level)
+    some = possible > 0
+    return percentiles(gained[some] / possible[some], level) if some.any() else (float("nan"), float("nan"))

@@ -1,4 +1,4 @@
-"""Does a reasoner judge better than the retriever's distance, on the very pairs that the retriever proposes?"""
+"""Pair verification: is P(same) a better judge than the retriever's distance, on the pairs that it proposes?"""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from reidr.core.checks import check_shape, flag_array, plain_array, real_array
-from reidr.errors import DataError, ReIDError
+from reidr.errors import ReIDError
+from reidr.evaluation.metrics.oracle_gain import share_of_oracle_gain
+from reidr.evaluation.metrics.roc_area import roc_area
 from reidr.evaluation.metrics.statistics import bootstrap_interval, draw_rows
 from reidr.fusion.weighted import fused_distances
+from reidr.retrieval.average_precision import hits_in_order, precision_sums
 from reidr.retrieval.ranked_list import RankedList
 
 Interval = tuple[float, float]
@@ -29,7 +31,7 @@ class PairVerification:
         gain: 95 % interval of fused - distance, bootstrap over persons (or queries, where those are not given).
         rank1, mean_average_precision: (retriever, fused) as shares of 1, over queries with a match in the gallery.
         rank1_gain, map_gain: 95 % paired bootstrap intervals of the differences.
-        captured: share of the Rank-1 oracle gain of a perfect verifier of the first k.
+        share_of_oracle_gain: in Rank-1, on the first k (see `oracle_gain.py`).
     """
 
     pairs: int
@@ -44,21 +46,6 @@ class PairVerification:
     mean_average_precision: tuple[float, float]
     map_gain: Interval
     share_of_oracle_gain: float
-
-
-def roc_area(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve: P(a positive scores above a negative), ties count half (Mann & Whitney 1947).
-
-    Raises DataError unless both kinds occur, ReIDError for lengths that differ, NaN, and truths of another kind.
-    """
-    scores = real_array(scores, "scores", (None,), infinite=True)
-    truth = flag_array(truth, "truth", scores.shape)
-    positives = int(truth.sum())
-    negatives = truth.size - positives
-    if not positives or not negatives:
-        raise DataError("the area under the ROC curve needs pairs of one person and pairs of two")
-    ranks = rankdata(scores)
-    return float((ranks[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
 def measure_pair_verification(
@@ -100,8 +87,7 @@ def measure_pair_verification(
     (first_before, precision_before), (first_after, precision_after) = ranks
     gains = np.array([area[2] - area[0] for area in areas[1:]])
     low, high = np.quantile(gains, (0.025, 0.975)) if len(gains) else (np.nan, np.nan)
-    oracle = truth[kept].any(axis=1).mean()
-    room = oracle - first_before.mean()
+    oracle = float(truth[kept].any(axis=1).mean())
     return PairVerification(
         int(known[kept].sum()),
         int((truth & known)[kept].sum()),
@@ -112,7 +98,7 @@ def measure_pair_verification(
         bootstrap_interval(first_after - first_before, groups=own, seed=seed),
         (float(precision_before.mean()), float(precision_after.mean())),
         bootstrap_interval(precision_after - precision_before, groups=own, seed=seed),
-        float((first_after.mean() - first_before.mean()) / room) if room > 0 else float("nan"),
+        share_of_oracle_gain(float(first_before.mean()), float(first_after.mean()), oracle),
     )
 
 
@@ -186,7 +172,5 @@ def rank_first(
     distances: NDArray[np.float64], truth: NDArray[np.bool_], matches: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Per query: first candidate right, and average precision over the first k (later matches count as missed)."""
-    order = np.lexsort((truth, distances), axis=1)
-    hits = np.take_along_axis(truth, order, axis=1)
-    precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
-    return hits[:, 0].astype(float), (precision * hits).sum(axis=1) / matches
+    hits = hits_in_order(distances, truth)
+    return hits[:, 0].astype(float), precision_sums(hits) / matches

@@ -2,93 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reidr.core.checks import as_array, one_of, whole_number
+from reidr.core.checks import as_array, instance_of, one_of, whole_number
 from reidr.errors import ReIDError
-from reidr.evaluation.metrics import ties as tied
-from reidr.evaluation.metrics.counting import NegativeCounts, Ties
-from reidr.evaluation.metrics.matching import Clothes, Ignored, Labels, Matching, check_length, find_matches
-from reidr.evaluation.metrics.oracle_gain import oracle_at_k, share_of_oracle_gain
+from reidr.evaluation.metrics.counting.negative_counts import NegativeCounts, Ties
+from reidr.evaluation.metrics.labels import Labels
+from reidr.evaluation.metrics.matching import Clothes, Ignored, LabelledCrops, Matching, check_length, find_matches
+from reidr.evaluation.metrics.ranking_result import AveragePrecision, RankingResult, summarise
 from reidr.retrieval.duplicate_rows import find_copies
 from reidr.retrieval.ranked_list import RankedList
 from reidr.retrieval.unit_rows import unit_rows
 
-__all__ = [
-    "AveragePrecision",
-    "RankingResult",
-    "Ties",
-    "evaluate_features",
-    "evaluate_ranking",
-    "oracle_at_k",
-    "share_of_oracle_gain",
-]
+if TYPE_CHECKING:
+    from reidr.data.protocols.trial import Trial
 
 Values = NDArray[np.float64]
 LONGEST_CURVE = 100_000  # ranks that may be asked for of any gallery, however small
-AveragePrecision = Literal["exact", "trapezoid"]
-"""How precisions become one number: their mean at the matches, or the area under straight lines between the points of
-the precision-recall curve, as in the evaluation code of Market-1501 (Zheng et al. 2015), which is never the greater."""
-
-
-@dataclass(frozen=True, eq=False)
-class RankingResult:
-    """How well every query found its person; means are over the queries that have a match.
-
-    Attributes:
-        average_precision: (Q,) mean of the precisions at a query's matches (or see `rule`); NaN where it has none.
-        first_match_rank: (Q,) rank of the nearest match, from 1; NaN where there is none.
-        inverse_negative_penalty: (Q,) matches / rank of the farthest match (Ye et al. 2021); NaN where there is none.
-        matches: (Q,) number of gallery crops that count as right.
-        hits: (Q, R) 1 where a match is among the first 1, 2, … R crops, else 0; NaN where there is none.
-        ties: how a match was placed among wrong crops at exactly its distance: behind them ("pessimistic"), before
-            them ("optimistic"), or every order equally likely ("expected": all of the above are expected values).
-        rule: of `average_precision`: "exact", or "trapezoid" (see `AveragePrecision`).
-    """
-
-    average_precision: Values
-    first_match_rank: Values
-    inverse_negative_penalty: Values
-    matches: NDArray[np.int64]
-    hits: Values
-    ties: Ties
-    rule: AveragePrecision = "exact"
-
-    @property
-    def mean_average_precision(self) -> float:
-        """mAP: mean of `average_precision`."""
-        return float(self.average_precision[self.evaluated].mean())
-
-    @property
-    def mean_inverse_negative_penalty(self) -> float:
-        """mINP: mean of `inverse_negative_penalty`."""
-        return float(self.inverse_negative_penalty[self.evaluated].mean())
-
-    @property
-    def cmc(self) -> Values:
-        """(R,) cumulative matching characteristic: share of queries with a match among the first 1, 2, … R crops."""
-        return np.asarray(self.hits[self.evaluated].mean(axis=0))
-
-    @property
-    def evaluated(self) -> NDArray[np.bool_]:
-        """(Q,) True for the queries that have a match."""
-        return self.matches > 0
-
-    @property
-    def queries_without_match(self) -> int:
-        """Number of queries that enter no mean because nothing in the gallery matches them."""
-        return int((self.matches == 0).sum())
-
-    def rank(self, k: int) -> float:
-        """Rank-k, the CMC at k. Raises ReIDError for no whole number, and beyond the maximum rank that was measured."""
-        k = whole_number(k, "rank")
-        if not 1 <= k <= self.hits.shape[1]:
-            raise ReIDError(f"rank {k} was not measured; evaluate with a maximum_rank of at least {k}")
-        return float(self.hits[self.evaluated, k - 1].mean())
 
 
 def evaluate_ranking(
@@ -98,7 +31,7 @@ def evaluate_ranking(
     query_cameras: Labels | None,
     gallery_cameras: Labels | None,
     *,
-    junk: NDArray[np.bool_] | None = None,
+    junk: ArrayLike | None = None,
     query_outfits: Labels | None = None,
     gallery_outfits: Labels | None = None,
     clothes: Clothes | None = None,
@@ -126,7 +59,7 @@ def evaluate_ranking(
         clothes: "changed" also ignores crops of the same person in the same outfit, "same" those in another one.
         ignored: further pairs to ignore: (Q, G) True, or a function of a slice of queries giving those rows.
         reranked: a list of the Q queries over these G crops. Its crops come first, in its order and with its ties;
-            all others follow by `distances` (see `reidr.evaluation.metrics.reranked`), so a re-ranked top k gets the
+            all others follow by `distances` (see `counting/reranked.py`), so a re-ranked top k gets the
             exact metrics of the whole ranking.
         ties: see `RankingResult`.
         maximum_rank: R, the length of the CMC curve.
@@ -141,10 +74,9 @@ def evaluate_ranking(
     if matrix.ndim != 2:
         raise ReIDError(f"distances must have the shape (queries, gallery), not {matrix.shape}")
     maximum_rank = curve_length(maximum_rank, matrix.shape[1])
-    matching = find_matches(
-        query_ids, gallery_ids, query_cameras, gallery_cameras, junk=junk, query_outfits=query_outfits,
-        gallery_outfits=gallery_outfits, clothes=clothes, ignored=ignored,
-    )  # fmt: skip
+    queries = LabelledCrops(query_ids, query_cameras, query_outfits)
+    gallery = LabelledCrops(gallery_ids, gallery_cameras, gallery_outfits)
+    matching = find_matches(queries, gallery, junk=junk, clothes=clothes, ignored=ignored)
     check(matching, matrix.shape, reranked, ties, average_precision)
     counts = NegativeCounts(matching, ties, reranked)
     counts.add(matrix, 0)
@@ -159,7 +91,7 @@ def evaluate_features(
     query_cameras: Labels | None,
     gallery_cameras: Labels | None,
     *,
-    junk: NDArray[np.bool_] | None = None,
+    junk: ArrayLike | None = None,
     query_outfits: Labels | None = None,
     gallery_outfits: Labels | None = None,
     clothes: Clothes | None = None,
@@ -183,10 +115,11 @@ def evaluate_features(
     if query.shape[1] != gallery.shape[1]:
         raise ReIDError(f"query features have {query.shape[1]} numbers a row, gallery features {gallery.shape[1]}")
     maximum_rank = curve_length(maximum_rank, len(gallery))
-    matching = find_matches(
-        query_ids, gallery_ids, query_cameras, gallery_cameras, junk=junk, query_outfits=query_outfits,
-        gallery_outfits=gallery_outfits, clothes=clothes, ignored=ignored,
-    )  # fmt: skip
+    labels = (
+        LabelledCrops(query_ids, query_cameras, query_outfits),
+        LabelledCrops(gallery_ids, gallery_cameras, gallery_outfits),
+    )
+    matching = find_matches(*labels, junk=junk, clothes=clothes, ignored=ignored)
     check(matching, (len(query), len(gallery)), reranked, ties, average_precision)
     counts = NegativeCounts(matching, ties, reranked, floor=-1.0)
     room = np.empty((min(block, len(query)), len(gallery)), dtype=np.float32)
@@ -197,6 +130,59 @@ def evaluate_features(
         copies.level(distances)
         counts.add(distances, first)
     return summarise(counts, ties, maximum_rank, average_precision)
+
+
+def evaluate(
+    ranked: RankedList,
+    trial: Trial,
+    *,
+    ties: Ties = "pessimistic",
+    maximum_rank: int = 50,
+    average_precision: AveragePrecision = "exact",
+    block: int = 256,
+) -> RankingResult:
+    """Measure a ranked list of a trial's queries over its gallery, however the list was made.
+
+    Exact where the list holds every gallery crop that counts. A crop that is not listed stands behind all that are, all
+    of them at one distance, so a list of k crops has the exact Rank-1 to Rank-k and, with pessimistic ties, the least
+    mAP that the list allows. To measure a re-ranked top k exactly, pass it as `reranked` to `evaluate_features`.
+
+    Args:
+        ranked: (Q, k) of the queries and the gallery of `trial`, in their order. Crops that the protocol ignores may be
+            in it or not: they do not count. trial: from `reidr.data.protocols.trial.trials`.
+        ties, maximum_rank, average_precision: see `evaluate_ranking`. block: rows of distances in memory at a time.
+
+    Raises ReIDError for a list of other crops, arguments out of range, and when no query has a match.
+    """
+    instance_of(ranked, RankedList, "ranked")
+    block = whole_number(block, "block", least=1)
+    for what, ids, crops in (
+        ("queries", ranked.query_ids, trial.query),
+        ("gallery", ranked.gallery_ids, trial.gallery),
+    ):
+        if tuple(ids) != tuple(crop.id for crop in crops):
+            raise ReIDError(f"the ranked list and the trial are not of the same {what}, in the same order")
+    shape = len(ranked), len(ranked.gallery_ids)
+    given = trial.arguments()
+    matching = find_matches(
+        LabelledCrops(given["query_ids"], given["query_cameras"], given.get("query_outfits")),
+        LabelledCrops(given["gallery_ids"], given["gallery_cameras"], given.get("gallery_outfits")),
+        **{name: given[name] for name in ("junk", "clothes", "ignored") if name in given},
+    )
+    check(matching, shape, None, ties, average_precision)
+    counts = NegativeCounts(matching, ties)
+    for first in range(0, shape[0], block):
+        counts.add(listed_rows(ranked, slice(first, first + block)), first)
+    return summarise(counts, ties, curve_length(maximum_rank, shape[1]), average_precision)
+
+
+def listed_rows(ranked: RankedList, rows: slice) -> Values:
+    """(rows, G) distances of a list's crops at their places in the gallery, infinity for all others."""
+    indices, distances = ranked.indices[rows], ranked.distances[rows]
+    table = np.full((len(indices), len(ranked.gallery_ids)), np.inf)
+    row, column = np.nonzero(indices >= 0)
+    table[row, indices[row, column]] = distances[row, column]
+    return table
 
 
 def curve_length(maximum_rank: int, gallery: int) -> int:
@@ -233,54 +219,3 @@ def check(
     if not matching.matches.any():
         why = "; ".join(f"{count} {reason}" for reason, count in matching.why.items() if count)
         raise ReIDError(f"none of {matching.queries} queries has a match in the gallery: {why or 'there is no query'}")
-
-
-def summarise(counts: NegativeCounts, ties: Ties, maximum_rank: int, rule: AveragePrecision = "exact") -> RankingResult:
-    """Metrics from the number of wrong crops before each match."""
-    matches, starts = np.diff(counts.starts), counts.starts
-    queries = np.repeat(np.arange(len(matches)), matches)
-    order = np.arange(1, len(queries) + 1) - starts[queries]
-    ranks = order + (counts.nearer if ties == "optimistic" else counts.not_farther)
-    has = matches > 0
-    precision, first, penalty = (np.full(len(matches), np.nan) for _ in range(3))
-    precisions = order / ranks if rule == "exact" else tied.trapezoid_precisions(order, ranks)
-    precision[has] = (np.bincount(queries, precisions, len(matches)) / np.maximum(matches, 1))[has]
-    first[has] = ranks[starts[:-1][has]]
-    penalty[has] = matches[has] / ranks[starts[1:][has] - 1]
-    hits = np.where(np.isnan(first)[:, None], np.nan, np.arange(1, maximum_rank + 1) >= first[:, None])
-    result = RankingResult(precision, first, penalty, matches, hits, ties, rule)
-    if ties == "expected":
-        share_out_ties(result, counts, order, queries)
-    return result
-
-
-def share_out_ties(
-    result: RankingResult, counts: NegativeCounts, order: NDArray[np.int64], queries: NDArray[np.int64]
-) -> None:
-    """Replace, in place, the pessimistic contribution of every group of tied crops by its expected value."""
-    matches, starts = result.matches, counts.starts
-    distances = counts.distances
-    opens = np.ones(len(order), dtype=bool)
-    opens[1:] = (distances[1:] != distances[:-1]) | (queries[1:] != queries[:-1])
-    heads = np.flatnonzero(opens)
-    sizes = np.diff(np.append(heads, len(order)))
-    mixed = counts.not_farther[heads] > counts.nearer[heads]
-    for head, size in zip(heads[mixed].tolist(), sizes[mixed].tolist(), strict=True):
-        query, found = queries[head], int(order[head]) - 1
-        nearer, not_farther = int(counts.nearer[head]), int(counts.not_farther[head])
-        before, crops = found + nearer, size + not_farther - nearer
-        place = order[head : head + size]
-        if result.rule == "exact":
-            pessimistic = float(np.sum(place / (place + not_farther)))
-            expected = tied.expected_precision_sum(before, found, crops, size)
-        else:
-            pessimistic = float(np.sum(tied.trapezoid_precisions(place, place + not_farther)))
-            expected = tied.expected_trapezoid_sum(before, found, crops, size)
-        result.average_precision[query] += (expected - pessimistic) / matches[query]
-        if head == starts[query]:
-            result.first_match_rank[query] = tied.expected_first_rank(before, crops, size)
-            after = result.hits[query, before:]
-            after[:] = tied.chance_of_match(crops, size, len(after))
-        if head + size == starts[query + 1]:
-            last = tied.expected_inverse_rank_of_last(before, crops, size)
-            result.inverse_negative_penalty[query] = matches[query] * last

@@ -28,8 +28,8 @@ def bootstrap_interval(
     (0, 1). Raises ReIDError for a NaN, the mark of a query without a match, or an infinite value; for a group that is
     unknown; where groups and values are not of one length; and for draws, level or seed out of range.
     """
-    means = _bootstrap_means(_per_query(values, "values"), draws, seed, groups, level)
-    return _percentiles(means, level)
+    means = bootstrap_means(per_query_values(values, "values"), draws, seed, groups, level)
+    return percentiles(means, level)
 
 
 def paired_bootstrap(
@@ -45,37 +45,10 @@ def paired_bootstrap(
 
     Raises ReIDError when the two are not of one length, and as `bootstrap_interval`.
     """
-    first, second = _per_query(ours, "ours"), _per_query(theirs, "theirs")
+    first, second = per_query_values(ours, "ours"), per_query_values(theirs, "theirs")
     if first.shape != second.shape:
         raise ReIDError(f"paired bootstrap: {first.shape} and {second.shape} values are not of the same queries")
-    return _percentiles(_bootstrap_means(first - second, draws, seed, groups, level), level)
-
-
-def oracle_gain_interval(
-    base: ArrayLike,
-    ours: ArrayLike,
-    oracle: ArrayLike,
-    *,
-    groups: ArrayLike | None = None,
-    draws: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Interval of the share of oracle gain, `mean(ours - base) / mean(oracle - base)`, over the same queries; `groups` as
-    above.
-
-    Draws in which the oracle gains nothing have no share and are left out; (NaN, NaN) where none is left.
-    Raises ReIDError when the three are not of one length, and as `bootstrap_interval`.
-    """
-    given = {"base": base, "ours": ours, "oracle": oracle}
-    values = [_per_query(each, name) for name, each in given.items()]
-    if len({each.shape for each in values}) != 1:
-        raise ReIDError(f"oracle gain: {[each.shape for each in values]} values are not of the same queries")
-    # One seed, one number of queries: both resample the same ones.
-    gained = _bootstrap_means(values[1] - values[0], draws, seed, groups, level)
-    possible = _bootstrap_means(values[2] - values[0], draws, seed, groups, level)
-    some = possible > 0
-    return _percentiles(gained[some] / possible[some], level) if some.any() else (float("nan"), float("nan"))
+    return percentiles(bootstrap_means(first - second, draws, seed, groups, level), level)
 
 
 def draw_rows(groups: ArrayLike, random: np.random.Generator) -> NDArray[np.int64]:
@@ -91,7 +64,7 @@ def draw_rows(groups: ArrayLike, random: np.random.Generator) -> NDArray[np.int6
     return np.concatenate([by_group[each] for each in drawn])
 
 
-def _bootstrap_means(
+def bootstrap_means(
     values: NDArray[np.float64], draws: int, seed: int, groups: ArrayLike | None, level: float
 ) -> NDArray[np.float64]:
     draws, seed = whole_number(draws, "draws", least=1), whole_number(seed, "seed", least=0)
@@ -112,7 +85,7 @@ def _bootstrap_means(
     return np.concatenate(means)
 
 
-def _per_query(values: ArrayLike, name: str) -> NDArray[np.float64]:
+def per_query_values(values: ArrayLike, name: str) -> NDArray[np.float64]:
     """(N,) finite numbers; truths count as 1 and 0. Raises ReIDError for anything else."""
     array = np.asarray(as_array(values, name, truths=True), dtype=np.float64)
     if array.ndim != 1:
@@ -130,6 +103,6 @@ def _per_query(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return array
 
 
-def _percentiles(means: NDArray[np.float64], level: float) -> tuple[float, float]:
+def percentiles(means: NDArray[np.float64], level: float) -> tuple[float, float]:
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -17,7 +17,7 @@ from reidr.evaluation.metrics.open_set import OpenSetErrors, Searches, open_set_
 from reidr.evaluation.metrics.open_set_scores import lists_to_threshold
 from reidr.evaluation.metrics.oracle_gain import share_of_oracle_gain
 from reidr.evaluation.metrics.pair_verification import pair_areas
-from reidr.evaluation.metrics.statistics import oracle_gain_interval
+from reidr.evaluation.metrics.oracle_gain import oracle_gain_interval
 from reidr.fusion.calibration import margin_of
 from reidr.fusion.score_predictor import fuse_asked
 from reidr.fusion.weighted import fused_distances

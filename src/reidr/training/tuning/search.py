@@ -19,7 +19,7 @@ from reidr.evaluation.experiment.experiment import DEPTH, Progress, embed_trial
 from reidr.evaluation.experiment.trial_reranking import rerank_trial
 from reidr.evaluation.metrics.open_set import searches_of
 from reidr.evaluation.metrics.open_set_scores import ScoreChoice, choose_score, lists_to_threshold
-from reidr.evaluation.metrics.ranking import RankingResult, evaluate_features
+from reidr.evaluation.metrics import RankingResult, evaluate_features
 from reidr.fusion.calibration import Calibration, choose_calibration, margin_of
 from reidr.fusion.logistic import (
     FusionChoice,

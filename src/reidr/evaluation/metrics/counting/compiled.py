@@ -1,4 +1,4 @@
-"""The counting of `counting.py`, compiled: imported only where numba is installed (`pip install 'reidr[fast]'`).
+"""The counting of `negative_counts.py`, compiled; imported only where numba is installed (`pip install 'reidr[fast]'`).
 
 The same counts, bit for bit. What it wins: a row is read from memory once for all its matches, and threads do not wait
 for the interpreter. The machine code is kept in numba's cache, so it is made once per machine.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
 from reidr.evaluation.metrics.matching import Matching
-from reidr.evaluation.metrics.reranked import place_reranked
+from reidr.evaluation.metrics.counting.reranked import place_reranked
 from reidr.retrieval.ranked_list import RankedList
 
 Ties = Literal["pessimistic", "optimistic", "expected"]
@@ -120,9 +120,9 @@ class NegativeCounts:
             if self.reranked is None:
                 self._check(chunk[row], first + row)
             seen = None if shown is None else shown[row]
-            for counts, compare, side in ((self.not_farther, np.less_equal, "right"), (self.nearer, np.less, "left")):
+            for counts, strict in ((self.not_farther, False), (self.nearer, True)):
                 if low < high and len(counts):
-                    count_row(chunk[row], seen, found[low:high], counts[here][low:high], compare, side, room)
+                    count_row(chunk[row], seen, found[low:high], counts[here][low:high], strict, room)
         # Crops of the query's own person were counted with the others: they are few and known.
         for counts, own in ((self.not_farther, own_not_farther), (self.nearer, own_nearer)):
             if len(counts):
@@ -170,11 +170,11 @@ class NegativeCounts:
 
 
 def compiled_counter() -> Callable[..., int] | None:
-    """`count_rows` of `evaluation.compiled`, None where numba is not installed or may keep its code in no folder."""
+    """`count_rows` of `compiled.py`, None where numba is not installed or may keep its code in no folder."""
     if find_spec("numba") is None:
         return None
     try:
-        from reidr.evaluation.metrics.compiled import count_rows
+        from reidr.evaluation.metrics.counting.compiled import count_rows
     except RuntimeError:
         return None
     return count_rows  # type: ignore[no-any-return, unused-ignore]
@@ -195,18 +195,18 @@ def count_row(
     shown: NDArray[np.bool_] | None,
     distances: NDArray[Any],
     counts: NDArray[np.int64],
-    compare: Callable[..., Any],
-    side: Any,
+    strict: bool,
     room: NDArray[np.bool_],
 ) -> None:
-    """Fill `counts`: how many of the `shown` values of `row` are within each of the ascending `distances`.
+    """Fill `counts`: how many `shown` values of `row` are at or below (`strict`: below) each ascending distance.
 
-    Distances are settled from the far end, each by one comparison, until what is within is short enough to be sorted,
-    which settles the rest. Where matches are many, what is within is copied out in between.
+    The farthest distance comes first, each costs one comparison, until what is within is short enough to be sorted,
+    which answers all that remain. Where matches are many, what is within is copied out in between.
 
     Args:
         room: (G,) anything; a buffer of its own for each thread stays in the core's cache.
     """
+    compare: Callable[..., Any] = np.less if strict else np.less_equal
     values, compared = row, 0
     for match in range(len(distances) - 1, -1, -1):
         within = compare(values, distances[match], out=room[: len(values)])
@@ -217,7 +217,7 @@ def count_row(
         if match >= FEW_MATCHES and count <= max(len(values) // SORT_SHARE, SORT_ALWAYS):
             values = values.take(within.nonzero()[0])
             values.sort()
-            counts[:match] = values.searchsorted(distances[:match], side)
+            counts[:match] = values.searchsorted(distances[:match], "left" if strict else "right")
             return
         if min(match, compared) >= PATIENCE and 2 * count <= len(values):
             values, shown, compared = values.take(within.nonzero()[0]), None, 0
