@@ -33,7 +33,6 @@ class Search:
     def __init__(self, dataset: Any, retriever: Any, first: int) -> None:
         from reidr.core.progress import progress
         from reidr.data.protocols.trial import find_protocol, trials
-        from reidr.evaluation.experiment.candidate_scoring import matches_of
         from reidr.evaluation.experiment.experiment import embed_trial
         from reidr.retrieval.rerankers.csls import LAST, with_csls
 
@@ -42,7 +41,7 @@ class Search:
         queries, gallery, self.trial = embed_trial(trial, retriever, None, progress)
         ranked = gallery.search(queries, LAST, excluded=self.trial.excluded)
         self.ranked = with_csls(ranked, gallery.features, junk=self.trial.junk).top(K)
-        self.truth = matches_of(self.trial, self.ranked, K)
+        self.truth = self.trial.shows_person(self.ranked.indices)
         self.matches = self.trial.matches().sum(axis=1)
         self.rows, self.columns = rows, columns = np.nonzero(self.ranked.indices >= 0)
         listed, places = np.unique(self.ranked.indices[rows, columns], return_inverse=True)

@@ -338,7 +338,7 @@ def test_the_five_minutes_of_the_docs(place: Path) -> None:
 
 def test_the_docs_name_every_field_of_the_schema_and_every_alias() -> None:
     from reidr.evaluation.features.files import ALIASES
-    from reidr.evaluation.results.result_file import EvaluationResult, ResultRow
+    from reidr.evaluation.results.schema import EvaluationResult, ResultRow
 
     text = DOCS.read_text(encoding="utf-8")
     for model in (EvaluationResult, ResultRow):

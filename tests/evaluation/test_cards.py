@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.data.types import ReIDDataset
-from reidr.evaluation.experiment.experiment import Outcome, Settings, run_experiment
+from reidr.evaluation.experiment.experiment import run_experiment
+from reidr.evaluation.experiment.outcome import Outcome, Settings
 from reidr.evaluation.results.rows import rows_json
 from reidr.fusion.calibration import Calibration, margin_of
 from reidr.reasoning.types import Pair

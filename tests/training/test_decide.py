@@ -13,7 +13,6 @@ import pytest
 from numpy.typing import NDArray
 
 from reidr.data.types import Crop
-from reidr.evaluation.experiment.candidate_scoring import matches_of
 from reidr.evaluation.experiment.cost_curve import Policy, Study, adaptive_curve
 from reidr.fusion.calibration import margin_of
 from reidr.fusion.logistic import LogisticFusion, fuse_whole, rank_by_probability
@@ -114,7 +113,7 @@ def test_a_useful_witness_is_listened_to_and_every_pair_is_asked_once(tuner: Tun
 
 def test_other_fusions_are_chosen_and_do_what_was_measured(tuner: Tuner, search: Any) -> None:
     found = tuner.measure(search)
-    everyone = matches_of(found.trial, found.ranked, found.ranked.k)
+    everyone = found.trial.shows_person(found.ranked.indices)
 
     def precision(indices: NDArray[np.int64]) -> float:
         """Mean average precision over the listed candidates, counted one by one."""

@@ -39,11 +39,12 @@ def command(
     RESULTS are files of `reidr evaluate --json`. A row of its own is named behind a hash: `a.json#k-reciprocal`.
     """
     from reidr.cli.shared import prepare_output, write_output
-    from reidr.evaluation.results.compare import METRICS, compare, comparison_document
+    from reidr.evaluation.metrics.names import COMPARED
+    from reidr.evaluation.results.compare import compare, comparison_document
 
     to_stdout = prepare_output(json_file, [each.rpartition("#")[0] or each for each in results] + list(results))
     contestants = [contestant_of(each, row) for each in results]
-    differences = compare(contestants, metrics=metrics or tuple(METRICS), draws=draws, level=level, seed=seed)
+    differences = compare(contestants, metrics=metrics or tuple(COMPARED), draws=draws, level=level, seed=seed)
     click.echo(text_of(contestants, differences), err=to_stdout)
     if json_file is not None:
         write_output(json_file, comparison_document(contestants, differences))
@@ -62,13 +63,14 @@ def contestant_of(text: str, row: str | None) -> Contestant:
 
 def text_of(contestants: list[Contestant], differences: list[Difference]) -> str:
     """The rows that were compared, and a line for each difference, in points of a hundred."""
-    titles = {"mAP": "mAP", "rank1": "Rank-1"}
+    from reidr.evaluation.metrics.names import METRICS
+
     width = max(len(f"{each.second} - {each.first}") for each in differences)
     level = f"{100 * differences[0].level:g} %"
     lines = [f"{each.name}: {each.row}" for each in contestants]
     lines.append(f"{'':<{width}}  {'':<6}{'points':>8}  {level + ' interval':<18}{'p':>8}{'p (Holm)':>10}")
     lines += [
-        f"{f'{each.second} - {each.first}':<{width}}  {titles[each.metric]:<6}{100 * each.mean:>+8.2f}  "
+        f"{f'{each.second} - {each.first}':<{width}}  {METRICS[each.metric].title:<6}{100 * each.mean:>+8.2f}  "
         f"{f'[{100 * each.low:+.2f}, {100 * each.high:+.2f}]':<18}{each.p:>8.4f}{each.p_holm:>10.4f}"
         for each in differences
     ]

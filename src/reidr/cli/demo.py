@@ -49,8 +49,7 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
         dataset = render_street(folder / "street", street, advance)
     retriever, reasoner = load_retriever("nano"), load_reasoner("nano", cache=False)
     profile = stored_profile("nano")
-    weight = profile.weight if profile.street_weight is None else profile.street_weight
-    settings = settings_of(profile, k=k, think=think, weight=weight, seed=seed)
+    settings = settings_of(profile, k=k, think=think, weight=profile.street_weight, seed=seed)
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress, [HistogramEmbedder()])
     seconds = time.perf_counter() - started
     report = build_report(
@@ -64,7 +63,7 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
                 "protocol": outcomes[0].trial.protocol.name,
                 "retriever": retriever.name,
                 "reasoner": "nano",
-                "fusion weight": f"{weight:g}, chosen on another street",
+                "fusion weight": f"{settings.weight:g}, chosen on another street",
                 "k": k,
                 "seed": seed,
                 "seconds": round(seconds, 1),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 
 if TYPE_CHECKING:
     from reidr.data.types import ReIDDataset
-    from reidr.evaluation.experiment.outcome import Outcome, Settings
+    from reidr.evaluation.experiment.outcome import Settings
     from reidr.evaluation.features.given import GivenFeatures
     from reidr.reasoning.backends.local import Backend
     from reidr.retrieval.embedders.embedder import Embedder
@@ -28,11 +27,18 @@ FILE = click.Path(path_type=Path)
 @REASONER_OPTION
 @click.option("--features", type=FILE, help="Measure features from this .npy, .npz or .mat file, not a retriever's.")
 @click.option("--query-features", type=FILE, help="With --features: the queries' rows, where they are in another file.")
+@click.option(
+    "--compare",
+    metavar="NAME[,NAME...]",
+    help="Methods that get rows beside the reasoner's: csls, k-reciprocal, weighted, fitted, whole-list, "
+    "vision-similarity, adaptive, after-k-reciprocal, all, none, or a re-ranker of your own as module:factory. "
+    "[those that ask about no further pair]",
+)
 @click.option("--k", type=click.IntRange(1, 50), default=10, help="Candidates per query put before the reasoner. [10]")
-@click.option("--think", type=click.IntRange(0), default=0, help="Let it also think about this many of them. [0]")
-@click.option("--weight", type=click.FloatRange(0, 1), help="Fusion weight. [the one chosen on training identities]")
+@click.option("--think", type=click.IntRange(0), default=0, help="Candidates per query that it also writes reasons for. [0]")
+@click.option("--weight", type=click.FloatRange(0, 1), help="Fuse by this weight. [the fusion of the inference profile]")
 @click.option("--queries", type=click.IntRange(1), help="Sample this many queries by seed. [all]")
-@click.option("--adaptive", is_flag=True, help="Ask only where the policy chosen on training identities doubts.")
+@click.option("--adaptive", is_flag=True, help="Ask only about the pairs that the tuned ask policy doubts.")
 @click.option("--budget", type=click.FloatRange(0), help="With --adaptive: pairs per query that may be asked.")
 @click.option("--protocol", help="Evaluation rule by name. [the data set's own]")
 @click.option(
@@ -52,9 +58,9 @@ FILE = click.Path(path_type=Path)
     is_flag=False,
     flag_value=200,
     metavar="[N]",
-    help="Also test the reasons for N pairs of the first k, drawn by seed; 0 for all. [200 where N is left out]",
+    help="Also test the reasons for N pairs of the first k, sampled by seed; 0 for all. [200 where N is left out]",
 )
-@click.option("--json", "json_file", type=FILE, help="Write rows and each query's values (docs/evaluating.md).")
+@click.option("--json", "json_file", type=FILE, help="Write rows and each query's values in a versioned schema.")
 @click.option("--csv", "csv_file", type=FILE, help="Write the rows as CSV.")
 @click.option("--latex", "latex_file", type=FILE, help="Write the rows as a LaTeX table (booktabs).")
 @click.option("--figures", type=FILE, help="Write the curves to this folder as PDF and SVG.")
@@ -62,7 +68,9 @@ FILE = click.Path(path_type=Path)
 @CACHE_OPTION
 @click.pass_context
 def command(context: click.Context, /, data: Path | None, **options: Any) -> None:
-    """Measure retriever, k-reciprocal, reasoner and the oracle at k on a data set's query and gallery.
+    """Measure retriever, re-rankers, reasoner and the oracle at k on a data set's query and gallery.
+
+    The reasoner's row is the order that `reidr find` gives with the same models; --compare adds others beside it.
 
     With --features DATA gives the labels and pictures of the rows; without DATA the file must hold labels too.
     """
@@ -87,7 +95,7 @@ def command(context: click.Context, /, data: Path | None, **options: Any) -> Non
 
 
 def identity(data: Path | None, options: dict[str, Any]) -> dict[str, Any]:
-    """What makes an evaluation the same evaluation: all that it was asked, but where to write and whether to cache."""
+    """What makes an evaluation the same one: every option but where to write and whether to cache."""
     elsewhere = ("folder", "json_file", "csv_file", "latex_file", "figures", "cache")
     asked = {"data": data, **{name: value for name, value in options.items() if name not in elsewhere}}
     return {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in asked.items()}
@@ -109,7 +117,7 @@ def check_options(context: click.Context, data: Path | None, options: dict[str, 
         if is_typed("retriever_name"):
             raise ReIDError("--features stands in the place of a retriever; drop --retriever")
         if options["held_out"]:
-            raise ReIDError("--held-out asks a retriever whom it has seen; a file of features does not say")
+            raise ReIDError("--held-out needs to know which identities the retriever was trained on; a file of features does not say")
         if not is_typed("reasoner_name"):
             options["reasoner_name"] = "none"
         if data is None:
@@ -142,8 +150,9 @@ def find_data(data: Path | None, options: dict[str, Any]) -> tuple[ReIDDataset, 
 
 
 def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[str, Any]) -> None:
-    """Load the models, measure, and say and write what came out."""
-    from reidr.cli.evaluate_text import say, told_requests
+    """Load the models, measure, and print and write the results."""
+    from reidr.cli.evaluate_output import Evaluated, tested_reasons, write_files, write_page
+    from reidr.cli.evaluate_text import print_requests, print_results
     from reidr.cli.shared import load_reasoner, load_retriever
     from reidr.core.progress import progress
     from reidr.data.protocols.dataset_overlap import seen_notes
@@ -154,7 +163,7 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
 
     name = options["reasoner_name"]
     served = load_reasoner(name, options["cache"]) if name.startswith(("http://", "https://")) else None
-    settings = settings_from(options, served)  # before any model is loaded: it refuses what cannot be asked
+    settings = settings_from(options, served)  # before any model is loaded: it refuses what is not possible
     retriever: Embedder = given if given is not None else load_retriever(options["retriever_name"])
     reasoner = served or load_reasoner(name, options["cache"])
     if options["held_out"]:
@@ -164,171 +173,57 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     started = time.perf_counter()
     baselines = [HistogramEmbedder()] if options["baseline"] else []
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress, baselines)
-    document = result_document(
-        outcomes,
-        dataset,
-        {
-            "retriever": retriever.name,
-            "reasoner": "none" if reasoner is None else reasoner.name,
-            "fusion_weight": settings.weight,
-            "k": settings.k,
-            "think": settings.think,
-            "seed": settings.seed,
-            "sampled_queries": settings.queries,
-        },
-    )
+    document = result_document(outcomes, dataset, provenance_of(retriever, reasoner, settings))
     seen = [str(note) for note in seen_notes(dataset, training_data_of(retriever, reasoner))]
     document["notes"] += seen
-    say(outcomes, document, [*warnings_of(dataset), *seen])
+    print_results(outcomes, document, [*warnings_of(dataset), *seen])
+    done = Evaluated(outcomes, document, dataset, reasoner, options, started)
     if options["reasons"] is not None and reasoner is not None:
-        document["reasons"] = tested_reasons(outcomes, reasoner, dataset, options, started).document()
-    document["requests"] = told_requests(reasoner)
+        document["reasons"] = tested_reasons(done, reasoner)
+    document["requests"] = print_requests(reasoner)
     if options["folder"] is not None:
-        write_page(outcomes, document, retriever, reasoner, options, started)
-    write_files(outcomes, document, options)
+        write_page(done)
+    write_files(done)
+
+
+def provenance_of(retriever: Embedder, reasoner: Backend | None, settings: Settings) -> dict[str, Any]:
+    """What made the numbers, for the result file."""
+    return {
+        "retriever": retriever.name,
+        "reasoner": "none" if reasoner is None else reasoner.name,
+        "fusion": settings.fusion,
+        "fusion_weight": settings.weight,
+        "k": settings.k,
+        "think": settings.think,
+        "seed": settings.seed,
+        "sampled_queries": settings.queries,
+    }
 
 
 def settings_from(options: dict[str, Any], served: Backend | None = None) -> Settings:
-    """What the options say is to be measured, with what was decided for the reasoner; of a `served` one its server."""
+    """What the options say is to be measured, with the inference profile of the reasoner; of a `served` one its server's."""
     from reidr.evaluation.experiment.outcome import settings_of
     from reidr.fusion.profile import profile_of, stored_profile
     from reidr.retrieval.gallery import cache_folder
 
     profile = stored_profile(options["reasoner_name"]) if served is None else profile_of(served)
-    weight = options["weight"]
+    names = ("adaptive", "budget", "k", "queries", "think", "protocol", "seed", "weight")
     return settings_of(
         profile,
-        **{name: options[name] for name in ("adaptive", "budget", "k", "queries", "think", "protocol", "seed")},
-        weight=weight if weight is not None else profile.weight,
+        **{name: options[name] for name in names},
+        compare=compared(options["compare"]),
         average_precision=options["average_precision"],
         cache=cache_folder() if options["cache"] else None,
     )
 
 
-def write_files(outcomes: Sequence[Outcome], document: dict[str, Any], options: dict[str, Any]) -> None:
-    """JSON, CSV, LaTeX, figures: each that is asked for, whatever happens to another. Raises ReIDError for all of them.
+def compared(text: str | None) -> tuple[str, ...]:
+    """The methods that `--compare` names, the default ones without it. Raises ReIDError for one that is not known."""
+    from reidr.evaluation.experiment.compared_methods import chosen_methods
+    from reidr.evaluation.experiment.outcome import DEFAULT_COMPARE
 
-    After the run folder, so that no failing file costs that one.
-    """
-    from reidr.core.run import write_json
-    from reidr.core.storage.files import write_text
-    from reidr.errors import ReIDError
-
-    def write_latex(path: Path) -> None:
-        from reidr.report.files.latex import latex_table
-
-        write_text(path, latex_table(document))
-
-    writers: dict[str, Callable[[Path], None]] = {
-        "json_file": lambda path: write_json(path, document),
-        "csv_file": lambda path: write_text(path, rows_csv(outcomes)),
-        "latex_file": write_latex,
-        "figures": lambda path: draw_figures(outcomes, path),
-    }
-    failed = []
-    for name, write in writers.items():
-        if options[name] is not None:
-            try:
-                write(options[name])
-            except ReIDError as error:
-                failed.append(error)
-    if failed:
-        raise failed[0] if len(failed) == 1 else ReIDError("; ".join(map(str, failed)))
-
-
-def rows_csv(outcomes: Sequence[Outcome]) -> str:
-    """The rows as the `metrics.csv` of a run folder has them."""
-    from reidr.report import Report
-    from reidr.report.build import metric_row, now
-    from reidr.report.files.csv_json import metrics_csv
-
-    first = outcomes[0]
-    rows = tuple(metric_row(outcomes, position) for position in range(len(first.rows)))
-    protocol = first.trial.protocol.name
-    return metrics_csv(Report(first.dataset, now(), metric_rows=rows, protocol=protocol, trials=len(outcomes)))
-
-
-def draw_figures(outcomes: Sequence[Outcome], folder: Path) -> None:
-    """Write the curves of the first draw, and say which there are."""
-    from reidr.report.curves import curves_of
-    from reidr.report.files.figures import write_figures
-
-    written = write_figures(curves_of(outcomes[0]), folder)
-    names = ", ".join(path.name for path in written) or "none: no curve has more than one case"
-    click.echo(f"figures in {folder}: {names}")
-
-
-def tested_reasons(
-    outcomes: Sequence[Outcome], reasoner: Backend, dataset: ReIDDataset, options: dict[str, Any], started: float
-) -> Any:
-    """Test what the reasoner writes, say it, and write its page where there is a run folder."""
-    from reidr.cli.shared import notice_of
-    from reidr.core.progress import progress
-    from reidr.evaluation.explanations.reason_numbers import number_lines
-    from reidr.report.build import now
-    from reidr.report.reasons import write_reasons
-    from reidr.report.reasons_build import reasons_page, run_reasons
-
-    tested = run_reasons(
-        outcomes[0], reasoner, dataset.root, options["k"], options["reasons"], options["seed"], progress, click.echo
-    )
-    click.echo(number_lines(tested.tested))
-    if options["folder"] is not None:
-        facts = page_facts(outcomes, outcomes[0].rows[0].name.removeprefix("retriever "), reasoner, started)
-        page = reasons_page(tested, title=dataset.name, created=now(), facts=facts, notice=notice_of(reasoner))
-        click.echo(f"reasons: {write_reasons(page, options['folder'])}")
-    return tested
-
-
-def write_page(
-    outcomes: Sequence[Outcome],
-    document: dict[str, Any],
-    retriever: Embedder,
-    reasoner: Backend | None,
-    options: dict[str, Any],
-    started: float,
-) -> None:
-    """The page of the evaluation and its data."""
-    from reidr.cli.shared import notice_of
-    from reidr.report import write_report
-    from reidr.report.build import build_report
-    from reidr.report.files.store import save_report
-
-    left_out = [entry["text"] for entry in document["left_out"] if entry["kind"] == "loader"]
-    facts = page_facts(outcomes, retriever.name, reasoner, started)
-    title = document["dataset"]
-    report = build_report(
-        outcomes,
-        title=title,
-        notice=notice_of(reasoner),
-        facts=facts,
-        left_out=left_out,
-        remarks=document["requests"]["sentences"],
-    )
-    save_report(report, options["folder"])
-    click.echo(f"report: {write_report(report, options['folder'])}")
-
-
-def page_facts(
-    outcomes: Sequence[Outcome], retriever: str, reasoner: Backend | None, started: float
-) -> dict[str, str | int | float]:
-    """What a page says of how its numbers came about."""
-    from reidr.cli.shared import facts_of
-
-    first = outcomes[0]
-    settings = first.settings
-    draws = f"{len(outcomes)}; lists, curves and reasons of draw 1" if len(outcomes) > 1 else None
-    return facts_of(
-        {
-            "data set": first.dataset,
-            "protocol": first.trial.protocol.name,
-            "draws": draws,
-            "average precision": None if settings.average_precision == "exact" else settings.average_precision,
-            "retriever": retriever,
-            "reasoner": reasoner.name if reasoner is not None else "none",
-            "fusion weight": settings.weight,
-            "k": settings.k,
-            "seed": settings.seed,
-            "seconds": round(time.perf_counter() - started, 1),
-        }
-    )
+    if text is None:
+        return DEFAULT_COMPARE
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    chosen_methods(names)
+    return tuple(names)

@@ -14,7 +14,7 @@ from reidr.reasoning.types import counts_of
 from reidr.report.build import text_table
 
 
-def say(outcomes: Sequence[Outcome], document: dict[str, Any], notes: Sequence[str] = ()) -> None:
+def print_results(outcomes: Sequence[Outcome], document: dict[str, Any], notes: Sequence[str] = ()) -> None:
     """The table, what it is of, and what took no part; `notes` are further sentences."""
     click.echo(text_table(outcomes))
     click.echo(
@@ -34,8 +34,8 @@ def say(outcomes: Sequence[Outcome], document: dict[str, Any], notes: Sequence[s
         )
 
 
-def told_requests(reasoner: Backend | None) -> dict[str, Any]:
-    """Say what the reasoner was asked and how it ended, as `find` does; the same for the result file."""
+def print_requests(reasoner: Backend | None) -> dict[str, Any]:
+    """Print what the reasoner was asked and how that ended, as `find` does; return it for the result file."""
     counts = counts_of(reasoner)
     for sentence in counts.sentences():
         click.echo(click.style(shown(sentence), fg="yellow"))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from reidr.evaluation.experiment.experiment import Outcome, mean_metrics
 from reidr.evaluation.experiment.left_out import queries_without_match
+from reidr.evaluation.experiment.outcome import Outcome
 from reidr.evaluation.results.numbers import numbers_of
-from reidr.evaluation.results.rows import cost_of_row, gains, gains_over, intervals
+from reidr.evaluation.results.rows import cost_of_row, mean_metrics, metric_rows
 from reidr.reasoning.rationales.statements import CHECKED, what_is_known
-from reidr.report import MetricRow, Report
+from reidr.report import Report
 from reidr.report.cards import query_card
 from reidr.report.curves import curves_of
 from reidr.report.files.csv_json import METRIC_ORDER, METRIC_TITLES
@@ -57,7 +57,7 @@ def build_report(
         notice=notice,
         created=now(),
         facts=facts,
-        metric_rows=tuple(metric_row(outcomes, position) for position in range(len(outcome.rows))),
+        metric_rows=metric_rows(outcomes),
         query_cards=tuple(query_card(outcome, position, known) for position in range(len(outcome.trial.query))),
         curves=curves_of(outcome),
         checked=CHECKED[known] if outcome.verdicts else "",
@@ -78,21 +78,3 @@ def all_left_out(outcomes: Sequence[Outcome], more: Sequence[str] = ()) -> tuple
 def now() -> str:
     """Date and time of this moment, for a page."""
     return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def metric_row(outcomes: Sequence[Outcome], position: int) -> MetricRow:
-    """A table row: means over the trials; intervals over persons where there is one trial."""
-    row = outcomes[0].rows[position]
-    calls, seconds = cost_of_row(outcomes, position)
-    alone = len(outcomes) == 1
-    return MetricRow(
-        row.name,
-        mean_metrics(outcomes, position),
-        intervals=intervals(outcomes[0], row) if alone else {},
-        gains=gains(outcomes[0], row) if alone and position else {},
-        gains_over=gains_over(outcomes[0], row) if alone else {},
-        queries=int((row.result.matches > 0).sum()),
-        calls=calls,
-        seconds=seconds,
-        note=row.note,
-    )

@@ -11,7 +11,6 @@ from reidr.data.protocols.trial import Trial
 from reidr.data.types import Crop
 from reidr.evaluation.experiment.cost_curve import explain
 from reidr.evaluation.experiment.outcome import Outcome
-from reidr.evaluation.experiment.rows import role_of
 from reidr.fusion.calibration import Calibration, margin_of
 from reidr.reasoning.rationales.statements import Known, statements_of
 from reidr.reasoning.types import Verdict
@@ -35,9 +34,7 @@ def query_card(outcome: Outcome, position: int, known: Known = "nothing") -> Que
     trial = outcome.trial
     query = trial.query[position]
     base = outcome.rows[0].result
-    # The row whose order the card shows: the adaptive one only where it is the only one.
-    after = [row for row in outcome.rows if role_of(row.name) == "reasoner"]
-    after_row = max(after, key=lambda row: (row.name.endswith(" thinking"), row.name.endswith(" direct")), default=None)
+    after_row = outcome.reasoner_row
     matched = int(base.matches[position])
     asked = "" if outcome.scores is None else asked_sentence(outcome, position)
     return QueryCard(

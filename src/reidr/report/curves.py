@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from reidr.evaluation.experiment.cost_curve import Point
 from reidr.evaluation.experiment.outcome import Outcome
 from reidr.evaluation.metrics.calibration import reliability_curve, risk_coverage
-from reidr.evaluation.results.numbers import SHOWN_AS, cost_curve_of, lists_of, open_set_of, scored_pairs
+from reidr.evaluation.results.numbers import cost_curve_of, scored_pairs
+from reidr.evaluation.results.open_set import SHOWN_AS, lists_of, open_set_of
 from reidr.fusion.calibration import margin_of
 from reidr.report import Curve, Series
 
@@ -74,11 +75,11 @@ def cost_curve(spent: dict[str, list[Point]]) -> Curve:
 def cmc_curve(outcome: Outcome) -> Curve:
     """Cumulative matching characteristic of the rows."""
     ranks = list(range(1, CMC_RANKS + 1))
-    # More than five lines are not told apart: variants of the reasoner's row and the baselines are in the table.
-    variants = (", whole list", ", fitted", *(() if outcome.settings.only_policy else (" adaptive",)))
-    drawn = [row for row in outcome.rows if not row.name.endswith(variants)]
+    # More than five lines cannot be told apart: alternatives of the reasoner's row and baselines are in the table.
+    reasoner = outcome.reasoner_row
+    drawn = [row for row in outcome.rows if row.role != "reasoner" or row is reasoner]
     if len(drawn) > CMC_LINES:
-        drawn = [row for row in drawn if not row.name.startswith("baseline")]
+        drawn = [row for row in drawn if row.role != "baseline"]
     series = tuple(Series(row.name, ranks, [row.result.rank(rank) for rank in ranks]) for row in drawn)
     return Curve("cmc", series, cases=evaluated_queries(outcome), unit="query")
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reidr.core.text import number_of
-from reidr.evaluation.experiment.rows import Interval, MetricRow, Role, built_on
+from reidr.evaluation.experiment.rows import VISION_SIMILARITY, Interval, MetricRow, Role, built_on
+from reidr.evaluation.metrics.names import COMPARED
 from reidr.report.content import QueryCard, Report
 
-TITLES = {"mAP": "mAP", "rank1": "Rank-1"}
+TITLES = {key: metric.title for key, metric in COMPARED.items()}
 FEWEST_QUERIES = 10
 """Queries below which a bootstrap interval is far too narrow to tell a difference from chance."""
 
@@ -42,8 +43,7 @@ def compared(reasoner: MetricRow, without: Sequence[MetricRow]) -> str:
     if not others or metric not in reasoner.metrics:
         return "The retriever's row and the reasoner's row share no metric."
     best = best_of(others, metric)
-    kind = reasoner.name.removeprefix("reasoner").strip()
-    subject = f"With the reasoner ({kind}), " if kind else "With the reasoner, "
+    subject = f"With the reasoner ({reasoner.variant}), " if reasoner.variant else "With the reasoner, "
     if metric == "rank1":
         subject += f"the first candidate is the right person for {percent(reasoner.metrics[metric])}\u202f% of "
         subject += queries(reasoner)
@@ -148,7 +148,7 @@ def unasked(reasoner: MetricRow, rows: Sequence[MetricRow], named: Sequence[Metr
     """The rows that put no pair before a reasoner and do at least as well, where they are not `named` already."""
     told = []
     for row in rows:
-        if row.role not in ("re-ranking", "vision similarity") or row in named:
+        if row.role != "reranker" or row in named:
             continue
         better = [
             f"{title} {percent(row.metrics[metric])}\u202f%"
@@ -169,7 +169,7 @@ def called(row: MetricRow) -> str:
     """What a row is called within a sentence."""
     if row.role == "retriever":
         return "the retriever alone"
-    if row.role == "vision similarity":
+    if row.variant == VISION_SIMILARITY:
         return f"the vision encoder's similarity alone, row \u201c{row.name}\u201d"
     return row.name
 

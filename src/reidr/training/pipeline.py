@@ -109,9 +109,8 @@ def evaluate_reasoner(model: Path, base: Path, folder: Path, quick: bool, retrie
     from reidr.retrieval.embedders.retriever import Retriever
 
     reasoner, retriever, profile = load_reasoner(model), Retriever.load(retriever_name), stored_profile(model)
-    dataset, weight = unseen_search(base, folder), profile.weight
-    if dataset.name == "street-test" and profile.street_weight is not None:
-        weight = profile.street_weight
+    dataset = unseen_search(base, folder)
+    weight = profile.street_weight if dataset.name == "street-test" else None
     settings = settings_of(profile, think=3, weight=weight, queries=20 if quick else 200)
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress)
     facts = environment() | {"reasoner": str(model), "fusion weight": settings.weight, "data set": dataset.name}

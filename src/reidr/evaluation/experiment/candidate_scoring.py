@@ -18,10 +18,8 @@ from reidr.retrieval.ranked_list import RankedList
 if TYPE_CHECKING:
     from reidr.reasoning.backends.local import Backend
 
-Known = dict[tuple[str, str], float]
+Scores = dict[tuple[str, str], float]
 """P(same) of pairs that were asked before, by (query id, candidate id)."""
-
-
 Places = tuple[NDArray[np.int64], NDArray[np.int64]]
 """(rows, columns) in a ranked list."""
 
@@ -35,7 +33,7 @@ def pairs_at(trial: Trial, ranked: RankedList, wanted: NDArray[np.bool_]) -> tup
     """The pairs at the `wanted` (Q, m) places of a ranked list, and these places."""
     m = wanted.shape[1]
     rows, columns = np.nonzero(wanted & (ranked.indices[:, :m] >= 0))
-    truth = matches_of(trial, ranked, m)
+    truth = trial.shows_person(ranked.indices[:, :m])
     pairs = [
         Pair(
             trial.query[row],
@@ -48,21 +46,12 @@ def pairs_at(trial: Trial, ranked: RankedList, wanted: NDArray[np.bool_]) -> tup
     return pairs, (rows, columns)
 
 
-def matches_of(trial: Trial, ranked: RankedList, k: int) -> NDArray[np.bool_]:
-    """(Q, k) True where the ranked list's candidate shows the query's person."""
-    indices = ranked.indices[:, :k]
-    persons = np.array([crop.person or "" for crop in trial.gallery])
-    wanted = np.array([crop.person or " " for crop in trial.query])
-    same: NDArray[np.bool_] = (persons[np.maximum(indices, 0)] == wanted[:, None]) & (indices >= 0)
-    return same
-
-
 def ask(
     reasoner: Backend,
     trial: Trial,
     ranked: RankedList,
     wanted: NDArray[np.bool_],
-    known: Known,
+    known: Scores,
     advance: Advance | None = None,
     batch: int = 32,
 ) -> NDArray[np.float64]:
@@ -85,9 +74,7 @@ def ask(
 def vision_similarity(
     reasoner: Backend, trial: Trial, ranked: RankedList, m: int, progress: Progress, batch: int = 32
 ) -> NDArray[np.float64] | None:
-    """(Q, m, 3) what the reasoner's eyes tell of the first m candidates (`VisionSimilarity.vision_similarity`), NaN where padded.
-
-    None for a reasoner whose eyes tell nothing by themselves.
+    """(Q, m, 3) what the 
     """
     if not isinstance(reasoner, VisionSimilarity):
         return None
@@ -107,7 +94,7 @@ def ask_by_policy(
     trial: Trial,
     ranked: RankedList,
     m: int,
-    known: Known,
+    known: Scores,
     advance: Advance | None = None,
     batch: int = 32,
     guess: NDArray[np.float64] | None = None,

@@ -1,10 +1,9 @@
-"""Thought where it pays: which queries are asked, how many candidates, and whether to think or only score.
+"""Ask policies and cost curves: which pairs are scored, and what mAP and Rank-1 that number of calls gives.
 
-A candidate is asked when it lies within a band behind the nearest one and is not so near that the retriever is sure of
-it, both in units of the query's own neighbourhood: a query whose matches stand clear of the crowd is not asked at all,
-one amid look-alikes is asked about many. Where a glance of the reasoner's eyes tells what it would say, only those are
-asked of whom it leaves a doubt. Asking stops at a score that is sure. Everything is computed from precomputed scores,
-so curves cost no calls.
+A candidate is scored when it lies within a band behind the nearest one and is not so near that the retriever is sure of
+it, both in units of the query's own z-norm: a query whose matches stand clear of all others costs no call, one among
+look-alikes several. Where scores are predicted, only those with an uncertain prediction are asked for. No further
+candidate is scored after a score that is sure. Everything is computed from precomputed scores, so curves cost no calls.
 """
 
 from __future__ import annotations
@@ -235,7 +234,7 @@ def policy_name(policy: Policy) -> str:
     words += [] if policy.clear is None else [f"clear at {policy.clear:.2f}"]
     words += [f"predicted score of {policy.unsure:g} bits"] if policy.unsure > 0 else []
     words += [f"until {policy.sure:g}"] if policy.sure < NEVER else []
-    words += [f"thought from {policy.doubtful:g} bits"] if policy.doubtful < NEVER else []
+    words += [f"reasons from {policy.doubtful:g} bits"] if policy.doubtful < NEVER else []
     return ", ".join(words)
 
 
@@ -303,27 +302,27 @@ def explain(policy: Policy, normalised: Reals, asked: Bools, thought: int = 0) -
     near = normalised - normalised[0] <= policy.band
     clear = near & (normalised <= policy.clear) if policy.clear is not None else np.zeros_like(near)
     number, rivals, sure_of = int(asked.sum()), int(near.sum()), int(clear.sum())
-    glanced = policy.unsure > 0
+    predicted = policy.unsure > 0
     if policy.most == 0:
         return "Not asked: the budget allows no calls."
     if rivals <= 1:
         behind = f"{normalised[1] - normalised[0]:.1f}" if len(normalised) > 1 else "far more"
         return (
-            f"Not asked: the next candidate lies {behind} spreads behind the nearest, more than the {policy.band:.1f}"
-            " that leave a doubt."
+            f"Not asked: the next candidate lies {behind} standard deviations behind the nearest, more than the"
+            f" {policy.band:.1f} within which the order is in doubt."
         )
-    if number == 0 and glanced:
-        return f"Not asked: a glance at the {rivals} candidates in doubt tells what would be said of them."
+    if number == 0 and predicted:
+        return f"Not asked: the predicted scores of the {rivals} nearest candidates leave no doubt."
     if number == 0:
         return f"Not asked: the {rivals} nearest candidates stand clear of all others."
-    words = f"Asked about {number}: {rivals} candidates lie within {policy.band:.1f} spreads of the nearest"
+    words = f"Asked about {number}: {rivals} candidates lie within {policy.band:.1f} standard deviations of the nearest"
     words += f", {sure_of} of them clearly near" if sure_of else ""
-    words += ", and a glance leaves a doubt of these" if glanced else ""
-    if number < rivals - sure_of and not glanced:
+    words += ", and the predicted scores of these leave a doubt" if predicted else ""
+    if number < rivals - sure_of and not predicted:
         words += (
             f"; at most {policy.most} are asked" if number == policy.most else f"; one scored {policy.sure:g} or more"
         )
-    return words + (f"; {thought} thought about in words." if thought else ".")
+    return words + (f"; {thought} with reasons." if thought else ".")
 
 
 def _worth(point: Point) -> float:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from reidr.data.protocols.dataset_overlap import check_unseen
 from reidr.data.protocols.trial import Trial, check_belongs, find_protocol, trials
-from reidr.data.types import Crop, ReIDDataset
-from reidr.evaluation.experiment.candidate_scoring import matches_of
-from reidr.evaluation.experiment.outcome import DEPTH, Outcome, Progress, Row, Settings
-from reidr.evaluation.experiment.reasoner_rows import ask_reasoner
-from reidr.evaluation.experiment.trial_reranking import rerank_trial
+from reidr.data.types import ReIDDataset
+from reidr.evaluation.experiment.candidate_scoring import Scores
+from reidr.evaluation.experiment.compared_methods import METHODS, chosen_methods, compared_row
+from reidr.evaluation.experiment.outcome import DEPTH, Outcome, Progress, Settings
+from reidr.evaluation.experiment.profile_row import ProfileResult, profile_row
+from reidr.evaluation.experiment.rows import Row
+from reidr.evaluation.experiment.search import TrialSearch
 from reidr.evaluation.features.given import GivenFeatures
 from reidr.evaluation.metrics import evaluate_features, oracle_at_k
 from reidr.retrieval.embedders.embedder import Embedder
@@ -44,11 +44,26 @@ def run_experiment(
     protocol = find_protocol(settings.protocol or dataset.protocol)
     check_belongs(protocol, dataset.name, dataset.kind)
     check_unseen(protocol, dataset, training_data_of(retriever, reasoner))
-    pairs_seen: dict[tuple[str, str], float] = {}
+    models = Models(retriever, reasoner, tuple(baselines))
+    known: Scores = {}
     return [
-        _run_trial(dataset.name, trial, retriever, reasoner, settings, progress, baselines, pairs_seen)
+        _run_trial(dataset, trial, models, settings, progress, known)
         for trial in trials(dataset, protocol, settings.seed, queries=settings.queries)
     ]
+
+
+@dataclass(frozen=True)
+class Models:
+    """What is measured: the retriever, the reasoner beside it, and other embedders."""
+
+    retriever: Embedder
+    reasoner: Backend | None
+    baselines: tuple[Embedder, ...] = ()
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """The retriever's stored distances for "not in the gallery", by wanted FPIR; empty where it has none."""
+        return getattr(self.retriever, "thresholds", {})
 
 
 def training_data_of(retriever: Embedder, reasoner: Backend | None) -> dict[str, tuple[str, ...]]:
@@ -58,78 +73,76 @@ def training_data_of(retriever: Embedder, reasoner: Backend | None) -> dict[str,
 
 
 def _run_trial(
-    name: str,
+    dataset: ReIDDataset,
     trial: Trial,
-    retriever: Embedder,
-    reasoner: Backend | None,
+    models: Models,
     settings: Settings,
     progress: Progress,
-    baselines: Sequence[Embedder],
-    pairs_seen: dict[tuple[str, str], float],
+    known: Scores,
 ) -> Outcome:
-    rows: list[Row] = []
-    problems: list[str] = []
-    rule: dict[str, Any] = {"average_precision": settings.average_precision}
-    for embedder in baselines:
-        started = time.perf_counter()
-        queries, gallery, usable = embed_trial(trial, embedder, settings.cache, progress)
-        result = evaluate_features(queries.features, gallery.features, **usable.arguments(), **rule)
-        seconds = time.perf_counter() - started
-        rows.append(Row(f"baseline {embedder.name}", result, seconds=seconds, variant=embedder.name))
+    baselines = [_baseline_row(trial, embedder, settings, progress) for embedder in models.baselines]
     started = time.perf_counter()
-    queries, gallery, trial = embed_trial(trial, retriever, settings.cache, progress)
-    problems += [*queries.problems, *gallery.problems]
+    queries, gallery, trial = embed_trial(trial, models.retriever, settings.cache, progress)
     shown = gallery.search(queries, DEPTH)
     ranked = gallery.search(queries, DEPTH, excluded=trial.excluded)
-    arguments = {**trial.arguments(), **rule}
-    base = evaluate_features(queries.features, gallery.features, **arguments)
-    rows.insert(0, Row(f"retriever {retriever.name}", base, seconds=time.perf_counter() - started))
-    if settings.csls:
-        started = time.perf_counter()
-        ranked = with_csls(ranked, gallery.features, junk=trial.junk)
-        if ranked.local is not None:
-            scaled = ranked.reordered(ranked.local, "CSLS")
-            result = evaluate_features(queries.features, gallery.features, **arguments, reranked=scaled)
-            note = f"its first {ranked.k}, cosines less those of both sides' surroundings"
-            seconds = time.perf_counter() - started
-            rows.append(Row("CSLS", result, seconds=seconds, note=note, variant="CSLS"))
-    again = None
-    if settings.k_reciprocal and len(gallery) > 2 and not trial.draws_per_query:
-        started = time.perf_counter()
-        # Whole lists of a large gallery would fill the memory; crops that share no neighbour with the query, which is
-        # all but a few hundred, keep the retriever's order anyway.
-        again = rerank_trial(trial, queries, gallery, max(1000, 20_000_000 // len(queries)))
-        result = evaluate_features(queries.features, gallery.features, **arguments, reranked=again)
-        note = again.made_by[-1]
-        seconds = time.perf_counter() - started
-        rows.append(Row("k-reciprocal", result, seconds=seconds, note=note, variant="k-reciprocal"))
-
-    k = min(settings.k, ranked.k)
-    told = None
-    if reasoner is not None:
-        measure = partial(evaluate_features, queries.features, gallery.features, **arguments)
-        told = ask_reasoner(trial, ranked, again, k, reasoner, settings, measure, progress, pairs_seen)
-        rows += told.rows
-    perfect = evaluate_features(
+    measure = partial(
+        evaluate_features,
         queries.features,
         gallery.features,
-        **arguments,
-        reranked=oracle_at_k(ranked.top(k), matches_of(trial, ranked, k)),
+        **trial.arguments(),
+        average_precision=settings.average_precision,
     )
-    rows.append(Row(f"oracle@{settings.k}", perfect, note="a perfect verifier of the retriever's first k"))
-    found = {} if told is None else told.found()
-    thresholds = getattr(retriever, "thresholds", {})
+    name = f"retriever {models.retriever.name}"
+    base = Row(name, measure(), seconds=time.perf_counter() - started, role="retriever")
+    search = TrialSearch(
+        trial, queries, gallery, ranked, min(settings.k, ranked.k), settings, measure, progress, name, models.reasoner,
+        known,
+    )  # fmt: skip
+    rows, result = method_rows(search)
+    perfect = oracle_at_k(search.ranked.top(search.k), trial.shows_person(search.ranked.indices[:, : search.k]))
+    note, built_on = "a perfect verifier of the retriever's first k", (name,)
+    oracle = search.row(f"oracle@{settings.k}", perfect, "oracle", "", note=note, built_on=built_on)
     return Outcome(
-        name,
+        dataset.name,
         trial,
-        tuple(rows),
-        ranked,
+        (base, *baselines, *rows, oracle),
+        search.ranked,
         shown,
         settings=settings,
-        thresholds=thresholds,
-        problems=tuple(problems),
-        **found,
+        thresholds=models.thresholds,
+        problems=(*queries.problems, *gallery.problems),
+        verdicts=search.verdicts,
+        **({} if result is None else result.fields()),
     )
+
+
+def method_rows(search: TrialSearch) -> tuple[list[Row], ProfileResult | None]:
+    """The rows of all methods but retriever, baselines and oracle: those that ask nobody first, then the reasoner's
+    by its profile, then the others."""
+    settings = search.settings
+    if settings.csls:
+        started = time.perf_counter()
+        search.ranked = with_csls(search.ranked, search.gallery.features, junk=search.trial.junk)
+        search.seconds["CSLS"] = time.perf_counter() - started
+    named = dict.fromkeys([*chosen_methods(settings.compare), *(["thinking"] if settings.think else [])])
+    search.csls_row = "csls" in named and search.ranked.local is not None
+    plain = [name for name in named if name in METHODS and not METHODS[name].needs_reasoner]
+    rows = [compared_row(search, name, None) for name in plain]
+    result = None if search.reasoner is None else profile_row(search)
+    rows += [] if result is None else [result.row]
+    rows += [compared_row(search, name, result) for name in named if name not in plain]
+    return [row for row in rows if row is not None], result
+
+
+def _baseline_row(trial: Trial, embedder: Embedder, settings: Settings, progress: Progress) -> Row:
+    """Another embedder alone."""
+    started = time.perf_counter()
+    queries, gallery, usable = embed_trial(trial, embedder, settings.cache, progress)
+    result = evaluate_features(
+        queries.features, gallery.features, **usable.arguments(), average_precision=settings.average_precision
+    )
+    seconds, name = time.perf_counter() - started, f"baseline {embedder.name}"
+    return Row(name, result, seconds=seconds, role="baseline", variant=embedder.name)
 
 
 def embed_trial(
@@ -145,14 +158,3 @@ def embed_trial(
     if trial.protocol.tracklets:
         queries, gallery = pool_tracks(queries), pool_tracks(gallery)
     return queries, gallery, replace(trial, query=queries.crops, gallery=gallery.crops)
-
-
-def mean_metrics(outcomes: Sequence[Outcome], position: int) -> dict[str, float]:
-    """Metrics of one row, averaged over the trials of a protocol with draws."""
-    each: list[dict[str, float]] = [outcome.rows[position].metrics() for outcome in outcomes]
-    return {name: float(np.mean([metrics[name] for metrics in each])) for name in each[0]}
-
-
-def crops_by_id(crops: Sequence[Crop]) -> dict[str, Crop]:
-    """Look-up table of crops."""
-    return {crop.id: crop for crop in crops}

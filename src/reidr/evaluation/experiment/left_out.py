@@ -1,45 +1,28 @@
-"""What took no part in an evaluation: said in the terminal, in the result file and on the page, with its number."""
+"""What took no part in an evaluation, with its number: for the terminal, the result file and the page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from reidr.core.text import some_of
+from reidr.core.text import some_of, whole
+from reidr.data.left_out import NAMES_KEPT, LeftOut
 from reidr.data.reading.notes import Note, as_notes
 from reidr.data.types import ReIDDataset
 from reidr.evaluation.experiment.outcome import Outcome
 
 NAMES_SHOWN = 5  # in a sentence
-NAMES_KEPT = 50  # in a file
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """One kind of thing that took no part.
-
-    Attributes:
-        kind: "loader" (seen when the data were read), "unreadable" (pictures) or "no match" (queries).
-        text: one sentence. count: how many; None where the loader does not say. names: of the first of them.
-    """
-
-    kind: str
-    text: str
-    count: int | None = None
-    names: tuple[str, ...] = ()
 
 
 def left_out_of(dataset: ReIDDataset, outcomes: Sequence[Outcome]) -> list[LeftOut]:
     """Everything that took no part in the evaluation of `dataset`, in the order in which it was found."""
     first = outcomes[0]
     # What a protocol takes out of a search (a query's own picture) is noted by the trial.
-    notes = as_notes((*dataset.notes, *getattr(first.trial, "notes", ())))
-    found = [_of_note(note) for note in notes if note.is_left_out]
+    notes = as_notes((*dataset.notes, *first.trial.notes))
+    entries = [_of_note(note) for note in notes if note.is_left_out]
     problems = list(dict.fromkeys(problem for outcome in outcomes for problem in outcome.problems))
     if problems:
-        found.append(LeftOut("unreadable", _some("unusable pictures are left out", problems), len(problems),
-                             tuple(problems[:NAMES_KEPT])))  # fmt: skip
-    return [*found, *queries_without_match(outcomes)]
+        entries.append(_entry("unreadable", _some("unusable pictures are left out", problems), problems))
+    return [*entries, *queries_without_match(outcomes)]
 
 
 def queries_without_match(outcomes: Sequence[Outcome]) -> list[LeftOut]:
@@ -49,7 +32,7 @@ def queries_without_match(outcomes: Sequence[Outcome]) -> list[LeftOut]:
         return []
     words = f"of {len(outcomes[0].trial.query):,} queries have no match in the gallery and count in no mean"
     words += " (draw 1)" if len(outcomes) > 1 else ""
-    return [LeftOut("no match", _some(words, alone), len(alone), tuple(alone[:NAMES_KEPT]))]
+    return [_entry("no match", _some(words, alone), alone)]
 
 
 def warnings_of(dataset: ReIDDataset) -> list[str]:
@@ -64,7 +47,15 @@ def without_match(outcome: Outcome) -> list[str]:
 
 
 def _of_note(note: Note) -> LeftOut:
-    return LeftOut("loader", note.text, note.count or None, note.names[:NAMES_KEPT])
+    return LeftOut(kind="loader", text=whole(note.text), count=note.count or None, names=_kept(note.names))
+
+
+def _entry(kind: str, text: str, names: Sequence[str]) -> LeftOut:
+    return LeftOut(kind=kind, text=whole(text), count=len(names), names=_kept(names))
+
+
+def _kept(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(whole(name) for name in names[:NAMES_KEPT])
 
 
 def _some(words: str, names: Sequence[str]) -> str:

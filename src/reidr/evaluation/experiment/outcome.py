@@ -16,7 +16,8 @@ from reidr.core.progress import Advance
 from reidr.data.protocols.trial import Trial
 from reidr.errors import ReIDError
 from reidr.evaluation.experiment.cost_curve import Policy
-from reidr.evaluation.metrics.ranking_result import AveragePrecision, RankingResult
+from reidr.evaluation.experiment.rows import Role, Row
+from reidr.evaluation.metrics.ranking_result import AveragePrecision
 from reidr.fusion.calibration import Calibration
 from reidr.fusion.logistic import LogisticFusion
 from reidr.fusion.profile import InferenceProfile
@@ -26,6 +27,8 @@ from reidr.reasoning.types import Verdict
 from reidr.retrieval.ranked_list import RankedList
 
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
+DEFAULT_COMPARE = ("csls", "k-reciprocal", "weighted", "fitted", "vision-similarity", "adaptive")
+"""Methods measured without being named: none of them puts further pairs before the reasoner."""
 DEPTH = 50  # ranked candidates kept per query: what pages and CMC curves show
 
 
@@ -39,15 +42,15 @@ class Settings:
         think: candidates per query that the reasoner also thinks about in words; 0: it only scores.
         weight: fusion weight of the reasoner, chosen on training identities; k_reciprocal_weight: that for a list which
             k-reciprocal re-ranking has made; whole_weight: that for sorting the whole list anew; fitted: a fusion that
-            was fitted, not weighted (each None: that row is left out).
-        fusion: which of `weight` and `fitted` was chosen to order candidates.
-        expected: what the reasoner is expected to say of candidates that the policy does not ask about.
-        policy: when the reasoner is asked, for the adaptive row (None: no such row). only_policy: ask nothing else,
-            which saves the calls that the other rows need. policies: others, for the curve of costs.
-        calibration: of the direct score, for the numbers beside the rows. absent: the `score` by which people who are
-            not in the gallery are told, and its `thresholds` by wanted FPIR, chosen on training identities.
-        local_scaling: fuse with CSLS distances, and measure the retriever ranked by them.
-        k_reciprocal: also measure k-reciprocal re-ranking.
+            was fitted, not weighted (each None: none was chosen).
+        fusion: which of `weight` and `fitted` orders candidates.
+        score_predictor: predicts the score of candidates that the policy does not ask about.
+        policy: when the reasoner is asked (None: always). only_policy: ask nothing else, which saves the calls that
+            other rows need. policies: others, for the curve of costs.
+        calibration: of the direct score. absent: the `score` by which people who are not in the gallery are recognised,
+            and its `thresholds` by wanted FPIR, chosen on training identities.
+        csls: fuse with CSLS distances.
+        compare: further methods that get a row, by name or as `module:factory` (see `compared_methods.py`).
         protocol: name of the evaluation rule; None takes the data set's own.
         average_precision: how average precision is computed (see `AveragePrecision`).
         cache: folder of cached embeddings; None: no cache.
@@ -70,7 +73,7 @@ class Settings:
     calibration: Calibration | None = None
     absent: Mapping[str, Any] | None = None
     csls: bool = False
-    k_reciprocal: bool = True
+    compare: tuple[str, ...] = DEFAULT_COMPARE
     protocol: str | None = None
     seed: int = 0
     batch: int = 32
@@ -89,31 +92,6 @@ class Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
-    """One line of the table: a way of ranking, its result over the queries, and what it cost.
-
-    `variant` tells it from others of its kind ("direct", "thinking", "k-reciprocal", …), empty where it needs no word.
-    """
-
-    name: str
-    result: RankingResult
-    calls: int = 0
-    seconds: float = 0.0
-    note: str = ""
-    variant: str = ""
-
-    def metrics(self) -> dict[str, float]:
-        """mAP, rank1, rank5, rank10 and mINP as shares of 1."""
-        return {
-            "mAP": self.result.mean_average_precision,
-            "rank1": self.result.rank(1),
-            "rank5": self.result.rank(5),
-            "rank10": self.result.rank(10),
-            "mINP": self.result.mean_inverse_negative_penalty,
-        }
-
-
-@dataclass(frozen=True, eq=False)
 class Outcome:
     """Everything measured on one trial, for tables and for the page.
 
@@ -121,10 +99,10 @@ class Outcome:
         ranked: the retriever's list, ignored crops left out. shown: the same with them, for showing what was dropped.
         scores: (Q, k) P(same) of the direct score, NaN where not asked; None without a reasoner.
         verdicts: by (query id, gallery id), where the reasoner thought.
-        fused: the ranked list after the reasoner (thinking where there is any), None without one.
+        fused: the list as the inference profile orders it, which `reasoner_row` measures; None without a reasoner.
         thresholded: its first k by distances that are comparable across queries, for open-set thresholds.
-        asked: (Q, k) which pairs the policy asks about; None without one. glances: (Q, k, 3) what the reasoner's eyes
-            tell of the candidates without asking, where that is used.
+        asked: (Q, k) which pairs the policy asks about; None without one. vision_similarities: (Q, k, 3) of the
+            candidates; None where nothing that was tuned uses them.
         settings: what was measured.
         thresholds: the retriever's distances for "not in the gallery", by wanted FPIR.
         problems: one sentence per unusable picture.
@@ -145,19 +123,30 @@ class Outcome:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
-    def row(self, start: str) -> Row | None:
-        """The first row whose name starts with `start`."""
-        return next((row for row in self.rows if row.name.startswith(start)), None)
+    def row(self, role: Role, variant: str | None = None) -> Row | None:
+        """The first row of that role and, unless None, that variant."""
+        return next((row for row in self.rows if row.role == role and variant in (None, row.variant)), None)
+
+    @property
+    def reasoner_row(self) -> Row | None:
+        """The row that the headline, the cards and the curves speak of: the first of a reasoner."""
+        return self.row("reasoner")
 
 
 def settings_of(
-    profile: InferenceProfile, *, adaptive: bool = False, budget: float | None = None, **values: Any
+    profile: InferenceProfile,
+    *,
+    adaptive: bool = False,
+    budget: float | None = None,
+    weight: float | None = None,
+    **values: Any,
 ) -> Settings:
-    """Settings with what was decided for a reasoner: calibration, policies, the weight after k-reciprocal.
+    """Settings with everything that was tuned for a reasoner.
 
     Args:
         adaptive: ask only what the policy asks about. budget: mean pairs per query it may cost on training identities;
-            of the stored policies the best that keeps it. values: other fields of `Settings`.
+            of the stored policies the best that keeps it. weight: fuse by this weight instead of the profile's fusion.
+            values: other fields of `Settings`.
 
     Raises ReIDError where a policy is wanted and none is stored, or none is as cheap.
     """
@@ -174,7 +163,8 @@ def settings_of(
         **values,
         k_reciprocal_weight=profile.k_reciprocal_weight,
         whole_weight=profile.whole_weight,
-        fusion=profile.fusion,
+        weight=profile.weight if weight is None else weight,
+        fusion=profile.fusion if weight is None else "weighted",
         fitted=None if profile.fitted is None else LogisticFusion.read(profile.fitted),
         score_predictor=None if profile.score_predictor is None else ScorePredictor.read(profile.score_predictor),
         policy=None if stored is None else Policy.read(stored),

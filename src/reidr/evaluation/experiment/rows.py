@@ -1,34 +1,80 @@
-"""The rows of a report's table: numbers of one way of ranking, and what kind of way it is."""
+"""The rows of an evaluation: each is one method of ranking, told from others by typed fields, never by its name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from reidr.errors import ReIDError
+from reidr.evaluation.metrics.names import metric_values
+from reidr.evaluation.metrics.ranking_result import RankingResult
 
-Role = Literal["retriever", "baseline", "re-ranking", "vision similarity", "reasoner", "oracle", "other"]
-"""What a row of the table is: the retriever alone; another embedder; the same candidates in another order without a
-reasoner (CSLS, k-reciprocal); the order by a reasoner's vision encoder, no pair asked; with a reasoner that
-was asked; the best order of the same first candidates."""
+Role = Literal["retriever", "baseline", "reranker", "reasoner", "oracle"]
+"""What a row is: the retriever that is evaluated; another embedder beside it; the same candidates in another order,
+no pair put before a reasoner; an order that a reasoner was asked for; the best order of the same first candidates."""
 Interval = tuple[float, float]
+
+CSLS, K_RECIPROCAL = "CSLS", "k-reciprocal"
+VISION_SIMILARITY = "vision similarity"
+ADAPTIVE, THINKING, AFTER_K_RECIPROCAL = "adaptive", "thinking", "after k-reciprocal"
+
+
+class Method(Protocol):
+    """What tells one row from another."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it; unique among the rows."""
+
+    @property
+    def role(self) -> Role:
+        """What kind of method it is."""
+
+    @property
+    def built_on(self) -> tuple[str, ...]:
+        """Names of the rows whose list it starts from."""
+
+
+AnyRow = TypeVar("AnyRow", bound=Method)
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One method, its result over the queries of one trial, and what it cost.
+
+    Attributes:
+        name: for reading. calls: of the reasoner. seconds: wall time. note: one short remark.
+        role: see `Role`. variant: tells it from others of its role ("" for the one that the inference profile gives).
+        built_on: names of the rows without a reasoner whose list this one re-ranks, the retriever's first.
+    """
+
+    name: str
+    result: RankingResult
+    calls: int = 0
+    seconds: float = 0.0
+    note: str = ""
+    role: Role = field(kw_only=True)
+    variant: str = field(default="", kw_only=True)
+    built_on: tuple[str, ...] = field(default=(), kw_only=True)
+
+    def metrics(self) -> dict[str, float]:
+        """Every metric of `metrics.names.METRICS` by its key, as shares of 1."""
+        return metric_values(self.result)
 
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One line of the table of metrics: one way of ranking, measured over all queries.
+    """One line of a table of metrics: what `Row` is for one trial, as means over all of them.
 
     Attributes:
-        name: starts with `retriever`, `local scaling`, `k-reciprocal`, `reasoner` or `oracle` (`oracle@10`): `role`
-            follows from it.
-        metrics: by name (`mAP`, `rank1`, `rank5`, `rank10`, `mINP`, ...), each a share of 1.
+        metrics: by key (`mAP`, `rank1`, `rank5`, `rank10`, `mINP`, ...), each a share of 1.
         intervals: bootstrap interval (low, high) of a metric, shares of 1.
         gains: interval (low, high) of the paired difference to the retriever's row, shares of 1, each in [-1, 1].
-        gains_over: the same to other rows that ask no reasoner, by their names.
+        gains_over: the same to the other rows that it is built on, by their names.
         queries: number of queries behind the row.
-        calls: calls of the reasoner in total. seconds: wall time in total.
-        note: one short remark.
+        calls: calls of the reasoner in total. seconds: wall time in total. note: one short remark.
+        role, variant, built_on: see `Row`.
     """
 
     name: str
@@ -40,11 +86,9 @@ class MetricRow:
     seconds: float | None = None
     note: str = ""
     gains_over: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
-
-    @property
-    def role(self) -> Role:
-        """What kind of row this is."""
-        return role_of(self.name)
+    role: Role = field(kw_only=True)
+    variant: str = field(default="", kw_only=True)
+    built_on: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         for name, value in self.metrics.items():
@@ -59,33 +103,10 @@ class MetricRow:
                     )
 
 
-def role_of(name: str) -> Role:
-    """The role of the row called `name`: the one place where the letters of a row's name are read."""
-    first = name.casefold()
-    if first.startswith("reasoner"):
-        # A glance is the cosines of the reasoner's vision encoder: no pair was put before it.
-        return "vision similarity" if first.endswith((" glance", " vision similarity")) else "reasoner"
-    if "then reasoner" in first:
-        return "reasoner"
-    if first.startswith(("CSLS", "csls", "k-reciprocal", "z-norm")):
-        return "re-ranking"
-    known: tuple[Role, ...] = ("retriever", "baseline", "oracle")
-    return next((role for role in known if first.startswith(role)), "other")
-
-
-def built_on(row: MetricRow, rows: Sequence[MetricRow]) -> tuple[MetricRow, ...]:
-    """The rows of `rows` that ask no reasoner and whose list this reasoner's `row` starts from, the retriever first.
-
-    A reasoner that is asked after k-reciprocal re-ranking starts from that; any other from the retriever's list, which
-    is CSLS wherever the page has such a row.
-    """
-    after = row.name.casefold().startswith("k-reciprocal")
-    return tuple(
-        other
-        for other in rows
-        if (other.role == "retriever" and not after)
-        or (other.role == "re-ranking" and other.name.casefold().startswith("k-reciprocal") == after)
-    )
+def built_on(row: Method, rows: Sequence[AnyRow]) -> tuple[AnyRow, ...]:
+    """The rows whose list `row` starts from, in the order of `rows`; the retriever's where it names none of them."""
+    named = tuple(other for other in rows if other.name in row.built_on)
+    return named or tuple(other for other in rows if other.role == "retriever")
 
 
 def check_share(value: float, what: str) -> None:

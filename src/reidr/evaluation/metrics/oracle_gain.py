@@ -1,12 +1,16 @@
-"""How much a re-ranker could gain on the first k crops, and how much of it a given one has gained."""
+"""Share of oracle gain: how much a re-ranker could gain on the first k crops, and how much of it a given one gained."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reidr.core.checks import flag_array, instance_of, plain_array, real_number
 from reidr.errors import ReIDError
+from reidr.evaluation.metrics.names import values_per_query
+from reidr.evaluation.metrics.ranking_result import RankingResult
 from reidr.evaluation.metrics.statistics import bootstrap_means, per_query_values, percentiles
 from reidr.retrieval.ranked_list import RankedList
 
@@ -44,6 +48,25 @@ def share_of_oracle_gain(base: float, ours: float, oracle: float) -> float:
     if oracle < base:
         raise ReIDError(f"oracle {oracle:g} is below base {base:g}; they were not measured on the same list")
     return (ours - base) / (oracle - base) if oracle > base else float("nan")
+
+
+def shares_of_oracle_gain(
+    base: RankingResult, ours: RankingResult, oracle: RankingResult, people: NDArray[Any]
+) -> dict[str, Any]:
+    """The share in every compared metric, by key, and beside it `KEY_interval`, resampled over `people` (E,) of the
+    queries with a match; None where nothing could be gained, or where one person is all there is."""
+    shares: dict[str, Any] = {}
+    tables = [values_per_query(result) for result in (base, ours, oracle)]
+    for key in tables[0]:
+        values = [table[key] for table in tables]
+        means = [float(each.mean()) if len(each) else 0.0 for each in values]
+        # The base may lie above the oracle: its whole list is measured, the oracle's first k alone are sorted.
+        share = share_of_oracle_gain(means[0], means[1], max(means[0], means[2]))
+        interval = oracle_gain_interval(*values, groups=people)
+        shares[key] = None if np.isnan(share) else share
+        unknown = len(set(people)) < 2 or np.isnan(interval).any()  # one person cannot be resampled
+        shares[f"{key}_interval"] = None if unknown else list(interval)
+    return shares
 
 
 def oracle_gain_interval(

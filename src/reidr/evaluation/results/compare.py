@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from reidr.core.checks import group_numbers, real_array, real_number, whole_number
 from reidr.errors import ReIDError
+from reidr.evaluation.metrics.names import COMPARED
 from reidr.evaluation.metrics.statistics import paired_bootstrap
-from reidr.evaluation.results.result_file import EvaluationResult, RowValues
+from reidr.evaluation.results.schema import EvaluationResult, RowValues
 
-METRICS = {"mAP": "average_precision", "rank1": "rank1"}
 DRAWS = 10_000
 
 
@@ -81,7 +81,7 @@ def contestant(name: str, result: EvaluationResult, row: str | None = None) -> C
 def compare(
     contestants: Sequence[Contestant],
     *,
-    metrics: Sequence[str] = tuple(METRICS),
+    metrics: Sequence[str] = tuple(COMPARED),
     draws: int = DRAWS,
     level: float = 0.95,
     seed: int = 0,
@@ -100,9 +100,9 @@ def compare(
     draws, seed = whole_number(draws, "draws", least=1), whole_number(seed, "seed", least=0)
     real_number(level, "level", least=0.0, most=1.0, inside=True)
     metrics = tuple(dict.fromkeys(metrics))  # a metric named twice is one test, also for Holm's correction
-    unknown = [metric for metric in metrics if metric not in METRICS]
+    unknown = [metric for metric in metrics if metric not in COMPARED]
     if unknown or not metrics:
-        raise ReIDError(f"compare: metric {unknown[0] if unknown else 'none'!r}; there are {', '.join(METRICS)}")
+        raise ReIDError(f"compare: metric {unknown[0] if unknown else 'none'!r}; there are {', '.join(COMPARED)}")
     repeated = [each.name for place, each in enumerate(contestants) if each.key in [c.key for c in contestants[:place]]]
     if repeated:
         raise ReIDError(f"compare: {repeated[0]} names a row that is named before; it cannot differ from itself")
@@ -177,12 +177,13 @@ def aligned(each: Contestant, base: Contestant) -> dict[str, NDArray[np.float64]
     if not rows:
         raise ReIDError(f"{each.name}: no query has a match; there is nothing to compare")
     found = {}
-    for metric, field in METRICS.items():
-        values = getattr(each.values, field)
+    values_of = each.values.model_dump()
+    for key, metric in COMPARED.items():
+        values = values_of[metric.field]
         chosen = [values[row] for row in rows]
         if None in chosen:
-            raise ReIDError(f"{each.name}: row {each.row!r} lacks the {metric} of query {part.ids[chosen.index(None)]}")
-        found[metric] = np.array(chosen, dtype=np.float64)
+            raise ReIDError(f"{each.name}: row {each.row!r} lacks the {key} of query {part.ids[chosen.index(None)]}")
+        found[key] = np.array(chosen, dtype=np.float64)
     return found
 
 

@@ -1,41 +1,25 @@
-"""The rows of an evaluation as plain JSON, each with its intervals and its gains over the rows without a reasoner."""
+"""The rows of an evaluation as lines of a table and as plain JSON, with intervals and gains over what they start from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from reidr.core.run import environment
-from reidr.evaluation.experiment.experiment import Outcome, Row, mean_metrics
-from reidr.evaluation.experiment.rows import Interval, MetricRow, built_on, role_of
+from reidr.evaluation.experiment.outcome import Outcome
+from reidr.evaluation.experiment.rows import Interval, MetricRow, Row, built_on
+from reidr.evaluation.metrics.names import values_per_query
 from reidr.evaluation.metrics.statistics import bootstrap_interval, paired_bootstrap
 from reidr.evaluation.results.numbers import numbers_of, people_of
 
 
 def rows_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The public shape of `reidr evaluate --json`: `{"rows": [{"name", "mAP", "rank1", …}, …], …}`, shares of 1."""
+    """`{"rows": [...], "dataset": ..., ...}`: the rows as `schema.ResultRow` has them, and the numbers beside them."""
     first = outcomes[0]
-    rows = []
-    for position, row in enumerate(first.rows):
-        values: dict[str, Any] = {"name": row.name, **mean_metrics(outcomes, position)}
-        values["calls"], seconds = cost_of_row(outcomes, position)
-        values["seconds"] = round(seconds, 3)
-        if row.note:
-            values["note"] = row.note
-        if len(outcomes) == 1:
-            values["intervals"] = {name: list(pair) for name, pair in intervals(first, row).items()}
-            if position:
-                values["gains"] = {name: list(pair) for name, pair in gains(first, row).items()}
-            others = gains_over(first, row)
-            if others:
-                values["gains_over"] = {
-                    other: {name: list(pair) for name, pair in found.items()} for other, found in others.items()
-                }
-        rows.append(values)
     return {
-        "rows": rows,
+        "rows": [row_json(row) for row in metric_rows(outcomes)],
         "dataset": first.dataset,
         "protocol": first.trial.protocol.name,
         "trials": len(outcomes),
@@ -49,48 +33,91 @@ def rows_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def cost_of_row(outcomes: Sequence[Outcome], position: int) -> tuple[int, float]:
-    """Calls and seconds of one row, all trials together."""
-    each = [outcome.rows[position] for outcome in outcomes]
-    return sum(row.calls for row in each), sum(row.seconds for row in each)
-
-
-def per_query(row: Row) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-    """Per-query values whose means are mAP and Rank-1; queries without a match left out."""
-    result = row.result
-    valid = result.matches > 0
+def row_json(row: MetricRow) -> dict[str, Any]:
+    """One row as plain JSON, as `schema.ResultRow` has it: the metrics stand beside the name."""
     return {
-        "mAP": result.average_precision[valid],
-        "rank1": (result.first_match_rank[valid] <= 1).astype(float),
+        "name": row.name,
+        "role": row.role,
+        "variant": row.variant,
+        "built_on": list(row.built_on),
+        **{name: float(value) for name, value in row.metrics.items()},
+        "queries": row.queries,
+        "calls": row.calls,
+        "seconds": row.seconds,
+        "note": row.note,
+        "intervals": plain_intervals(row.intervals),
+        "gains": plain_intervals(row.gains),
+        "gains_over": {other: plain_intervals(gains) for other, gains in row.gains_over.items()},
     }
 
 
-def intervals(outcome: Outcome, row: Row) -> dict[str, tuple[float, float]]:
-    """95 % bootstrap interval over persons of mAP and Rank-1; none where all queries show one person.
+def plain_intervals(intervals: Mapping[str, Interval]) -> dict[str, list[float]]:
+    """Intervals by metric, as JSON has them."""
+    return {name: [float(end) for end in ends] for name, ends in intervals.items()}
+
+
+def metric_rows(outcomes: Sequence[Outcome]) -> tuple[MetricRow, ...]:
+    """The lines of the table: means over the trials; intervals over persons where there is one trial."""
+    return tuple(metric_row(outcomes, position) for position in range(len(outcomes[0].rows)))
+
+
+def metric_row(outcomes: Sequence[Outcome], position: int) -> MetricRow:
+    """One line of `metric_rows`."""
+    first = outcomes[0]
+    row, alone = first.rows[position], len(outcomes) == 1
+    calls, seconds = cost_of_row(outcomes, position)
+    return MetricRow(
+        row.name,
+        mean_metrics(outcomes, position),
+        intervals=intervals(first, row) if alone else {},
+        gains=gains(first, row) if alone and position else {},
+        gains_over=gains_over(first, row) if alone else {},
+        queries=int(row.result.evaluated.sum()),
+        calls=calls,
+        seconds=round(seconds, 3),
+        note=row.note,
+        role=row.role,
+        variant=row.variant,
+        built_on=row.built_on,
+    )
+
+
+def mean_metrics(outcomes: Sequence[Outcome], position: int) -> dict[str, float]:
+    """Metrics of one row, averaged over the trials of a protocol with draws."""
+    tables: list[dict[str, float]] = [outcome.rows[position].metrics() for outcome in outcomes]
+    return {name: float(np.mean([metrics[name] for metrics in tables])) for name in tables[0]}
+
+
+def cost_of_row(outcomes: Sequence[Outcome], position: int) -> tuple[int, float]:
+    """Calls and seconds of one row, all trials together."""
+    rows = [outcome.rows[position] for outcome in outcomes]
+    return sum(row.calls for row in rows), sum(row.seconds for row in rows)
+
+
+def intervals(outcome: Outcome, row: Row) -> dict[str, Interval]:
+    """95 % bootstrap interval over persons of every compared metric; none where all queries show one person.
 
     Resampling one person always gives the same mean: its interval of no width would claim to be certain.
     """
     people = people_of(outcome)
     if len(set(people)) < 2:
         return {}
-    return {name: bootstrap_interval(values, groups=people) for name, values in per_query(row).items()}
+    return {name: bootstrap_interval(values, groups=people) for name, values in values_per_query(row.result).items()}
 
 
 def gains(outcome: Outcome, row: Row, base: Row | None = None) -> dict[str, Interval]:
-    """95 % paired bootstrap interval over persons of the difference to `base` (the first row), for mAP and Rank-1.
+    """95 % paired bootstrap interval over persons of the difference to `base` (the first row), by metric.
 
     Of no width where all queries show one person, which the headline takes for no knowledge at all.
     """
-    before, people = per_query(outcome.rows[0] if base is None else base), people_of(outcome)
-    return {name: paired_bootstrap(values, before[name], groups=people) for name, values in per_query(row).items()}
+    before, people = values_per_query((outcome.rows[0] if base is None else base).result), people_of(outcome)
+    after = values_per_query(row.result)
+    return {name: paired_bootstrap(values, before[name], groups=people) for name, values in after.items()}
 
 
 def gains_over(outcome: Outcome, row: Row) -> dict[str, dict[str, Interval]]:
-    """`gains` of a reasoner's row over the rows without one that its list starts from, by name; the retriever's, which
-    `gains` itself has, is left out."""
-    if role_of(row.name) != "reasoner":
+    """`gains` of a reasoner's row over the rows that it is built on; the retriever's, which `gains` has, is left out."""
+    if row.role != "reasoner":
         return {}
-    by_name = {each.name: each for each in outcome.rows}
-    plain = [MetricRow(each.name, {}) for each in outcome.rows]
-    without = [each.name for each in built_on(MetricRow(row.name, {}), plain) if each.role != "retriever"]
-    return {name: gains(outcome, row, by_name[name]) for name in without}
+    others = [other for other in built_on(row, outcome.rows) if other.role != "retriever"]
+    return {other.name: gains(outcome, row, other) for other in others}

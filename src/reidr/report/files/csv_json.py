@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from reidr.core.spreadsheets import safe_cell
-from reidr.evaluation.experiment.rows import Interval
+from reidr.evaluation.metrics.names import METRICS
+from reidr.evaluation.results.rows import row_json
 from reidr.report.content import MetricRow, Report
 
-METRIC_TITLES = {"mAP": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mINP": "mINP"}
+METRIC_TITLES = {key: metric.title for key, metric in METRICS.items()}
 METRIC_ORDER = tuple(METRIC_TITLES)
 
 
@@ -23,8 +23,8 @@ def metric_names(rows: Iterable[MetricRow]) -> list[str]:
 
 
 def metrics_json(report: Report) -> str:
-    """`{"title", "created", "protocol", "trials", "facts", "rows": [{"name", "mAP", ..., "queries", "calls", "seconds",
-    "note", "intervals", "gains", "gains_over"}], "left_out", "remarks", "curves": [{"kind", "series": [{"name", "x",
+    """`{"title", "created", "protocol", "trials", "facts", "rows": [{"name", "role", "mAP", ..., see
+    `evaluation.results.schema.ResultRow`}], "left_out", "remarks", "curves": [{"kind", "series": [{"name", "x",
     "y", "counts"}]}]}`; every metric is a share of 1. Beside these, by the names that `reidr evaluate --json` has,
     whatever else was measured (`expected_calibration_error`, `share_of_oracle_gain`, `open_set`, ...)."""
     document = {
@@ -34,7 +34,7 @@ def metrics_json(report: Report) -> str:
         "protocol": report.protocol,
         "trials": report.trials,
         "facts": dict(report.facts),
-        "rows": [row_document(row) for row in report.metric_rows],
+        "rows": [row_json(row) for row in report.metric_rows],
         "left_out": list(report.left_out),
         "remarks": list(report.remarks),
         "curves": [
@@ -54,26 +54,6 @@ def metrics_json(report: Report) -> str:
         ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def row_document(row: MetricRow) -> dict[str, Any]:
-    """One row of `metrics.json`: the metrics beside the name, as `reidr evaluate --json` has them."""
-    return {
-        "name": row.name,
-        **{name: float(value) for name, value in row.metrics.items()},
-        "queries": row.queries,
-        "calls": row.calls,
-        "seconds": row.seconds,
-        "note": row.note,
-        "intervals": plain(row.intervals),
-        "gains": plain(row.gains),
-        "gains_over": {other: plain(gains) for other, gains in row.gains_over.items()},
-    }
-
-
-def plain(intervals: Mapping[str, Interval]) -> dict[str, list[float]]:
-    """Intervals by metric, as JSON has them."""
-    return {name: [float(end) for end in ends] for name, ends in intervals.items()}
 
 
 def metrics_csv(report: Report) -> str:

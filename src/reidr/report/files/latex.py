@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reidr.evaluation.metrics.names import METRICS
 from reidr.report.files.csv_json import METRIC_ORDER
 
-HEADINGS = {"mAP": "mAP", "rank1": "R1", "rank5": "R5", "rank10": "R10", "mINP": "mINP"}
+HEADINGS = {key: metric.symbol for key, metric in METRICS.items()}
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",

@@ -75,7 +75,7 @@ def _row(values: dict[str, Any]) -> MetricRow:
     values["gains_over"] = {
         other: {metric: tuple(pair) for metric, pair in found.items()} for other, found in others.items()
     }
-    return MetricRow(**values)
+    return MetricRow(**{**values, "built_on": tuple(values["built_on"])})
 
 
 def _stored(picture: Any) -> str | None:

@@ -13,7 +13,7 @@ from reidr.data.protocols.trial import Trial, find_protocol, trials
 from reidr.data.reading.notes import Note
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, ReIDError
-from reidr.evaluation.experiment.candidate_scoring import ask, doubled, leave_out, matches_of, vision_similarity
+from reidr.evaluation.experiment.candidate_scoring import ask, doubled, leave_out, vision_similarity
 from reidr.evaluation.experiment.cost_curve import Policy, Study, choose_policies
 from reidr.evaluation.experiment.experiment import DEPTH, Progress, embed_trial
 from reidr.evaluation.experiment.trial_reranking import rerank_trial
@@ -95,7 +95,7 @@ class Tuner:
         k = min(self.k, ranked.k)
         vision_similarities = vision_similarity(self.reasoner, trial, ranked, k, self.progress)
         scores = self._ask(trial, ranked.top(k))
-        return Measured(trial, ranked, scores, matches_of(trial, ranked, k), base, vision_similarities)
+        return Measured(trial, ranked, scores, trial.shows_person(ranked.indices[:, :k]), base, vision_similarities)
 
     def after_k_reciprocal(self, search: ReIDDataset) -> WeightChoice:
         """The fusion weight for the first k of k-reciprocal re-ranking."""
@@ -103,7 +103,7 @@ class Tuner:
         queries, gallery, trial = embed_trial(trial, self.retriever, None, self.progress)
         again = rerank_trial(trial, queries, gallery, 4 * DEPTH)
         again = doubled(leave_out(again, trial.excluded)).top(min(self.k, again.k))
-        return choose_weight(again, self._ask(trial, again), matches_of(trial, again, again.k))
+        return choose_weight(again, self._ask(trial, again), trial.shows_person(again.indices))
 
     def open_set(self, search: ReIDDataset, weight: float, seed: int, scaled: bool) -> ScoreChoice | None:
         """The score that misses fewest people at FPIR 10 %; None where too few searches are for absent people.
@@ -153,7 +153,7 @@ def best_weight(curve: Sequence[tuple[float, float, float]]) -> float:
 
 def whole_weight(found: Measured) -> WeightChoice:
     """The fusion weight where the whole list, not its first k alone, is sorted anew."""
-    return choose_whole_weight(found.ranked, found.scores, matches_of(found.trial, found.ranked, found.ranked.k))
+    return choose_whole_weight(found.ranked, found.scores, found.trial.shows_person(found.ranked.indices))
 
 
 def fitted_fusion(found: Measured) -> LogisticFusion | None:

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
-from reidr.evaluation.metrics.matching import Matching
 from reidr.evaluation.metrics.counting.reranked import place_reranked
+from reidr.evaluation.metrics.matching import Matching
 from reidr.retrieval.ranked_list import RankedList
 
 Ties = Literal["pessimistic", "optimistic", "expected"]

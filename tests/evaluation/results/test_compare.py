@@ -17,7 +17,8 @@ from reidr.cli.main import reidr
 from reidr.errors import ReIDError
 from reidr.evaluation.metrics.statistics import paired_bootstrap
 from reidr.evaluation.results.compare import compare, contestant, holm, randomisation_test
-from reidr.evaluation.results.result_file import SCHEMA, EvaluationResult, read_result
+from reidr.evaluation.results.result_file import read_result
+from reidr.evaluation.results.schema import SCHEMA, EvaluationResult
 
 IDS = [f"q{i}" for i in range(8)]
 PERSONS = ["a", "a", "b", "b", "c", "c", "d", None]
@@ -36,7 +37,7 @@ def result(values: list[float | None], **changed: Any) -> dict[str, Any]:
         "schema": SCHEMA, "dataset": "d", "protocol": "standard", "average_precision": "exact", "ties": "pessimistic",
         "trials": 1, "queries": len(values), "queries_without_match": values.count(None), "gallery": 20,
         "rows": [
-            {"name": "retriever x", "role": "retriever", **metrics}, {"name": "csls", "role": "re-ranking", **metrics},
+            {"name": "retriever x", "role": "retriever", **metrics}, {"name": "csls", "role": "reranker", "built_on": ["retriever x"], **metrics},
         ],
         "per_query": {
             "ids": IDS[: len(values)], "persons": PERSONS[: len(values)],
@@ -189,10 +190,10 @@ def empty() -> tuple[dict[str, Any], dict[str, Any]]:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"rows": []}, "names no schema, and this version reads reidr/evaluation/1; it was written before"),
+        ({"rows": []}, "names no schema, and this version reads reidr/evaluation/2; it was written before"),
         ([1], "names no schema"),
-        (result(FIRST, schema="reidr/evaluation/2"), "has schema 'reidr/evaluation/2'"),
-        (result(FIRST, trials=0), "does not follow reidr/evaluation/1: trials"),
+        (result(FIRST, schema="reidr/evaluation/1"), "has schema 'reidr/evaluation/1'"),
+        (result(FIRST, trials=0), "does not follow reidr/evaluation/2: trials"),
         ({name: value for name, value in result(FIRST).items() if name != "per_query"}, "per_query: Field required"),
         (result(FIRST, per_query=result(FIRST[:-1])["per_query"] | {"persons": ["a"]}), "not of one length"),
         (result(FIRST, per_query=result(FIRST)["per_query"] | {"ids": ["q"] * 8}), "an id occurs twice"),
@@ -242,7 +243,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = json.loads((tmp_path / "out" / "d.json").read_text())
     assert stored["differences"][0]["mean"] == pytest.approx(0.075)
     assert stored["results"][0]["row"] == "retriever x"
-    for words, row in ((["a.json#csls", "b.json"], "csls"), (["a.json", "b.json", "--row", "re-ranking"], "csls")):
+    for words, row in ((["a.json#csls", "b.json"], "csls"), (["a.json", "b.json", "--row", "reranker"], "csls")):
         done = CliRunner().invoke(reidr, ["compare", *words])
         assert done.exit_code == 0, done.output
         assert f": {row}\n" in done.output

@@ -19,7 +19,9 @@ from reidr.data.synthetic.street import render_street
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, ReIDError
 from reidr.evaluation.experiment.cost_curve import Policy
-from reidr.evaluation.experiment.experiment import Outcome, Settings, run_experiment
+from reidr.evaluation.experiment.experiment import run_experiment
+from reidr.evaluation.experiment.outcome import Outcome, Settings
+from reidr.evaluation.experiment.rows import Role
 from reidr.evaluation.experiment.trial_reranking import rerank_trial
 from reidr.evaluation.results.rows import rows_json
 from reidr.fusion.logistic import Logistic, LogisticFusion
@@ -80,18 +82,18 @@ def run(street: ReIDDataset, reasoner: Scripted | None, **changes: object) -> Ou
     return run_experiment(street, HistogramEmbedder(), reasoner, settings, silent)[0]  # type: ignore[arg-type]
 
 
-def metrics(outcome: Outcome, start: str) -> dict[str, float]:
-    row = outcome.row(start)
+def metrics(outcome: Outcome, role: Role, variant: str | None = None) -> dict[str, float]:
+    row = outcome.row(role, variant)
     assert row is not None
     return row.metrics()
 
 
 def test_a_perfect_verifier_reaches_the_oracle_and_rank1_is_recall_at_k(street: ReIDDataset) -> None:
     outcome = run(street, Scripted())
-    assert metrics(outcome, "reasoner") == pytest.approx(metrics(outcome, "oracle@5"))
+    assert metrics(outcome, "reasoner") == pytest.approx(metrics(outcome, "oracle"))
     base = outcome.row("retriever")
     assert base is not None
-    assert metrics(outcome, "oracle@5")["rank1"] == pytest.approx(base.result.rank(5))
+    assert metrics(outcome, "oracle")["rank1"] == pytest.approx(base.result.rank(5))
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.5, 1.0])
@@ -115,7 +117,8 @@ def test_rows_have_the_public_shape(street: ReIDDataset) -> None:
     outcome = run(street, Scripted(), think=2)
     content = rows_json([outcome])
     names = [row["name"] for row in content["rows"]]
-    assert [name.split()[0] for name in names] == ["retriever", "k-reciprocal", "reasoner", "reasoner", "oracle@5"]
+    assert [row["role"] for row in content["rows"]] == ["retriever", "reranker", "reasoner", "reasoner", "oracle"]
+    assert [row["variant"] for row in content["rows"]] == ["", "k-reciprocal", "", "thinking", ""]
     for row in content["rows"]:
         for metric in ("mAP", "rank1", "rank5", "rank10", "mINP"):
             assert 0.0 <= row[metric] <= 1.0
@@ -188,7 +191,7 @@ def test_junk_takes_no_part_in_re_ranking_and_is_nobody(street: ReIDDataset) -> 
 
 def test_queries_with_galleries_of_their_own_are_not_re_ranked_by_neighbours(street: ReIDDataset) -> None:
     outcome = run(street, None, protocol="single-gallery-shot")
-    assert outcome.row("k-reciprocal") is None
+    assert outcome.row("reranker", "k-reciprocal") is None
     queries, gallery = (
         Gallery.build(crops, HistogramEmbedder()) for crops in (outcome.trial.query, outcome.trial.gallery)
     )
@@ -235,13 +238,13 @@ def test_the_numbers_beside_the_rows_are_beside_the_page_too(street: ReIDDataset
     content, saved = rows_json([outcome]), json.loads((tmp_path / "metrics.json").read_text())
     for name in ("share_of_oracle_gain", "expected_calibration_error", "open_set", "enrolled_identities"):
         assert saved[name] == content[name]
-    assert saved["open_set_as_decided"]["0.1"]["threshold"] is None  # JSON knows no infinity
+    assert saved["open_set_as_tuned"]["0.1"]["threshold"] is None  # JSON knows no infinity
     assert {line["protocol"] for line in csv.DictReader((tmp_path / "metrics.csv").open())} == {"standard"}
     save_report(report, tmp_path)
     assert load_report(tmp_path) == report
 
 
-def test_why_a_query_has_no_match_is_told_apart() -> None:
+def test_reasons_why_a_query_has_no_match_are_distinguished() -> None:
     def crop(name: str, person: str | None, camera: str, outfit: str = "1") -> Crop:
         return Crop(name, Image.new("RGB", (8, 16)), person=person, camera=camera, outfit=outfit)
 
@@ -270,9 +273,9 @@ def test_a_broken_gallery_picture_is_named_and_the_rest_goes_on(street: ReIDData
     assert metrics(outcome, "retriever") == pytest.approx(metrics(run(street, None), "retriever"))
 
 
-def test_a_perfect_verifier_captures_all_headroom_and_one_that_changes_nothing_none(street: ReIDDataset) -> None:
-    perfect = rows_json([run(street, Scripted())])["share_of_oracle_gain"]["reasoner scripted direct"]
-    idle = rows_json([run(street, Scripted(0.5), weight=0.5)])["share_of_oracle_gain"]["reasoner scripted direct"]
+def test_a_perfect_verifier_has_all_of_the_oracle_gain_and_one_that_changes_nothing_none_of_it(street: ReIDDataset) -> None:
+    perfect = rows_json([run(street, Scripted())])["share_of_oracle_gain"]["reasoner scripted"]
+    idle = rows_json([run(street, Scripted(0.5), weight=0.5)])["share_of_oracle_gain"]["reasoner scripted"]
     assert perfect["mAP"] == pytest.approx(1.0)
     assert perfect["rank1"] == pytest.approx(1.0)
     assert idle["mAP"] == pytest.approx(0.0)
@@ -292,18 +295,18 @@ def test_a_perfect_verifier_is_calibrated_and_lowers_the_open_set_error(street: 
 def test_an_adaptive_row_asks_less_and_saves_the_calls_when_alone(street: ReIDDataset) -> None:
     policy = Policy(1.0, 3, first=3, last=12)
     both = run(street, Scripted(), policy=policy, k_reciprocal_weight=0.5)
-    direct, adaptive = both.row("reasoner scripted direct"), both.row("reasoner scripted adaptive")
+    direct, adaptive = both.row("reasoner", ""), both.row("reasoner", "adaptive")
     assert direct is not None
     assert adaptive is not None
     assert both.asked is not None
     assert 0 < adaptive.calls == 2 * both.asked.sum() < direct.calls
     verifier = Scripted()
     alone = run(street, verifier, policy=policy, only_policy=True)
-    row = alone.row("reasoner scripted adaptive")
+    row = alone.row("reasoner", "adaptive")
     assert row is not None
     assert row.calls == 2 * len(verifier.pairs) == adaptive.calls
     assert row.metrics() == adaptive.metrics()
-    assert alone.row("reasoner scripted direct") is None
+    assert alone.row("reasoner", "") is None
     numbers = rows_json([both])["cost_curve"]
     # Asking all of the first 5 is the direct row, asking none the retriever; the stored policy is the adaptive row.
     assert numbers["first candidates"][0]["mean_average_precision"] == pytest.approx(metrics(both, "retriever")["mAP"])
@@ -312,55 +315,54 @@ def test_an_adaptive_row_asks_less_and_saves_the_calls_when_alone(street: ReIDDa
     assert any(curve.kind == "cost_curve" for curve in build_report([both], title="t", facts={}).curves)
 
 
-def test_local_scaling_gets_a_row_and_is_what_the_reasoner_is_fused_with(street: ReIDDataset) -> None:
+def test_csls_gets_a_row_and_is_what_the_reasoner_is_fused_with(street: ReIDDataset) -> None:
     plain, scaled = (run(street, Scripted(0.5), csls=wanted, weight=0.5) for wanted in (False, True))
-    assert plain.row("CSLS") is None
+    assert plain.row("reranker", "CSLS") is None
     assert plain.ranked.local is None
     assert scaled.ranked.local is not None
     np.testing.assert_array_equal(scaled.ranked.indices, plain.ranked.indices)
     assert metrics(scaled, "retriever") == metrics(plain, "retriever")
     # A reasoner that says nothing leaves each list as it finds it: the retriever's, and the first five as scaled.
-    assert metrics(plain, "reasoner scripted direct") == metrics(plain, "retriever")
+    assert metrics(plain, "reasoner", "") == metrics(plain, "retriever")
     assert scaled.fused is not None
     assert scaled.fused.local is not None
     assert (np.diff(scaled.fused.local[:, :5], axis=1) >= 0).all()
     names = [row.name for row in scaled.rows]
-    assert names.index("CSLS") < names.index("k-reciprocal") < names.index("reasoner scripted direct")
+    assert names.index("CSLS") < names.index("k-reciprocal") < names.index("reasoner scripted")
     areas = rows_json([scaled])["pair_areas"]
     assert areas["fused"]["area"] == pytest.approx(areas["CSLS distance"]["area"])
 
 
-def test_a_glancing_reasoner_gets_a_row_of_its_own_and_saves_calls(street: ReIDDataset) -> None:
-    class Glancer(Scripted):
+def test_a_reasoner_with_vision_similarity_gets_a_row_of_it_and_saves_calls(street: ReIDDataset) -> None:
+    class Seeing(Scripted):
         def vision_similarity(self, pairs: Sequence[Pair], **_: object) -> NDArray[np.float64]:
             return np.array([[1.0 if pair.label else -1.0, 0.0, 0.0] for pair in pairs])
 
     score_predictor = ScorePredictor((0.0, 0.0, 0.0, 20.0, 0.0, 0.0), 0.0, 3, 12)
     policy = Policy(1e9, 5, first=3, last=12, unsure=0.5)
-    both = run(street, Glancer(), policy=policy, score_predictor=score_predictor, weight=1.0)
-    direct, vision_similarity, adaptive = (
-        metrics(both, f"reasoner scripted {name}") for name in ("direct", "vision_similarity", "adaptive")
-    )
-    # Its eyes tell everything, so nothing is asked and nothing is lost.
+    both = run(street, Seeing(), policy=policy, score_predictor=score_predictor, weight=1.0)
+    direct, adaptive = (metrics(both, "reasoner", variant) for variant in ("", "adaptive"))
+    vision_similarity = metrics(both, "reranker", "vision similarity")
+    # The vision encoder knows everything, so no pair is asked about and nothing is lost.
     assert vision_similarity == direct == adaptive
     assert both.asked is not None
     assert not both.asked.any()
-    verifier = Glancer()
+    verifier = Seeing()
     alone = run(street, verifier, policy=policy, score_predictor=score_predictor, weight=1.0, only_policy=True)
     assert not verifier.pairs
-    assert metrics(alone, "reasoner scripted adaptive") == direct
+    assert metrics(alone, "reasoner", "adaptive") == direct
     # Thinking about the first candidate alone takes nothing from what is expected of the others.
     alone = run(street, verifier, policy=policy, score_predictor=score_predictor, weight=1.0, only_policy=True, think=1)
-    assert metrics(alone, "reasoner scripted thinking") == direct
+    assert metrics(alone, "reasoner", "thinking") == direct
     spent = rows_json([both])["cost_curve"]
     assert spent["first candidates"][0]["mean_average_precision"] == pytest.approx(metrics(both, "retriever")["mAP"])
     assert spent["stored policy"][0]["mean_average_precision"] == pytest.approx(direct["mAP"])
 
 
 def test_after_k_reciprocal_a_perfect_verifier_is_asked_about_its_own_first_candidates(street: ReIDDataset) -> None:
-    outcome = run(street, Scripted(), k_reciprocal_weight=1.0)
-    before, after = metrics(outcome, "k-reciprocal"), metrics(outcome, "k-reciprocal, then reasoner")
-    row = outcome.row("k-reciprocal")
+    outcome = run(street, Scripted(), k_reciprocal_weight=1.0, compare=("all",))
+    before, after = metrics(outcome, "reranker", "k-reciprocal"), metrics(outcome, "reasoner", "after k-reciprocal")
+    row = outcome.row("reranker", "k-reciprocal")
     assert row is not None
     # Whoever had a match among the first five of that list now has it first.
     assert after["rank1"] == pytest.approx(row.result.rank(5))
@@ -375,23 +377,23 @@ def test_other_fusions_of_the_same_scores_cost_no_call(street: ReIDDataset) -> N
         12,
     )  # fmt: skip
     verifier = Scripted()
-    outcome = run(street, verifier, whole_weight=0.0, fitted=fitted)
-    assert {row.name: row.calls for row in outcome.rows if ", " in row.name} == {
-        "reasoner scripted, whole list": 0,
-        "reasoner scripted, fitted": 0,
+    outcome = run(street, verifier, whole_weight=0.0, fitted=fitted, compare=("all",))
+    assert {row.variant: row.calls for row in outcome.rows if row.role == "reasoner" and row.variant} == {
+        "whole list": 0,
+        "fitted": 0,
     }
     # Weight 0 changes nothing; a fusion that listens to the verifier alone does what a perfect verifier can.
-    assert metrics(outcome, "reasoner scripted, whole list") == pytest.approx(metrics(outcome, "retriever"))
-    assert metrics(outcome, "reasoner scripted, fitted") == pytest.approx(metrics(outcome, "oracle"))
+    assert metrics(outcome, "reasoner", "whole list") == pytest.approx(metrics(outcome, "retriever"))
+    assert metrics(outcome, "reasoner", "fitted") == pytest.approx(metrics(outcome, "oracle"))
 
 
-def test_what_was_decided_about_absent_people_is_measured_here(street: ReIDDataset) -> None:
+def test_the_tuned_threshold_for_absent_people_is_measured_here(street: ReIDDataset) -> None:
     absent = {"score": "1 - P(same)", "thresholds": {"0.1": 0.5}}
     content = rows_json([run(street, Scripted(), absent=absent)])
     # A verifier that knows the truth alarms for nobody who is absent, and misses whoever is beyond the first five.
-    decided = content["open_set_as_decided"]["0.1"]
-    assert (decided["FPIR"], decided["threshold"]) == (0.0, 0.5)
-    assert decided["FNIR"] == content["open_set"]["1 - P(same)"]["FNIR at FPIR 0.01"]
+    tuned = content["open_set_as_tuned"]["0.1"]
+    assert (tuned["FPIR"], tuned["threshold"]) == (0.0, 0.5)
+    assert tuned["FNIR"] == content["open_set"]["1 - P(same)"]["FNIR at FPIR 0.01"]
     absent["score"] = "distance"
-    decided = rows_json([run(street, Scripted(), absent=absent)])["open_set_as_decided"]["0.1"]
-    assert 0.0 <= decided["FPIR"] <= 1.0
+    tuned = rows_json([run(street, Scripted(), absent=absent)])["open_set_as_tuned"]["0.1"]
+    assert 0.0 <= tuned["FPIR"] <= 1.0

@@ -182,8 +182,8 @@ def test_shapes_and_foreign_rerankings_are_refused() -> None:
 def test_the_sentences_say_why() -> None:
     near = np.array([-5.0, -2.0, -1.0])  # gaps 3 and 4
     none, two = np.zeros(3, dtype=bool), np.array([True, True, False])
-    assert "the next candidate lies 3.0 spreads behind" in explain(Policy(2.0, 5), near, none)
-    assert explain(Policy(3.5, 5), near, two) == "Asked about 2: 2 candidates lie within 3.5 spreads of the nearest."
+    assert "the next candidate lies 3.0 standard deviations behind" in explain(Policy(2.0, 5), near, none)
+    assert explain(Policy(3.5, 5), near, two) == "Asked about 2: 2 candidates lie within 3.5 standard deviations of the nearest."
     assert "at most 2 are asked" in explain(Policy(9.0, 2), near, two)
     assert "one scored 0.9 or more" in explain(Policy(9.0, 5, sure=0.9), near, two)
     assert "1 of them clearly near" in explain(Policy(9.0, 5, clear=-5.0), near, np.array([False, True, True]))
@@ -192,15 +192,15 @@ def test_the_sentences_say_why() -> None:
     assert "budget" in explain(Policy(0.0, 0), near, none)
 
 
-def test_only_candidates_whose_expected_score_leaves_a_doubt_are_asked() -> None:
+def test_only_candidates_whose_predicted_score_leaves_a_doubt_are_asked() -> None:
     near = np.array([[0.0, 0.5, 1.0, 1.5]])
     scores, guess = np.full((1, 4), 0.5), np.array([[0.99, 0.6, np.nan, 0.4]])
     assert asked_pairs(Policy(9.0, 4, unsure=0.9), near, scores, guess).tolist() == [[False, True, False, True]]
     assert asked_pairs(Policy(9.0, 1, unsure=0.9), near, scores, guess).tolist() == [[False, True, False, False]]
     # Nothing expected: nothing left out.
     assert asked_pairs(Policy(9.0, 4, unsure=0.9), near, scores).all()
-    assert "vision_similarity" in explain(Policy(9.0, 4, unsure=0.9), near[0], np.zeros(4, dtype=bool))
-    assert "a glance leaves a doubt" in explain(
+    assert "predicted" in explain(Policy(9.0, 4, unsure=0.9), near[0], np.zeros(4, dtype=bool))
+    assert "the predicted scores of these leave a doubt" in explain(
         Policy(9.0, 4, unsure=0.9), near[0], np.array([False, True, False, True])
     )
 

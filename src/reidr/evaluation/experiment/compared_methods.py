@@ -1,0 +1,225 @@
+"""The methods of `evaluate --compare`: rows beside the one of the inference profile. Add a method here.
+
+Each is a function of one trial's search that gives a row, or None where what it needs was not tuned for the reasoner or
+is not there. A re-ranker from outside the package is named by its dotted path instead (`external_row`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reidr.errors import ReIDError
+from reidr.evaluation.experiment.candidate_scoring import ask, candidate_pairs, doubled, leave_out, steps_of
+from reidr.evaluation.experiment.cost_curve import policy_name
+from reidr.evaluation.experiment.external_reranker import external_row
+from reidr.evaluation.experiment.profile_row import ProfileResult, asked_by_policy, reasoner_name
+from reidr.evaluation.experiment.rows import (
+    ADAPTIVE,
+    AFTER_K_RECIPROCAL,
+    CSLS,
+    K_RECIPROCAL,
+    THINKING,
+    VISION_SIMILARITY,
+    Row,
+)
+from reidr.evaluation.experiment.search import ORDERS, TrialSearch
+from reidr.fusion.calibration import margin_of
+from reidr.fusion.logistic import fuse_whole, rank_by_probability
+from reidr.fusion.score_predictor import fuse_asked
+from reidr.fusion.weighted import fuse
+
+
+@dataclass(frozen=True)
+class ComparedMethod:
+    """A method that `--compare` knows by name.
+
+    Attributes:
+        name: what is typed. row: makes its row from the search and the profile's result (None without a reasoner).
+        needs_reasoner: whether it is left out without one. needs_all_scores: whether it is left out where only the
+            pairs in doubt are asked (`Settings.only_policy`).
+    """
+
+    name: str
+    row: Callable[[TrialSearch, ProfileResult | None], Row | None]
+    needs_reasoner: bool = True
+    needs_all_scores: bool = True
+
+    def is_possible(self, search: TrialSearch) -> bool:
+        """Whether the search has what it needs."""
+        asked = search.reasoner is not None or not self.needs_reasoner
+        return asked and not (self.needs_all_scores and search.settings.only_policy)
+
+
+def csls_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
+    """The retriever's list by CSLS distances; None where the list has none."""
+    ranked = search.ranked
+    if ranked.local is None:
+        return None
+    note = f"its first {ranked.k}, cosines less those of both sides' surroundings"
+    seconds = search.seconds.get("CSLS", 0.0)
+    base = (search.retriever_row,)
+    return search.row(CSLS, ranked.reordered(ranked.local, "CSLS"), "reranker", CSLS, seconds=seconds, note=note,
+                      built_on=base)  # fmt: skip
+
+
+def k_reciprocal_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
+    """k-reciprocal re-ranking (Zhong et al. 2017); None for tiny galleries and where each query has its own."""
+    if len(search.gallery) <= 2 or search.trial.draws_per_query:
+        return None
+    started = time.perf_counter()
+    again = search.after_k_reciprocal()
+    seconds, base = time.perf_counter() - started, (search.retriever_row,)
+    return search.row(K_RECIPROCAL, again, "reranker", K_RECIPROCAL, seconds=seconds, note=again.made_by[-1],
+                      built_on=base)  # fmt: skip
+
+
+def weighted_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
+    """The same scores fused by one weight; None where that is the profile's own fusion."""
+    settings = search.settings
+    fitted = settings.fitted
+    chosen = settings.fusion == "fitted" and fitted is not None and fitted.fits(search.ranked, search.similarities())
+    if not chosen:
+        return None
+    fused = fuse(search.ranked, search.scores(), settings.weight)
+    note = f"the same scores, weight {settings.weight:g}"
+    return search.row(f"{reasoner_name(search)}, weighted", fused, "reasoner", "weighted", note=note)
+
+
+def fitted_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
+    """The same scores in one fitted probability; None where none is stored, or where it is the profile's fusion."""
+    settings, ranked, similarities = search.settings, search.ranked, search.similarities()
+    fitted = settings.fitted
+    if settings.fusion == "fitted" or fitted is None or not fitted.fits(ranked, similarities):
+        return None
+    fused = rank_by_probability(ranked, fitted.probabilities(ranked, margin_of(search.scores()), similarities))
+    seen = ", vision similarity" if fitted.vision_similarities else ""
+    note = f"the same scores; distances, z-norm, rank{seen} and score in one fitted probability"
+    return search.row(f"{reasoner_name(search)}, fitted", fused, "reasoner", "fitted", note=note)
+
+
+def whole_list_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
+    """The same scores, with the whole list sorted anew as MUSE does; None where no weight is stored for it."""
+    weight = search.settings.whole_weight
+    if weight is None:
+        return None
+    fused = fuse_whole(search.ranked, search.scores(), weight)
+    note = f"the same scores, the whole list sorted anew, weight {weight:g}"
+    return search.row(f"{reasoner_name(search)}, whole list", fused, "reasoner", "whole list", note=note)
+
+
+def vision_similarity_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
+    """The order by the reasoner's vision encoder, no pair asked; None where the score predictor does not use it."""
+    predictor, similarities = search.settings.score_predictor, search.similarities()
+    if similarities is None or predictor is None or not predictor.vision_similarities:
+        return None
+    nothing = np.full(similarities.shape[:2], np.nan)
+    only = fuse_asked(search.ranked, nothing, search.settings.weight, predictor, similarities)
+    note = "no pair asked: similarities of the reasoner's vision encoder, each crop encoded once"
+    seconds, name = search.seconds["similarities"], f"{reasoner_name(search)}, vision similarity"
+    return search.row(name, only, "reranker", VISION_SIMILARITY, seconds=seconds, note=note)
+
+
+def adaptive_row(search: TrialSearch, result: ProfileResult | None = None) -> Row | None:
+    """The pairs in doubt alone, computed from the scores of all; None where no policy is stored."""
+    policy, asked = search.settings.policy, asked_by_policy(search)
+    if policy is None or asked is None or result is None:
+        return None
+    settings, similarities = search.settings, search.similarities()
+    partly = np.where(asked, search.scores(), np.nan)
+    fused = fuse_asked(search.ranked, partly, settings.weight, settings.score_predictor, similarities)
+    share = asked.sum() / max(1, search.wanted.sum())
+    seconds = search.seconds.get("similarities", 0.0) + share * search.seconds.get("scores", 0.0)
+    per_query = asked.sum() / len(search.ranked)
+    note = f"{policy_name(policy)}: {per_query:.2f} pairs per query; seconds by share of pairs"
+    name, calls = f"{reasoner_name(search)} {ADAPTIVE}", ORDERS * int(asked.sum())
+    return search.row(name, fused, "reasoner", ADAPTIVE, calls=calls, seconds=seconds, note=note)
+
+
+def after_k_reciprocal_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
+    """The reasoner asked about the first candidates of k-reciprocal re-ranking; None where no weight is stored."""
+    settings, k, weight = search.settings, search.k, search.settings.k_reciprocal_weight
+    if weight is None or len(search.gallery) <= 2 or search.trial.draws_per_query:
+        return None
+    assert search.reasoner is not None
+    again = search.after_k_reciprocal()
+    started, before = time.perf_counter(), len(search.known)
+    head = doubled(leave_out(again, search.trial.excluded))
+    wanted = head.indices[:, :k] >= 0
+    with search.progress("scoring pairs after k-reciprocal", int(wanted.sum())) as advance:
+        scores = ask(search.reasoner, search.trial, head, wanted, search.known, advance, settings.batch)
+    fused = fuse(head, scores, weight)
+    note = f"its first {k}, direct score, weight {weight:g}; calls beyond those above"
+    calls, seconds = ORDERS * (len(search.known) - before), time.perf_counter() - started
+    name = f"{K_RECIPROCAL}, then {reasoner_name(search)}"
+    return search.row(name, fused, "reasoner", AFTER_K_RECIPROCAL, calls=calls, seconds=seconds, note=note,
+                      built_on=(K_RECIPROCAL,))  # fmt: skip
+
+
+def thinking_row(search: TrialSearch, result: ProfileResult | None = None) -> Row | None:
+    """Direct scores replaced by those after thinking, where the reasoner thought; None where it thinks about none.
+
+    Candidates without either count with their predicted score, as they do in the profile's row.
+    """
+    settings, first = search.settings, min(search.settings.think, search.k)
+    if not settings.think or result is None:
+        return None
+    assert search.reasoner is not None
+    started = time.perf_counter()
+    pairs, places = candidate_pairs(search.trial, search.ranked, first)
+    with search.progress("thinking about pairs", len(pairs)) as advance:
+        thoughts = search.reasoner.think(pairs, batch_size=settings.batch, progress=steps_of(advance))
+    search.verdicts |= {(p.query.id, p.candidate.id): v for p, v in zip(pairs, thoughts, strict=True)}
+    after = result.scores.copy()
+    after[places] = [verdict.evidence for verdict in thoughts]
+    after = np.where(np.isnan(after), result.scores, after)
+    predictor = settings.score_predictor if settings.only_policy else None
+    fused = fuse_asked(search.ranked, after, settings.weight, predictor, result.vision_similarities)
+    parsed = np.mean([verdict.parsable for verdict in thoughts]) if thoughts else 1.0
+    note = f"thinking about the first {settings.think}, {parsed:.0%} of answers parsable"
+    seconds, name = time.perf_counter() - started, f"{reasoner_name(search)} {THINKING}"
+    return search.row(name, fused, "reasoner", THINKING, calls=len(pairs), seconds=seconds, note=note)
+
+
+METHODS: Mapping[str, ComparedMethod] = {
+    method.name: method
+    for method in (
+        ComparedMethod("csls", csls_row, needs_reasoner=False, needs_all_scores=False),
+        ComparedMethod("k-reciprocal", k_reciprocal_row, needs_reasoner=False, needs_all_scores=False),
+        ComparedMethod("weighted", weighted_row),
+        ComparedMethod("fitted", fitted_row),
+        ComparedMethod("whole-list", whole_list_row),
+        ComparedMethod("vision-similarity", vision_similarity_row),
+        ComparedMethod("adaptive", adaptive_row),
+        ComparedMethod("thinking", thinking_row, needs_all_scores=False),
+        ComparedMethod("after-k-reciprocal", after_k_reciprocal_row),
+    )
+}
+
+
+def compared_row(search: TrialSearch, name: str, result: ProfileResult | None) -> Row | None:
+    """The row of a method by name or by dotted path; None where it is not possible here."""
+    if name not in METHODS:
+        return external_row(search, name)
+    method = METHODS[name]
+    return method.row(search, result) if method.is_possible(search) else None
+
+
+def chosen_methods(names: Sequence[str]) -> tuple[str, ...]:
+    """The names that are meant: `all` stands for every method by name, `none` for nothing. Dotted paths stay.
+
+    Raises ReIDError for a name that is neither a method nor a `module:factory`.
+    """
+    chosen: list[str] = []
+    for name in names:
+        if name == "all":
+            chosen += METHODS
+        elif name in METHODS or ":" in name:
+            chosen.append(name)
+        elif name != "none":
+            raise ReIDError(f"--compare {name}: no such method; there are {', '.join(METHODS)}, all, none, or a "
+                            "re-ranker of your own as module:factory")  # fmt: skip
+    return tuple(dict.fromkeys(chosen))
