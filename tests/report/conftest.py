@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from typed_rows import typed
 from PIL import Image, ImageDraw
 
 from reidr.report import Candidate, Curve, MetricRow, QueryCard, Report, Series
@@ -117,8 +118,9 @@ def rows() -> tuple[MetricRow, ...]:
         metrics = dict(zip(("mAP", "rank1", "rank5", "rank10", "mINP"), values, strict=True))
         intervals = {key: (max(0.0, value - 0.027), min(1.0, value + 0.025)) for key, value in metrics.items()}
         return MetricRow(
-            name, metrics, intervals, queries=600, calls=calls, seconds=seconds, note=note, gains=gains or {}
-        )
+            name, metrics, intervals, queries=600, calls=calls, seconds=seconds, note=note, gains=gains or {},
+            **typed(name),
+        )  # fmt: skip
 
     return (
         row("retriever nano", (0.5817, 0.7133, 0.8517, 0.9033, 0.2411), None, 4.2),

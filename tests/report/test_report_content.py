@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from typed_rows import typed
 
 from reidr.errors import ReIDError
 from reidr.report import Candidate, Curve, MetricRow, QueryCard, Report, Series
@@ -17,7 +18,7 @@ def candidate(name: str, mark: Mark, before: int, after: int | None = None) -> C
 
 
 def row(name: str, **metrics: float) -> MetricRow:
-    return MetricRow(name, metrics, queries=200)
+    return MetricRow(name, metrics, queries=200, **typed(name))
 
 
 def test_ranks_are_counted_without_junk() -> None:
@@ -53,8 +54,8 @@ def test_outcome_of_a_query(candidates: tuple[Candidate, ...], sentence: str) ->
     [
         (lambda: row("retriever", mAP=58.2), "share between 0 and 1"),
         (lambda: row("retriever", mAP=float("nan")), "retriever.*mAP.*nan"),
-        (lambda: MetricRow("r", {"mAP": 0.5}, {"mAP": (0.6, 0.4)}), "interval"),
-        (lambda: MetricRow("r", {"mAP": 0.5}, gains={"mAP": (-2.0, 0.0)}), "interval"),
+        (lambda: MetricRow("r", {"mAP": 0.5}, {"mAP": (0.6, 0.4)}, role="reranker"), "interval"),
+        (lambda: MetricRow("r", {"mAP": 0.5}, gains={"mAP": (-2.0, 0.0)}, role="reranker"), "interval"),
         (lambda: Candidate("c", None, "maybe", 1, 0.0), "mark 'maybe'"),  # type: ignore[arg-type]
         (lambda: Candidate("c", None, "right", 1, 0.0, answer="yes"), "answer 'yes'"),  # type: ignore[arg-type]
         (lambda: Candidate("c", None, "right", 1, 0.0, probability=1.2), "probability"),
@@ -113,7 +114,7 @@ def test_headline_says_which_way_it_went() -> None:
 
 @pytest.mark.parametrize(("gain", "said"), [((-0.02, 0.06), True), ((0.01, 0.06), False)])
 def test_headline_admits_what_chance_could_do(gain: tuple[float, float], said: bool) -> None:
-    rows = (row("retriever", rank1=0.60), MetricRow("reasoner", {"rank1": 0.62}, gains={"rank1": gain}, queries=200))
+    rows = (row("retriever", rank1=0.60), MetricRow("reasoner", {"rank1": 0.62}, gains={"rank1": gain}, queries=200, role="reasoner"))
     assert ("cannot tell from chance" in headline(Report("t", "now", metric_rows=rows))) is said
 
 

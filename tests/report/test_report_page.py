@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typed_rows import typed
 from PIL import Image
 
 import reidr.report as package
@@ -130,7 +131,7 @@ def test_the_table_holds_the_numbers_that_went_in(demo: Callable[..., Report], w
 
 def test_the_best_of_a_column_is_bold_but_never_the_oracle(written: Callable[..., Reader]) -> None:
     rows = tuple(
-        MetricRow(name, {"mAP": share, "rank1": 0.5})
+        MetricRow(name, {"mAP": share, "rank1": 0.5}, **typed(name))
         for name, share in (("retriever", 0.4), ("reasoner", 0.6), ("oracle@5", 0.9))
     )
     page = written(Report("t", "now", metric_rows=rows))
@@ -189,7 +190,7 @@ def test_hostile_text_is_only_text(demo: Callable[..., Report], tmp_path: Path) 
     hostile_card = replace(
         card, id=HOSTILE, person=HOSTILE, camera=HOSTILE, status=HOSTILE, asked=HOSTILE, candidates=candidates
     )
-    row = MetricRow("retriever " + HOSTILE, {"mAP": 0.5, HOSTILE: 0.25}, note=HOSTILE)
+    row = MetricRow("retriever " + HOSTILE, {"mAP": 0.5, HOSTILE: 0.25}, note=HOSTILE, role="retriever")
     curve = replace(report.curves[0], series=(Series(HOSTILE + "$x_{", [1, 2], [0.1, 0.2]),), caption=HOSTILE)
     hostile = Report(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, {HOSTILE: HOSTILE}, (row,), (hostile_card,), (curve,))
     page = Reader(write_report(hostile, tmp_path).read_text(encoding="utf-8"))

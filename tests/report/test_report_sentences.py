@@ -7,9 +7,10 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typed_rows import typed
 
 from reidr.errors import ReIDError
-from reidr.evaluation.experiment.rows import Interval, built_on, role_of
+from reidr.evaluation.experiment.rows import Interval, built_on
 from reidr.report import MetricRow, Report
 from reidr.report.headline import headline, support
 
@@ -20,7 +21,7 @@ def row(name: str, mean: float, first: float, queries: int | None = 200, **gains
     """A row with mAP and Rank-1; `gains`: of Rank-1, over the retriever (`alone`) and over CSLS (`scaled`)."""
     over = {"CSLS": {"rank1": gains["scaled"]}} if "scaled" in gains else {}
     alone = {"rank1": gains["alone"]} if "alone" in gains else {}
-    return MetricRow(name, {"mAP": mean, "rank1": first}, gains=alone, gains_over=over, queries=queries)
+    return MetricRow(name, {"mAP": mean, "rank1": first}, gains=alone, gains_over=over, queries=queries, **typed(name))
 
 
 def said(*rows: MetricRow) -> tuple[str, str]:
@@ -139,14 +140,14 @@ def test_one_query_says_that_it_is_one_and_tells_nothing() -> None:
 def test_many_queries_of_one_person_tell_nothing() -> None:
     """Their interval has no width: resampling one person always gives the same difference."""
     same = {"mAP": (0.3, 0.3), "rank1": (0.2, 0.2)}
-    asked = MetricRow("reasoner nano direct", {"mAP": 0.8, "rank1": 0.9}, gains=same, queries=200)
+    asked = MetricRow("reasoner nano direct", {"mAP": 0.8, "rank1": 0.9}, gains=same, queries=200, role="reasoner")
     first, second = said(row("retriever nano", 0.5, 0.7), asked)
     assert first.endswith("which this many queries cannot tell from chance.")
     assert second == "Mean average precision went from 50.0 % to 80.0 %, no more than chance may do."
 
 
 def test_no_query_with_a_match_has_nothing_to_say() -> None:
-    rows = (MetricRow("retriever nano", {}, queries=0), MetricRow("reasoner nano direct", {}, queries=0))
+    rows = [MetricRow(name, {}, queries=0, **typed(name)) for name in ("retriever nano", "reasoner nano")]
     first, second = said(*rows)
     assert first == "No query has a match in the gallery, so there is nothing to be found and nothing to measure."
     assert second == ""
@@ -164,34 +165,14 @@ def test_a_reasoner_after_k_reciprocal_starts_from_k_reciprocal() -> None:
     rows = (RETRIEVER, SCALED, row("k-reciprocal", 0.852, 0.891), row("k-reciprocal, then reasoner nano", 0.855, 0.897))
     assert [each.name for each in built_on(rows[-1], rows)] == ["k-reciprocal"]
     assert said(*rows)[0] == (
-        "With the reasoner (k-reciprocal, then reasoner nano), the first candidate is the right person for 89.7 % of "
+        "With the reasoner (after k-reciprocal), the first candidate is the right person for 89.7 % of "
         "200 queries, up from 89.1 % with k-reciprocal, which asks no reasoner."
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "role"),
-    [
-        ("retriever nano", "retriever"),
-        ("baseline histogram", "baseline"),
-        ("CSLS", "re-ranking"),
-        ("k-reciprocal", "re-ranking"),
-        ("k-reciprocal, then reasoner nano", "reasoner"),
-        ("reasoner nano direct", "reasoner"),
-        ("reasoner at a glance direct", "reasoner"),
-        ("reasoner nano, fitted", "reasoner"),
-        ("reasoner nano glance", "vision similarity"),
-        ("oracle@10", "oracle"),
-        ("something else", "other"),
-    ],
-)
-def test_roles_follow_from_names_in_one_place(name: str, role: str) -> None:
-    assert role_of(name) == MetricRow(name, {}).role == role
-
-
 def test_differences_lie_within_their_bounds() -> None:
     with pytest.raises(ReIDError, match="interval"):
-        MetricRow("reasoner", {}, gains_over={"CSLS": {"mAP": (0.2, 0.1)}})
+        MetricRow("reasoner", {}, role="reasoner", gains_over={"CSLS": {"mAP": (0.2, 0.1)}})
 
 
 shares = st.floats(0, 1)

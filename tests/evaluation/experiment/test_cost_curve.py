@@ -188,7 +188,7 @@ def test_the_sentences_say_why() -> None:
     assert "one scored 0.9 or more" in explain(Policy(9.0, 5, sure=0.9), near, two)
     assert "1 of them clearly near" in explain(Policy(9.0, 5, clear=-5.0), near, np.array([False, True, True]))
     assert "stand clear" in explain(Policy(3.5, 5, clear=-2.0), near, none)
-    assert "1 thought about" in explain(Policy(3.5, 5), near, two, thought=1)
+    assert "1 with reasons" in explain(Policy(3.5, 5), near, two, thought=1)
     assert "budget" in explain(Policy(0.0, 0), near, none)
 
 
