@@ -14,7 +14,7 @@ from reidr.cli.main import reidr
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.errors import ReIDError
-from reidr.evaluation.experiment.cost_curve import Policy
+from reidr.fusion.ask_policy import Policy
 from reidr.fusion.profile import InferenceProfile, store_profile
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
@@ -44,7 +44,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def rows(*words: str) -> dict[str, dict[str, Any]]:
     done = CliRunner().invoke(
-        reidr, ["evaluate", "street", "--reasoner", "model", "--k", "5", "--json", "rows.json", *words]
+        reidr, ["evaluate", "street", "--reasoner", "model", "--k", "5", "--compare", "all", "--json", "rows.json", *words]
     )
     assert done.exit_code == 0, done.output
     return {row["name"]: row for row in json.loads(Path("rows.json").read_text())["rows"]}
@@ -52,7 +52,7 @@ def rows(*words: str) -> dict[str, dict[str, Any]]:
 
 def test_nothing_is_asked_twice_and_adaptive_asks_less(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = rows()
-    assert first["reasoner model direct"]["calls"] > first["reasoner model adaptive"]["calls"] > 0
+    assert first["reasoner model"]["calls"] > first["reasoner model, adaptive"]["calls"] > 0
     assert "k-reciprocal, then reasoner model" in first
     assert (place / "cache").exists()
 
@@ -68,10 +68,10 @@ def test_nothing_is_asked_twice_and_adaptive_asks_less(place: Path, monkeypatch:
             metric: row[metric] for metric in ("mAP", "rank1", "mINP")
         }, name
     alone = rows("--adaptive")
-    assert alone["reasoner model adaptive"]["mAP"] == first["reasoner model adaptive"]["mAP"]
-    assert "reasoner model direct" not in alone
+    assert alone["reasoner model, adaptive"]["mAP"] == first["reasoner model, adaptive"]["mAP"]
+    assert "reasoner model" not in alone
     cheap = rows("--adaptive", "--budget", "1")
-    assert 0 < cheap["reasoner model adaptive"]["calls"] < alone["reasoner model adaptive"]["calls"]
+    assert 0 < cheap["reasoner model, adaptive"]["calls"] < alone["reasoner model, adaptive"]["calls"]
     done = CliRunner().invoke(reidr, ["evaluate", "street", "--reasoner", "model", "--budget", "0.1"])
     # Run in process, the sentence is the exception itself; only the command's entry point prints it.
     assert isinstance(done.exception, ReIDError)

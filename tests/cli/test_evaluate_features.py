@@ -88,7 +88,7 @@ def test_the_numbers_are_those_of_the_evaluator(place: Path, arrays: dict[str, n
     people = [str(who) for who, count in zip(arrays["query_ids"], wanted.matches, strict=True) if count]
     assert tuple(row["intervals"]["mAP"]) == bootstrap_interval(found, groups=people)
     assert "oracle@10" not in read.per_query.rows
-    assert [each.role for each in read.rows] == ["retriever", "re-ranking", "oracle"]
+    assert [each.role for each in read.rows] == ["retriever", "reranker", "oracle"]
     # Queries that nothing answers are counted and named.
     alone = [entry for entry in read.left_out if entry.kind == "no match"]
     assert wanted.queries_without_match > 0
@@ -219,7 +219,7 @@ def test_rows_of_a_data_set_by_order_and_by_name(street: Path) -> None:
         ([], "name a data set, or a file of features"),
         (["--query-features", "f.npz"], "--query-features needs --features"),
         (["--features", "f.npz", "--retriever", "nano"], "drop --retriever"),
-        (["--features", "f.npz", "--held-out"], "--held-out asks a retriever"),
+        (["--features", "f.npz", "--held-out"], "--held-out needs to know"),
         (["--features", "f.npz", "--reasoner", "nano"], "--reasoner needs pictures"),
         (["--features", "f.npz", "--baseline"], "--baseline needs pictures"),
         (["--features", "f.npz", "--reasons"], "drop --reasons"),
@@ -285,7 +285,7 @@ def test_the_reasoners_rows_follow_the_schema(street: Path) -> None:
     np.savez("f.npz", features=features, names=np.array([crop.id for crop in crops]))
     run("street", "--features", "f.npz", "--reasoner", "nano", "--no-cache", "--k", "3", "--json", "r.json")
     read = read_result(Path("r.json"))
-    assert ("reasoner", "direct") in {(row.role, row.variant) for row in read.rows}
+    assert ("reasoner", "") in {(row.role, row.variant) for row in read.rows}
     assert {row.name for row in read.rows if row.role != "oracle"} == set(read.per_query.rows)
 
 
@@ -336,13 +336,14 @@ def test_the_five_minutes_of_the_docs(place: Path) -> None:
     assert done.exit_code == 0, done.output
 
 
-def test_the_docs_name_every_field_of_the_schema_and_every_alias() -> None:
+def test_the_schema_describes_every_field_and_the_docs_name_every_alias() -> None:
+    from reidr.data.left_out import LeftOut
     from reidr.evaluation.features.files import ALIASES
-    from reidr.evaluation.results.schema import EvaluationResult, ResultRow
+    from reidr.evaluation.results.schema import EvaluationResult, PerQuery, ResultRow, RowValues
 
     text = DOCS.read_text(encoding="utf-8")
-    for model in (EvaluationResult, ResultRow):
+    for model in (EvaluationResult, ResultRow, PerQuery, RowValues, LeftOut):
         for name, field in model.model_fields.items():
-            assert f"`{field.alias or name}`" in text, name
+            assert field.description, name
     for names in ALIASES.values():
         assert ", ".join(f"`{name}`" for name in names) in text

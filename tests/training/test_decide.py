@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from reidr.data.types import Crop
-from reidr.evaluation.experiment.cost_curve import Policy, Study, adaptive_curve
+from reidr.evaluation.experiment.cost_curve import Study, adaptive_curve
+from reidr.fusion.ask_policy import Policy
 from reidr.fusion.calibration import margin_of
 from reidr.fusion.logistic import LogisticFusion, fuse_whole, rank_by_probability
 from reidr.fusion.score_predictor import fuse_asked

@@ -9,8 +9,8 @@ import numpy as np
 
 from reidr.data.protocols.trial import Trial
 from reidr.data.types import Crop
-from reidr.evaluation.experiment.cost_curve import explain
 from reidr.evaluation.experiment.outcome import Outcome
+from reidr.fusion.ask_policy import explain
 from reidr.fusion.calibration import Calibration, margin_of
 from reidr.reasoning.rationales.statements import Known, statements_of
 from reidr.reasoning.types import Verdict

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from reidr.data.protocols.trial import Trial, find_protocol
 from reidr.data.types import Crop
 from reidr.errors import ReIDError, WeightsError
-from reidr.evaluation.experiment.candidate_scoring import ask, ask_by_policy, doubled, leave_out
-from reidr.evaluation.experiment.cost_curve import Policy, asked_pairs
+from reidr.evaluation.experiment.candidate_scoring import PairScorer, doubled, leave_out
 from reidr.evaluation.experiment.outcome import settings_of
+from reidr.fusion.ask_policy import Policy, asked_pairs
 from reidr.fusion.profile import InferenceProfile, store_profile, stored_profile
 from reidr.reasoning.types import Pair
 from reidr.retrieval.ranked_list import RankedList
@@ -58,12 +58,12 @@ def test_what_is_known_is_not_asked_again(search: tuple[Trial, RankedList]) -> N
     table, known = Table(), {("q0", f"g{ranked.indices[0, 0]}"): 0.25}
     wanted = np.zeros((QUERIES, 4), dtype=bool)
     wanted[0, :3] = wanted[5, 1] = True
-    scores = ask(table, trial, ranked, wanted, known)  # type: ignore[arg-type]
+    scores = PairScorer(table, trial, known).ask(ranked, wanted)  # type: ignore[arg-type]
     assert len(table.asked) == 3
     assert scores[0, 0] == 0.25
     assert np.isnan(scores[~wanted]).all()
     assert scores[5, 1] == value_of("q5", f"g{ranked.indices[5, 1]}")
-    again = ask(table, trial, ranked, wanted, known)  # type: ignore[arg-type]
+    again = PairScorer(table, trial, known).ask(ranked, wanted)  # type: ignore[arg-type]
     assert len(table.asked) == 3
     np.testing.assert_array_equal(again, scores)
 
@@ -73,11 +73,11 @@ def test_a_policy_asks_what_it_would_have_asked_of_known_scores(
     policy: Policy, search: tuple[Trial, RankedList]
 ) -> None:
     trial, ranked = search
-    every = ask(Table(), trial, ranked, np.ones((QUERIES, 10), dtype=bool), {})  # type: ignore[arg-type]
+    every = PairScorer(Table(), trial).ask(ranked, np.ones((QUERIES, 10), dtype=bool))  # type: ignore[arg-type]
     wanted = asked_pairs(policy, normalised_distances(ranked, policy.first, policy.last), every)
     assert 0 < wanted.sum() < wanted.size
     table = Table()
-    found = ask_by_policy(policy, table, trial, ranked, 10, {})  # type: ignore[arg-type]
+    found = PairScorer(table, trial).ask_by_policy(policy, ranked, 10)  # type: ignore[arg-type]
     np.testing.assert_array_equal(found, np.where(wanted, every, np.nan))
     assert len(table.asked) == len(set(table.asked)) == wanted.sum()
 
@@ -101,7 +101,7 @@ def test_leaving_out_keeps_the_order_of_the_rest(search: tuple[Trial, RankedList
     np.testing.assert_array_equal(doubled(ranked).distances, 2 * ranked.distances)
 
 
-def test_what_was_decided_becomes_settings(tmp_path: Path) -> None:
+def test_the_inference_profile_becomes_settings(tmp_path: Path) -> None:
     small, large = Policy(0.5, 3), Policy(2.0, 10, sure=0.9)
     profile = InferenceProfile(
         0.3, "these", "", None, 0.2, {"method": "platt", "slope": 2.0, "offset": -1.0}, large.stored(),
@@ -109,7 +109,7 @@ def test_what_was_decided_becomes_settings(tmp_path: Path) -> None:
     )  # fmt: skip
     store_profile(profile, tmp_path)
     read = stored_profile(tmp_path)
-    settings = settings_of(read, weight=read.weight, k=7)
+    settings = settings_of(read, k=7)
     assert (settings.policy, settings.policies, settings.only_policy) == (large, (small, large), False)
     assert (settings.k, settings.weight, settings.k_reciprocal_weight) == (7, 0.3, 0.2)
     assert settings.fusion == "weighted"
@@ -129,7 +129,7 @@ def test_what_was_decided_becomes_settings(tmp_path: Path) -> None:
         settings_of(InferenceProfile(0.3, "these"), adaptive=True)
 
 
-def test_a_neighbourhood_is_there_exactly_where_it_can_be_told() -> None:
+def test_a_neighbourhood_is_there_exactly_where_it_can_be_computed() -> None:
     random = np.random.default_rng(0)
     for case in range(60):
         length = int(random.integers(1, 9))

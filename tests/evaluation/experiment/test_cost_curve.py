@@ -8,19 +8,10 @@ import numpy as np
 import pytest
 
 from reidr.errors import ReIDError
-from reidr.evaluation.experiment.cost_curve import (
-    NEVER,
-    Policy,
-    Study,
-    adaptive_curve,
-    asked_pairs,
-    choose_policies,
-    entropy,
-    explain,
-    fixed_curve,
-    follow,
-)
+from reidr.evaluation.experiment.cost_curve import Study, adaptive_curve, fixed_curve, follow
+from reidr.evaluation.experiment.policy_choice import choose_policies
 from reidr.evaluation.metrics.ranking import evaluate_ranking
+from reidr.fusion.ask_policy import NEVER, Policy, asked_pairs, entropy, explain
 from reidr.fusion.weighted import fuse
 from reidr.retrieval.ranked_list import RankedList
 

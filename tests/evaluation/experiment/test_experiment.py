@@ -18,12 +18,12 @@ from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, ReIDError
-from reidr.evaluation.experiment.cost_curve import Policy
 from reidr.evaluation.experiment.experiment import run_experiment
 from reidr.evaluation.experiment.outcome import Outcome, Settings
 from reidr.evaluation.experiment.rows import Role
 from reidr.evaluation.experiment.trial_reranking import rerank_trial
 from reidr.evaluation.results.rows import rows_json
+from reidr.fusion.ask_policy import Policy
 from reidr.fusion.logistic import Logistic, LogisticFusion
 from reidr.fusion.score_predictor import ScorePredictor
 from reidr.reasoning.types import Cue, Pair, Verdict

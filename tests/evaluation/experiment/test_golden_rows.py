@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.data.types import ReIDDataset
-from reidr.evaluation.experiment.cost_curve import Policy
 from reidr.evaluation.experiment.experiment import run_experiment
 from reidr.evaluation.experiment.outcome import Settings
 from reidr.evaluation.results.rows import rows_json
+from reidr.fusion.ask_policy import Policy
 from reidr.fusion.logistic import Logistic, LogisticFusion
 from reidr.fusion.score_predictor import ScorePredictor
 from reidr.reasoning.types import Cue, Pair, Verdict

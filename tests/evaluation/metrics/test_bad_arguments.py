@@ -35,11 +35,13 @@ from reidr.evaluation import (
     share_of_oracle_gain,
     threshold_at,
 )
-from reidr.evaluation.experiment.cost_curve import Policy, Study, asked_pairs, choose_policies, entropy
+from reidr.evaluation.experiment.cost_curve import Study
 from reidr.evaluation.experiment.outcome import Settings
+from reidr.evaluation.experiment.policy_choice import choose_policies
 from reidr.evaluation.explanations.probe import fit_probe
-from reidr.evaluation.metrics.open_set_scores import choose_score, rescored, thresholds_for
 from reidr.evaluation.metrics import measure_pair_verification, pair_areas, roc_area
+from reidr.evaluation.metrics.open_set_scores import choose_score, rescored, thresholds_for
+from reidr.fusion.ask_policy import Policy, asked_pairs, entropy
 from reidr.fusion.calibration import Calibration, choose_calibration, fit_calibration, margin_of, mean_margin
 from reidr.fusion.logistic import (
     choose_fusion,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 
 from reidr.core.progress import Advance
 from reidr.data.protocols.trial import Trial
-from reidr.evaluation.experiment.cost_curve import Policy
 from reidr.evaluation.experiment.outcome import Progress
+from reidr.fusion.ask_policy import Policy
 from reidr.reasoning.types import Pair, VisionSimilarity
 from reidr.retrieval.ranked_list import RankedList
 
@@ -22,6 +23,8 @@ Scores = dict[tuple[str, str], float]
 """P(same) of pairs that were asked before, by (query id, candidate id)."""
 Places = tuple[NDArray[np.int64], NDArray[np.int64]]
 """(rows, columns) in a ranked list."""
+Reals = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 def candidate_pairs(trial: Trial, ranked: RankedList, k: int) -> tuple[list[Pair], Places]:
@@ -46,76 +49,70 @@ def pairs_at(trial: Trial, ranked: RankedList, wanted: NDArray[np.bool_]) -> tup
     return pairs, (rows, columns)
 
 
-def ask(
-    reasoner: Backend,
-    trial: Trial,
-    ranked: RankedList,
-    wanted: NDArray[np.bool_],
-    known: Scores,
-    advance: Advance | None = None,
-    batch: int = 32,
-) -> NDArray[np.float64]:
-    """(Q, m) P(same) of the direct score at the `wanted` places, NaN elsewhere; pairs in `known` cost no call."""
-    pairs, places = pairs_at(trial, ranked, wanted)
-    keys = [(pair.query.id, pair.candidate.id) for pair in pairs]
-    todo = [place for place, key in enumerate(keys) if key not in known]
-    steps = None if advance is None else steps_of(advance)
-    fresh: Sequence[float] | NDArray[np.float64] = []
-    if todo:
-        fresh = reasoner.score([pairs[place] for place in todo], batch_size=batch, progress=steps)
-    known.update({keys[place]: float(value) for place, value in zip(todo, fresh, strict=True)})
-    if advance is not None:
-        advance(len(pairs) - len(todo))
-    scores = np.full(wanted.shape, np.nan)
-    scores[places] = [known[key] for key in keys]
-    return scores
+@dataclass(eq=False)
+class PairScorer:
+    """Asks a reasoner about pairs of one trial, about each pair once.
 
-
-def vision_similarity(
-    reasoner: Backend, trial: Trial, ranked: RankedList, m: int, progress: Progress, batch: int = 32
-) -> NDArray[np.float64] | None:
-    """(Q, m, 3) what the 
+    Attributes:
+        known: P(same) of the pairs that were scored, also in earlier trials; it grows. batch: pairs at a time.
     """
-    if not isinstance(reasoner, VisionSimilarity):
-        return None
-    pairs, places = candidate_pairs(trial, ranked, m)
-    with progress("glancing at pairs", len(pairs)) as advance:
-        found = reasoner.vision_similarity(pairs, batch_size=batch, progress=steps_of(advance))
-    if found is None:
-        return None
-    table = np.full((len(ranked), m, found.shape[1]), np.nan)
-    table[places] = found
-    return table
 
+    reasoner: Backend
+    trial: Trial
+    known: Scores = field(default_factory=dict)
+    batch: int = 32
 
-def ask_by_policy(
-    policy: Policy,
-    reasoner: Backend,
-    trial: Trial,
-    ranked: RankedList,
-    m: int,
-    known: Scores,
-    advance: Advance | None = None,
-    batch: int = 32,
-    guess: NDArray[np.float64] | None = None,
-) -> NDArray[np.float64]:
-    """(Q, m) scores where the policy asks, NaN elsewhere: nearest first, until a score that is sure enough.
-
-    `guess`: (Q, m) the scores expected without asking.
-    """
-    wanted = policy.candidates(ranked, m, guess)
-    scores = np.full(wanted.shape, np.nan)
-    going = np.ones(len(ranked), dtype=bool)
-    for column in range(m):
-        here = np.zeros_like(wanted)
-        here[:, column] = wanted[:, column] & going
-        if here.any():
-            found = ask(reasoner, trial, ranked, here, known, None, batch)
-            scores = np.where(here, found, scores)
-            going &= ~(scores[:, column] >= policy.sure)
+    def ask(self, ranked: RankedList, wanted: Flags, advance: Advance | None = None) -> Reals:
+        """(Q, m) P(same) of the direct score at the `wanted` (Q, m) places, NaN elsewhere."""
+        pairs, places = pairs_at(self.trial, ranked, wanted)
+        keys = [(pair.query.id, pair.candidate.id) for pair in pairs]
+        new = [place for place, key in enumerate(keys) if key not in self.known]
+        steps = None if advance is None else steps_of(advance)
+        fresh: Sequence[float] | Reals = []
+        if new:
+            fresh = self.reasoner.score([pairs[place] for place in new], batch_size=self.batch, progress=steps)
+        self.known.update({keys[place]: float(value) for place, value in zip(new, fresh, strict=True)})
         if advance is not None:
-            advance(1)
-    return scores
+            advance(len(pairs) - len(new))
+        scores = np.full(wanted.shape, np.nan)
+        scores[places] = [self.known[key] for key in keys]
+        return scores
+
+    def ask_by_policy(
+        self, policy: Policy, ranked: RankedList, m: int, predicted: Reals | None = None, advance: Advance | None = None
+    ) -> Reals:
+        """(Q, m) scores where the policy asks, NaN elsewhere: nearest first, until a score that is sure enough.
+
+        `predicted`: (Q, m) scores predicted without asking.
+        """
+        wanted = policy.candidates(ranked, m, predicted)
+        scores = np.full(wanted.shape, np.nan)
+        going = np.ones(len(ranked), dtype=bool)
+        for column in range(m):
+            here = np.zeros_like(wanted)
+            here[:, column] = wanted[:, column] & going
+            if here.any():
+                scores = np.where(here, self.ask(ranked, here), scores)
+                going &= ~(scores[:, column] >= policy.sure)
+            if advance is not None:
+                advance(1)
+        return scores
+
+    def vision_similarity(self, ranked: RankedList, m: int, progress: Progress) -> Reals | None:
+        """(Q, m, 3) similarities by the reasoner's vision encoder of the first m candidates, NaN where padded.
+
+        None for a reasoner that gives none (see `reasoning.types.VisionSimilarity`).
+        """
+        if not isinstance(self.reasoner, VisionSimilarity):
+            return None
+        pairs, places = candidate_pairs(self.trial, ranked, m)
+        with progress("comparing by the vision encoder", len(pairs)) as advance:
+            similarities = self.reasoner.vision_similarity(pairs, batch_size=self.batch, progress=steps_of(advance))
+        if similarities is None:
+            return None
+        table = np.full((len(ranked), m, similarities.shape[1]), np.nan)
+        table[places] = similarities
+        return table
 
 
 def leave_out(ranked: RankedList, excluded: Callable[[slice], NDArray[np.bool_]]) -> RankedList:
@@ -136,7 +133,7 @@ def doubled(ranked: RankedList) -> RankedList:
 
 
 def share_of_steps(advance: Advance, whole: int) -> Callable[[int, int], None]:
-    """As `steps_of`, where what is counted is not known beforehand: the whole of it moves a bar of `whole` steps."""
+    """As `steps_of`, where the total is not known beforehand: all of it together moves a bar by `whole` steps."""
     moved = 0.0
 
     def report(done: int, total: int) -> None:

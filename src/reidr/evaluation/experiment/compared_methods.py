@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reidr.errors import ReIDError
-from reidr.evaluation.experiment.candidate_scoring import ask, candidate_pairs, doubled, leave_out, steps_of
-from reidr.evaluation.experiment.cost_curve import policy_name
+from reidr.evaluation.experiment.candidate_scoring import candidate_pairs, doubled, leave_out, steps_of
 from reidr.evaluation.experiment.external_reranker import external_row
 from reidr.evaluation.experiment.profile_row import ProfileResult, asked_by_policy, reasoner_name
 from reidr.evaluation.experiment.rows import (
@@ -24,9 +23,11 @@ from reidr.evaluation.experiment.rows import (
     K_RECIPROCAL,
     THINKING,
     VISION_SIMILARITY,
+    Role,
     Row,
 )
-from reidr.evaluation.experiment.search import ORDERS, TrialSearch
+from reidr.evaluation.experiment.search import ORDERS, Cost, MethodName, TrialSearch
+from reidr.fusion.ask_policy import policy_name
 from reidr.fusion.calibration import margin_of
 from reidr.fusion.logistic import fuse_whole, rank_by_probability
 from reidr.fusion.score_predictor import fuse_asked
@@ -60,10 +61,9 @@ def csls_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
     if ranked.local is None:
         return None
     note = f"its first {ranked.k}, cosines less those of both sides' surroundings"
-    seconds = search.seconds.get("CSLS", 0.0)
-    base = (search.retriever_row,)
-    return search.row(CSLS, ranked.reordered(ranked.local, "CSLS"), "reranker", CSLS, seconds=seconds, note=note,
-                      built_on=base)  # fmt: skip
+    method = MethodName(CSLS, "reranker", CSLS, (search.retriever_row,))
+    cost = Cost(seconds=search.seconds.get("CSLS", 0.0))
+    return search.row(method, ranked.reordered(ranked.local, "CSLS"), cost, note)
 
 
 def k_reciprocal_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
@@ -72,9 +72,8 @@ def k_reciprocal_row(search: TrialSearch, _: ProfileResult | None = None) -> Row
         return None
     started = time.perf_counter()
     again = search.after_k_reciprocal()
-    seconds, base = time.perf_counter() - started, (search.retriever_row,)
-    return search.row(K_RECIPROCAL, again, "reranker", K_RECIPROCAL, seconds=seconds, note=again.made_by[-1],
-                      built_on=base)  # fmt: skip
+    method = MethodName(K_RECIPROCAL, "reranker", K_RECIPROCAL, (search.retriever_row,))
+    return search.row(method, again, Cost(seconds=time.perf_counter() - started), again.made_by[-1])
 
 
 def weighted_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
@@ -86,7 +85,7 @@ def weighted_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | N
         return None
     fused = fuse(search.ranked, search.scores(), settings.weight)
     note = f"the same scores, weight {settings.weight:g}"
-    return search.row(f"{reasoner_name(search)}, weighted", fused, "reasoner", "weighted", note=note)
+    return search.row(variant_of(search, "weighted"), fused, note=note)
 
 
 def fitted_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
@@ -98,7 +97,7 @@ def fitted_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | Non
     fused = rank_by_probability(ranked, fitted.probabilities(ranked, margin_of(search.scores()), similarities))
     seen = ", vision similarity" if fitted.vision_similarities else ""
     note = f"the same scores; distances, z-norm, rank{seen} and score in one fitted probability"
-    return search.row(f"{reasoner_name(search)}, fitted", fused, "reasoner", "fitted", note=note)
+    return search.row(variant_of(search, "fitted"), fused, note=note)
 
 
 def whole_list_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
@@ -108,7 +107,7 @@ def whole_list_row(search: TrialSearch, _: ProfileResult | None = None) -> Row |
         return None
     fused = fuse_whole(search.ranked, search.scores(), weight)
     note = f"the same scores, the whole list sorted anew, weight {weight:g}"
-    return search.row(f"{reasoner_name(search)}, whole list", fused, "reasoner", "whole list", note=note)
+    return search.row(variant_of(search, "whole list"), fused, note=note)
 
 
 def vision_similarity_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
@@ -119,8 +118,8 @@ def vision_similarity_row(search: TrialSearch, _: ProfileResult | None = None) -
     nothing = np.full(similarities.shape[:2], np.nan)
     only = fuse_asked(search.ranked, nothing, search.settings.weight, predictor, similarities)
     note = "no pair asked: similarities of the reasoner's vision encoder, each crop encoded once"
-    seconds, name = search.seconds["similarities"], f"{reasoner_name(search)}, vision similarity"
-    return search.row(name, only, "reranker", VISION_SIMILARITY, seconds=seconds, note=note)
+    method = variant_of(search, VISION_SIMILARITY, "reranker")
+    return search.row(method, only, Cost(seconds=search.seconds["similarities"]), note)
 
 
 def adaptive_row(search: TrialSearch, result: ProfileResult | None = None) -> Row | None:
@@ -135,8 +134,7 @@ def adaptive_row(search: TrialSearch, result: ProfileResult | None = None) -> Ro
     seconds = search.seconds.get("similarities", 0.0) + share * search.seconds.get("scores", 0.0)
     per_query = asked.sum() / len(search.ranked)
     note = f"{policy_name(policy)}: {per_query:.2f} pairs per query; seconds by share of pairs"
-    name, calls = f"{reasoner_name(search)} {ADAPTIVE}", ORDERS * int(asked.sum())
-    return search.row(name, fused, "reasoner", ADAPTIVE, calls=calls, seconds=seconds, note=note)
+    return search.row(variant_of(search, ADAPTIVE), fused, Cost(ORDERS * int(asked.sum()), seconds), note)
 
 
 def after_k_reciprocal_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
@@ -144,19 +142,17 @@ def after_k_reciprocal_row(search: TrialSearch, _: ProfileResult | None = None) 
     settings, k, weight = search.settings, search.k, search.settings.k_reciprocal_weight
     if weight is None or len(search.gallery) <= 2 or search.trial.draws_per_query:
         return None
-    assert search.reasoner is not None
     again = search.after_k_reciprocal()
     started, before = time.perf_counter(), len(search.known)
     head = doubled(leave_out(again, search.trial.excluded))
     wanted = head.indices[:, :k] >= 0
     with search.progress("scoring pairs after k-reciprocal", int(wanted.sum())) as advance:
-        scores = ask(search.reasoner, search.trial, head, wanted, search.known, advance, settings.batch)
+        scores = search.scorer.ask(head, wanted, advance)
     fused = fuse(head, scores, weight)
     note = f"its first {k}, direct score, weight {weight:g}; calls beyond those above"
-    calls, seconds = ORDERS * (len(search.known) - before), time.perf_counter() - started
+    cost = Cost(ORDERS * (len(search.known) - before), time.perf_counter() - started)
     name = f"{K_RECIPROCAL}, then {reasoner_name(search)}"
-    return search.row(name, fused, "reasoner", AFTER_K_RECIPROCAL, calls=calls, seconds=seconds, note=note,
-                      built_on=(K_RECIPROCAL,))  # fmt: skip
+    return search.row(MethodName(name, "reasoner", AFTER_K_RECIPROCAL, (K_RECIPROCAL,)), fused, cost, note)
 
 
 def thinking_row(search: TrialSearch, result: ProfileResult | None = None) -> Row | None:
@@ -167,11 +163,10 @@ def thinking_row(search: TrialSearch, result: ProfileResult | None = None) -> Ro
     settings, first = search.settings, min(search.settings.think, search.k)
     if not settings.think or result is None:
         return None
-    assert search.reasoner is not None
     started = time.perf_counter()
     pairs, places = candidate_pairs(search.trial, search.ranked, first)
     with search.progress("thinking about pairs", len(pairs)) as advance:
-        thoughts = search.reasoner.think(pairs, batch_size=settings.batch, progress=steps_of(advance))
+        thoughts = search.scorer.reasoner.think(pairs, batch_size=settings.batch, progress=steps_of(advance))
     search.verdicts |= {(p.query.id, p.candidate.id): v for p, v in zip(pairs, thoughts, strict=True)}
     after = result.scores.copy()
     after[places] = [verdict.evidence for verdict in thoughts]
@@ -180,8 +175,12 @@ def thinking_row(search: TrialSearch, result: ProfileResult | None = None) -> Ro
     fused = fuse_asked(search.ranked, after, settings.weight, predictor, result.vision_similarities)
     parsed = np.mean([verdict.parsable for verdict in thoughts]) if thoughts else 1.0
     note = f"thinking about the first {settings.think}, {parsed:.0%} of answers parsable"
-    seconds, name = time.perf_counter() - started, f"{reasoner_name(search)} {THINKING}"
-    return search.row(name, fused, "reasoner", THINKING, calls=len(pairs), seconds=seconds, note=note)
+    return search.row(variant_of(search, THINKING), fused, Cost(len(pairs), time.perf_counter() - started), note)
+
+
+def variant_of(search: TrialSearch, variant: str, role: Role = "reasoner") -> MethodName:
+    """A variant of the reasoner's method, called after both."""
+    return MethodName(f"{reasoner_name(search)}, {variant}", role, variant)
 
 
 METHODS: Mapping[str, ComparedMethod] = {

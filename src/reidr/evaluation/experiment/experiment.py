@@ -17,7 +17,7 @@ from reidr.evaluation.experiment.compared_methods import METHODS, chosen_methods
 from reidr.evaluation.experiment.outcome import DEPTH, Outcome, Progress, Settings
 from reidr.evaluation.experiment.profile_row import ProfileResult, profile_row
 from reidr.evaluation.experiment.rows import Row
-from reidr.evaluation.experiment.search import TrialSearch
+from reidr.evaluation.experiment.search import MethodName, TrialSearch
 from reidr.evaluation.features.given import GivenFeatures
 from reidr.evaluation.metrics import evaluate_features, oracle_at_k
 from reidr.retrieval.embedders.embedder import Embedder
@@ -100,8 +100,8 @@ def _run_trial(
     )  # fmt: skip
     rows, result = method_rows(search)
     perfect = oracle_at_k(search.ranked.top(search.k), trial.shows_person(search.ranked.indices[:, : search.k]))
-    note, built_on = "a perfect verifier of the retriever's first k", (name,)
-    oracle = search.row(f"oracle@{settings.k}", perfect, "oracle", "", note=note, built_on=built_on)
+    note = "a perfect verifier of the retriever's first k"
+    oracle = search.row(MethodName(f"oracle@{settings.k}", "oracle", built_on=(name,)), perfect, note=note)
     return Outcome(
         dataset.name,
         trial,

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
-from reidr.evaluation.experiment.candidate_scoring import ask
 from reidr.evaluation.experiment.rows import Role, Row
-from reidr.evaluation.experiment.search import ORDERS, Reals, TrialSearch
+from reidr.evaluation.experiment.search import ORDERS, Cost, MethodName, Reals, TrialSearch
 from reidr.retrieval.ranked_list import RankedList
 
 
@@ -47,7 +46,7 @@ class RerankContext:
             raise ReIDError("this re-ranker asks a reasoner, and there is none; name one by --reasoner")
         self.asked = True
         with search.progress("scoring pairs", int(wanted.sum())) as advance:
-            return ask(search.reasoner, search.trial, ranked, wanted, search.known, advance, search.settings.batch)
+            return search.scorer.ask(ranked, wanted, advance)
 
 
 class ExternalReranker(Protocol):
@@ -87,6 +86,6 @@ def external_row(search: TrialSearch, path: str) -> Row:
     reranked = reranker.rerank(search.ranked, context)
     if not isinstance(reranked, RankedList):
         raise ReIDError(f"--compare {path}: rerank gave a {type(reranked).__name__}, not a RankedList")
-    calls, seconds = ORDERS * (len(search.known) - before), time.perf_counter() - started
+    cost = Cost(ORDERS * (len(search.known) - before), time.perf_counter() - started)
     role: Role = "reasoner" if context.asked else "reranker"
-    return search.row(str(reranker.name), reranked, role, path, calls=calls, seconds=seconds, note=path)
+    return search.row(MethodName(str(reranker.name), role, path), reranked, cost, path)

@@ -15,9 +15,9 @@ from reidr.core.checks import one_of, real_number, whole_number
 from reidr.core.progress import Advance
 from reidr.data.protocols.trial import Trial
 from reidr.errors import ReIDError
-from reidr.evaluation.experiment.cost_curve import Policy
 from reidr.evaluation.experiment.rows import Role, Row
 from reidr.evaluation.metrics.ranking_result import AveragePrecision
+from reidr.fusion.ask_policy import Policy
 from reidr.fusion.calibration import Calibration
 from reidr.fusion.logistic import LogisticFusion
 from reidr.fusion.profile import InferenceProfile

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
-from reidr.evaluation.experiment.candidate_scoring import ask_by_policy
-from reidr.evaluation.experiment.cost_curve import asked_pairs, policy_name
 from reidr.evaluation.experiment.rows import ADAPTIVE, Row
-from reidr.evaluation.experiment.search import ORDERS, Reals, TrialSearch
+from reidr.evaluation.experiment.search import ORDERS, Cost, MethodName, Reals, TrialSearch
+from reidr.fusion.ask_policy import asked_pairs, policy_name
 from reidr.fusion.calibration import margin_of
 from reidr.fusion.logistic import probabilities_for_threshold, rank_by_probability
 from reidr.fusion.score_predictor import fuse_asked
@@ -66,9 +65,9 @@ def _all_asked(search: TrialSearch) -> ProfileResult:
     else:
         fused, thresholded = fuse(ranked, scores, settings.weight), fuse_for_threshold(ranked, scores, settings.weight)
         note = f"direct score, both orders, weight {settings.weight:g}"
-    seconds = sum(search.seconds.values()) + time.perf_counter() - started
-    calls = ORDERS * (len(search.known) - before)
-    row = search.row(reasoner_name(search), fused, "reasoner", "", calls=calls, seconds=seconds, note=note)
+    seconds = sum(search.seconds.get(step, 0.0) for step in ("similarities", "scores"))
+    cost = Cost(ORDERS * (len(search.known) - before), seconds + time.perf_counter() - started)
+    row = search.row(MethodName(reasoner_name(search), "reasoner"), fused, cost, note)
     return ProfileResult(row, scores, fused, thresholded, asked_by_policy(search), similarities)
 
 
@@ -90,21 +89,17 @@ def _by_policy(search: TrialSearch) -> ProfileResult:
             "asking adaptively needs a policy and, for every query, a neighbourhood: at least "
             f"{3 if policy is None else policy.first + 2} candidates in the gallery; leave --adaptive out"
         )
-    assert search.reasoner is not None
     started, before = time.perf_counter(), len(search.known)
     similarities = search.similarities()
     predicted = None if predictor is None else predictor.guess(ranked, k, similarities)
     with search.progress("scoring the pairs in doubt, rank by rank", k) as advance:
-        scores = ask_by_policy(
-            policy, search.reasoner, search.trial, ranked, k, search.known, advance, settings.batch, predicted
-        )
+        scores = search.scorer.ask_by_policy(policy, ranked, k, predicted, advance)
     fused = fuse_asked(ranked, scores, settings.weight, predictor, similarities)
     filled = scores if predictor is None else predictor.fill(ranked, scores, similarities, unasked_queries=True)
     asked = np.isfinite(scores)
     note = f"{policy_name(policy)}: {asked.sum() / len(ranked):.2f} pairs per query, weight {settings.weight:g}"
-    calls, seconds = ORDERS * (len(search.known) - before), time.perf_counter() - started
-    name = f"{reasoner_name(search)} {ADAPTIVE}"
-    row = search.row(name, fused, "reasoner", ADAPTIVE, calls=calls, seconds=seconds, note=note)
+    cost = Cost(ORDERS * (len(search.known) - before), time.perf_counter() - started)
+    row = search.row(MethodName(f"{reasoner_name(search)}, {ADAPTIVE}", "reasoner", ADAPTIVE), fused, cost, note)
     thresholded = fuse_for_threshold(ranked, filled, settings.weight)
     return ProfileResult(row, scores, fused, thresholded, asked, similarities)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reidr.data.protocols.trial import Trial
-from reidr.evaluation.experiment.candidate_scoring import Scores, ask, vision_similarity
+from reidr.errors import ReIDError
+from reidr.evaluation.experiment.candidate_scoring import PairScorer, Scores
 from reidr.evaluation.experiment.outcome import Progress, Settings
 from reidr.evaluation.experiment.rows import CSLS, Role, Row
 from reidr.evaluation.experiment.trial_reranking import rerank_trial
@@ -56,7 +58,7 @@ class TrialSearch:
     csls_row: bool = False
     _scores: Reals | None = None
     _similarities: Reals | None = None
-    _looked: bool = False
+    _compared: bool = False
     _again: RankedList | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -70,28 +72,31 @@ class TrialSearch:
         """(Q, k) True where there is a candidate."""
         return self.ranked.indices[:, : self.k] >= 0
 
+    @cached_property
+    def scorer(self) -> PairScorer:
+        """Asks the reasoner. Raises ReIDError where there is none."""
+        if self.reasoner is None:
+            raise ReIDError("this method asks a reasoner, and there is none; name one by --reasoner")
+        return PairScorer(self.reasoner, self.trial, self.known, self.settings.batch)
+
     def scores(self) -> Reals:
         """(Q, k) P(same) of the direct score of all first k candidates, asked once; NaN where padded."""
         if self._scores is None:
-            assert self.reasoner is not None
             started, wanted = time.perf_counter(), self.wanted
             with self.progress("scoring pairs", int(wanted.sum())) as advance:
-                self._scores = ask(
-                    self.reasoner, self.trial, self.ranked, wanted, self.known, advance, self.settings.batch
-                )
+                self._scores = self.scorer.ask(self.ranked, wanted, advance)
             self.seconds["scores"] = time.perf_counter() - started
         return self._scores
 
     def similarities(self) -> Reals | None:
         """(Q, k, 3) vision similarities of the first k candidates; None where nothing that was tuned uses them."""
-        users = (self.settings.score_predictor, self.settings.fitted)
-        if not self._looked and self.reasoner is not None and any(u is not None and u.vision_similarities for u in users):
+        tuned = (self.settings.score_predictor, self.settings.fitted)
+        wanted = any(each is not None and each.vision_similarities for each in tuned)
+        if not self._compared and self.reasoner is not None and wanted:
             started = time.perf_counter()
-            self._similarities = vision_similarity(
-                self.reasoner, self.trial, self.ranked, self.k, self.progress, self.settings.batch
-            )
+            self._similarities = self.scorer.vision_similarity(self.ranked, self.k, self.progress)
             self.seconds["similarities"] = time.perf_counter() - started
-        self._looked = True
+        self._compared = True
         return self._similarities
 
     def after_k_reciprocal(self) -> RankedList:
@@ -105,13 +110,31 @@ class TrialSearch:
             self._again = rerank_trial(self.trial, self.queries, self.gallery, depth)
         return self._again
 
-    def row(
-        self, name: str, reranked: RankedList, role: Role, variant: str, *, calls: int = 0, seconds: float = 0.0,
-        note: str = "", built_on: tuple[str, ...] | None = None,
-    ) -> Row:  # fmt: skip
-        """The row of a re-ranked list; `seconds` are those before it was measured."""
+    def row(self, method: MethodName, reranked: RankedList, cost: Cost | None = None, note: str = "") -> Row:
+        """The row of a re-ranked list; its seconds are those of `cost` and of measuring it."""
+        cost = Cost() if cost is None else cost
         started = time.perf_counter()
         result = self.measure(reranked=reranked)
-        spent = seconds + time.perf_counter() - started
-        base = self.built_on if built_on is None else built_on
-        return Row(name, result, calls, spent, note, role=role, variant=variant, built_on=base)
+        seconds = cost.seconds + time.perf_counter() - started
+        base = self.built_on if method.built_on is None else method.built_on
+        return Row(
+            method.name, result, cost.calls, seconds, note, role=method.role, variant=method.variant, built_on=base
+        )
+
+
+@dataclass(frozen=True)
+class MethodName:
+    """What a method is called and what it is; see `Row`. `built_on`: None for what the search's list is built on."""
+
+    name: str
+    role: Role
+    variant: str = ""
+    built_on: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a list has cost before it is measured."""
+
+    calls: int = 0
+    seconds: float = 0.0

@@ -33,15 +33,15 @@ class ResultRow(_Part):
     role: Role = Field(description="what kind of method it is")
     variant: str = Field("", description='tells it from others of its role; "" for the one of the inference profile')
     built_on: list[str] = Field(default_factory=list, description="names of the rows whose list it re-ranks")
-    m_ap: Share = Field(alias="mAP")
-    rank1: Share
-    rank5: Share
-    rank10: Share
-    m_inp: Share = Field(alias="mINP")
+    m_ap: Share = Field(alias="mAP", description="mean average precision")
+    rank1: Share = Field(description="share of queries with a match at the first place")
+    rank5: Share = Field(description="among the first five")
+    rank10: Share = Field(description="among the first ten")
+    m_inp: Share = Field(alias="mINP", description="mean inverse negative penalty")
     queries: int | None = Field(None, description="that have a match, of the first draw")
     calls: int = Field(description="of the reasoner; a scored pair costs one for each order of its crops")
-    seconds: float
-    note: str = ""
+    seconds: float = Field(description="wall time, all draws together")
+    note: str = Field("", description="one short remark")
     intervals: dict[str, Pair] = Field(default_factory=dict, description="by metric; none for several draws")
     gains: dict[str, Pair] = Field(default_factory=dict, description="interval of the difference to the retriever")
     gains_over: dict[str, dict[str, Pair]] = Field(
@@ -52,18 +52,20 @@ class ResultRow(_Part):
 class RowValues(_Part):
     """Values of each query, in the order of `PerQuery.ids`; null for a query without a match."""
 
-    average_precision: list[Share | None]
-    rank1: list[Share | None]
-    first_match_rank: list[Annotated[float, Field(ge=1)] | None] | None = None
+    average_precision: list[Share | None] = Field(description="whose mean is the row's mAP")
+    rank1: list[Share | None] = Field(description="1 where the first crop is a match, else 0")
+    first_match_rank: list[Annotated[float, Field(ge=1)] | None] | None = Field(
+        None, description="rank of the nearest match, from 1; null for several draws"
+    )
 
 
 class PerQuery(_Part):
     """What every query found, by row; oracles are left out. Means over the draws where there are several."""
 
-    ids: list[str]
-    persons: list[str | None]
-    matches: list[Count]
-    rows: dict[str, RowValues]
+    ids: list[str] = Field(description="of the queries")
+    persons: list[str | None] = Field(description="whom they show; null where unknown")
+    matches: list[Count] = Field(description="gallery crops that count as right")
+    rows: dict[str, RowValues] = Field(description="by name of the row")
 
     @model_validator(mode="after")
     def _of_one_length(self) -> Self:
@@ -81,19 +83,19 @@ class PerQuery(_Part):
 class EvaluationResult(_Part):
     """A whole result file."""
 
-    version: Version = Field(alias="schema")
-    dataset: str
+    version: Version = Field(alias="schema", description="name and version of this form")
+    dataset: str = Field(description="its name")
     protocol: str = Field(description="name of the evaluation rule")
-    average_precision: Literal["exact", "trapezoid"]
-    ties: str
+    average_precision: Literal["exact", "trapezoid"] = Field(description="how it is computed")
+    ties: str = Field(description="where a match stands among wrong crops at its distance")
     trials: Annotated[int, Field(ge=1)] = Field(description="draws of the protocol; most have one")
-    queries: Count
-    queries_without_match: Count
-    gallery: Count
-    rows: list[ResultRow]
-    per_query: PerQuery
-    left_out: list[LeftOut]
-    notes: list[str]
+    queries: Count = Field(description="of the first draw, with a match or without")
+    queries_without_match: Count = Field(description="they count in no mean")
+    gallery: Count = Field(description="crops of the first draw")
+    rows: list[ResultRow] = Field(description="one for each method, the retriever's first")
+    per_query: PerQuery = Field(description="what every query found")
+    left_out: list[LeftOut] = Field(description="what took no part")
+    notes: list[str] = Field(description="what was noticed when the data were read")
     requests: dict[str, Any] = Field(default_factory=dict, description="what the reasoner was asked")
     provenance: dict[str, Any] = Field(description="models, options, versions and commit behind the numbers")
 

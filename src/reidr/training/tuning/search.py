@@ -13,13 +13,15 @@ from reidr.data.protocols.trial import Trial, find_protocol, trials
 from reidr.data.reading.notes import Note
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, ReIDError
-from reidr.evaluation.experiment.candidate_scoring import ask, doubled, leave_out, vision_similarity
-from reidr.evaluation.experiment.cost_curve import Policy, Study, choose_policies
+from reidr.evaluation.experiment.candidate_scoring import PairScorer, doubled, leave_out
+from reidr.evaluation.experiment.cost_curve import Study
 from reidr.evaluation.experiment.experiment import DEPTH, Progress, embed_trial
+from reidr.evaluation.experiment.policy_choice import choose_policies
 from reidr.evaluation.experiment.trial_reranking import rerank_trial
+from reidr.evaluation.metrics import RankingResult, evaluate_features
 from reidr.evaluation.metrics.open_set import searches_of
 from reidr.evaluation.metrics.open_set_scores import ScoreChoice, choose_score, lists_to_threshold
-from reidr.evaluation.metrics import RankingResult, evaluate_features
+from reidr.fusion.ask_policy import Policy
 from reidr.fusion.calibration import Calibration, choose_calibration, margin_of
 from reidr.fusion.logistic import (
     FusionChoice,
@@ -93,7 +95,7 @@ class Tuner:
         ranked = with_csls(ranked, gallery.features, junk=trial.junk)
         base = evaluate_features(queries.features, gallery.features, **trial.arguments())
         k = min(self.k, ranked.k)
-        vision_similarities = vision_similarity(self.reasoner, trial, ranked, k, self.progress)
+        vision_similarities = PairScorer(self.reasoner, trial).vision_similarity(ranked, k, self.progress)
         scores = self._ask(trial, ranked.top(k))
         return Measured(trial, ranked, scores, trial.shows_person(ranked.indices[:, :k]), base, vision_similarities)
 
@@ -126,7 +128,7 @@ class Tuner:
     def _ask(self, trial: Trial, ranked: RankedList) -> NDArray[np.float64]:
         wanted = ranked.indices >= 0
         with self.progress("scoring pairs", int(wanted.sum())) as advance:
-            return ask(self.reasoner, trial, ranked, wanted, self.known, advance)
+            return PairScorer(self.reasoner, trial, self.known).ask(ranked, wanted, advance)
 
 
 def plain(found: Measured) -> Measured:
