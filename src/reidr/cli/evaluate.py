@@ -35,8 +35,12 @@ FILE = click.Path(path_type=Path)
     "[those that ask about no further pair]",
 )
 @click.option("--k", type=click.IntRange(1, 50), default=10, help="Candidates per query put before the reasoner. [10]")
-@click.option("--think", type=click.IntRange(0), default=0, help="Candidates per query that it also writes reasons for. [0]")
-@click.option("--weight", type=click.FloatRange(0, 1), help="Fuse by this weight. [the fusion of the inference profile]")
+@click.option(
+    "--think", type=click.IntRange(0), default=0, help="Candidates per query that it also writes reasons for. [0]"
+)
+@click.option(
+    "--weight", type=click.FloatRange(0, 1), help="Fuse by this weight. [the fusion of the inference profile]"
+)
 @click.option("--queries", type=click.IntRange(1), help="Sample this many queries by seed. [all]")
 @click.option("--adaptive", is_flag=True, help="Ask only about the pairs that the tuned ask policy doubts.")
 @click.option("--budget", type=click.FloatRange(0), help="With --adaptive: pairs per query that may be asked.")
@@ -117,7 +121,9 @@ def check_options(context: click.Context, data: Path | None, options: dict[str, 
         if is_typed("retriever_name"):
             raise ReIDError("--features stands in the place of a retriever; drop --retriever")
         if options["held_out"]:
-            raise ReIDError("--held-out needs to know which identities the retriever was trained on; a file of features does not say")
+            raise ReIDError(
+                "--held-out needs to know which identities the retriever was trained on; a file of features does not say"
+            )
         if not is_typed("reasoner_name"):
             options["reasoner_name"] = "none"
         if data is None:
@@ -201,7 +207,7 @@ def provenance_of(retriever: Embedder, reasoner: Backend | None, settings: Setti
 
 
 def settings_from(options: dict[str, Any], served: Backend | None = None) -> Settings:
-    """What the options say is to be measured, with the inference profile of the reasoner; of a `served` one its server's."""
+    """What the options ask for, with the inference profile of the reasoner; of a `served` one that of its server."""
     from reidr.evaluation.experiment.outcome import settings_of
     from reidr.fusion.profile import profile_of, stored_profile
     from reidr.retrieval.gallery import cache_folder
@@ -211,7 +217,7 @@ def settings_from(options: dict[str, Any], served: Backend | None = None) -> Set
     return settings_of(
         profile,
         **{name: options[name] for name in names},
-        compare=compared(options["compare"]),
+        compare=compared(options.get("compare")),
         average_precision=options["average_precision"],
         cache=cache_folder() if options["cache"] else None,
     )

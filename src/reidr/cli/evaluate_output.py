@@ -107,9 +107,7 @@ def tested_reasons(done: Evaluated, reasoner: Backend) -> dict[str, Any]:
     )
     click.echo(number_lines(run.tested))
     if options["folder"] is not None:
-        page = reasons_page(
-            run, title=dataset.name, created=now(), facts=page_facts(done), notice=notice_of(reasoner)
-        )
+        page = reasons_page(run, title=dataset.name, created=now(), facts=page_facts(done), notice=notice_of(reasoner))
         click.echo(f"reasons: {write_reasons(page, options['folder'])}")
     document: dict[str, Any] = run.document()
     return document

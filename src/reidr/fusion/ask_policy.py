@@ -30,13 +30,13 @@ class Policy:
     """When to ask; chosen on training identities.
 
     Attributes:
-        band: candidates up to this far behind the nearest are asked, in standard deviations of the neighbourhood.
+        band: candidates up to this far behind the nearest are asked about, in standard deviations of the z-norm.
         clear: candidates whose normalised distance is this or less are not asked: the retriever is sure enough of them.
             None: there are no such.
-        unsure: candidates are asked only where the score expected of them has at least this entropy in bits; 0: all.
+        unsure: candidates are asked about only where their predicted score has at least this entropy in bits; 0: all.
         most: candidates of one query asked at most. sure: no further candidate is asked after a score of at least this
-            (`NEVER`: all are). doubtful: a direct score with at least this entropy in bits is thought about in words
-            (`NEVER`: none is). first, last: ranks of the neighbourhood.
+            (`NEVER`: all are). doubtful: for a direct score with at least this entropy in bits reasons are written
+            (`NEVER`: for none). first, last: ranks of the z-norm.
     """
 
     band: float
@@ -57,7 +57,7 @@ class Policy:
         whole_number(self.last, "policy: last", least=whole_number(self.first, "policy: first", least=1))
 
     def stored(self) -> dict[str, Any]:
-        """Plain values for `profile.json`."""
+        """Plain values for the inference profile."""
         return asdict(self)
 
     @classmethod
@@ -72,7 +72,7 @@ class Policy:
         """(Q, m) which of the first m candidates may be asked; none where nobody is a rival of the nearest.
 
         Needs no score: a program asks them nearest first and stops after one of at least `sure`. `guess`: (Q, m) the
-        scores expected of them; without it `unsure` does not count.
+        predicted scores; without them `unsure` does not count.
         """
         return _in_doubt(normalised_distances(ranked, self.first, self.last)[:, :m], self, guess)
 
@@ -89,7 +89,7 @@ def entropy(probabilities: ArrayLike) -> Reals:
 def asked_pairs(policy: Policy, normalised: Reals, scores: Reals, guess: Reals | None = None) -> Bools:
     """(Q, m) which pairs are asked, given normalised distances (Q, k) and the scores (Q, m) that come back.
 
-    `guess`: (Q, m) the scores expected without asking. Raises ReIDError for shapes that do not fit.
+    `guess`: (Q, m) predicted scores. Raises ReIDError for shapes that do not fit.
     """
     scores = np.asarray(as_array(scores, "scores"), dtype=np.float64)
     normalised = np.asarray(as_array(normalised, "normalised"), dtype=np.float64)
@@ -105,7 +105,7 @@ def asked_pairs(policy: Policy, normalised: Reals, scores: Reals, guess: Reals |
 
 
 def _in_doubt(normalised: Reals, policy: Policy, guess: Reals | None) -> Bools:
-    """(Q, m) candidates within the band, not clear and not guessed surely, at most `most`; none where the nearest is
+    """(Q, m) candidates within the band, not clear and without a sure prediction, at most `most`; none where the nearest is
     alone in the band."""
     near = normalised - normalised[:, :1] <= policy.band
     doubt = near & (near.sum(axis=1) > 1)[:, None]
@@ -130,8 +130,8 @@ def explain(policy: Policy, normalised: Reals, asked: Bools, thought: int = 0) -
     """Why one query was or was not asked, in a sentence.
 
     Args:
-        normalised: (k,) its candidates' normalised distances. asked: (m,) which were asked. thought: how many of them
-            were thought about in words.
+        normalised: (k,) its candidates' z-normed distances. asked: (m,) which were asked about. thought: for how many
+            of them reasons were written.
     """
     near = normalised - normalised[0] <= policy.band
     clear = near & (normalised <= policy.clear) if policy.clear is not None else np.zeros_like(near)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reidr.core.checks import as_array, flag_array, instance_of, one_list, plain_array, real_number
 from reidr.errors import ReIDError
+from reidr.retrieval.average_precision import hits_in_order, precision_sums
 from reidr.retrieval.ranked_list import RankedList
 
 Fusion = Literal["weighted", "fitted"]
@@ -143,8 +144,5 @@ def order_quality(distances: NDArray[np.float64], truth: NDArray[np.bool_]) -> t
     truth = flag_array(truth, "truth", distances.shape)
     if not truth.any():
         raise ReIDError("fusion: no query has a match among these candidates; there is no order to measure")
-    order = np.lexsort((truth, distances), axis=1)
-    hits = np.take_along_axis(truth, order, axis=1)[truth.any(axis=1)]
-    precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
-    average_precision = (precision * hits).sum(axis=1) / hits.sum(axis=1)
-    return float(average_precision.mean()), float(hits[:, 0].mean())
+    hits = hits_in_order(distances, truth)[truth.any(axis=1)]
+    return float((precision_sums(hits) / hits.sum(axis=1)).mean()), float(hits[:, 0].mean())

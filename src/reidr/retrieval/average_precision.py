@@ -20,7 +20,7 @@ def precision_at_matches(order: NDArray[Any], ranks: NDArray[Any]) -> Reals:
 
 
 def hits_in_order(distances: Reals, truth: Flags) -> Flags:
-    """(Q, m) `truth` sorted by rising `distances` (Q, m); of equal distances matches come last, which is pessimistic."""
+    """(Q, m) `truth` sorted by rising `distances` (Q, m); of equal distances matches come last (pessimistic)."""
     return np.take_along_axis(truth, np.lexsort((truth, distances), axis=1), axis=1)
 
 

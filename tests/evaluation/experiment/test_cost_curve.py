@@ -174,7 +174,8 @@ def test_the_sentences_say_why() -> None:
     near = np.array([-5.0, -2.0, -1.0])  # gaps 3 and 4
     none, two = np.zeros(3, dtype=bool), np.array([True, True, False])
     assert "the next candidate lies 3.0 standard deviations behind" in explain(Policy(2.0, 5), near, none)
-    assert explain(Policy(3.5, 5), near, two) == "Asked about 2: 2 candidates lie within 3.5 standard deviations of the nearest."
+    said = explain(Policy(3.5, 5), near, two)
+    assert said == "Asked about 2: 2 candidates lie within 3.5 standard deviations of the nearest."
     assert "at most 2 are asked" in explain(Policy(9.0, 2), near, two)
     assert "one scored 0.9 or more" in explain(Policy(9.0, 5, sure=0.9), near, two)
     assert "1 of them clearly near" in explain(Policy(9.0, 5, clear=-5.0), near, np.array([False, True, True]))

@@ -273,7 +273,7 @@ def test_a_broken_gallery_picture_is_named_and_the_rest_goes_on(street: ReIDData
     assert metrics(outcome, "retriever") == pytest.approx(metrics(run(street, None), "retriever"))
 
 
-def test_a_perfect_verifier_has_all_of_the_oracle_gain_and_one_that_changes_nothing_none_of_it(street: ReIDDataset) -> None:
+def test_a_perfect_verifier_has_all_of_the_oracle_gain_and_an_idle_one_none(street: ReIDDataset) -> None:
     perfect = rows_json([run(street, Scripted())])["share_of_oracle_gain"]["reasoner scripted"]
     idle = rows_json([run(street, Scripted(0.5), weight=0.5)])["share_of_oracle_gain"]["reasoner scripted"]
     assert perfect["mAP"] == pytest.approx(1.0)

@@ -109,7 +109,12 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> ReIDDataset:
 def test_every_number_is_what_it_was(street: ReIDDataset, case: str) -> None:
     settings = Settings(**TUNED, compare=("all",), **CASES[case])
     outcomes = run_experiment(
-        street, HistogramEmbedder(), Noisy(), settings, silent, [HistogramEmbedder()]  # type: ignore[arg-type]
+        street,
+        HistogramEmbedder(),
+        Noisy(),
+        settings,
+        silent,
+        [HistogramEmbedder()],  # type: ignore[arg-type]
     )
     found, wanted = rows_json(outcomes), GOLDEN[case]
     # The profile's own row is the fusion that was chosen; the golden file calls it by that name.

@@ -205,7 +205,6 @@ TABLE: list[tuple[Callable[..., Any], str, tuple[Any, ...], str]] = [
     (paired, "draws", NO_INT, "draws"),
     (paired, "groups", (["a", None], ["a"]), "groups"),
     (shares, "oracle", (*NO_VALUES, [1.0]), "oracle|queries"),
-    (shares, "level", (0, 1), "level"),
     (curve, "probabilities", ([0.1, 1.5], [NAN, 1], [0.1], [], RAGGED, None, ["a", "b"]), "probabilit"),
     (curve, "outcomes", ([0, 2], [0, NAN], [1], ["x", "y"], [None, 1]), "outcomes"),
     (curve, "bins", NO_INT, "bin"),

@@ -57,19 +57,19 @@ def test_headroom_where_every_query_gains_a_quarter_of_what_is_possible():
     assert high == pytest.approx(0.25)
 
 
-def test_headroom_equals_resampling_by_loops():
+def test_oracle_gain_equals_resampling_by_loops():
     random = np.random.default_rng(5)
     base, ours = random.random(12), random.random(12)
     oracle = np.maximum(base, ours) + 0.1
     draws = np.random.default_rng(7).integers(12, size=(60, 12))
     shares = [sum(ours[i] - base[i] for i in draw) / sum(oracle[i] - base[i] for i in draw) for draw in draws.tolist()]
-    expected = np.quantile(shares, [0.05, 0.95])
-    np.testing.assert_allclose(oracle_gain_interval(base, ours, oracle, draws=60, level=0.9, seed=7), expected)
+    expected = np.quantile(shares, [0.025, 0.975])
+    np.testing.assert_allclose(oracle_gain_interval(base, ours, oracle, draws=60, seed=7), expected)
 
 
-def test_headroom_without_room_is_no_number():
+def test_where_nothing_can_be_gained_there_is_no_share():
     assert np.isnan(oracle_gain_interval([0.5, 0.7], [0.5, 0.6], [0.5, 0.7])).all()
-    # Only the first query has room; draws that miss it (one in four) are left out, the others capture half.
+    # Only the first query has room; draws that miss it (one in four) are left out, the others make half of the gain.
     assert oracle_gain_interval([0.5, 0.7], [0.6, 0.7], [0.7, 0.7]) == pytest.approx((0.5, 0.5))
 
 

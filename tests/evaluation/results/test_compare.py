@@ -37,7 +37,8 @@ def result(values: list[float | None], **changed: Any) -> dict[str, Any]:
         "schema": SCHEMA, "dataset": "d", "protocol": "standard", "average_precision": "exact", "ties": "pessimistic",
         "trials": 1, "queries": len(values), "queries_without_match": values.count(None), "gallery": 20,
         "rows": [
-            {"name": "retriever x", "role": "retriever", **metrics}, {"name": "csls", "role": "reranker", "built_on": ["retriever x"], **metrics},
+            {"name": "retriever x", "role": "retriever", **metrics},
+            {"name": "csls", "role": "reranker", "built_on": ["retriever x"], **metrics},
         ],
         "per_query": {
             "ids": IDS[: len(values)], "persons": PERSONS[: len(values)],

@@ -12,7 +12,9 @@ Clothes = Literal["changed", "same"]
 """Rules of clothes-changing data sets: only other outfits count, or only the same one."""
 
 
-def ignored_of_own_person(same_camera: Flags, same_outfit: Flags | None = None, clothes: Clothes | None = None) -> Flags:
+def ignored_of_own_person(
+    same_camera: Flags, same_outfit: Flags | None = None, clothes: Clothes | None = None
+) -> Flags:
     """True where a crop of the query's person counts neither as right nor as wrong; all arrays of one shape.
 
     Ignored are crops of the query's own camera (Zheng et al., 2015) and, with `clothes`, those in the outfit that is

@@ -139,7 +139,7 @@ def adaptive_row(search: TrialSearch, result: ProfileResult | None = None) -> Ro
 
 def after_k_reciprocal_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
     """The reasoner asked about the first candidates of k-reciprocal re-ranking; None where no weight is stored."""
-    settings, k, weight = search.settings, search.k, search.settings.k_reciprocal_weight
+    k, weight = search.k, search.settings.k_reciprocal_weight
     if weight is None or len(search.gallery) <= 2 or search.trial.draws_per_query:
         return None
     again = search.after_k_reciprocal()

@@ -27,7 +27,8 @@ Rerank = Callable[[RankedList, Reals], RankedList]
 
 @dataclass(frozen=True)
 class Point:
-    """One way of asking: mean calls per query, mAP and Rank-1, share of queries asked, thoughts per query."""
+    """What a policy costs and gives: mean calls per query, mAP, Rank-1, share of queries for which any pair is scored, and
+    mean reasons written per query."""
 
     name: str
     calls: float
@@ -39,16 +40,16 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """Everything a curve needs, measured once with every one of the first m candidates asked.
+    """Everything a curve needs, measured once with all of the first m candidates scored.
 
     Attributes:
         ranked: (Q, k) the retriever's list, ignored crops left out, deep enough for the neighbourhood.
         scores: (Q, m) P(same) of the direct score, NaN where not known. truth: (Q, m) whether it is the query's person.
         base: the retriever's own result on the same queries. weight: of `fuse`.
-        rerank: re-ranks the first m from (Q, m) probabilities with NaN where not asked; None: `fuse` by `weight`.
-        guess: (Q, m) scores expected without asking; None: nothing is expected.
-        thoughts: (Q, m) P(same) after thinking, NaN where there is none; None: nothing was thought about.
-        thought_costs: calls that one thought is worth.
+        rerank: re-ranks the first m from (Q, m) probabilities with NaN where not scored; None: `fuse` by `weight`.
+        guess: (Q, m) predicted scores; None: nothing is predicted.
+        thoughts: (Q, m) P(same) after the reasoner wrote reasons, NaN where there is none; None: it wrote none.
+        thought_costs: calls that one of these is worth.
     """
 
     ranked: RankedList
@@ -92,7 +93,8 @@ class Study:
         matches = self.base.matches
         counted = matches > 0
         before = hits_in_order(self.ranked.distances[:, :m], self.truth)
-        after = hits_in_order(again.distances[:, :m], _moved(self.ranked.indices[:, :m], again.indices[:, :m], self.truth))
+        moved = _moved(self.ranked.indices[:, :m], again.indices[:, :m], self.truth)
+        after = hits_in_order(again.distances[:, :m], moved)
         change = (precision_sums(after) - precision_sums(before))[counted] / matches[counted]
         first = self.base.hits[counted, 0] + after[counted, 0].astype(float) - before[counted, 0]
         calls = asked.sum(axis=1) + self.thought_costs * thought.sum(axis=1)
@@ -107,12 +109,13 @@ class Study:
 
 
 def follow(study: Study, policy: Policy) -> tuple[Bools, Bools]:
-    """(Q, m) the pairs that are scored and (Q, m) those thought about when `policy` is followed."""
+    """(Q, m) the pairs that are scored and (Q, m) those with reasons when `policy` is followed."""
     normalised = normalised_distances(study.ranked, policy.first, policy.last)
     return follow_scored(study, policy, normalised, entropy(study.scores))
 
 
 def follow_scored(study: Study, policy: Policy, normalised: Reals, doubt: Reals) -> tuple[Bools, Bools]:
+    """`follow` with what it computes of the study given: (Q, k) normalised distances, (Q, m) entropies in bits."""
     asked = asked_pairs(policy, normalised, study.scores, study.guess)
     return asked, asked & (doubt >= policy.doubtful)
 
@@ -125,7 +128,7 @@ def fixed_curve(study: Study) -> list[Point]:
 
 
 def adaptive_curve(study: Study, policies: Iterable[Policy]) -> list[Point]:
-    """What each policy costs and brings, by rising calls. Policies are to be chosen on other identities."""
+    """What each policy costs and gives, by rising calls. Policies are to be chosen on other identities."""
     points = [study.measure(policy_name(policy), *follow(study, policy)) for policy in policies]
     return sorted(points, key=lambda point: point.calls)
 

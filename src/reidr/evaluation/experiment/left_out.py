@@ -16,7 +16,7 @@ NAMES_SHOWN = 5  # in a sentence
 def left_out_of(dataset: ReIDDataset, outcomes: Sequence[Outcome]) -> list[LeftOut]:
     """Everything that took no part in the evaluation of `dataset`, in the order in which it was found."""
     first = outcomes[0]
-    # What a protocol takes out of a search (a query's own picture) is noted by the trial.
+    # The trial notes what a protocol removes from a search (a query's own picture).
     notes = as_notes((*dataset.notes, *first.trial.notes))
     entries = [_of_note(note) for note in notes if note.is_left_out]
     problems = list(dict.fromkeys(problem for outcome in outcomes for problem in outcome.problems))

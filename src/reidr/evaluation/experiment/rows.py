@@ -1,4 +1,4 @@
-"""The rows of an evaluation: each is one method of ranking, told from others by typed fields, never by its name."""
+"""The rows of an evaluation: each is one method of ranking, distinguished by typed fields, never by its name."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from reidr.evaluation.metrics.names import metric_values
 from reidr.evaluation.metrics.ranking_result import RankingResult
 
 Role = Literal["retriever", "baseline", "reranker", "reasoner", "oracle"]
-"""What a row is: the retriever that is evaluated; another embedder beside it; the same candidates in another order,
-no pair put before a reasoner; an order that a reasoner was asked for; the best order of the same first candidates."""
+"""What a row is: the retriever that is evaluated; another embedder beside it; the same candidates in another order
+without scores of a reasoner; an order that uses such scores; the best order of the same first candidates."""
 Interval = tuple[float, float]
 
 CSLS, K_RECIPROCAL = "CSLS", "k-reciprocal"
@@ -21,7 +21,7 @@ ADAPTIVE, THINKING, AFTER_K_RECIPROCAL = "adaptive", "thinking", "after k-recipr
 
 
 class Method(Protocol):
-    """What tells one row from another."""
+    """What distinguishes rows."""
 
     @property
     def name(self) -> str:
@@ -45,7 +45,7 @@ class Row:
 
     Attributes:
         name: for reading. calls: of the reasoner. seconds: wall time. note: one short remark.
-        role: see `Role`. variant: tells it from others of its role ("" for the one that the inference profile gives).
+        role: see `Role`. variant: distinguishes it within its role ("" for the one that the inference profile gives).
         built_on: names of the rows without a reasoner whose list this one re-ranks, the retriever's first.
     """
 

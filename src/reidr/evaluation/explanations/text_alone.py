@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reidr.errors import DataError
 from reidr.evaluation.explanations.probe import fit_probe
+from reidr.evaluation.metrics.roc_area import roc_area
 from reidr.reasoning.types import REGIONS, Cue, Verdict
 
 SAID = ("agree", "differ", "unseen")
@@ -44,18 +46,14 @@ def bag_of_cues(cues: Sequence[Cue]) -> NDArray[np.float32]:
 
 
 def area_under_curve(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """AUC: the chance that a positive case scores above a negative one, ties counting half; NaN with one kind only.
+    """`roc_area`, but NaN where all cases are of one kind.
 
     `weights` (N,) count cases more than once, as in a bootstrap draw.
     """
-    values, positive = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
-    weight = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
-    _, place = np.unique(values, return_inverse=True)
-    right = np.bincount(place, weights=weight * positive)
-    wrong = np.bincount(place, weights=weight * ~positive)
-    pairs = right.sum() * wrong.sum()
-    below = np.cumsum(wrong) - wrong
-    return float((right * (below + 0.5 * wrong)).sum() / pairs) if pairs else float("nan")
+    try:
+        return roc_area(scores, labels, weights)
+    except DataError:
+        return float("nan")
 
 
 def read_from_text(

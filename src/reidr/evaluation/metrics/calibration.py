@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say, and what abstaining would buy; `reasoning.calibrate` corrects them.
+"""Calibration of probabilities, and the gain of abstaining; `fusion/calibration.py` corrects probabilities.
 
 Everywhere: `probabilities` (N,) of "same person" in [0, 1], `outcomes` (N,) whether it was.
 """
@@ -127,6 +127,6 @@ def _checked(probabilities: ArrayLike, outcomes: ArrayLike) -> tuple[Reals, Real
     if wrong.any():
         position = int(np.flatnonzero(wrong)[0])
         raise ReIDError(
-            f"calibration: probability {position} is {given[position]}, outside [0, 1]; leave out unasked pairs"
+            f"calibration: probability {position} is {given[position]}, outside [0, 1]; leave out pairs without a score"
         )
     return given, flag_array(happened, "outcomes", given.shape).astype(np.float64)

@@ -24,7 +24,7 @@ Reals = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Searches:
-    """What the searches found, as far as open-set errors depend on it.
+    """The results of searches, as far as open-set errors depend on them.
 
     Attributes:
         mated: (Q,) whether the person is enrolled. enrolled: N, the number of identities in the gallery, junk left out.
@@ -170,7 +170,7 @@ def threshold_at(searches: Searches, false_positive: float) -> float:
     """The largest threshold whose FPIR on `searches` is at most `false_positive`; +inf where every search may alarm.
 
     Choose it on training identities and measure it on others. With n non-mated searches an FPIR below 1/n cannot be
-    told from 0, and the threshold is then just below the nearest candidate of all of them. Raises ReIDError for a
+    distinguished from 0, and the threshold is then just below the nearest candidate of all of them. Raises ReIDError for a
     wanted FPIR outside [0, 1].
     """
     instance_of(searches, Searches, "searches")

@@ -1,8 +1,8 @@
-""" "Not in the gallery" by scores that carry over between scenes, with thresholds chosen on training identities.
+"""Scores that recognise a person who is not in the gallery, with thresholds chosen on training identities.
 
-A score is any distance-like number per candidate: the retriever's distance as it is, that distance in units of the
-query's own neighbourhood or of a cohort (`retrieval.z_norm`), or 1 - fused probability. Whether it carries over
-is measured, not assumed: choose thresholds on one scene, apply them on another, and look at the FPIR that comes out.
+A score is any distance-like number per candidate: the retriever's distance as it is, that distance z-normed by the
+query's own list or by a cohort (`retrieval/score_normalisation.py`), or 1 - P(same). Whether its thresholds carry over
+between scenes is measured: choose them on one scene, apply them on another, and compare the FPIR with the wanted one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from reidr.retrieval.score_normalisation import has_z_norm, normalised_distances
 
 WANTED = (0.01, 0.05, 0.1)
 Z_NORMS = ((2, 20), (6, 30), (11, 50))
-LISTED = 50  # candidates from which a neighbourhood is told
+LISTED = 50  # last rank of the candidates that z-norm uses
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ScoreChoice:
 def rescored(ranked: RankedList, scores: NDArray[np.float64], name: str) -> RankedList:
     """The first m candidates in the order of `scores` (Q, m), which become their distances; +inf where padded.
 
-    What `searches_of` takes. Raises ReIDError for shapes that do not fit, or NaN at a candidate.
+    Made for `searches_of`. Raises ReIDError for shapes that do not fit, or NaN at a candidate.
     """
     instance_of(ranked, RankedList, "ranked")
     scores = np.asarray(as_array(scores, "scores"), dtype=np.float64)
@@ -64,15 +64,14 @@ def rescored(ranked: RankedList, scores: NDArray[np.float64], name: str) -> Rank
 
 
 def normalised_list(ranked: RankedList, first: int = 11, last: int = 50) -> RankedList:
-    """`ranked` with distances in units of each query's neighbourhood; the order stays. Raises as `z_norm`."""
+    """`ranked` with z-normed distances; the order stays. Raises as `z_norm`."""
     return rescored(ranked, normalised_distances(ranked, first, last), z_norm_name(first, last))
 
 
 def lists_to_threshold(ranked: RankedList, scores: NDArray[np.float64], weight: float) -> dict[str, RankedList]:
-    """The scores by which absent people may be told, by name, simplest first: each the list in its own distances.
+    """The scores that may recognise absent people, by name, simplest first: each the list in its own distances.
 
-    The retriever's distance; that in units of the query's neighbourhood (where the list is long enough); and with the
-    reasoner, for (Q, m) P(same) without gaps, the fused distance and 1 - P(same). Raises ReIDError for scores that do
+    The retriever's distance; the z-normed distance (where the list is long enough); and with the reasoner, for (Q, m) P(same) without gaps, the fused distance and 1 - P(same). Raises ReIDError for scores that do
     not fit the list or are no probabilities (`fused_distances`).
     """
     fused_distances(ranked, scores, weight)
@@ -95,7 +94,7 @@ def z_norm_name(first: int, last: int) -> str:
 def thresholds_for(searches: Searches, wanted: Sequence[float] = WANTED) -> dict[str, float]:
     """For each wanted FPIR (as text) the largest threshold that keeps it on these searches (`threshold_at`).
 
-    A wanted FPIR below 1 / non-mated searches is left out: it could not be told from 0.
+    A wanted FPIR below 1 / non-mated searches is left out: it could not be distinguished from 0.
     """
     number = int((~searches.mated).sum())
     wanted = [real_number(each, "wanted", least=0.0, most=1.0) for each in one_list(wanted, "wanted")]
@@ -145,5 +144,5 @@ def choose_score_across(
 
 
 def carried_over(searches: Searches, thresholds: Mapping[str, float]) -> dict[str, OpenSetErrors]:
-    """What thresholds that were chosen elsewhere do here, by the FPIR they were chosen for."""
+    """Errors here of thresholds that were chosen elsewhere, by the FPIR for which they were chosen."""
     return {wanted: open_set_errors(searches, threshold) for wanted, threshold in thresholds.items()}

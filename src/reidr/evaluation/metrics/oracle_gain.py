@@ -76,13 +76,11 @@ def oracle_gain_interval(
     *,
     groups: ArrayLike | None = None,
     draws: int = 1000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Interval of the share of oracle gain, `mean(ours - base) / mean(oracle - base)`, over the same queries; `groups` as
-    above.
+    """95 % interval of the share of oracle gain, `mean(ours - base) / mean(oracle - base)`, over the same queries.
 
-    Draws in which the oracle gains nothing have no share and are left out; (NaN, NaN) where none is left.
+    Arguments as `bootstrap_interval`. Draws in which the oracle gains nothing have no share and are left out; (NaN, NaN) where none is left.
     Raises ReIDError when the three are not of one length, and as `bootstrap_interval`.
     """
     given = {"base": base, "ours": ours, "oracle": oracle}
@@ -90,7 +88,7 @@ def oracle_gain_interval(
     if len({each.shape for each in values}) != 1:
         raise ReIDError(f"oracle gain: {[each.shape for each in values]} values are not of the same queries")
     # One seed, one number of queries: both resample the same ones.
-    gained = bootstrap_means(values[1] - values[0], draws, seed, groups, level)
-    possible = bootstrap_means(values[2] - values[0], draws, seed, groups, level)
+    gained = bootstrap_means(values[1] - values[0], draws, seed, groups)
+    possible = bootstrap_means(values[2] - values[0], draws, seed, groups)
     some = possible > 0
-    return percentiles(gained[some] / possible[some], level) if some.any() else (float("nan"), float("nan"))
+    return percentiles(gained[some] / possible[some]) if some.any() else (float("nan"), float("nan"))

@@ -54,7 +54,6 @@ def measure_pair_verification(
     truth: NDArray[np.bool_],
     matches: NDArray[np.int64],
     weight: float,
-    seed: int = 0,
     people: NDArray[np.str_] | None = None,
 ) -> PairVerification:
     """Compare distance, reasoner and their fusion (`fuse`) at a `weight` that was chosen on other people.
@@ -79,7 +78,7 @@ def measure_pair_verification(
     distances = ranked.distances[:, :columns]
     known = np.isfinite(distances) & ~np.isnan(probabilities)
     own = kept if people is None else people[kept]
-    every, *draws = _draws(kept, own, seed)
+    every, *draws = _draws(kept, own)
     # A draw of few queries may hold one kind of pair only; it has no area and says nothing about the gain.
     mixed = [rows for rows in draws if np.unique(truth[rows][known[rows]]).size == 2]
     areas = [_areas(rows, distances, probabilities, fused, truth, known) for rows in (every, *mixed)]
@@ -95,9 +94,9 @@ def measure_pair_verification(
         *areas[0],
         (float(low), float(high)),
         (float(first_before.mean()), float(first_after.mean())),
-        bootstrap_interval(first_after - first_before, groups=own, seed=seed),
+        bootstrap_interval(first_after - first_before, groups=own),
         (float(precision_before.mean()), float(precision_after.mean())),
-        bootstrap_interval(precision_after - precision_before, groups=own, seed=seed),
+        bootstrap_interval(precision_after - precision_before, groups=own),
         share_of_oracle_gain(float(first_before.mean()), float(first_after.mean()), oracle),
     )
 
@@ -147,7 +146,7 @@ def pair_areas(
     return found
 
 
-def _draws(rows: NDArray[np.int64], groups: NDArray[Any], seed: int, number: int = 300) -> list[NDArray[np.int64]]:
+def _draws(rows: NDArray[np.int64], groups: NDArray[Any], seed: int = 0, number: int = 300) -> list[NDArray[np.int64]]:
     """All rows, then `number` bootstrap samples of them, drawn by whole groups."""
     random = np.random.default_rng(seed)
     return [rows, *(rows[draw_rows(groups, random)] for _ in range(number if len(rows) else 0))]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reidr.data.protocols.trial import Trial
 
 Values = NDArray[np.float64]
-LONGEST_CURVE = 100_000  # ranks that may be asked for of any gallery, however small
+LONGEST_CURVE = 100_000  # maximum rank that is accepted for any gallery, however small
 
 
 def evaluate_ranking(

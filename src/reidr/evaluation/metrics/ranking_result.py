@@ -22,7 +22,7 @@ the precision-recall curve, as in the evaluation code of Market-1501 (Zheng et a
 
 @dataclass(frozen=True, eq=False)
 class RankingResult:
-    """How well every query found its person; means are over the queries that have a match.
+    """How well every query retrieved its person; means are over the queries that have a match.
 
     Attributes:
         average_precision: (Q,) mean of the precisions at a query's matches (or see `rule`); NaN where it has none.

@@ -1,7 +1,7 @@
 """Intervals: how much of a number, or of a difference, is chance.
 
-Queries of one person are no independent cases: who looks like others does so on every picture. So where `groups` name
-the persons, whole persons are drawn, with all their queries (Field and Welsh 2007); on Market-1501, with 4.5 queries a
+Queries of one person are not independent: a person who resembles others does so in every picture. So where `groups` name
+the persons, whole persons are resampled, with all their queries (Field and Welsh 2007); on Market-1501, with 4.5 queries a
 person, intervals over single queries are too narrow.
 """
 
@@ -15,7 +15,7 @@ from reidr.errors import ReIDError
 
 LARGEST = 1e200  # sums and differences of such values stay finite
 FEWEST_CASES = 20
-"""Queries or pairs below which a figure is drawn, or a number told, with a warning."""
+"""Queries or pairs below which a figure or a number is given with a warning."""
 
 
 def bootstrap_interval(
@@ -28,7 +28,7 @@ def bootstrap_interval(
     (0, 1). Raises ReIDError for a NaN, the mark of a query without a match, or an infinite value; for a group that is
     unknown; where groups and values are not of one length; and for draws, level or seed out of range.
     """
-    means = bootstrap_means(per_query_values(values, "values"), draws, seed, groups, level)
+    means = bootstrap_means(per_query_values(values, "values"), draws, seed, groups)
     return percentiles(means, level)
 
 
@@ -48,7 +48,7 @@ def paired_bootstrap(
     first, second = per_query_values(ours, "ours"), per_query_values(theirs, "theirs")
     if first.shape != second.shape:
         raise ReIDError(f"paired bootstrap: {first.shape} and {second.shape} values are not of the same queries")
-    return percentiles(bootstrap_means(first - second, draws, seed, groups, level), level)
+    return percentiles(bootstrap_means(first - second, draws, seed, groups), level)
 
 
 def draw_rows(groups: ArrayLike, random: np.random.Generator) -> NDArray[np.int64]:
@@ -65,10 +65,10 @@ def draw_rows(groups: ArrayLike, random: np.random.Generator) -> NDArray[np.int6
 
 
 def bootstrap_means(
-    values: NDArray[np.float64], draws: int, seed: int, groups: ArrayLike | None, level: float
+    values: NDArray[np.float64], draws: int, seed: int, groups: ArrayLike | None
 ) -> NDArray[np.float64]:
+    """(draws,) means of `values` (N,) resampled by whole groups. Raises ReIDError for draws or seed out of range."""
     draws, seed = whole_number(draws, "draws", least=1), whole_number(seed, "seed", least=0)
-    real_number(level, "level", least=0.0, most=1.0, inside=True)
     if groups is None:
         place = np.arange(len(values))
     else:
@@ -103,6 +103,8 @@ def per_query_values(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return array
 
 
-def percentiles(means: NDArray[np.float64], level: float) -> tuple[float, float]:
+def percentiles(means: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
+    """Lower and upper end of the central `level` of resampled means. Raises ReIDError for a level outside (0, 1)."""
+    level = real_number(level, "level", least=0.0, most=1.0, inside=True)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

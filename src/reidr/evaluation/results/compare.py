@@ -114,7 +114,7 @@ def compare(
     if number < 2:
         raise ReIDError(
             f"compare: all {len(persons)} queries with a match show one person; how much of a difference is chance can "
-            "be told from two persons on"
+            "be said from two persons on"
         )
     tests = []
     for first, second in combinations(range(len(contestants)), 2):

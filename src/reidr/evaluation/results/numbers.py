@@ -37,8 +37,8 @@ def numbers_of(outcome: Outcome) -> dict[str, Any]:
     if known is not None:
         numbers["expected_calibration_error"] = expected_calibration_error(*known)
         if outcome.settings.calibration is not None:
-            believed = outcome.settings.calibration.apply(margin_of(known[0]))
-            numbers["expected_calibration_error_calibrated"] = expected_calibration_error(believed, known[1])
+            calibrated = outcome.settings.calibration.apply(margin_of(known[0]))
+            numbers["expected_calibration_error_calibrated"] = expected_calibration_error(calibrated, known[1])
         numbers["pair_areas"] = areas_of(outcome)
     spent = cost_curve_of(outcome)
     if spent:
@@ -67,7 +67,8 @@ def areas_of(outcome: Outcome) -> dict[str, Any]:
         )
         compared["fitted"] = fitted.probabilities(ranked, margin_of(scores), outcome.vision_similarities)
     rows = np.flatnonzero(outcome.rows[0].result.matches > 0)
-    return pair_areas(compared, outcome.trial.shows_person(ranked.indices[:, :m]), rows, "distance", people=people_of(outcome))
+    truth = outcome.trial.shows_person(ranked.indices[:, :m])
+    return pair_areas(compared, truth, rows, "distance", people=people_of(outcome))
 
 
 def cost_curve_of(outcome: Outcome) -> dict[str, list[Point]]:
@@ -104,7 +105,7 @@ def cost_curve_of(outcome: Outcome) -> dict[str, list[Point]]:
 
 
 def people_of(outcome: Outcome) -> NDArray[np.str_]:
-    """The persons of the queries that have a match: what bootstrap intervals are drawn over."""
+    """The persons of the queries that have a match: what bootstrap intervals are resampled over."""
     valid = outcome.rows[0].result.matches > 0
     return np.array([str(query.person) for query in outcome.trial.query], dtype=str)[valid]
 

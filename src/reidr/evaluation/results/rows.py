@@ -1,4 +1,4 @@
-"""The rows of an evaluation as lines of a table and as plain JSON, with intervals and gains over what they start from."""
+"""The rows of an evaluation as lines of a table and as plain JSON, with intervals and gains over their starting rows."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def intervals(outcome: Outcome, row: Row) -> dict[str, Interval]:
 def gains(outcome: Outcome, row: Row, base: Row | None = None) -> dict[str, Interval]:
     """95 % paired bootstrap interval over persons of the difference to `base` (the first row), by metric.
 
-    Of no width where all queries show one person, which the headline takes for no knowledge at all.
+    Of no width where all queries show one person, which the headline treats as unknown.
     """
     before, people = values_per_query((outcome.rows[0] if base is None else base).result), people_of(outcome)
     after = values_per_query(row.result)
@@ -116,7 +116,7 @@ def gains(outcome: Outcome, row: Row, base: Row | None = None) -> dict[str, Inte
 
 
 def gains_over(outcome: Outcome, row: Row) -> dict[str, dict[str, Interval]]:
-    """`gains` of a reasoner's row over the rows that it is built on; the retriever's, which `gains` has, is left out."""
+    """`gains` of a reasoner's row over the rows that it is built on, without the retriever's, which `gains` has."""
     if row.role != "reasoner":
         return {}
     others = [other for other in built_on(row, outcome.rows) if other.role != "retriever"]

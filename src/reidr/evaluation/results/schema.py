@@ -31,7 +31,7 @@ class ResultRow(_Part):
 
     name: str = Field(description="for reading; unique among the rows")
     role: Role = Field(description="what kind of method it is")
-    variant: str = Field("", description='tells it from others of its role; "" for the one of the inference profile')
+    variant: str = Field("", description='distinguishes it within its role; "" for the one of the inference profile')
     built_on: list[str] = Field(default_factory=list, description="names of the rows whose list it re-ranks")
     m_ap: Share = Field(alias="mAP", description="mean average precision")
     rank1: Share = Field(description="share of queries with a match at the first place")
@@ -60,7 +60,7 @@ class RowValues(_Part):
 
 
 class PerQuery(_Part):
-    """What every query found, by row; oracles are left out. Means over the draws where there are several."""
+    """The values of every query, by row; oracles are left out. Means over the draws where there are several."""
 
     ids: list[str] = Field(description="of the queries")
     persons: list[str | None] = Field(description="whom they show; null where unknown")
@@ -93,7 +93,7 @@ class EvaluationResult(_Part):
     queries_without_match: Count = Field(description="they count in no mean")
     gallery: Count = Field(description="crops of the first draw")
     rows: list[ResultRow] = Field(description="one for each method, the retriever's first")
-    per_query: PerQuery = Field(description="what every query found")
+    per_query: PerQuery = Field(description="the values of every query")
     left_out: list[LeftOut] = Field(description="what took no part")
     notes: list[str] = Field(description="what was noticed when the data were read")
     requests: dict[str, Any] = Field(default_factory=dict, description="what the reasoner was asked")

@@ -10,29 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def expected_precision_sum(before: int, found: int, crops: int, matches: int) -> float:
+def expected_precision_sum(before: int, earlier: int, crops: int, matches: int) -> float:
     """Expected sum of the precisions at the matches of one group of tied crops.
 
     Args:
-        before: crops nearer than the group. found: matches among them.
+        before: crops nearer than the group. earlier: matches among them.
         crops: size of the group. matches: matches in it.
 
-    At place i of the group stands a match with probability matches/crops, and then found + 1 + (i - 1)(matches - 1) /
+    At place i of the group stands a match with probability matches/crops, and then earlier + 1 + (i - 1)(matches - 1) /
     (crops - 1) matches are expected among the first before + i crops.
     """
     place = np.arange(1, crops + 1)
     others = (place - 1) * (matches - 1) / max(crops - 1, 1)
-    return float(np.sum((found + 1 + others) / (before + place)) * matches / crops)
+    return float(np.sum((earlier + 1 + others) / (before + place)) * matches / crops)
 
 
-def expected_trapezoid_sum(before: int, found: int, crops: int, matches: int) -> float:
+def expected_trapezoid_sum(before: int, earlier: int, crops: int, matches: int) -> float:
     """Expected sum of `trapezoid_precisions` at the matches of one group of tied crops; arguments as above."""
     place = np.arange(1, crops + 1)
     others = (place - 1) * (matches - 1) / max(crops - 1, 1)
-    earlier = np.ones(crops)
+    precision_before = np.ones(crops)
     behind = before + place > 1
-    earlier[behind] = (found + others[behind]) / (before + place[behind] - 1)
-    return 0.5 * (expected_precision_sum(before, found, crops, matches) + float(np.sum(earlier)) * matches / crops)
+    precision_before[behind] = (earlier + others[behind]) / (before + place[behind] - 1)
+    return 0.5 * (
+        expected_precision_sum(before, earlier, crops, matches) + float(np.sum(precision_before)) * matches / crops
+    )
 
 
 def trapezoid_precisions(order: NDArray[np.int64], ranks: NDArray[np.int64]) -> NDArray[np.float64]:
