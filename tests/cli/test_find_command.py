@@ -125,7 +125,7 @@ def test_json_and_csv_hold_what_is_shown(place: Path) -> None:
     assert json.loads(Path("a.json").read_text()) == {**stored, "pictures": {}}
     names = {f"match {match.id}" for match in document.matches}
     assert set(stored["pictures"]) == {"query person.png", "query again.png", *names}
-    assert document.version == 1
+    assert document.version == 2
     assert [entry.id for entry in document.query] == ["person.png", "again.png"]
     assert [match.rank for match in document.matches] == [1, 2, 3]
     assert document.searched == 5
@@ -205,7 +205,7 @@ def test_what_was_left_out_is_on_the_terminal_in_json_and_on_the_page(place: Pat
     assert "broken.png: not a picture" in done.stderr
     folder = written(done)
     document = json.loads((folder / "report.json").read_text())
-    assert {each["reason"]: each["count"] for each in document["left_out"]} == {
+    assert {each["kind"]: each["count"] for each in document["left_out"]} == {
         "no picture by ending and content": 1,
         "a picture that cannot be used": 1,
     }

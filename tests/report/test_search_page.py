@@ -69,7 +69,7 @@ def test_the_page_is_whole_and_says_all_of_it() -> None:
             match(3, rank_by_distance=2, sampled=True, identical_to_query=True),
         ],
         warnings=["who.png can hardly be a crop of one person: it is blank"],
-        left_out=[{"reason": "no picture", "detail": ".txt", "count": 1200, "files": ["a.txt", "b.txt"]}],
+        left_out=[{"kind": "no picture", "text": "1,200 files", "count": 1200, "names": ["a.txt", "b.txt"]}],
         problems=["c.png: damaged"],
     )
     page = Reader(render(found))
@@ -78,7 +78,7 @@ def test_the_page_is_whole_and_says_all_of_it() -> None:
         "The person may be in this gallery.", "The smallest x is 1.", "cam1/2026-11-27/1.jpg",
         "camera cam1, 2026-11-27 08:38:44", "fused score", "0.500", "P(same)", "0.75", "no score", "sampled",
         "+1 like it", "cam1/2026-11-27/9.jpg", "the same picture as the query", "it is blank", "Both have red shoes.",
-        "after reasoning", "score 0.90", "no picture: .txt", "a.txt, b.txt and 1,198 more", "c.png: damaged",
+        "after reasoning", "score 0.90", "no picture", "a.txt, b.txt and 1,198 more", "c.png: damaged",
         "A notice.", "no candidate here is known to be right or wrong", "a person must decide", "biometric data",
     ):  # fmt: skip
         assert text in " ".join(page.text.split()), text
@@ -114,7 +114,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"version": 2}, "not a search of this version"),
+        ({"version": 1}, "not a search of this version"),
         ({"kind": "other"}, "not a search of this version"),
         ({"unknown": 1}, "not a search of this version"),
         ({"pictures": {"query who.png": "/etc/passwd"}}, "no file that a report names is opened"),

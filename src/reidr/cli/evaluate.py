@@ -122,7 +122,7 @@ def check_options(context: click.Context, data: Path | None, options: dict[str, 
             raise ReIDError("--features stands in the place of a retriever; drop --retriever")
         if options["held_out"]:
             raise ReIDError(
-                "--held-out needs to know which identities the retriever was trained on; a file of features does not say"
+                "--held-out needs to know which identities the retriever was trained on; a file of features does not"
             )
         if not is_typed("reasoner_name"):
             options["reasoner_name"] = "none"

@@ -116,7 +116,7 @@ def render(document: SearchDocument) -> str:
         no_truth=NO_TRUTH,
         picture=picture,
         answers=ANSWERS,
-        left_out=sum(each.count for each in document.left_out),
+        left_out=sum(each.count or 0 for each in document.left_out),
         claims_marked=any(
             statement.claims
             for match in document.matches

@@ -27,8 +27,8 @@ Rerank = Callable[[RankedList, Reals], RankedList]
 
 @dataclass(frozen=True)
 class Point:
-    """What a policy costs and gives: mean calls per query, mAP, Rank-1, share of queries for which any pair is scored, and
-    mean reasons written per query."""
+    """What a policy costs and gives: mean calls per query, mAP, Rank-1, the share of queries for which any pair is
+    scored, and the mean number of reasons per query."""
 
     name: str
     calls: float

@@ -170,8 +170,8 @@ def threshold_at(searches: Searches, false_positive: float) -> float:
     """The largest threshold whose FPIR on `searches` is at most `false_positive`; +inf where every search may alarm.
 
     Choose it on training identities and measure it on others. With n non-mated searches an FPIR below 1/n cannot be
-    distinguished from 0, and the threshold is then just below the nearest candidate of all of them. Raises ReIDError for a
-    wanted FPIR outside [0, 1].
+    distinguished from 0, and the threshold is then just below the nearest candidate of all of them. Raises ReIDError
+    for a wanted FPIR outside [0, 1].
     """
     instance_of(searches, Searches, "searches")
     false_positive = real_number(false_positive, "false_positive")

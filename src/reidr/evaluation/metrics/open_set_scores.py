@@ -71,8 +71,9 @@ def normalised_list(ranked: RankedList, first: int = 11, last: int = 50) -> Rank
 def lists_to_threshold(ranked: RankedList, scores: NDArray[np.float64], weight: float) -> dict[str, RankedList]:
     """The scores that may recognise absent people, by name, simplest first: each the list in its own distances.
 
-    The retriever's distance; the z-normed distance (where the list is long enough); and with the reasoner, for (Q, m) P(same) without gaps, the fused distance and 1 - P(same). Raises ReIDError for scores that do
-    not fit the list or are no probabilities (`fused_distances`).
+    The retriever's distance; the z-normed distance (where the list is long enough); and with the reasoner, for (Q, m)
+    P(same) without gaps, the fused distance and 1 - P(same). Raises ReIDError for scores that do not fit the list or
+    are no probabilities (`fused_distances`).
     """
     fused_distances(ranked, scores, weight)
     scores = np.asarray(as_array(scores, "scores"), dtype=np.float64)

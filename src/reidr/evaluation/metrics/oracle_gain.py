@@ -80,8 +80,8 @@ def oracle_gain_interval(
 ) -> tuple[float, float]:
     """95 % interval of the share of oracle gain, `mean(ours - base) / mean(oracle - base)`, over the same queries.
 
-    Arguments as `bootstrap_interval`. Draws in which the oracle gains nothing have no share and are left out; (NaN, NaN) where none is left.
-    Raises ReIDError when the three are not of one length, and as `bootstrap_interval`.
+    Arguments as `bootstrap_interval`. Draws in which the oracle gains nothing have no share and are left out; (NaN,
+    NaN) where none is left. Raises ReIDError when the three are not of one length, and as `bootstrap_interval`.
     """
     given = {"base": base, "ours": ours, "oracle": oracle}
     values = [per_query_values(each, name) for name, each in given.items()]

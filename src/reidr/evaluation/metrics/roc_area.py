@@ -29,6 +29,6 @@ def roc_area(scores: ArrayLike, truth: ArrayLike, weights: ArrayLike | None = No
     negatives = np.bincount(place, weights=weight * ~positive, minlength=1)
     pairs = positives.sum() * negatives.sum()
     if not pairs:
-        raise DataError("the area under the ROC curve needs cases of both kinds: pairs of one person and of two")
+        raise DataError("the area under the ROC curve needs pairs of one person and pairs of two")
     below = np.cumsum(negatives) - negatives
     return float((positives * (below + 0.5 * negatives)).sum() / pairs)

@@ -1,8 +1,8 @@
 """Intervals: how much of a number, or of a difference, is chance.
 
-Queries of one person are not independent: a person who resembles others does so in every picture. So where `groups` name
-the persons, whole persons are resampled, with all their queries (Field and Welsh 2007); on Market-1501, with 4.5 queries a
-person, intervals over single queries are too narrow.
+Queries of one person are not independent: a person who resembles others does so in every picture. So where `groups`
+name the persons, whole persons are resampled, with all their queries (Field and Welsh 2007); on Market-1501, with 4.5
+queries a person, intervals over single queries are too narrow.
 """
 
 from __future__ import annotations

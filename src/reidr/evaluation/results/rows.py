@@ -1,4 +1,4 @@
-"""The rows of an evaluation as lines of a table and as plain JSON, with intervals and gains over their starting rows."""
+"""The rows of an evaluation as lines of a table and as plain JSON, with intervals and gains over other rows."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from reidr.core.spreadsheets import safe_cell
 from reidr.core.text import shown
+from reidr.data.left_out import NAMES_KEPT, LeftOut
 from reidr.data.pictures.pixels import pixel_digest
 from reidr.data.pictures.regular_files import file_digest
 from reidr.data.types import Crop
@@ -22,7 +23,6 @@ from reidr.errors import ImageError
 from reidr.reasoning.rationales.statements import mark_checked_statements
 from reidr.retrieval.content_key import content_key
 from reidr.search.document.schema import (
-    LeftOutEntry,
     MatchEntry,
     PictureEntry,
     PresenceEntry,
@@ -63,7 +63,7 @@ def document_of(found: Found, *, created: str, facts: Mapping[str, str | int | f
         notes=list(found.notes),
         notice=notice,
         left_out=[
-            LeftOutEntry(reason=each.reason, detail=each.detail, count=len(each.files), files=list(each.files[:100]))
+            LeftOut(kind=each.reason, text=each.sentence(), count=len(each.files), names=each.files[:NAMES_KEPT])
             for each in found.left_out
         ],
         problems=list(found.problems),

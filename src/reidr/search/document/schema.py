@@ -9,8 +9,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reidr.data.left_out import LeftOut
+
 KIND: Literal["search"] = "search"
-VERSION: Literal[1] = 1
+VERSION: Literal[2] = 2
 
 
 class Part(BaseModel):
@@ -75,15 +77,6 @@ class MatchEntry(PictureEntry):
     verdict: VerdictEntry | None = Field(description="null: the reasoner wrote nothing about it")
 
 
-class LeftOutEntry(Part):
-    """Files that were not searched, by reason."""
-
-    reason: str
-    detail: str
-    count: int
-    files: list[str] = Field(description="at most 100 names")
-
-
 class PresenceEntry(Part):
     """Whether the person is believed to be in the gallery."""
 
@@ -114,7 +107,7 @@ class SearchDocument(Part):
     """All of a search."""
 
     kind: Literal["search"] = KIND
-    version: Literal[1] = VERSION
+    version: Literal[2] = VERSION
     created: str
     facts: dict[str, str | int | float]
     query: list[PictureEntry]
@@ -128,7 +121,7 @@ class SearchDocument(Part):
     warnings: list[str]
     notes: list[str]
     notice: str
-    left_out: list[LeftOutEntry]
+    left_out: list[LeftOut]
     problems: list[str] = Field(description="one sentence for each picture that could not be used")
     requests: RequestEntry
     matches: list[MatchEntry]
