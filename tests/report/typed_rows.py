@@ -23,6 +23,8 @@ def typed(name: str) -> dict[str, Any]:
         role, variant, built_on = "reasoner", "after k-reciprocal", ("k-reciprocal",)
     elif role == "reasoner" and name.endswith((" glance", "vision similarity")):
         role, variant = "reranker", "vision similarity"
+    elif role == "oracle":
+        variant = name.partition("@")[2]
     elif role == "reasoner":
         variant, built_on = " ".join(name.split()[1:]), ("retriever", "retriever nano", "CSLS")
     return {"role": role, "variant": variant, "built_on": built_on}

@@ -131,8 +131,7 @@ def room(base: MetricRow, reasoner: MetricRow, best: MetricRow, oracle: MetricRo
     No ceiling: a row that sorts more than the first k, as k-reciprocal re-ranking does, may lie above it.
     """
     old, new, most = (row.metrics["mAP"] for row in (base, reasoner, oracle))
-    first = oracle.name.partition("@")[2]
-    sentence = f"The best order of the same first {first or 'candidates'} ({oracle.name}) has {percent(most)}\u202f%"
+    sentence = f"The best order of the same first {oracle.variant or 'candidates'} ({oracle.name}) has {percent(most)}\u202f%"
     if most <= old:
         return f"{sentence}: there was no room to gain."
     if new < old:

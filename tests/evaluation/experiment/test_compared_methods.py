@@ -134,5 +134,5 @@ def test_methods_that_need_what_was_not_tuned_get_no_row(street: ReIDDataset) ->
         ("retriever", ""),
         ("reranker", "k-reciprocal"),
         ("reasoner", ""),
-        ("oracle", ""),
+        ("oracle", "5"),
     ]

@@ -118,7 +118,7 @@ def test_rows_have_the_public_shape(street: ReIDDataset) -> None:
     content = rows_json([outcome])
     names = [row["name"] for row in content["rows"]]
     assert [row["role"] for row in content["rows"]] == ["retriever", "reranker", "reasoner", "reasoner", "oracle"]
-    assert [row["variant"] for row in content["rows"]] == ["", "k-reciprocal", "", "thinking", ""]
+    assert [row["variant"] for row in content["rows"]] == ["", "k-reciprocal", "", "thinking", "5"]
     for row in content["rows"]:
         for metric in ("mAP", "rank1", "rank5", "rank10", "mINP"):
             assert 0.0 <= row[metric] <= 1.0

@@ -101,7 +101,7 @@ def _run_trial(
     rows, result = method_rows(search)
     perfect = oracle_at_k(search.ranked.top(search.k), trial.shows_person(search.ranked.indices[:, : search.k]))
     note = "a perfect verifier of the retriever's first k"
-    oracle = search.row(MethodName(f"oracle@{settings.k}", "oracle", built_on=(name,)), perfect, note=note)
+    oracle = search.row(MethodName(f"oracle@{settings.k}", "oracle", str(settings.k), (name,)), perfect, note=note)
     return Outcome(
         dataset.name,
         trial,

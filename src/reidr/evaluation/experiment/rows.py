@@ -45,7 +45,8 @@ class Row:
 
     Attributes:
         name: for reading. calls: of the reasoner. seconds: wall time. note: one short remark.
-        role: see `Role`. variant: distinguishes it within its role ("" for the one that the inference profile gives).
+        role: see `Role`. variant: distinguishes it within its role ("" for the one that the inference profile gives;
+            of an oracle the number of first candidates that it sorts).
         built_on: names of the rows without a reasoner whose list this one re-ranks, the retriever's first.
     """
 
