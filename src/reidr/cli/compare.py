@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,15 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="Write the differences to this file; - is stdout."
 )
-def command(
-    results: tuple[str, ...],
-    row: str | None,
-    metrics: tuple[str, ...],
-    level: float,
-    draws: int,
-    seed: int,
-    json_file: Path | None,
-) -> None:
+def command(results: tuple[str, ...], row: str | None, json_file: Path | None, **options: Any) -> None:
     """Say how runs on the same queries differ, and how much of that is chance.
 
     RESULTS are files of `reidr evaluate --json`. A row of its own is named behind a hash: `a.json#k-reciprocal`.
@@ -44,7 +36,7 @@ def command(
 
     to_stdout = prepare_output(json_file, [each.rpartition("#")[0] or each for each in results] + list(results))
     contestants = [contestant_of(each, row) for each in results]
-    differences = compare(contestants, metrics=metrics or tuple(COMPARED), draws=draws, level=level, seed=seed)
+    differences = compare(contestants, **{**options, "metrics": options["metrics"] or tuple(COMPARED)})
     click.echo(text_of(contestants, differences), err=to_stdout)
     if json_file is not None:
         write_output(json_file, comparison_document(contestants, differences))

@@ -86,7 +86,7 @@ def cmc_curve(outcome: Outcome) -> Curve:
 
 def evaluated_queries(outcome: Outcome) -> int:
     """Queries that have a match: what every share of the rows is taken over."""
-    return int((outcome.rows[0].result.matches > 0).sum())
+    return int(outcome.rows[0].result.evaluated.sum())
 
 
 def reliability_series(name: str, probabilities: NDArray[np.float64], truth: NDArray[np.bool_]) -> Series:

@@ -91,7 +91,7 @@ class Study:
         again = fuse(self.ranked, known, self.weight) if self.rerank is None else self.rerank(self.ranked, known)
         m = asked.shape[1]
         matches = self.base.matches
-        counted = matches > 0
+        counted = self.base.evaluated
         before = hits_in_order(self.ranked.distances[:, :m], self.truth)
         moved = _moved(self.ranked.indices[:, :m], again.indices[:, :m], self.truth)
         after = hits_in_order(again.distances[:, :m], moved)

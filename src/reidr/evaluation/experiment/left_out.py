@@ -26,7 +26,7 @@ def left_out_of(dataset: ReIDDataset, outcomes: Sequence[Outcome]) -> list[LeftO
 
 
 def queries_without_match(outcomes: Sequence[Outcome]) -> list[LeftOut]:
-    """The entry for queries that nothing in the gallery answers; none where all have a match."""
+    """The entry for queries without a match in the gallery; none where all have one."""
     alone = without_match(outcomes[0])
     if not alone:
         return []
@@ -41,9 +41,9 @@ def warnings_of(dataset: ReIDDataset) -> list[str]:
 
 
 def without_match(outcome: Outcome) -> list[str]:
-    """Ids of the queries that nothing in the gallery answers, in their order."""
-    matches = outcome.rows[0].result.matches
-    return [query.id for query, number in zip(outcome.trial.query, matches, strict=True) if not number]
+    """Ids of the queries without a match in the gallery, in their order."""
+    evaluated = outcome.rows[0].result.evaluated
+    return [query.id for query, counts in zip(outcome.trial.query, evaluated, strict=True) if not counts]
 
 
 def _of_note(note: Note) -> LeftOut:

@@ -66,7 +66,7 @@ class RankingResult:
     @property
     def queries_without_match(self) -> int:
         """Number of queries that enter no mean because nothing in the gallery matches them."""
-        return int((self.matches == 0).sum())
+        return int((~self.evaluated).sum())
 
     def rank(self, k: int) -> float:
         """Rank-k, the CMC at k. Raises ReIDError for no whole number, and beyond the maximum rank that was measured."""

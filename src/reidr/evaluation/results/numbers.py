@@ -66,7 +66,7 @@ def areas_of(outcome: Outcome) -> dict[str, Any]:
             ranked, np.full_like(scores, np.nan), outcome.vision_similarities
         )
         compared["fitted"] = fitted.probabilities(ranked, margin_of(scores), outcome.vision_similarities)
-    rows = np.flatnonzero(outcome.rows[0].result.matches > 0)
+    rows = np.flatnonzero(outcome.rows[0].result.evaluated)
     truth = outcome.trial.shows_person(ranked.indices[:, :m])
     return pair_areas(compared, truth, rows, "distance", people=people_of(outcome))
 
@@ -106,7 +106,7 @@ def cost_curve_of(outcome: Outcome) -> dict[str, list[Point]]:
 
 def people_of(outcome: Outcome) -> NDArray[np.str_]:
     """The persons of the queries that have a match: what bootstrap intervals are resampled over."""
-    valid = outcome.rows[0].result.matches > 0
+    valid = outcome.rows[0].result.evaluated
     return np.array([str(query.person) for query in outcome.trial.query], dtype=str)[valid]
 
 

@@ -52,7 +52,7 @@ def per_query_values(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         # An embedder of its own may have failed on other pictures: its queries are then not these.
         if row.role == "oracle" or any(len(each.matches) != len(queries) for each in results):
             continue
-        first_is_right = [np.where(each.matches > 0, each.hits[:, 0], np.nan) for each in results]
+        first_is_right = [np.where(each.evaluated, each.hits[:, 0], np.nan) for each in results]
         rows[row.name] = {
             "average_precision": _mean([each.average_precision for each in results]),
             "rank1": _mean(first_is_right),
