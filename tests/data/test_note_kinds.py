@@ -43,7 +43,7 @@ def test_the_words_of_a_note_decide_nothing() -> None:
         Note("all well", kind="layout"),
     )
     dataset = ReIDDataset("shop", None, notes=cast(Any, notes))
-    row = SimpleNamespace(result=SimpleNamespace(matches=[1]))
+    row = SimpleNamespace(result=SimpleNamespace(evaluated=[True]))
     outcome: Any = SimpleNamespace(trial=SimpleNamespace(notes=(), query=("q",)), problems=(), rows=[row])
     (entry,) = left_out_of(dataset, [outcome])
     assert (entry.kind, entry.text, entry.count, entry.names) == ("loader", "3 gone", 3, ("a", "b", "c"))

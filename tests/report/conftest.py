@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from typed_rows import typed
 from PIL import Image, ImageDraw
+from typed_rows import typed
 
 from reidr.report import Candidate, Curve, MetricRow, QueryCard, Report, Series
 

@@ -114,7 +114,8 @@ def test_headline_says_which_way_it_went() -> None:
 
 @pytest.mark.parametrize(("gain", "said"), [((-0.02, 0.06), True), ((0.01, 0.06), False)])
 def test_headline_admits_what_chance_could_do(gain: tuple[float, float], said: bool) -> None:
-    rows = (row("retriever", rank1=0.60), MetricRow("reasoner", {"rank1": 0.62}, gains={"rank1": gain}, queries=200, role="reasoner"))
+    reasoner = MetricRow("reasoner", {"rank1": 0.62}, gains={"rank1": gain}, queries=200, role="reasoner")
+    rows = (row("retriever", rank1=0.60), reasoner)
     assert ("cannot tell from chance" in headline(Report("t", "now", metric_rows=rows))) is said
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typed_rows import typed
 from PIL import Image
+from typed_rows import typed
 
 import reidr.report as package
 from reidr.errors import ReIDError

@@ -105,8 +105,8 @@ def asked_pairs(policy: Policy, normalised: Reals, scores: Reals, guess: Reals |
 
 
 def _in_doubt(normalised: Reals, policy: Policy, guess: Reals | None) -> Bools:
-    """(Q, m) candidates within the band, not clear and without a sure prediction, at most `most`; none where the nearest
-    is alone in the band."""
+    """(Q, m) candidates within the band, not clear and without a sure prediction, at most `most`; none where the
+    nearest is alone in the band."""
     near = normalised - normalised[:, :1] <= policy.band
     doubt = near & (near.sum(axis=1) > 1)[:, None]
     if policy.clear is not None:

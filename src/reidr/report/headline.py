@@ -131,7 +131,8 @@ def room(base: MetricRow, reasoner: MetricRow, best: MetricRow, oracle: MetricRo
     No ceiling: a row that sorts more than the first k, as k-reciprocal re-ranking does, may lie above it.
     """
     old, new, most = (row.metrics["mAP"] for row in (base, reasoner, oracle))
-    sentence = f"The best order of the same first {oracle.variant or 'candidates'} ({oracle.name}) has {percent(most)}\u202f%"
+    first = oracle.variant or "candidates"
+    sentence = f"The best order of the same first {first} ({oracle.name}) has {percent(most)}\u202f%"
     if most <= old:
         return f"{sentence}: there was no room to gain."
     if new < old:
