@@ -11,6 +11,7 @@ from reidr.reasoning.rationales.claims import (
     parse_claims,
     parse_description,
     read_phrase,
+    self_contradictory,
     states_what_is_hidden,
 )
 from reidr.reasoning.rationales.regions import REGIONS, UNSEEN
@@ -94,7 +95,7 @@ def test_marks_by_hand(sentence: str, mark: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sentence", "self_contradictory"),
+    ("sentence", "contradicts"),
     [
         ("The top differs: a red top in A, a red top in B.", None),  # no region of that name: free words
         ("The upper clothing differs: a red top in A, a red top in B.", True),
@@ -115,12 +116,12 @@ def test_marks_by_hand(sentence: str, mark: str) -> None:
         ("The upper clothing differs: a red top in A, a red top under a black jacket in B.", False),
     ],
 )
-def test_a_difference_that_is_none_is_found_however_it_is_said(sentence: str, self_contradictory: bool | None) -> None:
+def test_a_difference_that_is_none_is_found_however_it_is_said(sentence: str, contradicts: bool | None) -> None:
     (claim, *more) = parse_claims(sentence)
     assert claim.agreement == "differ"
     assert not more
-    assert bool(claim.a) == (self_contradictory is not None)
-    assert self_contradictory(claim) == bool(self_contradictory)
+    assert bool(claim.a) == (contradicts is not None)
+    assert self_contradictory(claim) == bool(contradicts)
 
 
 def test_a_value_stated_of_a_hidden_thing_is_an_invention() -> None:

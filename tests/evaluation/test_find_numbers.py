@@ -25,7 +25,7 @@ from reidr.search.presence import judged
 from reidr.search.query.plausibility import why_no_person
 
 GALLERY = [Crop(name, drawn(number)) for name, number in (("a", 1), ("b", 2), ("c", 3), ("d", 4))]
-CALIBRATED = InferenceProfile(0.5, "this test", calibration=Calibration("temperature", 2.0).stored())
+CALIBRATED = InferenceProfile(0.5, "this test", calibration=Calibration("temperature", 2.0))
 
 
 def look(reasoner: Any = None, person: Any = None, gallery: Any = GALLERY, k: int = 10, **words: Any) -> Found:

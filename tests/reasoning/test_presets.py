@@ -11,7 +11,8 @@ import pytest
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import street_crops
 from reidr.errors import WeightsError
-from reidr.fusion.profile import stored_profile, training_data
+from reidr.fusion.profile import stored_profile
+from reidr.fusion.provenance import training_data
 from reidr.reasoning.backends.local import Engine
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.models.checkpoint import PRESETS

@@ -15,7 +15,7 @@ from reidr.data.join import join_training
 from reidr.data.load import load_dataset
 from reidr.data.sketch import TrainingData, sketch_of
 from reidr.errors import DataError
-from reidr.fusion.profile import training_data
+from reidr.fusion.provenance import training_data
 from reidr.training.common.identities import hold_out_identities, known_people
 from reidr.training.tuning.search import held_out_search
 from reidr.training.tuning.stage import held_out_people

@@ -14,7 +14,8 @@ from PIL import Image
 
 from reidr.core.run import MANIFEST, write_json
 from reidr.errors import DataError
-from reidr.fusion.profile import InferenceProfile, held_out_split, store_profile, stored_profile, training_data
+from reidr.fusion.profile import InferenceProfile, store_profile, stored_profile
+from reidr.fusion.provenance import held_out_split, training_data
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.nano.build import TINY, build_nano
 from reidr.retrieval.embedders.network import build_network

@@ -14,6 +14,7 @@ import click
 
 from reidr.cli.command import Command
 from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
+from reidr.core.defaults import DEFAULT_K
 
 if TYPE_CHECKING:
     from reidr.core.run import Run
@@ -33,7 +34,7 @@ PATTERN_HELP = 'Camera and time of files in folders, for example "{camera}/{date
     required=True,
     help="Folder of person crops to search, or a manifest (.csv, .jsonl); may be given several times.",
 )
-@click.option("--k", type=click.IntRange(1, 100), default=10, help="Number of matches. [10]")
+@click.option("--k", type=click.IntRange(1, 100), default=DEFAULT_K, help=f"Number of matches. [{DEFAULT_K}]")
 @click.option("--think", type=click.IntRange(0), help="Give reasons for this many of them. [all]")
 @click.option("--pattern", help=PATTERN_HELP)
 @click.option("--fold/--no-fold", default=True, help="Show near-duplicates as one match. [fold]")
@@ -42,6 +43,11 @@ PATTERN_HELP = 'Camera and time of files in folders, for example "{camera}/{date
     "claim_check",
     default=True,
     help="Ask again, of each crop alone, what the reasons state; a server is never asked. [on]",
+)
+@click.option("--adaptive", is_flag=True, help="Ask the reasoner only about the candidates in doubt.")
+@click.option(
+    "--reranker",
+    help="Order candidates by this instead of the reasoner's inference profile: csls, k-reciprocal, or module:factory.",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write all of it here; - is stdout.")
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Also write the matches here; - is stdout.")
@@ -127,6 +133,8 @@ def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict
         claim_check=options["claim_check"],
         fold=options["fold"],
         pattern=options["pattern"],
+        reranker=options["reranker"],
+        adaptive=options["adaptive"],
     )
     inputs = [*people, *galleries, options["retriever_name"]]
     inputs += [crop.image for crop in task.gallery.crops if isinstance(crop.image, Path)]
@@ -138,7 +146,7 @@ def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict
 
 def settings_of(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
     """What makes a search the same search."""
-    names = ("k", "think", "pattern", "fold", "claim_check", "retriever_name", "reasoner_name")
+    names = ("k", "think", "pattern", "fold", "claim_check", "adaptive", "reranker", "retriever_name", "reasoner_name")
     return {
         "people": [str(path.absolute()) for path in people],
         "galleries": [str(path.absolute()) for path in galleries],

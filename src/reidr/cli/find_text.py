@@ -99,12 +99,12 @@ def wrapped(text: str) -> list[str]:
 
 
 def looks_in_words(looks: Sequence[CheckedClaim]) -> str:
-    """ "claim check: 4 of 5 claims consistent; shoes otherwise (A: White); bag contradicts itself"; or nothing."""
+    """ "claim check: 4 of 5 claims consistent; shoes inconsistent (A: White); bag self-contradictory"; or nothing."""
     asked = [each for each in looks if each.ended not in (None, "self-contradictory")]
-    told = [f"{sum(each.ended == 'said again' for each in asked)} of {len(asked)} claims consistent"] if asked else []
+    told = [f"{sum(each.ended == 'consistent' for each in asked)} of {len(asked)} claims consistent"] if asked else []
     for each in looks:
         if each.ended in ("not visible", "inconsistent"):
             told.append(f"{each.claim.region} {each.ended.removeprefix('said ')} ({each.note})")
         elif each.ended == "self-contradictory":
-            told.append(f"{each.claim.region} contradicts itself")
+            told.append(f"{each.claim.region} self-contradictory")
     return "claim check: " + "; ".join(told) if told else ""

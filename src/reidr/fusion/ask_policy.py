@@ -8,7 +8,7 @@ further candidate is asked about after a score that is sure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,6 +75,34 @@ class Policy:
         predicted scores; without them `unsure` does not count.
         """
         return _in_doubt(normalised_distances(ranked, self.first, self.last)[:, :m], self, guess)
+
+
+def ask_in_doubt(
+    policy: Policy,
+    ranked: RankedList,
+    m: int,
+    predicted: Reals | None,
+    ask: Callable[[Bools], Reals],
+    advance: Callable[[float], None] | None = None,
+) -> Reals:
+    """(Q, m) scores where the policy asks, NaN elsewhere: nearest first, until a score that is sure enough.
+
+    Args:
+        predicted: (Q, m) scores predicted without asking; None: none. ask: gives (Q, m) scores of the wanted places.
+        advance: is told of every rank that is done.
+    """
+    wanted = policy.candidates(ranked, m, predicted)
+    scores = np.full(wanted.shape, np.nan)
+    going = np.ones(len(ranked), dtype=bool)
+    for column in range(m):
+        here = np.zeros_like(wanted)
+        here[:, column] = wanted[:, column] & going
+        if here.any():
+            scores = np.where(here, ask(here), scores)
+            going &= ~(scores[:, column] >= policy.sure)
+        if advance is not None:
+            advance(1)
+    return scores
 
 
 def entropy(probabilities: ArrayLike) -> Reals:

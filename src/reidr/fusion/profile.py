@@ -1,60 +1,113 @@
-"""How a reasoner is used: what was chosen for it on training identities and what it has seen, beside its weights."""
+"""The inference profile: how a reasoner is used, as tuned on training identities; one JSON file beside its weights.
+
+What is tuned is what is measured, shown and used: `profile.reranker()` (`fusion/profile_reranker.py`) is the one
+re-ranker behind `find`, `evaluate`, the report's headline and cards, and the open-set curve.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from reidr.core.checks import real_number
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from reidr.core.defaults import DEFAULT_K
 from reidr.core.storage.files import write_text
-from reidr.data.sketch import TrainingData
 from reidr.errors import ReIDError, WeightsError
+from reidr.fusion.ask_policy import Policy
+from reidr.fusion.calibration import Calibration
+from reidr.fusion.logistic import LogisticFusion
+from reidr.fusion.score_predictor import ScorePredictor
 from reidr.fusion.weighted import Fusion
 
+if TYPE_CHECKING:
+    from reidr.fusion.profile_reranker import ProfileReranker
+
 FILE = "inference_profile.json"
-PEOPLE = "provenance.json"
+SCHEMA = "reidr/inference-profile/1"
 PRESETS = Path(__file__).parent.parent / "reasoning" / "presets"  # the reasoners that ship
+CONFIG = ConfigDict(extra="forbid")
+Weight = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-@dataclass(frozen=True)
-class InferenceProfile:
-    """What was decided on training identities when a reasoner was trained.
+@dataclass(frozen=True, config=CONFIG)
+class OpenSetRule:
+    """How a person who is not in the gallery is recognised (`evaluation/metrics/open_set_scores.py`).
 
     Attributes:
-        weight: fusion weight in [0, 1] (see `fuse`). chosen_on: the data it was chosen on.
-        fusion: which one orders candidates in use: by `weight`, or the `fitted` one wherever it fits.
-        local_scaling: whether CSLS distances (`retrieval.csls`) are fused in place of plain ones.
-        street_weight: the one for rendered streets, chosen on another street; None: `weight` there too.
-        notice: what a reader of a report must know of this reasoner; empty when nothing.
-        k_reciprocal_weight: fusion weight for a list that k-reciprocal re-ranking has made; None: not chosen.
-        whole_weight: fusion weight where the whole list is sorted anew (`fuse_whole`); None: not chosen.
-        expected: `ScorePredictor.stored()`, for candidates that the policy does not ask about; None: they keep their
-            distance.
-        fitted: `LogisticFusion.stored()`, which makes one probability of distance, rank and score; None: not fitted.
-        calibration: `Calibration.stored()` of its direct score on the first candidates. policy: `Policy.stored()`, when
-            to ask (`evaluation.adaptive`). policies: ("calls per query", policy) for smaller and larger budgets.
-        open_set: the score that tells absent people best: `score` (its name) and `thresholds` by wanted FPIR.
+        score: the name of the distance-like number whose smallest value is compared.
+        thresholds: by wanted false-positive identification rate (FPIR, ISO/IEC 19795-1) as text, such as "0.01".
     """
 
-    weight: float
+    score: str
+    thresholds: Mapping[str, float]
+
+
+@dataclass(frozen=True, config=CONFIG)
+class InferenceProfile:
+    """What was tuned for a reasoner on training identities.
+
+    Attributes:
+        weight: weight of the reasoner in [0, 1] (`fusion.weighted.fuse`). chosen_on: the data it was chosen on.
+        notice: what everybody who reads its results must know; empty for nothing.
+        street_weight: the weight for rendered streets, chosen on another street; None: `weight`.
+        k_reciprocal_weight: the weight behind k-reciprocal re-ranking; None: not chosen.
+        calibration: of the direct score on the first candidates; None: P(same) is the direct score itself.
+        policy: which pairs are asked about where only those in doubt are. policies: (calls per query, policy) for
+            smaller and larger budgets.
+        open_set: how absent people are recognised; None: by the retriever's distance alone.
+        whole_weight: the weight where the whole list is sorted anew (`fuse_whole`); None: not chosen.
+        fitted: one probability of distance, z-norm, rank and score; None: not fitted.
+        score_predictor: predicts the score of candidates that the policy does not ask about; None: they keep their
+            distance.
+        csls: whether CSLS distances take the place of plain ones.
+        fusion: which fusion orders candidates: by `weight`, or the `fitted` one wherever it fits.
+        asking: which of the first `k` candidates are asked about: all, or those in doubt (`policy`).
+        k: candidates of a query that are put before the reasoner.
+        retriever, reasoner: fingerprints of the models that it was tuned with; empty where it does not say.
+    """
+
+    weight: Weight
     chosen_on: str
     notice: str = ""
-    street_weight: float | None = None
-    k_reciprocal_weight: float | None = None
-    calibration: Mapping[str, Any] | None = None
-    policy: Mapping[str, Any] | None = None
-    policies: tuple[tuple[float, Mapping[str, Any]], ...] = ()
-    open_set: Mapping[str, Any] | None = None
-    whole_weight: float | None = None
-    fitted: Mapping[str, Any] | None = None
-    score_predictor: Mapping[str, Any] | None = None
+    street_weight: Weight | None = None
+    k_reciprocal_weight: Weight | None = None
+    calibration: Calibration | None = None
+    policy: Policy | None = None
+    policies: tuple[tuple[float, Policy], ...] = ()
+    open_set: OpenSetRule | None = None
+    whole_weight: Weight | None = None
+    fitted: LogisticFusion | None = None
+    score_predictor: ScorePredictor | None = None
     csls: bool = False
     fusion: Fusion = "weighted"
+    asking: Literal["all", "in doubt"] = "all"
+    k: Annotated[int, Field(ge=1)] = DEFAULT_K
+    retriever: str = ""
+    reasoner: str = ""
+
+    def reranker(self) -> ProfileReranker:
+        """The one re-ranker that this profile describes."""
+        from reidr.fusion.profile_reranker import ProfileReranker
+
+        return ProfileReranker(self)
+
+    def mismatch(self, retriever: str) -> str:
+        """One sentence where the profile was tuned with another retriever than that fingerprint; else empty."""
+        if not self.retriever or self.retriever == retriever:
+            return ""
+        return "The reasoner's inference profile was tuned with another retriever: its probabilities may be off here."
+
+    def stored(self) -> dict[str, Any]:
+        """Plain values for JSON, the schema's name first."""
+        return {"schema": SCHEMA, **ADAPTER.dump_python(self, mode="json")}
 
 
+ADAPTER = TypeAdapter(InferenceProfile)
 UNTUNED = InferenceProfile(
     0.2, "not tuned: MUSE's default", "The fusion weight of this reasoner was not tuned on any data."
 )
@@ -72,27 +125,25 @@ def stored_profile(source: str | Path) -> InferenceProfile:
     try:
         return read_profile(json.loads(path.read_text(encoding="utf-8")), str(path))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise WeightsError(f"{path}: not a stored inference profile ({error})") from None
+        raise WeightsError(f"{path}: not an inference profile ({error})") from None
 
 
 def read_profile(stored: Any, where: str) -> InferenceProfile:
-    """An inference profile from its plain values. Raises WeightsError that begins with `where` when they cannot be used."""
+    """An inference profile from its plain values. Raises WeightsError that begins with `where` when they are wrong."""
+    if not isinstance(stored, Mapping) or stored.get("schema", SCHEMA) != SCHEMA:
+        raise WeightsError(f"{where}: not an inference profile of schema {SCHEMA}; tune again (`reidr train tune`)")
+    values = {name: value for name, value in stored.items() if name != "schema"}
+    unknown = sorted(values.keys() - {field.name for field in fields(InferenceProfile)})
+    if unknown:
+        raise WeightsError(f"{where}: not an inference profile: it has a field {unknown[0]!r}, which nothing reads")
     try:
-        profile = InferenceProfile(**stored)
-    except TypeError as error:
-        raise WeightsError(f"{where}: not a stored inference profile ({error})") from None
-    for name in ("weight", "street_weight", "k_reciprocal_weight", "whole_weight"):
-        weight = getattr(profile, name)
-        try:
-            if weight is not None and not 0 <= real_number(weight, name) <= 1:
-                raise WeightsError(f"{where}: weight {weight} lies outside [0, 1]")
-        except WeightsError:
-            raise
-        except ReIDError as error:
-            raise WeightsError(f"{where}: {error}") from None
-    if profile.fusion not in get_args(Fusion):
-        raise WeightsError(f"{where}: fusion {profile.fusion!r} is neither of {', '.join(get_args(Fusion))}")
-    return profile
+        return ADAPTER.validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "it"
+        raise WeightsError(f"{where}: not an inference profile: {place}: {first['msg']}") from None
+    except (ReIDError, TypeError) as error:
+        raise WeightsError(f"{where}: not an inference profile ({error})") from None
 
 
 def profile_of(reasoner: object) -> InferenceProfile:
@@ -104,37 +155,5 @@ def profile_of(reasoner: object) -> InferenceProfile:
 
 
 def store_profile(profile: InferenceProfile, folder: Path) -> None:
-    """Write `profile.json` beside a checkpoint's weights. Raises ReIDError where it cannot be written."""
-    write_text(folder / FILE, json.dumps(asdict(profile), indent=2) + "\n")
-
-
-def training_data(folder: str | Path) -> tuple[str, ...]:
-    """Folders of the photos that a checkpoint was taught on, as its `people.json` has them; empty where it has none.
-
-    Raises WeightsError where the file cannot be used.
-    """
-    path = Path(folder) / PEOPLE
-    if not path.is_file():
-        return ()
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        data, pictures = known["data"], known.get("pictures", {})
-        return tuple(TrainingData(str(each), pictures.get(str(each), ())) for each in data)
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{path}: does not say what the reasoner was taught on ({error})") from None
-
-
-def held_out_split(folder: str | Path) -> tuple[float, int] | None:
-    """(share, seed) by which a checkpoint's training identities were set aside for choices (`hold_out_identities`), as
-    its `people.json` has them; None where it does not say. Raises WeightsError where the file cannot be read.
-    """
-    path = Path(folder) / PEOPLE
-    if not path.is_file():
-        return None
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise WeightsError(f"{path}: does not say how people were set aside ({error})") from None
-    if not isinstance(known, dict) or not {"held_out_share", "split_seed"} <= known.keys():
-        return None
-    return float(known["held_out_share"]), int(known["split_seed"])
+    """Write `inference_profile.json` beside a checkpoint's weights. Raises ReIDError where it cannot be written."""
+    write_text(folder / FILE, json.dumps(profile.stored(), indent=2) + "\n")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reidr.core.defaults import DEFAULT_K
 from reidr.core.lazy import loaded_when_used
 from reidr.core.progress import progress
 
 if TYPE_CHECKING:
     from reidr.reasoning.backends.local import Backend
     from reidr.retrieval.embedders.embedder import Embedder
+    from reidr.retrieval.rerankers.reranker import Reranker
     from reidr.search.query.gallery import Searchable
     from reidr.search.query.query import Person
     from reidr.search.task import Progress
@@ -24,7 +26,7 @@ __getattr__ = loaded_when_used(__name__, {"Found": "reidr.search.types", "Match"
 def find(
     person: Person,
     gallery: Searchable,
-    k: int = 10,
+    k: int = DEFAULT_K,
     *,
     retriever: Embedder | str | Path | None = None,
     reasoner: Backend | str | Path | None = "nano",
@@ -32,6 +34,8 @@ def find(
     claim_check: bool = True,
     fold: bool = True,
     pattern: str | None = None,
+    reranker: str | Reranker | None = None,
+    adaptive: bool = False,
 ) -> tuple[Match, ...]:
     """Find a person in a gallery of crops.
 
@@ -48,6 +52,9 @@ def find(
             questions per match. A reasoner behind a server is never asked so.
         fold: show near-duplicates as one match (`folding`). pattern: camera and time of files in folders
             (`data.path_pattern`).
+        reranker: orders the candidates in place of the reasoner's inference profile: "csls", "k-reciprocal", a dotted
+            path `module:factory`, or an object with `name` and `rerank`. adaptive: ask the reasoner only about the
+            candidates in doubt, as its profile's policy says.
 
     Returns:
         Up to k matches, best first. Raises DataError, ImageError or WeightsError with one sentence.
@@ -62,13 +69,15 @@ def find(
         claim_check=claim_check,
         fold=fold,
         pattern=pattern,
+        reranker=reranker,
+        adaptive=adaptive,
     ).matches
 
 
 def search(
     person: Person,
     gallery: Searchable,
-    k: int = 10,
+    k: int = DEFAULT_K,
     *,
     retriever: Embedder | str | Path | None = None,
     reasoner: Backend | str | Path | None = "nano",
@@ -76,6 +85,8 @@ def search(
     claim_check: bool = True,
     fold: bool = True,
     pattern: str | None = None,
+    reranker: str | Reranker | None = None,
+    adaptive: bool = False,
     keep: bool = True,
     show: Progress = progress,
 ) -> Found:
@@ -92,6 +103,8 @@ def search(
         claim_check=claim_check,
         fold=fold,
         pattern=pattern,
+        reranker=reranker,
+        adaptive=adaptive,
     )
     # Only now what takes seconds to load.
     from reidr.search.searching import run

@@ -4,32 +4,33 @@ Every number has one name, in the terminal, on the page, in JSON and in CSV:
 
 - *distance*: the retriever's, in [0, 2], smaller is nearer;
 - *direct score*: the reasoner's answer without words, the share of "yes" among "yes" and "no", not calibrated;
-- *P(same)*: the direct score after the calibration stored with the reasoner; there is none without one;
-- *fused distance* or *fused score*: what is made of the above and decides the order.
+- *P(same)*: the direct score after the calibration of the inference profile; there is none without one;
+- *fused distance* or *fused score*: what the profile's fusion makes of the above, and decides the order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reidr.fusion.calibration import Calibration, margin_of
-from reidr.fusion.logistic import LogisticFusion
+from reidr.core.progress import Advance
+from reidr.evaluation.experiment.candidate_scoring import steps_of
 from reidr.fusion.profile import InferenceProfile
-from reidr.fusion.weighted import fused_distances
 from reidr.reasoning.types import Pair, VisionSimilarity
+from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.ranked_list import RankedList
+from reidr.retrieval.rerankers.reranker import RerankContext, Reranker, checked_list
 from reidr.search.folding import Group
 
 if TYPE_CHECKING:
     from reidr.reasoning.backends.local import Backend
 
 Reals = NDArray[np.float64]
-OrderName = Literal["distance", "fused distance", "fused score"]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,72 +38,124 @@ class Order:
     """How candidates are ordered.
 
     Attributes:
-        by: the name of the number. rule: how it is made, one sentence. places: the candidates, best first.
+        by: the name of the number that decides ("distance", "fused distance", "fused score", or a re-ranker's name).
+        rule: how it is made, one sentence. places: the candidates, best first.
         values: (n,) that number of each candidate, in the order in which they were given.
+        direct: (n,) direct scores, NaN where the reasoner was not asked. probabilities: (n,) P(same): those scores
+            calibrated; NaN where there is none, or nothing to calibrate it with.
     """
 
-    by: OrderName
+    by: str
     rule: str
     places: tuple[int, ...]
     values: Reals
+    direct: Reals
+    probabilities: Reals
 
 
-def by_distance(distances: Reals) -> Order:
-    """The retriever's own order, in which candidates are given."""
-    rule = "The order is that of the retriever's distance, smaller is nearer."
-    return Order("distance", rule, tuple(range(len(distances))), distances)
+@dataclass(eq=False)
+class Candidates:
+    """The crops that a search shows, in the retriever's order: what a re-ranker orders, and asks a reasoner about.
 
-
-def fused_order(
-    listed: RankedList,
-    groups: Sequence[Group],
-    direct: Reals,
-    pairs: Sequence[Pair],
-    model: Backend,
-    profile: InferenceProfile,
-) -> Order:
-    """The order that was chosen for the reasoner: by its fusion weight, or by the fitted fusion where that fits.
-
-    Args:
-        listed: (1, m) the ranked list with its surroundings. groups: the n candidates' places in it. direct: (n,)
-            direct scores, NaN where there is none. pairs: as `groups`.
+    Attributes:
+        listed: (1, m) the ranked list with its surroundings. groups: the n candidates' places in it. pairs: as `groups`.
+        gallery: everything that is searched. query_features: (1, D). model: None ranks without a reasoner.
     """
-    columns = np.array([group.column for group in groups])
-    scores = np.full((1, int(columns.max()) + 1), np.nan)
-    scores[0, columns] = direct
-    if profile.fusion == "fitted" and profile.fitted is not None:
-        fitted = LogisticFusion.read(profile.fitted)
-        vision_similarities = None
-        if (
-            fitted.vision_similarities
-            and isinstance(model, VisionSimilarity)
-            and (seen := model.vision_similarity(pairs)) is not None
-        ):
-            vision_similarities = np.full((*scores.shape, seen.shape[1]), np.nan)
-            vision_similarities[0, columns] = seen
-        if fitted.fits(listed, vision_similarities):
-            values = fitted.probabilities(listed, margin_of(scores), vision_similarities)[0, columns]
-            rule = (
-                "The order is that of the fused score, 0 to 1, higher is likelier: a regression fitted on training "
-                "identities makes it of distance, rank, surroundings and direct score."
-            )
-            return Order("fused score", rule, sorted_places(-values), values)
-    values = fused_distances(listed, scores, profile.weight)[0, columns]
-    kind = "distance" if listed.local is None else "CSLS distance"
-    rule = (
-        f"The order is that of the fused distance, smaller is nearer: {1 - profile.weight:g} x {kind} + "
-        f"{profile.weight:g} x 2 x (1 - direct score)."
-    )
-    return Order("fused distance", rule, sorted_places(values), values)
+
+    listed: RankedList
+    groups: Sequence[Group]
+    pairs: Sequence[Pair]
+    gallery: Gallery
+    query_features: NDArray[np.float32]
+    model: Backend | None
+
+    @property
+    def columns(self) -> NDArray[np.int64]:
+        """(n,) places of the candidates in the list."""
+        return np.array([group.column for group in self.groups], dtype=np.int64)
+
+    @property
+    def size(self) -> int:
+        """First candidates of the list that hold all that is shown."""
+        return int(self.columns.max()) + 1
+
+    def context(self) -> RerankContext:
+        """What a re-ranker may use. Scores are given of candidates that are shown; near-duplicates have none."""
+        known: dict[int, float] = {}
+
+        def ask(ranked: RankedList, wanted: Flags, advance: Advance | None = None) -> Reals:
+            assert self.model is not None
+            row_of = {group.row: number for number, group in enumerate(self.groups)}
+            scores = np.full(wanted.shape, np.nan)
+            places = [(int(c), row_of[int(ranked.indices[0, c])]) for c in np.flatnonzero(wanted[0])
+                      if int(ranked.indices[0, c]) in row_of]  # fmt: skip
+            new = [number for _, number in places if number not in known]
+            if new:
+                steps = None if advance is None else steps_of(advance)
+                fresh = self.model.score([self.pairs[number] for number in new], progress=steps)
+                known.update(zip(new, np.asarray(fresh, dtype=np.float64).tolist(), strict=True))
+            for column, number in places:
+                scores[0, column] = known[number]
+            return scores
+
+        return RerankContext(
+            [self.pairs[0].query],
+            self.gallery.crops,
+            self.query_features,
+            self.gallery.features,
+            self.size,
+            ask=None if self.model is None else ask,
+            compare=self._similarities if isinstance(self.model, VisionSimilarity) else None,
+        )
+
+    def _similarities(self, ranked: RankedList, m: int) -> Reals | None:
+        if not isinstance(self.model, VisionSimilarity):
+            return None
+        seen = self.model.vision_similarity(self.pairs)
+        if seen is None:
+            return None
+        table = np.full((1, m, seen.shape[1]), np.nan)
+        table[0, self.columns] = seen
+        return table
+
+
+def by_distance(candidates: Candidates) -> Order:
+    """The retriever's own order, in which candidates are given."""
+    distances = candidates.listed.distances[0, candidates.columns]
+    unknown = np.full(len(distances), np.nan)
+    rule = "The order is that of the retriever's distance, smaller is nearer."
+    return Order("distance", rule, tuple(range(len(distances))), distances, unknown, unknown)
+
+
+def by_profile(candidates: Candidates, profile: InferenceProfile, advance: Advance) -> Order:
+    """The order of the inference profile's re-ranker, the one that `evaluate` measures."""
+    result = profile.reranker().run(candidates.listed, candidates.context(), advance)
+    columns = candidates.columns
+    values, direct = result.values[0, columns], result.scores[0, columns]
+    chance = result.probabilities[0, columns] if profile.calibration else np.full(len(columns), np.nan)
+    places = sorted_places(-values if result.by == "fused score" else values)
+    return Order(result.by, result.rule, places, values, direct, chance)
+
+
+def by_reranker(candidates: Candidates, reranker: Reranker, source: str, advance: Advance) -> Order:
+    """The order of another re-ranker (`find --reranker`). Raises ReIDError where it gives no ranked list."""
+    context, columns, nothing = candidates.context(), candidates.columns, np.full(len(candidates.groups), np.nan)
+    reranked = checked_list(source, reranker.rerank(candidates.listed, context), candidates.listed)
+    place_of = {int(row): place for place, row in enumerate(reranked.indices[0]) if row >= 0}
+    lost = [group.row for group in candidates.groups if group.row not in place_of]
+    place_of |= {row: len(reranked.indices[0]) + number for number, row in enumerate(lost)}
+    places = tuple(sorted(range(len(columns)), key=lambda number: place_of[candidates.groups[number].row]))
+    distances = np.append(reranked.distances[0], np.full(len(lost), np.inf))
+    values = np.array([distances[place_of[group.row]] for group in candidates.groups])
+    direct = nothing
+    if context.asked:
+        wanted = np.zeros((1, candidates.size), dtype=bool)
+        wanted[0, columns] = True
+        direct = context.scores(candidates.listed, wanted, advance)[0, columns]
+    rule = f"The order is that of the re-ranker {reranker.name}, smaller is nearer."
+    return Order(reranker.name, rule, places, values, direct, nothing)
 
 
 def sorted_places(values: Reals) -> tuple[int, ...]:
     """Places by rising value, ties in the order given."""
     return tuple(np.argsort(values, kind="stable").tolist())
-
-
-def calibrated(direct: Reals, stored: Mapping[str, object] | None) -> Reals:
-    """P(same) of direct scores by a stored calibration; NaN for all of them without one, and where there is none."""
-    if stored is None:
-        return np.full(len(direct), np.nan)
-    return Calibration.read(stored).apply(margin_of(direct))

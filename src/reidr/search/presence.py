@@ -57,7 +57,7 @@ def presence(
         )
     columns = np.array([group.column for group in groups])
     if profile is not None and profile.open_set and profile.csls == (listed.local is not None):
-        name, thresholds = str(profile.open_set["score"]), dict(profile.open_set["thresholds"])
+        name, thresholds = profile.open_set.score, dict(profile.open_set.thresholds)
         value = smallest(name, listed, columns, direct, profile.weight)
         if value is not None and thresholds:
             return judged(name, value, thresholds)

@@ -14,15 +14,14 @@ from reidr.core.progress import progress
 from reidr.data.pictures.pixels import pixel_digest
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError
-from reidr.evaluation.experiment.candidate_scoring import steps_of
 from reidr.fusion.profile import InferenceProfile, profile_of
 from reidr.reasoning.types import Pair, RequestCounts, counts_of
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.gallery import Gallery, cache_folder
-from reidr.retrieval.ranked_list import RankedList
 from reidr.retrieval.rerankers.csls import LAST, with_csls
-from reidr.search.folding import Group, fold, limit_of
-from reidr.search.order import by_distance, calibrated, fused_order
+from reidr.retrieval.rerankers.reranker import load_reranker
+from reidr.search.folding import fold, limit_of
+from reidr.search.order import Candidates, Order, by_distance, by_profile, by_reranker
 from reidr.search.presence import Presence, presence
 from reidr.search.query.gallery import Collected
 from reidr.search.query.left_out import UNREADABLE, LeftOut, merged
@@ -77,42 +76,38 @@ def run(
         )
         return replace(found, presence=presence(everything, (), np.empty(0), embedder, None), nobody=nobody)
     model, profile = loaded(reasoner)
-    # The surroundings of the query are told from more candidates than are shown.
+    # z-norm and CSLS need more candidates than are shown.
     listed = everything.top(max(groups[-1].column + 1, LAST))
-    if profile is not None and profile.csls:
+    if profile is not None and profile.csls and task.reranker is None:
         listed = with_csls(listed, store.features)
-    return judged(task, found, store, groups, listed, embedder, model, profile, show)
+    distances = listed.distances[0, [group.column for group in groups]]
+    pairs = [
+        Pair(query, store.crops[group.row], float(distance)) for group, distance in zip(groups, distances, strict=True)
+    ]
+    candidates = Candidates(listed, groups, pairs, store, features, model)
+    return with_matches(task, found, candidates, embedder, profile, show)
 
 
-def judged(
+def with_matches(
     task: Task,
     found: Found,
-    store: Gallery,
-    groups: Sequence[Group],
-    listed: RankedList,
+    candidates: Candidates,
     embedder: Embedder,
-    model: Backend | None,
     profile: InferenceProfile | None,
     show: Progress,
 ) -> Found:
     """The found crops scored, ordered and thought about."""
-    distances = listed.distances[0, [group.column for group in groups]]
-    pairs = [
-        Pair(found.query, store.crops[group.row], float(distance))
-        for group, distance in zip(groups, distances, strict=True)
-    ]
+    model, pairs, groups = candidates.model, candidates.pairs, candidates.groups
+    distances = candidates.listed.distances[0, candidates.columns]
     doubts = [doubt_of(pair.candidate) for pair in pairs]
-    direct, order = np.full(len(pairs), np.nan), by_distance(distances)
-    started, scored = counts_of(model), RequestCounts()
-    if model is not None and profile is not None:
-        with show("scoring pairs", len(pairs)) as advance:
-            direct = np.asarray(model.score(pairs, progress=steps_of(advance)), dtype=np.float64)
-        scored = counts_of(model) - started
-        order = fused_order(listed, groups, direct, pairs, model, profile)
+    started = counts_of(model)
+    order = ordered(task, candidates, profile, show)
+    scored = counts_of(model) - started
+    direct, chance = order.direct, order.probabilities
     verdicts, looks = reasons(task, pairs, doubts, order, model, show)
     identical = copies_of(task.query, [pair.candidate for pair in pairs])
     rest = [group for group, same in zip(groups, identical, strict=True) if not same]
-    believed = presence(listed, rest, direct[~identical], embedder, profile)
+    believed = presence(candidates.listed, rest, direct[~identical], embedder, profile)
     absent = believed.sentence if believed.belief == "perhaps absent" else ""
     if not rest:
         believed = Presence("unknown", "Only copies of the query's own picture are there, which say nothing of others.")
@@ -123,7 +118,6 @@ def judged(
     elif len(task.query.crops) > 1 and believed.score:
         told = f"{believed.sentence} Those searches had one picture, this one has {len(task.query.crops)}."
         believed = replace(believed, sentence=told)
-    chance = calibrated(direct, None if profile is None else profile.calibration)
     matches = tuple(
         Match(
             pairs[i].candidate,
@@ -137,7 +131,7 @@ def judged(
             calibrated=bool(np.isfinite(chance[i])),
             sampled=scored.sampled > 0 and bool(np.isfinite(direct[i])),
             bounded=scored.bounded > 0 and bool(np.isfinite(direct[i])),
-            like=tuple(store.crops[row] for row in groups[i].like),
+            like=tuple(candidates.gallery.crops[row] for row in groups[i].like),
             shown_time=time_of(pairs[i].candidate, task.gallery),
             doubt=doubts[i],
             identical=bool(identical[i]),
@@ -154,6 +148,17 @@ def judged(
         order_rule=order.rule,
         counts=counts,
     )
+
+
+def ordered(task: Task, candidates: Candidates, profile: InferenceProfile | None, show: Progress) -> Order:
+    """The candidates in the order of the re-ranker that was named, else of the inference profile, else by distance."""
+    if task.reranker is None and profile is None:
+        return by_distance(candidates)
+    with show("scoring pairs", len(candidates.pairs)) as advance:
+        if task.reranker is not None:
+            return by_reranker(candidates, load_reranker(task.reranker), str(task.reranker), advance)
+        assert profile is not None
+        return by_profile(candidates, replace(profile, asking=task.asking) if task.asking else profile, advance)
 
 
 def embedded(gallery: Collected, embedder: Embedder, keep: bool, show: Progress) -> tuple[Gallery, tuple[LeftOut, ...]]:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from reidr.core.defaults import DEFAULT_K
 from reidr.core.progress import Advance
 from reidr.errors import DataError
 from reidr.retrieval.embedders.embedder import Embedder
@@ -18,13 +19,20 @@ from reidr.search.query.query import Person, Query, query_of
 
 if TYPE_CHECKING:
     from reidr.reasoning.backends.local import Backend
+    from reidr.retrieval.rerankers.reranker import Reranker
 
+Asking = Literal["all", "in doubt"]
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 
 
 @dataclass(frozen=True)
 class Task:
-    """A search whose arguments are known to be usable. `think`: None for the default (see `find`)."""
+    """A search whose arguments are known to be usable.
+
+    Attributes:
+        think, reranker: None for the default (see `find`). asking: which candidates are asked about; None: as the
+            inference profile says.
+    """
 
     query: Query
     gallery: Collected
@@ -32,12 +40,14 @@ class Task:
     think: int | None
     claim_check: bool
     fold: bool
+    reranker: str | Reranker | None = None
+    asking: Asking | None = None
 
 
 def prepare(
     person: Person,
     gallery: Searchable,
-    k: int = 10,
+    k: int = DEFAULT_K,
     *,
     retriever: Embedder | str | Path | None = None,
     reasoner: Backend | str | Path | None = None,
@@ -45,6 +55,8 @@ def prepare(
     claim_check: bool = True,
     fold: bool = True,
     pattern: str | None = None,
+    reranker: str | Reranker | None = None,
+    adaptive: bool = False,
 ) -> Task:
     """Check everything that can be checked without a model; arguments and errors as `find`. Loads no torch."""
     k = at_least("k", k, 1)
@@ -52,7 +64,9 @@ def prepare(
     query = query_of(person)
     collected = collect(gallery, pattern)
     check_models(retriever, reasoner)
-    return Task(query, collected, k, think, claim_check, fold)
+    if reranker is not None and adaptive:
+        raise DataError("adaptive asking belongs to the inference profile; a re-ranker decides by itself whom it asks")
+    return Task(query, collected, k, think, claim_check, fold, reranker, "in doubt" if adaptive else None)
 
 
 def at_least(name: str, value: Any, least: int) -> int:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from reidr.data.types import Crop
 from reidr.reasoning.rationales.claim_check import CheckedClaim
 from reidr.reasoning.types import RequestCounts, Verdict
-from reidr.search.order import OrderName
 from reidr.search.presence import Presence
 from reidr.search.query.left_out import LeftOut
 
@@ -75,7 +74,7 @@ class Found:
     queries: tuple[Crop, ...] = ()
     doubts: tuple[str, ...] = ()
     presence: Presence = UNKNOWN
-    order_by: OrderName = "distance"
+    order_by: str = "distance"
     order_rule: str = ""
     left_out: tuple[LeftOut, ...] = ()
     warnings: tuple[str, ...] = ()

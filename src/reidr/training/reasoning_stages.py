@@ -310,7 +310,8 @@ def carry_over(source: str, where: Path, pairs: Sequence[Pair], mined: Mapping[s
     Seen are those of the checkpoint `source` (folder, preset or hub id; a hub's says nothing) and of `pairs`. `mined`
     says whom the mining of pairs held out, for a source that does not.
     """
-    from reidr.fusion.profile import InferenceProfile, store_profile, training_data
+    from reidr.fusion.profile import InferenceProfile, store_profile
+    from reidr.fusion.provenance import training_data
     from reidr.reasoning.models.checkpoint import find_checkpoint
 
     path, local = find_checkpoint(source)

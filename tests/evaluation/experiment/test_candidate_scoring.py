@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from reidr.data.types import Crop
 from reidr.errors import ReIDError, WeightsError
 from reidr.evaluation.experiment.candidate_scoring import PairScorer, doubled, leave_out
 from reidr.evaluation.experiment.outcome import settings_of
-from reidr.fusion.ask_policy import Policy, asked_pairs
+from reidr.fusion.ask_policy import Policy, ask_in_doubt, asked_pairs
 from reidr.fusion.profile import InferenceProfile, store_profile, stored_profile
 from reidr.reasoning.types import Pair
 from reidr.retrieval.ranked_list import RankedList
@@ -77,7 +78,8 @@ def test_a_policy_asks_what_it_would_have_asked_of_known_scores(
     wanted = asked_pairs(policy, normalised_distances(ranked, policy.first, policy.last), every)
     assert 0 < wanted.sum() < wanted.size
     table = Table()
-    found = PairScorer(table, trial).ask_by_policy(policy, ranked, 10)  # type: ignore[arg-type]
+    scorer = PairScorer(table, trial)  # type: ignore[arg-type]
+    found = ask_in_doubt(policy, ranked, 10, None, lambda wanted: scorer.ask(ranked, wanted))
     np.testing.assert_array_equal(found, np.where(wanted, every, np.nan))
     assert len(table.asked) == len(set(table.asked)) == wanted.sum()
 
@@ -114,9 +116,15 @@ def test_the_inference_profile_becomes_settings(tmp_path: Path) -> None:
     assert (settings.k, settings.weight, settings.k_reciprocal_weight) == (7, 0.3, 0.2)
     assert settings.fusion == "weighted"
     assert settings_of(replace(profile, fusion="fitted")).fusion == "fitted"
-    store_profile(replace(profile, fusion="guessed"), tmp_path)  # type: ignore[arg-type]
-    with pytest.raises(WeightsError, match="fusion 'guessed' is neither of weighted, fitted"):
-        stored_profile(tmp_path)
+    path = tmp_path / "inference_profile.json"
+    plain = json.loads(path.read_text())
+    assert plain["schema"] == "reidr/inference-profile/1"
+    for wrong, said in (({"fusion": "guessed"}, "fusion: .*'weighted' or 'fitted'"), ({"weight": 2}, "weight: "),
+                        ({"glances": 1}, "a field 'glances'"), ({"schema": "x/9"}, "not an inference profile of schema"),
+                        ({"policy": {"band": -1.0, "most": 3}}, "policy: band")):  # fmt: skip
+        path.write_text(json.dumps(plain | wrong))
+        with pytest.raises(WeightsError, match=said):
+            stored_profile(tmp_path)
     assert settings.calibration is not None
     # 1 / (1 + exp(-(2 · 0.5 - 1))) = 1/2.
     assert settings.calibration.apply([0.5])[0] == 0.5

@@ -92,9 +92,9 @@ def test_without_a_reasoner_it_may_not_ask_one(street: ReIDDataset, outside: str
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("no_such_module:make", "no re-ranker could be made there"),
-        ("rerankers_from_outside:Nothing", "no re-ranker could be made there"),
-        ("rerankers_from_outside:np.zeros", "no re-ranker could be made there"),
+        ("no_such_module:make", "none could be made there"),
+        ("rerankers_from_outside:Nothing", "none could be made there"),
+        ("rerankers_from_outside:np.zeros", "none could be made there"),
         ("rerankers_from_outside:Broken", "gave a ndarray, not a RankedList"),
     ],
 )

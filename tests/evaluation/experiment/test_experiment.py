@@ -25,6 +25,7 @@ from reidr.evaluation.experiment.trial_reranking import rerank_trial
 from reidr.evaluation.results.rows import rows_json
 from reidr.fusion.ask_policy import Policy
 from reidr.fusion.logistic import Logistic, LogisticFusion
+from reidr.fusion.profile import OpenSetRule
 from reidr.fusion.score_predictor import ScorePredictor
 from reidr.reasoning.types import Cue, Pair, Verdict
 from reidr.report import write_report
@@ -230,7 +231,7 @@ def test_pages_and_files_of_drawn_galleries_show_the_means(street: ReIDDataset, 
 
 
 def test_the_numbers_beside_the_rows_are_beside_the_page_too(street: ReIDDataset, tmp_path: Path) -> None:
-    absent = {"score": "distance", "thresholds": {"0.1": float("inf")}}
+    absent = OpenSetRule("distance", {"0.1": float("inf")})
     outcome = run(street, Scripted(), absent=absent)
     report = build_report([outcome], title="t", facts={})
     text = write_report(report, tmp_path).read_text(encoding="utf-8")
@@ -388,12 +389,12 @@ def test_other_fusions_of_the_same_scores_cost_no_call(street: ReIDDataset) -> N
 
 
 def test_the_tuned_threshold_for_absent_people_is_measured_here(street: ReIDDataset) -> None:
-    absent = {"score": "1 - P(same)", "thresholds": {"0.1": 0.5}}
+    absent = OpenSetRule("1 - P(same)", {"0.1": 0.5})
     content = rows_json([run(street, Scripted(), absent=absent)])
     # A verifier that knows the truth alarms for nobody who is absent, and misses whoever is beyond the first five.
     tuned = content["open_set_as_tuned"]["0.1"]
     assert (tuned["FPIR"], tuned["threshold"]) == (0.0, 0.5)
     assert tuned["FNIR"] == content["open_set"]["1 - P(same)"]["FNIR at FPIR 0.01"]
-    absent["score"] = "distance"
+    absent = OpenSetRule("distance", absent.thresholds)
     tuned = rows_json([run(street, Scripted(), absent=absent)])["open_set_as_tuned"]["0.1"]
     assert 0.0 <= tuned["FPIR"] <= 1.0

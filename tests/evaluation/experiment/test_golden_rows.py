@@ -24,6 +24,7 @@ from reidr.evaluation.experiment.outcome import Settings
 from reidr.evaluation.results.rows import rows_json
 from reidr.fusion.ask_policy import Policy
 from reidr.fusion.logistic import Logistic, LogisticFusion
+from reidr.fusion.profile import OpenSetRule
 from reidr.fusion.score_predictor import ScorePredictor
 from reidr.reasoning.types import Cue, Pair, Verdict
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
@@ -54,7 +55,7 @@ TUNED: dict[str, Any] = {
     "policy": POLICY,
     "policies": (Policy(1.0, 3, first=3, last=12), POLICY),
     "csls": True,
-    "absent": {"score": "1 - P(same)", "thresholds": {"0.1": 0.4}},
+    "absent": OpenSetRule("1 - P(same)", {"0.1": 0.4}),
 }
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from reidr.core.progress import Advance
 from reidr.data.protocols.trial import Trial
 from reidr.evaluation.experiment.outcome import Progress
-from reidr.fusion.ask_policy import Policy
 from reidr.reasoning.types import Pair, VisionSimilarity
 from reidr.retrieval.ranked_list import RankedList
 
@@ -76,26 +75,6 @@ class PairScorer:
             advance(len(pairs) - len(new))
         scores = np.full(wanted.shape, np.nan)
         scores[places] = [self.known[key] for key in keys]
-        return scores
-
-    def ask_by_policy(
-        self, policy: Policy, ranked: RankedList, m: int, predicted: Reals | None = None, advance: Advance | None = None
-    ) -> Reals:
-        """(Q, m) scores where the policy asks, NaN elsewhere: nearest first, until a score that is sure enough.
-
-        `predicted`: (Q, m) scores predicted without asking.
-        """
-        wanted = policy.candidates(ranked, m, predicted)
-        scores = np.full(wanted.shape, np.nan)
-        going = np.ones(len(ranked), dtype=bool)
-        for column in range(m):
-            here = np.zeros_like(wanted)
-            here[:, column] = wanted[:, column] & going
-            if here.any():
-                scores = np.where(here, self.ask(ranked, here), scores)
-                going &= ~(scores[:, column] >= policy.sure)
-            if advance is not None:
-                advance(1)
         return scores
 
     def vision_similarity(self, ranked: RankedList, m: int, progress: Progress) -> Reals | None:

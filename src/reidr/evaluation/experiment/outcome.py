@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.core.checks import one_of, real_number, whole_number
+from reidr.core.defaults import DEFAULT_K
 from reidr.core.progress import Advance
 from reidr.data.protocols.trial import Trial
 from reidr.errors import ReIDError
@@ -20,7 +21,7 @@ from reidr.evaluation.metrics.ranking_result import AveragePrecision
 from reidr.fusion.ask_policy import Policy
 from reidr.fusion.calibration import Calibration
 from reidr.fusion.logistic import LogisticFusion
-from reidr.fusion.profile import InferenceProfile
+from reidr.fusion.profile import InferenceProfile, OpenSetRule
 from reidr.fusion.score_predictor import ScorePredictor
 from reidr.fusion.weighted import Fusion
 from reidr.reasoning.types import Verdict
@@ -58,7 +59,7 @@ class Settings:
     Raises ReIDError for a number out of range.
     """
 
-    k: int = 10
+    k: int = DEFAULT_K
     queries: int | None = None
     think: int = 0
     weight: float = 0.2
@@ -71,7 +72,7 @@ class Settings:
     policies: tuple[Policy, ...] = ()
     only_policy: bool = False
     calibration: Calibration | None = None
-    absent: Mapping[str, Any] | None = None
+    absent: OpenSetRule | None = None
     csls: bool = False
     compare: tuple[str, ...] = DEFAULT_COMPARE
     protocol: str | None = None
@@ -89,6 +90,25 @@ class Settings:
             if getattr(self, name) is not None:
                 real_number(getattr(self, name), name, least=0.0, most=1.0)
         one_of(self.average_precision, "average_precision", get_args(AveragePrecision))
+
+    @property
+    def profile(self) -> InferenceProfile:
+        """The inference profile that these settings stand for: its re-ranker is the reasoner's row."""
+        return InferenceProfile(
+            self.weight,
+            "these settings",
+            k_reciprocal_weight=self.k_reciprocal_weight,
+            calibration=self.calibration,
+            policy=self.policy,
+            open_set=self.absent,
+            whole_weight=self.whole_weight,
+            fitted=self.fitted,
+            score_predictor=self.score_predictor,
+            csls=self.csls,
+            fusion=self.fusion,
+            asking="in doubt" if self.only_policy else "all",
+            k=self.k,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,12 +185,12 @@ def settings_of(
         whole_weight=profile.whole_weight,
         weight=profile.weight if weight is None else weight,
         fusion=profile.fusion if weight is None else "weighted",
-        fitted=None if profile.fitted is None else LogisticFusion.read(profile.fitted),
-        score_predictor=None if profile.score_predictor is None else ScorePredictor.read(profile.score_predictor),
-        policy=None if stored is None else Policy.read(stored),
-        policies=tuple(Policy.read(each) for _, each in profile.policies),
-        only_policy=adaptive,
+        fitted=profile.fitted,
+        score_predictor=profile.score_predictor,
+        policy=stored,
+        policies=tuple(policy for _, policy in profile.policies),
+        only_policy=adaptive or budget is not None or profile.asking == "in doubt",
         csls=profile.csls,
         absent=profile.open_set,
-        calibration=None if profile.calibration is None else Calibration.read(profile.calibration),
+        calibration=profile.calibration,
     )

@@ -21,6 +21,7 @@ from reidr.evaluation.metrics.ranking_result import RankingResult
 from reidr.reasoning.types import Verdict
 from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.ranked_list import RankedList
+from reidr.retrieval.rerankers.reranker import Advance, RerankContext
 
 if TYPE_CHECKING:
     from reidr.reasoning.backends.local import Backend
@@ -98,6 +99,27 @@ class TrialSearch:
             self.seconds["similarities"] = time.perf_counter() - started
         self._compared = True
         return self._similarities
+
+    def context(self) -> RerankContext:
+        """What a re-ranker may use of this search; asks the reasoner about each pair once."""
+        return RerankContext(
+            self.trial.query,
+            self.trial.gallery,
+            self.queries.features,
+            self.gallery.features,
+            self.k,
+            junk=self.trial.junk,
+            ask=None if self.reasoner is None else self._ask,
+            compare=lambda ranked, m: self.similarities() if ranked is self.ranked and m == self.k else None,
+        )
+
+    def _ask(self, ranked: RankedList, wanted: NDArray[np.bool_], advance: Advance | None = None) -> Reals:
+        if ranked is self.ranked and np.array_equal(wanted, self.wanted):
+            return self.scores()
+        if advance is not None:
+            return self.scorer.ask(ranked, wanted, advance)
+        with self.progress("scoring pairs", int(wanted.sum())) as shown:
+            return self.scorer.ask(ranked, wanted, shown)
 
     def after_k_reciprocal(self) -> RankedList:
         """The list by k-reciprocal re-ranking, made once.

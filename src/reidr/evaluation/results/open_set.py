@@ -58,13 +58,13 @@ def as_tuned(outcome: Outcome) -> dict[str, dict[str, Any]]:
     if absent is None or outcome.scores is None:
         return {}
     lists = lists_to_threshold(outcome.ranked, outcome.scores, outcome.settings.weight)
-    if absent["score"] not in lists:
+    if absent.score not in lists:
         return {}
     found = {}
-    for wanted, threshold in absent["thresholds"].items():
-        errors = open_set_errors(searches(outcome, lists[absent["score"]]), threshold)
+    for wanted, threshold in absent.thresholds.items():
+        errors = open_set_errors(searches(outcome, lists[absent.score]), threshold)
         found[wanted] = {
-            "score": absent["score"],
+            "score": absent.score,
             "threshold": threshold,
             "FPIR": errors.false_positive,
             "FNIR": errors.false_negative,

@@ -7,7 +7,7 @@ same fusion, the same calibration, the same guard against data that the model ha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
@@ -37,7 +37,7 @@ def card_of(reasoner: Any) -> dict[str, Any]:
     """The card of a loaded `Reasoner` as plain values. Of its training data's folders only the last name is told."""
     held_out = reasoner.held_out
     return {
-        "profile": asdict(profile_of(reasoner)),
+        "profile": profile_of(reasoner).stored(),
         "trained_on": [
             {"name": PurePath(str(each)).name, "pictures": sorted(getattr(each, "pictures", ()))}
             for each in reasoner.trained_on

@@ -19,7 +19,8 @@ from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel,
 from reidr.core.run import name_of
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.fusion.profile import UNTUNED, InferenceProfile, held_out_split, stored_profile, training_data
+from reidr.fusion.profile import UNTUNED, InferenceProfile, stored_profile
+from reidr.fusion.provenance import held_out_split, training_data
 from reidr.reasoning.inference.shared_vision import share_vision
 from reidr.reasoning.models.checkpoint import find_checkpoint, hash_weights, load_model
 from reidr.reasoning.models.processor import load_processor

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from reidr.core.run import MANIFEST, Run, content_hash, in_own_folder, write_json
 from reidr.core.storage.files import filling, make_folder, save_safetensors, torch_save
 from reidr.errors import DataError, RecipeError, ReIDError, WeightsError
-from reidr.fusion.profile import FILE, PEOPLE, InferenceProfile, store_profile
+from reidr.fusion.profile import FILE, InferenceProfile, store_profile
+from reidr.fusion.provenance import FILE as PEOPLE
 from reidr.reasoning.models.checkpoint import PRESETS
 from reidr.training.pretraining.stage import NOTICE, SPLIT, split_people
 from reidr.training.recipes.embedder_and_base import BaseRecipe

@@ -25,7 +25,8 @@ from reidr.data.synthetic.street import render_street
 from reidr.data.synthetic.twins import street_twins
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.fusion.profile import PEOPLE, InferenceProfile, store_profile
+from reidr.fusion.profile import InferenceProfile, store_profile
+from reidr.fusion.provenance import FILE as PEOPLE
 from reidr.training.common.identities import hold_out_identities
 from reidr.training.common.left_out import say_left_out
 from reidr.training.recipes.embedder_and_base import BaseRecipe

@@ -14,7 +14,8 @@ from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import street_crops
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, RecipeError
-from reidr.fusion.profile import InferenceProfile, held_out_split, store_profile, training_data
+from reidr.fusion.profile import InferenceProfile, OpenSetRule, store_profile
+from reidr.fusion.provenance import held_out_split, training_data
 from reidr.reasoning.backends.local import Engine
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.retrieval.embedders.retriever import Retriever
@@ -178,14 +179,16 @@ def tuning_stage(
         f"{NOTICE} {DRAWN_NOTICE}" if drawn_only else NOTICE,
         best_weight(curves[STREET]),
         k_reciprocal_weight=None if drawn_only else after.weight,
-        calibration=None if calibration is None else calibration[0].stored(),
-        policy=None if policies is None else policies[0].stored(),
-        policies=() if policies is None else tuple((budget, policy.stored()) for budget, policy in policies[1]),
-        open_set=None if absent is None else {"score": absent.name, "thresholds": dict(absent.thresholds)},
+        calibration=None if calibration is None else calibration[0],
+        policy=None if policies is None else policies[0],
+        policies=() if policies is None else tuple(policies[1]),
+        open_set=None if absent is None else OpenSetRule(absent.name, dict(absent.thresholds)),
         whole_weight=None if drawn_only else whole.weight,
-        fitted=None if fitted is None or drawn_only else fitted.stored(),
-        score_predictor=None if predictor is None else predictor.stored(),
+        fitted=None if fitted is None or drawn_only else fitted,
+        score_predictor=predictor,
         csls=scaled,
+        retriever=ranker.fingerprint,
+        k=k,
         fusion="weighted" if fusion is None else fusion.fusion,
     )
     store_profile(profile, model)
