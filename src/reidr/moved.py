@@ -109,7 +109,7 @@ MOVED = {
     "evaluation.ranking": "evaluation.metrics.ranking",
     "evaluation.reading": "evaluation.explanations.attribute_recognition",
     "evaluation.reason_numbers": "evaluation.explanations.reason_numbers",
-    "evaluation.reasoner_rows": "evaluation.experiment.reasoner_rows",
+    "evaluation.reasoner_rows": "evaluation.experiment.compared_methods",
     "evaluation.reasons": "evaluation.explanations.reasons",
     "evaluation.reasons_run": "report.reasons_build",
     "evaluation.repaint": "evaluation.explanations.repaint",
