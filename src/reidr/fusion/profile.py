@@ -76,7 +76,10 @@ def stored_profile(source: str | Path) -> InferenceProfile:
 
 
 def read_profile(stored: Any, where: str) -> InferenceProfile:
-    """An inference profile from its plain values. Raises WeightsError that begins with `where` when they cannot be used."""
+    """An inference profile from its plain values.
+
+    Raises WeightsError that begins with `where` when they cannot be used.
+    """
     try:
         profile = InferenceProfile(**stored)
     except TypeError as error:
@@ -104,12 +107,12 @@ def profile_of(reasoner: object) -> InferenceProfile:
 
 
 def store_profile(profile: InferenceProfile, folder: Path) -> None:
-    """Write `profile.json` beside a checkpoint's weights. Raises ReIDError where it cannot be written."""
+    """Write `inference_profile.json` beside a checkpoint's weights. Raises ReIDError where it cannot be written."""
     write_text(folder / FILE, json.dumps(asdict(profile), indent=2) + "\n")
 
 
 def training_data(folder: str | Path) -> tuple[str, ...]:
-    """Folders of the photos that a checkpoint was taught on, as its `people.json` has them; empty where it has none.
+    """Folders of the photos that a checkpoint was trained on, from its `provenance.json`; empty where there is none.
 
     Raises WeightsError where the file cannot be used.
     """
@@ -121,12 +124,12 @@ def training_data(folder: str | Path) -> tuple[str, ...]:
         data, pictures = known["data"], known.get("pictures", {})
         return tuple(TrainingData(str(each), pictures.get(str(each), ())) for each in data)
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{path}: does not say what the reasoner was taught on ({error})") from None
+        raise WeightsError(f"{path}: does not say what the reasoner was trained on ({error})") from None
 
 
 def held_out_split(folder: str | Path) -> tuple[float, int] | None:
     """(share, seed) by which a checkpoint's training identities were set aside for choices (`hold_out_identities`), as
-    its `people.json` has them; None where it does not say. Raises WeightsError where the file cannot be read.
+    its `provenance.json` has them; None where it does not say. Raises WeightsError where the file cannot be read.
     """
     path = Path(folder) / PEOPLE
     if not path.is_file():
