@@ -66,7 +66,7 @@ class Calibration:
             return np.asarray(0.5 * (1.0 + np.tanh(0.5 * (self.slope * given + self.offset))))
 
     def stored(self) -> dict[str, Any]:
-        """Plain values for `profile.json`."""
+        """Plain values for `inference_profile.json`."""
         return asdict(self)
 
     @classmethod

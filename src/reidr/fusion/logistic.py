@@ -171,7 +171,7 @@ class LogisticFusion:
         return result
 
     def stored(self) -> dict[str, Any]:
-        """Plain values for `profile.json`."""
+        """Plain values for `inference_profile.json`."""
         return asdict(self)
 
     @classmethod
@@ -197,7 +197,8 @@ def features_of(
 ) -> tuple[Reals, NDArray[np.bool_]]:
     """(Q, m, F) features of each candidate, and (Q, m) where there is one.
 
-    In this order: `LISTED`; `LOCAL` where the list has them; `VISION_SIMILARITIES` where `vision_similarities` (Q, m, 3) are given; the margin.
+    In this order: `LISTED`; `LOCAL` where the list has them; `VISION_SIMILARITIES` where `vision_similarities`
+    (Q, m, 3) are given; the margin.
     """
     margins = np.asarray(as_array(margins, "margins"), dtype=np.float64)
     if margins.ndim != 2 or len(margins) != len(ranked) or margins.shape[1] > ranked.k:

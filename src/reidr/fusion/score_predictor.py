@@ -89,7 +89,7 @@ class ScorePredictor:
         return np.where(gaps, guess, probabilities)
 
     def stored(self) -> dict[str, Any]:
-        """Plain values for `profile.json`."""
+        """Plain values for `inference_profile.json`."""
         return asdict(self)
 
     @classmethod
@@ -143,7 +143,10 @@ def fuse_asked(
     score_predictor: ScorePredictor | None,
     vision_similarities: Reals | None = None,
 ) -> RankedList:
-    """`fuse` where only some candidates were asked: the others count with what is `score_predictor` of them, if anything."""
+    """`fuse` where only some candidates have a score: the others take the score that `score_predictor` predicts.
+
+    Without a predictor they keep their distance.
+    """
     return fuse(
         ranked,
         probabilities if score_predictor is None else score_predictor.fill(ranked, probabilities, vision_similarities),
