@@ -152,8 +152,8 @@ def recipe(place: Path) -> Path:
     values: dict[str, Any] = {
         "retriever": {"data": ["photos"], "held_out_share": 0.3, **TRAINING},
         "base": {
-            "data": [], "vision_encoder": [VISION_ENCODER, VISION_ENCODER], "vision_encoder_street_people": 4, "street_people": 4, "reading_streets": 1,
-            "reading_people": 4, "street_twins": 0.0, "attribute_head_steps": 5, "reading": {"steps": 2, "batch": 4},
+            "data": [], "vision_encoder": [VISION_ENCODER, VISION_ENCODER], "vision_encoder_street_people": 4, "street_people": 4, "attribute_streets": 1,
+            "attribute_street_people": 4, "street_twins": 0.0, "attribute_head_steps": 5, "reading": {"steps": 2, "batch": 4},
             "batch": 4, "steps": 4, "save_every": 2,
         },
         "pairs": {"data": ["photos"], "source": "folds", "folds": 2, "training": TRAINING, "held_out_share": 0.3},
@@ -245,12 +245,12 @@ def columns_of(path: str) -> Callable[[], Any]:
 @pytest.mark.parametrize("stage", ["retriever", "base", "pairs", "warmup", "sample", "rl"])
 def test_training_stages(place: Path, recipe: Path, stage: str) -> None:
     from reidr.training import reasoning_stages
-    from reidr.training.pretraining import stage as base_stage
+    from reidr.training.pretraining import stage as pretraining_stage
     from reidr.training.recipes.embedder_and_base import find as stages
 
     functions = {
         "retriever": stages.retriever_stage,
-        "base": base_stage.base_stage,
+        "base": pretraining_stage.pretraining_stage,
         **{name: getattr(reasoning_stages, f"{name}_stage") for name in ("pairs", "warmup", "sample", "rl")},
     }
     if stage in ("warmup", "sample", "rl"):

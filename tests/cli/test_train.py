@@ -21,7 +21,7 @@ base:
     - {epochs: 1, batch_persons: 4, attributes: 1.0, network: {height: 64, width: 32}, augmentation: {halves: 0.5}}
   tower_street_people: 8
   street_people: 8
-  reading_streets: 1
+  attribute_streets: 1
   reader_steps: 5
   reading: {steps: 2, batch: 4}
   batch: 4

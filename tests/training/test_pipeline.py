@@ -13,7 +13,7 @@ from reidr.errors import RecipeError
 from reidr.fusion.profile import stored_profile
 from reidr.training import pipeline
 from reidr.training.pipeline import QUICK, STAGES, plan, train_all
-from reidr.training.recipes.embedder_and_base import BaseRecipe
+from reidr.training.recipes.embedder_and_base import PretrainingRecipe
 from reidr.training.recipes.find import RECIPES, read_recipe, stage_values
 
 
@@ -87,7 +87,7 @@ def test_a_wrong_recipe_is_refused_before_the_first_stage(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr(pipeline, "base_stage", never)
+    monkeypatch.setattr(pipeline, "pretraining_stage", never)
     monkeypatch.chdir(tmp_path)
     Path("own.yaml").write_text(text)
     Path("other.yaml").write_text("extends: own.yaml\n")
@@ -109,7 +109,7 @@ def test_each_stage_starts_from_what_the_one_before_has_made(tmp_path: Path, mon
 
     for name, made in (("base", "model"), ("pairs", "p"), ("warmup", "model"), ("sample", "s"), ("rl", "model")):
         monkeypatch.setattr(pipeline, f"{name}_stage", stage(name, made))
-    monkeypatch.setattr(pipeline, "base_recipe", lambda run: BaseRecipe())
+    monkeypatch.setattr(pipeline, "pretraining_recipe", lambda run: PretrainingRecipe())
     monkeypatch.setattr(pipeline, "tuning_stage", lambda *_, **__: None)
     monkeypatch.setattr(pipeline, "evaluate_reasoner", lambda model, *_: model)
     assert train_all("nano", tmp_path) == tmp_path / "rl" / "model"
@@ -157,7 +157,7 @@ def test_a_page_of_another_run_is_not_written_over(tmp_path: Path, monkeypatch: 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr(pipeline, "base_stage", never)
+    monkeypatch.setattr(pipeline, "pretraining_stage", never)
     (tmp_path / "report.json").write_text("precious")
     with pytest.raises(RecipeError, match="holds results"):
         train_all("nano", tmp_path)

@@ -20,7 +20,7 @@ from reidr.reasoning.nano.build import TINY, build_nano
 from reidr.retrieval.embedders.network import build_network
 from reidr.training.pairs.table import read_columns, read_mined, read_pairs
 from reidr.training.reasoning_stages import pairs_stage, rl_stage, sample_stage, warmup_stage
-from reidr.training.recipes.embedder_and_base import BaseRecipe, EmbedderTraining
+from reidr.training.recipes.embedder_and_base import PretrainingRecipe, EmbedderTraining
 
 NETWORK = {"height": 32, "width": 32, "embedding": 16, "stripes": 2, "stripe_embedding": 8, "flip": False}
 TRAINING = {
@@ -92,7 +92,7 @@ def test_drawn_people_stand_beside_photographed_ones_or_do_not(recipe: str, stre
     """Pairs of a base's vision encoder; where there are no photos drawn people are mined whatever the recipe says."""
     vision_encoder = [EmbedderTraining(**TRAINING)]
     for folder, data in (("base", (Path("photos"),)), ("drawn", ())):
-        base = BaseRecipe(
+        base = PretrainingRecipe(
             data=data, vision_encoder=vision_encoder, held_out_share=0.3, reasoning_share=0.5, street_people=6
         )
         (Path(folder) / "vision_encoder").mkdir(parents=True)

@@ -12,13 +12,13 @@ import pytest
 
 from reidr.errors import InUseError, RecipeError
 from reidr.training.pretraining.shipped import shipped_base_stage
-from reidr.training.pretraining.stage import base_stage
+from reidr.training.pretraining.stage import pretraining_stage
 from reidr.training.reasoning_stages import pairs_stage, rl_stage, sample_stage, warmup_stage
 from reidr.training.recipes.find import retriever_stage
 
 STAGES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "retriever": (retriever_stage, ({},)),
-    "base": (base_stage, ({},)),
+    "base": (pretraining_stage, ({},)),
     "shipped base": (shipped_base_stage, ({}, "nano")),
     "pairs": (pairs_stage, ({},)),
     "warmup": (warmup_stage, ({},)),

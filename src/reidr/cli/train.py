@@ -74,16 +74,16 @@ def retriever(recipe: str, folder: Path, **options: Any) -> None:
 @click.argument("recipe", default="nano")
 @run_option("runs/base", RUN_HELP)
 @click.option("--shipped", metavar="NAME", help=SHIPPED_HELP)
-@recipe_options("reidr.training.recipes.embedder_and_base.BaseRecipe")
+@recipe_options("reidr.training.recipes.embedder_and_base.PretrainingRecipe")
 def base(recipe: str, folder: Path, shipped: str | None, **options: Any) -> None:
     """Teach the small reasoner to see and to read (describe, answer, compare; no verdict yet); writes FOLDER/model."""
     from reidr.training.pretraining.shipped import shipped_base_stage
-    from reidr.training.pretraining.stage import base_stage
+    from reidr.training.pretraining.stage import pretraining_stage
 
     if shipped is not None:
         click.echo(f"base: {shipped_base_stage(recipe, folder, given(options), shipped)}")
         return
-    click.echo(f"reasoner: {base_stage(recipe, folder, given(options))}")
+    click.echo(f"reasoner: {pretraining_stage(recipe, folder, given(options))}")
 
 
 @command.command("warmup")

@@ -14,8 +14,8 @@ from reidr.data.synthetic.street import render_street
 from reidr.data.types import ReIDDataset
 from reidr.training.plan import STAGES, check_sections, plan
 from reidr.training.pretraining.shipped import shipped_base_stage
-from reidr.training.pretraining.stage import base_stage
-from reidr.training.reasoning_stages import base_recipe, pairs_stage, rl_stage, sample_stage, warmup_stage
+from reidr.training.pretraining.stage import pretraining_stage
+from reidr.training.reasoning_stages import pretraining_recipe, pairs_stage, rl_stage, sample_stage, warmup_stage
 from reidr.training.recipes.find import find_recipe
 from reidr.training.tuning.stage import tuning_stage
 
@@ -34,8 +34,8 @@ QUICK: Changes = {
         "vision_encoder_street_people": 24,
         "street_people": 24,
         "street_twins": 0.2,
-        "reading_streets": 1,
-        "reading_people": 8,
+        "attribute_streets": 1,
+        "attribute_street_people": 8,
         "attribute_head_steps": 40,
         "steps": 40,
         "warmup_steps": 5,
@@ -81,10 +81,10 @@ def train_all(
     run = Run(own, "train", {"recipe": find_recipe(recipe).stem, "quick": quick, "seed": seed})
     if base is None:
         base = folder / "base"
-        base_stage(recipe, base, of("base"))
+        pretraining_stage(recipe, base, of("base"))
     elif not base.is_dir():
         base = shipped_base_stage(recipe, folder / "base", of("base"), str(base))
-    base_recipe(base)  # a folder that is no base run is refused before an hour is spent
+    pretraining_recipe(base)  # a folder that is no base run is refused before an hour is spent
     pairs = pairs_stage(recipe, folder / "pairs", of("pairs", base=str(base)))
     warm = warmup_stage(recipe, own / "warmup", of("warmup", model=str(base / "model"), pairs=str(pairs)))
     sampled = sample_stage(recipe, own / "sample", of("sample", model=str(warm), pairs=str(pairs)))
@@ -123,7 +123,7 @@ def evaluate_reasoner(model: Path, base: Path, folder: Path, quick: bool, retrie
 
 def unseen_search(base: Path, folder: Path) -> ReIDDataset:
     """The first of the base's photo sets that has a test split, else a rendered street of people seen by no stage."""
-    for path in base_recipe(base).data:
+    for path in pretraining_recipe(base).data:
         dataset = load_dataset(path)
         if dataset.query and dataset.gallery:
             return dataset

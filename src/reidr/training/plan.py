@@ -6,14 +6,14 @@ from pathlib import Path
 
 from reidr.core.recipe import Recipe
 from reidr.errors import RecipeError
-from reidr.training.recipes.embedder_and_base import BaseRecipe, RetrieverRecipe
+from reidr.training.recipes.embedder_and_base import PretrainingRecipe, RetrieverRecipe
 from reidr.training.recipes.find import check_data, find_recipe, read_recipe, stage_values
 from reidr.training.recipes.grpo import ReinforcementStageRecipe
 from reidr.training.recipes.pairs_warmup_sampling import PairsRecipe, SampleRecipe, WarmupRecipe
 
 STAGES: dict[str, type[Recipe]] = {
     "retriever": RetrieverRecipe,
-    "base": BaseRecipe,
+    "base": PretrainingRecipe,
     "pairs": PairsRecipe,
     "warmup": WarmupRecipe,
     "sample": SampleRecipe,
@@ -57,4 +57,4 @@ def check_everything(recipe: str, base: Path | None, quick: bool) -> None:
     check_sections(recipe)
     if base is None and not quick:
         values, source = stage_values(recipe, "base", {})
-        check_data(BaseRecipe.from_values(values, source).data, source)
+        check_data(PretrainingRecipe.from_values(values, source).data, source)

@@ -24,7 +24,7 @@ from reidr.training.common.left_out import say_left_out
 from reidr.training.pairs.mine import Ranker, balance_pairs, dataset_of, mine_pairs, rank_out_of_fold
 from reidr.training.pairs.table import MinedPair, read_mined, read_pairs, recipe_of, write_pairs
 from reidr.training.pretraining.stage import PEOPLE, split_people, street_people
-from reidr.training.recipes.embedder_and_base import BaseRecipe
+from reidr.training.recipes.embedder_and_base import PretrainingRecipe
 from reidr.training.recipes.find import named_by, stage_values
 from reidr.training.recipes.grpo import ReinforcementRecipe, ReinforcementStageRecipe
 from reidr.training.recipes.pairs_warmup_sampling import PairsRecipe, SampleRecipe, WarmupRecipe
@@ -75,7 +75,7 @@ def pairs_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path
 
 def training_crops(recipe: PairsRecipe) -> tuple[tuple[Crop, ...], frozenset[str]]:
     """The joined training crops, and the test people of the same data sets, whom no pair may show."""
-    paths = base_recipe(recipe.base).data if recipe.source == "base" else recipe.data
+    paths = pretraining_recipe(recipe.base).data if recipe.source == "base" else recipe.data
     if not paths and recipe.source != "base":
         raise DataError("mining pairs needs photo sets: the recipe names none (data)")
     datasets = [load_dataset(path) for path in paths]
@@ -93,7 +93,7 @@ def training_crops(recipe: PairsRecipe) -> tuple[tuple[Crop, ...], frozenset[str
 
 def street_parts(recipe: PairsRecipe, folder: Path) -> dict[str, tuple[Crop, ...]]:
     """Drawn people whom the base's vision encoder never saw: those of the language model to learn from, and others to judge."""
-    base = base_recipe(recipe.base)
+    base = pretraining_recipe(recipe.base)
     return {
         "train": street_people(recipe.base / "street", base.street_people, base.street_seed + 1),
         "held_out": street_people(folder / "street", recipe.held_out_street_people, base.street_seed + 2),
@@ -105,7 +105,7 @@ def rankers_of(
 ) -> list[Ranker]:
     """Who ranks whom: see `PairsRecipe.source`. `streets` are drawn people whom the vision encoder of a base never saw."""
     if recipe.source == "base":
-        people = split_people(base_recipe(recipe.base))
+        people = split_people(pretraining_recipe(recipe.base))
         embedder = vision_encoder_of(recipe.base)
         return [
             Ranker(embedder, names_of((*part, *streets.get(name, ()))), 0, name)
@@ -152,12 +152,12 @@ def fold_retriever(recipe: PairsRecipe, seen: Sequence[Crop], fold: int, folder:
     return Retriever.load(run / "model")
 
 
-def base_recipe(run: Path) -> BaseRecipe:
+def pretraining_recipe(run: Path) -> PretrainingRecipe:
     """The recipe that a run of `train base` was made with. Raises DataError where there is no such run."""
     path = run / MANIFEST
     if not path.is_file():
         raise DataError(f"{run}: no run of `reidr train base`; give its folder as `base`")
-    return BaseRecipe.from_values(json.loads(path.read_text(encoding="utf-8"))["settings"], str(path))
+    return PretrainingRecipe.from_values(json.loads(path.read_text(encoding="utf-8"))["settings"], str(path))
 
 
 def vision_encoder_of(run: Path) -> Embedder:
@@ -170,7 +170,7 @@ def vision_encoder_of(run: Path) -> Embedder:
     path = run / "vision_encoder" / "weights.pt"
     if not path.is_file():
         raise DataError(f"{path}: missing; the base run has not taught its vision encoder yet")
-    network = build_network(base_recipe(run).vision_encoder[-1].network)
+    network = build_network(pretraining_recipe(run).vision_encoder[-1].network)
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return Retriever(network, "vision encoder of the base", hashlib.sha256(path.read_bytes()).hexdigest())
 

@@ -23,7 +23,7 @@ from reidr.reasoning.rationales.regions import UNSEEN
 from reidr.training.common.finite import check_finite
 from reidr.training.common.identities import family_of
 from reidr.training.pairs.mine import fold_of
-from reidr.training.recipes.embedder_and_base import BaseRecipe
+from reidr.training.recipes.embedder_and_base import PretrainingRecipe
 from reidr.training.retriever.train import learning_rate_at
 
 Advance = Callable[[float], None]
@@ -83,7 +83,7 @@ def shares_of(crops: Sequence[Crop], families: Sequence[NDArray[np.int64]]) -> N
 
 
 def train_attribute_head(
-    recipe: BaseRecipe,
+    recipe: PretrainingRecipe,
     crops: Sequence[Crop],
     attribute_head: AttributeHead,
     seen: CropFeatures,
@@ -154,7 +154,7 @@ def read_all(attribute_head: AttributeHead, seen: CropFeatures, places: Sequence
 
 
 def read_out_of_fold(
-    recipe: BaseRecipe,
+    recipe: PretrainingRecipe,
     crops: Sequence[Crop],
     untaught: AttributeHead,
     seen: CropFeatures,

@@ -28,7 +28,7 @@ from reidr.errors import ReIDError
 from reidr.fusion.profile import PEOPLE, InferenceProfile, store_profile
 from reidr.training.common.identities import hold_out_identities
 from reidr.training.common.left_out import say_left_out
-from reidr.training.recipes.embedder_and_base import BaseRecipe
+from reidr.training.recipes.embedder_and_base import PretrainingRecipe
 from reidr.training.recipes.find import named_by, stage_values
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class People:
     held_out: tuple[Crop, ...]
 
 
-def split_people(recipe: BaseRecipe) -> People:
+def split_people(recipe: PretrainingRecipe) -> People:
     """Split the photos' training identities by hash; all empty for a recipe without photos."""
     if not recipe.data:
         return People((), (), ())
@@ -97,19 +97,19 @@ def street_settings(people: int, seed: int) -> StreetSettings:
     return StreetSettings(seed=seed, train_people=people, crops_per_camera=3, distractors=0, junk=0)
 
 
-def reading_streets(folder: Path, recipe: BaseRecipe) -> tuple[Crop, ...]:
+def attribute_streets(folder: Path, recipe: PretrainingRecipe) -> tuple[Crop, ...]:
     """The crops of the streets that are there to be read only: two cameras' of each person, one each.
 
     A colour's name is learned from many people in many lights; from one street's 350 people, however many crops, it is
     not (docs/lab.md).
     """
-    seeds = range(recipe.street_seed + FURTHER, recipe.street_seed + FURTHER + recipe.reading_streets)
+    seeds = range(recipe.street_seed + FURTHER, recipe.street_seed + FURTHER + recipe.attribute_streets)
     each = StreetSettings(
-        train_people=recipe.reading_people, cameras_per_person=2, queries_per_person=1, crops_per_camera=1,
+        train_people=recipe.attribute_street_people, cameras_per_person=2, queries_per_person=1, crops_per_camera=1,
         distractors=0, junk=0,
     )  # fmt: skip
     found: list[Crop] = []
-    with progress("rendering streets to read", recipe.reading_streets) as advance:
+    with progress("rendering streets to read", recipe.attribute_streets) as advance:
         for seed in seeds:
             crops = render_street(folder / str(seed), replace(each, seed=seed)).train
             found += (of_street(seed, crop) for crop in crops)
@@ -123,7 +123,7 @@ def of_street(seed: int, crop: Crop) -> Crop:
     return replace(crop, id=f"{name}/{crop.id}", person=f"{name}:{crop.person}", camera=f"{name}:{crop.camera}")
 
 
-def vision_encoder_streets(folder: Path, recipe: BaseRecipe) -> tuple[Crop, ...]:
+def vision_encoder_streets(folder: Path, recipe: PretrainingRecipe) -> tuple[Crop, ...]:
     """The crops of the streets that the vision encoder is taught on."""
     first = street_people(folder / "vision encoder-street", recipe.vision_encoder_street_people, recipe.street_seed)
     seeds = range(
@@ -137,10 +137,10 @@ def vision_encoder_streets(folder: Path, recipe: BaseRecipe) -> tuple[Crop, ...]
 
 
 @in_own_folder
-def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
+def pretraining_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Train the base of a recipe; returns the folder of the finished checkpoint. A finished run does nothing."""
     values, source = stage_values(recipe_name, "base", changes)
-    recipe = BaseRecipe.from_values(values, source)
+    recipe = PretrainingRecipe.from_values(values, source)
     with named_by(source):
         people = split_people(recipe)
     data = {name: content_hash([crop.id for crop in crops]) for name, crops in vars(people).items()}
@@ -154,7 +154,7 @@ def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
         *(crop for crop in (*people.vision_encoder, *people.reasoning) if crop.attributes),
         *street_people(folder / "street", recipe.street_people, recipe.street_seed + 1),
         *twins_of_street(recipe.street_people, recipe.street_seed + 1, recipe.street_twins),
-        *reading_streets(folder / "reading-streets", recipe),
+        *attribute_streets(folder / "reading-streets", recipe),
     ]
     log = _language(recipe, run, network, crops)
     pictures = {str(path): sketch_of(load_dataset(path)) for path in recipe.data}
@@ -164,7 +164,7 @@ def base_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     return where
 
 
-def _vision_encoder(recipe: BaseRecipe, run: Run, people: People) -> RetrieverNetwork:
+def _vision_encoder(recipe: PretrainingRecipe, run: Run, people: People) -> RetrieverNetwork:
     """The vision encoder, taught stage by stage: small pictures first, which is quick, in the end those it will see."""
     import torch
 
@@ -192,7 +192,7 @@ def _vision_encoder(recipe: BaseRecipe, run: Run, people: People) -> RetrieverNe
     return network
 
 
-def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Sequence[Crop]) -> list[dict[str, float]]:
+def _language(recipe: PretrainingRecipe, run: Run, network: RetrieverNetwork, crops: Sequence[Crop]) -> list[dict[str, float]]:
     """Teach connector and language model behind the vision encoder `network` to read `crops`, into the run's `model` folder."""
     import torch
 
@@ -202,7 +202,7 @@ def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Se
     from reidr.training.common.device import training_device
     from reidr.training.pretraining.attribute_head import read_all, read_out_of_fold, tell_as_understood, values_to_read
     from reidr.training.pretraining.templates import vocabulary_corpus
-    from reidr.training.pretraining.train import FactSource, train_base
+    from reidr.training.pretraining.language_model import ExampleSource, train_language_model
     from reidr.training.pretraining.visibility import hide_what_is_not_seen
 
     torch.manual_seed(recipe.seed)
@@ -217,8 +217,8 @@ def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Se
         seen = CropFeatures(model, processor, [crop.open for crop in crops], learning="connector", advance=advance)
     crops = hide_what_is_not_seen(crops, seen)
     with progress("teaching the language model", recipe.steps) as advance:
-        source = FactSource(crops, processor, recipe)
-        log = train_base(recipe, source, run.folder, model, seen, advance)
+        source = ExampleSource(crops, processor, recipe)
+        log = train_language_model(recipe, source, run.folder, model, seen, advance)
     if recipe.attribute_head_steps:
         model = with_attribute_head(model, values_to_read(crops), recipe.seed)
         model.to(device)
@@ -236,15 +236,15 @@ def _language(recipe: BaseRecipe, run: Run, network: RetrieverNetwork, crops: Se
         seen.take_as_read(read)
         config = recipe.reading
         with progress("teaching the language model to hear the reader", config.steps) as advance:
-            source = FactSource(crops, processor, config)
+            source = ExampleSource(crops, processor, config)
             where_to = run.path("reading/log.jsonl").parent
-            log = train_base(config, source, where_to, model, seen, advance)
+            log = train_language_model(config, source, where_to, model, seen, advance)
     save_checkpoint(model.half(), None, where)
     return log
 
 
 def _attribute_head(
-    recipe: BaseRecipe, run: Run, crops: Sequence[Crop], attribute_head: AttributeHead, seen: CropFeatures
+    recipe: PretrainingRecipe, run: Run, crops: Sequence[Crop], attribute_head: AttributeHead, seen: CropFeatures
 ) -> None:
     """Teach the attribute head, or take the one that an earlier start of this run has taught."""
     import torch

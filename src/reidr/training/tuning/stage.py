@@ -20,7 +20,7 @@ from reidr.reasoning.backends.reference import Reasoner
 from reidr.retrieval.embedders.retriever import Retriever
 from reidr.training.common.identities import hold_out_identities, known_people
 from reidr.training.common.left_out import say_left_out
-from reidr.training.recipes.embedder_and_base import BaseRecipe
+from reidr.training.recipes.embedder_and_base import PretrainingRecipe
 from reidr.training.recipes.find import find_recipe, read_recipe, stage_values
 from reidr.training.recipes.pairs_warmup_sampling import PairsRecipe
 from reidr.training.tuning.search import (
@@ -69,7 +69,7 @@ def held_out_people(
         models.append((f"reasoner {model}", training_data(model), held_out_split(model)))
     sections = read_recipe(find_recipe(recipe_name))
     if "base" in sections:
-        base = BaseRecipe.from_values(*stage_values(recipe_name, "base", changes))
+        base = PretrainingRecipe.from_values(*stage_values(recipe_name, "base", changes))
         data, split = base.data, (base.held_out_share, base.split_seed)
     elif "pairs" in sections:
         pairs = PairsRecipe.from_values(*stage_values(recipe_name, "pairs", {}))

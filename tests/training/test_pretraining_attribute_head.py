@@ -33,7 +33,7 @@ from reidr.training.pretraining.attribute_head import (
     weights_of,
 )
 from reidr.training.pretraining.templates import vocabulary_corpus
-from reidr.training.recipes.embedder_and_base import BaseRecipe
+from reidr.training.recipes.embedder_and_base import PretrainingRecipe
 
 COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 160, 30), "white": (230, 230, 230)}
 
@@ -108,7 +108,7 @@ def test_what_is_common_in_one_family_weighs_nothing_in_another() -> None:
         def kept(self, place: int) -> torch.Tensor:
             return torch.tensor(float(place))
 
-    recipe = BaseRecipe(attribute_head_steps=1, attribute_head_batch=12)
+    recipe = PretrainingRecipe(attribute_head_steps=1, attribute_head_batch=12)
     crops = [*photos, *drawn]
     attribute_head: Any = Still()
     loss = train_attribute_head(recipe, crops, attribute_head, Seen())[0]  # type: ignore[arg-type]
@@ -135,7 +135,7 @@ def taught() -> tuple[Any, CropFeatures, dict[str, torch.Tensor], list[float]]:
     model, processor = build_convolutional(texts, network, hidden=64, layers=2, vocabulary=400, reads=reads)
     seen = CropFeatures(model, processor, [crop.open for crop in crops()], learning="connector")
     before = copy.deepcopy(model.state_dict())
-    recipe = BaseRecipe(attribute_head_steps=200, attribute_head_batch=16, attribute_head_learning_rate=3e-3)
+    recipe = PretrainingRecipe(attribute_head_steps=200, attribute_head_batch=16, attribute_head_learning_rate=3e-3)
     return model, seen, before, train_attribute_head(recipe, crops(), model.model.visual.attribute_head, seen)
 
 
@@ -197,7 +197,7 @@ def test_nobody_is_read_by_a_reader_that_knows_them(
     untaught = copy.deepcopy(own)
     start = "model.visual.attribute_head."
     untaught.load_state_dict({name.removeprefix(start): each for name, each in before.items() if start in name})
-    recipe = BaseRecipe(
+    recipe = PretrainingRecipe(
         attribute_head_steps=20, attribute_head_batch=16, attribute_head_learning_rate=3e-3, attribute_head_folds=2
     )
     steps: list[float] = []

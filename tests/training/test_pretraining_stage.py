@@ -18,7 +18,7 @@ from reidr.training.common.device import load_to_teach
 from reidr.training.common.identities import hold_out_identities
 from reidr.training.pretraining import stage as stage
 from reidr.training.pretraining.attribute_head import values_to_read
-from reidr.training.recipes.embedder_and_base import BaseRecipe, LanguageSize, PretrainingConfig
+from reidr.training.recipes.embedder_and_base import PretrainingRecipe, LanguageSize, LanguageTraining
 
 PICTURE = Image.new("RGB", (4, 8))
 
@@ -35,12 +35,12 @@ def dataset(path: Path) -> ReIDDataset:
 
 
 @pytest.fixture
-def recipe() -> BaseRecipe:
-    return BaseRecipe(data=(Path("one"), Path("two")), held_out_share=0.1, reasoning_share=0.35)
+def recipe() -> PretrainingRecipe:
+    return PretrainingRecipe(data=(Path("one"), Path("two")), held_out_share=0.1, reasoning_share=0.35)
 
 
 def test_every_person_is_on_one_side_and_the_held_out_are_the_retrievers(
-    recipe: BaseRecipe, monkeypatch: pytest.MonkeyPatch
+    recipe: PretrainingRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stage, "load_dataset", dataset)
     people = stage.split_people(recipe)
@@ -63,7 +63,7 @@ def test_every_person_is_on_one_side_and_the_held_out_are_the_retrievers(
 class Drawn:
     """Stands in for the vision encoder and the language model: notes on whom they are taught."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, recipe: BaseRecipe) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, recipe: PretrainingRecipe) -> None:
         self.language: list[Crop] = []
         self.calls: list[str] = []
         monkeypatch.setattr(stage, "stage_values", lambda *_: (recipe.model_dump(mode="json"), "test"))
@@ -75,18 +75,18 @@ class Drawn:
         self.calls.append(f"street {seed}")
         return (Crop("street/1", PICTURE, f"street{seed}:1", f"street{seed}:1", attributes={"hat": "cap"}),)
 
-    def teach(self, recipe: BaseRecipe, run: Run, network: Any, crops: list[Crop]) -> list[dict[str, float]]:
+    def teach(self, recipe: PretrainingRecipe, run: Run, network: Any, crops: list[Crop]) -> list[dict[str, float]]:
         self.language = list(crops)
         (run.folder / "model").mkdir()
         return [{"loss": 1.5}]
 
 
 def test_the_language_half_never_meets_the_held_out_and_a_finished_stage_does_nothing(
-    recipe: BaseRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: PretrainingRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stage, "load_dataset", dataset)
     drawn = Drawn(monkeypatch, recipe)
-    where = stage.base_stage("nano", tmp_path / "run", {})
+    where = stage.pretraining_stage("nano", tmp_path / "run", {})
     assert where == tmp_path / "run" / "model"
     people = stage.split_people(recipe)
     taught = {crop.person for crop in drawn.language}
@@ -94,7 +94,7 @@ def test_the_language_half_never_meets_the_held_out_and_a_finished_stage_does_no
     assert (where / stage.PEOPLE).is_file()
     assert drawn.calls == ["vision_encoder", "street 1001"]
     before = {path: path.stat().st_mtime_ns for path in sorted((tmp_path / "run").rglob("*"))}
-    assert stage.base_stage("nano", tmp_path / "run", {}) == where
+    assert stage.pretraining_stage("nano", tmp_path / "run", {}) == where
     assert drawn.calls == ["vision_encoder", "street 1001"]
     assert {path: path.stat().st_mtime_ns for path in sorted((tmp_path / "run").rglob("*"))} == before
 
@@ -105,17 +105,17 @@ def test_a_recipe_of_the_street_alone_opens_no_photo(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(stage, "load_dataset", refuse)
     monkeypatch.setattr("reidr.data.types.read_picture", refuse)
-    drawn = Drawn(monkeypatch, BaseRecipe(data=()))
-    stage.base_stage("nano-street", tmp_path / "run", {})
+    drawn = Drawn(monkeypatch, PretrainingRecipe(data=()))
+    stage.pretraining_stage("nano-street", tmp_path / "run", {})
     assert [crop.person for crop in drawn.language] == ["street1001:1"]
-    manifest = Run(tmp_path / "run", "train base", BaseRecipe(data=()).model_dump(mode="json")).manifest
+    manifest = Run(tmp_path / "run", "train base", PretrainingRecipe(data=()).model_dump(mode="json")).manifest
     assert manifest["data"] == dict.fromkeys(("vision_encoder", "reasoning", "held_out"), content_hash([]))
 
 
 def test_the_shipped_street_recipe_names_no_photos_and_differs_in_nothing_else() -> None:
     from reidr.training.recipes.find import stage_values
 
-    street, nano = (BaseRecipe.from_values(*stage_values(name, "base", {})) for name in ("nano-street", "nano"))
+    street, nano = (PretrainingRecipe.from_values(*stage_values(name, "base", {})) for name in ("nano-street", "nano"))
     assert street.data == ()
     assert nano.data
     assert street.model_copy(update={"data": nano.data}) == nano
@@ -143,8 +143,8 @@ def test_the_people_of_a_street_carry_its_seed(tmp_path: Path, monkeypatch: pyte
 
 
 def test_streets_to_read_have_people_and_cameras_of_their_own(tmp_path: Path) -> None:
-    recipe = BaseRecipe(street_seed=70, reading_streets=2, reading_people=4)
-    crops = stage.reading_streets(tmp_path, recipe)
+    recipe = PretrainingRecipe(street_seed=70, attribute_streets=2, attribute_street_people=4)
+    crops = stage.attribute_streets(tmp_path, recipe)
     streets = {str(crop.person).split(":")[0] for crop in crops}
     # Not the vision encoder's street (70), nor those of which pairs are made (71, 72).
     assert streets == {"street80", "street81"}
@@ -152,7 +152,7 @@ def test_streets_to_read_have_people_and_cameras_of_their_own(tmp_path: Path) ->
     for person in {crop.person for crop in crops}:
         assert len({crop.camera for crop in crops if crop.person == person}) == 2
     assert all(crop.attributes for crop in crops)
-    assert stage.reading_streets(tmp_path, recipe.model_copy(update={"reading_streets": 0})) == ()
+    assert stage.attribute_streets(tmp_path, recipe.model_copy(update={"attribute_streets": 0})) == ()
 
 
 def test_two_lessons_with_a_reader_taught_between_them(tmp_path: Path) -> None:
@@ -160,9 +160,9 @@ def test_two_lessons_with_a_reader_taught_between_them(tmp_path: Path) -> None:
     network = build_network(NetworkSettings(height=64, width=32, embedding=32, stripe_embedding=16)).eval()
     crops = stage.street_people(tmp_path / "street", 6, 1)
     config = {"steps": 2, "batch": 6, "warmup_steps": 1}
-    recipe = BaseRecipe(
+    recipe = PretrainingRecipe(
         language=LanguageSize(hidden=64, layers=1, vocabulary=400), attribute_head_steps=3, attribute_head_batch=8, attribute_head_folds=2,
-        reading=PretrainingConfig(**config), **config,
+        reading=LanguageTraining(**config), **config,
     )  # fmt: skip
     run = Run(tmp_path / "run", "train base", recipe.model_dump(mode="json"))
     log = stage._language(recipe, run, network, crops)
@@ -195,7 +195,7 @@ def test_two_lessons_with_a_reader_taught_between_them(tmp_path: Path) -> None:
 
 
 def test_the_vision_encoder_may_be_taught_on_several_streets_none_of_which_is_read(
-    recipe: BaseRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: PretrainingRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[Path, int, int]] = []
 

@@ -32,7 +32,7 @@ from reidr.training.common.finite import check_finite
 from reidr.training.common.identities import STREET, family_of
 from reidr.training.pretraining.examples import Example, completion_loss, example_batch
 from reidr.training.pretraining.templates import ask, compare, describe
-from reidr.training.recipes.embedder_and_base import PretrainingConfig
+from reidr.training.recipes.embedder_and_base import LanguageTraining
 from reidr.training.retriever.train import learning_rate_at
 
 Advance = Callable[[float], None]
@@ -40,13 +40,13 @@ TO_TOKENS_FACTOR = 20.0  # rate of `AttributeHead.to_tokens` beside the others':
 RIVALS = 12  # crops of which the most alike is taken for a pair of look-alikes
 
 
-class FactSource:
+class ExampleSource:
     """Draws examples from crops with attributes: of each family of data sets alike, whatever its size."""
 
-    def __init__(self, crops: Sequence[Crop], processor: Any, config: PretrainingConfig | None = None) -> None:
+    def __init__(self, crops: Sequence[Crop], processor: Any, config: LanguageTraining | None = None) -> None:
         """`crops` carry persons, cameras and joined attributes; how many examples are comparisons, descriptions and
         questions is the lesson's. Raises DataError where nothing can be compared."""
-        self.config = PretrainingConfig() if config is None else config
+        self.config = LanguageTraining() if config is None else config
         self.crops = crops
         self.stop = str(processor.tokenizer.eos_token)
         self.compare_prompt = render(processor, "think")
@@ -71,12 +71,12 @@ class FactSource:
             return self._comparison(own, random)
         if kind < self.config.comparisons + descriptions:
             if self.config.described_by_value:
-                *_, place = own.by_lot(random)
+                *_, place = own.sampled_value(random)
             else:
                 place = own.places[int(random.integers(len(own.places)))]
             text = describe(self.crops[place].attributes, random) + self.stop
             return Example((place,), self.render(DESCRIBE), text)
-        attribute, value, place = own.by_lot(random)
+        attribute, value, place = own.sampled_value(random)
         return Example((place,), self.render(ask(attribute, random)), answer_of(value) + self.stop)
 
     def _comparison(self, own: _Set, random: np.random.Generator) -> Example:
@@ -123,7 +123,7 @@ class _Set:
         """Attributes that take more than one value."""
         return [name for name, values in self.by_value.items() if len(values) > 1]
 
-    def by_lot(self, random: np.random.Generator) -> tuple[str, str, int]:
+    def sampled_value(self, random: np.random.Generator) -> tuple[str, str, int]:
         """An attribute, one of its values, and a crop that has it.
 
         Every value alike: a reader who always says "no hat" is right most of the time and reads nothing. "Not visible"
@@ -165,9 +165,9 @@ class _Set:
         return len(self.values[first] & self.values[second])
 
 
-def train_base(
-    recipe: PretrainingConfig,
-    source: FactSource,
+def train_language_model(
+    recipe: LanguageTraining,
+    source: ExampleSource,
     run: Path,
     model: Any,
     seen: CropFeatures,
