@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
+from reidr.data.load import load_dataset
+from reidr.data.types import ReIDDataset
 from reidr.errors import DataError
+from reidr.training.common.left_out import say_left_out
 
 VARIABLE = "REIDR_DATA"
 """Environment variable: the folder that holds the data sets, one folder each."""
@@ -41,11 +43,16 @@ def check_data(names: Iterable[str], source: str) -> None:
             raise DataError(f"{path}: no such folder or manifest; {source} {_what_to_do(name)}")
 
 
-@contextmanager
-def named_by(source: str, names: Iterable[str]) -> Iterator[None]:
-    """Around the loading of training data: checks that the data sets which `source` names are there (`check_data`)."""
+def load_training_data(names: Iterable[str], source: str) -> list[ReIDDataset]:
+    """Load the data sets that a recipe section names, and print what was left out of them.
+
+    Raises DataError as `check_data` and `load_dataset`.
+    """
+    names = list(names)
     check_data(names, source)
-    yield
+    datasets = [load_dataset(data_path(name)) for name in names]
+    say_left_out(datasets)
+    return datasets
 
 
 def _what_to_do(name: str) -> str:

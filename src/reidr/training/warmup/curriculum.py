@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reidr.data.person_key import dataset_of
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.reasoning.types import Pair
-from reidr.training.pairs.mine import dataset_of
 from reidr.training.recipes.warmup import WarmupRecipe
 
 
@@ -70,7 +70,7 @@ class Curriculum:
         self.sets: dict[str, list[int]] = {}
         for place, crop in enumerate(self.crops):
             self.people.setdefault(str(crop.person), []).append(place)
-            self.sets.setdefault(dataset_of(crop), []).append(place)
+            self.sets.setdefault(dataset_of(crop.person), []).append(place)
         self.several = [
             person for person, own in self.people.items() if len({self.crops[place].camera for place in own}) > 1
         ]
@@ -109,7 +109,7 @@ class Curriculum:
         if label:
             own = self.people[self.several[int(random.integers(len(self.several)))]]
         else:
-            own = self.sets[dataset_of(self.crops[int(random.integers(len(self.crops)))])]
+            own = self.sets[dataset_of(self.crops[int(random.integers(len(self.crops)))].person)]
         for _ in range(1000):
             first, second = (own[int(place)] for place in random.integers(len(own), size=2))
             a, b = self.crops[first], self.crops[second]
