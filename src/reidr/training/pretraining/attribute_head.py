@@ -22,8 +22,8 @@ from reidr.reasoning.prompting.questions import QUESTIONS
 from reidr.reasoning.rationales.regions import UNSEEN
 from reidr.training.common.finite import check_finite
 from reidr.training.common.identities import family_of
-from reidr.training.pairs.mine import fold_of
-from reidr.training.recipes.embedder_and_base import PretrainingRecipe
+from reidr.training.pairs.folds import fold_of
+from reidr.training.recipes.pretraining import PretrainingRecipe
 from reidr.training.retriever.train import learning_rate_at
 
 Advance = Callable[[float], None]
@@ -32,7 +32,7 @@ RIDGE = 1e-3
 BATCH = 256
 
 
-def values_to_read(crops: Sequence[Crop]) -> dict[str, list[str]]:
+def values_of(crops: Sequence[Crop]) -> dict[str, list[str]]:
     """The attributes that somebody can be asked about, and every value of them that these crops have, sorted."""
     found: dict[str, set[str]] = {name: set() for name in QUESTIONS}
     for crop in crops:
@@ -86,7 +86,7 @@ def train_attribute_head(
     recipe: PretrainingRecipe,
     crops: Sequence[Crop],
     attribute_head: AttributeHead,
-    seen: CropFeatures,
+    features: CropFeatures,
     advance: Advance | None = None,
     *,
     spared: NDArray[np.bool_] | None = None,
@@ -125,7 +125,7 @@ def train_attribute_head(
             which = [int(random.choice(len(families), p=shares)) for _ in range(recipe.attribute_head_batch)]
             chosen = [int(random.choice(families[family])) for family in which]
             logits, wanted = (
-                attribute_head.read([seen.kept(place).float() for place in chosen]),
+                attribute_head.read([features.kept(place).float() for place in chosen]),
                 targets[chosen].to(device),
             )
             parts = [
@@ -147,17 +147,17 @@ def train_attribute_head(
 
 
 @torch.no_grad()
-def read_all(attribute_head: AttributeHead, seen: CropFeatures, places: Sequence[int]) -> Tensor:
+def probabilities_of(attribute_head: AttributeHead, features: CropFeatures, places: Sequence[int]) -> Tensor:
     """What `attribute_head` finds in the crops at `places`: (places, values), as `AttributeHead.probabilities`."""
     batches = [places[start : start + BATCH] for start in range(0, len(places), BATCH)]
-    return torch.cat([attribute_head.probabilities([seen.kept(place).float() for place in batch]) for batch in batches])
+    return torch.cat([attribute_head.probabilities([features.kept(place).float() for place in batch]) for batch in batches])
 
 
-def read_out_of_fold(
+def probabilities_out_of_fold(
     recipe: PretrainingRecipe,
     crops: Sequence[Crop],
     untaught: AttributeHead,
-    seen: CropFeatures,
+    features: CropFeatures,
     folder: Path,
     advance: Advance | None = None,
 ) -> Tensor:
@@ -176,16 +176,16 @@ def read_out_of_fold(
             if advance is not None:
                 advance(recipe.attribute_head_steps)
         else:
-            train_attribute_head(recipe, crops, attribute_head, seen, advance, spared=folds == fold)
+            train_attribute_head(recipe, crops, attribute_head, features, advance, spared=folds == fold)
             torch_save(attribute_head.state_dict(), path)
         places = np.flatnonzero(folds == fold).tolist()
-        found[places] = read_all(attribute_head.eval(), seen, places).cpu()
+        found[places] = probabilities_of(attribute_head.eval(), features, places).cpu()
     return found
 
 
 @torch.no_grad()
-def tell_as_understood(
-    visual: ConvolutionalVision, seen: CropFeatures, places: Sequence[int], read: Tensor | None = None
+def fit_projection(
+    visual: ConvolutionalVision, features: CropFeatures, places: Sequence[int], read: Tensor | None = None
 ) -> float:
     """Let `visual.attribute_head` tell each value in the way that a taught language model already hears it; returns R².
 
@@ -195,7 +195,7 @@ def tell_as_understood(
     """
     attribute_head = visual.attribute_head
     assert attribute_head is not None
-    raw = [seen.kept(place).float() for place in places]
+    raw = [features.kept(place).float() for place in places]
     read = (attribute_head.probabilities(raw) if read is None else read.to(raw[0].device)).double()
     tokens = torch.stack([visual.connector(own).mean(dim=0) for own in raw]).double()
     inputs, wanted = read - read.mean(dim=0), tokens - tokens.mean(dim=0)

@@ -24,7 +24,7 @@ HIDEABLE = ("bag", "hat")
 HERE, ELSEWHERE = 0.15, 0.5
 
 
-def hide_what_is_not_seen(crops: Sequence[Crop], seen: CropFeatures) -> list[Crop]:
+def mark_hidden_attributes(crops: Sequence[Crop], features: CropFeatures) -> list[Crop]:
     """`crops` with things marked "not visible" that other crops of the person show and this one does not.
 
     Only crops whose attributes never say "not visible" themselves (photos with per-person tables) are touched, and only
