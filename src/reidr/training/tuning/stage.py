@@ -20,9 +20,9 @@ from reidr.reasoning.backends.reference import Reasoner
 from reidr.retrieval.embedders.retriever import Retriever
 from reidr.training.common.identities import hold_out_identities, known_people
 from reidr.training.common.left_out import say_left_out
-from reidr.training.recipes.embedder_and_base import PretrainingRecipe
 from reidr.training.recipes.find import find_recipe, read_recipe, stage_values
-from reidr.training.recipes.pairs_warmup_sampling import PairsRecipe
+from reidr.training.recipes.pairs import PairsRecipe
+from reidr.training.recipes.pretraining import PretrainingRecipe
 from reidr.training.tuning.search import (
     Tuner,
     as_search,
