@@ -13,8 +13,8 @@ from reidr.errors import RecipeError
 from reidr.fusion.profile import stored_profile
 from reidr.training import pipeline
 from reidr.training.pipeline import QUICK, STAGES, plan, train_all
-from reidr.training.recipes.embedder_and_base import PretrainingRecipe
 from reidr.training.recipes.find import RECIPES, read_recipe, stage_values
+from reidr.training.recipes.pretraining import PretrainingRecipe
 
 
 @pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.yaml")))

@@ -19,7 +19,7 @@ from reidr.reasoning.nano.build import build_convolutional
 from reidr.reasoning.rationales.regions import UNSEEN
 from reidr.retrieval.embedders.network import NetworkSettings, build_network
 from reidr.training.common.identities import family_of
-from reidr.training.pairs.mine import fold_of
+from reidr.training.pairs.folds import fold_of
 from reidr.training.pretraining.attribute_head import (
     UNKNOWN,
     places_by_family,
@@ -33,7 +33,7 @@ from reidr.training.pretraining.attribute_head import (
     weights_of,
 )
 from reidr.training.pretraining.templates import vocabulary_corpus
-from reidr.training.recipes.embedder_and_base import PretrainingRecipe
+from reidr.training.recipes.pretraining import PretrainingRecipe
 
 COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 160, 30), "white": (230, 230, 230)}
 

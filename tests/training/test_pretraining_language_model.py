@@ -20,10 +20,11 @@ from reidr.reasoning.prompting.grammar import ANSWER_WORDS, parse_completion
 from reidr.reasoning.prompting.prompt import DESCRIBE, encode_crops, encode_pairs, render
 from reidr.reasoning.rationales.regions import UNSEEN
 from reidr.retrieval.embedders.network import NetworkSettings, build_network
+from reidr.training.pretraining.example_source import ExampleSource, _Set
 from reidr.training.pretraining.examples import FREE, Example, completion_loss, example_batch
+from reidr.training.pretraining.language_model import train_language_model
 from reidr.training.pretraining.templates import vocabulary_corpus
-from reidr.training.pretraining.language_model import ExampleSource, _Set, train_language_model
-from reidr.training.recipes.embedder_and_base import PretrainingRecipe, LanguageTraining
+from reidr.training.recipes.pretraining import LanguageTraining, PretrainingRecipe
 
 COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 160, 30), "white": (230, 230, 230)}
 

@@ -18,7 +18,7 @@ from reidr.training.common.device import load_to_teach
 from reidr.training.common.identities import hold_out_identities
 from reidr.training.pretraining import stage as stage
 from reidr.training.pretraining.attribute_head import values_to_read
-from reidr.training.recipes.embedder_and_base import PretrainingRecipe, LanguageSize, LanguageTraining
+from reidr.training.recipes.pretraining import LanguageSize, LanguageTraining, PretrainingRecipe
 
 PICTURE = Image.new("RGB", (4, 8))
 

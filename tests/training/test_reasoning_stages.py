@@ -18,9 +18,12 @@ from reidr.fusion.profile import InferenceProfile, held_out_split, store_profile
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.nano.build import TINY, build_nano
 from reidr.retrieval.embedders.network import build_network
+from reidr.training.pairs.stage import pairs_stage
 from reidr.training.pairs.table import read_columns, read_mined, read_pairs
-from reidr.training.reasoning_stages import pairs_stage, rl_stage, sample_stage, warmup_stage
-from reidr.training.recipes.embedder_and_base import PretrainingRecipe, EmbedderTraining
+from reidr.training.reasoning_stages import rl_stage, sample_stage
+from reidr.training.recipes.pretraining import PretrainingRecipe
+from reidr.training.recipes.retriever import EmbedderTraining
+from reidr.training.warmup.stage import warmup_stage
 
 NETWORK = {"height": 32, "width": 32, "embedding": 16, "stripes": 2, "stripe_embedding": 8, "flip": False}
 TRAINING = {

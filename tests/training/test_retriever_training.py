@@ -16,17 +16,11 @@ from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.retrieval.embedders.network import NetworkSettings, build_network
 from reidr.retrieval.embedders.preprocess import decode, normalise
-from reidr.training.recipes.embedder_and_base import Augmentation, RetrieverRecipe, SmallerPictures
+from reidr.training.recipes.retriever import Augmentation, RetrieverRecipe, SmallerPictures
 from reidr.training.retriever.augment import Augment, exchange_halves
-from reidr.training.retriever.train import (
-    AttributeLosses,
-    IdentityLosses,
-    freeze_first_blocks,
-    learning_rate_at,
-    pictures_of_epoch,
-    start_from_means,
-    train_retriever,
-)
+from reidr.training.retriever.losses import AttributeLosses, IdentityLosses
+from reidr.training.retriever.network import freeze_first_blocks, pictures_of_epoch, start_from_means
+from reidr.training.retriever.train import learning_rate_at, train_retriever
 
 SMALL = NetworkSettings(height=32, width=32, embedding=16, stripes=2, stripe_embedding=8, flip=False)
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reidr.training.pretraining.shipped import shipped_base_stage
 
 from reidr.errors import InUseError, RecipeError
-from reidr.training.pretraining.shipped import shipped_base_stage
+from reidr.training.pairs.stage import pairs_stage
 from reidr.training.pretraining.stage import pretraining_stage
-from reidr.training.reasoning_stages import pairs_stage, rl_stage, sample_stage, warmup_stage
-from reidr.training.recipes.find import retriever_stage
+from reidr.training.reasoning_stages import rl_stage, sample_stage
+from reidr.training.retriever.stage import retriever_stage
+from reidr.training.warmup.stage import warmup_stage
 
 STAGES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "retriever": (retriever_stage, ({},)),

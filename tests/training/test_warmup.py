@@ -21,7 +21,7 @@ from reidr.reasoning.inference.sampling import Completion
 from reidr.reasoning.prompting.answers import decode
 from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair
-from reidr.training.recipes.pairs_warmup_sampling import WarmupRecipe
+from reidr.training.recipes.warmup import WarmupRecipe
 from reidr.training.warmup.curriculum import Curriculum, choose_measured, hard_share
 from reidr.training.warmup.rationales import Rationale, choose_rationale, health, read_rationale, write_rationales
 from reidr.training.warmup.train import WarmupTrainer, warm_up

@@ -12,8 +12,8 @@ from reidr.data.load import load_dataset
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.data.types import ReIDDataset
-from reidr.training.plan import STAGES, check_sections, plan
 from reidr.training.pairs.stage import pairs_stage
+from reidr.training.plan import STAGES, check_sections, plan
 from reidr.training.pretraining.finished import pretraining_recipe
 from reidr.training.pretraining.stage import pretraining_stage
 from reidr.training.reasoning_stages import rl_stage, sample_stage

@@ -53,7 +53,9 @@ def _of_retriever(recipe: PairsRecipe, crops: Sequence[Crop]) -> list[Ranker]:
         unseen += (crop for crop in of_set if crop.person not in known.people)
     train, validation = hold_out_identities(unseen, recipe.held_out_share, recipe.seed + 1)
     return [
-        Ranker(retriever, names_of(part), 0, name) for name, part in (("train", train), ("held_out", validation)) if part
+        Ranker(retriever, names_of(part), 0, name)
+        for name, part in (("train", train), ("held_out", validation))
+        if part
     ]
 
 

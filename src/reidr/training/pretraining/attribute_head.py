@@ -149,7 +149,9 @@ def train_attribute_head(
 def probabilities_of(attribute_head: AttributeHead, features: CropFeatures, places: Sequence[int]) -> Tensor:
     """(places, values) probabilities of the crops at `places`, as `AttributeHead.probabilities`."""
     batches = [places[start : start + BATCH] for start in range(0, len(places), BATCH)]
-    return torch.cat([attribute_head.probabilities([features.kept(place).float() for place in batch]) for batch in batches])
+    return torch.cat(
+        [attribute_head.probabilities([features.kept(place).float() for place in batch]) for batch in batches]
+    )
 
 
 def probabilities_out_of_fold(

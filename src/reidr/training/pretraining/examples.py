@@ -39,7 +39,9 @@ def example_batch(features: CropFeatures, examples: Sequence[Example]) -> tuple[
     """Model inputs and (N, length) labels: -100 on prompts and padding, `FREE` on free parts."""
     rows, labels = [], []
     for example in examples:
-        encoded = features.processor.tokenizer(example.completion, add_special_tokens=False, return_offsets_mapping=True)
+        encoded = features.processor.tokenizer(
+            example.completion, add_special_tokens=False, return_offsets_mapping=True
+        )
         ids, ranges = encoded["input_ids"], encoded["offset_mapping"]
         free = [any(a < end and first < b for first, end in example.free) for a, b in ranges]
         opening, _ = features.prompt(example.prompt, example.crops)

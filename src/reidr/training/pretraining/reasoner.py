@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import time
 
 import numpy as np
 
@@ -135,4 +134,6 @@ def check_same_tokenizer(where: Path, processor: Any) -> None:
         processor.save_pretrained(scratch)
         same = (Path(scratch) / began.name).read_bytes() == began.read_bytes()
     if not same:
-        raise ReIDError(f"{where}: the sentence templates have changed since this run began; give a new folder with --run")
+        raise ReIDError(
+            f"{where}: the sentence templates have changed since this run began; give a new folder with --run"
+        )

@@ -63,13 +63,17 @@ def train_vision_encoder(recipe: PretrainingRecipe, run: Run, people: People) ->
         trained.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return trained.eval()
     started = time.perf_counter()
-    crops = [*people.vision_encoder, *street_people(run.path("vision_encoder-street"), recipe.vision_encoder_street_people, recipe.street_seed)]
+    crops = [
+        *people.vision_encoder,
+        *street_people(run.path("vision_encoder-street"), recipe.vision_encoder_street_people, recipe.street_seed),
+    ]
     network: RetrieverNetwork | None = None
     for number, training in enumerate(recipe.vision_encoder, start=1):
         name = f"vision_encoder-{number}"
         run.path(f"{name}/log.jsonl")
         with progress(
-            f"training the vision encoder at {training.network.height} x {training.network.width} pixels", training.epochs
+            f"training the vision encoder at {training.network.height} x {training.network.width} pixels",
+            training.epochs,
         ) as advance:
             network = train_retriever(training, crops, run.folder / name, advance, start=network)
     assert network is not None

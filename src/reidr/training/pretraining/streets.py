@@ -34,7 +34,10 @@ def attribute_streets(folder: Path, recipe: PretrainingRecipe) -> tuple[Crop, ..
     Naming a colour is learned from many people in many lights; one street of 350 people is too little for it,
     however many crops there are of each.
     """
-    seeds = range(recipe.street_seed + FIRST_ATTRIBUTE_STREET, recipe.street_seed + FIRST_ATTRIBUTE_STREET + recipe.attribute_streets)
+    seeds = range(
+        recipe.street_seed + FIRST_ATTRIBUTE_STREET,
+        recipe.street_seed + FIRST_ATTRIBUTE_STREET + recipe.attribute_streets,
+    )
     settings = StreetSettings(
         train_people=recipe.attribute_street_people, cameras_per_person=2, queries_per_person=1, crops_per_camera=1,
         distractors=0, junk=0,

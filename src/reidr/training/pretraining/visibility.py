@@ -57,6 +57,10 @@ def mark_hidden_attributes(crops: Sequence[Crop], features: CropFeatures) -> lis
             key = (str(crops[place].person), str(value))
             best[key] = max(best.get(key, 0.0), float(p))
         for place, value, p in zip(places, values, probability, strict=True):
-            if value not in ("", "none") and p < HIDDEN_BELOW and best[(str(crops[place].person), str(value))] >= VISIBLE_FROM:
+            if (
+                value not in ("", "none")
+                and p < HIDDEN_BELOW
+                and best[(str(crops[place].person), str(value))] >= VISIBLE_FROM
+            ):
                 marked[place] = replace(marked[place], attributes={**marked[place].attributes, name: UNSEEN})
     return marked

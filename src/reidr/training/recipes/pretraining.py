@@ -59,7 +59,9 @@ class PretrainingRecipe(LanguageTraining):
         "reasoner are made of them",
     )
     split_seed: int = Field(
-        0, ge=0, description="seed of both splits; must equal the retriever's seed so that both hold out the same people"
+        0,
+        ge=0,
+        description="seed of both splits; must equal the retriever's seed so that both hold out the same people",
     )
     vision_encoder: tuple[EmbedderTraining, ...] = Field(
         (EmbedderTraining(),),

@@ -15,7 +15,9 @@ class Augmentation(Recipe):
 
     erasing: float = Field(0.5, ge=0, le=1, description="probability that a random rectangle of a crop is erased")
     shift: int = Field(6, ge=0, description="largest shift in each direction, in pixels")
-    zoom: float = Field(0.0, ge=0, lt=1, description="largest enlargement, as a share of the size; shrinks by half of it")
+    zoom: float = Field(
+        0.0, ge=0, lt=1, description="largest enlargement, as a share of the size; shrinks by half of it"
+    )
     jitter: float = Field(0.2, ge=0, lt=1, description="largest relative change of brightness and of contrast")
     cast: float = Field(0.08, ge=0, lt=1, description="largest relative change of each colour channel")
 
@@ -60,9 +62,7 @@ class EmbedderTraining(Recipe):
 class RetrieverRecipe(EmbedderTraining):
     """How a retriever is trained (`reidr train retriever`)."""
 
-    data: tuple[str, ...] = Field(
-        description="data sets to train on, by name (a folder of $REIDR_DATA) or by path"
-    )
+    data: tuple[str, ...] = Field(description="data sets to train on, by name (a folder of $REIDR_DATA) or by path")
     held_out_share: float = Field(
         0.1,
         ge=0,

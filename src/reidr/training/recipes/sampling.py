@@ -31,7 +31,9 @@ class SampleRecipe(Recipe):
     pass_above: float = Field(
         0.0, description="a completion passes if its answer is right and its reward is above this value"
     )
-    rank_most: int = Field(50, ge=1, description="the retriever counts as unsure up to this rank of the candidate and ...")
+    rank_most: int = Field(
+        50, ge=1, description="the retriever counts as unsure up to this rank of the candidate and ..."
+    )
     gap_most: float = Field(
         0.5, ge=0, description="... up to this distance (of unit vectors) beyond the query's nearest candidate"
     )

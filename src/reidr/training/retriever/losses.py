@@ -32,9 +32,7 @@ class IdentityLosses(nn.Module):
         self.miner = BatchHardMiner()
         self.triplet = TripletMarginLoss(margin=margin)
 
-    def forward(
-        self, pooled: list[Tensor], normed: list[Tensor], labels: Tensor
-    ) -> tuple[Tensor, dict[str, float]]:
+    def forward(self, pooled: list[Tensor], normed: list[Tensor], labels: Tensor) -> tuple[Tensor, dict[str, float]]:
         """Loss and what to log, for `labels` (N,) of identities.
 
         Args:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
-import numpy as np
 
 from reidr.errors import RecipeError
 from reidr.retrieval.embedders.backbones.efficientnet_lite import EfficientNetLite, load_imagenet_weights
