@@ -1,4 +1,4 @@
-"""Base training: facts are learned and form is learned, verdicts are not."""
+"""Pretraining: attributes are learned and form is learned, verdicts are not."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from reidr.reasoning.prompting.grammar import ANSWER_WORDS, parse_completion
 from reidr.reasoning.prompting.prompt import DESCRIBE, encode_crops, encode_pairs, render
 from reidr.reasoning.rationales.regions import UNSEEN
 from reidr.retrieval.embedders.network import NetworkSettings, build_network
-from reidr.training.pretraining.example_source import ExampleSource, _Set
+from reidr.training.pretraining.example_source import CropFamily, ExampleSource
 from reidr.training.pretraining.examples import FREE, Example, completion_loss, example_batch
 from reidr.training.pretraining.language_model import train_language_model
 from reidr.training.pretraining.templates import vocabulary_corpus
-from reidr.training.recipes.pretraining import LanguageTraining, PretrainingRecipe
+from reidr.training.recipes.pretraining import PretrainingRecipe
 
 COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 160, 30), "white": (230, 230, 230)}
 
@@ -123,33 +123,6 @@ def test_the_loss_cannot_tell_one_answer_word_from_another(parts: tuple[Any, Any
     assert completion_loss(logits.detach(), only, words)[0] == pytest.approx(float(found), rel=1e-5)
 
 
-def test_a_long_example_weighs_as_its_length_to_the_power() -> None:
-    """Golden: equal logits cost log(10) a token; one token counts in the first row, four in the second."""
-    logits = torch.zeros(2, 6, 10)
-    labels = torch.tensor([[-100, -100, -100, 7, -100, -100], [-100, 1, 2, 3, 4, -100]])
-    for power, weights in ((0.0, (1.0, 1.0)), (0.5, (1.0, 2.0)), (1.0, (1.0, 4.0))):
-        found = completion_loss(logits, labels, (1, 2), power)
-        assert found.tolist() == pytest.approx([weight * np.log(10) for weight in weights])
-
-
-def test_descriptions_by_value_show_the_rare_as_often_as_the_common(parts: tuple[Any, Any]) -> None:
-    _, processor = parts
-    plain = [
-        Crop(f"{place}", Path("x.jpg"), f"s:{place // 2}", f"s:{place % 2}", attributes={"hat": "none"})
-        for place in range(38)
-    ]
-    rare = [replace(crop, id=f"rare{crop.id}", person="s:99", attributes={"hat": "cap"}) for crop in plain[:2]]
-    shares = []
-    for by_value in (False, True):
-        config = LanguageTraining(comparisons=0.0, descriptions=1.0, described_by_value=by_value)
-        source, random = ExampleSource([*plain, *rare], processor, config), np.random.default_rng(0)
-        drawn = [source.draw(random) for _ in range(400)]
-        assert all(example.prompt == source.render(DESCRIBE) for example in drawn)
-        shares.append(np.mean([example.crops[0] >= len(plain) for example in drawn]))
-    assert shares[0] == pytest.approx(0.05, abs=0.04)
-    assert shares[1] == pytest.approx(0.5, abs=0.08)
-
-
 def test_what_pictures_hide_is_asked_as_often_as_it_happens(parts: tuple[Any, Any]) -> None:
     _, processor = parts
     hats = ["none"] * 84 + ["cap"] * 6 + [UNSEEN] * 10
@@ -157,32 +130,15 @@ def test_what_pictures_hide_is_asked_as_often_as_it_happens(parts: tuple[Any, An
         Crop(f"{place}", Path("x.jpg"), f"s:{place // 2}", f"s:{place % 2}", attributes={"hat": hat})
         for place, hat in enumerate(hats)
     ]
-    own, random = ExampleSource(crops, processor).sets["s"], np.random.default_rng(0)
+    own, random = ExampleSource(crops, processor).families["s"], np.random.default_rng(0)
     drawn = [own.sampled_value(random) for _ in range(2000)]
     assert all(attribute == "hat" and hats[place] == value for attribute, value, place in drawn)
     for value, share in (("none", 0.45), ("cap", 0.45), (UNSEEN, 0.1)):
         assert np.mean([each[1] == value for each in drawn]) == pytest.approx(share, abs=0.04)
     hidden = [replace(crop, attributes={"hat": UNSEEN}) for crop in crops]
     mixed = [*hidden, *(replace(crop, id=f"o{crop.id}", attributes={"bag": "none"}) for crop in crops)]
-    asked = ExampleSource([*mixed, replace(crops[0], attributes={"hat": UNSEEN, "bag": UNSEEN})], processor).sets["s"]
+    asked = ExampleSource([*mixed, replace(crops[0], attributes={"hat": UNSEEN, "bag": UNSEEN})], processor).families["s"]
     assert asked.attributes == ["bag"]  # that nobody's hat is seen is no question
-
-
-def test_drawn_people_may_be_described_more_often_than_photos(parts: tuple[Any, Any]) -> None:
-    _, processor = parts
-    both = [
-        Crop(f"{family}{place}", Path("x.jpg"), f"{family}:{place // 2}", f"c{place % 2}", attributes={"hat": hat})
-        for family in ("street7", "street8", "market")
-        for place, hat in enumerate(("none", "none", "cap", "cap"))
-    ]
-    for drawn, expected in ((None, (0.2, 0.2)), (0.7, (0.2, 0.7))):
-        config = LanguageTraining(comparisons=0.1, descriptions=0.2, drawn_descriptions=drawn)
-        source, random = ExampleSource(both, processor, config), np.random.default_rng(0)
-        examples = [source.draw(random) for _ in range(1500)]
-        for photos, share in zip((True, False), expected, strict=True):
-            own = [each for each in examples if (each.crops[0] >= 8) == photos]
-            assert len(own) == pytest.approx(750, abs=80)
-            assert np.mean([each.prompt == source.render(DESCRIBE) for each in own]) == pytest.approx(share, abs=0.06)
 
 
 def recipe(steps: int, save_every: int = 100) -> PretrainingRecipe:
@@ -220,7 +176,7 @@ def test_it_learns_to_say_what_it_sees_and_leaves_the_vision_encoder_alone(tmp_p
 
 
 def test_look_alikes_share_most_of_what_is_known() -> None:
-    own = _Set()
+    own = CropFamily()
     random = np.random.default_rng(0)
     for place in range(60):
         values = {name: str(random.integers(3)) for name in ("upper_color", "lower_color", "hat", "bag", "sleeve")}
@@ -235,19 +191,3 @@ def test_crops_without_attributes_are_refused() -> None:
     _, processor = fresh()
     with pytest.raises(DataError, match="known attributes"):
         ExampleSource([Crop("a", Path("x.jpg"), "s:1", "s:1")], processor)
-
-
-def test_crops_are_compared_with_their_twins(parts: tuple[Any, Any]) -> None:
-    _, processor = parts
-    plain = crops()
-    twins = [
-        Crop(f"{crop.id}~", crop.image, f"{crop.person}~", crop.camera, attributes={**crop.attributes, "hat": "cap"})
-        for crop in plain[:3]
-    ]
-    own = ExampleSource([*plain, *twins], processor).sets["s"]
-    assert own.twins == [(0, 8), (1, 9), (2, 10)]
-    random = np.random.default_rng(0)
-    drawn = [own.pair(random) for _ in range(800)]
-    together = sum(tuple(sorted(pair)) in own.twins for pair in drawn)
-    assert 60 < together < 140  # an eighth, and now and then by lot
-    assert ExampleSource(plain, processor).sets["s"].twins == []

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reidr.training.pretraining.shipped import shipped_base_stage
 
 from reidr.errors import InUseError, RecipeError
 from reidr.training.pairs.stage import pairs_stage
@@ -20,8 +19,7 @@ from reidr.training.warmup.stage import warmup_stage
 
 STAGES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "retriever": (retriever_stage, ({},)),
-    "base": (pretraining_stage, ({},)),
-    "shipped base": (shipped_base_stage, ({}, "nano")),
+    "pretraining": (pretraining_stage, ({},)),
     "pairs": (pairs_stage, ({},)),
     "warmup": (warmup_stage, ({},)),
     "sample": (sample_stage, ({},)),
@@ -43,7 +41,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    for name in ("recipes.find", "reasoning_stages", "pretraining.stage", "pretraining.shipped"):
+    for name in ("retriever.stage", "reasoning_stages", "pretraining.stage", "pairs.stage", "warmup.stage"):
         monkeypatch.setattr(f"reidr.training.{name}.stage_values", never)
 
 
