@@ -153,12 +153,12 @@ def test_the_people_of_a_street_carry_its_seed(tmp_path: Path, monkeypatch: pyte
         assert not {getattr(crop, side) for crop in one} & {getattr(crop, side) for crop in two}
 
 
-def test_streets_to_read_have_people_and_cameras_of_their_own(tmp_path: Path) -> None:
+def test_attribute_streets_have_people_and_cameras_of_their_own(tmp_path: Path) -> None:
     recipe = PretrainingRecipe(street_seed=70, attribute_streets=2, attribute_street_people=4)
     crops = streets.attribute_streets(tmp_path, recipe)
-    streets = {str(crop.person).split(":")[0] for crop in crops}
+    names = {str(crop.person).split(":")[0] for crop in crops}
     # Not the vision encoder's street (70), nor those of which pairs are made (71, 72).
-    assert streets == {"street80", "street81"}
+    assert names == {"street80", "street81"}
     assert len(crops) == len({crop.id for crop in crops}) == 2 * 4 * 2
     for person in {crop.person for crop in crops}:
         assert len({crop.camera for crop in crops if crop.person == person}) == 2
@@ -166,8 +166,8 @@ def test_streets_to_read_have_people_and_cameras_of_their_own(tmp_path: Path) ->
     assert streets.attribute_streets(tmp_path, recipe.model_copy(update={"attribute_streets": 0})) == ()
 
 
-def test_two_lessons_with_a_reader_taught_between_them(tmp_path: Path) -> None:
-    """The first without a reader, the second with one; a second start teaches nothing again."""
+def test_two_trainings_with_an_attribute_head_between_them(tmp_path: Path) -> None:
+    """The first without an attribute head, the second with one; a second start trains nothing again."""
     network = build_network(NetworkSettings(height=64, width=32, embedding=32, stripe_embedding=16)).eval()
     crops = streets.street_people(tmp_path / "street", 6, 1)
     config = {"steps": 2, "batch": 6, "warmup_steps": 1}
