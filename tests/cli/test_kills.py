@@ -153,7 +153,7 @@ def recipe(place: Path) -> Path:
         "retriever": {"data": ["photos"], "held_out_share": 0.3, **TRAINING},
         "base": {
             "data": [], "vision_encoder": [VISION_ENCODER, VISION_ENCODER], "vision_encoder_street_people": 4, "street_people": 4, "attribute_streets": 1,
-            "attribute_street_people": 4, "street_twins": 0.0, "attribute_head_steps": 5, "reading": {"steps": 2, "batch": 4},
+            "attribute_street_people": 4, "attribute_head_steps": 5, "second_pass": {"steps": 2, "batch": 4},
             "batch": 4, "steps": 4, "save_every": 2,
         },
         "pairs": {"data": ["photos"], "source": "folds", "folds": 2, "training": TRAINING, "held_out_share": 0.3},
@@ -246,7 +246,7 @@ def columns_of(path: str) -> Callable[[], Any]:
 def test_training_stages(place: Path, recipe: Path, stage: str) -> None:
     from reidr.training import reasoning_stages
     from reidr.training.pretraining import stage as pretraining_stage
-    from reidr.training.recipes.embedder_and_base import find as stages
+    from reidr.training.retriever import stage as stages
 
     functions = {
         "retriever": stages.retriever_stage,

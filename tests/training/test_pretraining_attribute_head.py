@@ -168,7 +168,7 @@ def test_it_is_told_in_the_way_that_tokens_already_differ(
 ) -> None:
     model, seen, _, _ = taught
     visual, places = copy.deepcopy(model.model.visual), list(range(len(seen)))
-    explained = fit_projection(visual, seen, places)
+    explained = fit_projection(visual, seen, places, probabilities_of(visual.attribute_head, seen, places))
     raw = [seen.kept(place).float() for place in places]
     with torch.no_grad():
         read = np.stack(

@@ -29,8 +29,8 @@ class StagesOrAll(Group):
 def command() -> None:
     """Train a model: `reidr train RECIPE` runs all stages, `reidr train STAGE RECIPE` one of them.
 
-    RECIPE is a YAML file or the name of a shipped recipe (nano, nano-street, qwen2.5-vl-7b, qwen3-vl-8b). Data sets that
-    a recipe names are looked up in the folder $REIDR_DATA.
+    RECIPE is a YAML file or the name of a shipped recipe (nano, nano-street, qwen2.5-vl-7b, qwen3-vl-8b). Data sets
+    that a recipe names are looked up in the folder $REIDR_DATA.
     """
 
 

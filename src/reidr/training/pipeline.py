@@ -121,7 +121,7 @@ def evaluate_reasoner(model: Path, pretraining: Path, folder: Path, quick: bool,
 
 
 def unseen_search(pretraining: Path, folder: Path) -> ReIDDataset:
-    """The first photo set of the pretraining that has a test split, else a rendered street of people that no stage used."""
+    """The first photo set of the pretraining with a test split, else a rendered street of people no stage used."""
     for name in pretraining_recipe(pretraining).data:
         dataset = load_dataset(data_path(name))
         if dataset.query and dataset.gallery:

@@ -57,8 +57,8 @@ def check_sections(recipe: str) -> None:
 def check_everything(recipe: str, pretraining: Path | None, quick: bool) -> None:
     """`check_sections`, and raise DataError where photos that are needed are missing.
 
-    `pretraining` and `quick` as for `train_all`: with a finished pretraining, or with rendered people alone, no photos are
-    needed.
+    `pretraining` and `quick` as for `train_all`: with a finished pretraining, or with rendered people alone, no
+    photos are needed.
     """
     check_sections(recipe)
     if pretraining is None and not quick:

@@ -20,7 +20,7 @@ from reidr.training.recipes.sampling import SampleRecipe
 
 @in_own_folder
 def rl_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
-    """Reinforcement learning of a warmed-up reasoner on sampled pairs; returns the folder of the finished checkpoint."""
+    """Reinforcement learning on sampled pairs; returns the folder of the finished checkpoint."""
     from reidr.training.grpo.stage import reinforce_stage
 
     values, source = stage_values(recipe_name, "rl", changes)

@@ -82,7 +82,7 @@ def training_crops(recipe: PairsRecipe, source: str) -> tuple[tuple[Crop, ...], 
 
 
 def street_parts(recipe: PairsRecipe, folder: Path) -> dict[str, tuple[Crop, ...]]:
-    """Rendered people that the vision encoder was not trained on: the language model's for training, others for validation."""
+    """Rendered people unknown to the vision encoder: the language model's for training, others for validation."""
     pretraining = pretraining_recipe(recipe.pretraining)
     return {
         "train": street_people(recipe.pretraining / "street", pretraining.street_people, pretraining.street_seed + 1),

@@ -1,4 +1,4 @@
-"""Train the attribute head (`reasoning.nano.attribute_head`) on known attributes, and connect it to the language model."""
+"""Train the attribute head (`reasoning.nano.attribute_head`) and connect it to the language model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reidr train pretraining`: vision encoder, language model and attribute head of the small reasoner, before any verdict."""
+"""`reidr train pretraining`: vision encoder, language model and attribute head, before any verdict."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SPLIT = ("data", "held_out_share", "reasoning_share", "split_seed")
 
 @in_own_folder
 def pretraining_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
-    """Pretrain the small reasoner of a recipe; returns the folder of the finished checkpoint. A finished run does nothing."""
+    """Pretrain the small reasoner; returns the folder of the finished checkpoint. A finished run does nothing."""
     values, source = stage_values(recipe_name, "pretraining", changes)
     recipe = PretrainingRecipe.from_values(values, source)
     people = split_people(recipe, source)
@@ -51,7 +51,7 @@ def pretraining_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -
 
 
 def train_vision_encoder(recipe: PretrainingRecipe, run: Run, people: People) -> RetrieverNetwork:
-    """The vision encoder, trained stage by stage: small pictures first, which is quick, in the end those it will see."""
+    """The vision encoder, trained on small pictures first, which is quick, and at its own input size last."""
     import torch
 
     from reidr.retrieval.embedders.network import build_network

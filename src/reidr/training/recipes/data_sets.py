@@ -17,8 +17,8 @@ VARIABLE = "REIDR_DATA"
 SOURCES = {
     "market1501": "Market-1501 (Zheng et al. 2015): ask the authors, https://zheng-lab.cecs.anu.edu.au/Project/"
     "project_reid.html",
-    "cuhk03-np-train": "CUHK03 (Li et al. 2014): ask CUHK, https://www.ee.cuhk.edu.hk/~xgwang/CUHK_identification.html; "
-    "new protocol: https://github.com/zhunzhong07/person-re-ranking",
+    "cuhk03-np-train": "CUHK03 (Li et al. 2014): ask CUHK, "
+    "https://www.ee.cuhk.edu.hk/~xgwang/CUHK_identification.html; new protocol: https://github.com/zhunzhong07/person-re-ranking",
 }
 """Data sets of the shipped recipes, all for research only, and where to ask for them."""
 

@@ -36,7 +36,7 @@ class Rationale:
     def supports(self, label: bool) -> bool:
         """Whether the words support `label` and mention no region twice, so that they may be imitated.
 
-        A repeated claim costs nothing and supports as much as the first: a model that imitates such texts repeats itself.
+        A repeated claim costs nothing and supports as much as the first: imitating such texts trains repetition.
         """
         regions = [claim.region for claim in parse_claims(self.reasoning)]
         return len(set(regions)) == len(regions) and self.support(label) > 0

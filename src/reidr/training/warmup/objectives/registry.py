@@ -24,6 +24,7 @@ def find_objective(name: str) -> type[WarmupObjective]:
         found: type[WarmupObjective] = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise RecipeError(
-            f"warmup: no objective {name!r} ({error}); there are {', '.join(OBJECTIVES)}, or give the dotted path of a class"
+            f"warmup: no objective {name!r} ({error}); there are {', '.join(OBJECTIVES)}, "
+            "or give the dotted path of a class"
         ) from None
     return found
