@@ -151,7 +151,7 @@ def recipe(place: Path) -> Path:
     processor.save_pretrained(place / "start")
     values: dict[str, Any] = {
         "retriever": {"data": ["photos"], "held_out_share": 0.3, **TRAINING},
-        "base": {
+        "pretraining": {
             "data": [], "vision_encoder": [VISION_ENCODER, VISION_ENCODER], "vision_encoder_street_people": 4, "street_people": 4, "attribute_streets": 1,
             "attribute_street_people": 4, "attribute_head_steps": 5, "second_pass": {"steps": 2, "batch": 4},
             "batch": 4, "steps": 4, "save_every": 2,
@@ -171,7 +171,7 @@ def recipe(place: Path) -> Path:
         },
     }  # fmt: skip
     # What `base` leaves unsaid is as in the shipped recipe; the other stages are for another model than that.
-    values["base"] = read_recipe(find_recipe("nano-street"))["base"] | values["base"]
+    values["pretraining"] = read_recipe(find_recipe("nano-street"))["pretraining"] | values["pretraining"]
     (place / "recipe.yaml").write_text(yaml.safe_dump(values))
     return place / "recipe.yaml"
 
@@ -242,7 +242,7 @@ def columns_of(path: str) -> Callable[[], Any]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("stage", ["retriever", "base", "pairs", "warmup", "sample", "rl"])
+@pytest.mark.parametrize("stage", ["retriever", "pretraining", "pairs", "warmup", "sample", "rl"])
 def test_training_stages(place: Path, recipe: Path, stage: str) -> None:
     from reidr.training import reasoning_stages
     from reidr.training.pretraining import stage as pretraining_stage
@@ -250,7 +250,7 @@ def test_training_stages(place: Path, recipe: Path, stage: str) -> None:
 
     functions = {
         "retriever": stages.retriever_stage,
-        "base": pretraining_stage.pretraining_stage,
+        "pretraining": pretraining_stage.pretraining_stage,
         **{name: getattr(reasoning_stages, f"{name}_stage") for name in ("pairs", "warmup", "sample", "rl")},
     }
     if stage in ("warmup", "sample", "rl"):

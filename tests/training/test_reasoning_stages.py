@@ -94,7 +94,7 @@ def test_from_photos_to_sampled_pairs(recipe: str) -> None:
 def test_drawn_people_stand_beside_photographed_ones_or_do_not(recipe: str, street: bool) -> None:
     """Pairs of a base's vision encoder; where there are no photos drawn people are mined whatever the recipe says."""
     vision_encoder = [EmbedderTraining(**TRAINING)]
-    for folder, data in (("base", (Path("photos"),)), ("drawn", ())):
+    for folder, data in (("base", ("photos",)), ("drawn", ())):
         base = PretrainingRecipe(
             data=data, vision_encoder=vision_encoder, held_out_share=0.3, reasoning_share=0.5, street_people=6
         )
@@ -103,9 +103,9 @@ def test_drawn_people_stand_beside_photographed_ones_or_do_not(recipe: str, stre
         torch.save(
             build_network(vision_encoder[0].network).state_dict(), Path(folder) / "vision_encoder" / "weights.pt"
         )
-    changes = {"source": "base", "street": street, "data": (), "held_out_street_people": 4}
+    changes = {"source": "pretraining", "street": street, "data": (), "held_out_street_people": 4}
     for folder, drawn in (("base", street), ("drawn", True)):
-        mined = read_mined(pairs_stage(recipe, Path(f"pairs-{folder}"), changes | {"base": folder}))
+        mined = read_mined(pairs_stage(recipe, Path(f"pairs-{folder}"), changes | {"pretraining": folder}))
         sets = {pair.dataset for pair in mined if pair.part == "train"}
         assert ("street1001" in sets) == drawn
         assert ("photos" in sets) == (folder == "base")
@@ -156,7 +156,7 @@ def test_whose_photos_a_model_has_seen_is_told_even_where_its_source_says_nothin
 def test_the_variant_rl_takes_the_warm_up_s_settings_where_reinforcement_has_none(
     recipe: str, reinforced: list[Any]
 ) -> None:
-    changes = {"variant": "rl", "seed": 3, "lora_rank": 4, "max_new_tokens": 40, "reinforcement": {"steps": 7}}
+    changes = {"method": "reinforcement", "seed": 3, "lora_rank": 4, "max_new_tokens": 40, "reinforcement": {"steps": 7}}
     warmup_stage(recipe, Path("one"), changes)
     warmup_stage(recipe, Path("two"), changes | {"reinforcement": {"seed": 5, "max_new_tokens": 50}})
     one, two = reinforced
@@ -167,6 +167,6 @@ def test_the_variant_rl_takes_the_warm_up_s_settings_where_reinforcement_has_non
 
 def test_what_is_missing_is_named(recipe: str) -> None:
     with pytest.raises(DataError, match="no run of `reidr train base`"):
-        pairs_stage(recipe, Path("pairs"), {"source": "base", "base": "nowhere"})
+        pairs_stage(recipe, Path("pairs"), {"source": "pretraining", "pretraining": "nowhere"})
     with pytest.raises(DataError, match="no such file of pairs"):
         warmup_stage(recipe, Path("warmup"), {"pairs": "nowhere.parquet"})
