@@ -245,16 +245,21 @@ def columns_of(path: str) -> Callable[[], Any]:
 @pytest.mark.parametrize("stage", ["retriever", "pretraining", "pairs", "warmup", "sample", "rl"])
 def test_training_stages(place: Path, recipe: Path, stage: str) -> None:
     from reidr.training import reasoning_stages
+    from reidr.training.pairs.stage import pairs_stage
     from reidr.training.pretraining import stage as pretraining_stage
     from reidr.training.retriever import stage as stages
+    from reidr.training.warmup.stage import warmup_stage
 
     functions = {
         "retriever": stages.retriever_stage,
         "pretraining": pretraining_stage.pretraining_stage,
-        **{name: getattr(reasoning_stages, f"{name}_stage") for name in ("pairs", "warmup", "sample", "rl")},
+        "pairs": pairs_stage,
+        "warmup": warmup_stage,
+        "sample": reasoning_stages.sample_stage,
+        "rl": reasoning_stages.rl_stage,
     }
     if stage in ("warmup", "sample", "rl"):
-        done_in_child(lambda: reasoning_stages.pairs_stage(str(recipe), Path("pairs"), {}))
+        done_in_child(lambda: pairs_stage(str(recipe), Path("pairs"), {}))
     results = {
         "pairs": columns_of("work/pairs.parquet"),
         "sample": columns_of("work/sampled.parquet"),

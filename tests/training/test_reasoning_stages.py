@@ -166,7 +166,7 @@ def test_the_variant_rl_takes_the_warm_up_s_settings_where_reinforcement_has_non
 
 
 def test_what_is_missing_is_named(recipe: str) -> None:
-    with pytest.raises(DataError, match="no run of `reidr train base`"):
+    with pytest.raises(DataError, match="no run of `reidr train pretraining`"):
         pairs_stage(recipe, Path("pairs"), {"source": "pretraining", "pretraining": "nowhere"})
     with pytest.raises(DataError, match="no such file of pairs"):
         warmup_stage(recipe, Path("warmup"), {"pairs": "nowhere.parquet"})
