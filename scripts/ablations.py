@@ -75,7 +75,7 @@ VARIANTS = {
     "warm-up + RL": Variant(),
     "warm-up + RL twice": Variant(again=True),
     "a fifth of all pairs, each once": Variant(once=True),
-    CHOSEN: Variant(rule=None, start=CHOSEN, teaching={"choices": 4, "imitate_weight": 4.0}),
+    CHOSEN: Variant(rule=None, start=CHOSEN, teaching={"objectives": {"answer": 1.0, "order_consistency": 0.05, "kl": 40.0, "imitation": 4.0}}),
     f"{CHOSEN} + RL": Variant(start=CHOSEN),
     "RL without warm-up": Variant(warmup=False, rule="random"),
     "as many pairs at random": Variant(rule="random"),
@@ -130,7 +130,7 @@ def trained(arguments: argparse.Namespace, name: str, seed: int) -> Path:
 
 def warmed_up(arguments: argparse.Namespace, name: str, seed: int) -> Path:
     """The warm-up that a variant has or starts from."""
-    from reidr.training.reasoning_stages import warmup_stage
+    from reidr.training.warmup.stage import warmup_stage
 
     pairs, scene = arguments.pairs, VARIANTS[name].scene
     folder = arguments.runs / folder_of(name, seed)

@@ -121,7 +121,7 @@ def main() -> None:
     from reidr.reasoning.backends.reference import Reasoner
     from reidr.retrieval.embedders.retriever import Retriever
     from reidr.training.pairs.table import read_pairs
-    from reidr.training.recipes.pairs_warmup_sampling import WarmupRecipe
+    from reidr.training.recipes.warmup import WarmupRecipe
     from reidr.training.tuning.search import as_search
     from reidr.training.warmup.train import warm_up
 

@@ -1,6 +1,6 @@
 """How many described people does it take to read strangers' attributes: linear probes taught on more and more of them.
 
-python scripts/reading_people.py        writes docs/reading-provenance.json and .png; nobody of a test set is looked at
+python scripts/attribute_street_people.py        writes docs/reading-provenance.json and .png; nobody of a test set is looked at
 python scripts/results.py --only described-people        puts what stands there into docs/results.md
 
 Probes on the shipped retriever's features and on what the vision encoder of `nano` sees (whole body and mean cell), each taught

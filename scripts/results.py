@@ -242,7 +242,7 @@ def reading_sections(data: Path, street: Path) -> list[str]:
 
 
 def people_sections() -> list[str]:
-    """How reading grows with the people described, where `scripts/reading_people.py` has measured it."""
+    """How reading grows with the people described, where `scripts/attribute_street_people.py` has measured it."""
     path = REPOSITORY / "docs" / "reading-provenance.json"
     if not path.is_file():
         return []
@@ -263,7 +263,7 @@ def people_sections() -> list[str]:
         f"model has seen ({held_out['crops']} crops of {held_out['people']} held-out training people): mean balanced "
         f"accuracy of seven attributes in percent, {found['draws']} drawings of the people, ± their standard "
         "deviation. The features themselves were taught on all of these people (identity; the vision encoder also on the "
-        "attributes of most): only the probes have fewer. Written by `scripts/reading_people.py`."
+        "attributes of most): only the probes have fewer. Written by `scripts/attribute_street_people.py`."
     )
     picture = "![Held-out photos read, by the number of described people](reading-people.png)"
     return [f"## What would read photos better\n\n{words}\n\n" + "\n".join(lines) + f"\n\n{picture}\n"]

@@ -17,9 +17,10 @@ MOST = 40_000_000
 def main() -> None:
     source, name = Path(sys.argv[1]), sys.argv[2]
     base = Path(sys.argv[3]) if len(sys.argv) > 3 else None
+    from reidr.training.pretraining.shipped import BASES, pack_base
+
     from reidr.fusion.profile import FILE
     from reidr.reasoning.backends.reference import Reasoner
-    from reidr.training.pretraining.shipped import BASES, pack_base
 
     if base is None and (BASES / name).is_dir():
         raise SystemExit(f"{BASES / name}: belongs to the reasoner that ships now; name the new one's base run")

@@ -23,7 +23,7 @@ from reidr.retrieval.embedders.backbones.efficientnet_lite import EfficientNetLi
 from reidr.retrieval.embedders.preprocess import decode, normalise
 from reidr.training.common.depthwise import use_quick_gradients
 from reidr.training.common.identities import hold_out_identities
-from reidr.training.recipes.embedder_and_base import Augmentation
+from reidr.training.recipes.retriever import Augmentation
 from reidr.training.retriever.augment import Augment
 from reidr.training.retriever.train import learning_rate_at
 

@@ -151,9 +151,9 @@ def recipe(place: Path) -> Path:
     processor.save_pretrained(place / "start")
     values: dict[str, Any] = {
         "retriever": {"data": ["photos"], "held_out_share": 0.3, **TRAINING},
-        "base": {
-            "data": [], "vision_encoder": [VISION_ENCODER, VISION_ENCODER], "vision_encoder_street_people": 4, "street_people": 4, "reading_streets": 1,
-            "reading_people": 4, "street_twins": 0.0, "attribute_head_steps": 5, "reading": {"steps": 2, "batch": 4},
+        "pretraining": {
+            "data": [], "vision_encoder": [VISION_ENCODER, VISION_ENCODER], "vision_encoder_street_people": 4, "street_people": 4, "attribute_streets": 1,
+            "attribute_street_people": 4, "attribute_head_steps": 5, "second_pass": {"steps": 2, "batch": 4},
             "batch": 4, "steps": 4, "save_every": 2,
         },
         "pairs": {"data": ["photos"], "source": "folds", "folds": 2, "training": TRAINING, "held_out_share": 0.3},
@@ -171,7 +171,7 @@ def recipe(place: Path) -> Path:
         },
     }  # fmt: skip
     # What `base` leaves unsaid is as in the shipped recipe; the other stages are for another model than that.
-    values["base"] = read_recipe(find_recipe("nano-street"))["base"] | values["base"]
+    values["pretraining"] = read_recipe(find_recipe("nano-street"))["pretraining"] | values["pretraining"]
     (place / "recipe.yaml").write_text(yaml.safe_dump(values))
     return place / "recipe.yaml"
 
@@ -242,19 +242,24 @@ def columns_of(path: str) -> Callable[[], Any]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("stage", ["retriever", "base", "pairs", "warmup", "sample", "rl"])
+@pytest.mark.parametrize("stage", ["retriever", "pretraining", "pairs", "warmup", "sample", "rl"])
 def test_training_stages(place: Path, recipe: Path, stage: str) -> None:
     from reidr.training import reasoning_stages
-    from reidr.training.pretraining import stage as base_stage
-    from reidr.training.recipes.embedder_and_base import find as stages
+    from reidr.training.pairs.stage import pairs_stage
+    from reidr.training.pretraining import stage as pretraining_stage
+    from reidr.training.retriever import stage as stages
+    from reidr.training.warmup.stage import warmup_stage
 
     functions = {
         "retriever": stages.retriever_stage,
-        "base": base_stage.base_stage,
-        **{name: getattr(reasoning_stages, f"{name}_stage") for name in ("pairs", "warmup", "sample", "rl")},
+        "pretraining": pretraining_stage.pretraining_stage,
+        "pairs": pairs_stage,
+        "warmup": warmup_stage,
+        "sample": reasoning_stages.sample_stage,
+        "rl": reasoning_stages.rl_stage,
     }
     if stage in ("warmup", "sample", "rl"):
-        done_in_child(lambda: reasoning_stages.pairs_stage(str(recipe), Path("pairs"), {}))
+        done_in_child(lambda: pairs_stage(str(recipe), Path("pairs"), {}))
     results = {
         "pairs": columns_of("work/pairs.parquet"),
         "sample": columns_of("work/sampled.parquet"),

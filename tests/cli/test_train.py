@@ -15,15 +15,15 @@ from reidr.retrieval.embedders.retriever import Retriever
 
 OWN = """
 extends: nano-street
-base:
-  vision encoder:
+pretraining:
+  vision_encoder:
     - {epochs: 1, batch_persons: 4, attributes: 1.0, network: {height: 64, width: 32}}
-    - {epochs: 1, batch_persons: 4, attributes: 1.0, network: {height: 64, width: 32}, augmentation: {halves: 0.5}}
-  tower_street_people: 8
+    - {epochs: 1, batch_persons: 4, attributes: 1.0, network: {height: 64, width: 32}}
+  vision_encoder_street_people: 8
   street_people: 8
-  reading_streets: 1
-  reader_steps: 5
-  reading: {steps: 2, batch: 4}
+  attribute_streets: 1
+  attribute_head_steps: 5
+  second_pass: {steps: 2, batch: 4}
   batch: 4
 """
 
@@ -60,10 +60,10 @@ def test_retriever_from_the_command_line(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.slow
-def test_base_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pretraining_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("own.yaml").write_text(OWN)
-    words = ["train", "base", "own.yaml", "--run", "run", "--steps", "3"]
+    words = ["train", "pretraining", "own.yaml", "--run", "run", "--steps", "3"]
     invoke(*words)
     profile = json.loads(Path("run/model/inference_profile.json").read_text())
     assert profile["weight"] == 0  # no verdict was taught, so none is trusted

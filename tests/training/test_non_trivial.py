@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reidr.data.types import Crop
 from reidr.errors import DataError, RecipeError
 from reidr.training.pairs.table import MinedPair
-from reidr.training.recipes.pairs_warmup_sampling import SampleRecipe
+from reidr.training.recipes.sampling import SampleRecipe
 from reidr.training.sampling.select import Rollouts, budget_of, roll_out, sampled_columns, select_non_trivial
 from reidr.training.warmup.figures import draw_pass_rates, draw_warmup
 

@@ -19,17 +19,11 @@ from reidr.data.join import join_training
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
-from reidr.training.pairs.mine import (
-    Ranker,
-    balance_pairs,
-    fold_of,
-    mine_pairs,
-    rank_out_of_fold,
-    share_out,
-    split_folds,
-)
+from reidr.training.pairs.balance import balance_pairs, share_out
+from reidr.training.pairs.folds import Ranker, fold_of, rank_out_of_fold, split_folds
+from reidr.training.pairs.mine import mine_pairs
 from reidr.training.pairs.table import MinedPair, read_mined, read_pairs, write_pairs
-from reidr.training.recipes.pairs_warmup_sampling import PairsRecipe
+from reidr.training.recipes.pairs import PairsRecipe
 
 RECIPE = PairsRecipe(positives=1, negatives=2, negative_ranks=5, pairs=40)
 

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from reidr.core.run import Run
-from reidr.errors import RecipeError
+from reidr.errors import DataError, RecipeError
 from reidr.fusion.profile import stored_profile
 from reidr.training import pipeline
 from reidr.training.pipeline import QUICK, STAGES, plan, train_all
-from reidr.training.recipes.embedder_and_base import BaseRecipe
+from reidr.training.plan import check_everything
+from reidr.training.recipes.data_sets import data_path
 from reidr.training.recipes.find import RECIPES, read_recipe, stage_values
+from reidr.training.recipes.pretraining import PretrainingRecipe
 
 
 @pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.yaml")))
@@ -50,10 +52,10 @@ def holds(settings: object, changes: object) -> bool:
 
 def test_nano_street_differs_in_one_line() -> None:
     photos, street = (read_recipe(RECIPES / f"{name}.yaml") for name in ("nano", "nano-street"))
-    assert photos["base"]["data"]
-    assert street["base"]["data"] == []
-    assert {**street["base"], "data": photos["base"]["data"]} == photos["base"]
-    assert {name: street[name] for name in street if name != "base"} == {n: photos[n] for n in photos if n != "base"}
+    assert photos["pretraining"]["data"]
+    assert street["pretraining"]["data"] == []
+    assert {**street["pretraining"], "data": photos["pretraining"]["data"]} == photos["pretraining"]
+    assert {name: street[name] for name in street if name != "pretraining"} == {n: photos[n] for n in photos if n != "pretraining"}
 
 
 def test_a_recipe_with_an_unknown_stage_or_field_is_refused(tmp_path: Path) -> None:
@@ -87,7 +89,7 @@ def test_a_wrong_recipe_is_refused_before_the_first_stage(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr(pipeline, "base_stage", never)
+    monkeypatch.setattr(pipeline, "pretraining_stage", never)
     monkeypatch.chdir(tmp_path)
     Path("own.yaml").write_text(text)
     Path("other.yaml").write_text("extends: own.yaml\n")
@@ -101,40 +103,68 @@ def test_each_stage_starts_from_what_the_one_before_has_made(tmp_path: Path, mon
     def stage(name: str, made: str) -> Callable[..., Path]:
         def run(recipe: str, folder: Path, changes: dict[str, Any]) -> Path:
             taken[name] = {
-                key: str(changes[key]) for key in ("base", "model", "pairs", "sampled", "seed") if key in changes
+                key: str(changes[key]) for key in ("pretraining", "model", "pairs", "sampled", "seed") if key in changes
             }
             return folder / made
 
         return run
 
-    for name, made in (("base", "model"), ("pairs", "p"), ("warmup", "model"), ("sample", "s"), ("rl", "model")):
+    for name, made in (("pretraining", "model"), ("pairs", "p"), ("warmup", "model"), ("sample", "s"), ("rl", "model")):
         monkeypatch.setattr(pipeline, f"{name}_stage", stage(name, made))
-    monkeypatch.setattr(pipeline, "base_recipe", lambda run: BaseRecipe())
+    monkeypatch.setattr(pipeline, "pretraining_recipe", lambda run: PretrainingRecipe())
     monkeypatch.setattr(pipeline, "tuning_stage", lambda *_, **__: None)
     monkeypatch.setattr(pipeline, "evaluate_reasoner", lambda model, *_: model)
     assert train_all("nano", tmp_path) == tmp_path / "rl" / "model"
-    base, warm, pairs = (str(tmp_path / name) for name in ("base/model", "warmup/model", "pairs/p"))
+    start, warm, pairs = (str(tmp_path / name) for name in ("pretraining/model", "warmup/model", "pairs/p"))
     assert taken == {
-        "base": {},
-        "pairs": {"base": str(tmp_path / "base")},
-        "warmup": {"model": base, "pairs": pairs},
+        "pretraining": {},
+        "pairs": {"pretraining": str(tmp_path / "pretraining")},
+        "warmup": {"model": start, "pairs": pairs},
         "sample": {"model": warm, "pairs": pairs},
         "rl": {"model": warm, "sampled": str(tmp_path / "sample" / "s")},
     }
 
-    # A base by name is one that ships; a folder is taken as it is.
-    monkeypatch.setattr(pipeline, "shipped_base_stage", lambda recipe, folder, changes, name: folder / name)
-    train_all("nano", tmp_path, base=Path("nano"))
-    assert taken["pairs"] == {"base": str(tmp_path / "base" / "nano")}
-    train_all("nano", tmp_path, base=tmp_path)
-    assert taken["pairs"] == {"base": str(tmp_path)}
+    train_all("nano", tmp_path, pretraining=tmp_path)
+    assert taken["pairs"] == {"pretraining": str(tmp_path)}
 
-    # Runs of several seeds share their base and their pairs.
+    # Runs of several seeds share their pretraining and their pairs.
     assert train_all("nano", tmp_path, seed=3) == tmp_path / "seed-3" / "rl" / "model"
     assert taken["warmup"]["pairs"] == pairs
     assert {name: changes.get("seed") for name, changes in taken.items()} == {
-        "base": None, "pairs": None, "warmup": "3", "sample": "3", "rl": "3"
+        "pretraining": None, "pairs": None, "warmup": "3", "sample": "3", "rl": "3"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("base: {steps: 3}\n", "section 'base' is now called 'pretraining'"),
+        ("retriever: {data: [x], averaging: 0.99}\n", "averaging: is now called ema_decay"),
+        ("pretraining: {reading_streets: 3}\n", "reading_streets: is now called attribute_streets"),
+        ("warmup: {kl_weight: 3}\n", "kl_weight: is now called objectives"),
+    ],
+)
+def test_an_old_name_is_refused_with_the_new_one(text: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=words):
+        plan(str(path))
+
+
+def test_data_sets_are_found_by_name_and_a_missing_one_says_where_to_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("REIDR_DATA", raising=False)
+    with pytest.raises(DataError, match=r"market1501: no such folder.*nano\.yaml: pretraining names it.*Zheng.*REIDR_DATA"):
+        check_everything("nano", None, quick=False)
+    for name in ("market1501", "cuhk03-np-train"):
+        (tmp_path / "sets" / name).mkdir(parents=True)
+    monkeypatch.setenv("REIDR_DATA", str(tmp_path / "sets"))
+    assert data_path("market1501") == tmp_path / "sets" / "market1501"
+    check_everything("nano", None, quick=False)
+    (tmp_path / "market1501").mkdir()
+    assert data_path("market1501") == Path("market1501")  # a path that is there comes first
 
 
 @pytest.mark.slow
@@ -157,7 +187,7 @@ def test_a_page_of_another_run_is_not_written_over(tmp_path: Path, monkeypatch: 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr(pipeline, "base_stage", never)
+    monkeypatch.setattr(pipeline, "pretraining_stage", never)
     (tmp_path / "report.json").write_text("precious")
     with pytest.raises(RecipeError, match="holds results"):
         train_all("nano", tmp_path)

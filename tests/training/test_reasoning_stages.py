@@ -19,9 +19,12 @@ from reidr.fusion.provenance import held_out_split, training_data
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.nano.build import TINY, build_nano
 from reidr.retrieval.embedders.network import build_network
+from reidr.training.pairs.stage import pairs_stage
 from reidr.training.pairs.table import read_columns, read_mined, read_pairs
-from reidr.training.reasoning_stages import pairs_stage, rl_stage, sample_stage, warmup_stage
-from reidr.training.recipes.embedder_and_base import BaseRecipe, EmbedderTraining
+from reidr.training.reasoning_stages import rl_stage, sample_stage
+from reidr.training.recipes.pretraining import PretrainingRecipe
+from reidr.training.recipes.retriever import EmbedderTraining
+from reidr.training.warmup.stage import warmup_stage
 
 NETWORK = {"height": 32, "width": 32, "embedding": 16, "stripes": 2, "stripe_embedding": 8, "flip": False}
 TRAINING = {
@@ -92,8 +95,8 @@ def test_from_photos_to_sampled_pairs(recipe: str) -> None:
 def test_drawn_people_stand_beside_photographed_ones_or_do_not(recipe: str, street: bool) -> None:
     """Pairs of a base's vision encoder; where there are no photos drawn people are mined whatever the recipe says."""
     vision_encoder = [EmbedderTraining(**TRAINING)]
-    for folder, data in (("base", (Path("photos"),)), ("drawn", ())):
-        base = BaseRecipe(
+    for folder, data in (("base", ("photos",)), ("drawn", ())):
+        base = PretrainingRecipe(
             data=data, vision_encoder=vision_encoder, held_out_share=0.3, reasoning_share=0.5, street_people=6
         )
         (Path(folder) / "vision_encoder").mkdir(parents=True)
@@ -101,9 +104,9 @@ def test_drawn_people_stand_beside_photographed_ones_or_do_not(recipe: str, stre
         torch.save(
             build_network(vision_encoder[0].network).state_dict(), Path(folder) / "vision_encoder" / "weights.pt"
         )
-    changes = {"source": "base", "street": street, "data": (), "held_out_street_people": 4}
+    changes = {"source": "pretraining", "street": street, "data": (), "held_out_street_people": 4}
     for folder, drawn in (("base", street), ("drawn", True)):
-        mined = read_mined(pairs_stage(recipe, Path(f"pairs-{folder}"), changes | {"base": folder}))
+        mined = read_mined(pairs_stage(recipe, Path(f"pairs-{folder}"), changes | {"pretraining": folder}))
         sets = {pair.dataset for pair in mined if pair.part == "train"}
         assert ("street1001" in sets) == drawn
         assert ("photos" in sets) == (folder == "base")
@@ -154,7 +157,7 @@ def test_whose_photos_a_model_has_seen_is_told_even_where_its_source_says_nothin
 def test_the_variant_rl_takes_the_warm_up_s_settings_where_reinforcement_has_none(
     recipe: str, reinforced: list[Any]
 ) -> None:
-    changes = {"variant": "rl", "seed": 3, "lora_rank": 4, "max_new_tokens": 40, "reinforcement": {"steps": 7}}
+    changes = {"method": "reinforcement", "seed": 3, "lora_rank": 4, "max_new_tokens": 40, "reinforcement": {"steps": 7}}
     warmup_stage(recipe, Path("one"), changes)
     warmup_stage(recipe, Path("two"), changes | {"reinforcement": {"seed": 5, "max_new_tokens": 50}})
     one, two = reinforced
@@ -164,7 +167,7 @@ def test_the_variant_rl_takes_the_warm_up_s_settings_where_reinforcement_has_non
 
 
 def test_what_is_missing_is_named(recipe: str) -> None:
-    with pytest.raises(DataError, match="no run of `reidr train base`"):
-        pairs_stage(recipe, Path("pairs"), {"source": "base", "base": "nowhere"})
+    with pytest.raises(DataError, match="no run of `reidr train pretraining`"):
+        pairs_stage(recipe, Path("pairs"), {"source": "pretraining", "pretraining": "nowhere"})
     with pytest.raises(DataError, match="no such file of pairs"):
         warmup_stage(recipe, Path("warmup"), {"pairs": "nowhere.parquet"})

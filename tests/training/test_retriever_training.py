@@ -16,17 +16,11 @@ from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.retrieval.embedders.network import NetworkSettings, build_network
 from reidr.retrieval.embedders.preprocess import decode, normalise
-from reidr.training.recipes.embedder_and_base import Augmentation, RetrieverRecipe, SmallerPictures
-from reidr.training.retriever.augment import Augment, exchange_halves
-from reidr.training.retriever.train import (
-    AttributeLosses,
-    IdentityLosses,
-    freeze_first_blocks,
-    learning_rate_at,
-    pictures_of_epoch,
-    start_from_means,
-    train_retriever,
-)
+from reidr.training.recipes.retriever import Augmentation, RetrieverRecipe, SmallerPictures
+from reidr.training.retriever.augment import Augment
+from reidr.training.retriever.losses import AttributeLosses, IdentityLosses
+from reidr.training.retriever.network import freeze_first_blocks, pictures_of_epoch, start_from_means
+from reidr.training.retriever.train import learning_rate_at, train_retriever
 
 SMALL = NetworkSettings(height=32, width=32, embedding=16, stripes=2, stripe_embedding=8, flip=False)
 
@@ -92,7 +86,7 @@ def stop_after(epochs: float):  # type: ignore[no-untyped-def]
 def test_every_trainable_parameter_moves_and_frozen_ones_do_not(tmp_path: Path) -> None:
     torch.manual_seed(0)
     before = build_network(SMALL).state_dict()
-    # averaging=0 returns the last weights themselves. Seeded alike, training starts from the same random weights.
+    # ema_decay=0 returns the last weights themselves. Seeded alike, training starts from the same random weights.
     trained = train_retriever(recipe(frozen_blocks=2, ema_decay=0.0), people(), tmp_path)
     after = trained.state_dict()
     for name, parameter in trained.named_parameters():
@@ -158,7 +152,7 @@ def test_without_any_change_a_crop_is_only_mirrored_or_not() -> None:
     assert 0 < sum(mirrored) < 16
 
 
-@pytest.mark.parametrize("name", ["zoom", "turn", "coarse", "jitter", "cast", "exposure", "grey"])
+@pytest.mark.parametrize("name", ["zoom", "jitter", "cast"])
 def test_each_change_changes_something_and_stays_in_range(name: str) -> None:
     batch = np.random.default_rng(0).integers(0, 256, (16, 32, 16, 3), dtype=np.uint8)
     plain, changed = (
@@ -168,9 +162,6 @@ def test_each_change_changes_something_and_stays_in_range(name: str) -> None:
     assert not torch.equal(plain, changed)
     assert bool(torch.isfinite(changed).all())
     assert float(changed.abs().max()) <= 1.0 + 1e-5
-    if name == "grey":
-        grey = (changed.amax(dim=1) - changed.amin(dim=1)).flatten(1).amax(dim=1) < 1e-5
-        assert 0 < int(grey.sum()) < 16
 
 
 def test_shifting_moves_whole_pixels_and_repeats_the_border() -> None:
@@ -184,62 +175,20 @@ def test_shifting_moves_whole_pixels_and_repeats_the_border() -> None:
     assert steps == {-2, -1, 0, 1, 2}
 
 
-def test_exchanged_halves_make_people_of_two() -> None:
-    """Six identities of two crops; every crop is a flat picture of its own number, so a half tells whose it is."""
-    batch = np.arange(12, dtype=np.uint8)[:, None, None, None] * np.ones((1, 20, 4, 3), dtype=np.uint8)
-    mixed, below = exchange_halves(batch, 2, 1.0, np.random.default_rng(0))
-    assert (batch == np.arange(12)[:, None, None, None]).all(), "the batch itself must stay"
-    for row in range(12):
-        assert mixed[row, :9].max() == mixed[row, :9].min() == row
-        assert mixed[row, 11:].max() == mixed[row, 11:].min() == below[row]
-        assert below[row] // 2 != row // 2
-        # Both crops of an identity get their lower halves from one other identity, which got theirs in return.
-        assert below[row] // 2 == below[row ^ 1] // 2
-        assert below[below[row]] == row
-    none, same = exchange_halves(batch, 2, 0.0, np.random.default_rng(0))
-    assert (none == batch).all()
-    assert same.tolist() == list(range(12))
-
-
-def test_an_odd_identity_keeps_its_halves() -> None:
-    batch = np.zeros((6, 8, 4, 3), dtype=np.uint8)
-    _, below = exchange_halves(batch, 2, 1.0, np.random.default_rng(0))
-    assert sum(int(below[row] == row) for row in range(6)) == 2
-
-
-def test_halves_answer_for_themselves_and_the_whole_for_both() -> None:
+def test_the_identity_loss_is_the_mean_cross_entropy_of_the_branches() -> None:
     torch.manual_seed(0)
     network = build_network(SMALL)
     losses = IdentityLosses(network, 4, margin=0.3, smoothing=0.0)
     for classifier in losses.classifiers:
         torch.nn.init.normal_(classifier.get_parameter("weight"), std=0.5)
     branches = [torch.randn(4, size) for size in network.branch_sizes]
-    upper, lower = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 2, 1, 3])
-    _, shown = losses(branches, branches, upper, lower)
-
-    def surprise(branch: int, wanted: torch.Tensor) -> float:
-        chances = torch.softmax(losses.classifiers[branch](branches[branch]), dim=1)
-        return float(-torch.log(chances[torch.arange(4), wanted]).mean().detach())
-
-    whole = (surprise(0, upper) + surprise(0, lower)) / 2
-    assert shown["identity_loss"] == pytest.approx((whole + surprise(1, upper) + surprise(2, lower)) / 3, rel=1e-5)
-    # With equal halves it is the plain loss.
-    _, same = losses(branches, branches, upper, upper)
-    _, plain = losses(branches, branches, upper)
-    assert same == plain
-    assert plain["identity_loss"] == pytest.approx(sum(surprise(b, upper) for b in range(3)) / 3, rel=1e-5)
-
-
-def test_a_person_of_two_halves_is_nobody_else_to_the_triplet() -> None:
-    """Rows 0 and 1 share their upper half only: a triplet that took them for one person would pull them together."""
-    network = build_network(SMALL)
-    losses = IdentityLosses(network, 3, margin=0.3, smoothing=0.0)
-    branches = [torch.eye(4, size) for size in network.branch_sizes]
-    upper = torch.tensor([0, 0, 1, 1])
-    _, apart = losses(branches, branches, upper, torch.tensor([0, 2, 1, 2]))
-    assert apart["triplet_loss"] == 0.0
-    _, together = losses(branches, branches, upper)
-    assert together["triplet_loss"] > 0.0
+    labels = torch.tensor([0, 0, 1, 1])
+    _, shown = losses(branches, branches, labels)
+    by_hand = []
+    for classifier, branch in zip(losses.classifiers, branches, strict=True):
+        probabilities = torch.softmax(classifier(branch), dim=1)
+        by_hand.append(float(-torch.log(probabilities[torch.arange(4), labels]).mean().detach()))
+    assert shown["identity_loss"] == pytest.approx(np.mean(by_hand), rel=1e-5)
 
 
 class SeesMeanColour(torch.nn.Module):
@@ -266,9 +215,9 @@ def test_classifiers_start_from_the_mean_direction_of_each_identity() -> None:
     assert shown["training_accuracy"] > 0.9
 
 
-def test_going_on_from_a_network_survives_a_stop_with_halves_exchanged(tmp_path: Path) -> None:
+def test_going_on_from_a_network_survives_a_stop(tmp_path: Path) -> None:
     start = train_retriever(recipe(epochs=1), people(), make(tmp_path / "start"))
-    changes: dict[str, object] = {"epochs": 4, "augmentation": {"halves": 0.7, "zoom": 0.2}, "attributes": 0.5}
+    changes: dict[str, object] = {"epochs": 4, "augmentation": {"zoom": 0.2}, "attributes": 0.5}
     whole = train_retriever(recipe(**changes), dressed(), make(tmp_path / "whole"), start=start)
     folder = make(tmp_path / "parts")
     with pytest.raises(KeyboardInterrupt):

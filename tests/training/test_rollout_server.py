@@ -27,7 +27,7 @@ from reidr.training.grpo.stage import lora, reinforce
 from reidr.training.grpo.vllm_rollouts import RolloutServer
 from reidr.training.pairs.table import MinedPair
 from reidr.training.recipes.grpo import ReinforcementRecipe
-from reidr.training.recipes.pairs_warmup_sampling import SampleRecipe
+from reidr.training.recipes.sampling import SampleRecipe
 from reidr.training.sampling.select import sampler
 
 pytest.importorskip("trl")

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from reidr.errors import InUseError, RecipeError
-from reidr.training.pretraining.shipped import shipped_base_stage
-from reidr.training.pretraining.stage import base_stage
-from reidr.training.reasoning_stages import pairs_stage, rl_stage, sample_stage, warmup_stage
-from reidr.training.recipes.find import retriever_stage
+from reidr.training.pairs.stage import pairs_stage
+from reidr.training.pretraining.stage import pretraining_stage
+from reidr.training.reasoning_stages import rl_stage, sample_stage
+from reidr.training.retriever.stage import retriever_stage
+from reidr.training.warmup.stage import warmup_stage
 
 STAGES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "retriever": (retriever_stage, ({},)),
-    "base": (base_stage, ({},)),
-    "shipped base": (shipped_base_stage, ({}, "nano")),
+    "pretraining": (pretraining_stage, ({},)),
     "pairs": (pairs_stage, ({},)),
     "warmup": (warmup_stage, ({},)),
     "sample": (sample_stage, ({},)),
@@ -41,7 +41,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    for name in ("recipes.find", "reasoning_stages", "pretraining.stage", "pretraining.shipped"):
+    for name in ("retriever.stage", "reasoning_stages", "pretraining.stage", "pairs.stage", "warmup.stage"):
         monkeypatch.setattr(f"reidr.training.{name}.stage_values", never)
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.reasoning.rationales.regions import UNSEEN
-from reidr.training.pretraining.visibility import hide_what_is_not_seen
+from reidr.training.pretraining.visibility import mark_hidden_attributes
 
 PICTURE = Image.new("RGB", (4, 8))
 
@@ -44,7 +44,7 @@ def photos() -> tuple[list[Crop], list[bool]]:
 
 def hide(crops: list[Crop], shows: list[bool]) -> list[Crop]:
     seen: Any = Seen(shows)
-    return hide_what_is_not_seen(crops, seen)
+    return mark_hidden_attributes(crops, seen)
 
 
 def test_exactly_the_crops_that_hide_what_others_show_are_marked() -> None:

@@ -21,9 +21,12 @@ from reidr.reasoning.inference.sampling import Completion
 from reidr.reasoning.prompting.answers import decode
 from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair
-from reidr.training.recipes.pairs_warmup_sampling import WarmupRecipe
+from reidr.training.recipes.warmup import WarmupRecipe
 from reidr.training.warmup.curriculum import Curriculum, choose_measured, hard_share
-from reidr.training.warmup.rationales import Rationale, choose_rationale, health, read_rationale, write_rationales
+from reidr.training.warmup.examples import ForwardPass, WarmupModel
+from reidr.training.warmup.objectives.objective import Loss
+from reidr.training.warmup.objectives.registry import find_objective
+from reidr.training.warmup.rationales import Rationale, health, read_rationale
 from reidr.training.warmup.train import WarmupTrainer, warm_up
 
 PLACE = Path(__file__).parent.parent / "reasoning" / "conftest.py"
@@ -63,21 +66,21 @@ def labelled_pairs(count: int = 6, seed: int = 0) -> list[Pair]:
 def run(folder: Path, name: str = "qwen3_vl", **changes: Any) -> tuple[Any, Any, list[dict[str, Any]]]:
     model, processor = BUILDERS[name]()
     recipe = WarmupRecipe(**{**SMALL, **changes})
-    taught, log = warm_up(recipe, labelled_pairs(), labelled_pairs(4, seed=9), model, processor, folder)
+    taught, log = warm_up(recipe, labelled_pairs(), labelled_pairs(4, seed=9), (model, processor), folder)
     return taught, processor, log
 
 
 def test_two_steps_and_two_more_are_four(tmp_path: Path, taught: Any) -> None:
     def start(folder: str, steps: int) -> tuple[Any, list[dict[str, Any]]]:
-        recipe = WarmupRecipe(**SMALL | {"max_new_tokens": 40, "ema_decay": 0.9, "order_weight": 0.1})
+        recipe = WarmupRecipe(**SMALL | {"max_new_tokens": 40, "ema_decay": 0.9, "objectives": {"answer": 1.0, "order_consistency": 0.1}})
         model = copy.deepcopy(taught.model)
         if steps < recipe.steps:
-            trainer = WarmupTrainer(recipe, pairs, [], model, taught.processor, tmp_path / folder, None)
+            trainer = WarmupTrainer(recipe, pairs, [], (model, taught.processor), tmp_path / folder)
             for step in range(steps):
                 trainer.step(step)
             trainer.save(steps)
             return model, []
-        return warm_up(recipe, pairs, [], model, taught.processor, tmp_path / folder)
+        return warm_up(recipe, pairs, [], (model, taught.processor), tmp_path / folder)
 
     pairs = labelled_pairs()
     whole, whole_log = start("whole", 4)
@@ -95,31 +98,29 @@ def test_two_steps_and_two_more_are_four(tmp_path: Path, taught: Any) -> None:
 
 def test_the_finished_model_is_the_moving_average(tmp_path: Path, taught: Any) -> None:
     recipe = WarmupRecipe(**SMALL | {"rationales": 0.0, "ema_decay": 0.15})
-    trainer = WarmupTrainer(recipe, labelled_pairs(), [], copy.deepcopy(taught.model), taught.processor, tmp_path, None)
-    name = "lm_head.weight" if "lm_head.weight" in trainer.learning else next(iter(trainer.learning))
-    average = trainer.learning[name].detach().clone()
+    trainer = WarmupTrainer(recipe, labelled_pairs(), [], (copy.deepcopy(taught.model), taught.processor), tmp_path)
+    name = "lm_head.weight" if "lm_head.weight" in trainer.trained else next(iter(trainer.trained))
+    average = trainer.trained[name].detach().clone()
     for step, decay in enumerate((1 / 10, 0.15, 0.15)):  # of (step + 1) / (step + 10) and 0.15 the smaller
         trainer.step(step)
-        average = decay * average + (1 - decay) * trainer.learning[name].detach()
-    assert not torch.allclose(trainer.learning[name], average, rtol=0, atol=1e-6)
+        average = decay * average + (1 - decay) * trainer.trained[name].detach()
+    assert not torch.allclose(trainer.trained[name], average, rtol=0, atol=1e-6)
     trainer.apply_ema()
-    torch.testing.assert_close(trainer.learning[name].detach(), average)
+    torch.testing.assert_close(trainer.trained[name].detach(), average)
 
 
 def test_the_two_orders_of_a_pair_are_drawn_together(tmp_path: Path, taught: Any) -> None:
     gaps = {}
     for weight in (0.0, 1000.0):
-        recipe = WarmupRecipe(**SMALL | {"steps": 20, "warmup_steps": 0, "rationales": 0.0, "order_weight": weight})
+        recipe = WarmupRecipe(**SMALL | {"steps": 20, "warmup_steps": 0, "rationales": 0.0, "objectives": {"answer": 1.0, "order_consistency": weight}})
         place = tmp_path / str(weight)
         place.mkdir()
-        trainer = WarmupTrainer(
-            recipe, labelled_pairs(), [], copy.deepcopy(taught.model), taught.processor, place, None
-        )
+        trainer = WarmupTrainer(recipe, labelled_pairs(), [], (copy.deepcopy(taught.model), taught.processor), place)
         records = [trainer.step(step) for step in range(recipe.steps)]
         if not gaps:
             # By hand, from both orders of the first step's pairs and the weights before it.
             before, crops = copy.deepcopy(taught.model), trainer.curriculum.crops
-            yes, no = trainer.words[:2]
+            yes, no = trainer.parts.words[:2]
             apart = []
             for pair in trainer.curriculum.draw(0):
                 images = crops[pair.first].open(), crops[pair.second].open()
@@ -144,7 +145,7 @@ def test_it_learns_to_tell_pairs_apart(tmp_path: Path, name: str) -> None:
         steps=40, batch=2, learning_rate=3e-3, rationales=0.0, learn_vision="all", measure_every=40, save_every=40,
         measure_pairs=2, max_new_tokens=8, hard_start=1.0, warmup_steps=5,
     )  # fmt: skip
-    taught, log = warm_up(recipe, pairs, [], model, processor, tmp_path)
+    taught, log = warm_up(recipe, pairs, [], (model, processor), tmp_path)
     # Chance is log 2 = 0.69 with the form learnt alone.
     assert np.mean([line["direct_loss"] for line in log[-3:]]) < 0.3
     assert [line["direct_accuracy"] for line in log[-3:]] == [1.0] * 3
@@ -157,13 +158,13 @@ def test_the_loss_is_that_of_the_pixel_path(tmp_path: Path, taught: Any) -> None
     """Both orders, both tasks: the mean cross-entropy of the right word, from whole forward passes in a plain loop."""
     recipe = WarmupRecipe(**SMALL | {"rationales": 1.0, "max_new_tokens": 40, "seed": 3})
     model, processor = copy.deepcopy(taught.model), taught.processor
-    trainer = WarmupTrainer(recipe, labelled_pairs(), [], model, processor, tmp_path, None)
+    trainer = WarmupTrainer(recipe, labelled_pairs(), [], (model, processor), tmp_path)
     before = copy.deepcopy(model).requires_grad_(False)
     record = trainer.step(0)
     crops, direct, after = trainer.curriculum.crops, [], []
     for number, pair in enumerate(trainer.curriculum.draw(0)):
         images = crops[pair.first].open(), crops[pair.second].open()
-        word = trainer.words[0 if pair.label else 1]
+        word = trainer.parts.words[0 if pair.label else 1]
         for shown in (images, images[::-1]):
             logits = before(**encode_pairs(processor, [shown], "score")).logits[0, -1]
             direct.append(float(-logits.log_softmax(0)[word]))
@@ -179,25 +180,54 @@ def test_the_loss_is_that_of_the_pixel_path(tmp_path: Path, taught: Any) -> None
     assert record["loss"] == pytest.approx((np.mean(direct) + np.mean(after)) / 2, rel=0.01)
 
 
-def test_rationale_tokens_are_never_targets(tmp_path: Path, taught: Any) -> None:
-    for weight in (0.0, 0.5):
-        recipe = WarmupRecipe(**SMALL | {"format_weight": weight})
-        trainer = WarmupTrainer(recipe, labelled_pairs(), [], taught.model, taught.processor, tmp_path, None)
+def test_a_rationale_is_cut_before_its_answer_where_no_objective_needs_its_words(tmp_path: Path, taught: Any) -> None:
+    for objectives in ({"answer": 1.0}, {"answer": 1.0, "kl": 1.0}):
+        recipe = WarmupRecipe(**SMALL | {"objectives": objectives})
+        model = copy.deepcopy(taught.model)
+        trainer = WarmupTrainer(recipe, labelled_pairs(), [], (model, taught.processor), tmp_path)
         ids = taught.processor.tokenizer.encode(DIFFERENT + "<|im_end|>")
-        rationale = read_rationale(trainer.seen, Completion(tuple(ids), (), DIFFERENT, (0.0, 1.0, 0.0), True))
+        rationale = read_rationale(trainer.parts.features, Completion(tuple(ids), (), DIFFERENT, (0.0, 1.0, 0.0), True))
         assert rationale is not None
-        example = trainer._after(trainer.curriculum.draw(0)[0], rationale)
-        answer, *rest = example.targets
-        assert taught.processor.tokenizer.decode([answer[1]]) == "yes"  # the label's word, not the model's own "no"
-        told = "".join(taught.processor.tokenizer.decode([ids[place]]) for place, _, _ in rest)
-        assert told == ("" if not weight else "<think></think><answer></answer><|im_end|>")
-        assert sum(share for _, _, share in rest) == pytest.approx(weight)
-    taught.model.requires_grad_(True)
+        trainer.rationales = {"0 0": rationale}
+        groups = trainer.examples(0, trainer.curriculum.draw(0))
+        (example,) = groups["after_rationale"]
+        shown = taught.processor.tokenizer.decode(list(example.ids))
+        assert shown == (DIFFERENT + "<|im_end|>" if "kl" in objectives else DIFFERENT.partition("<answer>")[0] + "<answer>")
+        assert ("rationale_words" in groups) == ("kl" in objectives)
+
+
+class YesLogit:
+    """An objective from outside the package: it lowers the logit of "yes" in direct answers."""
+
+    kinds = frozenset(("direct",))
+
+    def __init__(self, recipe: WarmupRecipe, model: WarmupModel) -> None:
+        self.yes = model.words[0]
+
+    def __call__(self, forward: ForwardPass) -> Loss:
+        total = forward.answer_logits[:, self.yes].sum()
+        return Loss(total, len(forward.group), {"yes_loss": float(total.detach()) / len(forward.group)})
+
+
+def test_an_objective_from_outside_by_dotted_path(tmp_path: Path) -> None:
+    sys.modules["own_objectives"] = sys.modules[__name__]
+    _, _, log = run(tmp_path, objectives={"own_objectives.YesLogit": 1.0}, rationales=0.0, steps=6, save_every=6)
+    assert log[-1]["yes_loss"] < log[0]["yes_loss"]
+    assert log[0]["loss"] == log[0]["yes_loss"]
+    assert "direct_loss" not in log[0]
+
+
+def test_an_unknown_objective_is_named_with_those_there_are(tmp_path: Path) -> None:
+    for name in ("answr", "reidr.nowhere.Answer", "reidr.training.warmup.train.Missing"):
+        with pytest.raises(RecipeError, match=f"no objective '{name}'.*answer, order_consistency, kl"):
+            find_objective(name)
+    with pytest.raises(RecipeError, match="negative"):
+        WarmupRecipe.from_values({"objectives": {"answer": -1.0}}, "test")
 
 
 def test_a_completion_out_of_form_is_not_read(taught: Any, tmp_path: Path) -> None:
-    trainer = WarmupTrainer(WarmupRecipe(**SMALL), labelled_pairs(), [], taught.model, taught.processor, tmp_path, None)
-    assert read_rationale(trainer.seen, Completion((1, 2), (), "yes", None, True)) is None
+    trainer = WarmupTrainer(WarmupRecipe(**SMALL), labelled_pairs(), [], (taught.model, taught.processor), tmp_path)
+    assert read_rationale(trainer.parts.features, Completion((1, 2), (), "yes", None, True)) is None
     taught.model.requires_grad_(True)
 
 
@@ -208,58 +238,37 @@ NOTHING = "Nothing can be told."
 
 
 def words(reasoning: str) -> Rationale:
-    return Rationale((1, 2, 3), 1, (), reasoning)
+    return Rationale((1, 2, 3), 1, reasoning)
 
 
-def test_words_bear_out_a_label_and_not_an_answer() -> None:
+def test_words_support_a_label_and_not_an_answer() -> None:
     agrees, differs, twice = words(AGREES), words(ONE_DIFFERS), words(TWICE)
     assert [agrees.support(True), agrees.support(False)] == [1.0, -1.0]
     # For one person: (2 agree - 1 differs) / 3 regions. For two: one difference decides, of three compared.
     assert [differs.support(True), differs.support(False)] == [pytest.approx(1 / 3), 1.0]
-    # One region of three, and half of the claims is consistent: not to be imitated, though it bears the label out.
+    # One region of three, and half of the claims is consistent: not to be imitated, though it supports the label.
     assert twice.support(False) == pytest.approx(1 / 3 * 1 / 2)
     told = [each.supports(label) for label in (True, False) for each in (agrees, differs, twice, words(NOTHING))]
     assert told == [True, True, False, False, False, True, False, False]
 
 
-def test_the_words_that_bear_the_label_out_best_are_chosen() -> None:
-    agrees, differs, twice, nothing = words(AGREES), words(ONE_DIFFERS), words(TWICE), words(NOTHING)
-    assert choose_rationale([nothing, None, differs, agrees], True) is agrees
-    assert choose_rationale([agrees, nothing, differs], False) is differs
-    # What says a thing twice comes after all that may be imitated, and before what speaks against the label.
-    assert choose_rationale([agrees, twice], False) is twice
-    assert choose_rationale([nothing, twice], False) is twice
-    assert choose_rationale([None, None], True) is None
-    assert choose_rationale([], True) is None
-
-
-def test_several_rationales_of_a_pair_stand_beside_each_other(tmp_path: Path, taught: Any) -> None:
-    trainer = WarmupTrainer(WarmupRecipe(**SMALL), labelled_pairs(), [], taught.model, taught.processor, tmp_path, None)
-    places = [pair.places() for pair in trainer.curriculum.draw(0)]
-    options: dict[str, Any] = {"max_new_tokens": 40, "seed": 1}
-    # At a temperature of nearly nothing all copies say what the pair's only one says.
-    alone = [each.text for each in write_rationales(trainer.seen, places, temperature=1e-4, **options)]
-    several = [each.text for each in write_rationales(trainer.seen, places, each=3, temperature=1e-4, **options)]
-    assert several == [text for text in alone for _ in range(3)]
-    taught.model.requires_grad_(True)
-
-
 @pytest.mark.parametrize(("keep", "imitate"), [(0.0, 2.0), (3.0, 0.0), (3.0, 2.0)])
-def test_what_is_asked_of_the_words_is_as_by_hand(tmp_path: Path, taught: Any, keep: float, imitate: float) -> None:
-    """KL from the starting model on all words but the answers, cross-entropy on those that bear the label out."""
-    recipe = WarmupRecipe(**SMALL | {"kl_weight": keep, "imitate_weight": imitate})
+def test_the_objectives_on_rationale_words_are_as_by_hand(tmp_path: Path, taught: Any, keep: float, imitate: float) -> None:
+    """KL from the starting model on all words but the answers, cross-entropy on those that support the label."""
+    weights = {"kl": keep, "imitation": imitate}
+    recipe = WarmupRecipe(**SMALL | {"objectives": {name: weight for name, weight in weights.items() if weight}})
     model, processor = copy.deepcopy(taught.model), taught.processor
-    trainer = WarmupTrainer(recipe, labelled_pairs(), [], model, processor, tmp_path, None)
+    trainer = WarmupTrainer(recipe, labelled_pairs(), [], (model, processor), tmp_path)
     before = copy.deepcopy(model).requires_grad_(False)
     with torch.no_grad():
         model.lm_head.weight.mul_(1.1)  # or there would be no divergence yet
     pairs, rationales = trainer.curriculum.draw(0)[:3], []
     for text in (SAME, DIFFERENT, DIFFERENT):
         ids = processor.tokenizer.encode(text + "<|im_end|>")
-        found = read_rationale(trainer.seen, Completion(tuple(ids), (), text, (0.0, 1.0, 0.0), True))
+        found = read_rationale(trainer.parts.features, Completion(tuple(ids), (), text, (0.0, 1.0, 0.0), True))
         assert found is not None
         rationales.append(found)
-    examples = [trainer._after(pair, each) for pair, each in zip(pairs, rationales, strict=True)]
+    examples = [trainer.parts.rationale_example(pair, each, whole=True) for pair, each in zip(pairs, rationales, strict=True)]
     # Labels take turns, so the last says two persons of one: its words are kept and not imitated.
     assert [example.supported for example in examples] == [True, True, False]
     expected, count = torch.zeros(()), sum(len(example.ids) - 1 for example in examples)
@@ -277,9 +286,9 @@ def test_what_is_asked_of_the_words_is_as_by_hand(tmp_path: Path, taught: Any, k
                     expected = expected - imitate * now[token] / count
     (wanted,) = torch.autograd.grad(expected, [model.lm_head.weight])
     model.zero_grad(set_to_none=True)
-    record = trainer._learn_words(examples)
+    record = trainer.backward("rationale_words", examples, 1.0)
     torch.testing.assert_close(model.lm_head.weight.grad, wanted, rtol=0.05, atol=1e-3)
-    told = keep * record.get("kept_divergence", 0.0) + imitate * record.get("imitated_loss", 0.0)
+    told = keep * record.get("kl_divergence", 0.0) + imitate * record.get("imitation_loss", 0.0)
     assert told == pytest.approx(float(expected.detach()), rel=0.02)
 
 
@@ -344,7 +353,7 @@ def test_bad_pairs_are_named() -> None:
 
 
 @pytest.mark.parametrize("name", list(BUILDERS))
-def test_lora_changes_the_language_half_only(tmp_path: Path, name: str) -> None:
+def test_lora_changes_the_language_model_only(tmp_path: Path, name: str) -> None:
     start = BUILDERS[name]()[0].state_dict()
     taught, processor, _ = run(tmp_path, name, lora_rank=4, steps=2)
     changed = {key for key, value in taught.state_dict().items() if not torch.equal(value, start[key])}
@@ -358,14 +367,14 @@ def test_lora_changes_the_language_half_only(tmp_path: Path, name: str) -> None:
     np.testing.assert_allclose(again.score(pairs), Reasoner(taught, processor).score(pairs), atol=1e-6)
 
 
-def test_the_feature_variant_draws_people_together(tmp_path: Path) -> None:
-    _, _, log = run(tmp_path, variant="feature", steps=12, batch=8, hard_start=1.0, measure_every=12, save_every=12)
+def test_the_objective_features_draws_people_together(tmp_path: Path) -> None:
+    _, _, log = run(tmp_path, objectives={"features": 1.0}, steps=12, batch=8, hard_start=1.0, measure_every=12, save_every=12)
     assert log[-1]["loss"] < log[0]["loss"]
     assert log[-1]["cosine_same"] - log[-1]["cosine_different"] > log[0]["cosine_same"] - log[0]["cosine_different"]
     assert {"held_out_parsable", "held_out_direct_area"} <= log[-1].keys()
 
 
-def test_held_out_pairs_are_measured_and_not_learnt(tmp_path: Path) -> None:
+def test_held_out_pairs_are_measured_and_not_learned(tmp_path: Path) -> None:
     _, _, log = run(tmp_path)
     assert [line["step"] for line in log] == [1, 2, 3, 4]
     assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1]) == log[-1]

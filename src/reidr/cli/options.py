@@ -19,7 +19,7 @@ def recipe_options(recipe: str, *, skip: tuple[str, ...] = ()) -> Callable[[Any]
     """A decorator that promises a command one option per plain field of a recipe (nested settings stay in the YAML).
 
     Args:
-        recipe: the class by its path, "reidr.training.recipes.embedder_and_base.RetrieverRecipe". It is loaded when the
+        recipe: the class by its path, "reidr.training.recipes.retriever.RetrieverRecipe". It is loaded when the
             command is used: `reidr train --help` need not wait for what only training needs.
 
     An option that is not given arrives as None: the YAML's value, or the field's default, then counts.

@@ -14,10 +14,10 @@ from reidr.cli.run_option import run_option
 
 @click.command("pairs", cls=Command)
 @click.argument("recipe", default="nano")
-@run_option("runs/pairs", "Run folder.")
-@recipe_options("reidr.training.recipes.pairs_warmup_sampling.PairsRecipe")
+@run_option("runs/pairs", "Run folder; a finished run in it does nothing.")
+@recipe_options("reidr.training.recipes.pairs.PairsRecipe")
 def command(recipe: str, folder: Path, **options: Any) -> None:
-    """Mine hard pairs of people that their ranker never saw; writes FOLDER/pairs.parquet."""
-    from reidr.training.reasoning_stages import pairs_stage
+    """Mine hard candidate pairs, ranked by an embedder not trained on their people; writes RUN/pairs.parquet."""
+    from reidr.training.pairs.stage import pairs_stage
 
     click.echo(f"candidate pairs: {pairs_stage(recipe, folder, given(options))}")

@@ -15,7 +15,7 @@ from reidr.cli.run_option import run_option
 @click.command("sample", cls=Command)
 @click.argument("recipe", default="nano")
 @run_option("runs/sample", "Run folder; a stopped run in it goes on.")
-@recipe_options("reidr.training.recipes.pairs_warmup_sampling.SampleRecipe")
+@recipe_options("reidr.training.recipes.sampling.SampleRecipe")
 def command(recipe: str, folder: Path, **options: Any) -> None:
     """Roll pairs out and keep the non-trivial ones; writes FOLDER/sampled.parquet and pass_rates.png."""
     from reidr.training.reasoning_stages import sample_stage

@@ -1,4 +1,4 @@
-"""`reidr train STAGE [RECIPE]`: teach a model, one stage at a time."""
+"""`reidr train STAGE [RECIPE]`: train a model, one stage at a time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from reidr.cli.command import Group
 from reidr.cli.options import given, recipe_options
 from reidr.cli.run_option import run_option
 
-BASE_HELP = "Start from a base: the run folder of a `train base`, or nano, which ships."
-SHIPPED_HELP = "Unpack the base of this name that ships (nano) instead of teaching one."
 RUN_HELP = "Run folder; a stopped training in it is resumed."
 
 
@@ -29,70 +27,76 @@ class StagesOrAll(Group):
 
 @click.group("train", cls=StagesOrAll)
 def command() -> None:
-    """Teach a model: `reidr train RECIPE` runs all stages, `reidr train STAGE RECIPE` one of them.
+    """Train a model: `reidr train RECIPE` runs all stages, `reidr train STAGE RECIPE` one of them.
 
-    RECIPE is a YAML file or the name of a shipped one (nano, nano-street).
+    RECIPE is a YAML file or the name of a shipped recipe (nano, nano-street, qwen2.5-vl-7b, qwen3-vl-8b). Data sets
+    that a recipe names are looked up in the folder $REIDR_DATA.
     """
 
 
 @command.command("all")
 @click.argument("recipe", default="nano")
-@run_option("runs", "Folder of all runs.")
-@click.option("--base", type=click.Path(path_type=Path), help=BASE_HELP)
-@click.option("--quick", is_flag=True, help="Minutes instead of an hour: the street alone, few people, few steps.")
-@click.option("--retriever", default="nano", help="Whom the reasoner will stand beside: a name, or a trained folder.")
-@click.option("--seed", type=click.IntRange(min=0), help="Of all stages after the pairs; they go to RUN/seed-N.")
-@click.option("--plan", "plan_only", is_flag=True, help="Only check the recipe and print what would be done.")
-def everything(
-    recipe: str, folder: Path, base: Path | None, quick: bool, retriever: str, seed: int | None, plan_only: bool
-) -> None:
-    """Base, pairs, warm-up, sampling, reinforcement, fusion weight, evaluation; what is finished is skipped."""
+@run_option("runs", "Folder that holds the run folders of all stages.")
+@click.option(
+    "--pretraining", type=click.Path(path_type=Path), help="Start from this finished run of `reidr train pretraining`."
+)
+@click.option("--quick", is_flag=True, help="A test of all stages in minutes: few rendered people, few steps.")
+@click.option("--retriever", default="nano", help="Retriever to tune and evaluate with, by name or folder. [nano]")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Seed of warm-up, sampling and reinforcement learning; their runs go to RUN/seed-N. [the recipe's]",
+)
+@click.option("--plan", "plan_only", is_flag=True, help="Only check the recipe and print its settings.")
+def everything(recipe: str, folder: Path, plan_only: bool, **options: Any) -> None:
+    """Run all stages: pretraining, pairs, warm-up, sampling, reinforcement learning, tuning, evaluation.
+
+    Finished stages are skipped.
+    """
     from reidr.training.plan import check_everything, plan
 
     if plan_only:
         click.echo("\n".join(plan(recipe)))
         return
-    check_everything(recipe, base, quick)  # before what takes seconds to load
+    check_everything(recipe, options["pretraining"], options["quick"])  # before what takes seconds to load
     from reidr.training.pipeline import train_all
 
-    click.echo(f"report: {train_all(recipe, folder, base, quick, retriever, seed)}")
+    click.echo(f"report: {train_all(recipe, folder, **options)}")
 
 
 @command.command("retriever")
 @click.argument("recipe", default="nano")
 @run_option("runs/retriever", RUN_HELP)
-@recipe_options("reidr.training.recipes.embedder_and_base.RetrieverRecipe")
+@recipe_options("reidr.training.recipes.retriever.RetrieverRecipe")
 def retriever(recipe: str, folder: Path, **options: Any) -> None:
-    """Train the retriever on labelled crops; writes FOLDER/model, ready for `--retriever FOLDER/model`."""
-    from reidr.training.recipes.find import retriever_stage
+    """Train a retriever on labelled crops; writes RUN/model, for `--retriever RUN/model` elsewhere."""
+    from reidr.training.retriever.stage import retriever_stage
 
     where = retriever_stage(recipe, folder, given(options))
     click.echo(f"trained retriever: {where}")
 
 
-@command.command("base")
+@command.command("pretraining")
 @click.argument("recipe", default="nano")
-@run_option("runs/base", RUN_HELP)
-@click.option("--shipped", metavar="NAME", help=SHIPPED_HELP)
-@recipe_options("reidr.training.recipes.embedder_and_base.BaseRecipe")
-def base(recipe: str, folder: Path, shipped: str | None, **options: Any) -> None:
-    """Teach the small reasoner to see and to read (describe, answer, compare; no verdict yet); writes FOLDER/model."""
-    from reidr.training.pretraining.shipped import shipped_base_stage
-    from reidr.training.pretraining.stage import base_stage
+@run_option("runs/pretraining", RUN_HELP)
+@recipe_options("reidr.training.recipes.pretraining.PretrainingRecipe")
+def pretraining(recipe: str, folder: Path, **options: Any) -> None:
+    """Train the small reasoner to recognise and name attributes, before any verdict; writes RUN/model.
 
-    if shipped is not None:
-        click.echo(f"base: {shipped_base_stage(recipe, folder, given(options), shipped)}")
-        return
-    click.echo(f"reasoner: {base_stage(recipe, folder, given(options))}")
+    The recipe `nano` takes about 1 3/4 hours on two CPU cores.
+    """
+    from reidr.training.pretraining.stage import pretraining_stage
+
+    click.echo(f"reasoner: {pretraining_stage(recipe, folder, given(options))}")
 
 
 @command.command("warmup")
 @click.argument("recipe", default="nano")
 @run_option("runs/warmup", RUN_HELP)
-@recipe_options("reidr.training.recipes.pairs_warmup_sampling.WarmupRecipe")
+@recipe_options("reidr.training.recipes.warmup.WarmupRecipe")
 def warmup(recipe: str, folder: Path, **options: Any) -> None:
-    """Warm the base up on identity labels alone, without chain-of-thought labels; writes FOLDER/model."""
-    from reidr.training.reasoning_stages import warmup_stage
+    """Train a pretrained reasoner to give verdicts, from identity labels alone; writes RUN/model."""
+    from reidr.training.warmup.stage import warmup_stage
 
     click.echo(f"reasoner: {warmup_stage(recipe, folder, given(options))}")
 
@@ -102,18 +106,23 @@ def warmup(recipe: str, folder: Path, **options: Any) -> None:
 @run_option("runs/rl", RUN_HELP)
 @recipe_options("reidr.training.recipes.grpo.ReinforcementStageRecipe")
 def rl(recipe: str, folder: Path, **options: Any) -> None:
-    """Reinforce the reasoner on sampled pairs by GRPO; writes FOLDER/model."""
+    """Reinforcement learning (GRPO) of the reasoner on sampled pairs; writes RUN/model."""
     from reidr.training.reasoning_stages import rl_stage
 
     click.echo(f"reasoner: {rl_stage(recipe, folder, given(options))}")
 
 
-@command.command("decide")
+@command.command("tune")
 @click.argument("recipe", default="nano")
-@click.option("--model", type=click.Path(path_type=Path), default=Path("runs/rl/model"), help="The taught reasoner.")
-@click.option("--retriever", default="nano", help="Whom it will stand beside: a name, or a trained folder.")
-def decide(recipe: str, model: Path, retriever: str) -> None:
-    """Choose on held-out people how a taught reasoner is used: fusion weight, calibration, when to ask; into MODEL."""
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    default=Path("runs/rl/model"),
+    help="Folder of the trained reasoner. [runs/rl/model]",
+)
+@click.option("--retriever", default="nano", help="Retriever to use it with, by name or folder. [nano]")
+def tune(recipe: str, model: Path, retriever: str) -> None:
+    """Choose fusion weight, calibration and ask policy on held-out identities; written into MODEL."""
     from reidr.reasoning.models.checkpoint import find_checkpoint
     from reidr.training.recipes.find import find_recipe
 
@@ -122,4 +131,4 @@ def decide(recipe: str, model: Path, retriever: str) -> None:
     from reidr.training.tuning.stage import tuning_stage
 
     profile = tuning_stage(recipe, model, {}, retriever=retriever)
-    click.echo(f"fusion weight {profile.weight}, chosen on {profile.chosen_on}: {model / 'profile.json'}")
+    click.echo(f"fusion weight {profile.weight}, chosen on {profile.chosen_on}: {model / 'inference_profile.json'}")

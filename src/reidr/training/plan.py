@@ -1,4 +1,4 @@
-"""What `reidr train RECIPE` would do, checked from end to end before anything heavy is loaded or an hour is spent."""
+"""The plan of `reidr train RECIPE`, checked completely before anything heavy is loaded or trained."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from pathlib import Path
 
 from reidr.core.recipe import Recipe
 from reidr.errors import RecipeError
-from reidr.training.recipes.embedder_and_base import BaseRecipe, RetrieverRecipe
-from reidr.training.recipes.find import check_data, find_recipe, read_recipe, stage_values
+from reidr.training.recipes.data_sets import check_data
+from reidr.training.recipes.find import find_recipe, read_recipe, refuse_old_sections, stage_values
 from reidr.training.recipes.grpo import ReinforcementStageRecipe
-from reidr.training.recipes.pairs_warmup_sampling import PairsRecipe, SampleRecipe, WarmupRecipe
+from reidr.training.recipes.pairs import PairsRecipe
+from reidr.training.recipes.pretraining import PretrainingRecipe
+from reidr.training.recipes.retriever import RetrieverRecipe
+from reidr.training.recipes.sampling import SampleRecipe
+from reidr.training.recipes.warmup import WarmupRecipe
 
 STAGES: dict[str, type[Recipe]] = {
     "retriever": RetrieverRecipe,
-    "base": BaseRecipe,
+    "pretraining": PretrainingRecipe,
     "pairs": PairsRecipe,
     "warmup": WarmupRecipe,
     "sample": SampleRecipe,
@@ -22,13 +26,14 @@ STAGES: dict[str, type[Recipe]] = {
 
 
 def plan(recipe: str) -> list[str]:
-    """What a recipe would do, stage by stage, every section checked; nothing is loaded or trained.
+    """The settings of a recipe, stage by stage, every section checked; nothing is loaded or trained.
 
-    The retriever is taught by `reidr train retriever` alone: all other stages take one that is there.
+    The retriever is trained by `reidr train retriever` alone: all other stages take a finished one.
 
     Raises RecipeError naming the first section or field that is wrong.
     """
     sections = read_recipe(find_recipe(recipe))
+    refuse_old_sections(sections, recipe)
     unknown = sorted(set(sections) - set(STAGES), key=str)
     if unknown:
         raise RecipeError(f"{recipe}: no stage {unknown[0]!r}; there are {', '.join(STAGES)}")
@@ -45,16 +50,17 @@ def plan(recipe: str) -> list[str]:
 def check_sections(recipe: str) -> None:
     """Raise RecipeError where a section of a recipe for all stages is wrong, or that of the first is missing."""
     plan(recipe)
-    if "base" not in read_recipe(find_recipe(recipe)):
-        raise RecipeError(f"{recipe}: has no section 'base'; run its stages one by one (`reidr train --help`)")
+    if "pretraining" not in read_recipe(find_recipe(recipe)):
+        raise RecipeError(f"{recipe}: has no section 'pretraining'; run its stages one by one (`reidr train --help`)")
 
 
-def check_everything(recipe: str, base: Path | None, quick: bool) -> None:
-    """`check_sections`, and raise DataError where photos that will be needed are not there.
+def check_everything(recipe: str, pretraining: Path | None, quick: bool) -> None:
+    """`check_sections`, and raise DataError where photos that are needed are missing.
 
-    `base` and `quick` as for `train_all`: with a base that is there, or on the street alone, no photos are needed.
+    `pretraining` and `quick` as for `train_all`: with a finished pretraining, or with rendered people alone, no
+    photos are needed.
     """
     check_sections(recipe)
-    if base is None and not quick:
-        values, source = stage_values(recipe, "base", {})
-        check_data(BaseRecipe.from_values(values, source).data, source)
+    if pretraining is None and not quick:
+        values, source = stage_values(recipe, "pretraining", {})
+        check_data(PretrainingRecipe.from_values(values, source).data, source)

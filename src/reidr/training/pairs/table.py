@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from reidr.core.run import prepare_folder
+from reidr.core.run import content_hash, prepare_folder
 from reidr.core.storage.files import writing
 from reidr.data.types import Crop
 from reidr.errors import DataError, MissingExtraError
@@ -21,15 +21,15 @@ CROP_COLUMNS = ("id", "image", "person", "camera", "attributes")
 
 @dataclass(frozen=True)
 class MinedPair:
-    """Two crops of different cameras that an embedder ranked without ever having seen their people.
+    """Two crops of different cameras ranked by an embedder that was not trained on their people.
 
     Attributes:
         rank: of the candidate, from 1, in the query's gallery (crops of the fold and data set by other cameras).
         distance: Euclidean, of unit vectors. gap: distance less that of the query's nearest candidate.
         label: True for one person. part: "train" or "held_out". fold: which part of the people, from 0.
-        retriever: hash of what ranked them.
+        retriever: fingerprint of the embedder that ranked them.
         others: (distance, label) of the query's other candidates among the first `negative_ranks`, nearest first; empty
-            in files of before they were kept.
+            in files of versions that did not keep them.
     """
 
     query: Crop
@@ -143,6 +143,19 @@ def recipe_of(path: Path) -> dict[str, Any]:
     _, parquet = import_arrow()
     metadata = parquet.read_schema(path).metadata or {}
     return dict(json.loads(metadata.get(b"reidr_recipe", b"{}")))
+
+
+def split_of(path: Path) -> dict[str, Any]:
+    """Share and seed of the identities held out when a file of pairs was mined by `folds`; empty for other files."""
+    mined = recipe_of(path)
+    if mined.get("source") != "folds":
+        return {}
+    return {"held_out_share": mined["held_out_share"], "split_seed": mined["seed"]}
+
+
+def pairs_hash(pairs: Sequence[Pair]) -> str:
+    """A hash of the crops of every pair and of the labels."""
+    return content_hash([f"{pair.query.id} {pair.candidate.id} {pair.label}" for pair in pairs])
 
 
 def read_columns(path: Path) -> dict[str, list[Any]]:

@@ -1,4 +1,4 @@
-"""Teach the attribute head (`reasoning.attribute_head`) from true attributes, before the language model is taught."""
+"""Train the attribute head (`reasoning.nano.attribute_head`) and connect it to the language model."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from reidr.reasoning.prompting.questions import QUESTIONS
 from reidr.reasoning.rationales.regions import UNSEEN
 from reidr.training.common.finite import check_finite
 from reidr.training.common.identities import family_of
-from reidr.training.pairs.mine import fold_of
-from reidr.training.recipes.embedder_and_base import BaseRecipe
+from reidr.training.pairs.folds import fold_of
+from reidr.training.recipes.pretraining import PretrainingRecipe
 from reidr.training.retriever.train import learning_rate_at
 
 Advance = Callable[[float], None]
@@ -32,14 +32,14 @@ RIDGE = 1e-3
 BATCH = 256
 
 
-def values_to_read(crops: Sequence[Crop]) -> dict[str, list[str]]:
-    """The attributes that somebody can be asked about, and every value of them that these crops have, sorted."""
-    found: dict[str, set[str]] = {name: set() for name in QUESTIONS}
+def values_of(crops: Sequence[Crop]) -> dict[str, list[str]]:
+    """The attributes there are questions about, each with all values that these crops have, sorted."""
+    known: dict[str, set[str]] = {name: set() for name in QUESTIONS}
     for crop in crops:
-        for name in found:
+        for name in known:
             if name in crop.attributes:
-                found[name].add(crop.attributes[name])
-    return {name: sorted(values) for name, values in found.items() if len(values) > 1}
+                known[name].add(crop.attributes[name])
+    return {name: sorted(values) for name, values in known.items() if len(values) > 1}
 
 
 def targets_of(crops: Sequence[Crop], reads: Mapping[str, Sequence[str]]) -> Tensor:
@@ -50,11 +50,10 @@ def targets_of(crops: Sequence[Crop], reads: Mapping[str, Sequence[str]]) -> Ten
 
 
 def weights_of(targets: Tensor, values: Sequence[str]) -> Tensor:
-    """One attribute's weight per value: 1 / how often, 1 on average over what is known; 0 for what is not there.
+    """One attribute's weight per value: 1 / how often, 1 on average over known values; 0 for values that do not occur.
 
-    Unweighted, the reader says "no hat" of everybody and is mostly right. Weighted by the root of it, it still says of
-    strangers what is common (docs/lab.md). "Not visible" is no value of a person but what happens to a picture: as
-    often as it happens, weight 1.
+    Without weights the head would answer "no hat" of everybody and be right most of the time; weights by the square
+    root still favour common values. "Not visible" is a property of a picture, not of a person: it keeps weight 1.
     """
     number = torch.bincount(targets[targets != UNKNOWN], minlength=len(values)).double()
     unseen = torch.tensor([value == UNSEEN for value in values])
@@ -64,7 +63,7 @@ def weights_of(targets: Tensor, values: Sequence[str]) -> Tensor:
 
 
 def places_by_family(crops: Sequence[Crop], known: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """Places of the crops of which something is known, by family of data sets (photos, drawn)."""
+    """Places of the crops with known attributes, by family of data sets (each photo set; all rendered people)."""
     families: dict[str, list[int]] = {}
     for place in np.flatnonzero(known).tolist():
         families.setdefault(family_of(str(crops[place].person)), []).append(place)
@@ -72,10 +71,9 @@ def places_by_family(crops: Sequence[Crop], known: NDArray[np.bool_]) -> list[ND
 
 
 def shares_of(crops: Sequence[Crop], families: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
-    """How often each of `families` (places of its crops) is looked at: as the root of how many people it has; sum 1.
+    """The share of each of `families` (places of its crops) in a batch: the square root of its people, sum 1.
 
-    Alike, the 409 photographed people were known by heart after 1,000 batches, while 8,000 drawn ones still taught
-    (docs/lab.md).
+    With equal shares a few hundred photographed people are memorised while thousands of rendered ones still teach.
     """
     roots = np.sqrt([len({crops[place].person for place in own.tolist()}) for own in families])
     shares: NDArray[np.float64] = roots / roots.sum()
@@ -83,25 +81,26 @@ def shares_of(crops: Sequence[Crop], families: Sequence[NDArray[np.int64]]) -> N
 
 
 def train_attribute_head(
-    recipe: BaseRecipe,
+    recipe: PretrainingRecipe,
     crops: Sequence[Crop],
     attribute_head: AttributeHead,
-    seen: CropFeatures,
+    features: CropFeatures,
     advance: Advance | None = None,
     *,
-    spared: NDArray[np.bool_] | None = None,
+    excluded: NDArray[np.bool_] | None = None,
 ) -> list[float]:
-    """Teach `attribute_head` in place for `recipe.attribute_head_steps` batches; returns the loss of each.
+    """Train `attribute_head` in place for `recipe.attribute_head_steps` batches; returns the loss of each.
 
-    `seen` holds the crops' tokens in their order; those marked in `spared`, (crops,), are not shown. The loss is
-    cross-entropy over the attributes known of a crop, values weighted as in `weights_of` within each family of data
-    sets (what is common on the street says nothing of photos), which are looked at as `shares_of` says. `AttributeHead.to_tokens`
-    is not taught here.
+    The loss is cross-entropy over the known attributes of a crop, values weighted by `weights_of` within each family of
+    data sets, families sampled by `shares_of`. `AttributeHead.to_tokens` is not trained here (`fit_projection`).
+
+    Args:
+        features: the crops' features in their order. excluded: (crops,) True for crops not to train on.
     """
     device = attribute_head.to_tokens.weight.device
     targets = targets_of(crops, attribute_head.reads)
-    if spared is not None:
-        targets[torch.from_numpy(spared)] = UNKNOWN
+    if excluded is not None:
+        targets[torch.from_numpy(excluded)] = UNKNOWN
     families = places_by_family(crops, (targets != UNKNOWN).any(dim=1).numpy())
     shares = shares_of(crops, families)
     weights = torch.zeros(targets.shape)
@@ -125,7 +124,7 @@ def train_attribute_head(
             which = [int(random.choice(len(families), p=shares)) for _ in range(recipe.attribute_head_batch)]
             chosen = [int(random.choice(families[family])) for family in which]
             logits, wanted = (
-                attribute_head.read([seen.kept(place).float() for place in chosen]),
+                attribute_head.read([features.kept(place).float() for place in chosen]),
                 targets[chosen].to(device),
             )
             parts = [
@@ -134,7 +133,7 @@ def train_attribute_head(
             ]
             weighed = torch.stack(parts, dim=1) * weights[chosen].to(device)
             loss = weighed.sum() / (wanted != UNKNOWN).sum().clamp(min=1)
-            check_finite({"loss": float(loss.detach())}, f"step {step + 1} of the reader")
+            check_finite({"loss": float(loss.detach())}, f"step {step + 1} of the attribute head")
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -147,60 +146,62 @@ def train_attribute_head(
 
 
 @torch.no_grad()
-def read_all(attribute_head: AttributeHead, seen: CropFeatures, places: Sequence[int]) -> Tensor:
-    """What `attribute_head` finds in the crops at `places`: (places, values), as `AttributeHead.probabilities`."""
+def probabilities_of(attribute_head: AttributeHead, features: CropFeatures, places: Sequence[int]) -> Tensor:
+    """(places, values) probabilities of the crops at `places`, as `AttributeHead.probabilities`."""
     batches = [places[start : start + BATCH] for start in range(0, len(places), BATCH)]
-    return torch.cat([attribute_head.probabilities([seen.kept(place).float() for place in batch]) for batch in batches])
+    return torch.cat(
+        [attribute_head.probabilities([features.kept(place).float() for place in batch]) for batch in batches]
+    )
 
 
-def read_out_of_fold(
-    recipe: BaseRecipe,
+def probabilities_out_of_fold(
+    recipe: PretrainingRecipe,
     crops: Sequence[Crop],
-    untaught: AttributeHead,
-    seen: CropFeatures,
+    untrained: AttributeHead,
+    features: CropFeatures,
     folder: Path,
     advance: Advance | None = None,
 ) -> Tensor:
-    """What is found in every crop by a reader that was not taught on its person: (crops, values) of probabilities.
+    """(crops, values) probabilities of every crop, by a head that was not trained on its person.
 
-    One copy of `untaught` for each of `recipe.attribute_head_folds` folds of the people, taught on the others and kept as
-    `folder`/reader-FOLD.pt. A reader knows the people it was taught on by heart. A language model that hears it of just
-    these people learns to trust it more than it deserves on strangers.
+    One copy of `untrained` per fold of the people, trained on the other folds and saved as `attribute_head-FOLD.pt` in
+    `folder`. A head recognises the people it was trained on too well; a language model that is trained with such output
+    would trust it more than it deserves on new people.
     """
     folds = np.array([fold_of(str(crop.person), recipe.attribute_head_folds, recipe.seed) for crop in crops])
-    found = torch.empty(len(crops), sum(untaught.counts))
+    found = torch.empty(len(crops), sum(untrained.counts))
     for fold in range(recipe.attribute_head_folds):
-        attribute_head, path = copy.deepcopy(untaught), folder / f"attribute_head-{fold}.pt"
+        attribute_head, path = copy.deepcopy(untrained), folder / f"attribute_head-{fold}.pt"
         if path.is_file():
             attribute_head.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
             if advance is not None:
                 advance(recipe.attribute_head_steps)
         else:
-            train_attribute_head(recipe, crops, attribute_head, seen, advance, spared=folds == fold)
+            train_attribute_head(recipe, crops, attribute_head, features, advance, excluded=folds == fold)
             torch_save(attribute_head.state_dict(), path)
         places = np.flatnonzero(folds == fold).tolist()
-        found[places] = read_all(attribute_head.eval(), seen, places).cpu()
+        found[places] = probabilities_of(attribute_head.eval(), features, places).cpu()
     return found
 
 
 @torch.no_grad()
-def tell_as_understood(
-    visual: ConvolutionalVision, seen: CropFeatures, places: Sequence[int], read: Tensor | None = None
+def fit_projection(
+    visual: ConvolutionalVision, features: CropFeatures, places: Sequence[int], recognised: Tensor
 ) -> float:
-    """Let `visual.attribute_head` tell each value in the way that a taught language model already hears it; returns R².
+    """Fit the projection of the attribute head's probabilities into tokens; returns R² of the fit.
 
-    Ridge regression, over the crops at `places`, of the connector's mean token on what is read (`read`: of those crops;
-    None: by the reader itself): what it is told of a red top is what tokens of crops with red tops have in common. From
-    nothing, a message had to grow to the size of tokens first, and hundreds of steps were not enough (docs/lab.md).
+    Ridge regression, over the crops at `places`, of the connector's mean token on `recognised`, (places, values): a
+    recognised red top becomes what the tokens of crops with red tops have in common, which the trained language model
+    already understands. From a zero start, hundreds of optimiser steps were not enough.
     """
     attribute_head = visual.attribute_head
     assert attribute_head is not None
-    raw = [seen.kept(place).float() for place in places]
-    read = (attribute_head.probabilities(raw) if read is None else read.to(raw[0].device)).double()
-    tokens = torch.stack([visual.connector(own).mean(dim=0) for own in raw]).double()
-    inputs, wanted = read - read.mean(dim=0), tokens - tokens.mean(dim=0)
+    raw = [features.kept(place).float() for place in places]
+    probabilities = recognised.to(raw[0].device).double()
+    tokens = torch.stack([visual.connector(crop).mean(dim=0) for crop in raw]).double()
+    inputs, wanted = probabilities - probabilities.mean(dim=0), tokens - tokens.mean(dim=0)
     ridge = RIDGE * len(raw) * torch.eye(inputs.shape[1], dtype=torch.float64, device=inputs.device)
     weights = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ wanted)
     attribute_head.to_tokens.weight.copy_(weights.T)
-    attribute_head.to_tokens.bias.copy_(-read.mean(dim=0) @ weights)
+    attribute_head.to_tokens.bias.copy_(-probabilities.mean(dim=0) @ weights)
     return float(1 - (wanted - inputs @ weights).square().sum() / wanted.square().sum())

@@ -26,7 +26,7 @@ class Example:
     Attributes:
         crops: places in the `CropFeatures`, in the order of the prompt's pictures.
         prompt: rendered text with one image token per picture. completion: what follows it, end token included.
-        free: parts of the completion, answer words, of which only the form is to be learned: all of the words alike.
+        free: parts of the completion, answer words, where any answer word is as likely as another.
     """
 
     crops: tuple[int, ...]
@@ -35,30 +35,32 @@ class Example:
     free: Spans = field(default=())
 
 
-def example_batch(seen: CropFeatures, examples: Sequence[Example]) -> tuple[dict[str, Any], Tensor]:
+def example_batch(features: CropFeatures, examples: Sequence[Example]) -> tuple[dict[str, Any], Tensor]:
     """Model inputs and (N, length) labels: -100 on prompts and padding, `FREE` on free parts."""
     rows, labels = [], []
     for example in examples:
-        encoded = seen.processor.tokenizer(example.completion, add_special_tokens=False, return_offsets_mapping=True)
+        encoded = features.processor.tokenizer(
+            example.completion, add_special_tokens=False, return_offsets_mapping=True
+        )
         ids, ranges = encoded["input_ids"], encoded["offset_mapping"]
         free = [any(a < end and first < b for first, end in example.free) for a, b in ranges]
-        opening, _ = seen.prompt(example.prompt, example.crops)
+        opening, _ = features.prompt(example.prompt, example.crops)
         rows.append((example.prompt, example.crops, ids))
         labels.append(
             [-100] * len(opening) + [FREE if any_word else token for token, any_word in zip(ids, free, strict=True)]
         )
-    inputs = seen.teach(rows)
+    inputs = features.teach(rows)
     longest = inputs["input_ids"].shape[1]
     padded = [row + [-100] * (longest - len(row)) for row in labels]
     return inputs, torch.tensor(padded, device=inputs["input_ids"].device)
 
 
-def completion_loss(logits: Tensor, labels: Tensor, words: Sequence[int], length_power: float = 0.0) -> Tensor:
-    """Mean cross-entropy of the next token over each row's labelled tokens, times their number to `length_power`, (N,).
+def completion_loss(logits: Tensor, labels: Tensor, words: Sequence[int]) -> Tensor:
+    """Mean cross-entropy of the next token over each row's labelled tokens, (N,).
 
-    At a `FREE` token the target is every one of `words` (token ids) with the same share: that one of them stands there
-    is learned, and that nothing is known about which. (Were any of them right, the model would settle on one, and to
-    teach it the others afterwards is violent; see the lab book.)
+    At a `FREE` token the target is a uniform distribution over `words` (token ids): the model learns that one of them
+    stands there, and nothing about which. (If any one of them counted as right, the model would settle on one, and
+    training another answer afterwards would be hard.)
     """
     logits, labels = logits[:, :-1], labels[:, 1:]
     any_word = labels == FREE
@@ -67,4 +69,4 @@ def completion_loss(logits: Tensor, labels: Tensor, words: Sequence[int], length
     )
     places = logits[any_word]
     each = each.masked_scatter(any_word, places.logsumexp(dim=-1) - places[:, list(words)].mean(dim=-1))
-    return each.sum(dim=1) / (labels != -100).sum(dim=1).clamp(min=1) ** (1 - length_power)
+    return each.sum(dim=1) / (labels != -100).sum(dim=1).clamp(min=1)

@@ -1,7 +1,7 @@
-"""Our own grammar: true attributes of crops become plain words, varied in wording. What `nano` learns to say.
+"""Text templates: known attributes of crops as sentences in varied wording. What `nano` learns to write.
 
 No sentence is written by a person or by another model, and none says whether two crops show the same person: a sentence
-states what can be seen of one region, that it agrees, differs, or cannot be seen. What is not known is not mentioned.
+states what is visible of one region, that it agrees, differs, or cannot be seen. Unknown attributes are not mentioned.
 """
 
 from __future__ import annotations
@@ -88,16 +88,16 @@ def choose(templates: tuple[str, ...], random: np.random.Generator) -> str:
 
 
 def vocabulary_corpus(random: np.random.Generator, number: int = 3000) -> list[str]:
-    """Sentences with every word that the grammar can write, for the tokenizer: crops with attributes drawn by lot."""
+    """Sentences with every word that the grammar can write, for the tokenizer: crops with random attributes."""
     from reidr.data.synthetic.person.appearance import ATTRIBUTES
 
-    def drawn() -> dict[str, str]:
+    def random_attributes() -> dict[str, str]:
         values = {name: (*values, UNSEEN) for name, values in ATTRIBUTES.items()}
         values["hat"] = (*values["hat"], "hat")
         return {name: choose(each, random) for name, each in values.items()}
 
     questions = [text for texts in QUESTIONS.values() for text in texts]
     answers = [answer_of(value) for values in ATTRIBUTES.values() for value in (*values, UNSEEN)]
-    texts = [describe(drawn(), random) for _ in range(number // 3)]
-    texts += [compare(drawn(), drawn(), random, regions=7) for _ in range(number // 3)]
+    texts = [describe(random_attributes(), random) for _ in range(number // 3)]
+    texts += [compare(random_attributes(), random_attributes(), random, regions=7) for _ in range(number // 3)]
     return texts + (questions + answers) * 10

@@ -3,4 +3,4 @@
 from reidr.core.lazy import names_of
 
 # Until the next edition: what this name meant in the first one.
-__getattr__ = names_of("reidr.training.recipes.embedder_and_base")
+__getattr__ = names_of("reidr.training.recipes.retriever")

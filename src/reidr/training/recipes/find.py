@@ -1,29 +1,39 @@
-"""The stages of a recipe as the command line calls them: read settings, load data, train, save."""
+"""Recipe files: finding them, `extends`, and the values of one stage."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reidr.core.progress import progress
 from reidr.core.recipe import read_yaml
-from reidr.core.run import Run, content_hash, in_own_folder
-from reidr.data.join import join_training
-from reidr.data.load import load_dataset
-from reidr.data.sketch import sketch_of
-from reidr.errors import DataError, RecipeError
-from reidr.training.common.identities import hold_out_identities
-from reidr.training.common.left_out import say_left_out
-from reidr.training.recipes.embedder_and_base import RetrieverRecipe
+from reidr.errors import RecipeError
 
-WHAT_TO_DO = (
-    "names it as training data. Put the data set there (docs/datasets.md), or name another one by --data or in a "
-    "recipe of your own"
-)
 RECIPES = Path(__file__).parents[2] / "recipes"
+OLD_SECTIONS = {"base": "pretraining"}
+OLD_NAMES: dict[str, dict[str, str]] = {
+    "every stage": {"averaging": "ema_decay"},
+    "pretraining": {
+        "tower": "vision_encoder",
+        "tower_street_people": "vision_encoder_street_people",
+        "reading_streets": "attribute_streets",
+        "reading_people": "attribute_street_people",
+        "reading": "second_pass",
+        "reader_steps": "attribute_head_steps",
+        "reader_batch": "attribute_head_batch",
+        "reader_folds": "attribute_head_folds",
+        "reader_learning_rate": "attribute_head_learning_rate",
+    },
+    "pairs": {"base": "pretraining"},
+    "warmup": {
+        "variant": "method, or objectives",
+        "keep_weight": "objectives: {kl: …}",
+        "kl_weight": "objectives: {kl: …}",
+        "order_weight": "objectives: {order_consistency: …}",
+        "imitate_weight": "objectives: {imitation: …}",
+    },
+}
+"""Names of earlier versions → what they are called now."""
 
 
 def find_recipe(name: str) -> Path:
@@ -64,64 +74,26 @@ def _read_recipe(path: Path, below: tuple[Path, ...]) -> dict[str, Any]:
 def stage_values(recipe: str, stage: str, changes: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """The values of one stage of a recipe with `changes` put over them, and the recipe's path for messages."""
     path = find_recipe(recipe)
-    values = read_recipe(path).get(stage)
+    sections = read_recipe(path)
+    refuse_old_sections(sections, str(path))
+    values = sections.get(stage)
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: has no section {stage!r}")
-    return {**values, **changes}, f"{path}: {stage}"
+    source = f"{path}: {stage}"
+    refuse_old_names(stage, values, source)
+    return {**values, **changes}, source
 
 
-def check_data(paths: Iterable[Path], source: str) -> None:
-    """Raise DataError naming the first data set that is not there, who asks for it, and what to do."""
-    for path in paths:
-        if not path.exists():
-            raise DataError(f"{path}: no such folder or manifest; {source} {WHAT_TO_DO}")
+def refuse_old_sections(sections: Mapping[str, Any], source: str) -> None:
+    """Raise RecipeError naming the new name of a section that was renamed."""
+    for name in sections:
+        if name in OLD_SECTIONS:
+            raise RecipeError(f"{source}: section {name!r} is now called {OLD_SECTIONS[name]!r}")
 
 
-@contextmanager
-def named_by(source: str) -> Iterator[None]:
-    """Loading the training data that the recipe section `source` names: a missing one is said as by `check_data`."""
-    try:
-        yield
-    except DataError as error:
-        if not str(error).endswith("no such folder or manifest"):
-            raise
-        raise DataError(f"{error}; {source} {WHAT_TO_DO}") from None
-
-
-@in_own_folder
-def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
-    """Train the retriever of a recipe; returns the folder of the finished model. A finished run does nothing."""
-    values, source = stage_values(recipe_name, "retriever", changes)
-    recipe = RetrieverRecipe.from_values(values, source)
-    with named_by(source):
-        datasets = [load_dataset(path) for path in recipe.data]
-    say_left_out(datasets)
-    crops, held_out = hold_out_identities(join_training(datasets), recipe.held_out_share, recipe.seed)
-    data = {
-        str(path): content_hash([crop.id for crop in dataset.train])
-        for path, dataset in zip(recipe.data, datasets, strict=True)
-    }
-    run = Run(folder, "train retriever", recipe.model_dump(mode="json"), data, defaults=recipe.defaults())
-    if run.finished("retriever"):
-        return run.folder / "model"
-    from reidr.retrieval.embedders.retriever import Retriever, save_retriever
-    from reidr.training.retriever.thresholds import choose_thresholds
-    from reidr.training.retriever.train import train_retriever
-
-    started = time.perf_counter()
-    with progress("training the retriever", recipe.epochs) as advance:
-        network = train_retriever(recipe, crops, folder, advance)
-    facts: dict[str, object] = {
-        "data": {dataset.name: len(dataset.train) for dataset in datasets},
-        "pictures": {dataset.name: sketch_of(dataset) for dataset in datasets},
-        "images": len(crops),
-        "identities": len({crop.person for crop in crops}),
-        "held_out_identities": len({crop.person for crop in held_out}),
-        "recipe": recipe.model_dump(mode="json"),
-        "environment": run.manifest["environment"],
-    }
-    save_retriever(network, folder / "model", facts)
-    facts["thresholds"] = choose_thresholds(held_out, Retriever.load(folder / "model"), recipe.seed, progress)
-    save_retriever(network, folder / "model", facts)
-    run.finish("retriever", started, model="model")
-    return folder / "model"
+def refuse_old_names(stage: str, values: Mapping[str, Any], source: str) -> None:
+    """Raise RecipeError naming the new name of a setting of `stage` that was renamed."""
+    for name in values:
+        new = {**OLD_NAMES["every stage"], **OLD_NAMES.get(stage, {})}.get(name)
+        if new is not None:
+            raise RecipeError(f"{source}: {name}: is now called {new}")

@@ -20,7 +20,7 @@ from reidr.core.storage.json_lines import append_json_lines, read_json_lines
 from reidr.errors import DataError
 from reidr.reasoning.types import Pair
 from reidr.training.pairs.table import MinedPair
-from reidr.training.recipes.pairs_warmup_sampling import SampleRecipe
+from reidr.training.recipes.sampling import SampleRecipe
 
 if TYPE_CHECKING:
     from reidr.reasoning.inference.sampling import Completion

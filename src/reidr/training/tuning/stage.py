@@ -21,9 +21,10 @@ from reidr.reasoning.backends.reference import Reasoner
 from reidr.retrieval.embedders.retriever import Retriever
 from reidr.training.common.identities import hold_out_identities, known_people
 from reidr.training.common.left_out import say_left_out
-from reidr.training.recipes.embedder_and_base import BaseRecipe
+from reidr.training.recipes.data_sets import data_path
 from reidr.training.recipes.find import find_recipe, read_recipe, stage_values
-from reidr.training.recipes.pairs_warmup_sampling import PairsRecipe
+from reidr.training.recipes.pairs import PairsRecipe
+from reidr.training.recipes.pretraining import PretrainingRecipe
 from reidr.training.tuning.search import (
     Tuner,
     as_search,
@@ -58,7 +59,7 @@ def held_out_people(
     """Photos of the training identities that neither a recipe's reasoner nor `retriever` was taught on; empty for a
     recipe without photos, or where they are not at hand. `model`: the folder of the reasoner, which may say more.
 
-    They are those that section `base` held out (`changes` are to it), or, for a recipe that starts from a checkpoint of
+    They are those that section `pretraining` held out (`changes` are to it), or, for a recipe that starts from a checkpoint of
     somebody else, section `pairs`.
 
     Raises:
@@ -69,19 +70,19 @@ def held_out_people(
     if model is not None:
         models.append((f"reasoner {model}", training_data(model), held_out_split(model)))
     sections = read_recipe(find_recipe(recipe_name))
-    if "base" in sections:
-        base = BaseRecipe.from_values(*stage_values(recipe_name, "base", changes))
-        data, split = base.data, (base.held_out_share, base.split_seed)
+    if "pretraining" in sections:
+        pretraining = PretrainingRecipe.from_values(*stage_values(recipe_name, "pretraining", changes))
+        data, split = pretraining.data, (pretraining.held_out_share, pretraining.split_seed)
     elif "pairs" in sections:
         pairs = PairsRecipe.from_values(*stage_values(recipe_name, "pairs", {}))
         data, split = pairs.data, (pairs.held_out_share, pairs.seed)
         if pairs.source != "folds":
             raise RecipeError(f"{recipe_name}: pairs of source {pairs.source} hold nobody out for choices; use folds")
     else:
-        raise RecipeError(f"{recipe_name}: neither 'base' nor 'pairs' says which people were held out")
-    if not data or not all(path.is_dir() for path in data):
+        raise RecipeError(f"{recipe_name}: neither 'pretraining' nor 'pairs' says which people were held out")
+    if not data or not all(data_path(name).is_dir() for name in data):
         return ()
-    datasets = [load_dataset(path) for path in data]
+    datasets = [load_dataset(data_path(name)) for name in data]
     say_left_out(datasets)
     held_out = hold_out_identities(join_training(datasets), *split)[1]
     for name, trained_on, own in models:

@@ -7,25 +7,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reidr.data.person_key import dataset_of
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.reasoning.types import Pair
-from reidr.training.pairs.mine import dataset_of
-from reidr.training.recipes.pairs_warmup_sampling import WarmupRecipe
+from reidr.training.recipes.warmup import WarmupRecipe
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A pair to learn from: places of its crops in the order to be shown, and whether they show one person."""
+    """A training pair: places of its crops in `Curriculum.crops`, in the order shown, and its label.
+
+    `label`: True for one person. `hard`: mined, not random.
+    """
 
     first: int
     second: int
     label: bool
     hard: bool
 
-    def places(self, turned: bool = False) -> tuple[int, int]:
+    def places(self, swapped: bool = False) -> tuple[int, int]:
         """The crops as A and B, or as B and A."""
-        return (self.second, self.first) if turned else (self.first, self.second)
+        return (self.second, self.first) if swapped else (self.first, self.second)
 
 
 def hard_share(recipe: WarmupRecipe, step: int) -> float:
@@ -67,7 +70,7 @@ class Curriculum:
         self.sets: dict[str, list[int]] = {}
         for place, crop in enumerate(self.crops):
             self.people.setdefault(str(crop.person), []).append(place)
-            self.sets.setdefault(dataset_of(crop), []).append(place)
+            self.sets.setdefault(dataset_of(crop.person), []).append(place)
         self.several = [
             person for person, own in self.people.items() if len({self.crops[place].camera for place in own}) > 1
         ]
@@ -75,7 +78,7 @@ class Curriculum:
             raise DataError("none of the pairs' people is seen by two cameras; warm-up learns across cameras only")
 
     def draw(self, step: int) -> list[Drawn]:
-        """The pairs of a step: labels take turns, hard ones by `hard_share`, order of showing by lot."""
+        """The pairs of a step: labels take turns, hard ones with probability `hard_share`, order of A and B random."""
         random = np.random.default_rng((self.recipe.seed, step))
         share = hard_share(self.recipe, step)
         drawn = []
@@ -91,12 +94,22 @@ class Curriculum:
             drawn.append(pair)
         return drawn
 
+    def with_pairs(self, pairs: Sequence[Pair]) -> tuple[list[Crop], list[tuple[int, int]]]:
+        """`crops` and after them those of further `pairs`, and each pair's two places in that list."""
+        crops, places = list(self.crops), {crop.id: place for place, crop in enumerate(self.crops)}
+        for pair in pairs:
+            for crop in (pair.query, pair.candidate):
+                if crop.id not in places:
+                    places[crop.id] = len(crops)
+                    crops.append(crop)
+        return crops, [(places[pair.query.id], places[pair.candidate.id]) for pair in pairs]
+
     def _random(self, label: bool, random: np.random.Generator) -> Drawn:
         """Two crops of different cameras of one data set, of one person or of two."""
         if label:
             own = self.people[self.several[int(random.integers(len(self.several)))]]
         else:
-            own = self.sets[dataset_of(self.crops[int(random.integers(len(self.crops)))])]
+            own = self.sets[dataset_of(self.crops[int(random.integers(len(self.crops)))].person)]
         for _ in range(1000):
             first, second = (own[int(place)] for place in random.integers(len(own), size=2))
             a, b = self.crops[first], self.crops[second]
@@ -106,8 +119,8 @@ class Curriculum:
 
 
 def choose_measured(pairs: Sequence[Pair], most: int, seed: int) -> list[Pair]:
-    """At most `most` of the labelled pairs, both labels alike, drawn by `seed`."""
+    """At most `most` of the labelled pairs, as many of each label, sampled by `seed`."""
     random = np.random.default_rng(seed)
-    own = [[pair for pair in pairs if pair.label is label] for label in (True, False)]
-    number = min(most // 2, *(len(each) for each in own))
-    return [each[int(place)] for each in own for place in random.permutation(len(each))[:number]]
+    by_label = [[pair for pair in pairs if pair.label is label] for label in (True, False)]
+    number = min(most // 2, *(len(group) for group in by_label))
+    return [group[int(place)] for group in by_label for place in random.permutation(len(group))[:number]]

@@ -1,4 +1,4 @@
-"""Pictures of warm-up and sampling, in colours that are told apart without colour vision (Okabe and Ito 2008)."""
+"""Pictures of warm-up and sampling, in colours that can be told apart without colour vision (Okabe and Ito 2008)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reidr.core.storage.files import writing
-from reidr.training.recipes.pairs_warmup_sampling import SampleRecipe
+from reidr.training.recipes.sampling import SampleRecipe
 from reidr.training.sampling.select import REASONS, Reason
 
 if TYPE_CHECKING:
@@ -27,24 +27,24 @@ FILLS: dict[str, tuple[str, str]] = {
 
 # Panel title → (line of the log, its label) of each curve; names are given for training and for held-out pairs.
 PANELS: dict[str, list[tuple[str, str]]] = {
-    "Loss": [("direct_loss", "asked directly"), ("after_rationale_loss", "after own rationale"), ("loss", "all")],
+    "Loss": [("direct_loss", "direct"), ("after_rationale_loss", "after a rationale"), ("loss", "all")],
     "Accuracy": [
-        ("direct_accuracy", "asked directly"),
-        ("after_rationale_accuracy", "after own rationale"),
-        ("held_out_direct_accuracy", "asked directly, held out"),
+        ("direct_accuracy", "direct"),
+        ("after_rationale_accuracy", "after a rationale"),
+        ("held_out_direct_accuracy", "direct, held out"),
         ("held_out_thinking_accuracy", "thinking, held out"),
     ],
     "Parsable answers": [("parsable", "training pairs"), ("held_out_parsable", "held out")],
     "Length in tokens": [("tokens", "training pairs"), ("held_out_tokens", "held out")],
     "Distinct rationales": [("distinct", "training pairs"), ("held_out_distinct", "held out")],
     "Share of yes": [
-        ("direct_said_yes", "asked directly"),
+        ("direct_said_yes", "direct"),
         ("answered_yes", "thinking"),
-        ("held_out_direct_said_yes", "asked directly, held out"),
+        ("held_out_direct_said_yes", "direct, held out"),
         ("held_out_answered_yes", "thinking, held out"),
     ],
 }
-LOOKS = ((BLUE, "-", ""), (ORANGE, "--", ""), (GREEN, "-", "o"), (PURPLE, "--", "s"))
+STYLES = ((BLUE, "-", ""), (ORANGE, "--", ""), (GREEN, "-", "o"), (PURPLE, "--", "s"))
 
 
 def draw_warmup(log: Sequence[dict[str, Any]], path: Path) -> None:
@@ -56,7 +56,7 @@ def draw_warmup(log: Sequence[dict[str, Any]], path: Path) -> None:
         drawn = [name for name, _ in curves if any(name in line for line in log)]
         if "direct_loss" in drawn:
             drawn.remove("loss")
-        for (name, label), (colour, dash, marker) in zip(curves, LOOKS, strict=False):
+        for (name, label), (colour, dash, marker) in zip(curves, STYLES, strict=False):
             if name not in drawn:
                 continue
             points = [(line["step"], line[name]) for line in log if name in line]
@@ -80,7 +80,7 @@ def draw_warmup(log: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def smooth(points: Sequence[tuple[int, float]]) -> tuple[list[float], list[float]]:
-    """Means of (step, value) over forty stretches of like length."""
+    """Means of (step, value) over forty stretches of equal length."""
     parts = np.array_split(np.array(points, dtype=float), 40)
     means = [part.mean(axis=0) for part in parts if len(part)]
     return [float(step) for step, _ in means], [float(value) for _, value in means]
@@ -89,7 +89,7 @@ def smooth(points: Sequence[tuple[int, float]]) -> tuple[list[float], list[float
 def draw_pass_rates(
     pass_rates: Sequence[float], labels: Sequence[bool], reasons: Sequence[Reason], recipe: SampleRecipe, path: Path
 ) -> None:
-    """The pass rates' histogram for each label, bars parted by what became of the pairs, as a PNG."""
+    """The pass rates' histogram for each label, bars divided by what became of the pairs, as a PNG."""
     import matplotlib.pyplot as plt
 
     rates, same = np.array(pass_rates), np.array(labels, dtype=bool)

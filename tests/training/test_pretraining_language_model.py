@@ -1,4 +1,4 @@
-"""Base training: facts are learned and form is learned, verdicts are not."""
+"""Pretraining: attributes are learned and form is learned, verdicts are not."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from reidr.reasoning.prompting.grammar import ANSWER_WORDS, parse_completion
 from reidr.reasoning.prompting.prompt import DESCRIBE, encode_crops, encode_pairs, render
 from reidr.reasoning.rationales.regions import UNSEEN
 from reidr.retrieval.embedders.network import NetworkSettings, build_network
+from reidr.training.pretraining.example_source import CropFamily, ExampleSource
 from reidr.training.pretraining.examples import FREE, Example, completion_loss, example_batch
+from reidr.training.pretraining.language_model import train_language_model
 from reidr.training.pretraining.templates import vocabulary_corpus
-from reidr.training.pretraining.train import FactSource, _Set, train_base
-from reidr.training.recipes.embedder_and_base import BaseRecipe, PretrainingConfig
+from reidr.training.recipes.pretraining import PretrainingRecipe
 
 COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 160, 30), "white": (230, 230, 230)}
 
@@ -63,7 +64,7 @@ def look(model: Any, processor: Any, dtype: torch.dtype = torch.float32) -> Crop
 
 def test_a_batch_of_looked_at_crops_gives_the_logits_of_the_pixel_path(parts: tuple[Any, Any]) -> None:
     model, processor = parts
-    source, seen = FactSource(crops(), processor), look(model, processor)
+    source, seen = ExampleSource(crops(), processor), look(model, processor)
     text = "<think>Both have a red top.</think><answer>yes</answer>"
     pair = Example((0, 3), source.compare_prompt, text)
     inputs, labels = example_batch(seen, [pair])
@@ -84,7 +85,7 @@ def test_a_batch_of_looked_at_crops_gives_the_logits_of_the_pixel_path(parts: tu
 
 def test_comparisons_follow_the_grammar_and_their_word_says_nothing_of_the_label(parts: tuple[Any, Any]) -> None:
     _, processor = parts
-    source, random = FactSource(crops(), processor), np.random.default_rng(0)
+    source, random = ExampleSource(crops(), processor), np.random.default_rng(0)
     counts = {same: dict.fromkeys(ANSWER_WORDS, 0) for same in (True, False)}
     people = [crop.person for crop in crops()]
     for _ in range(5000):
@@ -122,33 +123,6 @@ def test_the_loss_cannot_tell_one_answer_word_from_another(parts: tuple[Any, Any
     assert completion_loss(logits.detach(), only, words)[0] == pytest.approx(float(found), rel=1e-5)
 
 
-def test_a_long_example_weighs_as_its_length_to_the_power() -> None:
-    """Golden: equal logits cost log(10) a token; one token counts in the first row, four in the second."""
-    logits = torch.zeros(2, 6, 10)
-    labels = torch.tensor([[-100, -100, -100, 7, -100, -100], [-100, 1, 2, 3, 4, -100]])
-    for power, weights in ((0.0, (1.0, 1.0)), (0.5, (1.0, 2.0)), (1.0, (1.0, 4.0))):
-        found = completion_loss(logits, labels, (1, 2), power)
-        assert found.tolist() == pytest.approx([weight * np.log(10) for weight in weights])
-
-
-def test_descriptions_by_value_show_the_rare_as_often_as_the_common(parts: tuple[Any, Any]) -> None:
-    _, processor = parts
-    plain = [
-        Crop(f"{place}", Path("x.jpg"), f"s:{place // 2}", f"s:{place % 2}", attributes={"hat": "none"})
-        for place in range(38)
-    ]
-    rare = [replace(crop, id=f"rare{crop.id}", person="s:99", attributes={"hat": "cap"}) for crop in plain[:2]]
-    shares = []
-    for by_value in (False, True):
-        config = PretrainingConfig(comparisons=0.0, descriptions=1.0, described_by_value=by_value)
-        source, random = FactSource([*plain, *rare], processor, config), np.random.default_rng(0)
-        drawn = [source.draw(random) for _ in range(400)]
-        assert all(example.prompt == source.render(DESCRIBE) for example in drawn)
-        shares.append(np.mean([example.crops[0] >= len(plain) for example in drawn]))
-    assert shares[0] == pytest.approx(0.05, abs=0.04)
-    assert shares[1] == pytest.approx(0.5, abs=0.08)
-
-
 def test_what_pictures_hide_is_asked_as_often_as_it_happens(parts: tuple[Any, Any]) -> None:
     _, processor = parts
     hats = ["none"] * 84 + ["cap"] * 6 + [UNSEEN] * 10
@@ -156,44 +130,27 @@ def test_what_pictures_hide_is_asked_as_often_as_it_happens(parts: tuple[Any, An
         Crop(f"{place}", Path("x.jpg"), f"s:{place // 2}", f"s:{place % 2}", attributes={"hat": hat})
         for place, hat in enumerate(hats)
     ]
-    own, random = FactSource(crops, processor).sets["s"], np.random.default_rng(0)
-    drawn = [own.by_lot(random) for _ in range(2000)]
+    own, random = ExampleSource(crops, processor).families["s"], np.random.default_rng(0)
+    drawn = [own.sampled_value(random) for _ in range(2000)]
     assert all(attribute == "hat" and hats[place] == value for attribute, value, place in drawn)
     for value, share in (("none", 0.45), ("cap", 0.45), (UNSEEN, 0.1)):
         assert np.mean([each[1] == value for each in drawn]) == pytest.approx(share, abs=0.04)
     hidden = [replace(crop, attributes={"hat": UNSEEN}) for crop in crops]
     mixed = [*hidden, *(replace(crop, id=f"o{crop.id}", attributes={"bag": "none"}) for crop in crops)]
-    asked = FactSource([*mixed, replace(crops[0], attributes={"hat": UNSEEN, "bag": UNSEEN})], processor).sets["s"]
+    asked = ExampleSource([*mixed, replace(crops[0], attributes={"hat": UNSEEN, "bag": UNSEEN})], processor).families["s"]
     assert asked.attributes == ["bag"]  # that nobody's hat is seen is no question
 
 
-def test_drawn_people_may_be_described_more_often_than_photos(parts: tuple[Any, Any]) -> None:
-    _, processor = parts
-    both = [
-        Crop(f"{family}{place}", Path("x.jpg"), f"{family}:{place // 2}", f"c{place % 2}", attributes={"hat": hat})
-        for family in ("street7", "street8", "market")
-        for place, hat in enumerate(("none", "none", "cap", "cap"))
-    ]
-    for drawn, expected in ((None, (0.2, 0.2)), (0.7, (0.2, 0.7))):
-        config = PretrainingConfig(comparisons=0.1, descriptions=0.2, drawn_descriptions=drawn)
-        source, random = FactSource(both, processor, config), np.random.default_rng(0)
-        examples = [source.draw(random) for _ in range(1500)]
-        for photos, share in zip((True, False), expected, strict=True):
-            own = [each for each in examples if (each.crops[0] >= 8) == photos]
-            assert len(own) == pytest.approx(750, abs=80)
-            assert np.mean([each.prompt == source.render(DESCRIBE) for each in own]) == pytest.approx(share, abs=0.06)
-
-
-def recipe(steps: int, save_every: int = 100) -> BaseRecipe:
-    return BaseRecipe(steps=steps, batch=6, save_every=save_every, warmup_steps=1, learning_rate=3e-3)
+def recipe(steps: int, save_every: int = 100) -> PretrainingRecipe:
+    return PretrainingRecipe(steps=steps, batch=6, save_every=save_every, warmup_steps=1, learning_rate=3e-3)
 
 
 def test_two_and_two_steps_are_four(tmp_path: Path) -> None:
     whole, processor = fresh()
-    source = FactSource(crops(), processor)
+    source = ExampleSource(crops(), processor)
     for name in ("whole", "parts"):
         (tmp_path / name).mkdir()
-    train_base(recipe(4, 2), source, tmp_path / "whole", whole, look(whole, processor))
+    train_language_model(recipe(4, 2), source, tmp_path / "whole", whole, look(whole, processor))
     stopped, _ = fresh()
 
     def stop(_: float) -> None:
@@ -201,9 +158,9 @@ def test_two_and_two_steps_are_four(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_base(recipe(4, 2), source, tmp_path / "parts", stopped, look(stopped, processor), stop)
+        train_language_model(recipe(4, 2), source, tmp_path / "parts", stopped, look(stopped, processor), stop)
     resumed, _ = fresh()
-    train_base(recipe(4, 2), source, tmp_path / "parts", resumed, look(resumed, processor))
+    train_language_model(recipe(4, 2), source, tmp_path / "parts", resumed, look(resumed, processor))
     for (name, one), other in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
         assert torch.equal(one, other), name
 
@@ -212,14 +169,14 @@ def test_it_learns_to_say_what_it_sees_and_leaves_the_vision_encoder_alone(tmp_p
     model, processor = fresh()
     before = {name: each.clone() for name, each in model.model.visual.vision_encoder.state_dict().items()}
     connector = model.model.visual.connector[0].weight.detach().clone()
-    log = train_base(recipe(50), FactSource(crops(), processor), tmp_path, model, look(model, processor))
+    log = train_language_model(recipe(50), ExampleSource(crops(), processor), tmp_path, model, look(model, processor))
     assert log[-1]["loss"] < 0.6 * log[0]["loss"]
     assert all(torch.equal(before[name], each) for name, each in model.model.visual.vision_encoder.state_dict().items())
     assert not torch.equal(connector, model.model.visual.connector[0].weight)
 
 
 def test_look_alikes_share_most_of_what_is_known() -> None:
-    own = _Set()
+    own = CropFamily()
     random = np.random.default_rng(0)
     for place in range(60):
         values = {name: str(random.integers(3)) for name in ("upper_color", "lower_color", "hat", "bag", "sleeve")}
@@ -233,20 +190,4 @@ def test_look_alikes_share_most_of_what_is_known() -> None:
 def test_crops_without_attributes_are_refused() -> None:
     _, processor = fresh()
     with pytest.raises(DataError, match="known attributes"):
-        FactSource([Crop("a", Path("x.jpg"), "s:1", "s:1")], processor)
-
-
-def test_crops_are_compared_with_their_twins(parts: tuple[Any, Any]) -> None:
-    _, processor = parts
-    plain = crops()
-    twins = [
-        Crop(f"{crop.id}~", crop.image, f"{crop.person}~", crop.camera, attributes={**crop.attributes, "hat": "cap"})
-        for crop in plain[:3]
-    ]
-    own = FactSource([*plain, *twins], processor).sets["s"]
-    assert own.twins == [(0, 8), (1, 9), (2, 10)]
-    random = np.random.default_rng(0)
-    drawn = [own.pair(random) for _ in range(800)]
-    together = sum(tuple(sorted(pair)) in own.twins for pair in drawn)
-    assert 60 < together < 140  # an eighth, and now and then by lot
-    assert FactSource(plain, processor).sets["s"].twins == []
+        ExampleSource([Crop("a", Path("x.jpg"), "s:1", "s:1")], processor)

@@ -19,21 +19,21 @@ from reidr.reasoning.nano.build import build_convolutional
 from reidr.reasoning.rationales.regions import UNSEEN
 from reidr.retrieval.embedders.network import NetworkSettings, build_network
 from reidr.training.common.identities import family_of
-from reidr.training.pairs.mine import fold_of
+from reidr.training.pairs.folds import fold_of
 from reidr.training.pretraining.attribute_head import (
     UNKNOWN,
+    fit_projection,
     places_by_family,
-    read_all,
-    read_out_of_fold,
+    probabilities_of,
+    probabilities_out_of_fold,
     shares_of,
     targets_of,
-    tell_as_understood,
     train_attribute_head,
-    values_to_read,
+    values_of,
     weights_of,
 )
 from reidr.training.pretraining.templates import vocabulary_corpus
-from reidr.training.recipes.embedder_and_base import BaseRecipe
+from reidr.training.recipes.pretraining import PretrainingRecipe
 
 COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 160, 30), "white": (230, 230, 230)}
 
@@ -60,7 +60,7 @@ def test_streets_are_one_family_whatever_their_seeds() -> None:
 
 
 def test_only_what_varies_is_read() -> None:
-    assert values_to_read(crops()) == {"upper_color": sorted(COLORS), "lower_color": sorted(COLORS)}
+    assert values_of(crops()) == {"upper_color": sorted(COLORS), "lower_color": sorted(COLORS)}
 
 
 def test_targets_are_numbers_of_values_and_what_is_not_known_is_left_out() -> None:
@@ -108,7 +108,7 @@ def test_what_is_common_in_one_family_weighs_nothing_in_another() -> None:
         def kept(self, place: int) -> torch.Tensor:
             return torch.tensor(float(place))
 
-    recipe = BaseRecipe(attribute_head_steps=1, attribute_head_batch=12)
+    recipe = PretrainingRecipe(attribute_head_steps=1, attribute_head_batch=12)
     crops = [*photos, *drawn]
     attribute_head: Any = Still()
     loss = train_attribute_head(recipe, crops, attribute_head, Seen())[0]  # type: ignore[arg-type]
@@ -131,11 +131,11 @@ def taught() -> tuple[Any, CropFeatures, dict[str, torch.Tensor], list[float]]:
     torch.manual_seed(0)
     network = build_network(NetworkSettings(height=64, width=32, embedding=32, stripe_embedding=16)).eval()
     texts = vocabulary_corpus(np.random.default_rng(0), 300)
-    reads = values_to_read(crops())
+    reads = values_of(crops())
     model, processor = build_convolutional(texts, network, hidden=64, layers=2, vocabulary=400, reads=reads)
     seen = CropFeatures(model, processor, [crop.open for crop in crops()], learning="connector")
     before = copy.deepcopy(model.state_dict())
-    recipe = BaseRecipe(attribute_head_steps=200, attribute_head_batch=16, attribute_head_learning_rate=3e-3)
+    recipe = PretrainingRecipe(attribute_head_steps=200, attribute_head_batch=16, attribute_head_learning_rate=3e-3)
     return model, seen, before, train_attribute_head(recipe, crops(), model.model.visual.attribute_head, seen)
 
 
@@ -168,7 +168,7 @@ def test_it_is_told_in_the_way_that_tokens_already_differ(
 ) -> None:
     model, seen, _, _ = taught
     visual, places = copy.deepcopy(model.model.visual), list(range(len(seen)))
-    explained = tell_as_understood(visual, seen, places)
+    explained = fit_projection(visual, seen, places, probabilities_of(visual.attribute_head, seen, places))
     raw = [seen.kept(place).float() for place in places]
     with torch.no_grad():
         read = np.stack(
@@ -197,11 +197,11 @@ def test_nobody_is_read_by_a_reader_that_knows_them(
     untaught = copy.deepcopy(own)
     start = "model.visual.attribute_head."
     untaught.load_state_dict({name.removeprefix(start): each for name, each in before.items() if start in name})
-    recipe = BaseRecipe(
+    recipe = PretrainingRecipe(
         attribute_head_steps=20, attribute_head_batch=16, attribute_head_learning_rate=3e-3, attribute_head_folds=2
     )
     steps: list[float] = []
-    read = read_out_of_fold(recipe, crops(), untaught, seen, tmp_path, steps.append)
+    read = probabilities_out_of_fold(recipe, crops(), untaught, seen, tmp_path, steps.append)
     assert sum(steps) == 40
     assert read.shape == (len(crops()), sum(untaught.counts))
     folds = np.array([fold_of(str(crop.person), 2, recipe.seed) for crop in crops()])
@@ -215,9 +215,9 @@ def test_nobody_is_read_by_a_reader_that_knows_them(
             for place, crop in enumerate(crops())
         ]
         train_attribute_head(recipe, known, attribute_head, seen)
-        assert torch.allclose(read[mine], read_all(attribute_head, seen, mine.tolist()), atol=1e-6)
-        assert not torch.allclose(read[others], read_all(attribute_head, seen, others.tolist()), atol=1e-3)
-    again = read_out_of_fold(recipe.model_copy(update={"attribute_head_steps": 1}), crops(), untaught, seen, tmp_path)
+        assert torch.allclose(read[mine], probabilities_of(attribute_head, seen, mine.tolist()), atol=1e-6)
+        assert not torch.allclose(read[others], probabilities_of(attribute_head, seen, others.tolist()), atol=1e-3)
+    again = probabilities_out_of_fold(recipe.model_copy(update={"attribute_head_steps": 1}), crops(), untaught, seen, tmp_path)
     assert torch.equal(read, again)
 
 
@@ -228,7 +228,7 @@ def test_what_was_read_beforehand_stands_in_for_the_reader(
     attribute_head, rows = model.model.visual.attribute_head, [3, 0, 3, 5]
     plain = seen.features(rows).pooler_output
     other = copy.copy(seen)
-    other.take_as_read(read_all(attribute_head, seen, range(len(seen))))
+    other.take_as_read(probabilities_of(attribute_head, seen, range(len(seen))))
     for one, two in zip(plain, other.features(rows).pooler_output, strict=True):
         assert torch.allclose(one, two, atol=1e-5)
     other.take_as_read(torch.zeros(len(seen), sum(attribute_head.counts)))

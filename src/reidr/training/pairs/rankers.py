@@ -1,0 +1,90 @@
+"""The embedders that rank candidates for mining, each with the people it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reidr.core.progress import progress
+from reidr.core.run import prepare_folder
+from reidr.data.person_key import dataset_of
+from reidr.data.types import Crop
+from reidr.errors import DataError
+from reidr.training.common.identities import hold_out_identities, known_people
+from reidr.training.pairs.folds import Ranker, rank_out_of_fold
+from reidr.training.pretraining.finished import pretraining_recipe, vision_encoder_of
+from reidr.training.pretraining.people import split_people
+from reidr.training.recipes.pairs import PairsRecipe
+
+if TYPE_CHECKING:
+    from reidr.retrieval.embedders.retriever import Retriever
+
+
+def rankers_of(
+    recipe: PairsRecipe, crops: Sequence[Crop], folder: Path, streets: Mapping[str, Sequence[Crop]]
+) -> list[Ranker]:
+    """Who ranks whom (`PairsRecipe.source`). `streets`: rendered people by part, for source `pretraining`."""
+    if recipe.source == "pretraining":
+        people = split_people(pretraining_recipe(recipe.pretraining))
+        embedder = vision_encoder_of(recipe.pretraining)
+        return [
+            Ranker(embedder, names_of((*part, *streets.get(name, ()))), 0, name)
+            for name, part in (("train", people.reasoning), ("held_out", people.held_out))
+        ]
+    if recipe.source == "retriever":
+        return _of_retriever(recipe, crops)
+    return _of_folds(recipe, crops, folder)
+
+
+def _of_retriever(recipe: PairsRecipe, crops: Sequence[Crop]) -> list[Ranker]:
+    """A trained retriever, over the people of its training sets that it held out."""
+    from reidr.retrieval.embedders.retriever import Retriever
+
+    retriever = Retriever.load(recipe.retriever)
+    if retriever.held_out is None:
+        raise DataError(f"retriever {retriever.name} does not say whom it held out; mine with `source: folds`")
+    unseen: list[Crop] = []
+    for name in sorted({dataset_of(crop.person) for crop in crops}):
+        of_set = [crop for crop in crops if dataset_of(crop.person) == name]
+        known = known_people(name, of_set, retriever.trained_on, retriever.held_out)
+        if not known.names:
+            raise DataError(f"retriever {retriever.name} was not trained on {name}; mine with `source: folds`")
+        unseen += (crop for crop in of_set if crop.person not in known.people)
+    train, validation = hold_out_identities(unseen, recipe.held_out_share, recipe.seed + 1)
+    return [
+        Ranker(retriever, names_of(part), 0, name)
+        for name, part in (("train", train), ("held_out", validation))
+        if part
+    ]
+
+
+def _of_folds(recipe: PairsRecipe, crops: Sequence[Crop], folder: Path) -> list[Ranker]:
+    """One retriever per fold, trained here, over the people of that fold."""
+    kept, validation = hold_out_identities(crops, recipe.held_out_share, recipe.seed)
+    rankers = rank_out_of_fold(
+        kept, names_of(kept), recipe.folds, recipe.seed, lambda seen, fold: fold_retriever(recipe, seen, fold, folder)
+    )
+    if validation:
+        # No fold was trained on them, so any fold's retriever may rank them.
+        rankers.append(Ranker(rankers[0].embedder, names_of(validation), 0, "held_out"))
+    return rankers
+
+
+def fold_retriever(recipe: PairsRecipe, seen: Sequence[Crop], fold: int, folder: Path) -> Retriever:
+    """Train a fold's retriever, or load it where an earlier start of this run has finished it."""
+    from reidr.retrieval.embedders.retriever import SETTINGS_FILE, Retriever, save_retriever
+    from reidr.training.retriever.train import train_retriever
+
+    run = folder / f"fold-{fold}"
+    prepare_folder(run)
+    if not (run / "model" / SETTINGS_FILE).is_file():
+        with progress(f"training the retriever of fold {fold}", recipe.training.epochs) as advance:
+            network = train_retriever(recipe.training, seen, run, advance)
+        save_retriever(network, run / "model", {"images": len(seen), "identities": len(names_of(seen))})
+    return Retriever.load(run / "model")
+
+
+def names_of(crops: Sequence[Crop]) -> frozenset[str]:
+    """The people on `crops`."""
+    return frozenset(str(crop.person) for crop in crops if crop.person is not None)

@@ -1,0 +1,112 @@
+"""Train the connector and the language model of `nano` on examples about crops."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from reidr.core.process.signals import note_step
+from reidr.core.storage.files import torch_save
+from reidr.core.storage.json_lines import append_json_lines, keep_json_lines
+from reidr.reasoning.inference.crop_features import CropFeatures
+from reidr.reasoning.prompting.answers import answer_token_ids
+from reidr.training.common.finite import check_finite
+from reidr.training.pretraining.example_source import ExampleSource
+from reidr.training.pretraining.examples import Example, completion_loss, example_batch
+from reidr.training.recipes.pretraining import LanguageTraining
+from reidr.training.retriever.train import learning_rate_at
+
+Advance = Callable[[float], None]
+# The attribute head's projection starts far below the size of other tokens and has to grow before it has an effect.
+PROJECTION_RATE = 20.0  # learning rate of `AttributeHead.to_tokens`, relative to the other weights
+LOG_EVERY = 25
+
+
+def train_language_model(
+    settings: LanguageTraining,
+    source: ExampleSource,
+    run: Path,
+    model: Any,
+    features: CropFeatures,
+    advance: Advance | None = None,
+) -> list[dict[str, float]]:
+    """Train connector and language model in place for `settings.steps` steps; returns the logged losses.
+
+    `features` holds the crops in the order of the source's. Writes `checkpoint.pt` every `save_every` steps and one
+    JSON line per 25 steps to `log.jsonl` in `run`; called again it resumes after the last checkpoint, with the same
+    examples.
+    """
+    model.train()
+    parameters, optimiser = optimiser_of(settings, model)
+    path, first = run / "checkpoint.pt", 0
+    if path.exists():
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        first = int(state["step"])
+    note_step(run, "step", first)
+    keep_json_lines(run / "log.jsonl", lambda record: record["step"] <= first)
+    if advance is not None:
+        advance(first)
+    log: list[dict[str, float]] = []
+    started, recent = time.perf_counter(), []
+    for step in range(first, settings.steps):
+        # A generator per step: a resumed run samples what the whole run would have sampled.
+        random = np.random.default_rng((settings.seed, step))
+        for group in optimiser.param_groups:
+            group["lr"] = (
+                group["factor"] * settings.learning_rate * learning_rate_at(step, settings.steps, settings.warmup_steps)
+            )
+        optimiser.zero_grad(set_to_none=True)
+        total = backward(model, features, [source.draw(random) for _ in range(settings.batch)])
+        check_finite({"loss": total}, f"step {step + 1}")
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        recent.append(total)
+        if advance is not None:
+            advance(1)
+        last = step + 1 == settings.steps
+        if (step + 1) % LOG_EVERY == 0 or last:
+            record = {"step": step + 1, "loss": round(float(np.mean(recent)), 4)}
+            record["seconds"] = round(time.perf_counter() - started, 1)
+            recent = []
+            log.append(record)
+            append_json_lines(run / "log.jsonl", [record])
+        if (step + 1) % settings.save_every == 0 or last:
+            torch_save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}, path)
+            note_step(run, "step", step + 1)
+    model.eval()
+    return log
+
+
+def optimiser_of(settings: LanguageTraining, model: Any) -> tuple[list[torch.nn.Parameter], torch.optim.Optimizer]:
+    """The weights to train and their optimiser; vision encoder and attribute head are frozen."""
+    visual = model.model.visual
+    for part in (visual.vision_encoder, *(() if visual.attribute_head is None else visual.attribute_head.looking)):
+        part.requires_grad_(False)
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    projection = [] if visual.attribute_head is None else list(visual.attribute_head.to_tokens.parameters())
+    of_projection = {id(parameter) for parameter in projection}
+    groups = [
+        {"params": [parameter for parameter in parameters if id(parameter) not in of_projection], "factor": 1.0},
+        {"params": projection, "factor": PROJECTION_RATE},
+    ]
+    return parameters, torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
+
+
+def backward(model: Any, features: CropFeatures, examples: Sequence[Example]) -> float:
+    """Add the gradients of the mean loss of `examples`; returns it."""
+    total, words = 0.0, answer_token_ids(features.processor.tokenizer)
+    # Sequences of similar length are batched together; the gradients add up.
+    numbers = [len(example.crops) for example in examples]
+    for number in sorted(set(numbers)):
+        inputs, labels = example_batch(features, [each for each in examples if len(each.crops) == number])
+        loss = completion_loss(model(**inputs).logits, labels, words).sum() / len(examples)
+        loss.backward()
+        total += float(loss.detach())
+    return total

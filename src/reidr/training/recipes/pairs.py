@@ -1,0 +1,58 @@
+"""Settings of candidate-pair mining (`reidr pairs`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from reidr.core.recipe import Recipe
+from reidr.training.recipes.retriever import EmbedderTraining
+
+
+class PairsRecipe(Recipe):
+    """How candidate pairs are mined, always by an embedder that was not trained on their people (`reidr pairs`)."""
+
+    data: tuple[str, ...] = Field(
+        (),
+        description="data sets with a training split, by name (a folder of $REIDR_DATA) or by path; "
+        "source `pretraining` uses those of its run instead",
+    )
+    source: Literal["pretraining", "retriever", "folds"] = Field(
+        "pretraining",
+        description="embedder that ranks the candidates: the vision encoder of a pretraining run, on identities it was "
+        "not trained on; a trained retriever, on the identities it held out; or `folds`: one retriever per fold, "
+        "trained here on the other folds",
+    )
+    pretraining: Path = Field(
+        Path("runs/pretraining"), description="run folder of `reidr train pretraining` (source pretraining)"
+    )
+    retriever: str = Field("nano", description="retriever, by name or folder (source retriever)")
+    folds: int = Field(3, ge=2, description="folds over identities (source folds)")
+    training: EmbedderTraining = Field(
+        EmbedderTraining(), description="training of the folds' retrievers (source folds)"
+    )
+    held_out_share: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="share of identities whose pairs are for validation only (sources retriever and folds)",
+    )
+    street: bool = Field(
+        True, description="also mine pairs of rendered people; they are always mined where there are no photos"
+    )
+    held_out_street_people: int = Field(
+        60, ge=4, description="rendered people whose pairs are for validation only (source pretraining)"
+    )
+    queries: int = Field(4000, ge=1, description="most query crops per fold and data set, sampled by the seed")
+    positives: int = Field(
+        3, ge=1, description="most positive pairs per query: its worst-ranked true match, then evenly up to its best"
+    )
+    negatives: int = Field(
+        4, ge=1, description="most negative pairs per query: its best-ranked other person, then evenly further down"
+    )
+    negative_ranks: int = Field(20, ge=1, description="negatives are taken from this many first ranks")
+    pairs: int = Field(8000, ge=2, description="most training pairs kept, both labels together")
+    held_out_pairs: int = Field(1000, ge=0, description="most validation pairs kept, both labels together")
+    seed: int = Field(0, ge=0, description="seed of sampled queries and pairs, and of the folds")

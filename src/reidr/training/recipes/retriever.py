@@ -1,0 +1,71 @@
+"""Settings of embedding networks and their training (`reidr train retriever`)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from reidr.core.recipe import Recipe
+from reidr.retrieval.embedders.network_settings import NetworkSettings
+
+
+class Augmentation(Recipe):
+    """Random changes of training crops. Every crop is also mirrored with probability 1/2."""
+
+    erasing: float = Field(0.5, ge=0, le=1, description="probability that a random rectangle of a crop is erased")
+    shift: int = Field(6, ge=0, description="largest shift in each direction, in pixels")
+    zoom: float = Field(
+        0.0, ge=0, lt=1, description="largest enlargement, as a share of the size; shrinks by half of it"
+    )
+    jitter: float = Field(0.2, ge=0, lt=1, description="largest relative change of brightness and of contrast")
+    cast: float = Field(0.08, ge=0, lt=1, description="largest relative change of each colour channel")
+
+
+class SmallerPictures(Recipe):
+    """Input size of some first epochs, and which part of the trunk is trained in them."""
+
+    epochs: int = Field(ge=1, description="number of epochs with this input size")
+    height: int = Field(128, ge=16, le=1024, description="input height in pixels")
+    width: int = Field(64, ge=16, le=1024, description="input width in pixels")
+    frozen_blocks: int = Field(0, ge=0, le=16, description="first trunk blocks that are not trained in these epochs")
+
+
+class EmbedderTraining(Recipe):
+    """How an embedding network is trained, whatever it is then used for."""
+
+    network: NetworkSettings = Field(NetworkSettings(), description="backbone, input size and embedding sizes")
+    imagenet: bool = Field(True, description="start from ImageNet weights (backbone efficientnet-lite0 only)")
+    frozen_blocks: int = Field(
+        3, ge=0, le=16, description="first trunk blocks that keep their starting weights; 0 trains all of them"
+    )
+    epochs: int = Field(24, ge=1, description="passes over the training crops")
+    smaller_first: tuple[SmallerPictures, ...] = Field(
+        (), description="smaller input sizes for the first epochs, in order; later epochs use the network's own size"
+    )
+    warmup_epochs: int = Field(1, ge=0, description="epochs of linear learning-rate warm-up")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="number format of the computation on a CPU; weights are always float32"
+    )
+    batch_persons: int = Field(16, ge=2, description="identities per batch")
+    batch_images: int = Field(4, ge=2, description="crops per identity in a batch")
+    learning_rate: float = Field(6e-4, gt=0, description="peak learning rate of AdamW")
+    weight_decay: float = Field(0.01, ge=0, description="weight decay of AdamW")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing of the identity cross-entropy")
+    margin: float = Field(0.3, gt=0, description="margin of the batch-hard triplet loss, on unit vectors")
+    augmentation: Augmentation = Field(Augmentation(), description="random changes of the training crops")
+    attributes: float = Field(0.0, ge=0, description="weight of the appearance-attribute loss; 0 leaves it out")
+    ema_decay: float = Field(0.999, ge=0, lt=1, description="decay per step of the moving average of the weights")
+    seed: int = Field(0, ge=0, description="seed of initial weights, batches, augmentation and the identity split")
+
+
+class RetrieverRecipe(EmbedderTraining):
+    """How a retriever is trained (`reidr train retriever`)."""
+
+    data: tuple[str, ...] = Field(description="data sets to train on, by name (a folder of $REIDR_DATA) or by path")
+    held_out_share: float = Field(
+        0.1,
+        ge=0,
+        le=0.5,
+        description="share of the training identities never trained on, for choosing thresholds and fusion weights",
+    )

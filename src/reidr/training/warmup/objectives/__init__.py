@@ -1,0 +1,1 @@
+"""Training objectives of the warm-up, one file each; `registry.py` names them."""

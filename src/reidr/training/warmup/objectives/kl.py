@@ -1,0 +1,38 @@
+"""Keep the wording of the model as it was before the warm-up."""
+
+from __future__ import annotations
+
+import copy
+from typing import ClassVar
+
+import torch
+from torch.nn import functional
+
+from reidr.training.recipes.warmup import WarmupRecipe
+from reidr.training.warmup.examples import ForwardPass, Kind, WarmupModel
+from reidr.training.warmup.objectives.objective import Loss
+
+
+class KLDivergence:
+    """Mean KL(starting model || model) over the tokens of the model's own rationales, answer words left out.
+
+    No label takes part. Without it a small model forgets how to write rationales while it learns the answer word.
+    """
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset(("rationale_words",))
+
+    def __init__(self, recipe: WarmupRecipe, model: WarmupModel) -> None:
+        self.start = copy.deepcopy(model.base).requires_grad_(False)
+        # The starting model sees the same crops through its own connector.
+        self.features = copy.copy(model.features)
+        self.features.model, self.features.visual = self.start, self.start.model.visual
+
+    def __call__(self, forward: ForwardPass) -> Loss:
+        rows, places, _ = forward.word_places
+        texts = [(example.text, example.crops, example.ids) for example in forward.examples]
+        now = forward.word_logits.log_softmax(dim=-1)
+        with torch.no_grad():
+            hidden = self.start.model(**self.features.teach(texts))[0]
+            before = self.start.lm_head(hidden[rows, places]).float().log_softmax(dim=-1)
+        total = functional.kl_div(now, before, reduction="sum", log_target=True)
+        return Loss(total, forward.word_count, {"kl_divergence": float(total.detach()) / forward.word_count})
