@@ -18,7 +18,9 @@ from reidr.data.types import ReIDDataset
 from reidr.evaluation.experiment.experiment import Outcome, Settings, run_experiment
 from reidr.evaluation.results.rows import rows_json
 from reidr.fusion.calibration import Calibration, margin_of
-from reidr.reasoning.types import Pair
+from reidr.reasoning.backends.backend import Capabilities
+from reidr.reasoning.backends.card import Card
+from reidr.reasoning.types import Pair, RequestCounts
 from reidr.report import Candidate, QueryCard, Report, write_report
 from reidr.report.build import build_report
 from reidr.report.content import Curve, Series
@@ -29,6 +31,10 @@ from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
 class Drawing:
     """A verifier whose scores are drawn: it moves candidates in any way."""
+
+    capabilities = Capabilities()
+    card = Card()
+    counts = RequestCounts()
 
     name = "drawing"
 

@@ -19,6 +19,7 @@ from reidr.errors import DataError, ImageError
 from reidr.fusion.logistic import Logistic, LogisticFusion
 from reidr.fusion.profile import InferenceProfile
 from reidr.fusion.weighted import Fusion
+from reidr.reasoning.backends.backend import Capabilities
 from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Verdict
 from reidr.report.search import write_search
@@ -42,6 +43,8 @@ class Plain:
 
 class CropQuestions(Scripted):
     """Says "Both have red shoes. The hair agrees: short hair in both." of all pairs; sees red shoes in red.png."""
+
+    capabilities = Capabilities(ask_about_crops=True)
 
     def think(self, pairs, **_):  # type: ignore[no-untyped-def]
         text = "Both have red shoes. The hair agrees: short hair in both."
@@ -126,7 +129,7 @@ def test_a_reasoner_may_be_named_by_the_url_of_a_server(folder: Path, monkeypatc
         named.append(source)
         return Scripted(0.5)
 
-    monkeypatch.setattr("reidr.reasoning.backends.local.load_reasoner", load)
+    monkeypatch.setattr("reidr.reasoning.backends.loading.load_reasoner", load)
     found = look(person(), folder, reasoner="http://127.0.0.1:8000#nano")
     assert named == ["http://127.0.0.1:8000#nano"]
     assert [match.probability for match in found.matches] == [0.5] * 3
@@ -211,6 +214,8 @@ def test_a_person_beyond_the_stored_threshold_is_probably_absent(folder: Path, t
 
 class Eyed(Scripted):
     """Finds all pairs equally likely; its eyes know blue-0.png alone."""
+
+    capabilities = Capabilities(vision_similarity=True)
 
     def vision_similarity(self, pairs, **_):  # type: ignore[no-untyped-def]
         return np.array([[1.0 if pair.candidate.id == "blue-0.png" else 0.0] * 3 for pair in pairs])

@@ -191,10 +191,10 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
 def settings_from(options: dict[str, Any], served: Backend | None = None) -> Settings:
     """What the options say is to be measured, with what was decided for the reasoner; of a `served` one its server."""
     from reidr.evaluation.experiment.outcome import settings_of
-    from reidr.fusion.profile import profile_of, stored_profile
+    from reidr.fusion.profile import stored_profile
     from reidr.retrieval.gallery import cache_folder
 
-    profile = stored_profile(options["reasoner_name"]) if served is None else profile_of(served)
+    profile = stored_profile(options["reasoner_name"]) if served is None else served.card.profile
     weight = options["weight"]
     return settings_of(
         profile,

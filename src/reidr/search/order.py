@@ -21,7 +21,7 @@ from reidr.fusion.calibration import Calibration, margin_of
 from reidr.fusion.logistic import LogisticFusion
 from reidr.fusion.profile import InferenceProfile
 from reidr.fusion.weighted import fused_distances
-from reidr.reasoning.types import Pair, VisionSimilarity
+from reidr.reasoning.types import Pair
 from reidr.retrieval.ranked_list import RankedList
 from reidr.search.folding import Group
 
@@ -75,7 +75,7 @@ def fused_order(
         vision_similarities = None
         if (
             fitted.vision_similarities
-            and isinstance(model, VisionSimilarity)
+            and model.capabilities.vision_similarity
             and (seen := model.vision_similarity(pairs)) is not None
         ):
             vision_similarities = np.full((*scores.shape, seen.shape[1]), np.nan)

@@ -15,8 +15,8 @@ from reidr.data.pictures.pixels import pixel_digest
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError
 from reidr.evaluation.experiment.candidate_scoring import steps_of
-from reidr.fusion.profile import InferenceProfile, profile_of
-from reidr.reasoning.types import Pair, RequestCounts, counts_of
+from reidr.fusion.profile import InferenceProfile
+from reidr.reasoning.types import Pair, RequestCounts
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.gallery import Gallery, cache_folder
 from reidr.retrieval.ranked_list import RankedList
@@ -103,11 +103,11 @@ def judged(
     ]
     doubts = [doubt_of(pair.candidate) for pair in pairs]
     direct, order = np.full(len(pairs), np.nan), by_distance(distances)
-    started, scored = counts_of(model), RequestCounts()
+    started, scored = model.counts, RequestCounts()
     if model is not None and profile is not None:
         with show("scoring pairs", len(pairs)) as advance:
             direct = np.asarray(model.score(pairs, progress=steps_of(advance)), dtype=np.float64)
-        scored = counts_of(model) - started
+        scored = model.counts - started
         order = fused_order(listed, groups, direct, pairs, model, profile)
     verdicts, looks = reasons(task, pairs, doubts, order, model, show)
     identical = copies_of(task.query, [pair.candidate for pair in pairs])
@@ -144,7 +144,7 @@ def judged(
         )
         for i in order.places
     )
-    counts = RequestCounts() if model is None else counts_of(model) - started
+    counts = RequestCounts() if model is None else model.counts - started
     return replace(
         found,
         matches=matches,
@@ -179,11 +179,11 @@ def loaded(reasoner: Backend | str | Path | None) -> tuple[Backend | None, Infer
     if reasoner is None:
         return None, None
     if not isinstance(reasoner, str | Path):
-        return reasoner, profile_of(reasoner)
-    from reidr.reasoning.backends import local as engine
+        return reasoner, reasoner.card.profile
+    from reidr.reasoning.backends import loading
 
-    model = engine.load_reasoner(reasoner)
-    return model, profile_of(model)
+    model = loading.load_reasoner(reasoner)
+    return model, model.card.profile
 
 
 def are_query_files(query: Query, crops: Sequence[Crop]) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from reidr.core.progress import Advance
 from reidr.data.protocols.trial import Trial
 from reidr.evaluation.experiment.cost_curve import Policy
 from reidr.evaluation.experiment.outcome import Progress
-from reidr.reasoning.types import Pair, VisionSimilarity
+from reidr.reasoning.types import Pair
 from reidr.retrieval.ranked_list import RankedList
 
 if TYPE_CHECKING:
@@ -85,11 +85,11 @@ def ask(
 def vision_similarity(
     reasoner: Backend, trial: Trial, ranked: RankedList, m: int, progress: Progress, batch: int = 32
 ) -> NDArray[np.float64] | None:
-    """(Q, m, 3) what the reasoner's eyes tell of the first m candidates (`VisionSimilarity.vision_similarity`), NaN where padded.
+    """(Q, m, 3) what the reasoner's eyes tell of the first m candidates (`Backend.vision_similarity`), NaN where padded.
 
     None for a reasoner whose eyes tell nothing by themselves.
     """
-    if not isinstance(reasoner, VisionSimilarity):
+    if not reasoner.capabilities.vision_similarity:
         return None
     pairs, places = candidate_pairs(trial, ranked, m)
     with progress("glancing at pairs", len(pairs)) as advance:
