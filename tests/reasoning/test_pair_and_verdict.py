@@ -82,9 +82,6 @@ def test_counts_add_up_and_say_what_a_reader_must_know() -> None:
     assert later.stored()["reasons"] == {"refused: too large": 1, "no answer": 2}
 
 
-def test_a_back_end_that_counts_nothing_has_zeros() -> None:
-
-
 def test_verdict_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Verdict(**GOOD).probability = 0.1  # type: ignore[misc]

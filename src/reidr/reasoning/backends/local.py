@@ -1,9 +1,9 @@
-"""A reasoner made cheap: the same answers as `Reasoner`, nothing computed twice, nothing asked twice.
+"""A local model as a back end: the same answers as `Reasoner`, without repeating any computation.
 
-The pairs are worked off in windows. Within a window, prompts that begin with the same picture share the passes over
-that beginning (`prefix.py`); every distinct picture passes the vision encoder once; rows of like length go together; rows
-that have ended leave the batch; and what a `VerdictCache` knows is not computed at all. The memory needed does not grow
-with the number of pairs, but for the answers themselves and about 200 bytes for each distinct crop.
+Pairs are processed in windows. Within a window, prompts that begin with the same picture share one prefix cache
+(`inference/prefix_cache.py`), each distinct picture passes the vision encoder once, rows of similar length form a batch,
+rows that have ended leave it, and answers in the `VerdictCache` are not computed again. Memory does not grow with the
+number of pairs, except for the answers and about 200 bytes for each distinct crop.
 """
 
 from __future__ import annotations
