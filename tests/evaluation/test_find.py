@@ -97,7 +97,7 @@ def test_a_reasoner_that_is_sure_of_one_crop_puts_it_first(folder: Path) -> None
             return np.array([float(pair.candidate.id == "sub/gray.png") for pair in pairs])
 
     sure = Sure()
-    sure.profile = InferenceProfile(0.8, "this test")
+    sure.card = Card(InferenceProfile(0.8, "this test"))
     found = search(person(), folder, 4, retriever=HistogramEmbedder(), reasoner=sure)  # type: ignore[arg-type]
     places = {match.crop.id: place for place, match in enumerate(found.matches)}
     before = {match.crop.id: match.rank_before for match in found.matches}
@@ -116,7 +116,7 @@ def test_a_loaded_reasoner_is_used_as_was_decided_for_it_and_not_for_one_of_its_
             return np.array([float(pair.candidate.id == "sub/gray.png") for pair in pairs])
 
     still = Sure()
-    still.profile = InferenceProfile(0.0, "nothing", "Never taught a verdict.")
+    still.card = Card(InferenceProfile(0.0, "nothing", "Never taught a verdict."))
     found = search(person(), folder, 4, retriever=HistogramEmbedder(), reasoner=still)  # type: ignore[arg-type]
     assert [match.rank_before for match in found.matches] == [1, 2, 3, 4]
     assert shared.notice_of(still) == "Never taught a verdict."  # type: ignore[arg-type]
@@ -238,7 +238,7 @@ def test_candidates_are_ordered_by_the_fusion_that_was_chosen(
     asked = Logistic((0.0,) * 7, (1.0,) * 7, (*model.weights, 0.0), 0.0)
     eyed = Eyed(0.5)
     fitted = LogisticFusion(asked, model, 11, 50, vision_similarities=True).stored()
-    eyed.profile = InferenceProfile(0.2, "this test", fitted=fitted, fusion=fusion)
+    eyed.card = Card(InferenceProfile(0.2, "this test", fitted=fitted, fusion=fusion))
     found = search(
         Image.new("RGB", (30, 60), (200, 30, 30)), tmp_path, 5, retriever=Plain(), reasoner=eyed, keep=False  # type: ignore[arg-type]
     )  # fmt: skip

@@ -103,7 +103,8 @@ def judged(
     ]
     doubts = [doubt_of(pair.candidate) for pair in pairs]
     direct, order = np.full(len(pairs), np.nan), by_distance(distances)
-    started, scored = model.counts, RequestCounts()
+    started = RequestCounts() if model is None else model.counts
+    scored = RequestCounts()
     if model is not None and profile is not None:
         with show("scoring pairs", len(pairs)) as advance:
             direct = np.asarray(model.score(pairs, progress=steps_of(advance)), dtype=np.float64)
