@@ -209,10 +209,10 @@ def provenance_of(retriever: Embedder, reasoner: Backend | None, settings: Setti
 def settings_from(options: dict[str, Any], served: Backend | None = None) -> Settings:
     """What the options ask for, with the inference profile of the reasoner; of a `served` one that of its server."""
     from reidr.evaluation.experiment.outcome import settings_of
-    from reidr.fusion.profile import profile_of, stored_profile
+    from reidr.fusion.profile import stored_profile
     from reidr.retrieval.gallery import cache_folder
 
-    profile = stored_profile(options["reasoner_name"]) if served is None else profile_of(served)
+    profile = stored_profile(options["reasoner_name"]) if served is None else served.card.profile
     names = ("adaptive", "budget", "k", "queries", "think", "protocol", "seed", "weight")
     return settings_of(
         profile,

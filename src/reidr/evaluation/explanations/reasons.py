@@ -19,7 +19,7 @@ from reidr.evaluation.experiment.candidate_scoring import share_of_steps, steps_
 from reidr.evaluation.explanations.masking import Filling, MasksOf, control_region, erase, outside
 from reidr.evaluation.explanations.text_alone import TextAlone, read_from_text
 from reidr.evaluation.metrics.statistics import bootstrap_interval
-from reidr.reasoning.rationales.claim_check import CheckedClaim, CheckOutcome, CropQuestions, check_claims
+from reidr.reasoning.rationales.claim_check import CheckedClaim, CheckOutcome, check_claims
 from reidr.reasoning.rationales.claims import (
     Claim,
     Mark,
@@ -221,7 +221,7 @@ def measure_reasons(
         for pair, reasoning in zip(pairs, (verdict.reasoning for verdict in verdicts), strict=True)
     ]
     looks: list[tuple[CheckedClaim, ...]] | None = None
-    if isinstance(reasoner, CropQuestions):
+    if reasoner.capabilities.ask_about_crops:
         with progress("asking about single crops", len(pairs)) as advance:
             looks = check_claims(reasoner, pairs, verdicts, share_of_steps(advance, len(pairs)))
     parsable = np.array([verdict.parsable for verdict in verdicts])
