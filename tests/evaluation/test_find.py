@@ -20,6 +20,7 @@ from reidr.fusion.logistic import Logistic, LogisticFusion
 from reidr.fusion.profile import InferenceProfile
 from reidr.fusion.weighted import Fusion
 from reidr.reasoning.backends.backend import Capabilities
+from reidr.reasoning.backends.card import Card
 from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Verdict
 from reidr.report.search import write_search
