@@ -68,7 +68,7 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
                 "seconds": round(seconds, 1),
             }
         ),
-        remarks=reasoner.counts.sentences(),
+        remarks=() if reasoner is None else reasoner.counts.sentences(),
     )
     click.echo(text_table(outcomes))
     write_json(run.path("rows.json"), rows_json(outcomes))

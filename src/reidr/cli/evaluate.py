@@ -165,11 +165,13 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     from reidr.evaluation.experiment.experiment import run_experiment, training_data_of
     from reidr.evaluation.experiment.left_out import warnings_of
     from reidr.evaluation.results.result_file import result_document
+    from reidr.reasoning.backends.loading import is_factory
     from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
     name = options["reasoner_name"]
-    served = load_reasoner(name, options["cache"]) if name.startswith(("http://", "https://")) else None
-    settings = settings_from(options, served)  # before any model is loaded: it refuses what is not possible
+    elsewhere = name.startswith(("http://", "https://")) or is_factory(name)
+    served = load_reasoner(name, options["cache"]) if elsewhere else None
+    settings = settings_from(options, served)  # before any model is loaded: it refuses what cannot be asked
     retriever: Embedder = given if given is not None else load_retriever(options["retriever_name"])
     reasoner = served or load_reasoner(name, options["cache"])
     if options["held_out"]:

@@ -14,7 +14,6 @@ from reidr.evaluation.experiment.outcome import Outcome
 from reidr.evaluation.explanations.masking import MasksOf, StreetMasks, band_masks
 from reidr.evaluation.explanations.reason_numbers import reason_numbers
 from reidr.evaluation.explanations.reasons import (
-    Asked,
     Progress,
     ReasonCase,
     ReasonsTested,
@@ -23,6 +22,7 @@ from reidr.evaluation.explanations.reasons import (
     pair_without,
     supports,
 )
+from reidr.reasoning.backends.backend import Backend
 from reidr.reasoning.rationales.statements import CHECKED, Known, statements_of, what_is_known, with_notes
 from reidr.reasoning.types import Pair
 from reidr.report.content import Fact
@@ -74,7 +74,7 @@ class ReasonsRun:
 
 def run_reasons(
     outcome: Outcome,
-    reasoner: Asked,
+    reasoner: Backend,
     root: Path | None,
     k: int,
     number: int,

@@ -41,7 +41,8 @@ class Capabilities:
 class Backend(Protocol):
     """A verifier of pairs: `Reasoner`, `Engine`, `RemoteReasoner`, or one from outside the package.
 
-    A class may inherit from this protocol: the methods that its `capabilities` do not name then need no definition.
+    A class may inherit from this protocol: the methods that its `capabilities` do not name then need no definition. It
+    defines `name`, `capabilities`, `card` and `counts` as class attributes or properties.
     """
 
     @property

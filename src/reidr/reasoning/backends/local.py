@@ -2,8 +2,8 @@
 
 Pairs are processed in windows. Within a window, prompts that begin with the same picture share one prefix cache
 (`inference/prefix_cache.py`), each distinct picture passes the vision encoder once, rows of similar length form a
-batch, rows that have ended leave it, and answers in the `VerdictCache` are not computed again. Memory does not grow with the
-number of pairs, except for the answers and about 200 bytes for each distinct crop.
+batch, rows that have ended leave it, and answers in the `VerdictCache` are not computed again. Memory does not grow
+with the number of pairs, except for the answers and about 200 bytes for each distinct crop.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.reasoning.backends.backend import Capabilities
 from reidr.reasoning.backends.card import Card, read_card
@@ -261,6 +262,10 @@ class RemoteReasoner:
                     return None
                 rows.append([float(one @ another) for one, another in zip(first, second, strict=True)])
         return np.array(rows, dtype=float).reshape(-1, 3)
+
+    def ask_about_crops(self, crops: Sequence[Crop], texts: str | Sequence[str] = "", **_: Any) -> list[str]:
+        """Not offered (`capabilities`). Raises ReIDError."""
+        raise ReIDError(f"{self.name}: questions about single crops are not asked through a chat server")
 
     def _refused(self, key: str, missing: Missing) -> Thought:
         """The verdict where the server would not answer."""
