@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reidr.core.extensions import is_dotted_path, load_object
+from reidr.core.extensions import is_dotted_path, load_object, make_object
 from reidr.errors import DataError, ReIDError
 
 
@@ -38,3 +38,15 @@ def test_one_sentence_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.Mon
         load_object("no_such_module_of_mine:f", "embedder")
     with pytest.raises(ReIDError, match="math has no tau2"):
         load_object("math:tau2", "number")
+
+
+def test_a_factory_is_called_and_what_it_makes_is_checked() -> None:
+    assert make_object("collections:Counter", "counter", ("most_common",)) == {}
+    for source, reason in (
+        ("math:pi", "it is a float, not a class or function that makes one"),
+        ("math:sqrt", "the call failed: TypeError: "),
+        ("collections:Counter", "what it makes has no rerank, name"),
+    ):
+        with pytest.raises(DataError, match=reason) as refusal:
+            make_object(source, "re-ranker", ("most_common", "rerank", "name"), DataError)
+        assert str(refusal.value).startswith(f"re-ranker {source}: ")

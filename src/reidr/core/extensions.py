@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -34,3 +35,25 @@ def load_object(source: str, what: str, error: type[ReIDError] = ReIDError) -> A
             raise error(f"{what} {source}: {module} has no {name}")
         found = getattr(found, part)
     return found
+
+
+def make_object(source: str, what: str, needed: Sequence[str], error: type[ReIDError] = ReIDError) -> Any:
+    """What the class or function at `source`, written `module:factory`, makes when it is called without arguments.
+
+    `needed` are the attributes that the result must have.
+    Raises `error` in one sentence where `load_object` does, where the call fails, or where an attribute is missing.
+    """
+    factory = load_object(source, what, error)
+    if not callable(factory):
+        raise error(f"{what} {source}: it is a {type(factory).__name__}, not a class or function that makes one")
+    try:
+        made = factory()
+    except ReIDError:
+        raise
+    except Exception as problem:  # somebody else's code, as above
+        reason = " ".join(str(problem).split()) or "no reason given"
+        raise error(f"{what} {source}: the call failed: {type(problem).__name__}: {reason}") from None
+    lacking = [name for name in needed if not hasattr(made, name)]
+    if lacking:
+        raise error(f"{what} {source}: what it makes has no {', '.join(lacking)}")
+    return made

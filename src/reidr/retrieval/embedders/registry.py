@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from reidr.core.extensions import is_dotted_path, load_object
+from reidr.core.extensions import is_dotted_path, load_object, make_object
 from reidr.errors import WeightsError
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
@@ -66,15 +65,5 @@ def is_outside(source: object) -> bool:
 
 def outside_embedder(source: str) -> Embedder:
     """What the factory at `module:factory` makes. Raises WeightsError where that is no `Embedder`."""
-    factory: Any = load_object(source, "embedder", WeightsError)
-    if not callable(factory):
-        raise WeightsError(
-            f"embedder {source}: it is a {type(factory).__name__}, not a class or function that makes one"
-        )
-    made: Embedder = factory()
-    lacking = [name for name in NEEDED if not hasattr(made, name)]
-    if lacking:
-        raise WeightsError(
-            f"embedder {source}: what it makes has no {', '.join(lacking)}; see retrieval/embedders/embedder.py"
-        )
+    made: Embedder = make_object(source, "embedder", NEEDED, WeightsError)
     return made
