@@ -20,7 +20,7 @@ finally:
 """
 RECIPE = """
 retriever: {data: [nowhere/market]}
-base: {data: [nowhere/market]}
+pretraining: {data: [nowhere/market]}
 pairs: {source: retriever, data: [nowhere/market]}
 """
 
@@ -29,13 +29,13 @@ pairs: {source: retriever, data: [nowhere/market]}
     ("words", "said"),
     [
         ("train frob", "frob: no such recipe file"),
-        ("train own.yaml", "nowhere/market: no such folder or manifest; own.yaml: base names it as training data"),
+        ("train own.yaml", "nowhere/market: no such folder or manifest; own.yaml: pretraining names it as training data"),
         ("train retriever own.yaml", "nowhere/market: no such folder or manifest; own.yaml: retriever names it"),
-        ("train base own.yaml", "nowhere/market: no such folder or manifest; own.yaml: base names it"),
+        ("train pretraining own.yaml", "nowhere/market: no such folder or manifest; own.yaml: pretraining names it"),
         ("pairs own.yaml", "nowhere/market: no such folder or manifest; own.yaml: pairs names it"),
-        ("train own.yaml --plan", "base: data ['nowhere/market']"),
-        ("train decide frob", "frob: no such recipe file"),
-        ("train decide --model nowhere", "nowhere: no such checkpoint folder"),
+        ("train own.yaml --plan", "pretraining: data ['nowhere/market']"),
+        ("train tune frob", "frob: no such recipe file"),
+        ("train tune --model nowhere", "nowhere: no such checkpoint folder"),
         ("train warmup --stepz 3", "No such option"),
         ("evaluate nowhere", "nowhere: no such folder or manifest"),
         ("evaluate --features nowhere.npz", "nowhere.npz: no such file"),

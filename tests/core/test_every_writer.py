@@ -55,16 +55,15 @@ ALLOWED: dict[str, dict[str, str]] = {
         "path.unlink": "removes cache files that are of no use, or whose people are to be forgotten",
     },
     "retrieval/embedders/onnx.py": {"torch.onnx.export": ATOMIC},
-    "training/pretraining/stage.py": {
+    "training/pretraining/reasoner.py": {
         "processor.save_pretrained": ATOMIC,
         "tempfile.TemporaryDirectory": SCRATCH,
     },
     "training/pairs/table.py": {"parquet.write_table": ATOMIC},
     "training/warmup/figures.py": {"figure.savefig": ATOMIC},
-    "training/retriever/train.py": {"state.save": "`TrainingState.save`, which calls `torch_save`"},
+    "training/retriever/train.py": {"trainer.state.save": "`TrainingState.save`, which calls `torch_save`"},
     "training/grpo/vllm_rollouts.py": {"tempfile.TemporaryDirectory": SCRATCH, "taught.save_pretrained": SCRATCH},
-    "training/pretraining/shipped.py": {"shutil.copytree": ATOMIC},
-    "training/warmup/train.py": {"teacher.save": "`WarmupTrainer.save`, which calls `torch_save`"},
+    "training/warmup/train.py": {"trainer.save": "`WarmupTrainer.save`, which calls `torch_save`"},
 }  # fmt: skip
 
 

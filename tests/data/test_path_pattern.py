@@ -6,7 +6,7 @@ import string
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reidr.data.reading.labels import read_label
@@ -69,6 +69,7 @@ def test_a_template_that_cannot_be_used_is_refused(template: str, said: str) -> 
 
 
 @settings(max_examples=80, deadline=None)
+@example(camera="INF", moment=datetime(2026, 11, 27), rest="")
 @given(
     camera=st.text(string.ascii_letters + string.digits + " .-", min_size=1, max_size=8),
     moment=st.datetimes(datetime(1990, 1, 1), datetime(2099, 1, 1)),

@@ -24,7 +24,9 @@ from reidr.fusion.calibration import Calibration, margin_of
 from reidr.fusion.logistic import Logistic, LogisticFusion
 from reidr.fusion.profile import InferenceProfile, OpenSetRule
 from reidr.fusion.score_predictor import ScorePredictor
-from reidr.reasoning.types import Pair
+from reidr.reasoning.backends.backend import Capabilities
+from reidr.reasoning.backends.card import Card
+from reidr.reasoning.types import Pair, RequestCounts
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.search import search
 from reidr.search.types import Found
@@ -61,9 +63,10 @@ class Verifier:
     """Says something that depends on the pair alone, and leans to nobody."""
 
     name = "scripted"
+    capabilities, counts = Capabilities(), RequestCounts()
 
     def __init__(self, profile: InferenceProfile) -> None:
-        self.profile = profile
+        self.card = Card(profile)
         self.asked: list[tuple[str, str]] = []
 
     def score(self, pairs: Sequence[Pair], **_: object) -> NDArray[np.float64]:

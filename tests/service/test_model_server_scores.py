@@ -21,6 +21,7 @@ from reidr.cli.evaluate import settings_from
 from reidr.data.sketch import TrainingData
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
+from reidr.fusion.ask_policy import Policy
 from reidr.fusion.profile import InferenceProfile
 from reidr.reasoning.backends.card import Card, read_card
 from reidr.reasoning.backends.chat_server.remote import RemoteReasoner
@@ -160,7 +161,7 @@ def test_a_model_is_used_through_the_server_as_in_process(
         model.processor,
         name="told",
         trained_on=(TrainingData("/home/ann/market1501", ("ab", "cd")),),
-        profile=InferenceProfile(0.4, "held-out people", "a notice", policies=((0.5, {"most": 3}),)),
+        profile=InferenceProfile(0.4, "held-out people", "a notice", policies=((0.5, Policy(1.0, 3)),)),
         held_out=(0.1, 7),
     )
     remote = RemoteReasoner(start(ModelServer(told)).address)

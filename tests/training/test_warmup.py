@@ -209,17 +209,21 @@ class YesLogit:
         return Loss(total, len(forward.group), {"yes_loss": float(total.detach()) / len(forward.group)})
 
 
-def test_an_objective_from_outside_by_dotted_path(tmp_path: Path) -> None:
+def test_an_objective_from_outside_by_module_and_class(tmp_path: Path) -> None:
     sys.modules["own_objectives"] = sys.modules[__name__]
-    _, _, log = run(tmp_path, objectives={"own_objectives.YesLogit": 1.0}, rationales=0.0, steps=6, save_every=6)
+    _, _, log = run(tmp_path, objectives={"own_objectives:YesLogit": 1.0}, rationales=0.0, steps=6, save_every=6)
     assert log[-1]["yes_loss"] < log[0]["yes_loss"]
     assert log[0]["loss"] == log[0]["yes_loss"]
     assert "direct_loss" not in log[0]
 
 
 def test_an_unknown_objective_is_named_with_those_there_are(tmp_path: Path) -> None:
-    for name in ("answr", "reidr.nowhere.Answer", "reidr.training.warmup.train.Missing"):
+    for name in ("answr", "reidr.training.warmup.objectives.answer.Answer"):
         with pytest.raises(RecipeError, match=f"no objective '{name}'.*answer, order_consistency, kl"):
+            find_objective(name)
+    missing = {"reidr.nowhere:Answer": "cannot import", "reidr.training.warmup.train:Missing": "has no Missing"}
+    for name, why in missing.items():
+        with pytest.raises(RecipeError, match=f"objective {name}: .*{why}"):
             find_objective(name)
     with pytest.raises(RecipeError, match="negative"):
         WarmupRecipe.from_values({"objectives": {"answer": -1.0}}, "test")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reidr.cli.command import Command
-from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
+from reidr.cli.shared import CACHE_OPTION, LAYOUT_OPTION, REASONER_OPTION, RETRIEVER_OPTION, ROOT_OPTION
 
 if TYPE_CHECKING:
     from reidr.data.types import ReIDDataset
@@ -44,7 +44,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--queries", type=click.IntRange(1), help="Sample this many queries by seed. [all]")
 @click.option("--adaptive", is_flag=True, help="Ask only about the pairs that the tuned ask policy doubts.")
 @click.option("--budget", type=click.FloatRange(0), help="With --adaptive: pairs per query that may be asked.")
-@click.option("--protocol", help="Evaluation rule by name. [the data set's own]")
+@click.option("--protocol", help="Evaluation rule by name, or your own as module:rule. [the data set's own]")
 @click.option(
     "--average-precision",
     type=click.Choice(["exact", "trapezoid"]),
@@ -54,7 +54,8 @@ FILE = click.Path(path_type=Path)
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the query sample and of protocol draws. [0]")
 @click.option("--held-out", is_flag=True, help="Use the training identities that the retriever never saw instead.")
 @click.option("--allow-missing", is_flag=True, help="Go on where half of the pictures that a list names are missing.")
-@click.option("--root", type=click.Path(path_type=Path), help="Of a manifest: the folder its pictures may lie in.")
+@LAYOUT_OPTION
+@ROOT_OPTION
 @click.option("--baseline/--no-baseline", default=False, help="Also measure the colour-histogram baseline.")
 @click.option(
     "--reasons",
@@ -142,8 +143,8 @@ def find_data(data: Path | None, options: dict[str, Any]) -> tuple[ReIDDataset, 
     from reidr.data.load import load_dataset
     from reidr.data.protocols.trial import check_belongs, find_protocol
 
-    root, allow_missing = options["root"], options["allow_missing"]
-    dataset = None if data is None else load_dataset(data, root=root, allow_missing=allow_missing)
+    reading = {name: options[name] for name in ("layout", "root", "allow_missing")}
+    dataset = None if data is None else load_dataset(data, **reading)
     rule = options["protocol"] or (None if dataset is None else dataset.protocol)
     if rule is not None:
         check_belongs(find_protocol(rule), *(("", None) if dataset is None else (dataset.name, dataset.kind)))

@@ -16,16 +16,24 @@ RETRIEVER_OPTION = click.option(
     "--retriever",
     "retriever_name",
     default="nano",
-    help="A shipped retriever, a trained folder, or an .onnx file. [nano]",
+    help="Which embedder ranks the gallery: a shipped one (nano, histogram), the folder of a trained one, "
+    "an .onnx file, or one of your own as module:factory. [nano]",
 )
 REASONER_OPTION = click.option(
     "--reasoner",
     "reasoner_name",
     default="nano",
-    help="A shipped reasoner, a checkpoint folder, a hub id, the URL of a server, or none. [nano]",
+    help="Which model compares pairs of pictures: a shipped one (nano), a checkpoint folder, a Hugging Face id, "
+    "the URL of a server, or none. [nano]",
+)
+LAYOUT_OPTION = click.option(
+    "--layout", help="Read DATA by this layout: a name, or a loader of your own as module:loader. [found by its files]"
+)
+ROOT_OPTION = click.option(
+    "--root", type=click.Path(path_type=Path), help="For a manifest: the folder its pictures may lie in. [its own]"
 )
 CACHE_OPTION = click.option(
-    "--cache/--no-cache", default=True, help="Keep embeddings and verdicts for the next time. [cache]"
+    "--cache/--no-cache", default=True, help="Keep embeddings and scores of pairs for later runs. [cache]"
 )
 RUNS_OPTION = click.option(
     "--runs",
@@ -38,14 +46,10 @@ RUNS_OPTION = click.option(
 
 
 def load_retriever(name: str) -> Embedder:
-    """The retriever an option names. Raises WeightsError with one sentence."""
-    if name.endswith(".onnx"):
-        from reidr.retrieval.embedders.onnx import OnnxEmbedder
+    """The embedder an option names. Raises WeightsError with one sentence."""
+    from reidr.retrieval.embedders.registry import load_embedder
 
-        return OnnxEmbedder.load(Path(name))
-    from reidr.retrieval.embedders.retriever import Retriever
-
-    return Retriever.load(name)
+    return load_embedder(name)
 
 
 def load_reasoner(name: str, cache: bool = True) -> Backend | None:

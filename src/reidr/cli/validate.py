@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from reidr.cli.command import Command
+from reidr.cli.shared import LAYOUT_OPTION, ROOT_OPTION
 
 
 @click.command("validate", cls=Command)
@@ -16,15 +17,14 @@ from reidr.cli.command import Command
     "--pixels/--no-pixels", default=True, help="Also decode every picture (finds broken and truncated files)."
 )
 @click.option("--allow-missing", is_flag=True, help="Listed pictures that are not there are a warning, not an error.")
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path),
-    help="Of a manifest: the folder that its pictures may lie in. [the manifest's own]",
-)
+@LAYOUT_OPTION
+@ROOT_OPTION
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="Write the findings to this file too; - is stdout."
 )
-def command(data: Path, pixels: bool, allow_missing: bool, root: Path | None, json_file: Path | None) -> None:
+def command(
+    data: Path, pixels: bool, allow_missing: bool, layout: str | None, root: Path | None, json_file: Path | None
+) -> None:
     """Check a data set: files, names, identities, cameras, splits.
 
     Exit status: 0 without errors (warnings or not), 1 where an error would break or falsify an evaluation, or where the
@@ -38,7 +38,7 @@ def command(data: Path, pixels: bool, allow_missing: bool, root: Path | None, js
     from reidr.data.checks.validate import validate
 
     to_stdout = prepare_output(json_file, [data])
-    findings = validate(data, pixels=pixels, progress=progress, root=root, allow_missing=allow_missing)
+    findings = validate(data, pixels=pixels, progress=progress, layout=layout, root=root, allow_missing=allow_missing)
     marks = {
         "error": click.style("error  ", fg="red"),
         "warning": click.style("warning", fg="yellow"),

@@ -5,71 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from reidr.core.text import some_of
-from reidr.data.layouts import (
-    cuhk03,
-    ltcc,
-    market1501,
-    mars,
-    msmt17,
-    occluded,
-    person_folders,
-    peta,
-    prcc,
-    vc_clothes,
-    veri776,
-)
-from reidr.data.layouts.cuhk03 import load_cuhk03, load_cuhk03_mat
-from reidr.data.layouts.ltcc import load_ltcc
+from reidr.data.layouts.cuhk03 import load_cuhk03_mat
 from reidr.data.layouts.manifest import load_manifest
-from reidr.data.layouts.market1501 import load_market1501
-from reidr.data.layouts.mars import load_mars
-from reidr.data.layouts.msmt17 import load_msmt17
-from reidr.data.layouts.occluded import load_occluded
-from reidr.data.layouts.person_folders import load_person_folders, load_split_person_folders
-from reidr.data.layouts.peta import load_peta
-from reidr.data.layouts.prcc import load_prcc
-from reidr.data.layouts.vc_clothes import load_vc_clothes
-from reidr.data.layouts.veri776 import load_veri776
+from reidr.data.layouts.table import LAYOUTS, PERSON_FOLDERS, expected_trees, find_loader
 from reidr.data.reading.listing import sub_folders
 from reidr.data.reading.lists import refuse_missing
 from reidr.data.types import ReIDDataset
 from reidr.errors import DataError
 
 MANIFESTS = ("manifest.jsonl", "manifest.csv")
-# The Market-1501 layout comes last: its folder `query` is also part of other layouts.
-LAYOUTS = (
-    (occluded.fits_occluded, load_occluded),
-    (cuhk03.fits_cuhk03, load_cuhk03),
-    (msmt17.fits_msmt17, load_msmt17),
-    (prcc.fits_prcc, load_prcc),
-    (ltcc.fits_ltcc, load_ltcc),
-    (vc_clothes.fits_vc_clothes, load_vc_clothes),
-    (veri776.fits_veri776, load_veri776),
-    (mars.fits_mars, load_mars),
-    (peta.fits_peta, load_peta),
-    (person_folders.fits_split_person_folders, load_split_person_folders),
-    (market1501.fits_market1501, load_market1501),
-)
-EXPECTED_TREES = "\n".join(
-    (
-        market1501.TREE,
-        cuhk03.TREE,
-        msmt17.TREE,
-        prcc.TREE,
-        ltcc.TREE,
-        vc_clothes.TREE,
-        occluded.TREE,
-        veri776.TREE,
-        mars.TREE,
-        peta.TREE,
-        person_folders.TREE,
-        "  manifest.csv or manifest.jsonl: image, person, camera, split (docs/datasets.md)",
-    )
-)
 
 
 def load_dataset(
-    path: str | Path, name: str | None = None, *, root: str | Path | None = None, allow_missing: bool = False
+    path: str | Path,
+    name: str | None = None,
+    *,
+    layout: str | None = None,
+    root: str | Path | None = None,
+    allow_missing: bool = False,
 ) -> ReIDDataset:
     """Read the data set at `path`: a manifest, a CUHK03-NP .mat split file, or a folder in a published layout.
 
@@ -77,15 +30,20 @@ def load_dataset(
     stands in tables and files. No picture is opened; the notes say which layout was found and what was left out.
 
     Args:
+        layout: read `path` by this layout instead of finding one: a name of `data/layouts/table.py`, or
+            `module:loader`, a function of (path, name) from outside the package.
         root: for a manifest, the folder that all its pictures lie in, where that is not its own (`load_manifest`).
         allow_missing: read the data set also where half of the pictures that a list or manifest names for a split, or
             more, are not there.
 
-    Raises DataError with the expected trees when nothing fits or when several folders do, for half a data set, and for
-    a `root` that nothing asks for.
+    Raises DataError with the expected trees when nothing fits or when several folders do, for half a data set, for a
+    layout that is not known, and for a `root` of what is no manifest.
     """
     try:
-        dataset = load_path(Path(path), name, None if root is None else Path(root))
+        if layout is None:
+            dataset = load_path(Path(path), name, None if root is None else Path(root))
+        else:
+            dataset = load_by_layout(layout, Path(path), name, root)
     except OSError as error:
         raise DataError(
             f"{error.filename or path}: cannot be read ({error.strerror}); check the path and its rights"
@@ -93,6 +51,16 @@ def load_dataset(
     if not allow_missing:
         refuse_missing(str(path), dataset.notes)
     return dataset
+
+
+def load_by_layout(layout: str, path: Path, name: str | None, root: str | Path | None) -> ReIDDataset:
+    """Read `path` by a layout that is named. Raises DataError where the path is missing or does not hold it."""
+    load = find_loader(layout)
+    if root is not None:
+        raise DataError(f"{path}: --root is for manifests alone; drop it, or drop --layout {layout}")
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    return load(path, name)
 
 
 def load_path(path: Path, name: str | None, root: Path | None = None) -> ReIDDataset:
@@ -117,12 +85,11 @@ def load_path(path: Path, name: str | None, root: Path | None = None) -> ReIDDat
         found = load_folder(fitting[0], name, root)
         if found is not None:
             return found
-    if person_folders.fits_person_folders(path):
-        # Last of all: any folder of folders of pictures looks like it.
+    if PERSON_FOLDERS.fits(path):
         check_no_root(path, root)
-        return load_person_folders(path, name)
+        return PERSON_FOLDERS.load(path, name)
     holds = some_of(sorted(entry.name for entry in path.iterdir()), 5) or "nothing"
-    raise DataError(f"{path}: no known layout (it holds {holds}); expected one of\n{EXPECTED_TREES}")
+    raise DataError(f"{path}: no known layout (it holds {holds}); expected one of\n{expected_trees()}")
 
 
 def check_no_root(path: Path, root: Path | None) -> None:
@@ -133,7 +100,9 @@ def check_no_root(path: Path, root: Path | None) -> None:
 
 def fits_any(folder: Path) -> bool:
     """Whether `folder` holds a manifest or a published layout."""
-    return any((folder / manifest).is_file() for manifest in MANIFESTS) or any(fits(folder) for fits, _ in LAYOUTS)
+    return any((folder / manifest).is_file() for manifest in MANIFESTS) or any(
+        layout.fits(folder) for layout in LAYOUTS
+    )
 
 
 def load_folder(folder: Path, name: str | None, root: Path | None = None) -> ReIDDataset | None:
@@ -141,8 +110,8 @@ def load_folder(folder: Path, name: str | None, root: Path | None = None) -> ReI
     for manifest in MANIFESTS:
         if (folder / manifest).is_file():
             return load_manifest(folder / manifest, name, root=root)
-    for fits, load in LAYOUTS:
-        if fits(folder):
+    for layout in LAYOUTS:
+        if layout.fits(folder):
             check_no_root(folder, root)
-            return load(folder, name)
+            return layout.load(folder, name)
     return None

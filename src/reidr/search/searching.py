@@ -17,6 +17,7 @@ from reidr.errors import DataError, ImageError
 from reidr.fusion.profile import InferenceProfile
 from reidr.reasoning.types import Pair, RequestCounts
 from reidr.retrieval.embedders.embedder import Embedder
+from reidr.retrieval.embedders.registry import load_embedder
 from reidr.retrieval.gallery import Gallery, cache_folder
 from reidr.retrieval.rerankers.csls import LAST, with_csls
 from reidr.retrieval.rerankers.reranker import load_reranker
@@ -25,7 +26,6 @@ from reidr.search.order import Candidates, Order, by_distance, by_profile, by_re
 from reidr.search.presence import Presence, presence
 from reidr.search.query.gallery import Collected
 from reidr.search.query.left_out import UNREADABLE, LeftOut, merged
-from reidr.search.query.models import load_embedder
 from reidr.search.query.query import Query
 from reidr.search.reasons import doubt_of, reasons
 from reidr.search.task import Progress, Task

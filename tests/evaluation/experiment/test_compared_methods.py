@@ -92,9 +92,9 @@ def test_without_a_reasoner_it_may_not_ask_one(street: ReIDDataset, outside: str
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("no_such_module:make", "none could be made there"),
-        ("rerankers_from_outside:Nothing", "none could be made there"),
-        ("rerankers_from_outside:np.zeros", "none could be made there"),
+        ("no_such_module:make", "cannot import no_such_module"),
+        ("rerankers_from_outside:Nothing", "has no Nothing"),
+        ("rerankers_from_outside:np.zeros", "the call failed: TypeError"),
         ("rerankers_from_outside:Broken", "gave a ndarray, not a RankedList"),
     ],
 )

@@ -26,7 +26,9 @@ from reidr.fusion.ask_policy import Policy
 from reidr.fusion.logistic import Logistic, LogisticFusion
 from reidr.fusion.profile import OpenSetRule
 from reidr.fusion.score_predictor import ScorePredictor
-from reidr.reasoning.types import Cue, Pair, Verdict
+from reidr.reasoning.backends.backend import Capabilities
+from reidr.reasoning.backends.card import Card
+from reidr.reasoning.types import Cue, Pair, RequestCounts, Verdict
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_rows.json").read_text())
@@ -68,6 +70,7 @@ class Noisy:
     """A verifier that leans to the truth."""
 
     name = "scripted"
+    capabilities, card, counts = Capabilities(vision_similarity=True), Card(), RequestCounts()
 
     def score(self, pairs: Sequence[Pair], **_: object) -> NDArray[np.float64]:
         return np.array([0.05 + 0.6 * noise(p, "score") + 0.3 * bool(p.label) for p in pairs])

@@ -25,21 +25,22 @@ def validate(
     *,
     pixels: bool = True,
     progress: Progress | None = None,
+    layout: str | None = None,
     root: Path | None = None,
     allow_missing: bool = False,
 ) -> list[Finding]:
     """Check a data set (a path or a loaded one) and return what was found, errors first.
 
     With `pixels` every picture is decoded; without, files are only looked for and compared. `progress(what, total)`
-    opens a bar (`reidr.core.progress.progress`). `root` is the folder that a manifest's pictures may lie in (see
-    `load_dataset`). With `allow_missing` listed pictures that are not there are a warning, however many. Never raises
-    for bad data: a data set that cannot even be read is one finding.
+    opens a bar (`reidr.core.progress.progress`). `layout` and `root` are those of `load_dataset`. With `allow_missing`
+    listed pictures that are not there are a warning, however many. Never raises for bad data: a data set that
+    cannot even be read is one finding.
     """
     if isinstance(data, ReIDDataset):
         dataset = data
     else:
         try:
-            dataset = load_dataset(data, root=root, allow_missing=True)
+            dataset = load_dataset(data, layout=layout, root=root, allow_missing=True)
         except DataError as error:
             return [Finding("error", "unreadable", str(error))]
     if allow_missing:

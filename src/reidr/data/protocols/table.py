@@ -1,14 +1,17 @@
 """Evaluation protocols as data: which crops are queries, which are gallery, what is ignored for a query.
 
 The field's papers differ here more than in their methods (docs/datasets.md), so every table and file of ReID-R carries
-the protocol's name. `reidr.data.protocols.trial.trials` turns a data set and a protocol into what an evaluator needs.
+the protocol's name. Add one to `PROTOCOLS` here; one from outside the package is named `module:rule` (a `Protocol`, or
+a function that makes one). `reidr.data.protocols.trial.trials` turns a data set and a protocol into what an evaluator
+needs.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from reidr.core.extensions import is_dotted_path, load_object
 from reidr.data.checks.official_counts import TITLES
 from reidr.data.protocols.matching_rule import Clothes
 from reidr.errors import DataError
@@ -126,15 +129,31 @@ SHORT = {"cc": "clothes-changing", "sc": "same-clothes", "labeled": "labelled"}
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol of that name; the field's short forms `cc`, `sc` and `labeled` are understood as parts of it.
+    """The protocol of that name, or the one that `module:rule` names.
 
-    Raises DataError listing the names that come nearest.
+    The field's short forms `cc`, `sc` and `labeled` are understood as parts of a name.
+    Raises DataError listing the names that come nearest, or saying what `module:rule` lacks.
     """
+    if is_dotted_path(name):
+        return outside_protocol(name)
     full = "/".join(SHORT.get(part, part) for part in name.strip().lower().split("/"))
     if full in PROTOCOLS:
         return PROTOCOLS[full]
     near = [known for known in PROTOCOLS if known.split("/")[0] == full.split("/")[0]]
-    raise DataError(f"no protocol {name!r}; there are: {', '.join(near or PROTOCOLS)}")
+    known = ", ".join(near or PROTOCOLS)
+    raise DataError(f"no protocol {name!r}; there are: {known}, or one of your own as module:rule")
+
+
+def outside_protocol(source: str) -> Protocol:
+    """The `Protocol` that `module:rule` is or makes. Raises DataError where it is neither."""
+    rule: Any = load_object(source, "protocol", DataError)
+    if callable(rule):
+        rule = rule()
+    if not isinstance(rule, Protocol):
+        raise DataError(
+            f"protocol {source}: it is a {type(rule).__name__}, not a Protocol or a function that makes one"
+        )
+    return rule
 
 
 def check_belongs(protocol: Protocol, name: str, kind: str | None) -> None:

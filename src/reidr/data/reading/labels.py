@@ -7,8 +7,8 @@ Labels are compared, never computed with, so one thing must not be written in tw
 * Leading zeros stay: "0002" is not "2" (Market-1501 writes 0002; `reidr validate` names such pairs).
 * Nothing, blanks, NaN and what pandas reads as a gap (na, n/a, nan, null, none, <na>, #n/a …), in any case of letters,
   mean "unknown".
-* A truth value, infinity (also as the text inf), a list, text that is not UTF-8 and whatever else is no label and is
-  refused.
+* A truth value, an infinite number, a list, text that is not UTF-8 and whatever else is no label and is refused.
+* Text that only looks like an infinite number ("inf", "Infinity") is text: a camera may be called that.
 * Text such as "1e3" stays text; beside a label "1000" it is refused, since nobody can tell whether both are one.
 """
 
@@ -28,7 +28,6 @@ UNKNOWN = frozenset(
     {"", "nan", "-nan", "+nan", "na", "n/a", "<na>", "nat", "null", "none", "#n/a", "#na", "#n/a n/a"}
     | {"1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"}
 )
-INFINITE = re.compile(r"[+-]?inf(inity)?\Z", re.ASCII | re.IGNORECASE)
 WHOLE = re.compile(r"([+-]?\d+)\.0*\Z", re.ASCII)
 FRACTION = re.compile(r"([+-]?\d+\.\d*?[1-9])0+\Z", re.ASCII)
 EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d{1,3}\Z", re.ASCII)
@@ -82,8 +81,6 @@ def _read_text(text: str) -> str | None:
     text = text.strip().strip(BLANKS).strip()
     if text.casefold() in UNKNOWN:
         return None
-    if INFINITE.match(text):
-        raise DataError(f"{text!r}; it must be text or a finite number")
     if whole := WHOLE.match(text):
         text = whole[1]
     elif fraction := FRACTION.match(text):

@@ -1,15 +1,15 @@
-"""The protocol of a re-ranker, what it may use, and where re-rankers are found: by name here, or by a dotted path."""
+"""The protocol of a re-ranker, what it may use, and where re-rankers are found: by name here, or `module:factory`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.core.extensions import is_dotted_path, make_object
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.retrieval.ranked_list import RankedList
@@ -108,7 +108,7 @@ RERANKERS: dict[str, Callable[[], Reranker]] = {"csls": CSLSReranker, "k-recipro
 
 
 def load_reranker(source: str | Reranker) -> Reranker:
-    """A re-ranker by its name, or what the factory at the dotted path `module:factory` gives.
+    """A re-ranker by its name, or what the factory at `module:factory` makes.
 
     Raises ReIDError in one sentence where there is none.
     """
@@ -116,20 +116,9 @@ def load_reranker(source: str | Reranker) -> Reranker:
         return source
     if source in RERANKERS:
         return RERANKERS[source]()
-    module, colon, factory = source.partition(":")
-    if not colon:
-        raise ReIDError(
-            f"re-ranker {source!r} is not known; known: {', '.join(RERANKERS)}, or a dotted path module:factory"
-        )
-    try:
-        make: Any = import_module(module)
-        for part in factory.split("."):
-            make = getattr(make, part)
-        made: Reranker = make()
-        if not callable(made.rerank) or not str(made.name):
-            raise TypeError("it has no name or cannot rerank")
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ReIDError(f"re-ranker {source}: none could be made there ({error})") from None
+    if not is_dotted_path(source):
+        raise ReIDError(f"re-ranker {source!r} is not known; known: {', '.join(RERANKERS)}, or your own module:factory")
+    made: Reranker = make_object(source, "re-ranker", ("name", "rerank"))
     return made
 
 

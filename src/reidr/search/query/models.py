@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reidr.errors import DataError, WeightsError
+from reidr.errors import DataError
 from reidr.reasoning.backends.loading import find_factory, is_factory
 from reidr.retrieval.embedders.embedder import Embedder
+from reidr.retrieval.embedders.registry import check_embedder
 
 if TYPE_CHECKING:
     from reidr.reasoning.backends.local import Backend
@@ -20,13 +21,7 @@ def check_models(retriever: Embedder | str | Path | None, reasoner: Backend | st
     neither a name nor a model.
     """
     if isinstance(retriever, str | Path):
-        if str(retriever).endswith(".onnx"):
-            if not Path(retriever).is_file():
-                raise WeightsError(f"{retriever}: no such ONNX model")
-        else:
-            from reidr.retrieval.embedders.retriever import find_model
-
-            find_model(retriever)
+        check_embedder(retriever)
     elif retriever is not None and not hasattr(retriever, "embed_pictures"):
         raise DataError(f"the retriever is of type {type(retriever).__name__}; give a name, a folder or an embedder")
     if isinstance(reasoner, str | Path):
@@ -44,16 +39,3 @@ def check_models(retriever: Embedder | str | Path | None, reasoner: Backend | st
         raise DataError(
             f"the reasoner is of type {type(reasoner).__name__}; give a name, a folder, a URL or a back end"
         )
-
-
-def load_embedder(retriever: Embedder | str | Path | None) -> Embedder:
-    """The retriever itself; by name, folder or .onnx file it is loaded. None: the shipped one."""
-    if retriever is not None and not isinstance(retriever, str | Path):
-        return retriever
-    if str(retriever).endswith(".onnx"):
-        from reidr.retrieval.embedders.onnx import OnnxEmbedder
-
-        return OnnxEmbedder.load(Path(str(retriever)))
-    from reidr.retrieval.embedders.retriever import Retriever
-
-    return Retriever.load(retriever)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reidr.core.progress import progress
 from reidr.core.run import Run, content_hash, in_own_folder, write_json
@@ -13,13 +13,14 @@ from reidr.data.load import load_dataset
 from reidr.data.sketch import sketch_of
 from reidr.fusion.profile import InferenceProfile, store_profile
 from reidr.fusion.provenance import FILE as PROVENANCE
-from reidr.retrieval.embedders.network import RetrieverNetwork
 from reidr.training.pretraining.people import People, split_people
-from reidr.training.pretraining.reasoner import train_reasoner
 from reidr.training.pretraining.streets import attribute_streets, street_people
 from reidr.training.recipes.data_sets import data_path
 from reidr.training.recipes.find import stage_values
 from reidr.training.recipes.pretraining import PretrainingRecipe
+
+if TYPE_CHECKING:
+    from reidr.retrieval.embedders.network import RetrieverNetwork
 
 NOTICE = "This reasoner was not trained on verdicts yet (it is the start of warm-up and reinforcement learning)."
 SPLIT = ("data", "held_out_share", "reasoning_share", "split_seed")
@@ -36,6 +37,8 @@ def pretraining_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -
     where = folder / "model"
     if run.finished("pretraining"):
         return where
+    from reidr.training.pretraining.reasoner import train_reasoner  # loads torch: after all that may be refused
+
     network = train_vision_encoder(recipe, run, people)
     started = time.perf_counter()
     crops = [

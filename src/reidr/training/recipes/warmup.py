@@ -23,8 +23,8 @@ class WarmupRecipe(Recipe):
     objectives: dict[str, float] = Field(
         {"answer": 1.0},
         min_length=1,
-        description="weight of each training objective, by name (training/warmup/objectives/) or by the dotted path of "
-        "your own class; weight 0 only logs it",
+        description="weight of each training objective, by name (training/warmup/objectives/) or as module:Class "
+        "of your own; weight 0 only logs it",
     )
     steps: int = Field(600, ge=1, description="optimiser steps")
     batch: int = Field(16, ge=2, description="pairs per step, labels balanced; each is shown in both orders")

@@ -27,7 +27,7 @@ class Loss:
 
 
 class WarmupObjective(Protocol):
-    """A training objective. Named in `registry.py`, or in a recipe by the dotted path of its class.
+    """A training objective. Named in `registry.py`, or in a recipe as `module:Class`.
 
     Attributes:
         kinds: the forward passes it takes part in.

@@ -1,0 +1,69 @@
+"""Where embedders are found: by name in this table, as a trained folder, an .onnx file or `module:factory`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from reidr.core.extensions import is_dotted_path, load_object, make_object
+from reidr.errors import WeightsError
+from reidr.retrieval.embedders.embedder import Embedder
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
+
+EMBEDDERS: dict[str, Callable[[], Embedder]] = {"histogram": HistogramEmbedder}
+"""Embedders by name. Trained ones that are shipped (`nano`) are folders of `retrieval/presets` and need no entry."""
+NEEDED = ("name", "fingerprint", "embed_pictures")
+
+
+def load_embedder(source: Embedder | str | Path | None = None) -> Embedder:
+    """An embedder by name of `EMBEDDERS` or of a shipped one, trained folder, .onnx file or `module:factory`.
+
+    None: the shipped default; an embedder is given back as it is.
+    Raises WeightsError where there is none, or where what `module:factory` makes is no `Embedder`.
+    """
+    if source is None or isinstance(source, str | Path):
+        return _load_by_name(source)
+    return source
+
+
+def _load_by_name(source: str | Path | None) -> Embedder:
+    if source in EMBEDDERS:
+        return EMBEDDERS[str(source)]()
+    if is_outside(source):
+        return outside_embedder(str(source))
+    if str(source).endswith(".onnx"):
+        from reidr.retrieval.embedders.onnx import OnnxEmbedder
+
+        return OnnxEmbedder.load(Path(str(source)))
+    from reidr.retrieval.embedders.retriever import Retriever
+
+    return Retriever.load(source)
+
+
+def check_embedder(source: str | Path) -> None:
+    """Find the embedder that is named, without loading it and without torch.
+
+    Raises WeightsError where there is none.
+    """
+    if source in EMBEDDERS:
+        return
+    if is_outside(source):
+        load_object(str(source), "embedder", WeightsError)
+    elif str(source).endswith(".onnx"):
+        if not Path(source).is_file():
+            raise WeightsError(f"{source}: no such ONNX model")
+    else:
+        from reidr.retrieval.embedders.retriever import find_model
+
+        find_model(source)
+
+
+def is_outside(source: object) -> bool:
+    """Whether this names an embedder from outside the package; a folder of that name goes first."""
+    return is_dotted_path(source) and not Path(str(source)).exists()
+
+
+def outside_embedder(source: str) -> Embedder:
+    """What the factory at `module:factory` makes. Raises WeightsError where that is no `Embedder`."""
+    made: Embedder = make_object(source, "embedder", NEEDED, WeightsError)
+    return made
