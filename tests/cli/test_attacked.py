@@ -246,9 +246,9 @@ def test_what_is_left_out_of_a_folder_that_is_named_twice_is_counted_once(place:
     Path("crops/notes.txt").write_text("x")
     Path("crops/lost.png").symlink_to("nowhere")
     done = found("person.png", "--in", "crops", "--in", str(place / "crops"), "--json", "-")
-    assert {each["reason"]: each["count"] for each in json.loads(done.stdout)["left_out"]} == {
-        "a link that leads nowhere": 1,
-        "no picture by ending and content": 1,
+    assert {each["text"]: each["count"] for each in json.loads(done.stdout)["left_out"]} == {
+        "1 file, a link that leads nowhere: crops/lost.png": 1,
+        "1 file, no picture by ending and content (.txt): crops/notes.txt": 1,
     }
 
 
@@ -372,7 +372,7 @@ def test_a_manifest_is_not_forgotten_in_the_place_of_its_crops(place: Path) -> N
     assert "is a manifest; give the crops" in refused("forget", "m.csv")
 
 
-@pytest.mark.parametrize("words", [["train", "nope"], ["serve-model", "nope"], ["train", "decide", "nope"]])
+@pytest.mark.parametrize("words", [["train", "nope"], ["serve-model", "nope"], ["train", "tune", "nope"]])
 def test_a_wrong_name_is_refused_before_torch_is_imported(words: list[str]) -> None:
     code = (
         "import sys; sys.argv[0] = 'reidr'; import reidr.cli.main as main\n"

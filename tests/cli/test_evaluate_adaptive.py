@@ -44,7 +44,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def rows(*words: str) -> dict[str, dict[str, Any]]:
     done = CliRunner().invoke(
-        reidr, ["evaluate", "street", "--reasoner", "model", "--k", "5", "--compare", "all", "--json", "rows.json", *words]
+        reidr,
+        ["evaluate", "street", "--reasoner", "model", "--k", "5", "--compare", "all", "--json", "rows.json", *words],
     )
     assert done.exit_code == 0, done.output
     return {row["name"]: row for row in json.loads(Path("rows.json").read_text())["rows"]}

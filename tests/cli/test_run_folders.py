@@ -76,4 +76,4 @@ def test_a_report_of_nobody_knows_what(place: Path) -> None:
 @pytest.mark.parametrize("words", [["train", name] for name in train.commands] + [["pairs"], ["sample"]], ids=" ".join)
 def test_the_run_folder_has_a_name_that_torchrun_lets_pass(words: list[str], option: str) -> None:
     shown = CliRunner().invoke(reidr, [*words, "--help"]).output
-    assert (option in shown) == (words != ["train", "decide"])
+    assert (option in shown) == (words != ["train", "tune"])

@@ -29,7 +29,10 @@ pairs: {source: retriever, data: [nowhere/market]}
     ("words", "said"),
     [
         ("train frob", "frob: no such recipe file"),
-        ("train own.yaml", "nowhere/market: no such folder or manifest; own.yaml: pretraining names it as training data"),
+        (
+            "train own.yaml",
+            "nowhere/market: no such folder or manifest; own.yaml: pretraining names it as training data",
+        ),
         ("train retriever own.yaml", "nowhere/market: no such folder or manifest; own.yaml: retriever names it"),
         ("train pretraining own.yaml", "nowhere/market: no such folder or manifest; own.yaml: pretraining names it"),
         ("pairs own.yaml", "nowhere/market: no such folder or manifest; own.yaml: pairs names it"),

@@ -46,7 +46,7 @@ def retriever(trained_on: tuple[str, ...], held_out: tuple[float, int] | None) -
 
 
 def test_a_recipe_with_a_base_or_with_folds_says_whom_it_held_out(photos: Path, tmp_path: Path) -> None:
-    based = recipe(tmp_path, base={"data": [str(photos)], "held_out_share": 0.3, "split_seed": 2})
+    based = recipe(tmp_path, pretraining={"data": [str(photos)], "held_out_share": 0.3, "split_seed": 2})
     found = {crop.person for crop in held_out_people(based, {}, retriever((), None))}
     assert 0 < len(found) < PEOPLE
     folds = {"source": "folds", "data": [str(photos)], "held_out_share": 0.3, "seed": 2}
@@ -55,7 +55,7 @@ def test_a_recipe_with_a_base_or_with_folds_says_whom_it_held_out(photos: Path, 
         assert {crop.person for crop in people} == found
     # Nobody else is: the other side of the very same split.
     assert hold_out_identities(people, 0.3, 2)[0] == ()
-    drawn = recipe(tmp_path, base={"data": [str(photos)]})
+    drawn = recipe(tmp_path, pretraining={"data": [str(photos)]})
     assert held_out_people(drawn, {"data": []}, retriever((), None)) == ()
 
 
@@ -63,7 +63,7 @@ def test_a_recipe_with_a_base_or_with_folds_says_whom_it_held_out(photos: Path, 
 def test_a_retriever_that_was_taught_on_them_is_refused(
     photos: Path, tmp_path: Path, held_out: tuple[float, int] | None
 ) -> None:
-    name = recipe(tmp_path, base={"data": [str(photos)], "held_out_share": 0.3, "split_seed": 2})
+    name = recipe(tmp_path, pretraining={"data": [str(photos)], "held_out_share": 0.3, "split_seed": 2})
     with pytest.raises(DataError, match=r"retriever mine was trained on photos .* one of the two has seen"):
         held_out_people(name, {}, retriever(("photos",), held_out))
 
@@ -84,22 +84,22 @@ def test_the_held_out_people_of_a_data_set_are_those_of_both_models(photos: Path
 def test_a_recipe_that_holds_nobody_out_is_refused(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="hold nobody out"):
         held_out_people(recipe(tmp_path, pairs={"source": "retriever"}), {}, retriever((), None))
-    with pytest.raises(RecipeError, match="neither 'base' nor 'pairs'"):
+    with pytest.raises(RecipeError, match="neither 'pretraining' nor 'pairs'"):
         held_out_people(recipe(tmp_path, warmup={}), {}, retriever((), None))
 
 
-def test_the_command_decides_for_any_recipe_s_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_tunes_any_recipe_s_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def decide(name: str, model: Path, changes: dict[str, Any], **more: Any) -> InferenceProfile:
+    def tune(name: str, model: Path, changes: dict[str, Any], **more: Any) -> InferenceProfile:
         asked.append((name, model, changes, more))
         return InferenceProfile(0.4, "held-out training identities")
 
-    monkeypatch.setattr("reidr.training.tuning.stage.decide_stage", decide)
-    run = CliRunner().invoke(reidr, ["train", "decide", "qwen2.5-vl-7b", "--model", str(tmp_path)])
+    monkeypatch.setattr("reidr.training.tuning.stage.tuning_stage", tune)
+    run = CliRunner().invoke(reidr, ["train", "tune", "qwen2.5-vl-7b", "--model", str(tmp_path)])
     assert isinstance(run.exception, WeightsError)
     monkeypatch.setattr("reidr.reasoning.models.checkpoint.find_checkpoint", lambda source: (str(source), True))
-    words = ["train", "decide", "qwen2.5-vl-7b", "--model", str(tmp_path), "--retriever", "other"]
+    words = ["train", "tune", "qwen2.5-vl-7b", "--model", str(tmp_path), "--retriever", "other"]
     run = CliRunner().invoke(reidr, words)
     assert run.exit_code == 0, run.output
     assert "fusion weight 0.4" in run.output

@@ -48,7 +48,9 @@ def model(trained_on: tuple[str, ...] = DEV, held_out: tuple[float, int] | None 
 
 def recipe(folder: Path, data: Path) -> str:
     path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump({"base": {"data": [str(data)], "held_out_share": SPLIT[0], "split_seed": SPLIT[1]}}))
+    path.write_text(
+        yaml.safe_dump({"pretraining": {"data": [str(data)], "held_out_share": SPLIT[0], "split_seed": SPLIT[1]}})
+    )
     return str(path)
 
 

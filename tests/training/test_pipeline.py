@@ -55,7 +55,9 @@ def test_nano_street_differs_in_one_line() -> None:
     assert photos["pretraining"]["data"]
     assert street["pretraining"]["data"] == []
     assert {**street["pretraining"], "data": photos["pretraining"]["data"]} == photos["pretraining"]
-    assert {name: street[name] for name in street if name != "pretraining"} == {n: photos[n] for n in photos if n != "pretraining"}
+    assert {name: street[name] for name in street if name != "pretraining"} == {
+        n: photos[n] for n in photos if n != "pretraining"
+    }
 
 
 def test_a_recipe_with_an_unknown_stage_or_field_is_refused(tmp_path: Path) -> None:
@@ -156,7 +158,9 @@ def test_data_sets_are_found_by_name_and_a_missing_one_says_where_to_ask(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("REIDR_DATA", raising=False)
-    with pytest.raises(DataError, match=r"market1501: no such folder.*nano\.yaml: pretraining names it.*Zheng.*REIDR_DATA"):
+    with pytest.raises(
+        DataError, match=r"market1501: no such folder.*nano\.yaml: pretraining names it.*Zheng.*REIDR_DATA"
+    ):
         check_everything("nano", None, quick=False)
     for name in ("market1501", "cuhk03-np-train"):
         (tmp_path / "sets" / name).mkdir(parents=True)

@@ -217,7 +217,9 @@ def test_nobody_is_read_by_a_reader_that_knows_them(
         train_attribute_head(recipe, known, attribute_head, seen)
         assert torch.allclose(read[mine], probabilities_of(attribute_head, seen, mine.tolist()), atol=1e-6)
         assert not torch.allclose(read[others], probabilities_of(attribute_head, seen, others.tolist()), atol=1e-3)
-    again = probabilities_out_of_fold(recipe.model_copy(update={"attribute_head_steps": 1}), crops(), untaught, seen, tmp_path)
+    again = probabilities_out_of_fold(
+        recipe.model_copy(update={"attribute_head_steps": 1}), crops(), untaught, seen, tmp_path
+    )
     assert torch.equal(read, again)
 
 

@@ -137,7 +137,9 @@ def test_what_pictures_hide_is_asked_as_often_as_it_happens(parts: tuple[Any, An
         assert np.mean([each[1] == value for each in drawn]) == pytest.approx(share, abs=0.04)
     hidden = [replace(crop, attributes={"hat": UNSEEN}) for crop in crops]
     mixed = [*hidden, *(replace(crop, id=f"o{crop.id}", attributes={"bag": "none"}) for crop in crops)]
-    asked = ExampleSource([*mixed, replace(crops[0], attributes={"hat": UNSEEN, "bag": UNSEEN})], processor).families["s"]
+    asked = ExampleSource([*mixed, replace(crops[0], attributes={"hat": UNSEEN, "bag": UNSEEN})], processor).families[
+        "s"
+    ]
     assert asked.attributes == ["bag"]  # that nobody's hat is seen is no question
 
 

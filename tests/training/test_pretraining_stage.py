@@ -79,7 +79,7 @@ class Drawn:
         monkeypatch.setattr(stage, "stage_values", lambda *_: (recipe.model_dump(mode="json"), "test"))
         monkeypatch.setattr(stage, "street_people", self.street)
         monkeypatch.setattr(stage, "train_vision_encoder", lambda *_: self.calls.append("vision_encoder"))
-        monkeypatch.setattr(stage, "train_reasoner", self.teach)
+        monkeypatch.setattr("reidr.training.pretraining.reasoner.train_reasoner", self.teach)
 
     def street(self, folder: Path, people: int, seed: int) -> tuple[Crop, ...]:
         self.calls.append(f"street {seed}")
@@ -101,7 +101,7 @@ def test_the_language_half_never_meets_the_held_out_and_a_finished_stage_does_no
     people = split_people(recipe)
     taught = {crop.person for crop in drawn.language}
     assert taught == {crop.person for crop in (*people.vision_encoder, *people.reasoning)} | {"street1001:1"}
-    assert (where / stage.PEOPLE).is_file()
+    assert (where / stage.PROVENANCE).is_file()
     assert drawn.calls == ["vision_encoder", "street 1001"]
     before = {path: path.stat().st_mtime_ns for path in sorted((tmp_path / "run").rglob("*"))}
     assert stage.pretraining_stage("nano", tmp_path / "run", {}) == where
@@ -126,7 +126,9 @@ def test_a_recipe_of_the_street_alone_opens_no_photo(tmp_path: Path, monkeypatch
 def test_the_shipped_street_recipe_names_no_photos_and_differs_in_nothing_else() -> None:
     from reidr.training.recipes.find import stage_values
 
-    street, nano = (PretrainingRecipe.from_values(*stage_values(name, "pretraining", {})) for name in ("nano-street", "nano"))
+    street, nano = (
+        PretrainingRecipe.from_values(*stage_values(name, "pretraining", {})) for name in ("nano-street", "nano")
+    )
     assert street.data == ()
     assert nano.data
     assert street.model_copy(update={"data": nano.data}) == nano
