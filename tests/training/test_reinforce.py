@@ -20,7 +20,7 @@ from reidr.reasoning.types import Pair
 from reidr.training.grpo import stage as stage
 from reidr.training.grpo.claim_credit import ClaimMark
 from reidr.training.grpo.rewards import RankContext, Reward, rank_reward
-from reidr.training.grpo.stage import build_trainer, draw_pairs, keep_steps, rank_context, reinforce, reinforce_stage
+from reidr.training.grpo.stage import build_trainer, draw_pairs, rank_context, reinforce, reinforce_stage
 from reidr.training.recipes.grpo import ReinforcementRecipe
 
 pytest.importorskip("trl")
@@ -386,15 +386,6 @@ def test_a_rank_reward_without_lists_is_refused(tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"rewards": RECIPE.rewards.model_copy(update={"rank": 0.5})})
     with pytest.raises(DataError, match="mine the pairs anew"):
         build_trainer(recipe, bare, *lively("qwen3_vl"), tmp_path)
-
-
-def test_lines_of_steps_to_be_taken_again_are_dropped(tmp_path: Path) -> None:
-    path = tmp_path / "log.jsonl"
-    keep_steps(path, 3)
-    assert not path.exists()
-    path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"ste', encoding="utf-8")
-    keep_steps(path, 2)
-    assert lines(path) == [{"step": 1}, {"step": 2}]
 
 
 def test_the_text_only_scorer_sees_the_text_and_nothing_else() -> None:

@@ -16,9 +16,10 @@ import numpy as np
 from reidr.core.process.signals import note_step
 from reidr.core.progress import progress
 from reidr.core.run import Run, content_hash, prepare_folder
-from reidr.core.storage.json_lines import keep_json_lines, read_json_lines
 from reidr.errors import DataError, ReIDError
 from reidr.reasoning.types import Pair
+from reidr.training.common.log import TrainingLog
+from reidr.training.common.lora import lora_config
 from reidr.training.grpo.rewards import RankContext, Reward, total_reward
 from reidr.training.pairs.attributes import facts_finder
 from reidr.training.recipes.grpo import ReinforcementRecipe
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 Advance = Callable[[float], None]
 CHECKPOINTS = "checkpoints"  # the trainer's, in the run folder
-
-LANGUAGE_HALF = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 
 # TRL's names → ours, in the order of a line of log.jsonl.
 LOGGED = {
@@ -110,9 +109,9 @@ def reinforce(
     trainer = build_trainer(recipe, pairs, model, processor, folder, advance)
     checkpoint, done = last_whole_checkpoint(folder / CHECKPOINTS)
     note_step(folder, "step", done)
-    log = folder / "log.jsonl"
-    for path in (log, folder / "completions.jsonl"):
-        keep_steps(path, done)
+    log = TrainingLog(folder / "log.jsonl")
+    for written in (log, TrainingLog(folder / "completions.jsonl")):
+        written.resume(done)
     if advance is not None:
         advance(done)
     try:
@@ -129,7 +128,7 @@ def reinforce(
     taught.__dict__.pop("forward", None)
     taught.requires_grad_(True)
     taught.eval()
-    return taught, read_json_lines(log)
+    return taught, log.read()
 
 
 def build_trainer(
@@ -220,7 +219,7 @@ def build_trainer(
         server=server,
         args=arguments(recipe, folder),
         train_dataset=Dataset.from_dict({"pair": list(range(len(drawn)))}).with_transform(open_rows),
-        peft_config=lora(recipe),
+        peft_config=lora_config(recipe.lora_rank, recipe.lora_alpha),
         callbacks=[StepLog(folder / "log.jsonl", LOGGED, advance)],
     )
     trainer.remove_callback(PrinterCallback)
@@ -269,17 +268,6 @@ def arguments(recipe: ReinforcementRecipe, folder: Path) -> Any:
         gradient_checkpointing=False,
         dataloader_pin_memory=False,
         disable_tqdm=True,
-    )
-
-
-def lora(recipe: ReinforcementRecipe) -> Any:
-    """LoRA on every projection of the language model, or None for full fine-tuning."""
-    if not recipe.lora_rank:
-        return None
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=recipe.lora_rank, lora_alpha=recipe.lora_alpha, target_modules=LANGUAGE_HALF, task_type="CAUSAL_LM"
     )
 
 
@@ -349,8 +337,3 @@ def last_whole_checkpoint(folder: Path) -> tuple[Path | None, int]:
             whole.append((int(name[1]), path))
     steps, last = max(whole, default=(0, None))
     return last, steps
-
-
-def keep_steps(path: Path, last: int) -> None:
-    """Drop the lines of a JSONL file whose `step` comes after `last`: the steps that are about to be taken again."""
-    keep_json_lines(path, lambda record: record["step"] <= last)
