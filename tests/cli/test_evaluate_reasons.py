@@ -18,6 +18,8 @@ from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
+from reidr.reasoning.backends.backend import Capabilities
+from reidr.reasoning.backends.card import Card
 from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Pair, RequestCounts, Verdict
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
@@ -28,6 +30,10 @@ class Scripted:
 
     Of the tops it always says that they agree.
     """
+
+    capabilities = Capabilities()
+    card = Card()
+    counts = RequestCounts()
 
     name = "scripted"
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reidr.fusion.profile import InferenceProfile
+from reidr.reasoning.backends.backend import Capabilities
+from reidr.reasoning.backends.card import Card
 from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Pair, RequestCounts, Verdict
 
@@ -38,6 +40,12 @@ class Bands:
 
 class Scores:
     """A back end with a score for each candidate's id; what it has none for has no score."""
+
+    capabilities = Capabilities()
+
+    @property
+    def card(self) -> Card:
+        return Card(self.profile)
 
     name = "scores"
 

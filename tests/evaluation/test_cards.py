@@ -19,7 +19,9 @@ from reidr.evaluation.experiment.experiment import run_experiment
 from reidr.evaluation.experiment.outcome import Outcome, Settings
 from reidr.evaluation.results.rows import rows_json
 from reidr.fusion.calibration import Calibration, margin_of
-from reidr.reasoning.types import Pair
+from reidr.reasoning.backends.backend import Capabilities
+from reidr.reasoning.backends.card import Card
+from reidr.reasoning.types import Pair, RequestCounts
 from reidr.report import Candidate, QueryCard, Report, write_report
 from reidr.report.build import build_report
 from reidr.report.content import Curve, Series
@@ -30,6 +32,10 @@ from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
 class Drawing:
     """A verifier whose scores are drawn: it moves candidates in any way."""
+
+    capabilities = Capabilities()
+    card = Card()
+    counts = RequestCounts()
 
     name = "drawing"
 

@@ -19,6 +19,8 @@ from reidr.errors import DataError, ImageError
 from reidr.fusion.logistic import Logistic, LogisticFusion
 from reidr.fusion.profile import InferenceProfile
 from reidr.fusion.weighted import Fusion
+from reidr.reasoning.backends.backend import Capabilities
+from reidr.reasoning.backends.card import Card
 from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Verdict
 from reidr.report.search import write_search
@@ -42,6 +44,8 @@ class Plain:
 
 class CropQuestions(Scripted):
     """Says "Both have red shoes. The hair agrees: short hair in both." of all pairs; sees red shoes in red.png."""
+
+    capabilities = Capabilities(ask_about_crops=True)
 
     def think(self, pairs, **_):  # type: ignore[no-untyped-def]
         text = "Both have red shoes. The hair agrees: short hair in both."
@@ -94,7 +98,7 @@ def test_a_reasoner_that_is_sure_of_one_crop_puts_it_first(folder: Path) -> None
             return np.array([float(pair.candidate.id == "sub/gray.png") for pair in pairs])
 
     sure = Sure()
-    sure.profile = InferenceProfile(0.8, "this test")
+    sure.card = Card(InferenceProfile(0.8, "this test"))
     found = search(person(), folder, 4, retriever=HistogramEmbedder(), reasoner=sure)  # type: ignore[arg-type]
     places = {match.crop.id: place for place, match in enumerate(found.matches)}
     before = {match.crop.id: match.rank_before for match in found.matches}
@@ -113,7 +117,7 @@ def test_a_loaded_reasoner_is_used_as_was_decided_for_it_and_not_for_one_of_its_
             return np.array([float(pair.candidate.id == "sub/gray.png") for pair in pairs])
 
     still = Sure()
-    still.profile = InferenceProfile(0.0, "nothing", "Never taught a verdict.")
+    still.card = Card(InferenceProfile(0.0, "nothing", "Never taught a verdict."))
     found = search(person(), folder, 4, retriever=HistogramEmbedder(), reasoner=still)  # type: ignore[arg-type]
     assert [match.rank_before for match in found.matches] == [1, 2, 3, 4]
     assert shared.notice_of(still) == "Never taught a verdict."  # type: ignore[arg-type]
@@ -126,7 +130,7 @@ def test_a_reasoner_may_be_named_by_the_url_of_a_server(folder: Path, monkeypatc
         named.append(source)
         return Scripted(0.5)
 
-    monkeypatch.setattr("reidr.reasoning.backends.local.load_reasoner", load)
+    monkeypatch.setattr("reidr.reasoning.backends.loading.load_reasoner", load)
     found = look(person(), folder, reasoner="http://127.0.0.1:8000#nano")
     assert named == ["http://127.0.0.1:8000#nano"]
     assert [match.probability for match in found.matches] == [0.5] * 3
@@ -212,6 +216,8 @@ def test_a_person_beyond_the_stored_threshold_is_probably_absent(folder: Path, t
 class Eyed(Scripted):
     """Finds all pairs equally likely; its eyes know blue-0.png alone."""
 
+    capabilities = Capabilities(vision_similarity=True)
+
     def vision_similarity(self, pairs, **_):  # type: ignore[no-untyped-def]
         return np.array([[1.0 if pair.candidate.id == "blue-0.png" else 0.0] * 3 for pair in pairs])
 
@@ -233,7 +239,7 @@ def test_candidates_are_ordered_by_the_fusion_that_was_chosen(
     asked = Logistic((0.0,) * 7, (1.0,) * 7, (*model.weights, 0.0), 0.0)
     eyed = Eyed(0.5)
     fitted = LogisticFusion(asked, model, 11, 50, vision_similarities=True).stored()
-    eyed.profile = InferenceProfile(0.2, "this test", fitted=fitted, fusion=fusion)
+    eyed.card = Card(InferenceProfile(0.2, "this test", fitted=fitted, fusion=fusion))
     found = search(
         Image.new("RGB", (30, 60), (200, 30, 30)), tmp_path, 5, retriever=Plain(), reasoner=eyed, keep=False  # type: ignore[arg-type]
     )  # fmt: skip

@@ -17,8 +17,10 @@ from reidr.evaluation.explanations.masking import band_masks
 from reidr.evaluation.explanations.reason_numbers import reason_numbers
 from reidr.evaluation.explanations.reasons import by_chance, estimate, measure_reasons, order_flips, supports
 from reidr.evaluation.explanations.text_alone import area_under_curve, read_from_text
+from reidr.reasoning.backends.backend import Capabilities
+from reidr.reasoning.backends.card import Card
 from reidr.reasoning.rationales.cues import extract_cues
-from reidr.reasoning.types import Cue, Pair, Verdict
+from reidr.reasoning.types import Cue, Pair, RequestCounts, Verdict
 
 
 @contextmanager
@@ -51,6 +53,10 @@ def pairs(number: int = 24) -> list[Pair]:
 
 class Shoes:
     """Looks at the shoes alone; speaks of them or (where it is a liar) of the top, and may prefer an order."""
+
+    capabilities = Capabilities()
+    card = Card()
+    counts = RequestCounts()
 
     def __init__(self, *, liar: bool = False, ordered: bool = False) -> None:
         self.liar, self.ordered = liar, ordered
@@ -123,6 +129,8 @@ def test_a_second_look_is_taken_where_single_crops_can_be_asked_about(
 ) -> None:
     class CropQuestions(Shoes):
         """States what it sees; where it is forgetful, asked about gray shoes alone it calls them white."""
+
+        capabilities = Capabilities(ask_about_crops=True)
 
         def ask_about_crops(self, crops: Sequence[Crop], texts: Sequence[str], **_: object) -> list[str]:
             assert set(texts) == {"What colour are the shoes?"}

@@ -16,8 +16,10 @@ from reidr.data.types import Crop
 from reidr.evaluation.explanations.masking import band_masks
 from reidr.evaluation.explanations.reason_numbers import ReasonNumber, number_lines, reason_numbers
 from reidr.evaluation.explanations.reasons import Estimate, measure_reasons, most_asked
+from reidr.reasoning.backends.backend import Capabilities
+from reidr.reasoning.backends.card import Card
 from reidr.reasoning.rationales.cues import extract_cues
-from reidr.reasoning.types import Pair, Verdict
+from reidr.reasoning.types import Pair, RequestCounts, Verdict
 from reidr.report.reasons import write_reasons
 from reidr.report.reasons_build import ReasonsRun, groups_of, kind_of, reasons_page, sample_pairs
 
@@ -49,6 +51,10 @@ def crop(name: str, level: int) -> Crop:
 
 class Scripted:
     """Says what `SAYS` says of person A's id; scores 0.9 where the shoes' grey levels are near each other, else 0.1."""
+
+    capabilities = Capabilities()
+    card = Card()
+    counts = RequestCounts()
 
     def __init__(self) -> None:
         self.scored = self.thought = 0

@@ -9,7 +9,7 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.reasoning.types import Cue, Pair, RequestCounts, Verdict, counts_of
+from reidr.reasoning.types import Cue, Pair, RequestCounts, Verdict
 
 A, B = (Crop(name, Image.new("RGB", (8, 16))) for name in "ab")
 GOOD: dict[str, Any] = {
@@ -80,10 +80,6 @@ def test_counts_add_up_and_say_what_a_reader_must_know() -> None:
     many = sum((RequestCounts(reasons={f"request {i} refused": 1}) for i in range(99)), RequestCounts())
     assert (len(many.reasons), many.reasons["other reasons"]) == (21, 79)
     assert later.stored()["reasons"] == {"refused: too large": 1, "no answer": 2}
-
-
-def test_a_back_end_that_counts_nothing_has_zeros() -> None:
-    assert counts_of(object()) == RequestCounts()
 
 
 def test_verdict_is_frozen() -> None:

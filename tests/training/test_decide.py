@@ -18,7 +18,9 @@ from reidr.fusion.ask_policy import Policy
 from reidr.fusion.calibration import margin_of
 from reidr.fusion.logistic import LogisticFusion, fuse_whole, rank_by_probability
 from reidr.fusion.score_predictor import fuse_asked
-from reidr.reasoning.types import Pair
+from reidr.reasoning.backends.backend import Capabilities
+from reidr.reasoning.backends.card import Card
+from reidr.reasoning.types import Pair, RequestCounts
 from reidr.training.tuning.search import (
     BUDGETS,
     SHARE,
@@ -54,6 +56,10 @@ class Features:
 
 class Witness:
     """A reasoner that is right more often than not, and too sure of itself."""
+
+    capabilities = Capabilities()
+    card = Card()
+    counts = RequestCounts()
 
     name = "witness"
 

@@ -33,7 +33,6 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
     from reidr.evaluation.experiment.outcome import settings_of
     from reidr.evaluation.results.rows import rows_json
     from reidr.fusion.profile import stored_profile
-    from reidr.reasoning.types import counts_of
     from reidr.report import write_report
     from reidr.report.build import build_report, text_table
     from reidr.report.files.store import save_report
@@ -69,7 +68,7 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
                 "seconds": round(seconds, 1),
             }
         ),
-        remarks=counts_of(reasoner).sentences(),
+        remarks=() if reasoner is None else reasoner.counts.sentences(),
     )
     click.echo(text_table(outcomes))
     write_json(run.path("rows.json"), rows_json(outcomes))

@@ -165,11 +165,13 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     from reidr.evaluation.experiment.experiment import run_experiment, training_data_of
     from reidr.evaluation.experiment.left_out import warnings_of
     from reidr.evaluation.results.result_file import result_document
+    from reidr.reasoning.backends.loading import is_factory
     from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
     name = options["reasoner_name"]
-    served = load_reasoner(name, options["cache"]) if name.startswith(("http://", "https://")) else None
-    settings = settings_from(options, served)  # before any model is loaded: it refuses what is not possible
+    elsewhere = name.startswith(("http://", "https://")) or is_factory(name)
+    served = load_reasoner(name, options["cache"]) if elsewhere else None
+    settings = settings_from(options, served)  # before any model is loaded: it refuses what cannot be asked
     retriever: Embedder = given if given is not None else load_retriever(options["retriever_name"])
     reasoner = served or load_reasoner(name, options["cache"])
     if options["held_out"]:
@@ -209,10 +211,10 @@ def provenance_of(retriever: Embedder, reasoner: Backend | None, settings: Setti
 def settings_from(options: dict[str, Any], served: Backend | None = None) -> Settings:
     """What the options ask for, with the inference profile of the reasoner; of a `served` one that of its server."""
     from reidr.evaluation.experiment.outcome import settings_of
-    from reidr.fusion.profile import profile_of, stored_profile
+    from reidr.fusion.profile import stored_profile
     from reidr.retrieval.gallery import cache_folder
 
-    profile = stored_profile(options["reasoner_name"]) if served is None else profile_of(served)
+    profile = stored_profile(options["reasoner_name"]) if served is None else served.card.profile
     names = ("adaptive", "budget", "k", "queries", "think", "protocol", "seed", "weight")
     return settings_of(
         profile,

@@ -10,7 +10,7 @@ import click
 from reidr.core.text import shown
 from reidr.evaluation.experiment.outcome import Outcome
 from reidr.reasoning.backends.local import Backend
-from reidr.reasoning.types import counts_of
+from reidr.reasoning.types import RequestCounts
 from reidr.report.build import text_table
 
 
@@ -36,7 +36,7 @@ def print_results(outcomes: Sequence[Outcome], document: dict[str, Any], notes: 
 
 def print_requests(reasoner: Backend | None) -> dict[str, Any]:
     """Print what the reasoner was asked and how that ended, as `find` does; return it for the result file."""
-    counts = counts_of(reasoner)
+    counts = RequestCounts() if reasoner is None else reasoner.counts
     for sentence in counts.sentences():
         click.echo(click.style(shown(sentence), fg="yellow"))
     if counts.requests:

@@ -52,7 +52,7 @@ def load_reasoner(name: str, cache: bool = True) -> Backend | None:
     """The reasoner an option names, None for `none`; with `cache` it is not asked again what it was asked before."""
     if name == "none":
         return None
-    from reidr.reasoning.backends.local import load_reasoner as load
+    from reidr.reasoning.backends.loading import load_reasoner as load
     from reidr.reasoning.backends.verdict_cache import ForgivingCache, default_path
 
     return load(name, cache=ForgivingCache(default_path()) if cache else None)
@@ -62,9 +62,7 @@ def notice_of(reasoner: Backend | None) -> str:
     """What a reader of the report must know of the reasoner, from its model card's first facts."""
     if reasoner is None:
         return ""
-    from reidr.fusion.profile import profile_of
-
-    return profile_of(reasoner).notice
+    return reasoner.card.profile.notice
 
 
 def prepare_output(path: Path | None, inputs: Iterable[Path | str] = ()) -> bool:

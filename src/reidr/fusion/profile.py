@@ -146,14 +146,6 @@ def read_profile(stored: Any, where: str) -> InferenceProfile:
         raise WeightsError(f"{where}: not an inference profile ({error})") from None
 
 
-def profile_of(reasoner: object) -> InferenceProfile:
-    """How a loaded reasoner is used: what was stored where it was loaded from; `UNTUNED` for one that has nothing.
-
-    Never looked up by its name, which is only the last word of its folder's path.
-    """
-    return getattr(reasoner, "profile", UNTUNED)
-
-
 def store_profile(profile: InferenceProfile, folder: Path) -> None:
     """Write `inference_profile.json` beside a checkpoint's weights. Raises ReIDError where it cannot be written."""
     write_text(folder / FILE, json.dumps(profile.stored(), indent=2) + "\n")

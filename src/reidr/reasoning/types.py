@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Literal, get_args
 
 from reidr.core.text import number_of
 from reidr.data.types import Crop
@@ -206,20 +203,3 @@ class RequestCounts:
 MOST_REASONS = 20  # that are told apart
 OTHER_REASONS = "other reasons"
 COUNTED = ("requests", "retried", "sampled", "without_score", "unreadable", "refused", "bounded")
-
-
-def counts_of(backend: object) -> RequestCounts:
-    """`backend.counts`; zeros for a back end that counts nothing."""
-    found = getattr(backend, "counts", None)
-    return found if isinstance(found, RequestCounts) else RequestCounts()
-
-
-@runtime_checkable
-class VisionSimilarity(Protocol):
-    """A back end whose eyes tell something of a pair by themselves, at the price of seeing each crop once."""
-
-    def vision_similarity(
-        self, pairs: Sequence[Pair], *, batch_size: int = 32, progress: Progress | None = None
-    ) -> NDArray[np.float64] | None:
-        """(N, 3) cosines of the eyes' own embeddings: whole bodies, upper parts, lower parts. None: they have none."""
-        ...

@@ -14,7 +14,6 @@ from reidr.evaluation.experiment.outcome import Outcome
 from reidr.evaluation.explanations.masking import MasksOf, StreetMasks, band_masks
 from reidr.evaluation.explanations.reason_numbers import reason_numbers
 from reidr.evaluation.explanations.reasons import (
-    Asked,
     Progress,
     ReasonCase,
     ReasonsTested,
@@ -23,7 +22,7 @@ from reidr.evaluation.explanations.reasons import (
     pair_without,
     supports,
 )
-from reidr.reasoning.rationales.claim_check import CropQuestions
+from reidr.reasoning.backends.backend import Backend
 from reidr.reasoning.rationales.statements import CHECKED, Known, statements_of, what_is_known, with_notes
 from reidr.reasoning.types import Pair
 from reidr.report.content import Fact
@@ -75,7 +74,7 @@ class ReasonsRun:
 
 def run_reasons(
     outcome: Outcome,
-    reasoner: Asked,
+    reasoner: Backend,
     root: Path | None,
     k: int,
     number: int,
@@ -100,7 +99,7 @@ def run_reasons(
     thoughts, passes = most_asked(len(pairs))
     say(
         f"testing the reasons for {len(pairs):,} of {len(everything):,} pairs: {thoughts:,} thoughts and at most "
-        f"{passes:,} scores{'; and some ten short questions a pair' if isinstance(reasoner, CropQuestions) else ''}"
+        f"{passes:,} scores{'; and some ten short questions a pair' if reasoner.capabilities.ask_about_crops else ''}"
     )
     tested = measure_reasons(reasoner, pairs, masks_of, progress, per_crop=known == "per crop", seed=seed)
     return ReasonsRun(tested, len(everything), masks_of, exact, known)

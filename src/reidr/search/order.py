@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from reidr.core.progress import Advance
 from reidr.evaluation.experiment.candidate_scoring import steps_of
 from reidr.fusion.profile import InferenceProfile
-from reidr.reasoning.types import Pair, VisionSimilarity
+from reidr.reasoning.types import Pair
 from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.ranked_list import RankedList
 from reidr.retrieval.rerankers.reranker import RerankContext, Reranker, checked_list
@@ -105,11 +105,11 @@ class Candidates:
             self.gallery.features,
             self.size,
             ask=None if self.model is None else ask,
-            compare=self._similarities if isinstance(self.model, VisionSimilarity) else None,
+            compare=self._similarities,
         )
 
     def _similarities(self, ranked: RankedList, m: int) -> Reals | None:
-        if not isinstance(self.model, VisionSimilarity):
+        if self.model is None or not self.model.capabilities.vision_similarity:
             return None
         seen = self.model.vision_similarity(self.pairs)
         if seen is None:

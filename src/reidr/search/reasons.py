@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reidr.data.types import Crop
 from reidr.errors import ImageError
 from reidr.evaluation.experiment.candidate_scoring import share_of_steps, steps_of
-from reidr.reasoning.rationales.claim_check import CheckedClaim, CropQuestions, check_claims
+from reidr.reasoning.rationales.claim_check import CheckedClaim, check_claims
 from reidr.reasoning.types import Pair, Verdict
 from reidr.search.order import Order
 from reidr.search.query.plausibility import why_no_person
@@ -39,7 +39,7 @@ def reasons(
         thoughts = model.think(some, progress=steps_of(advance))
     for i, verdict in zip(chosen, thoughts, strict=True):
         verdicts[i] = verdict
-    if task.claim_check and isinstance(model, CropQuestions):
+    if task.claim_check and model.capabilities.ask_about_crops:
         with show("looking at each crop again", len(chosen)) as advance:
             seen = check_claims(model, some, thoughts, share_of_steps(advance, len(chosen)))
         for i, own in zip(chosen, seen, strict=True):

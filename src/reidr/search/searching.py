@@ -14,8 +14,8 @@ from reidr.core.progress import progress
 from reidr.data.pictures.pixels import pixel_digest
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError
-from reidr.fusion.profile import InferenceProfile, profile_of
-from reidr.reasoning.types import Pair, RequestCounts, counts_of
+from reidr.fusion.profile import InferenceProfile
+from reidr.reasoning.types import Pair, RequestCounts
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.gallery import Gallery, cache_folder
 from reidr.retrieval.rerankers.csls import LAST, with_csls
@@ -100,9 +100,9 @@ def with_matches(
     model, pairs, groups = candidates.model, candidates.pairs, candidates.groups
     distances = candidates.listed.distances[0, candidates.columns]
     doubts = [doubt_of(pair.candidate) for pair in pairs]
-    started = counts_of(model)
+    started = RequestCounts() if model is None else model.counts
     order = ordered(task, candidates, profile, show)
-    scored = counts_of(model) - started
+    scored = RequestCounts() if model is None else model.counts - started
     direct, chance = order.direct, order.probabilities
     verdicts, looks = reasons(task, pairs, doubts, order, model, show)
     identical = copies_of(task.query, [pair.candidate for pair in pairs])
@@ -138,7 +138,7 @@ def with_matches(
         )
         for i in order.places
     )
-    counts = RequestCounts() if model is None else counts_of(model) - started
+    counts = RequestCounts() if model is None else model.counts - started
     return replace(
         found,
         matches=matches,
@@ -184,11 +184,11 @@ def loaded(reasoner: Backend | str | Path | None) -> tuple[Backend | None, Infer
     if reasoner is None:
         return None, None
     if not isinstance(reasoner, str | Path):
-        return reasoner, profile_of(reasoner)
-    from reidr.reasoning.backends import local as engine
+        return reasoner, reasoner.card.profile
+    from reidr.reasoning.backends import loading
 
-    model = engine.load_reasoner(reasoner)
-    return model, profile_of(model)
+    model = loading.load_reasoner(reasoner)
+    return model, model.card.profile
 
 
 def are_query_files(query: Query, crops: Sequence[Crop]) -> NDArray[np.bool_]:

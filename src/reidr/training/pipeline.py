@@ -100,8 +100,7 @@ def evaluate_reasoner(model: Path, pretraining: Path, folder: Path, quick: bool,
     from reidr.evaluation.experiment.experiment import run_experiment
     from reidr.evaluation.experiment.outcome import settings_of
     from reidr.fusion.profile import stored_profile
-    from reidr.reasoning.backends.local import load_reasoner
-    from reidr.reasoning.types import counts_of
+    from reidr.reasoning.backends.loading import load_reasoner
     from reidr.report import write_report
     from reidr.report.build import build_report
     from reidr.report.files.store import save_report
@@ -113,7 +112,7 @@ def evaluate_reasoner(model: Path, pretraining: Path, folder: Path, quick: bool,
     settings = settings_of(profile, think=3, weight=weight, queries=20 if quick else 200)
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress)
     facts = environment() | {"reasoner": str(model), "fusion weight": settings.weight, "data set": dataset.name}
-    remarks = counts_of(reasoner).sentences()
+    remarks = reasoner.counts.sentences()
     page = build_report(outcomes, title=dataset.name, notice=profile.notice, facts=facts, remarks=remarks)
     save_report(page, folder)
     return write_report(page, folder)

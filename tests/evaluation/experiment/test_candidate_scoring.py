@@ -18,7 +18,9 @@ from reidr.evaluation.experiment.candidate_scoring import PairScorer, doubled, l
 from reidr.evaluation.experiment.outcome import settings_of
 from reidr.fusion.ask_policy import Policy, ask_in_doubt, asked_pairs
 from reidr.fusion.profile import InferenceProfile, store_profile, stored_profile
-from reidr.reasoning.types import Pair
+from reidr.reasoning.backends.backend import Capabilities
+from reidr.reasoning.backends.card import Card
+from reidr.reasoning.types import Pair, RequestCounts
 from reidr.retrieval.ranked_list import RankedList
 from reidr.retrieval.score_normalisation import has_z_norm, normalised_distances, z_norm
 
@@ -27,6 +29,10 @@ QUERIES, GALLERY, K = 40, 90, 60
 
 class Table:
     """A reasoner whose score is a number per pair of ids; it notes every pair it is asked about."""
+
+    capabilities = Capabilities()
+    card = Card()
+    counts = RequestCounts()
 
     name = "table"
 

@@ -27,7 +27,9 @@ from reidr.fusion.ask_policy import Policy
 from reidr.fusion.logistic import Logistic, LogisticFusion
 from reidr.fusion.profile import OpenSetRule
 from reidr.fusion.score_predictor import ScorePredictor
-from reidr.reasoning.types import Cue, Pair, Verdict
+from reidr.reasoning.backends.backend import Capabilities
+from reidr.reasoning.backends.card import Card
+from reidr.reasoning.types import Cue, Pair, RequestCounts, Verdict
 from reidr.report import write_report
 from reidr.report.build import build_report, text_table
 from reidr.report.files.store import load_report, save_report
@@ -37,6 +39,10 @@ from reidr.retrieval.gallery import Gallery
 
 class Scripted:
     """A verifier that knows the truth, or says the same of every pair."""
+
+    capabilities = Capabilities()
+    card = Card()
+    counts = RequestCounts()
 
     name = "scripted"
 
@@ -140,7 +146,7 @@ def test_intervals_hold_their_metric(street: ReIDDataset) -> None:
 
 def test_a_model_or_a_protocol_that_does_not_fit_the_data_set_is_refused_before_any_work(street: ReIDDataset) -> None:
     reasoner = Scripted()
-    reasoner.trained_on = ("../data/MSMT17_V1",)  # type: ignore[attr-defined]
+    reasoner.card = Card(trained_on=("../data/MSMT17_V1",))
     named = replace(street, name="msmt17-v2", kind="msmt17")
     with pytest.raises(DataError, match=r"reasoner scripted was trained on \.\./data/MSMT17_V1"):
         run(named, reasoner, protocol="cross-domain")
@@ -336,6 +342,8 @@ def test_csls_gets_a_row_and_is_what_the_reasoner_is_fused_with(street: ReIDData
 
 def test_a_reasoner_with_vision_similarity_gets_a_row_of_it_and_saves_calls(street: ReIDDataset) -> None:
     class Seeing(Scripted):
+        capabilities = Capabilities(vision_similarity=True)
+
         def vision_similarity(self, pairs: Sequence[Pair], **_: object) -> NDArray[np.float64]:
             return np.array([[1.0 if pair.label else -1.0, 0.0, 0.0] for pair in pairs])
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from reidr.core.progress import Advance
 from reidr.data.protocols.trial import Trial
 from reidr.evaluation.experiment.outcome import Progress
-from reidr.reasoning.types import Pair, VisionSimilarity
+from reidr.reasoning.types import Pair
 from reidr.retrieval.ranked_list import RankedList
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ class PairScorer:
     def vision_similarity(self, ranked: RankedList, m: int, progress: Progress) -> Reals | None:
         """(Q, m, 3) similarities by the reasoner's vision encoder of the first m candidates, NaN where padded.
 
-        None for a reasoner that gives none (see `reasoning.types.VisionSimilarity`).
+        None for a reasoner that gives none (`Capabilities.vision_similarity`).
         """
-        if not isinstance(self.reasoner, VisionSimilarity):
+        if not self.reasoner.capabilities.vision_similarity:
             return None
         pairs, places = candidate_pairs(self.trial, ranked, m)
         with progress("comparing by the vision encoder", len(pairs)) as advance:

@@ -68,8 +68,8 @@ class Models:
 
 def training_data_of(retriever: Embedder, reasoner: Backend | None) -> dict[str, tuple[str, ...]]:
     """What each model says it was trained on, by its name."""
-    models = {f"retriever {retriever.name}": retriever} | ({f"reasoner {reasoner.name}": reasoner} if reasoner else {})
-    return {name: tuple(getattr(model, "trained_on", ())) for name, model in models.items()}
+    data = {f"retriever {retriever.name}": tuple(getattr(retriever, "trained_on", ()))}
+    return data if reasoner is None else data | {f"reasoner {reasoner.name}": reasoner.card.trained_on}
 
 
 def _run_trial(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ from reidr.evaluation.experiment.candidate_scoring import share_of_steps, steps_
 from reidr.evaluation.explanations.masking import Filling, MasksOf, control_region, erase, outside
 from reidr.evaluation.explanations.text_alone import TextAlone, read_from_text
 from reidr.evaluation.metrics.statistics import bootstrap_interval
-from reidr.reasoning.rationales.claim_check import CheckedClaim, CheckOutcome, CropQuestions, check_claims
+from reidr.reasoning.backends.backend import Backend
+from reidr.reasoning.rationales.claim_check import CheckedClaim, CheckOutcome, check_claims
 from reidr.reasoning.rationales.claims import (
     Claim,
     Mark,
@@ -29,25 +30,10 @@ from reidr.reasoning.rationales.claims import (
     states_what_is_hidden,
 )
 from reidr.reasoning.types import Cue, Pair, Verdict
-from reidr.reasoning.types import Progress as Steps
 
 Bools = NDArray[np.bool_]
 Progress = Callable[[str, int], Any]
 ANSWER_SIGN = {"same": 1.0, "different": -1.0}
-
-
-class Asked(Protocol):
-    """What is tested: any `reasoning.engine.Backend`, of which no more than this is used."""
-
-    def score(
-        self, pairs: Sequence[Pair], *, both_orders: bool = True, progress: Steps | None = None
-    ) -> NDArray[np.float64]:
-        """The direct score of each pair, (N,), uncalibrated; NaN where there is none."""
-        ...
-
-    def think(self, pairs: Sequence[Pair], *, progress: Steps | None = None) -> list[Verdict]:
-        """One verdict per pair."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -177,7 +163,7 @@ class ReasonsTested:
 
 
 def measure_reasons(
-    reasoner: Asked,
+    reasoner: Backend,
     pairs: Sequence[Pair],
     masks_of: MasksOf,
     progress: Progress,
@@ -221,7 +207,7 @@ def measure_reasons(
         for pair, reasoning in zip(pairs, (verdict.reasoning for verdict in verdicts), strict=True)
     ]
     looks: list[tuple[CheckedClaim, ...]] | None = None
-    if isinstance(reasoner, CropQuestions):
+    if reasoner.capabilities.ask_about_crops:
         with progress("asking about single crops", len(pairs)) as advance:
             looks = check_claims(reasoner, pairs, verdicts, share_of_steps(advance, len(pairs)))
     parsable = np.array([verdict.parsable for verdict in verdicts])
@@ -310,7 +296,7 @@ Erased = tuple[str, str, float, float, float, float]
 
 
 def score_erased(
-    reasoner: Asked,
+    reasoner: Backend,
     pairs: Sequence[Pair],
     verdicts: Sequence[Verdict],
     masks_of: MasksOf,

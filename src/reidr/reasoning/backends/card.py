@@ -1,4 +1,4 @@
-"""What a served reasoner says of itself beside its name: how it is used, and what it was taught on.
+"""A reasoner's card: how its scores are used, and what its weights were trained on.
 
 `reidr serve-model` puts it into its list of models, so that a search through a server is the search in process: the
 same fusion, the same calibration, the same guard against data that the model has seen.
@@ -13,7 +13,7 @@ from typing import Any
 
 from reidr.data.sketch import TrainingData
 from reidr.errors import ReIDError
-from reidr.fusion.profile import UNTUNED, InferenceProfile, profile_of, read_profile
+from reidr.fusion.profile import UNTUNED, InferenceProfile, read_profile
 
 FIELD = "reidr"  # of a model in the list of models
 
@@ -23,28 +23,33 @@ class Card:
     """What is known of a reasoner beside its weights.
 
     Attributes:
-        profile: how it is used. trained_on: names of its training data. held_out: as `profile.held_out_split`.
-        glances: whether its eyes give embeddings (`types.VisionSimilarity`).
+        profile: how its scores are used.
+        trained_on: names of its training data.
+        held_out: (share, seed) of the training identities set aside, as `fusion.profile.held_out_split`; None: unknown.
+        vision_similarities: whether its vision encoder gives embeddings (`Capabilities.vision_similarity`).
+        name: the model's name, empty where unknown.
     """
 
     profile: InferenceProfile = UNTUNED
     trained_on: tuple[str, ...] = ()
     held_out: tuple[float, int] | None = None
     vision_similarities: bool = False
+    name: str = ""
 
 
-def card_of(reasoner: Any) -> dict[str, Any]:
-    """The card of a loaded `Reasoner` as plain values. Of its training data's folders only the last name is told."""
-    held_out = reasoner.held_out
+def stored_card(card: Card) -> dict[str, Any]:
+    """The card as plain values for the list of models. Folders of training data are given by their last name only."""
     return {
-        "profile": profile_of(reasoner).stored(),
-        "trained_on": [
-            {"name": PurePath(str(each)).name, "pictures": sorted(getattr(each, "pictures", ()))}
-            for each in reasoner.trained_on
-        ],
-        "held_out": None if held_out is None else list(held_out),
-        "vision_similarities": hasattr(reasoner.model.model, "embeddings"),
+        "profile": card.profile.stored(),
+        "trained_on": [{"name": PurePath(data).name, "pictures": pictures_of(data)} for data in card.trained_on],
+        "held_out": None if card.held_out is None else list(card.held_out),
+        "vision_similarities": card.vision_similarities,
     }
+
+
+def pictures_of(data: str) -> list[str]:
+    """Names of the pictures of a training set, sorted; none where only its folder is known."""
+    return sorted(data.pictures) if isinstance(data, TrainingData) else []
 
 
 def read_card(served: Mapping[str, Any], host: str) -> Card:

@@ -1,16 +1,16 @@
-"""A reasoner made cheap: the same answers as `Reasoner`, nothing computed twice, nothing asked twice.
+"""A local model as a back end: the same answers as `Reasoner`, without repeating any computation.
 
-The pairs are worked off in windows. Within a window, prompts that begin with the same picture share the passes over
-that beginning (`prefix.py`); every distinct picture passes the vision encoder once; rows of like length go together; rows
-that have ended leave the batch; and what a `VerdictCache` knows is not computed at all. The memory needed does not grow
-with the number of pairs, but for the answers themselves and about 200 bytes for each distinct crop.
+Pairs are processed in windows. Within a window, prompts that begin with the same picture share one prefix cache
+(`inference/prefix_cache.py`), each distinct picture passes the vision encoder once, rows of similar length form a
+batch, rows that have ended leave it, and answers in the `VerdictCache` are not computed again. Memory does not grow
+with the number of pairs, except for the answers and about 200 bytes for each distinct crop.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,7 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from reidr.data.types import Crop
-from reidr.reasoning.backends.backend import Backend
+from reidr.reasoning.backends.backend import Backend, Capabilities
+from reidr.reasoning.backends.card import Card
+from reidr.reasoning.backends.loading import load_reasoner
 from reidr.reasoning.backends.reference import Reasoner, Thinking, batches, counts_of_scores
 from reidr.reasoning.backends.verdict_cache import VerdictCache, pair_key, question_key
 from reidr.reasoning.inference.prefix_cache import Features, Filled, Prompts, picture_digest
@@ -45,24 +47,6 @@ class Picture:
 
     crop: Crop
     size: tuple[int, int]
-
-
-def load_reasoner(source: str | Path = "nano", *, cache: VerdictCache | None = None, **options: Any) -> Backend:
-    """The back end that `source` names: a preset, a checkpoint folder, a hub id, or the http(s) URL of a server.
-
-    Args:
-        cache: what was answered before is taken from it, and what is answered is put there.
-        options: for `Reasoner.load` or, for a URL, `RemoteReasoner`.
-
-    Raises:
-        WeightsError: no such checkpoint, or one that cannot be used.
-        ReIDError: the server cannot be reached or used.
-    """
-    if str(source).startswith(("http://", "https://")):
-        from reidr.reasoning.backends.chat_server.remote import RemoteReasoner
-
-        return RemoteReasoner(str(source), cache=cache, **options)
-    return Engine(Reasoner.load(source, **options), cache)
 
 
 class Engine:
@@ -91,6 +75,16 @@ class Engine:
         self._prompts = {task: Prompts(reasoner.model, reasoner.processor, task) for task in TASKS}
         self._digests: dict[tuple[Path, int, int], tuple[str, tuple[int, int]]] = {}
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the wrapped model can do; vision similarity needs a vision encoder with embeddings of its own."""
+        return replace(self.reasoner.capabilities, vision_similarity=hasattr(self.reasoner.model.model, "embeddings"))
+
+    @property
+    def card(self) -> Card:
+        """The wrapped reasoner's card."""
+        return self.reasoner.card
+
     def score(
         self, pairs: Sequence[Pair], *, both_orders: bool = True, batch_size: int = 32, progress: Progress | None = None
     ) -> NDArray[np.float64]:
@@ -108,14 +102,14 @@ class Engine:
     def vision_similarity(
         self, pairs: Sequence[Pair], *, batch_size: int = 32, progress: Progress | None = None
     ) -> NDArray[np.float64] | None:
-        """As `VisionSimilarity.vision_similarity`: the language model is not asked, and what was seen is kept for when it is.
+        """As `Backend.vision_similarity`; the features are kept for later scores of the same crops.
 
         Raises:
             ImageError: a picture that cannot be used.
         """
-        embeddings = getattr(self.reasoner.model.model, "embeddings", None)
-        if embeddings is None:
+        if not self.capabilities.vision_similarity:
             return None
+        embeddings = self.reasoner.model.model.embeddings
         found = []
         for start, window in batches(pairs, WINDOW * batch_size if batch_size > 0 else batch_size):
             pictures, rows = self._rows(window)

@@ -21,6 +21,8 @@ from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.fusion.profile import UNTUNED, InferenceProfile, stored_profile
 from reidr.fusion.provenance import held_out_split, training_data
+from reidr.reasoning.backends.backend import Capabilities
+from reidr.reasoning.backends.card import Card
 from reidr.reasoning.inference.shared_vision import share_vision
 from reidr.reasoning.models.checkpoint import find_checkpoint, hash_weights, load_model
 from reidr.reasoning.models.processor import load_processor
@@ -139,6 +141,17 @@ class Reasoner:
             profile=stored_profile(path),
             held_out=held_out_split(path),
         )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Every task that a generating model in this process can do."""
+        return Capabilities(ask_about_crops=True)
+
+    @property
+    def card(self) -> Card:
+        """How the weights are used, and what they were trained on."""
+        embeddings = hasattr(self.model.model, "embeddings")
+        return Card(self.profile, self.trained_on, self.held_out, embeddings, self.name)
 
     @cached_property
     def weights_hash(self) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reidr.errors import DataError, WeightsError
+from reidr.reasoning.backends.loading import find_factory, is_factory
 from reidr.retrieval.embedders.embedder import Embedder
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def check_models(retriever: Embedder | str | Path | None, reasoner: Backend | st
             from reidr.reasoning.backends.chat_server.endpoint import check_address
 
             check_address(str(reasoner))
+        elif is_factory(reasoner):
+            find_factory(str(reasoner))
         else:
             from reidr.reasoning.models.checkpoint import find_checkpoint
 

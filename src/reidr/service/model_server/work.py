@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from reidr.reasoning.backends.card import FIELD, card_of
+from reidr.reasoning.backends.card import FIELD, stored_card
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.service.model_server.answering.completion import Completer
 from reidr.service.model_server.answering.prepare import Pictures, Prepared, Preparer
@@ -49,7 +49,7 @@ class ChatService:
         weights = await asyncio.to_thread(lambda: self.reasoner.weights_hash)
         root = f"{self.reasoner.name} {weights}"
         model = {
-            FIELD: card_of(self.reasoner),
+            FIELD: stored_card(self.reasoner.card),
             "id": self.reasoner.name,
             "object": "model",
             "created": 0,

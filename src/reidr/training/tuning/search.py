@@ -233,7 +233,7 @@ def held_out_search(dataset: ReIDDataset, retriever: Embedder, reasoner: Backend
         raise DataError(f"retriever {retriever.name} does not say which identities of {dataset.name} it held out")
     unseen = tuple(crop for crop in dataset.train if crop.person is not None and crop.person not in known.people)
     if reasoner is not None:
-        seen = known_people(dataset, unseen, getattr(reasoner, "trained_on", ()), getattr(reasoner, "held_out", None))
+        seen = known_people(dataset, unseen, reasoner.card.trained_on, reasoner.card.held_out)
         if seen.people:
             number = f"{len(seen.people):,} of the {len({crop.person for crop in unseen}):,}"
             raise DataError(

@@ -11,13 +11,16 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.reasoning.backends.card import read_card
+from reidr.reasoning.backends.backend import Capabilities
+from reidr.reasoning.backends.card import Card, read_card
 from reidr.reasoning.backends.chat_server.data_urls import data_url, fit, picture_request
 from reidr.reasoning.backends.chat_server.dialect import Chat
 from reidr.reasoning.backends.chat_server.endpoint import EMBEDDINGS, Endpoint
@@ -97,6 +100,7 @@ class RemoteReasoner:
         self._begin_answer = ours if begin_answer is None else begin_answer
         self._pixels = pixels or (None if ours else CROP_PIXELS)
         card = read_card(self._served if ours else {}, self._endpoint.host)
+        self.card: Card = replace(card, name=self.name)
         self.profile, self.trained_on, self.held_out = card.profile, card.trained_on, card.held_out
         self._vision_similarities = card.vision_similarities
         self._eyes: dict[Asked, tuple[NDArray[np.float64], ...]] = {}
@@ -125,6 +129,11 @@ class RemoteReasoner:
     def sampled(self) -> int:
         """How many results are estimates: from drawn answers, or from the written token's probability alone."""
         return self._results.sampled + self._results.bounded
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What a chat server offers; embeddings only where its card says so."""
+        return Capabilities(vision_similarity=self._vision_similarities)
 
     def score(
         self, pairs: Sequence[Pair], *, both_orders: bool = True, batch_size: int = 32, progress: Progress | None = None
@@ -226,7 +235,7 @@ class RemoteReasoner:
     def vision_similarity(
         self, pairs: Sequence[Pair], *, batch_size: int = 32, progress: Progress | None = None
     ) -> NDArray[np.float64] | None:
-        """As `VisionSimilarity.vision_similarity`, of `reidr serve-model`: each picture is sent once. None for other servers.
+        """As `Backend.vision_similarity`, of `reidr serve-model`: each picture is sent once. None for other servers.
 
         None also where the server refused a picture: one order cannot be made of pairs with a glance and without.
 
@@ -253,6 +262,10 @@ class RemoteReasoner:
                     return None
                 rows.append([float(one @ another) for one, another in zip(first, second, strict=True)])
         return np.array(rows, dtype=float).reshape(-1, 3)
+
+    def ask_about_crops(self, crops: Sequence[Crop], texts: str | Sequence[str] = "", **_: Any) -> list[str]:
+        """Not offered (`capabilities`). Raises ReIDError."""
+        raise ReIDError(f"{self.name}: questions about single crops are not asked through a chat server")
 
     def _refused(self, key: str, missing: Missing) -> Thought:
         """The verdict where the server would not answer."""
