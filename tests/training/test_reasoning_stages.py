@@ -157,7 +157,13 @@ def test_whose_photos_a_model_has_seen_is_told_even_where_its_source_says_nothin
 def test_the_variant_rl_takes_the_warm_up_s_settings_where_reinforcement_has_none(
     recipe: str, reinforced: list[Any]
 ) -> None:
-    changes = {"method": "reinforcement", "seed": 3, "lora_rank": 4, "max_new_tokens": 40, "reinforcement": {"steps": 7}}
+    changes = {
+        "method": "reinforcement",
+        "seed": 3,
+        "lora_rank": 4,
+        "max_new_tokens": 40,
+        "reinforcement": {"steps": 7},
+    }
     warmup_stage(recipe, Path("one"), changes)
     warmup_stage(recipe, Path("two"), changes | {"reinforcement": {"seed": 5, "max_new_tokens": 50}})
     one, two = reinforced
