@@ -35,7 +35,8 @@ pytest.importorskip("trl")
 
 
 RECIPE = ReinforcementRecipe(
-    steps=3, pairs=2, group=3, backward_rows=6, max_new_tokens=8, learning_rate=3e-2, warmup_steps=0, save_every=3,
+    steps=3, pairs=2, num_generations=3, backward_rows=6,
+    max_new_tokens=8, learning_rate=3e-2, warmup_steps=0, save_every=3,
     lora_rank=4,
 )  # fmt: skip
 

@@ -43,8 +43,6 @@ LOGGED = {
     "said_insufficient": "said_insufficient",
     "parsable": "parsable",
     "distinct_texts": "distinct_texts",
-    "claims": "claims",
-    "claims_consistent": "claims_consistent",
     "entropy": "entropy",
     "kl": "kl",
     "sampling/sampling_logp_difference/mean": "server_difference",
@@ -143,10 +141,9 @@ def build_trainer(
     from datasets import Dataset
     from transformers import PrinterCallback
 
-    from reidr.reasoning.backends.reference import Reasoner, crop_pixels
+    from reidr.reasoning.backends.reference import crop_pixels
     from reidr.reasoning.inference.sampling import unwrap
     from reidr.reasoning.prompting.prompt import pair_messages
-    from reidr.training.grpo.claim_credit import ClaimMark, Remembering, mark_claims
     from reidr.training.grpo.log_callback import StepLog
     from reidr.training.grpo.trainer import PairTrainer
     from reidr.training.grpo.vllm_rollouts import RolloutServer
@@ -166,13 +163,10 @@ def build_trainer(
         processor.image_processor.size = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
     if not recipe.train_vision:
         unwrap(model).model.visual.requires_grad_(False)
-    frozen = (
-        copy.deepcopy(model).eval().requires_grad_(False) if recipe.rewards.text_only or recipe.claim_credit else None
-    )
-    scorer = frozen if recipe.rewards.text_only else None
+    scorer = copy.deepcopy(model).eval().requires_grad_(False) if recipe.rewards.text_only else None
 
     def open_rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
-        # Rows of one group get the very same pictures: that is how the rollout knows them.
+        # Each picture of a group is opened once.
         images = {
             number: [drawn[number][0].query.open(), drawn[number][0].candidate.open()] for number in batch["pair"]
         }
@@ -201,12 +195,6 @@ def build_trainer(
             for number, completion, text in zip(numbers, completions, text_only, strict=True)
         ]
 
-    judge = Remembering(Reasoner(frozen, processor)) if recipe.claim_credit and frozen is not None else None
-
-    def mark(numbers: Sequence[int], completions: Sequence[Completion]) -> list[tuple[ClaimMark, ...]]:
-        assert judge is not None
-        return mark_claims(judge, [drawn[number][0] for number in numbers], [each.text for each in completions])
-
     server = None if recipe.rollout_server is None else RolloutServer(recipe.rollout_server, unwrap(model), processor)
     trainer = PairTrainer(
         recipe,
@@ -215,7 +203,6 @@ def build_trainer(
         folder / "completions.jsonl",
         model=model,
         processor=processor,
-        mark=None if judge is None else mark,
         server=server,
         args=arguments(recipe, folder),
         train_dataset=Dataset.from_dict({"pair": list(range(len(drawn)))}).with_transform(open_rows),
@@ -232,14 +219,14 @@ def arguments(recipe: ReinforcementRecipe, folder: Path) -> Any:
     from trl import GRPOConfig
 
     gpu = torch.cuda.is_available()
-    passes = recipe.pairs * recipe.group // recipe.rows
+    passes = recipe.pairs * recipe.num_generations // recipe.rows
     return GRPOConfig(
         output_dir=str(folder / CHECKPOINTS),
         max_steps=recipe.steps,
         per_device_train_batch_size=recipe.rows,
         gradient_accumulation_steps=passes,
         steps_per_generation=passes,
-        num_generations=recipe.group,
+        num_generations=recipe.num_generations,
         num_iterations=recipe.iterations,
         max_completion_length=recipe.max_new_tokens,
         temperature=recipe.temperature,
