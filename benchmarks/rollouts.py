@@ -63,7 +63,7 @@ def trainer(ours: bool, folder: Path) -> Any:
     from reidr.training.grpo.stage import arguments, build_trainer
     from reidr.training.recipes.grpo import ReinforcementRecipe
 
-    recipe = ReinforcementRecipe(steps=4, pairs=PAIRS, group=GROUP, max_new_tokens=TOKENS, save_every=100)
+    recipe = ReinforcementRecipe(steps=4, pairs=PAIRS, num_generations=GROUP, max_new_tokens=TOKENS, save_every=100)
     made: Any = build_trainer(recipe, noise_pairs(PAIRS), *nano(), folder)
     if not ours:
         model, processor = nano()

@@ -1,6 +1,6 @@
-"""Put a taught reasoner into the package, in half precision: python scripts/ship.py runs/rl/model nano [runs/base]
+"""Put a taught reasoner into the package, in half precision: python scripts/ship.py runs/rl/model nano
 
-Copies its decision along, keeps the base it came from beside it (`training.shipped_base`), and checks the weights of
+Copies its decision along, and checks the weights of
 all presets together (40 MB at most). The card is written by hand.
 """
 
@@ -16,14 +16,10 @@ MOST = 40_000_000
 
 def main() -> None:
     source, name = Path(sys.argv[1]), sys.argv[2]
-    base = Path(sys.argv[3]) if len(sys.argv) > 3 else None
-    from reidr.training.pretraining.shipped import BASES, pack_base
 
     from reidr.fusion.profile import FILE
     from reidr.reasoning.backends.reference import Reasoner
 
-    if base is None and (BASES / name).is_dir():
-        raise SystemExit(f"{BASES / name}: belongs to the reasoner that ships now; name the new one's base run")
     reasoner = Reasoner.load(source)
     target = PACKAGE / "reasoning" / "presets" / name
     card = (target / "README.md").read_text(encoding="utf-8") if (target / "README.md").is_file() else ""
@@ -34,8 +30,6 @@ def main() -> None:
         if (source / extra).is_file():
             shutil.copyfile(source / extra, target / extra)
     (target / "README.md").write_text(card or f"# {name}\n", encoding="utf-8")
-    if base is not None:
-        pack_base(base, name)
     size = sum(path.stat().st_size for path in PACKAGE.glob("*/presets/*/*.safetensors"))
     print(f"{target}: weights of all presets {size / 1e6:.1f} MB")
     if size > MOST:

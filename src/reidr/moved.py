@@ -216,7 +216,6 @@ MOVED = {
     "training.augment": "training.retriever.augment",
     "training.base": "training.pretraining.language_model",
     "training.base_stage": "training.pretraining.stage",
-    "training.claim_credit": "training.grpo.claim_credit",
     "training.curriculum": "training.warmup.curriculum",
     "training.decide": "training.tuning.search",
     "training.decide_stage": "training.tuning.stage",

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "src" / "reidr"
 ATOMIC = "its file is a name that `writing`, `replacing`, `filling` or `new_folder` of reidr.core.storage.files gave"
 MEMORY = "writes to memory"
 SCRATCH = "a folder of its own for as long as it is needed, which no other process knows"
+CHECKPOINT = "`training.common.checkpoint.Checkpoint.save`, which calls `torch_save`"
 
 WRITERS = {
     "write_text", "write_bytes", "write", "writelines", "save", "savez", "savez_compressed", "savefig", "savetxt",
@@ -61,9 +62,10 @@ ALLOWED: dict[str, dict[str, str]] = {
     },
     "training/pairs/table.py": {"parquet.write_table": ATOMIC},
     "training/warmup/figures.py": {"figure.savefig": ATOMIC},
-    "training/retriever/train.py": {"trainer.state.save": "`TrainingState.save`, which calls `torch_save`"},
+    "training/retriever/train.py": {"trainer.checkpoint.save": CHECKPOINT},
     "training/grpo/vllm_rollouts.py": {"tempfile.TemporaryDirectory": SCRATCH, "taught.save_pretrained": SCRATCH},
-    "training/warmup/train.py": {"trainer.save": "`WarmupTrainer.save`, which calls `torch_save`"},
+    "training/warmup/train.py": {"trainer.checkpoint.save": CHECKPOINT},
+    "training/pretraining/language_model.py": {"checkpoint.save": CHECKPOINT},
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from reidr.cli.main import reidr
 from reidr.data.load import load_dataset
 from reidr.errors import DataError, RecipeError, WeightsError
 from reidr.fusion.profile import InferenceProfile
+from reidr.reasoning.backends.card import Card
 from reidr.training.common.identities import hold_out_identities
 from reidr.training.tuning.search import held_out_search
 from reidr.training.tuning.stage import held_out_people
@@ -71,12 +72,12 @@ def test_a_retriever_that_was_taught_on_them_is_refused(
 def test_the_held_out_people_of_a_data_set_are_those_of_both_models(photos: Path) -> None:
     dataset, ranker = load_dataset(photos), retriever(("photos",), (0.3, 2))
     found = held_out_search(dataset, ranker)
-    honest = SimpleNamespace(trained_on=("elsewhere/photos",), held_out=(0.3, 2))
-    stranger = SimpleNamespace(trained_on=(), held_out=None)
+    honest = SimpleNamespace(name="r", card=Card(trained_on=("elsewhere/photos",), held_out=(0.3, 2)))
+    stranger = SimpleNamespace(name="r", card=Card(trained_on=(), held_out=None))
     for reasoner in (honest, stranger):
         assert held_out_search(dataset, ranker, reasoner).query == found.query  # type: ignore[arg-type]
     for held_out in (None, (0.1, 2), (0.3, 1)):
-        taught = SimpleNamespace(trained_on=("elsewhere/photos",), held_out=held_out)
+        taught = SimpleNamespace(name="r", card=Card(trained_on=("elsewhere/photos",), held_out=held_out))
         with pytest.raises(DataError, match="taught on photos and did not hold out"):
             held_out_search(dataset, ranker, taught)  # type: ignore[arg-type]
 

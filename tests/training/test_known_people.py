@@ -16,6 +16,7 @@ from reidr.data.load import load_dataset
 from reidr.data.sketch import TrainingData, sketch_of
 from reidr.errors import DataError
 from reidr.fusion.provenance import training_data
+from reidr.reasoning.backends.card import Card
 from reidr.training.common.identities import hold_out_identities, known_people
 from reidr.training.tuning.search import held_out_search
 from reidr.training.tuning.stage import held_out_people
@@ -150,11 +151,13 @@ def test_a_reasoner_that_knows_them_under_another_name_is_refused(tmp_path: Path
     dataset = load_dataset(photos(tmp_path / "market1501-dev"))
     unknown = len(truly_unknown())
     # The same share and seed over another name is another split.
-    taught = SimpleNamespace(name="big", trained_on=("data/Market-1501",), held_out=SPLIT)
+    taught = SimpleNamespace(name="big", card=Card(trained_on=("data/Market-1501",), held_out=SPLIT))
     with pytest.raises(DataError, match=rf"taught on Market-1501 and did not hold out \d+ of the {unknown} identities"):
         held_out_search(dataset, model(), taught)  # type: ignore[arg-type]
     for honest in (("elsewhere/market1501-dev",), ("msmt17",), ()):
-        found = held_out_search(dataset, model(), SimpleNamespace(name="r", trained_on=honest, held_out=SPLIT))  # type: ignore[arg-type]
+        found = held_out_search(
+            dataset, model(), SimpleNamespace(name="r", card=Card(trained_on=honest, held_out=SPLIT))
+        )  # type: ignore[arg-type]
         assert len({crop.person for crop in found.query}) == unknown
 
 

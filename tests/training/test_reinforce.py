@@ -15,19 +15,24 @@ from tiny_reasoners import TINY, lively
 
 from reidr.core.run import Run
 from reidr.errors import DataError, RecipeError
-from reidr.reasoning.rationales.claim_check import CheckOutcome
 from reidr.reasoning.types import Pair
 from reidr.training.grpo import stage as stage
-from reidr.training.grpo.claim_credit import ClaimMark
 from reidr.training.grpo.rewards import RankContext, Reward, rank_reward
-from reidr.training.grpo.stage import build_trainer, draw_pairs, keep_steps, rank_context, reinforce, reinforce_stage
+from reidr.training.grpo.stage import build_trainer, draw_pairs, rank_context, reinforce, reinforce_stage
 from reidr.training.recipes.grpo import ReinforcementRecipe
 
 pytest.importorskip("trl")
 
 
 RECIPE = ReinforcementRecipe(
-    steps=1, pairs=2, group=4, backward_rows=8, max_new_tokens=10, learning_rate=3e-3, warmup_steps=0, save_every=2
+    steps=1,
+    pairs=2,
+    num_generations=4,
+    backward_rows=8,
+    max_new_tokens=10,
+    learning_rate=3e-3,
+    warmup_steps=0,
+    save_every=2,
 )
 
 
@@ -92,7 +97,11 @@ def rollout_batch(trainer: Any) -> dict[str, Any]:
     """One batch of scored rollouts, as the trainer makes it within a step."""
     trainer.model.train()
     trainer.current_gradient_accumulation_steps = 1
-    rows = [trainer.train_dataset[pair] for pair in range(trainer.recipe.pairs) for _ in range(trainer.recipe.group)]
+    rows = [
+        trainer.train_dataset[pair]
+        for pair in range(trainer.recipe.pairs)
+        for _ in range(trainer.recipe.num_generations)
+    ]
     return trainer._generate_and_score_completions(rows)
 
 
@@ -112,7 +121,7 @@ def test_loss_advantage_ratio_clipping_and_kl_are_the_references(
     batch = rollout_batch(trainer)
     rewards = np.array([row["reward"] for row in lines(tmp_path / "completions.jsonl")])
     assert rewards.std() > 0
-    advantages = reference_advantages(rewards, recipe.group, scale)
+    advantages = reference_advantages(rewards, recipe.num_generations, scale)
     np.testing.assert_allclose(batch["advantages"].numpy(), advantages, atol=1e-4)
 
     def chances(model: Any) -> np.ndarray:
@@ -263,56 +272,10 @@ def test_it_learns_what_is_rewarded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return Reward(-float(len(text)), {"format": -1.0}, None, False)
 
     monkeypatch.setattr(stage, "total_reward", short_texts)
-    recipe = RECIPE.model_copy(update={"steps": 8, "group": 8, "backward_rows": 16, "save_every": 8})
+    recipe = RECIPE.model_copy(update={"steps": 8, "num_generations": 8, "backward_rows": 16, "save_every": 8})
     _, log = reinforce(recipe, labelled(4), *lively("qwen3_vl"), tmp_path)
     rewards = [line["reward"] for line in log]
     assert np.mean(rewards[-2:]) > np.mean(rewards[:2]) + 2
-
-
-def half_credit(trainer: Any, length: int) -> torch.Tensor:
-    """Half the credit of `marking`'s claims, by hand: of four rollouts each, the first says again, the others not."""
-    texts = [each.text for each in trainer.rollouts]
-    credit = torch.zeros(len(texts), length)
-    for row in range(len(texts)):
-        credit[row, : len(trainer.rollouts[row].ids)] = (1 if row % 4 == 0 else -1) + 0.5
-        # The end token spells nothing that stands in the text.
-        if trainer.rollouts[row].ended:
-            credit[row, len(trainer.rollouts[row].ids) - 1] = 0
-    return 0.5 * credit
-
-
-def test_claims_have_credit_of_their_own(
-    reasoner: tuple[Any, Any], varied: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def marking(_: Any, pairs: list[Pair], texts: list[str]) -> list[tuple[ClaimMark, ...]]:
-        assert len(pairs) == len(texts) == 8
-        ended: tuple[CheckOutcome, CheckOutcome] = ("inconsistent", "consistent")
-        return [(ClaimMark(0, len(text), "bag", "agree", ended[row % 4 == 0]),) for row, text in enumerate(texts)]
-
-    monkeypatch.setattr("reidr.training.grpo.claim_credit.mark_claims", marking)
-    recipe = RECIPE.model_copy(update={"claim_credit": 0.5})
-    trainer = build_trainer(recipe, labelled(4), *reasoner, tmp_path)
-    batch = rollout_batch(trainer)
-    written = lines(tmp_path / "completions.jsonl")
-    whole = reference_advantages(np.array([row["reward"] for row in written]), recipe.group, "group")
-    credit = half_credit(trainer, batch["completion_ids"].shape[1])
-    mask = batch["completion_mask"].bool()
-    np.testing.assert_allclose(
-        batch["advantages"][mask].numpy(), (torch.from_numpy(whole).float()[:, None] + credit)[mask].numpy(), atol=1e-4
-    )
-    assert [row["claims"] for row in written[:2]] == [{"consistent": 1}, {"inconsistent": 1}]
-    assert trainer._metrics["train"]["claims_consistent"][-1] == 0.25
-    # On policy all ratios are 1: the loss is minus the mean advantage of the tokens.
-    loss = trainer._compute_loss(trainer.model, batch)
-    assert loss.item() == pytest.approx(-float(batch["advantages"][mask].mean()), abs=1e-4)
-
-
-def test_a_second_look_of_the_starting_model_is_asked_for(tmp_path: Path) -> None:
-    recipe = RECIPE.model_copy(update={"claim_credit": 0.5, "steps": 1})
-    _, log = reinforce(recipe, labelled(4), *lively("qwen3_vl"), tmp_path)
-    # Nothing that a random model writes can be parsed: it claims nothing.
-    assert log[0]["claims"] == 0
-    assert log[0]["claims_consistent"] is None
 
 
 def test_a_whole_stage_and_what_it_writes(tmp_path: Path) -> None:
@@ -330,7 +293,7 @@ def test_a_whole_stage_and_what_it_writes(tmp_path: Path) -> None:
     assert asked <= set(log[0])
     # Two updates of one batch of rollouts.
     done = lines(folder / "completions.jsonl")
-    assert len(done) == recipe.pairs * recipe.group
+    assert len(done) == recipe.pairs * recipe.num_generations
     assert {row["label"] for row in done} == {True, False}
     # Nothing that a random model writes can be parsed, so every group earns the same and nothing is learnt.
     assert log[0]["parsable"] == 0
@@ -388,15 +351,6 @@ def test_a_rank_reward_without_lists_is_refused(tmp_path: Path) -> None:
         build_trainer(recipe, bare, *lively("qwen3_vl"), tmp_path)
 
 
-def test_lines_of_steps_to_be_taken_again_are_dropped(tmp_path: Path) -> None:
-    path = tmp_path / "log.jsonl"
-    keep_steps(path, 3)
-    assert not path.exists()
-    path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"ste', encoding="utf-8")
-    keep_steps(path, 2)
-    assert lines(path) == [{"step": 1}, {"step": 2}]
-
-
 def test_the_text_only_scorer_sees_the_text_and_nothing_else() -> None:
     from reidr.reasoning.prompting.prompt import encode_pairs
     from reidr.training.grpo.text_only import BLANK, text_only_probabilities
@@ -420,7 +374,7 @@ def test_the_text_only_scorer_sees_the_text_and_nothing_else() -> None:
         ({"backward_rows": 3}, "must divide"),
         ({"iterations": 2, "save_every": 5}, "multiple of iterations"),
         ({"lora_rank": 4, "train_vision": True}, "exclude"),
-        ({"group": 1}, "group"),
+        ({"num_generations": 1}, "num_generations"),
         ({"learning_rat": 1}, "learning_rat"),
         ({"rewards": {"cues": -1}}, "rewards.cues"),
     ],

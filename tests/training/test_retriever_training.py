@@ -16,11 +16,12 @@ from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.retrieval.embedders.network import NetworkSettings, build_network
 from reidr.retrieval.embedders.preprocess import decode, normalise
+from reidr.training.common.schedule import learning_rate_at
 from reidr.training.recipes.retriever import Augmentation, RetrieverRecipe, SmallerPictures
 from reidr.training.retriever.augment import Augment
 from reidr.training.retriever.losses import AttributeLosses, IdentityLosses
 from reidr.training.retriever.network import freeze_first_blocks, pictures_of_epoch, start_from_means
-from reidr.training.retriever.train import learning_rate_at, train_retriever
+from reidr.training.retriever.train import train_retriever
 
 SMALL = NetworkSettings(height=32, width=32, embedding=16, stripes=2, stripe_embedding=8, flip=False)
 

@@ -23,7 +23,8 @@ from reidr.errors import RecipeError, ReIDError
 from reidr.reasoning.inference.sampling import sample_completions
 from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair
-from reidr.training.grpo.stage import lora, reinforce
+from reidr.training.common.lora import lora_config
+from reidr.training.grpo.stage import reinforce
 from reidr.training.grpo.vllm_rollouts import RolloutServer
 from reidr.training.pairs.table import MinedPair
 from reidr.training.recipes.grpo import ReinforcementRecipe
@@ -34,7 +35,8 @@ pytest.importorskip("trl")
 
 
 RECIPE = ReinforcementRecipe(
-    steps=3, pairs=2, group=3, backward_rows=6, max_new_tokens=8, learning_rate=3e-2, warmup_steps=0, save_every=3,
+    steps=3, pairs=2, num_generations=3, backward_rows=6,
+    max_new_tokens=8, learning_rate=3e-2, warmup_steps=0, save_every=3,
     lora_rank=4,
 )  # fmt: skip
 
@@ -259,7 +261,7 @@ def test_servers_that_do_not_fit_say_what_to_do(serve: Callable[..., Vllm]) -> N
     spoiled(lambda answer: answer["choices"].pop(), "0 completions where 1")
     spoiled(lambda answer: answer["choices"][0].pop("logprobs"), "not vLLM's")
     with pytest.raises(ReIDError, match="--enable-lora"):
-        asked.take_up(get_peft_model(copy.deepcopy(model), lora(RECIPE)))
+        asked.take_up(get_peft_model(copy.deepcopy(model), lora_config(RECIPE.lora_rank, RECIPE.lora_alpha)))
 
 
 def test_an_answer_that_is_lost_does_not_end_the_training(serve: Callable[..., Vllm]) -> None:
@@ -269,7 +271,7 @@ def test_an_answer_that_is_lost_does_not_end_the_training(serve: Callable[..., V
     server = serve(model, processor, loses_answers=True)
     asked = RolloutServer(server.url, model, processor)
     for _ in range(2):
-        asked.take_up(get_peft_model(copy.deepcopy(model), lora(RECIPE)))
+        asked.take_up(get_peft_model(copy.deepcopy(model), lora_config(RECIPE.lora_rank, RECIPE.lora_alpha)))
     asked.put_away()
     assert [what for what, _ in server.told] == ["load", "load", "unload", "unload"]
     assert not server.adapters

@@ -80,7 +80,7 @@ def test_two_steps_and_two_more_are_four(tmp_path: Path, taught: Any) -> None:
             trainer = WarmupTrainer(recipe, pairs, [], (model, taught.processor), tmp_path / folder)
             for step in range(steps):
                 trainer.step(step)
-            trainer.save(steps)
+            trainer.checkpoint.save(steps)
             return model, []
         return warm_up(recipe, pairs, [], (model, taught.processor), tmp_path / folder)
 
@@ -107,7 +107,7 @@ def test_the_finished_model_is_the_moving_average(tmp_path: Path, taught: Any) -
         trainer.step(step)
         average = decay * average + (1 - decay) * trainer.trained[name].detach()
     assert not torch.allclose(trainer.trained[name], average, rtol=0, atol=1e-6)
-    trainer.apply_ema()
+    trainer.average.apply()
     torch.testing.assert_close(trainer.trained[name].detach(), average)
 
 
@@ -178,7 +178,7 @@ def test_the_loss_is_that_of_the_pixel_path(tmp_path: Path, taught: Any) -> None
         for shown in (images, images[::-1]):
             logits = before(**encode_pairs(processor, [shown], "score")).logits[0, -1]
             direct.append(float(-logits.log_softmax(0)[word]))
-        rationale = trainer.rationales.get(f"0 {number}")
+        rationale = trainer.rationales.current.get(f"0 {number}")
         if rationale is not None:
             text = decode(processor.tokenizer, list(rationale.ids[: rationale.answer]))
             assert text.endswith("<answer>")
@@ -198,7 +198,7 @@ def test_a_rationale_is_cut_before_its_answer_where_no_objective_needs_its_words
         ids = taught.processor.tokenizer.encode(DIFFERENT + "<|im_end|>")
         rationale = read_rationale(trainer.parts.features, Completion(tuple(ids), (), DIFFERENT, (0.0, 1.0, 0.0), True))
         assert rationale is not None
-        trainer.rationales = {"0 0": rationale}
+        trainer.rationales.current = {"0 0": rationale}
         groups = trainer.examples(0, trainer.curriculum.draw(0))
         (example,) = groups["after_rationale"]
         shown = taught.processor.tokenizer.decode(list(example.ids))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from reidr.errors import ReIDError
+from reidr.training.common.checkpoint import Checkpoint
 from reidr.training.grpo.stage import last_whole_checkpoint
-from reidr.training.retriever.train import TrainingState
 
 
 def checkpoint(folder: Path, name: str, state: str | None) -> None:
@@ -31,14 +30,14 @@ def test_of_the_trainers_checkpoints_the_last_that_is_whole(tmp_path: Path) -> N
     assert last_whole_checkpoint(tmp_path) == (tmp_path / "checkpoint-10", 10)
 
 
-def state_in(path: Path) -> TrainingState:
+def checkpoint_in(path: Path) -> Checkpoint:
     network = torch.nn.Linear(3, 3)
-    return TrainingState(path, network, network, torch.optim.SGD(network.parameters(), 0.1), network)
+    return Checkpoint(path, {"network": network, "optimiser": torch.optim.SGD(network.parameters(), 0.1)}, "epoch")
 
 
 def test_a_save_that_fails_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "checkpoint.pt"
-    state_in(path).save(1, np.random.default_rng(0))
+    checkpoint_in(path).save(1)
 
     def cut_off(state: object, file: object) -> None:
         file.write(b"half")  # type: ignore[attr-defined]
@@ -46,6 +45,6 @@ def test_a_save_that_fails_leaves_the_checkpoint_before(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(torch, "save", cut_off)
     with pytest.raises(ReIDError, match=r"checkpoint\.pt: cannot be written \(No space left on device\); make room"):
-        state_in(path).save(2, np.random.default_rng(0))
-    assert state_in(path).load(np.random.default_rng(0)) == 1
+        checkpoint_in(path).save(2)
+    assert checkpoint_in(path).load() == 1
     assert [each.name for each in tmp_path.iterdir()] == ["checkpoint.pt"]

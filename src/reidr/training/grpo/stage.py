@@ -16,9 +16,10 @@ import numpy as np
 from reidr.core.process.signals import note_step
 from reidr.core.progress import progress
 from reidr.core.run import Run, content_hash, prepare_folder
-from reidr.core.storage.json_lines import keep_json_lines, read_json_lines
 from reidr.errors import DataError, ReIDError
 from reidr.reasoning.types import Pair
+from reidr.training.common.log import TrainingLog
+from reidr.training.common.lora import lora_config
 from reidr.training.grpo.rewards import RankContext, Reward, total_reward
 from reidr.training.pairs.attributes import facts_finder
 from reidr.training.recipes.grpo import ReinforcementRecipe
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 Advance = Callable[[float], None]
 CHECKPOINTS = "checkpoints"  # the trainer's, in the run folder
-
-LANGUAGE_HALF = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 
 # TRL's names → ours, in the order of a line of log.jsonl.
 LOGGED = {
@@ -44,8 +43,6 @@ LOGGED = {
     "said_insufficient": "said_insufficient",
     "parsable": "parsable",
     "distinct_texts": "distinct_texts",
-    "claims": "claims",
-    "claims_consistent": "claims_consistent",
     "entropy": "entropy",
     "kl": "kl",
     "sampling/sampling_logp_difference/mean": "server_difference",
@@ -110,9 +107,9 @@ def reinforce(
     trainer = build_trainer(recipe, pairs, model, processor, folder, advance)
     checkpoint, done = last_whole_checkpoint(folder / CHECKPOINTS)
     note_step(folder, "step", done)
-    log = folder / "log.jsonl"
-    for path in (log, folder / "completions.jsonl"):
-        keep_steps(path, done)
+    log = TrainingLog(folder / "log.jsonl")
+    for written in (log, TrainingLog(folder / "completions.jsonl")):
+        written.resume(done)
     if advance is not None:
         advance(done)
     try:
@@ -129,7 +126,7 @@ def reinforce(
     taught.__dict__.pop("forward", None)
     taught.requires_grad_(True)
     taught.eval()
-    return taught, read_json_lines(log)
+    return taught, log.read()
 
 
 def build_trainer(
@@ -144,10 +141,9 @@ def build_trainer(
     from datasets import Dataset
     from transformers import PrinterCallback
 
-    from reidr.reasoning.backends.reference import Reasoner, crop_pixels
+    from reidr.reasoning.backends.reference import crop_pixels
     from reidr.reasoning.inference.sampling import unwrap
     from reidr.reasoning.prompting.prompt import pair_messages
-    from reidr.training.grpo.claim_credit import ClaimMark, Remembering, mark_claims
     from reidr.training.grpo.log_callback import StepLog
     from reidr.training.grpo.trainer import PairTrainer
     from reidr.training.grpo.vllm_rollouts import RolloutServer
@@ -167,13 +163,10 @@ def build_trainer(
         processor.image_processor.size = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
     if not recipe.train_vision:
         unwrap(model).model.visual.requires_grad_(False)
-    frozen = (
-        copy.deepcopy(model).eval().requires_grad_(False) if recipe.rewards.text_only or recipe.claim_credit else None
-    )
-    scorer = frozen if recipe.rewards.text_only else None
+    scorer = copy.deepcopy(model).eval().requires_grad_(False) if recipe.rewards.text_only else None
 
     def open_rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
-        # Rows of one group get the very same pictures: that is how the rollout knows them.
+        # Each picture of a group is opened once.
         images = {
             number: [drawn[number][0].query.open(), drawn[number][0].candidate.open()] for number in batch["pair"]
         }
@@ -202,12 +195,6 @@ def build_trainer(
             for number, completion, text in zip(numbers, completions, text_only, strict=True)
         ]
 
-    judge = Remembering(Reasoner(frozen, processor)) if recipe.claim_credit and frozen is not None else None
-
-    def mark(numbers: Sequence[int], completions: Sequence[Completion]) -> list[tuple[ClaimMark, ...]]:
-        assert judge is not None
-        return mark_claims(judge, [drawn[number][0] for number in numbers], [each.text for each in completions])
-
     server = None if recipe.rollout_server is None else RolloutServer(recipe.rollout_server, unwrap(model), processor)
     trainer = PairTrainer(
         recipe,
@@ -216,11 +203,10 @@ def build_trainer(
         folder / "completions.jsonl",
         model=model,
         processor=processor,
-        mark=None if judge is None else mark,
         server=server,
         args=arguments(recipe, folder),
         train_dataset=Dataset.from_dict({"pair": list(range(len(drawn)))}).with_transform(open_rows),
-        peft_config=lora(recipe),
+        peft_config=lora_config(recipe.lora_rank, recipe.lora_alpha),
         callbacks=[StepLog(folder / "log.jsonl", LOGGED, advance)],
     )
     trainer.remove_callback(PrinterCallback)
@@ -233,14 +219,14 @@ def arguments(recipe: ReinforcementRecipe, folder: Path) -> Any:
     from trl import GRPOConfig
 
     gpu = torch.cuda.is_available()
-    passes = recipe.pairs * recipe.group // recipe.rows
+    passes = recipe.pairs * recipe.num_generations // recipe.rows
     return GRPOConfig(
         output_dir=str(folder / CHECKPOINTS),
         max_steps=recipe.steps,
         per_device_train_batch_size=recipe.rows,
         gradient_accumulation_steps=passes,
         steps_per_generation=passes,
-        num_generations=recipe.group,
+        num_generations=recipe.num_generations,
         num_iterations=recipe.iterations,
         max_completion_length=recipe.max_new_tokens,
         temperature=recipe.temperature,
@@ -269,17 +255,6 @@ def arguments(recipe: ReinforcementRecipe, folder: Path) -> Any:
         gradient_checkpointing=False,
         dataloader_pin_memory=False,
         disable_tqdm=True,
-    )
-
-
-def lora(recipe: ReinforcementRecipe) -> Any:
-    """LoRA on every projection of the language model, or None for full fine-tuning."""
-    if not recipe.lora_rank:
-        return None
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=recipe.lora_rank, lora_alpha=recipe.lora_alpha, target_modules=LANGUAGE_HALF, task_type="CAUSAL_LM"
     )
 
 
@@ -349,8 +324,3 @@ def last_whole_checkpoint(folder: Path) -> tuple[Path | None, int]:
             whole.append((int(name[1]), path))
     steps, last = max(whole, default=(0, None))
     return last, steps
-
-
-def keep_steps(path: Path, last: int) -> None:
-    """Drop the lines of a JSONL file whose `step` comes after `last`: the steps that are about to be taken again."""
-    keep_json_lines(path, lambda record: record["step"] <= last)

@@ -2,8 +2,8 @@
 
 TRL decides advantages, ratios, clipping and the loss. Changed are three things that cost time or lose information:
 rollouts continue from one prompt per pair, so do the log-probabilities of a group, and the probability at the answer
-position of each rollout reaches the rewards. Added are credit for single claims (`claim_credit`), and rollouts written
-by a vLLM server of another version (`rollout_server`); what the two models' log-probabilities differ by, TRL corrects.
+position of each rollout reaches the rewards. Added are rollouts written by a vLLM server of another version
+(`rollout_server`); TRL corrects for the difference between the two models' log-probabilities.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from reidr.errors import ReIDError
 from reidr.reasoning.inference.sampling import Completion, continue_prompts, read_completions, unwrap
 from reidr.reasoning.inference.shared_vision import share_vision
 from reidr.reasoning.prompting.prompt import encode_pairs
-from reidr.training.grpo.claim_credit import ClaimMark, share_consistent, token_credits
 from reidr.training.grpo.rewards import Reward
 from reidr.training.grpo.vllm_rollouts import RolloutServer
 from reidr.training.recipes.grpo import ReinforcementRecipe
@@ -34,9 +33,6 @@ from trl.trainer.utils import add_fused_lm_head
 
 Score = Callable[[Sequence[int], Sequence[Completion]], list[Reward]]
 """(numbers of the pairs in the data set, their rollouts) → rewards."""
-
-Mark = Callable[[Sequence[int], Sequence[Completion]], list[tuple[ClaimMark, ...]]]
-"""(numbers of the pairs in the data set, their rollouts) → how the claims of each rollout ended."""
 
 FURTHEST = (
     1.0  # nats per token between the server's and our log-probabilities; of the same weights less than 0.02 (tested)
@@ -58,15 +54,12 @@ class PairTrainer(GRPOTrainer):
         *,
         model: Any,
         processor: Any,
-        mark: Mark | None = None,
         server: RolloutServer | None = None,
         **options: Any,
     ) -> None:
-        """`completions` is the JSONL file to which every rollout is appended; `mark` gives claims credit of their own;
-        `server` writes the rollouts in place of the model here; `options` are GRPOTrainer's."""
+        """`completions` is the JSONL file to which every rollout is appended; `server` writes the rollouts in place of
+        the model here; `options` are GRPOTrainer's."""
         self.recipe, self.score, self.describe, self.file = recipe, score, describe, completions
-        self.mark = mark
-        self.marks: list[tuple[ClaimMark, ...]] = []
         self.processor = processor
         self.groups = torch.empty(0)
         self.rollouts: list[Completion] = []
@@ -94,10 +87,6 @@ class PairTrainer(GRPOTrainer):
             self.rewards, self.rollouts, [self.describe(row)["label"] for row in pair]
         ).items():
             log_metric(name, value)
-        self.marks = [()] * len(pair) if self.mark is None else self.mark(pair, self.rollouts)
-        if self.mark is not None:
-            log_metric("claims_consistent", share_consistent(self.marks))
-            log_metric("claims", sum(map(len, self.marks)) / len(self.marks))
         return [reward.total for reward in self.rewards]
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -108,20 +97,12 @@ class PairTrainer(GRPOTrainer):
         if self.server is not None:
             check_server(output)
         self._write(pairs, output["advantages"].tolist())
-        if self.mark is not None:
-            whole = output["advantages"]
-            credit = token_credits(
-                self.processor.tokenizer, self.rollouts, self.marks, output["completion_ids"].shape[1]
-            )
-            output["advantages"] = whole[:, None] + self.recipe.claim_credit * credit.to(whole)
         return output
 
     def _write(self, pairs: Sequence[int], advantages: Sequence[float]) -> None:
         """Append this batch's rollouts to the completions file."""
         records = []
-        for pair, done, reward, marks, advantage in zip(
-            pairs, self.rollouts, self.rewards, self.marks, advantages, strict=True
-        ):
+        for pair, done, reward, advantage in zip(pairs, self.rollouts, self.rewards, advantages, strict=True):
             record = {
                 "step": self.state.global_step + 1,
                 **self.describe(pair),
@@ -134,8 +115,6 @@ class PairTrainer(GRPOTrainer):
                 "parts": dict(reward.parts),
                 "advantage": advantage,
             }
-            if self.mark is not None:
-                record["claims"] = dict(Counter(mark.ended for mark in marks))
             records.append(record)
         append_json_lines(self.file, records)
 
@@ -257,14 +236,14 @@ def check_server(output: dict[str, Any]) -> None:
 
 
 def rollout(prompts: list[Any], trainer: Any) -> dict[str, Any]:
-    """TRL's `rollout_func`: one completion for each of `prompts`, those of the same pictures from one prefill."""
+    """TRL's `rollout_func`: one completion for each of `prompts`; those of one of `trainer.groups` share a prefill."""
     pictures = [
         tuple(part["image"] for message in prompt for part in message["content"] if part["type"] == "image")
         for prompt in prompts
     ]
-    rows: dict[tuple[int, ...], list[int]] = {}
-    for row, pair in enumerate(pictures):
-        rows.setdefault(tuple(id(picture) for picture in pair), []).append(row)
+    rows: dict[int, list[int]] = {}
+    for row, (group, _) in enumerate(zip(trainer.groups.tolist(), prompts, strict=True)):
+        rows.setdefault(group, []).append(row)
     images = [pictures[own[0]] for own in rows.values()]
     inputs = encode_pairs(trainer.processor, images, "think")
     copies = [len(own) for own in rows.values()]

@@ -20,11 +20,11 @@ from reidr.reasoning.nano.attribute_head import AttributeHead
 from reidr.reasoning.nano.model import ConvolutionalVision
 from reidr.reasoning.prompting.questions import QUESTIONS
 from reidr.reasoning.rationales.regions import UNSEEN
-from reidr.training.common.finite import check_finite
+from reidr.training.common.divergence import check_finite
 from reidr.training.common.identities import family_of
+from reidr.training.common.schedule import learning_rate_at, set_learning_rate
 from reidr.training.pairs.folds import fold_of
 from reidr.training.recipes.pretraining import PretrainingRecipe
-from reidr.training.retriever.train import learning_rate_at
 
 Advance = Callable[[float], None]
 UNKNOWN = -100
@@ -117,10 +117,8 @@ def train_attribute_head(
     with seeded(recipe.seed, device):  # of the dropout
         for step in range(recipe.attribute_head_steps):
             random = np.random.default_rng((recipe.seed, 1, step))
-            for group in optimiser.param_groups:
-                group["lr"] = recipe.attribute_head_learning_rate * learning_rate_at(
-                    step, recipe.attribute_head_steps, 50
-                )
+            share = learning_rate_at(step, recipe.attribute_head_steps, 50)
+            set_learning_rate(optimiser, recipe.attribute_head_learning_rate, share)
             which = [int(random.choice(len(families), p=shares)) for _ in range(recipe.attribute_head_batch)]
             chosen = [int(random.choice(families[family])) for family in which]
             logits, wanted = (

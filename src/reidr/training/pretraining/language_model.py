@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from reidr.core.process.signals import note_step
-from reidr.core.storage.files import torch_save
-from reidr.core.storage.json_lines import append_json_lines, keep_json_lines
 from reidr.reasoning.inference.crop_features import CropFeatures
 from reidr.reasoning.prompting.answers import answer_token_ids
-from reidr.training.common.finite import check_finite
+from reidr.training.common.checkpoint import Checkpoint
+from reidr.training.common.divergence import check_finite
+from reidr.training.common.log import TrainingLog
+from reidr.training.common.schedule import learning_rate_at, set_learning_rate
 from reidr.training.pretraining.example_source import ExampleSource
 from reidr.training.pretraining.examples import Example, completion_loss, example_batch
 from reidr.training.recipes.pretraining import LanguageTraining
-from reidr.training.retriever.train import learning_rate_at
 
 Advance = Callable[[float], None]
 # The attribute head's projection starts far below the size of other tokens and has to grow before it has an effect.
@@ -43,14 +42,10 @@ def train_language_model(
     """
     model.train()
     parameters, optimiser = optimiser_of(settings, model)
-    path, first = run / "checkpoint.pt", 0
-    if path.exists():
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        first = int(state["step"])
-    note_step(run, "step", first)
-    keep_json_lines(run / "log.jsonl", lambda record: record["step"] <= first)
+    checkpoint = Checkpoint(run / "checkpoint.pt", {"model": model, "optimiser": optimiser})
+    first = checkpoint.load()
+    lines = TrainingLog(run / "log.jsonl")
+    lines.resume(first)
     if advance is not None:
         advance(first)
     log: list[dict[str, float]] = []
@@ -58,10 +53,8 @@ def train_language_model(
     for step in range(first, settings.steps):
         # A generator per step: a resumed run samples what the whole run would have sampled.
         random = np.random.default_rng((settings.seed, step))
-        for group in optimiser.param_groups:
-            group["lr"] = (
-                group["factor"] * settings.learning_rate * learning_rate_at(step, settings.steps, settings.warmup_steps)
-            )
+        share = learning_rate_at(step, settings.steps, settings.warmup_steps)
+        set_learning_rate(optimiser, settings.learning_rate, share)
         optimiser.zero_grad(set_to_none=True)
         total = backward(model, features, [source.draw(random) for _ in range(settings.batch)])
         check_finite({"loss": total}, f"step {step + 1}")
@@ -76,10 +69,9 @@ def train_language_model(
             record["seconds"] = round(time.perf_counter() - started, 1)
             recent = []
             log.append(record)
-            append_json_lines(run / "log.jsonl", [record])
+            lines.append(record)
         if (step + 1) % settings.save_every == 0 or last:
-            torch_save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}, path)
-            note_step(run, "step", step + 1)
+            checkpoint.save(step + 1)
     model.eval()
     return log
 

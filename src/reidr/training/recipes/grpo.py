@@ -18,8 +18,12 @@ class ReinforcementRecipe(Recipe):
     fusion_weight: float = Field(0.5, ge=0, le=1, description="weight of the verdict in the rank reward's fusion")
     steps: int = Field(100, ge=1, description="updates of the weights")
     pairs: int = Field(8, ge=1, description="pairs per rollout batch, labels balanced")
-    group: int = Field(8, ge=2, description="rollouts per pair; advantages are relative to the group")
-    backward_rows: int = Field(64, ge=1, description="rollouts per forward and backward pass; divides pairs x group")
+    num_generations: int = Field(
+        8, ge=2, description="rollouts per pair (a group); advantages are relative to the group"
+    )
+    backward_rows: int = Field(
+        64, ge=1, description="rollouts per forward and backward pass; divides pairs x num_generations"
+    )
     iterations: int = Field(1, ge=1, description="updates per rollout batch; above 1 clipping comes into play")
     learning_rate: float = Field(2e-5, gt=0)
     warmup_steps: int = Field(5, ge=0)
@@ -33,9 +37,6 @@ class ReinforcementRecipe(Recipe):
     scale_rewards: Literal["group", "batch", "none"] = Field(
         "group", description="whose standard deviation divides the advantages"
     )
-    claim_credit: float = Field(
-        0.0, ge=0, description="advantage of a claim's own tokens by a claim check of the starting model; 0: none"
-    )
     entropy_weight: float = Field(0.0, ge=0, description="bonus per nat of the tokens' entropy")
     lora_rank: int = Field(0, ge=0, description="0 trains all weights; above 0 LoRA on the language model only")
     lora_alpha: int = Field(32, ge=1)
@@ -48,8 +49,11 @@ class ReinforcementRecipe(Recipe):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.pairs * self.group % self.backward_rows and self.backward_rows < self.pairs * self.group:
-            raise ValueError(f"backward_rows must divide pairs x group ({self.pairs * self.group})")
+        if (
+            self.pairs * self.num_generations % self.backward_rows
+            and self.backward_rows < self.pairs * self.num_generations
+        ):
+            raise ValueError(f"backward_rows must divide pairs x num_generations ({self.pairs * self.num_generations})")
         if self.save_every % self.iterations:
             raise ValueError("save_every must be a multiple of iterations, or a resumed run would differ")
         if self.lora_rank and self.train_vision:
@@ -63,7 +67,7 @@ class ReinforcementRecipe(Recipe):
     @property
     def rows(self) -> int:
         """Rollouts per forward and backward pass: `backward_rows`, or all of a batch where that is fewer."""
-        return min(self.backward_rows, self.pairs * self.group)
+        return min(self.backward_rows, self.pairs * self.num_generations)
 
 
 class ReinforcementStageRecipe(ReinforcementRecipe):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,30 +11,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from reidr.core.storage.json_lines import append_json_lines, keep_json_lines
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.retrieval.embedders.network import RetrieverNetwork
 from reidr.retrieval.embedders.preprocess import decode
+from reidr.training.common.checkpoint import Checkpoint, NumpyRandom, Stateful, TorchRandom
 from reidr.training.common.depthwise import use_quick_gradients
 from reidr.training.common.device import training_device
-from reidr.training.common.finite import check_finite
+from reidr.training.common.divergence import check_finite
+from reidr.training.common.ema import averaged_copy
+from reidr.training.common.log import TrainingLog
+from reidr.training.common.schedule import learning_rate_at, set_learning_rate
 from reidr.training.recipes.retriever import EmbedderTraining
 from reidr.training.retriever.augment import Augment
 from reidr.training.retriever.losses import AttributeLosses, IdentityLosses
 from reidr.training.retriever.network import freeze_first_blocks, pictures_of_epoch, start_from_means, start_network
 from reidr.training.retriever.pk_sampler import identity_batches
-from reidr.training.retriever.state import TrainingState
 
 Advance = Callable[[float], None]  # called with the share of an epoch that has passed since the last call
-
-
-def learning_rate_at(step: int, steps: int, warmup: int) -> float:
-    """Share of the full learning rate at `step`: linear warm-up, then cosine to 1 % (Loshchilov & Hutter 2017)."""
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - warmup)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
 def train_retriever(
@@ -58,14 +51,15 @@ def train_retriever(
         DataError: no crop carries a person.
     """
     trainer = RetrieverTrainer(recipe, crops, run, start)
-    first_epoch = trainer.state.load(trainer.random)
-    keep_json_lines(run / "log.jsonl", lambda record: record["epoch"] <= first_epoch)
+    first_epoch = trainer.checkpoint.load()
+    log = TrainingLog(run / "log.jsonl", "epoch")
+    log.resume(first_epoch)
     if advance is not None:
         advance(first_epoch)
     for epoch in range(first_epoch, recipe.epochs):
         record = trainer.epoch(epoch, advance)
-        append_json_lines(run / "log.jsonl", [record])
-        trainer.state.save(epoch + 1, trainer.random)
+        log.append(record)
+        trainer.checkpoint.save(epoch + 1)
     trained: RetrieverNetwork = trainer.averaged.module  # type: ignore[assignment]
     return trained.cpu().eval()
 
@@ -109,12 +103,18 @@ class RetrieverTrainer:
         self.optimiser = torch.optim.AdamW(
             self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=fused
         )
-        self.averaged = torch.optim.swa_utils.AveragedModel(
-            self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True
-        )
-        self.state = TrainingState(run / "checkpoint.pt", self.network, self.losses, self.optimiser, self.averaged)
+        self.averaged = averaged_copy(self.network, recipe.ema_decay)
+        parts: dict[str, Stateful] = {
+            "network": self.network,
+            "losses": self.losses,
+            "optimiser": self.optimiser,
+            "averaged": self.averaged,
+            "torch_random": TorchRandom(),
+            "random": NumpyRandom(self.random),
+        }
         if self.attributes is not None:
-            self.state.parts["attributes"] = self.attributes
+            parts["attributes"] = self.attributes
+        self.checkpoint = Checkpoint(run / "checkpoint.pt", parts, "epoch")
         self.augment = Augment(recipe.network.mean, recipe.network.std, recipe.augmentation, self.device)
         self.batches = max(1, len(crops) // (recipe.batch_persons * recipe.batch_images))  # per epoch
 
@@ -134,8 +134,7 @@ class RetrieverTrainer:
         for index, rows in enumerate(batches):
             step = epoch * self.batches + min(index, self.batches - 1)
             share = learning_rate_at(step, recipe.epochs * self.batches, recipe.warmup_epochs * self.batches)
-            for group in self.optimiser.param_groups:
-                group["lr"] = recipe.learning_rate * share
+            set_learning_rate(self.optimiser, recipe.learning_rate, share)
             for name, value in self.step(rows).items():
                 sums[name] = sums.get(name, 0.0) + value
             count += 1

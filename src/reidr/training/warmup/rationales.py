@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from reidr.reasoning.inference.crop_features import CropFeatures
@@ -40,6 +41,24 @@ class Rationale:
         """
         regions = [claim.region for claim in parse_claims(self.reasoning)]
         return len(set(regions)) == len(regions) and self.support(label) > 0
+
+
+class RationaleStore:
+    """The rationales of the current round, by step and place in it; a part of the warm-up's checkpoint."""
+
+    def __init__(self) -> None:
+        self.current: dict[str, Rationale] = {}
+
+    def state_dict(self) -> str:
+        """All of them as JSON."""
+        return json.dumps({key: asdict(each) for key, each in self.current.items()})
+
+    def load_state_dict(self, state: str) -> None:
+        """Take over what `state_dict` gave."""
+        self.current = {
+            key: Rationale(tuple(each["ids"]), each["answer"], each["reasoning"])
+            for key, each in json.loads(state).items()
+        }
 
 
 def write_rationales(

@@ -13,21 +13,22 @@ from typing import Any
 
 import torch
 
-from reidr.core.process.signals import note_step
 from reidr.core.run import prepare_folder
-from reidr.core.storage.json_lines import append_json_lines, read_json_lines
 from reidr.reasoning.inference.crop_features import CropFeatures
 from reidr.reasoning.inference.sampling import unwrap
 from reidr.reasoning.types import Pair
-from reidr.training.grpo.stage import LANGUAGE_HALF, keep_steps
+from reidr.training.common.checkpoint import Checkpoint, TrainedWeights
+from reidr.training.common.divergence import ExplosionCheck
+from reidr.training.common.ema import MovingAverage
+from reidr.training.common.log import TrainingLog
+from reidr.training.common.lora import add_lora
+from reidr.training.common.schedule import learning_rate_at, set_learning_rate
 from reidr.training.recipes.warmup import WarmupRecipe
-from reidr.training.retriever.train import learning_rate_at
-from reidr.training.warmup.checkpoint import load_checkpoint, save_checkpoint
 from reidr.training.warmup.curriculum import Curriculum, Drawn, choose_measured, hard_share
 from reidr.training.warmup.examples import ForwardPass, Kind, WarmupExample, WarmupModel
 from reidr.training.warmup.held_out import measure
 from reidr.training.warmup.objectives.registry import find_objective
-from reidr.training.warmup.rationales import Rationale, health, read_rationale, rounded, write_rationales
+from reidr.training.warmup.rationales import RationaleStore, health, read_rationale, rounded, write_rationales
 
 Advance = Callable[[float], None]
 
@@ -56,29 +57,31 @@ def warm_up(
     """
     prepare_folder(folder)
     trainer = WarmupTrainer(recipe, pairs, held_out, checkpoint, folder)
-    first = trainer.load()
-    note_step(folder, "step", first)
-    log = folder / "log.jsonl"
-    keep_steps(log, first)
+    first = trainer.checkpoint.load()
+    log = TrainingLog(folder / "log.jsonl")
+    log.resume(first)
+    explosion = ExplosionCheck(line["loss"] for line in log.read() if "loss" in line)
     if advance is not None:
         advance(first)
     for step in range(first, recipe.steps):
         record = trainer.step(step)
+        if "loss" in record:
+            explosion.check(record["loss"], f"step {step + 1}")
         last = step + 1 == recipe.steps
         if (step + 1) % recipe.save_every == 0 or last:
-            trainer.save(step + 1)
+            trainer.checkpoint.save(step + 1)
         if last:
-            trainer.apply_ema()
+            trainer.average.apply()
         if (step + 1) % recipe.measure_every == 0 or last:
             record |= trainer.measure()
-        append_json_lines(log, [rounded(record)])
+        log.append(rounded(record))
         if advance is not None:
             advance(1)
     if first == recipe.steps:
-        trainer.apply_ema()
+        trainer.average.apply()
     trained = trainer.model.merge_and_unload() if recipe.lora_rank else checkpoint[0]
     trained.requires_grad_(True)
-    return trained.eval(), read_json_lines(log)
+    return trained.eval(), log.read()
 
 
 class WarmupTrainer:
@@ -92,7 +95,7 @@ class WarmupTrainer:
         checkpoint: tuple[Any, Any],
         folder: Path,
     ) -> None:
-        self.recipe, self.path = recipe, folder / "checkpoint.pt"
+        self.recipe = recipe
         classes = {name: find_objective(name) for name in recipe.objectives}
         self.curriculum = Curriculum(recipe, pairs)
         self.held_out = choose_measured(held_out, recipe.measure_pairs, recipe.seed)
@@ -106,8 +109,15 @@ class WarmupTrainer:
         self.optimiser = torch.optim.AdamW(
             self.trained.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
         )
-        self.average = {name: each.detach().clone() for name, each in self.trained.items() if recipe.ema_decay}
-        self.rationales: dict[str, Rationale] = {}
+        self.average = MovingAverage(self.trained, recipe.ema_decay)
+        self.rationales = RationaleStore()
+        parts = {
+            "weights": TrainedWeights(self.trained),
+            "average": self.average,
+            "optimiser": self.optimiser,
+            "rationales": self.rationales,
+        }
+        self.checkpoint = Checkpoint(folder / "checkpoint.pt", parts)
         self.objectives = {name: each(recipe, self.parts) for name, each in classes.items()}
         self.kinds: set[Kind] = {kind for each in self.objectives.values() for kind in each.kinds}
         self.started = time.perf_counter()
@@ -118,8 +128,8 @@ class WarmupTrainer:
         record: dict[str, Any] = {"step": step + 1, "hard_share": hard_share(recipe, step)}
         if self.kinds & {"after_rationale", "rationale_words"} and recipe.rationales and step % recipe.regenerate == 0:
             record |= self._sample_rationales(step)
-        for group in self.optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * learning_rate_at(step, recipe.steps, recipe.warmup_steps)
+        share = learning_rate_at(step, recipe.steps, recipe.warmup_steps)
+        set_learning_rate(self.optimiser, recipe.learning_rate, share)
         self.optimiser.zero_grad(set_to_none=True)
         groups = self.examples(step, self.curriculum.draw(step))
         answered = [kind for kind in ("direct", "after_rationale") if groups.get(kind)]
@@ -132,16 +142,16 @@ class WarmupTrainer:
             record["loss"] = sum(losses) / len(losses)
         torch.nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
         self.optimiser.step()
-        self._update_ema(step)
+        self.average.update(step)
         return record | {"seconds": time.perf_counter() - self.started}
 
     def examples(self, step: int, drawn: Sequence[Drawn]) -> dict[Kind, list[WarmupExample]]:
         """The examples of a step, for each kind of forward pass that an objective takes part in."""
         whole = "rationale_words" in self.kinds
         after = [
-            self.parts.rationale_example(pair, self.rationales[key], whole=whole)
+            self.parts.rationale_example(pair, self.rationales.current[key], whole=whole)
             for number, pair in enumerate(drawn)
-            if (key := f"{step} {number}") in self.rationales
+            if (key := f"{step} {number}") in self.rationales.current
         ]
         direct = [self.parts.direct_example(pair, swapped) for pair in drawn for swapped in (False, True)]
         groups: dict[Kind, list[WarmupExample]] = {
@@ -188,38 +198,14 @@ class WarmupTrainer:
             key: read_rationale(self.parts.features, completion)
             for key, completion in zip(pairs, completions, strict=True)
         }
-        self.rationales = {key: rationale for key, rationale in parsed.items() if rationale is not None}
-        supported = sum(each.supports(pairs[key].label) for key, each in self.rationales.items())
+        self.rationales.current = {key: rationale for key, rationale in parsed.items() if rationale is not None}
+        supported = sum(each.supports(pairs[key].label) for key, each in self.rationales.current.items())
         labels = [pair.label for pair in pairs.values()]
         return health(completions, labels) | {"supported": supported / max(1, len(pairs))}
 
     def measure(self) -> dict[str, Any]:
         """Scores and rationales of the validation pairs (`held_out.measure`)."""
         return measure(self.recipe, self.parts, self.held_out_places, [bool(pair.label) for pair in self.held_out])
-
-    @torch.no_grad()
-    def _update_ema(self, step: int) -> None:
-        # The first weights are the worst: the average starts with a short memory, as in `torch.optim.swa_utils`.
-        decay = min(self.recipe.ema_decay, (step + 1) / (step + 10))
-        for name, each in self.average.items():
-            each.lerp_(self.trained[name], 1 - decay)
-
-    @torch.no_grad()
-    def apply_ema(self) -> None:
-        """Take the averaged weights as the model's own, where the recipe asks for an average."""
-        for name, each in self.average.items():
-            self.trained[name].copy_(each)
-
-    def save(self, step: int) -> None:
-        """Write what a resumed run needs (`checkpoint.py`)."""
-        save_checkpoint(self.path, self.trained, self.average, self.optimiser, self.rationales, step)
-
-    def load(self) -> int:
-        """Restore the checkpoint where there is one; returns the number of steps taken."""
-        if not self.path.is_file():
-            return 0
-        step, self.rationales = load_checkpoint(self.path, self.trained, self.average, self.optimiser)
-        return step
 
 
 def prepare(recipe: WarmupRecipe, model: Any) -> Any:
@@ -231,12 +217,4 @@ def prepare(recipe: WarmupRecipe, model: Any) -> Any:
         if recipe.learn_vision == "connector":
             for part in base.model.visual.connecting:
                 part.requires_grad_(True)
-    if not recipe.lora_rank:
-        return model
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(recipe.seed)
-    settings = LoraConfig(
-        r=recipe.lora_rank, lora_alpha=recipe.lora_alpha, target_modules=LANGUAGE_HALF, task_type="CAUSAL_LM"
-    )
-    return get_peft_model(model, settings)
+    return add_lora(model, recipe.lora_rank, recipe.lora_alpha, recipe.seed)

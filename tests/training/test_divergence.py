@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reidr.errors import RecipeError
-from reidr.training.common.finite import check_finite
+from reidr.training.common.divergence import check_finite
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
