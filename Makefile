@@ -47,12 +47,12 @@ lint: $(VENV)/.installed-dev  ## ruff
 
 types: $(VENV)/.installed-dev  ## mypy
 	$(BIN)/mypy
-	MYPYPATH=scripts $(BIN)/mypy scripts benchmarks examples
+	MYPYPATH=research/scripts $(BIN)/mypy scripts research/scripts benchmarks examples
 
 check: lint types test  ## lint, types and tests
 
-results: $(VENV)/.installed-dev  ## write docs/results.md anew (needs the photos in DATA; about an hour)
-	$(BIN)/python scripts/results.py --data $(DATA)
+results: $(VENV)/.installed-dev  ## write research/measurements/results.md anew (needs the photos in DATA; about an hour)
+	$(BIN)/python research/scripts/results.py --data $(DATA)
 
 wheel: $(VENV)/.installed-dev  ## build wheel and sdist into dist/
 	$(BIN)/python -m build

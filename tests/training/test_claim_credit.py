@@ -70,7 +70,7 @@ def test_what_breaks_the_grammar_or_names_no_region_has_no_marks() -> None:
 @pytest.mark.parametrize(
     ("sentence", "region", "ended"),
     [
-        # What reinforcement came to write where a sentence that nobody can ask about cost nothing (docs/lab.md).
+        # What reinforcement came to write where a sentence that nobody can ask about cost nothing (research/lab.md).
         ("The hair differs: long black hair in A, long black hair.", "hair", "self-contradictory"),
         ("The shoes differ: black shoes in A in A, black shoes.", "shoes", "self-contradictory"),
         ("The bag Different hair: A has short hair.", "bag", "unclear"),

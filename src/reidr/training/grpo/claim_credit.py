@@ -5,7 +5,7 @@ people's claims truer and photos' not (docs/results.md, "What do the words say?"
 or less advantage. Who judges is the model that the training starts from, asked about one crop alone
 (`evaluation.claim_check`): no label of a claim is needed, and the judge does not move with what it judges. The idea of
 rewarding steps and not outcomes is that of process supervision (Lightman et al. 2023, arXiv 2305.20050). What came of
-it was no gain yet, so it is off by default (docs/lab.md).
+it was no gain yet, so it is off by default (research/lab.md).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WORTH: Mapping[Ended, float] = MappingProxyType(
         "not visible": -1.0,
         "inconsistent": -1.0,
         "self-contradictory": -1.0,
-        # Worth no more than what is wrong: otherwise it pays to say it so that nobody can ask (docs/lab.md).
+        # Worth no more than what is wrong: otherwise it pays to say it so that nobody can ask (research/lab.md).
         "unclear": -1.0,
     }
 )
