@@ -34,11 +34,23 @@ TESTS = {
 }
 QUESTIONS = (
     ("Does the reasoner rank better on photos?", "market1501-dev", "no model was trained on these people"),
-    ("And where half of the people are absent?", "market1501-dev, open set", "half of the query persons taken out of the gallery"),
-    ("On the second photo set?", "CUHK03-NP, held-out training identities", "held-out training identities; fusion was tuned on them"),
+    (
+        "And where half of the people are absent?",
+        "market1501-dev, open set",
+        "half of the query persons taken out of the gallery",
+    ),
+    (
+        "On the second photo set?",
+        "CUHK03-NP, held-out training identities",
+        "held-out training identities; fusion was tuned on them",
+    ),
     ("On drawn people?", "The rendered street", "a street that no model was trained on"),
     ("With a reasoner that saw drawn people only?", "The rendered street, by nano-street", "reasoner `nano-street`"),
-    ("Does that reasoner carry over to photos?", "market1501-dev, by nano-street", "reasoner `nano-street`. It does not carry over"),
+    (
+        "Does that reasoner carry over to photos?",
+        "market1501-dev, by nano-street",
+        "reasoner `nano-street`. It does not carry over",
+    ),
 )
 REASONS = (
     ("Are the reasons true, on photos?", "market1501-dev"),
@@ -54,7 +66,9 @@ def section(page: str, title: str) -> str:
 def cells_of(text: str, columns: int) -> list[list[str]]:
     """The rows of the first table with `columns` columns."""
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:2] == "| "]
-    return [row for row in rows if len(row) == columns and not row[0].startswith("---") and row[0] not in ("row", "test")]
+    return [
+        row for row in rows if len(row) == columns and not row[0].startswith("---") and row[0] not in ("row", "test")
+    ]
 
 
 def renamed(row: str) -> str:
@@ -116,7 +130,9 @@ def main() -> None:
     ]
     for label, start in (("photos", "### market1501-dev\n"), ("drawn", "### The rendered street, seed 11\n")):
         text = section(source, "What nano reads").split(start)[1]
-        mean = re.search(r"^\| \*\*mean\*\* \| \| \| \*\*([\d.]+)\*\* \| \*\*([\d.]+)\*\* \| \*\*([\d.]+)\*\*", text, re.M)
+        mean = re.search(
+            r"^\| \*\*mean\*\* \| \| \| \*\*([\d.]+)\*\* \| \*\*([\d.]+)\*\* \| \*\*([\d.]+)\*\*", text, re.M
+        )
         assert mean is not None
         lines.append(f"| {label} | {mean[1]} | {mean[2]} | {mean[3]} |")
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -276,7 +276,9 @@ def test_changelog_and_cards_repeat_what_was_measured() -> None:
 
 def test_readme_repeats_what_the_tests_of_reasons_found() -> None:
     page = (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8")
-    photos, drawn = (page.split(f"\n## Are the reasons true, on {kind}?\n", 1)[1] for kind in ("photos", "drawn people"))
+    photos, drawn = (
+        page.split(f"\n## Are the reasons true, on {kind}?\n", 1)[1] for kind in ("photos", "drawn people")
+    )
 
     def value(section: str, test: str) -> str:
         found = re.search(rf"^\| {test} \| ([\d.]+)", section, re.M)
@@ -319,3 +321,12 @@ def test_the_split_that_is_gone_is_called_so() -> None:
             assert "earlier split" in text, path
     for recipe in (REPOSITORY / "src" / "reidr" / "recipes").glob("*.yaml"):
         assert DEV not in recipe.read_text(encoding="utf-8")
+
+
+def test_the_block_for_features_of_ones_own_runs() -> None:
+    page = (REPOSITORY / "docs" / "features.md").read_text(encoding="utf-8")
+    said: list[float] = []
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    exec(code, {"print": lambda *values: said.extend(values)})
+    assert all(0.5 < value <= 1 for value in said)
+    assert len(said) == 2

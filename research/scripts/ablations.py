@@ -75,7 +75,11 @@ VARIANTS = {
     "warm-up + RL": Variant(),
     "warm-up + RL twice": Variant(again=True),
     "a fifth of all pairs, each once": Variant(once=True),
-    CHOSEN: Variant(rule=None, start=CHOSEN, teaching={"objectives": {"answer": 1.0, "order_consistency": 0.05, "kl": 40.0, "imitation": 4.0}}),
+    CHOSEN: Variant(
+        rule=None,
+        start=CHOSEN,
+        teaching={"objectives": {"answer": 1.0, "order_consistency": 0.05, "kl": 40.0, "imitation": 4.0}},
+    ),
     f"{CHOSEN} + RL": Variant(start=CHOSEN),
     "RL without warm-up": Variant(warmup=False, rule="random"),
     "as many pairs at random": Variant(rule="random"),
