@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export KMP_BLOCKTIME ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint types check results wheel clean
+.PHONY: help install demo test test-all lint types check docs results wheel clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -30,6 +30,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python scripts/install.py '.[dev]'
 	@touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed-dev
+	$(BIN)/python scripts/install.py '.[docs]'
+	@touch $@
+
 install: $(VENV)/.installed  ## make .venv and install the package into it
 
 demo: $(VENV)/.installed  ## the main job: a street is rendered, searched, thought about; writes runs/demo/report.html
@@ -47,15 +51,18 @@ lint: $(VENV)/.installed-dev  ## ruff
 
 types: $(VENV)/.installed-dev  ## mypy
 	$(BIN)/mypy
-	MYPYPATH=scripts $(BIN)/mypy scripts benchmarks examples
+	MYPYPATH=research/scripts $(BIN)/mypy scripts research/scripts benchmarks examples
+
+docs: $(VENV)/.installed-docs  ## build the site into site/, links checked
+	$(BIN)/mkdocs build --strict
 
 check: lint types test  ## lint, types and tests
 
-results: $(VENV)/.installed-dev  ## write docs/results.md anew (needs the photos in DATA; about an hour)
-	$(BIN)/python scripts/results.py --data $(DATA)
+results: $(VENV)/.installed-dev  ## write research/measurements/results.md anew (needs the photos in DATA; about an hour)
+	$(BIN)/python research/scripts/results.py --data $(DATA)
 
 wheel: $(VENV)/.installed-dev  ## build wheel and sdist into dist/
 	$(BIN)/python -m build
 
 clean:  ## remove build outputs and caches of this folder (never runs/ or .venv/)
-	rm -rf dist build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf dist build site .mypy_cache .ruff_cache .pytest_cache

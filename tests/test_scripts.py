@@ -15,7 +15,7 @@ from reidr.data.join import join_training
 from reidr.data.load import load_dataset
 from reidr.training.common.identities import hold_out_identities
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+SCRIPTS = Path(__file__).parents[1] / "research" / "scripts"
 
 
 @pytest.fixture

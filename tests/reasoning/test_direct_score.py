@@ -16,7 +16,7 @@ from reidr.reasoning.inference.direct_score import score_seen_pairs, seen_answer
 from reidr.reasoning.prompting.prompt import render
 from reidr.reasoning.types import Pair
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[2] / "research" / "scripts"
 
 
 @pytest.fixture

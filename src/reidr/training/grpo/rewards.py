@@ -137,7 +137,7 @@ def total_reward(
     parts["identity"] = judged = identity_reward(parsed.answer, label)
     parts["calibration"] = calibration_reward(parsed.answer, label, probability)
     # Words for a wrong verdict earn nothing. Paid for, "all agrees: yes" to everything earned as much as a fair judge
-    # who does not argue yet, and with much weight on cues that is what reinforcement made of nano (docs/lab.md).
+    # who does not argue yet, and with much weight on cues that is what reinforcement made of nano (research/lab.md).
     supported = cues_reward(parsed.answer, parsed.reasoning)
     # Nor do words for no verdict: "hair, shoes and bag cannot be seen" of every pair needs no looking, and on pairs
     # that an honest judge has right every other time (which sampling looks for) would earn more than he does.
@@ -187,7 +187,7 @@ def cues_reward(answer: AnswerWord, reasoning: str) -> float:
     Support counts in full from `ENOUGH_REGIONS` regions on (for "insufficient": unseen ones), less below, and each
     mention of background, light, pose or camera takes the place of a region; so does each further claim about a region
     that there is one about already: consistent it is safe, and cost nothing, until every fourth text of a model so
-    taught had its bag twice (docs/lab.md). Contradiction (negative support) always counts in full. 0 where nothing was
+    taught had its bag twice (research/lab.md). Contradiction (negative support) always counts in full. 0 where nothing was
     compared.
     """
     cues = extract_cues(reasoning)

@@ -1,9 +1,9 @@
-"""Write docs/results.md: every number in it comes from this command, with date and commit.
+"""Write research/measurements/results.md: every number in it comes from this command, with date and commit.
 
-The ablations of earlier recipes stand in docs/earlier-ablations.md, written with the part `ablations`.
+The ablations of earlier recipes stand in research/ablations/earlier-ablations.md, written with the part `ablations`.
 
-python scripts/results.py --data ../shared/data [--queries N]
-python scripts/results.py --only ablations street      measure some parts anew, keep the others as they stand
+python research/scripts/results.py --data ../shared/data [--queries N]
+python research/scripts/results.py --only ablations street      measure some parts anew, keep the others as they stand
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from ablation_tables import ablation_sections
 from tables import mean, percent, test_of
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 METRICS = (("mAP", "mAP"), ("rank1", "Rank-1"), ("rank5", "Rank-5"), ("rank10", "Rank-10"), ("mINP", "mINP"))
 
 
@@ -242,8 +242,8 @@ def reading_sections(data: Path, street: Path) -> list[str]:
 
 
 def people_sections() -> list[str]:
-    """How reading grows with the people described, where `scripts/attribute_street_people.py` has measured it."""
-    path = REPOSITORY / "docs" / "reading-provenance.json"
+    """How reading grows with the people described, where `research/scripts/reading_people.py` has measured it."""
+    path = REPOSITORY / "research" / "attribute-probe" / "reading-people.json"
     if not path.is_file():
         return []
     found = json.loads(path.read_text(encoding="utf-8"))
@@ -263,9 +263,9 @@ def people_sections() -> list[str]:
         f"model has seen ({held_out['crops']} crops of {held_out['people']} held-out training people): mean balanced "
         f"accuracy of seven attributes in percent, {found['draws']} drawings of the people, ± their standard "
         "deviation. The features themselves were taught on all of these people (identity; the vision encoder also on the "
-        "attributes of most): only the probes have fewer. Written by `scripts/attribute_street_people.py`."
+        "attributes of most): only the probes have fewer. Written by `research/scripts/reading_people.py`."
     )
-    picture = "![Held-out photos read, by the number of described people](reading-people.png)"
+    picture = "![Held-out photos read, by the number of described people](../attribute-probe/reading-people.png)"
     return [f"## What would read photos better\n\n{words}\n\n" + "\n".join(lines) + f"\n\n{picture}\n"]
 
 
@@ -292,8 +292,8 @@ def judged(each: dict) -> list[str]:
 
 
 def pair_verification_section() -> list[str]:
-    """Single reasoners' judgement, where `scripts/judging.py` has measured it (docs/judging.json)."""
-    path = REPOSITORY / "docs" / "judging.json"
+    """Single reasoners' judgement, where `research/scripts/judging.py` has measured it (research/pair-verification/judging.json)."""
+    path = REPOSITORY / "research" / "pair-verification" / "judging.json"
     if not path.is_file():
         return []
     known = json.loads(path.read_text(encoding="utf-8"))
@@ -412,7 +412,7 @@ def main() -> None:
     from reidr.data.synthetic.street import render_street
 
     arguments.sample = ("--queries", str(arguments.queries)) if arguments.queries else ()
-    out = REPOSITORY / "docs" / "results.md"
+    out = REPOSITORY / "research" / "measurements" / "results.md"
     known = kept_parts(out.read_text(encoding="utf-8")) if arguments.only else {}
     missing = [name for name in PARTS if name not in known and name not in (arguments.only or PARTS)]
     if missing:

@@ -1,4 +1,4 @@
-"""Figures and tables in Markdown, as docs/results.md shows them."""
+"""Figures and tables in Markdown, as research/measurements/results.md shows them."""
 
 from __future__ import annotations
 

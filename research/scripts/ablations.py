@@ -1,18 +1,18 @@
-"""What each part of the teaching gives: train the variants, judge them alike, write docs/ablations.json.
+"""What each part of the teaching gives: train the variants, judge them alike, write research/ablations/ablations.json.
 
-python scripts/ablations.py --base runs/base --pairs runs/pairs/pairs.parquet --runs runs/ablations --seeds 0 1 2
-python scripts/ablations.py … --seeds 1 --no-table      another process may do other seeds at the same time, once the
+python research/scripts/ablations.py --base runs/base --pairs runs/pairs/pairs.parquet --runs runs/ablations --seeds 0 1 2
+python research/scripts/ablations.py … --seeds 1 --no-table      another process may do other seeds at the same time, once the
                                                         pairs are sampled (seed 0's warm-up and "warm-up + RL")
-python scripts/ablations.py … --seeds 0 1 2 --table     only put together what is there
-python scripts/ablations.py … --words                   also count what each says (scripts/rationales.py)
+python research/scripts/ablations.py … --seeds 0 1 2 --table     only put together what is there
+python research/scripts/ablations.py … --words                   also count what each says (scripts/rationales.py)
 
 Every variant starts from the same base. Warm-up and reinforcement take the seed; the pairs are sampled once, by the
 warm-up of the first seed. Scores are calibrated on held-out training identities (Platt), and fused with the shipped
 retriever's distance by one weight for all of them, the one that is best for their mean on those identities. A weight
 chosen for each by itself differs by chance from 0.3 to 0.75, and raw scores differ in how sharp they are: both moved
-the fused ranking more than these variants do (docs/lab.md, 2026-11-26). The base, whose score says next to nothing, has
+the fused ranking more than these variants do (research/lab.md, 2026-11-26). The base, whose score says next to nothing, has
 its own weight. The numbers are of test identities. What is finished is not done again.
-`make results` puts the table into docs/results.md.
+`make results` puts the table into research/measurements/results.md.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from shipped_people import MARKET, unseen_people
 
 from reidr.reasoning.inference.direct_score import score_seen_pairs
 
-REPOSITORY = Path(__file__).parent.parent
-OUT = REPOSITORY / "docs" / "ablations.json"
+REPOSITORY = Path(__file__).resolve().parents[2]
+OUT = REPOSITORY / "research" / "ablations" / "ablations.json"
 SHARES = (0.05, 0.10, 0.50)
 SHARE = 0.209  # the paper's
 STEPS_ONCE = 208  # of 12 pairs: a fifth of 12,000, each once
@@ -75,7 +75,11 @@ VARIANTS = {
     "warm-up + RL": Variant(),
     "warm-up + RL twice": Variant(again=True),
     "a fifth of all pairs, each once": Variant(once=True),
-    CHOSEN: Variant(rule=None, start=CHOSEN, teaching={"objectives": {"answer": 1.0, "order_consistency": 0.05, "kl": 40.0, "imitation": 4.0}}),
+    CHOSEN: Variant(
+        rule=None,
+        start=CHOSEN,
+        teaching={"objectives": {"answer": 1.0, "order_consistency": 0.05, "kl": 40.0, "imitation": 4.0}},
+    ),
     f"{CHOSEN} + RL": Variant(start=CHOSEN),
     "RL without warm-up": Variant(warmup=False, rule="random"),
     "as many pairs at random": Variant(rule="random"),

@@ -1,6 +1,6 @@
 """Which weight decay lets a linear probe read strangers best: held-out training people.
 
-python scripts/probe_decay.py        shows how `DECAY_FOR_STRANGERS` of `reidr.evaluation.explanations.probe` was chosen
+python research/scripts/probe_decay.py        shows how `DECAY_FOR_STRANGERS` of `reidr.evaluation.explanations.probe` was chosen
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Write docs/street-pairs.md: ten pairs of drawn people, what a reasoner says of them, and the truth.
+"""Write research/street-pairs/README.md: ten pairs of drawn people, what a reasoner says of them, and the truth.
 
-python scripts/street_pairs.py [--reasoner nano]
+python research/scripts/street_pairs.py [--reasoner nano]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reidr.reasoning.rationales.regions import Region
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 SEED = 4242  # of a street that nothing was trained on
 
 
@@ -49,13 +49,13 @@ def main() -> None:
     scores = reasoner.score(pairs)
     verdicts = reasoner.think(pairs, Thinking(max_new_tokens=200))
     told = reasoner.ask_about_crops([crop for pair in pairs for crop in (pair.query, pair.candidate)])
-    folder = REPOSITORY / "docs" / "street-pairs"
+    folder = REPOSITORY / "research" / "street-pairs"
     folder.mkdir(exist_ok=True)
     facts = environment()
     lines = [
         "# Ten pairs from the street",
         "",
-        f"Written by `python scripts/street_pairs.py --reasoner {arguments.reasoner}` at commit "
+        f"Written by `python research/scripts/street_pairs.py --reasoner {arguments.reasoner}` at commit "
         f"`{facts.get('commit')}`: people of a street that nothing was trained on, drawn by lot and not chosen. Every "
         "second pair shows two look-alikes.",
         "",
@@ -68,7 +68,7 @@ def main() -> None:
         lines += [
             f"## {number}. {'one person' if pair.label else 'two people'}",
             "",
-            f"![crop A left, crop B right](street-pairs/{number:02d}.jpg)",
+            f"![crop A left, crop B right]({number:02d}.jpg)",
             "",
             f"- **A, as described:** {told[2 * number - 2]}",
             f"- **A, true and in view:** {truth(pair.query.attributes, REGIONS)}",
@@ -78,8 +78,8 @@ def main() -> None:
             f"- answer after thinking: {verdict.answer}; direct score (uncalibrated): {score:.2f}",
             "",
         ]
-    (REPOSITORY / "docs" / "street-pairs.md").write_text("\n".join(lines), encoding="utf-8")
-    print("wrote docs/street-pairs.md")
+    (REPOSITORY / "research" / "street-pairs" / "README.md").write_text("\n".join(lines), encoding="utf-8")
+    print("wrote research/street-pairs/README.md")
 
 
 def truth(attributes: Mapping[str, str], regions: Sequence[Region]) -> str:

@@ -1,7 +1,7 @@
-"""Measure how well reasoners judge the shipped retriever's first ten, and write docs/judging.json for `make results`.
+"""Measure how well reasoners judge the shipped retriever's first ten, and write research/pair-verification/judging.json for `make results`.
 
-python scripts/judging.py --model base=runs/base/model --model warm-up=runs/warmup/model [--think]
-python scripts/judging.py --fit runs/base/model --pairs runs/pairs/pairs.parquet --seeds 3
+python research/scripts/judging.py --model base=runs/base/model --model warm-up=runs/warmup/model [--think]
+python research/scripts/judging.py --fit runs/base/model --pairs runs/pairs/pairs.parquet --seeds 3
 
 With --fit the base gets a short answer-only fit for each seed (no rationales, no reinforcement): a check that it
 carries identity at all. Fusion weights are chosen on held-out training identities, the numbers are of test identities.
@@ -22,8 +22,8 @@ from shipped_people import MARKET, unseen_people
 
 from reidr.reasoning.inference.direct_score import score_seen_pairs
 
-REPOSITORY = Path(__file__).parent.parent
-OUT = REPOSITORY / "docs" / "judging.json"
+REPOSITORY = Path(__file__).resolve().parents[2]
+OUT = REPOSITORY / "research" / "pair-verification" / "judging.json"
 K = 10
 
 

@@ -1,7 +1,7 @@
 """How many described people does it take to read strangers' attributes: linear probes taught on more and more of them.
 
-python scripts/attribute_street_people.py        writes docs/reading-provenance.json and .png; nobody of a test set is looked at
-python scripts/results.py --only described-people        puts what stands there into docs/results.md
+python research/scripts/reading_people.py        writes research/attribute-probe/reading-people.json and .png; nobody of a test set is looked at
+python research/scripts/results.py --only described-people        puts what stands there into research/measurements/results.md
 
 Probes on the shipped retriever's features and on what the vision encoder of `nano` sees (whole body and mean cell), each taught
 on a number of training people drawn by lot, ask held-out people's photos. Where the curve still climbs at its end, more
@@ -17,8 +17,8 @@ from statistics import stdev
 import numpy as np
 from probe_decay import described_people, read_by_probe
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-OUT = REPOSITORY / "docs" / "reading-provenance.json"
+REPOSITORY = Path(__file__).resolve().parents[2]
+OUT = REPOSITORY / "research" / "attribute-probe" / "reading-people.json"
 NUMBERS = (25, 50, 100, 200)  # and all of them
 DRAWS = 8
 

@@ -1,4 +1,4 @@
-"""What `scripts/ablations.py` measured (docs/ablations*.json), as sections of docs/results.md."""
+"""What `research/scripts/ablations.py` measured (research/ablations/ablations*.json), as sections of research/measurements/results.md."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from pathlib import Path
 
 from tables import area, difference, lined, mean, over_seeds, percent, test_of
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 ABLATIONS = {
     "ablations.json": (
         "What each part of the teaching gives",
-        "From the base before the one that ships: the recipe as it was before reading was taught anew (docs/lab.md, "
+        "From the base before the one that ships: the recipe as it was before reading was taught anew (research/lab.md, "
         "2026-11-27, later night). ",
     ),
     "ablations-2026-11-27.json": (
         "What each part gave from a base of a shorter second lesson",
-        "Recipe `nano` with a second lesson of 200 steps for 500 (docs/lab.md, 2026-11-26). ",
+        "Recipe `nano` with a second lesson of 200 steps for 500 (research/lab.md, 2026-11-26). ",
     ),
     "ablations-2026-11-26-values-first.json": (
         "What each part gave where a comparison named the values before it judged",
         "Recipe `nano`, but for its grammar (what each crop shows, then the judgement of the part) and a "
-        "second lesson of 300 steps for 200; not what ships (docs/lab.md). ",
+        "second lesson of 300 steps for 200; not what ships (research/lab.md). ",
     ),
     "ablations-2026-11-26.json": (
         "What each part gave with pairs of photos alone",
-        "Recipe `nano` of 2026-11-26 with pairs of photos alone (`street: false`; not what ships, docs/lab.md). ",
+        "Recipe `nano` of 2026-11-26 with pairs of photos alone (`street: false`; not what ships, research/lab.md). ",
     ),
     "ablations-2026-11-25.json": (
         "What each part gave with an earlier recipe",
@@ -38,8 +38,8 @@ ABLATIONS = {
 
 
 def ablation_section(name: str) -> list[str]:
-    """What each part of the teaching gives, as `scripts/ablations.py` measured it (one of docs/ablations*.json)."""
-    path, (title, opening) = REPOSITORY / "docs" / name, ABLATIONS[name]
+    """What each part of the teaching gives, as `research/scripts/ablations.py` measured it (one of research/ablations/ablations*.json)."""
+    path, (title, opening) = REPOSITORY / "research" / "ablations" / name, ABLATIONS[name]
     if not path.is_file():
         return [f"## {title}\n\nNot measured with the recipe as it stands: run scripts/ablations.py.\n"]
     known = json.loads(path.read_text(encoding="utf-8"))
@@ -51,7 +51,7 @@ def ablation_section(name: str) -> list[str]:
         "log-odds by, above 1 for a reasoner that is too timid, below 1 for one that is too sure"
         if "weight" in made
         else "fused by a weight that was chosen for each model on held-out training identities: differences between "
-        "variants are then mostly chances of that choice (docs/lab.md, 2026-11-26)"
+        "variants are then mostly chances of that choice (research/lab.md, 2026-11-26)"
     )
     words = opening + (
         "Every variant from the same base; pairs sampled once, by the first warm-up; the direct score in both orders, "
@@ -157,7 +157,7 @@ def what_rollouts_become(rollouts: dict) -> list[str]:
 
 
 def what_is_said(words: dict) -> list[str]:
-    """The words of every variant's rationales about the same pairs, by scene (`scripts/rationales.py`)."""
+    """The words of every variant's rationales about the same pairs, by scene (`research/scripts/rationales.py`)."""
     if not words:
         return []
     scenes = ", ".join(
@@ -208,12 +208,12 @@ def ablation_sections() -> list[str]:
     """The ablations of the recipe as it stands; those of earlier ones go to a page of their own."""
     latest, *earlier = ABLATIONS
     head = (
-        "# Ablations of earlier recipes\n\nKept because docs/lab.md speaks of them; those of the recipe as it stands "
+        "# Ablations of earlier recipes\n\nKept because research/lab.md speaks of them; those of the recipe as it stands "
         "are in [results.md](results.md). Written by `make results`, newest first.\n"
     )
     page = "\n".join([head, *(text for name in earlier for text in ablation_section(name))])
-    (REPOSITORY / "docs" / "earlier-ablations.md").write_text(page, encoding="utf-8")
-    last = "Ablations of earlier recipes: [earlier-ablations.md](earlier-ablations.md).\n"
+    (REPOSITORY / "research" / "ablations" / "earlier-ablations.md").write_text(page, encoding="utf-8")
+    last = "Ablations of earlier recipes: [earlier-ablations.md](../ablations/earlier-ablations.md).\n"
     return [*ablation_section(latest), last]
 
 
@@ -250,7 +250,7 @@ def thinking_or_not(levels: dict, calibrated: bool) -> list[str]:
     words = (
         "P(same) after a greedy rationale / without one: the same weights, the same queries (all, or some; those with "
         f"an unparsable answer left out), {fused} the direct score. The direct score is the mean of both orders, that "
-        "after thinking of one (both are no better, docs/lab.md)."
+        "after thinking of one (both are no better, research/lab.md)."
     )
     titles = ("reasoner", "seeds", "queries", "parsable", "AUC alone", "AUC fused", "Rank-1 fused", "mAP@10 fused")
     return [f"### Does thinking rank better than the direct score?\n\n{words}\n\n{lined(titles, rows)}"]
