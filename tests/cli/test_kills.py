@@ -152,7 +152,8 @@ def recipe(place: Path) -> Path:
     values: dict[str, Any] = {
         "retriever": {"data": ["photos"], "held_out_share": 0.3, **TRAINING},
         "pretraining": {
-            "data": [], "vision_encoder": [VISION_ENCODER, VISION_ENCODER], "vision_encoder_street_people": 4, "street_people": 4, "attribute_streets": 1,
+            "data": [], "vision_encoder": [VISION_ENCODER, VISION_ENCODER],
+            "vision_encoder_street_people": 4, "street_people": 4, "attribute_streets": 1,
             "attribute_street_people": 4, "attribute_head_steps": 5, "second_pass": {"steps": 2, "batch": 4},
             "batch": 4, "steps": 4, "save_every": 2,
         },

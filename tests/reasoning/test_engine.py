@@ -305,7 +305,8 @@ def test_a_glance_is_what_the_comparison_is_told_and_asks_no_word(nano: Reasoner
     assert done == {"tokens": 0, "calls": 0, "pictures": len(crops)}
     assert found is not None
     assert found.shape == (len(searches), 3)
-    # By hand, from the vision encoder itself: crop and mirrored crop averaged, whole body and both stripes as unit vectors.
+    # By hand, from the vision encoder itself: crop and mirrored crop averaged, whole body and both stripes as unit
+    # vectors.
     visual: Any = nano.model.model.visual
     for pair, cosines in zip(searches, found, strict=True):
         sides = []

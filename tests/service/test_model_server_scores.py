@@ -155,7 +155,9 @@ def test_the_answer_can_be_sampled_and_cut(tiny: Any, pairs: list[Pair], start: 
 def test_a_model_is_used_through_the_server_as_in_process(
     model: Any, pairs: list[Pair], start: Callable[[Any], Any]
 ) -> None:
-    """Its inference profile, its training data and its eyes' glance, without which a search through a server is another one."""
+    """Its inference profile, its training data and its eyes' glance, without which a search through a server is
+    another one.
+    """
     told = Reasoner(
         model.model,
         model.processor,

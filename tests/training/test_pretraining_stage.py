@@ -57,8 +57,8 @@ def test_every_person_is_on_one_side_and_the_held_out_are_the_retrievers(
     sides = [{crop.person for crop in side} for side in (people.vision_encoder, people.reasoning, people.held_out)]
     assert sum(map(len, sides)) == len(set.union(*sides)) == 600
     assert len(people.vision_encoder) + len(people.reasoning) + len(people.held_out) == 1200
-    # Of 600 people a tenth are held out, and of the other 540 a share of 0.35 are kept from the vision encoder: 60, 189, 351,
-    # give or take three standard deviations of a coin (22, 33).
+    # Of 600 people a tenth are held out, and of the other 540 a share of 0.35 are kept from the vision encoder: 60,
+    # 189, 351, give or take three standard deviations of a coin (22, 33).
     assert len(sides[2]) == pytest.approx(60, abs=22)
     assert len(sides[1]) == pytest.approx(189, abs=40)
     _, retrievers = hold_out_identities(join_training([dataset(Path("one")), dataset(Path("two"))]), 0.1, 0)
@@ -174,8 +174,8 @@ def test_two_trainings_with_an_attribute_head_between_them(tmp_path: Path) -> No
     crops = streets.street_people(tmp_path / "street", 6, 1)
     config = {"steps": 2, "batch": 6, "warmup_steps": 1}
     recipe = PretrainingRecipe(
-        language=LanguageSize(hidden=64, layers=1, vocabulary=400), attribute_head_steps=3, attribute_head_batch=8, attribute_head_folds=2,
-        second_pass=LanguageTraining(**config), **config,
+        language=LanguageSize(hidden=64, layers=1, vocabulary=400), attribute_head_steps=3, attribute_head_batch=8,
+        attribute_head_folds=2, second_pass=LanguageTraining(**config), **config,
     )  # fmt: skip
     run = Run(tmp_path / "run", "train pretraining", recipe.model_dump(mode="json"))
     log = train_reasoner(recipe, run, network, crops)

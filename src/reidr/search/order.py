@@ -58,8 +58,8 @@ class Candidates:
     """The crops that a search shows, in the retriever's order: what a re-ranker orders, and asks a reasoner about.
 
     Attributes:
-        listed: (1, m) the ranked list with its surroundings. groups: the n candidates' places in it. pairs: as `groups`.
-        gallery: everything that is searched. query_features: (1, D). model: None ranks without a reasoner.
+        listed: (1, m) the ranked list with its surroundings. groups: the n candidates' places in it. pairs: as
+        `groups`. gallery: everything that is searched. query_features: (1, D). model: None ranks without a reasoner.
     """
 
     listed: RankedList

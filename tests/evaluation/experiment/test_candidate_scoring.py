@@ -126,7 +126,8 @@ def test_the_inference_profile_becomes_settings(tmp_path: Path) -> None:
     plain = json.loads(path.read_text())
     assert plain["schema"] == "reidr/inference-profile/1"
     for wrong, said in (({"fusion": "guessed"}, "fusion: .*'weighted' or 'fitted'"), ({"weight": 2}, "weight: "),
-                        ({"glances": 1}, "a field 'glances'"), ({"schema": "x/9"}, "not an inference profile of schema"),
+                        ({"glances": 1}, "a field 'glances'"),
+                        ({"schema": "x/9"}, "not an inference profile of schema"),
                         ({"policy": {"band": -1.0, "most": 3}}, "policy: band")):  # fmt: skip
         path.write_text(json.dumps(plain | wrong))
         with pytest.raises(WeightsError, match=said):

@@ -73,8 +73,8 @@ class ClaimsTested:
     """How claims stand against the known attributes.
 
     `true` is confirmed / (confirmed + contradicted), `invented` the share of claims that state a value of a crop which
-    does not show it, `self_contradictory` that of claimed differences that state the same of both crops, among those that state
-    anything; `marks` counts claims by mark, `by_region` the share of true ones.
+    does not show it, `self_contradictory` that of claimed differences that state the same of both crops, among those
+    that state anything; `marks` counts claims by mark, `by_region` the share of true ones.
     """
 
     true: Estimate | None
@@ -88,7 +88,8 @@ class ClaimsTested:
 class CheckedClaims:
     """How claims fare when the reasoner is asked about each crop alone (`claim_check.check_claims`).
 
-    `again` is the share of those consistent among the claims that were asked. `true_if_consistent` and `true_if_inconsistent` are the
+    `again` is the share of those consistent among the claims that were asked. `true_if_consistent` and
+    `true_if_inconsistent` are the
     shares of true ones among the testable claims that were consistent, and among those that were asked and were not;
     None where there are none. `marks` counts the claims by how it ended, those included that contradict themselves and
     were not asked.

@@ -24,7 +24,8 @@ Learning = Literal["nothing", "connector", "all"]
 class CropFeatures:
     """The vision encoder's output for each crop, and model inputs made from it (`mm_encoder_outputs`).
 
-    With `learning="nothing"` the output itself is kept. With "connector" (`nano` only) it is what the frozen vision encoder
+    With `learning="nothing"` the output itself is kept. With "connector" (`nano` only) it is what the frozen vision
+    encoder
     sees, and with "all" the prepared pixels: the rest is computed anew, with gradients, in every batch, once for each
     distinct crop. In all three no picture is opened or resized twice, and prompts are tokenised once.
 
@@ -86,7 +87,8 @@ class CropFeatures:
     def serve(self, model: Any) -> None:
         """Make inputs for another model with the same eyes: what was seen stays (not with `learning="nothing"`).
 
-        Raises ReIDError where its vision encoder has other weights, or what is kept is beyond what the two have in common.
+        Raises ReIDError where its vision encoder has other weights, or what is kept is beyond what the two have in
+        common.
         """
         other = unwrap(model)
         if self.learning == "connector":

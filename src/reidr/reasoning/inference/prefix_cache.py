@@ -49,7 +49,8 @@ def picture_digest(image: Image.Image) -> str:
 
 
 class Features:
-    """The vision encoder's output for each distinct picture; the least recently used are let go beyond `capacity` bytes.
+    """The vision encoder's output for each distinct picture; the least recently used are let go beyond `capacity`
+    bytes.
 
     They are kept in the type that the model computes in, so that nothing is rounded.
     """

@@ -13,7 +13,8 @@ from PIL import Image
 def share_vision(model: Any, inputs: dict[str, Any], images: Sequence[Image.Image]) -> dict[str, Any]:
     """`inputs` with the pixels replaced by the vision encoder's output, computed once for each distinct picture.
 
-    A query meets k candidates in two orders, so most pictures of a batch are repeats; in a small model the vision encoder
+    A query meets k candidates in two orders, so most pictures of a batch are repeats; in a small model the vision
+    encoder
     is more than half of the work. Models whose `forward` takes no `mm_encoder_outputs` get their inputs back unchanged.
 
     Args:

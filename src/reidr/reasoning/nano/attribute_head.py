@@ -25,9 +25,10 @@ class AttributeHead(nn.Module):
 
     For each attribute it decides *where* on the body to look, from all that the tokens carry, and *what* is there, cell
     by cell; its logits are the cells' mean by that attention. What colour a cell has is read from its pixels, beside
-    those of the whole crop, which tell the light, and for small things through a narrow window on what the vision encoder sees,
-    for tops and jackets not even that: the vision encoder knows who somebody may be, and a reader allowed to recognise the
-    people it was taught on learns their wardrobe instead of colours (research/lab.md).
+    those of the whole crop, which tell the light, and for small things through a narrow window on what the vision
+    encoder sees,
+    for tops and jackets not even that: the vision encoder knows who somebody may be, and a reader allowed to
+    recognise the people it was taught on learns their wardrobe instead of colours (research/lab.md).
 
     Every token of the crop is told the same: the probabilities of all values, through one linear map. The values, "not
     visible" among them, are kept in the model's configuration (`ConvolutionalVisionConfig.reads`).
@@ -36,7 +37,8 @@ class AttributeHead(nn.Module):
     def __init__(
         self, vision_encoder: int, looks: int, reads: Mapping[str, Sequence[str]], width: int, out: int
     ) -> None:
-        """A visual token has `vision_encoder` values that the vision encoder gave it and then `looks` of plain arithmetic (colours,
+        """A visual token has `vision_encoder` values that the vision encoder gave it and then `looks` of plain
+        arithmetic (colours,
         texture, place); `width` of the reader, a multiple of its heads; `out` values are added to each token."""
         super().__init__()
         # In the order of names: a configuration is written with its keys sorted.

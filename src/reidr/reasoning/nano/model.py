@@ -97,7 +97,8 @@ class ConvolutionalVision(PreTrainedModel):
     lies, the plain colours and texture of its pixels (`looks_of`: a network taught identity forgets which red it was),
     and its place; what a `AttributeHead` makes of the whole crop is added where there is one. What it gives has
     `out_hidden_size` values for the language model, and then, for `Comparison`, the cell's key of `key_size` values and
-    the two embeddings as unit vectors. The network (`vision_encoder`) stays in evaluation mode whatever `train()` says: its
+    the two embeddings as unit vectors. The network (`vision_encoder`) stays in evaluation mode whatever `train()`
+    says: its
     batch norms were fitted on whole training sets, and batches of pairs would spoil them. So does the reader, which is
     taught by itself (`training.attribute_head`).
     """
@@ -144,7 +145,9 @@ class ConvolutionalVision(PreTrainedModel):
 
     @property
     def connecting(self) -> tuple[nn.Module, ...]:
-        """The parts behind the vision encoder: what may learn while the vision encoder, and what is read of a crop, stay as they are."""
+        """The parts behind the vision encoder: what may learn while the vision encoder, and what is read of a crop,
+        stay as they are.
+        """
         parts = (self.connector, self.cell_key)
         return parts if self.attribute_head is None else (*parts, self.attribute_head.to_tokens)
 
@@ -152,7 +155,8 @@ class ConvolutionalVision(PreTrainedModel):
         """(tokens of all pictures, sum of `sizes`) as `look` gives them, and how many belong to each picture →
         (tokens, out_hidden_size + key_size + both embeddings).
 
-        `read` is what a reader has found in each picture (`AttributeHead.probabilities`), where that is known already."""
+        `read` is what a reader has found in each picture (`AttributeHead.probabilities`), where that is known
+        already."""
         cell, whole, stripe, look, place = raw.split(self.sizes, dim=-1)
         embeddings = functional.normalize(whole, dim=-1), functional.normalize(stripe, dim=-1)
         key = self.cell_key(torch.cat([cell, look, place], dim=-1))
@@ -246,7 +250,8 @@ class Comparison(nn.Module):
 
     A token attends to the other crop's cells by cosine similarity of learned keys (several heads) and takes what it
     finds there. It is told the product and the distance of that and its own key, the best similarity of each head, and
-    three cosines of the vision encoder's own embeddings: whole bodies, upper halves, lower halves. Those are given as they are,
+    three cosines of the vision encoder's own embeddings: whole bodies, upper halves, lower halves. Those are given as
+    they are,
     since any metric learned anew from a few hundred people is worse on strangers. The same weights serve both
     directions, so the comparison is symmetric; what breaks the symmetry is only the order in which the language model
     reads.

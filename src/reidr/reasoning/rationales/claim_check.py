@@ -33,7 +33,9 @@ NONE = re.compile(r"\b(?:no|none|not|nothing|without)\b", re.I)
 
 @runtime_checkable
 class CropQuestions(Protocol):
-    """A back end that can be asked about one crop alone, as `reasoning.reasoner.Reasoner.ask_about_crops`; known by that name."""
+    """A back end that can be asked about one crop alone, as `reasoning.reasoner.Reasoner.ask_about_crops`; known by
+    that name.
+    """
 
     def ask_about_crops(
         self,

@@ -187,8 +187,8 @@ def cues_reward(answer: AnswerWord, reasoning: str) -> float:
     Support counts in full from `ENOUGH_REGIONS` regions on (for "insufficient": unseen ones), less below, and each
     mention of background, light, pose or camera takes the place of a region; so does each further claim about a region
     that there is one about already: consistent it is safe, and cost nothing, until every fourth text of a model so
-    taught had its bag twice (research/lab.md). Contradiction (negative support) always counts in full. 0 where nothing was
-    compared.
+    taught had its bag twice (research/lab.md). Contradiction (negative support) always counts in full. 0 where
+    nothing was compared.
     """
     cues = extract_cues(reasoning)
     claims = parse_claims(reasoning)

@@ -59,8 +59,8 @@ def held_out_people(
     """Photos of the training identities that neither a recipe's reasoner nor `retriever` was taught on; empty for a
     recipe without photos, or where they are not at hand. `model`: the folder of the reasoner, which may say more.
 
-    They are those that section `pretraining` held out (`changes` are to it), or, for a recipe that starts from a checkpoint of
-    somebody else, section `pairs`.
+    They are those that section `pretraining` held out (`changes` are to it), or, for a recipe that starts from a
+    checkpoint of somebody else, section `pairs`.
 
     Raises:
         RecipeError: neither section. DataError: `retriever` or the reasoner was trained on the recipe's data sets,
@@ -137,7 +137,8 @@ def tuning_stage(
     One fusion weight is chosen on a street of other people, and one, where the recipe's photos are at hand, on the
     training identities that neither retriever nor reasoner ever saw. The latter counts for pictures in general. A
     recipe without photos gives those the weight 0 and no other fusion: what helps among drawn people has been seen to
-    do harm among photographed ones (research/lab.md). On the same people: the weights after k-reciprocal re-ranking and for
+    do harm among photographed ones (research/lab.md). On the same people: the weights after k-reciprocal re-ranking
+    and for
     the whole list, the fitted fusion and whether it or the weight orders candidates, the calibration, when to ask, and
     by which score absent people are told. What was tried goes to `choices.json`.
     """

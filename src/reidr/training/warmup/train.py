@@ -111,7 +111,7 @@ class WarmupTrainer:
         )
         self.average = MovingAverage(self.trained, recipe.ema_decay)
         self.rationales = RationaleStore()
-        parts = {
+        parts: dict[str, Any] = {
             "weights": TrainedWeights(self.trained),
             "average": self.average,
             "optimiser": self.optimiser,
