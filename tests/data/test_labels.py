@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reidr.data.checks.validate import validate
-from reidr.data.layouts.manifest import load_manifest
+from reidr.data.manifest import load_manifest
 from reidr.data.protocols.trial import find_protocol, trials
 from reidr.data.reading.labels import check_exponents, read_label, spelled_twice
 from reidr.data.types import Crop
