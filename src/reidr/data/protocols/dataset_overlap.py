@@ -1,6 +1,6 @@
 """Which data sets show the same people, whatever they are called: what every guard against known people asks.
 
-A data set is recognised by what it is: its name and its folder's (`Market-1501-v15.09.15`, `market1501-dev`, `MSMT17_V2`;
+A data set is recognised by what it is: its name and its folder's (`Market-1501-v15.09.15`, `market1501-dev`;
 letters and digits alone are compared, the field's data sets are known by their words), what its loader recognised, its
 counts, and the names of its files. File names alone say "perhaps": other data are named in Market-1501's way too.
 """
@@ -142,7 +142,7 @@ def families_of_names(dataset: ReIDDataset) -> frozenset[str]:
 def same_family(first: ReIDDataset | str, second: ReIDDataset | str) -> Relation:
     """Whether two data sets (or a name or path of one) are, may be, or are not the same people's pictures.
 
-    A model's training data may carry a sketch of their pictures (`reidr.data.sketch`), which recognises a renamed folder.
+    A model's training data may carry a sketch of their pictures (`reidr.data.sketch`), which finds a renamed folder.
     "perhaps" is said where file names alone speak for it, and only of a data set that nothing else identifies.
     """
     for one, other in ((first, second), (second, first)):
@@ -182,8 +182,8 @@ def person_number(crop: Crop, label: str | None = None) -> str | None:
 def overlapping_people(first: ReIDDataset, second: ReIDDataset) -> frozenset[str]:
     """The persons of `first`, as it labels them, whom `second` shows too; empty where the two are of other families.
 
-    People are identified by their number within the family, whatever split they are in. Whatever the families, people of whom
-    both hold the very same picture file are found as well.
+    People are identified by their number within the family, whatever split they are in. Whatever the families, people
+    of whom both hold the very same picture file are found as well.
     """
     mine, others = (
         [crop for crop in (*each.train, *each.query, *each.gallery) if crop.person is not None]
@@ -196,7 +196,7 @@ def overlapping_people(first: ReIDDataset, second: ReIDDataset) -> frozenset[str
         there = {person_number(crop) for crop in others}
         found |= {str(crop.person) for crop in mine if person_number(crop) in there}
     elif relation == "perhaps":
-        # Two data sets named in one way number their people alike: only the same picture under the same name is evidence.
+        # Two data sets named in one way number their people alike: only the same picture of the same name counts.
         named = {crop.id.rpartition("/")[2]: crop for crop in others}
         for crop in mine:
             twin = named.get(crop.id.rpartition("/")[2])

@@ -43,8 +43,8 @@ def list_crops(folder: Path) -> FolderListing:
     """Every picture in `folder` and below it, and everything that was left out, with its reason.
 
     Hidden files and folders are passed over. Linked folders are followed, each real folder once. Files with an ending
-    that is no picture's are recognised by their first bytes (`reidr.data.reading.listing`); nothing else is opened. Persons
-    and cameras are taken from names that follow the Market-1501 pattern (`0002_c1s1_…`), else unknown.
+    that is no picture's are recognised by their first bytes (`reidr.data.reading.listing`); nothing else is opened.
+    Persons and cameras are taken from names that follow the Market-1501 pattern (`0002_c1s1_…`), else unknown.
     Raises DataError when the folder does not exist, cannot be read or holds no picture, then with what it holds.
     """
     folder = Path(folder)

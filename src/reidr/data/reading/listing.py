@@ -1,7 +1,7 @@
 """Listing folders: sorted, hidden files skipped, links to folders followed once, whatever is passed over said.
 
-Pictures are recognised by their ending. Of a file with another ending, or with none, the first bytes are read: a picture
-in a format that is read is taken under any name, everything else is left out with a reason.
+Pictures are recognised by their ending. Of a file with another ending, or with none, the first bytes are read: a
+picture in a format that is read is taken under any name, everything else is left out with a reason.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def head_of(path: str) -> bytes:
 def picture_format(head: bytes) -> str | None:
     """The format of a picture (Pillow's name) by a file's first bytes; None for what is no picture, or not known so.
 
-    BMP, PPM and TIFF are recognised by their endings alone: their marks are too short, or belong to camera raw files too.
+    BMP, PPM and TIFF go by their endings alone: their marks are too short, or camera raw files have them too.
     """
     if head[:4] == b"RIFF":
         return "WEBP" if head[8:12] == b"WEBP" else None

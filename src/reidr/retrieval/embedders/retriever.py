@@ -147,7 +147,7 @@ def find_model(source: str | Path | None) -> Path:
 
 
 def save_retriever(network: RetrieverNetwork, folder: Path, trained: dict[str, object]) -> None:
-    """Write settings, safetensors in half precision (vectors in full) and what `trained` says of the training to `folder`."""
+    """Write settings, safetensors in half precision (vectors in full) and `trained`, a record of the training."""
     import torch
 
     prepare_folder(folder)
