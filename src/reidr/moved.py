@@ -26,7 +26,6 @@ MOVED = {
     "data.listing": "data.reading.listing",
     "data.lists": "data.reading.lists",
     "data.ltcc": "data.layouts.ltcc",
-    "data.manifest": "data.layouts.manifest",
     "data.market1501": "data.layouts.market1501",
     "data.mars": "data.layouts.mars",
     "data.mat_files": "data.reading.mat_files",

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from reidr.data.checks.validate import validate
-from reidr.data.layouts.manifest import load_manifest
 from reidr.data.load import load_dataset
+from reidr.data.manifest import load_manifest
 from reidr.data.reading.lists import by_stem, missing_level, read_lines
 from reidr.errors import DataError
 

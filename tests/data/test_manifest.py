@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reidr.data.layouts.manifest import load_manifest
+from reidr.data.manifest import load_manifest
 from reidr.errors import DataError
 
 HEADER = "image,person,camera,split,outfit,sequence,time,role,attribute:upper_color"

@@ -9,8 +9,7 @@ import pytest
 from scipy.io import savemat
 
 from reidr.data.checks.official_counts import OFFICIAL, TITLES, compare, identify
-from reidr.data.layouts import vc_clothes
-from reidr.data.layouts.ltcc import EXAMPLE, FOLDERS, NAME
+from reidr.data.layouts import ltcc, vc_clothes
 from reidr.data.layouts.market1501 import garbage_collection_paused, market1501_from_names
 from reidr.data.layouts.msmt17 import parse_list
 from reidr.data.layouts.prcc import prcc_from_paths
@@ -184,7 +183,7 @@ def test_ltcc_of_official_size() -> None:
         split: [f"{i % persons:03d}_{i % 4 + 1}_c{i % 12 + 1}_{i:06d}.png" for i in range(images)]
         for split, (images, persons) in sizes.items()
     }
-    dataset = named_folders_from_names(Path("/data/ltcc"), "ltcc", FOLDERS, NAME, EXAMPLE, names)
+    dataset = named_folders_from_names(Path("/data/ltcc"), ltcc.LAYOUT, names)
     assert any(note.startswith("counts agree with LTCC") for note in dataset.notes)
     assert dataset.summary()["gallery"]["cameras"] == 12
 
@@ -195,9 +194,7 @@ def test_vc_clothes_of_official_size() -> None:
         split: [f"{i % 256:04d}-{i % 4 + 1:02d}-{i % 3 + 1:02d}-{i:04d}.jpg" for i in range(images)]
         for split, images in sizes.items()
     }
-    dataset = named_folders_from_names(
-        Path("/data/vc"), "vc-clothes", vc_clothes.FOLDERS, vc_clothes.NAME, vc_clothes.EXAMPLE, names
-    )
+    dataset = named_folders_from_names(Path("/data/vc"), vc_clothes.LAYOUT, names)
     assert any(note.startswith("counts agree with VC-Clothes") for note in dataset.notes)
     assert dataset.summary()["gallery"]["cameras"] == 4
 

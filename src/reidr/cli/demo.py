@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from reidr.cli.command import Command
+from reidr.core.defaults import DEFAULT_K
 
 
 @click.command("demo", cls=Command)
@@ -15,7 +16,12 @@ from reidr.cli.command import Command
     "--run", "folder", type=click.Path(path_type=Path), default=Path("runs/demo"), help="Run folder. [runs/demo]"
 )
 @click.option("--seed", type=click.IntRange(0), default=0, help="Another seed, another street. [0]")
-@click.option("--k", type=click.IntRange(1, 20), default=10, help="Candidates per query put before the reasoner. [10]")
+@click.option(
+    "--k",
+    type=click.IntRange(1, 20),
+    default=DEFAULT_K,
+    help=f"Candidates per query put before the reasoner. [{DEFAULT_K}]",
+)
 @click.option("--think", type=click.IntRange(0), default=5, help="Candidates per query it gives reasons for. [5]")
 def command(folder: Path, seed: int, k: int, think: int) -> None:
     """Render a small street, index it, search it, think about the top k, and write report.html.

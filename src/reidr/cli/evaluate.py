@@ -10,6 +10,7 @@ import click
 
 from reidr.cli.command import Command
 from reidr.cli.shared import CACHE_OPTION, LAYOUT_OPTION, REASONER_OPTION, RETRIEVER_OPTION, ROOT_OPTION
+from reidr.core.defaults import DEFAULT_K
 
 if TYPE_CHECKING:
     from reidr.data.types import ReIDDataset
@@ -34,7 +35,12 @@ FILE = click.Path(path_type=Path)
     "vision-similarity, adaptive, after-k-reciprocal, all, none, or a re-ranker of your own as module:factory. "
     "[those that ask about no further pair]",
 )
-@click.option("--k", type=click.IntRange(1, 50), default=10, help="Candidates per query put before the reasoner. [10]")
+@click.option(
+    "--k",
+    type=click.IntRange(1, 50),
+    default=DEFAULT_K,
+    help=f"Candidates per query put before the reasoner. [{DEFAULT_K}]",
+)
 @click.option(
     "--think", type=click.IntRange(0), default=0, help="Candidates per query that it also writes reasons for. [0]"
 )

@@ -38,7 +38,7 @@ class Recipe(BaseModel):
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
-        """What every field is that is not told, as in `model_dump(mode="json")`; fields without a default left out."""
+        """The default of every field, as in `model_dump(mode="json")`; fields without a default left out."""
         untold = cls.model_construct().model_dump(mode="json", warnings=False)
         return {name: value for name, value in untold.items() if not cls.model_fields[name].is_required()}
 

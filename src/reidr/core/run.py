@@ -124,12 +124,12 @@ class Run:
 
     def finished(self, stage: str) -> dict[str, Any] | None:
         """What `finish` recorded for `stage`, or None when it is not done."""
-        facts: dict[str, Any] | None = self.manifest["stages"].get(stage)
-        return facts
+        record: dict[str, Any] | None = self.manifest["stages"].get(stage)
+        return record
 
-    def finish(self, stage: str, started: float, **facts: Any) -> None:
+    def finish(self, stage: str, started: float, **results: Any) -> None:
         """Record that `stage` is done; `started` is a `time.perf_counter()` reading."""
-        self.manifest["stages"][stage] = {"seconds": round(time.perf_counter() - started, 2), **facts}
+        self.manifest["stages"][stage] = {"seconds": round(time.perf_counter() - started, 2), **results}
         self._write()
         note_kept(str(self.folder), f"{self.folder} with what is finished in it")
 
@@ -245,10 +245,10 @@ def refuse_input(path: Path, inputs: Iterable[Path | str] = ()) -> None:
         raise ReIDError(f"{path}: is a picture that would be written over; name another file")
     for each in inputs:
         try:
-            facts = Path(each).stat()
+            status = Path(each).stat()
         except (OSError, ValueError):
             continue
-        if (facts.st_dev, facts.st_ino) == (own.st_dev, own.st_ino):
+        if (status.st_dev, status.st_ino) == (own.st_dev, own.st_ino):
             raise ReIDError(f"{path}: is read by this command and would be written over; name another file")
 
 
@@ -285,12 +285,12 @@ def plain_json(content: Any) -> Any:
 
 def environment() -> dict[str, Any]:
     """Versions, machine and git commit, for the manifest. Never fails: what is unknown is left out."""
-    facts: dict[str, Any] = {"python": sys.version.split()[0], "platform": platform.platform()}
-    facts["packages"] = {name: version for name in PACKAGES if (version := package_version(name)) is not None}
+    found: dict[str, Any] = {"python": sys.version.split()[0], "platform": platform.platform()}
+    found["packages"] = {name: version for name in PACKAGES if (version := package_version(name)) is not None}
     commit = git_commit()
     if commit is not None:
-        facts["commit"] = commit
-    return facts
+        found["commit"] = commit
+    return found
 
 
 def package_version(name: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from reidr.data.person_key import PersonKey
 from reidr.data.protocols.dataset_overlap import overlapping_people
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
@@ -23,16 +24,16 @@ def join_training(datasets: Sequence[ReIDDataset]) -> tuple[Crop, ...]:
     check_different_people(datasets)
     joined: list[Crop] = []
     for dataset in datasets:
-        labelled = [crop for crop in dataset.train if crop.person is not None]
+        labelled = [(crop, crop.person) for crop in dataset.train if crop.person is not None]
         if not labelled:
             where = dataset.root or dataset.name
             raise DataError(f"{where}: no labelled training crops (bounding_box_train or split 'train')")
-        for crop in labelled:
+        for crop, person in labelled:
             joined.append(
                 replace(
                     crop,
                     id=f"{dataset.name}/{crop.id}",
-                    person=f"{dataset.name}:{crop.person}",
+                    person=str(PersonKey(dataset.name, person)),
                     camera=None if crop.camera is None else f"{dataset.name}:{crop.camera}",
                 )
             )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from reidr.core.text import some_of
 from reidr.data.layouts.cuhk03 import load_cuhk03_mat
-from reidr.data.layouts.manifest import load_manifest
 from reidr.data.layouts.table import LAYOUTS, PERSON_FOLDERS, expected_trees, find_loader
+from reidr.data.manifest import load_manifest
 from reidr.data.reading.listing import sub_folders
 from reidr.data.reading.lists import refuse_missing
 from reidr.data.types import ReIDDataset

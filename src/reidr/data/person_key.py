@@ -26,3 +26,9 @@ class PersonKey:
 def dataset_of(label: str | None) -> str:
     """The data set in a joined person's label; "None" for a crop without a person."""
     return PersonKey.parse(str(label)).dataset
+
+
+def in_dataset(label: str, dataset: str) -> str | None:
+    """The person's own label where a joined label is one of `dataset`: "0002" of "market1501:0002"; else None."""
+    prefix = str(PersonKey(dataset, ""))
+    return label.removeprefix(prefix) if label.startswith(prefix) else None

@@ -37,7 +37,7 @@ class Crop:
         sequence: recording label.
         time: seconds or frame number, whichever the source has; only its order is used.
         junk: True for detections that every protocol leaves out of the ranking (Market-1501's person -1).
-        attributes: known appearance facts by name (rendered street, annotation files); never predictions.
+        attributes: known attributes of the appearance by name (rendered street, annotation files); never predictions.
         track: label of the tracklet: pictures of one person that one camera took one after the other.
 
     Labels are read by the rule of `reidr.data.reading.labels`: `"1.0"` is `"1"`; a number or a word like "nan" is

@@ -35,8 +35,8 @@ class Copies:
 def find_copies(features: Reals) -> Copies:
     """Which rows of `features` (N, D) equal an earlier row, number by number (0 and -0 are equal).
 
-    Rows are told apart by 64-bit sums of integers, which no order of summation can change: one pass over the features,
-    less than a hundredth of the time of a search in them. Rows of one sum are compared.
+    Rows are distinguished by 64-bit sums of integers, which no order of summation can change: one pass over the
+    features, less than a hundredth of the time of a search in them. Rows of one sum are compared.
     """
     sums = _sums(features)
     order = np.argsort(sums, kind="stable")

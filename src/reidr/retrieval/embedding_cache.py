@@ -118,7 +118,7 @@ def stem_of(fingerprint: str) -> str:
 
 
 def files_in(folder: Path, trouble: Callable[[str], None]) -> list[Path]:
-    """The cache files of all embedders in `folder`, oldest first; `trouble` is told why it cannot be read, if so."""
+    """The cache files of all embedders in `folder`, oldest first; `trouble` is given the reason if unreadable."""
     found: list[tuple[int, str]] = []
     try:
         with os.scandir(folder) as entries:

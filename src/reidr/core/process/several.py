@@ -12,7 +12,7 @@ from typing import NamedTuple
 from reidr.errors import InUseError
 
 # (how many there are, which of them this is), as launchers say it. Slurm's `SLURM_NTASKS` is not among them: a batch
-# script that starts one process has it too; of the tasks of a step tells `SLURM_STEP_NUM_TASKS`.
+# script that starts one process has it too; the number of tasks of a step is `SLURM_STEP_NUM_TASKS`.
 LAUNCHERS = (
     ("WORLD_SIZE", "RANK"),
     ("LOCAL_WORLD_SIZE", "LOCAL_RANK"),

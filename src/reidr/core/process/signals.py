@@ -121,7 +121,7 @@ def check_interrupted() -> None:
 
 
 def note_kept(what: str, sentence: str) -> None:
-    """Remember for the last words that `sentence` tells what is kept of `what`; a later one takes its place."""
+    """Keep `sentence` for the last message: what is kept of `what`. A later one takes its place."""
     _kept[what] = sentence
 
 

@@ -49,7 +49,7 @@ ADVICE = {
 
 
 def cannot_write(path: Path, error: OSError) -> ReIDError:
-    """What to tell of a file or folder that could not be written: which, why, and what to do about it."""
+    """The sentence about a file or folder that could not be written: which, why, and what to do about it."""
     advice = ADVICE.get(error.errno or 0, "choose another place")
     return ReIDError(f"{path}: cannot be written ({error.strerror or error}); {advice}")
 

@@ -30,7 +30,7 @@ def placed_crops(dataset: ReIDDataset) -> Iterator[Placed]:
 
 
 def check_names(dataset: ReIDDataset) -> list[Finding]:
-    """Files beside the crops that nothing speaks of, and names that only some systems can tell apart."""
+    """Files beside the crops that no list names, and names that only some systems distinguish."""
     findings = []
     used = {os.fspath(crop.image) for _, crop in placed_crops(dataset) if isinstance(crop.image, Path)}
     if dataset.root is not None:

@@ -35,7 +35,7 @@ TREE = """  detected/bounding_box_train, query, bounding_box_test    (CUHK03-NP;
 def fits_cuhk03(root: Path) -> bool:
     """Whether `root` holds a split file, or is or holds a box folder and its path says CUHK03.
 
-    A folder `detected` alone is too common a name; without the word, counts alone can tell CUHK03-NP.
+    A folder `detected` alone is too common a name; without the word, only counts identify CUHK03-NP.
     """
     return bool(split_files(root)) or ("cuhk" in str(root.resolve()).lower() and bool(box_folders(root)))
 

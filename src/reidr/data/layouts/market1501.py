@@ -144,11 +144,11 @@ def parse_names(
     place = root / folder
     match = NAME.match
     for name in names:
-        facts = match(name.rpartition("/")[2])
-        if facts is None:
+        fields = match(name.rpartition("/")[2])
+        if fields is None:
             unparsed.append(name)
             continue
-        person, camera, sequence, frame = facts.groups()
+        person, camera, sequence, frame = fields.groups()
         # Some copies write c01 where others write c1: one camera, or its own crops would count as matches.
         camera = camera.lstrip("0") or "0"
         junk = person == "-1"

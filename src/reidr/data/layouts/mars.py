@@ -81,11 +81,11 @@ def crops_of(place: Path, tree: Tree, folder: str) -> tuple[list[Crop], list[str
     unparsed: list[str] = []
     with garbage_collection_paused():
         for path in tree.pictures:
-            facts = NAME.match(path.rpartition("/")[2])
-            if facts is None:
+            fields = NAME.match(path.rpartition("/")[2])
+            if fields is None:
                 unparsed.append(path)
                 continue
-            person, camera, track, frame = facts.groups()
+            person, camera, track, frame = fields.groups()
             junk = person.endswith("-1")
             crops.append(
                 Crop(
@@ -123,10 +123,10 @@ def own_queries(info: Path) -> frozenset[str]:
     starts = read_in_own_process("reidr.data.layouts.mars", info, problem)
     labels = set()
     for start in starts:
-        facts = NAME.match(names[start - 1].rpartition("/")[2]) if 0 < start <= len(names) else None
-        if facts is None:
+        fields = NAME.match(names[start - 1].rpartition("/")[2]) if 0 < start <= len(names) else None
+        if fields is None:
             raise problem(f"a query tracklet starts at line {start} of {INFO[0]}, where no MARS name stands")
-        labels.add(f"{facts['person']}C{facts['camera']}T{facts['track']}")
+        labels.add(f"{fields['person']}C{fields['camera']}T{fields['track']}")
     return frozenset(labels)
 
 

@@ -66,7 +66,7 @@ def picture_names(folder: Path) -> Iterator[str]:
                 if not entry.name.startswith(".") and is_picture_name(entry.name):
                     yield entry.name
     except OSError:
-        return  # told when the data set is read
+        return  # the error is reported when the data set is read
 
 
 def load_split_person_folders(root: Path, name: str | None = None) -> ReIDDataset:
@@ -104,8 +104,8 @@ def load_person_folders(root: Path, name: str | None = None) -> ReIDDataset:
 
 def camera_of(crop: Crop) -> str | None:
     """The camera in a name of Market-1501's way; None for any other name."""
-    facts = MARKET_NAME.match(crop.id.rpartition("/")[2])
-    return None if facts is None else facts["camera"].lstrip("0") or "0"
+    match = MARKET_NAME.match(crop.id.rpartition("/")[2])
+    return None if match is None else match["camera"].lstrip("0") or "0"
 
 
 def people_of(place: Path, split: str) -> tuple[tuple[Crop, ...], list[Note]]:

@@ -60,11 +60,11 @@ def prcc_from_paths(root: Path, place: Path, paths: Iterable[str], name: str | N
     prefix = "" if place == root else f"{place.relative_to(root).as_posix()}/"
     with garbage_collection_paused():
         for path in paths:
-            facts = parse_path(path)
-            if facts is None:
+            fields = parse_path(path)
+            if fields is None:
                 unparsed.append(path)
                 continue
-            split, person, camera = facts
+            split, person, camera = fields
             crop = Crop(
                 id=prefix + path,
                 image=place / path,

@@ -52,14 +52,14 @@ def load_veri776(root: Path, name: str | None = None) -> ReIDDataset:
                 Crop(
                     id=f"{folder}/{file}",
                     image=root / folder / file,
-                    person=facts["person"],
-                    camera=str(int(facts["camera"])),
-                    time=float(facts["frame"]),
+                    person=fields["person"],
+                    camera=str(int(fields["camera"])),
+                    time=float(fields["frame"]),
                 )
-                for file, facts in found
-                if facts is not None
+                for file, fields in found
+                if fields is not None
             )
-        unparsed = [file for file, facts in found if facts is None]
+        unparsed = [file for file, fields in found if fields is None]
         failed += unparsed
         if unparsed:
             notes.append(left_out_note(folder, unparsed, len(names), EXAMPLE))

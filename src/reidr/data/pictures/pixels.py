@@ -83,7 +83,7 @@ def load(picture: Image.Image) -> None:
         if not ImageFile.LOAD_TRUNCATED_IMAGES:
             picture.load()
             return
-        # Another library of this process has told Pillow to pad half a picture with grey, for everybody.
+        # Another library of this process has set Pillow to pad half a picture with grey, for everybody.
         with _padding:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
             try:

@@ -66,25 +66,25 @@ def check_name(path: Path) -> None:
         raise DataError(f"{path}: cannot be a file or folder ({reason}); check the path") from None
 
 
-def check_regular(path: Path, facts: os.stat_result) -> None:
-    """Raise ImageError unless `facts` are those of a regular file of a usable size."""
-    check_kind(path, facts, "picture")
-    if facts.st_size == 0:
+def check_regular(path: Path, status: os.stat_result) -> None:
+    """Raise ImageError unless `status` is that of a regular file of a usable size."""
+    check_kind(path, status, "picture")
+    if status.st_size == 0:
         raise ImageError(f"{path}: an empty file, not a picture; copy it again or leave it out")
-    check_bytes(str(path), facts.st_size)
+    check_bytes(str(path), status.st_size)
 
 
-def check_list(path: Path, facts: os.stat_result) -> None:
-    """Raise ImageError unless `facts` are those of a regular file that a list of pictures may be; it may be empty."""
-    check_kind(path, facts, "list")
-    if facts.st_size > MAXIMUM_BYTES:
+def check_list(path: Path, status: os.stat_result) -> None:
+    """Raise ImageError unless `status` is that of a regular file that a list of pictures may be; it may be empty."""
+    check_kind(path, status, "list")
+    if status.st_size > MAXIMUM_BYTES:
         raise ImageError(f"{path}: more than the limit of {MAXIMUM_BYTES:,} bytes; split the list")
 
 
-def check_kind(path: Path, facts: os.stat_result, what: str) -> None:
-    """Raise ImageError unless `facts` are those of a regular file."""
-    if not stat.S_ISREG(facts.st_mode):
-        kind = next((name for is_kind, name in KINDS if is_kind(facts.st_mode)), "no regular file")
+def check_kind(path: Path, status: os.stat_result, what: str) -> None:
+    """Raise ImageError unless `status` is that of a regular file."""
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((name for is_kind, name in KINDS if is_kind(status.st_mode)), "no regular file")
         raise ImageError(f"{path}: is {kind}, not a {what}")
 
 

@@ -1,6 +1,6 @@
 """Which data sets show the same people, whatever they are called: what every guard against known people asks.
 
-A data set is told by what it is: its name and its folder's (`Market-1501-v15.09.15`, `market1501-dev`, `MSMT17_V2`;
+A data set is recognised by what it is: its name and its folder's (`Market-1501-v15.09.15`, `market1501-dev`;
 letters and digits alone are compared, the field's data sets are known by their words), what its loader recognised, its
 counts, and the names of its files. File names alone say "perhaps": other data are named in Market-1501's way too.
 """
@@ -112,7 +112,7 @@ def families_of_dataset(dataset: ReIDDataset) -> frozenset[str]:
 
 
 def street_of(dataset: ReIDDataset) -> str | None:
-    """What tells a rendered street from all others, whatever its folder is called; None for other data."""
+    """What identifies a rendered street, whatever its folder is called; None for other data."""
     file = None if dataset.root is None else dataset.root / "street.json"
     if file is None or not file.is_file():
         return None
@@ -142,8 +142,8 @@ def families_of_names(dataset: ReIDDataset) -> frozenset[str]:
 def same_family(first: ReIDDataset | str, second: ReIDDataset | str) -> Relation:
     """Whether two data sets (or a name or path of one) are, may be, or are not the same people's pictures.
 
-    A model's training data may carry a sketch of their pictures (`reidr.data.sketch`), which tells a renamed folder.
-    "perhaps" is said where file names alone speak for it, and only of a data set that nothing else tells of.
+    A model's training data may carry a sketch of their pictures (`reidr.data.sketch`), which finds a renamed folder.
+    "perhaps" is said where file names alone speak for it, and only of a data set that nothing else identifies.
     """
     for one, other in ((first, second), (second, first)):
         if isinstance(one, TrainingData) and isinstance(other, ReIDDataset) and resembles(one.pictures, other):
@@ -175,15 +175,15 @@ def person_number(crop: Crop, label: str | None = None) -> str | None:
     prefix = f"{prefix}:" if prefix == TRAIN else ""
     if number.isdecimal():
         return prefix + (number.lstrip("0") or "0")
-    facts = NUMBERED.match(crop.id.rpartition("/")[2])
-    return number.casefold() if facts is None else facts[1].lstrip("0") or "0"
+    match = NUMBERED.match(crop.id.rpartition("/")[2])
+    return number.casefold() if match is None else match[1].lstrip("0") or "0"
 
 
 def overlapping_people(first: ReIDDataset, second: ReIDDataset) -> frozenset[str]:
     """The persons of `first`, as it labels them, whom `second` shows too; empty where the two are of other families.
 
-    People are told by their number within the family, whatever split they are in. Whatever the families, people of whom
-    both hold the very same picture file are told as well.
+    People are identified by their number within the family, whatever split they are in. Whatever the families, people
+    of whom both hold the very same picture file are found as well.
     """
     mine, others = (
         [crop for crop in (*each.train, *each.query, *each.gallery) if crop.person is not None]
@@ -196,7 +196,7 @@ def overlapping_people(first: ReIDDataset, second: ReIDDataset) -> frozenset[str
         there = {person_number(crop) for crop in others}
         found |= {str(crop.person) for crop in mine if person_number(crop) in there}
     elif relation == "perhaps":
-        # Two data sets named in one way number their people alike: only the same picture under the same name tells.
+        # Two data sets named in one way number their people alike: only the same picture of the same name counts.
         named = {crop.id.rpartition("/")[2]: crop for crop in others}
         for crop in mine:
             twin = named.get(crop.id.rpartition("/")[2])
@@ -216,7 +216,7 @@ def is_copy(first: Crop, second: Crop) -> bool:
 
 
 def file_of(crop: Crop) -> tuple[int, int] | None:
-    """What tells the crop's file from all others; None for a picture in memory and for a file that is not there."""
+    """What identifies the crop's file; None for a picture in memory and for a file that is not there."""
     try:
         return identity(crop.image) if isinstance(crop.image, Path) else None
     except (OSError, ValueError):
@@ -227,7 +227,7 @@ def check_unseen(protocol: Protocol, dataset: ReIDDataset, models: Mapping[str, 
     """Raise DataError where a cross-domain protocol meets a model trained on (a part of) the same data set.
 
     `models` gives for each model's name the names or folders of its training data, as far as they are known: nobody
-    can tell what a checkpoint from a hub or a server has seen. Where file names alone speak for it, `seen_notes` warns.
+    knows what a checkpoint from a hub or a server has seen. Where file names alone speak for it, `seen_notes` warns.
     """
     if not protocol.unseen:
         return

@@ -12,7 +12,7 @@ from reidr.errors import DataError
 def pooled(dataset: ReIDDataset, identity: Callable[[Crop], Hashable]) -> ReIDDataset:
     """The data set with all its crops of query and gallery as the gallery, and those of known people as queries too.
 
-    A picture (told by `identity`) that is listed as both counts once, with its labels in the gallery. What keeps a
+    A picture (the value of `identity`) that is listed as both counts once, with its labels in the gallery. What keeps a
     query from finding itself is the rule of every protocol that a query's own picture is ignored.
     Raises DataError where there is no crop, or two different pictures have one id.
     """

@@ -252,9 +252,10 @@ def sampled_tracks(query: tuple[Crop, ...], number: int | None, seed: int) -> tu
 
 
 def picture_identity(crop: Crop) -> Hashable:
-    """What tells a crop's picture from all others: the file that a path leads to, or the crop itself in memory.
+    """What identifies a crop's picture: the file that a path leads to, or the crop itself in memory.
 
-    Paths that lead to no file are told by path and id: such a crop cannot be searched, and tests make many of one path.
+    Paths that lead to no file are identified by path and id: such a crop cannot be searched, and tests make many of
+    one path.
     """
     if not isinstance(crop.image, Path):
         return id(crop.image), crop.id

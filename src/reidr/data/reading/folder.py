@@ -43,8 +43,8 @@ def list_crops(folder: Path) -> FolderListing:
     """Every picture in `folder` and below it, and everything that was left out, with its reason.
 
     Hidden files and folders are passed over. Linked folders are followed, each real folder once. Files with an ending
-    that is no picture's are told by their first bytes (`reidr.data.reading.listing`); nothing else is opened. Persons
-    and cameras are taken from names that follow the Market-1501 pattern (`0002_c1s1_…`), else unknown.
+    that is no picture's are recognised by their first bytes (`reidr.data.reading.listing`); nothing else is opened.
+    Persons and cameras are taken from names that follow the Market-1501 pattern (`0002_c1s1_…`), else unknown.
     Raises DataError when the folder does not exist, cannot be read or holds no picture, then with what it holds.
     """
     folder = Path(folder)
@@ -71,15 +71,15 @@ def crops_in_folder(folder: Path) -> tuple[Crop, ...]:
 
 
 def crop_of_file(path: Path, crop_id: str | None = None) -> Crop:
-    """One picture file as a crop, with person and camera where its name tells them (person -1: junk, 0: nobody)."""
-    facts = NAME.match(path.name)
-    if facts is None:
+    """One picture file as a crop, with person and camera where its name holds them (person -1: junk, 0: nobody)."""
+    match = NAME.match(path.name)
+    if match is None:
         return Crop(id=crop_id or path.name, image=path)
-    person = facts["person"]
+    person = match["person"]
     return Crop(
         id=crop_id or path.name,
         image=path,
         person=None if person == "-1" or is_zero(person) else person,
-        camera=facts["camera"].lstrip("0") or "0",
+        camera=match["camera"].lstrip("0") or "0",
         junk=person == "-1",
     )

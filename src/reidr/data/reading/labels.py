@@ -9,7 +9,7 @@ Labels are compared, never computed with, so one thing must not be written in tw
   mean "unknown".
 * A truth value, an infinite number, a list, text that is not UTF-8 and whatever else is no label and is refused.
 * Text that only looks like an infinite number ("inf", "Infinity") is text: a camera may be called that.
-* Text such as "1e3" stays text; beside a label "1000" it is refused, since nobody can tell whether both are one.
+* Text such as "1e3" stays text; beside a label "1000" it is refused, since both may or may not be one.
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ def check_exponents(column: str, labels: Iterable[str | None]) -> None:
             written = _read_real(number) if abs(number) <= EXACT else None
             if written in known:
                 raise DataError(
-                    f"{column} is {label!r} in one row and {written!r} in another: nobody can tell whether they are "
-                    "the same; write both as whole numbers, or put a letter before them"
+                    f"{column} is {label!r} in one row and {written!r} in another: they may or may not be the "
+                    "same; write both as whole numbers, or put a letter before them"
                 )
 
 

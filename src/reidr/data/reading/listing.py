@@ -1,7 +1,7 @@
 """Listing folders: sorted, hidden files skipped, links to folders followed once, whatever is passed over said.
 
-Pictures are told by their ending. A file with another ending, or with none, is looked at in its first bytes: a picture
-in a format that is read is taken under any name, everything else is left out with a reason.
+Pictures are recognised by their ending. Of a file with another ending, or with none, the first bytes are read: a
+picture in a format that is read is taken under any name, everything else is left out with a reason.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reidr.data.reading.notes import Level, Note
 
 CLUTTER = frozenset({"Thumbs.db", "desktop.ini", "readme.txt", "README.txt", "README.md"})
 BELOW = "pictures lie in folders below while others lie in the folder itself"
-HEAD = 16  # bytes by which a picture's format is told
+HEAD = 16  # bytes by which a picture's format is recognised
 MARKS = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -167,7 +167,7 @@ def head_of(path: str) -> bytes:
 def picture_format(head: bytes) -> str | None:
     """The format of a picture (Pillow's name) by a file's first bytes; None for what is no picture, or not known so.
 
-    BMP, PPM and TIFF are told by their endings alone: their marks are too short, or belong to camera raw files too.
+    BMP, PPM and TIFF go by their endings alone: their marks are too short, or camera raw files have them too.
     """
     if head[:4] == b"RIFF":
         return "WEBP" if head[8:12] == b"WEBP" else None
@@ -232,7 +232,7 @@ def walk(folder: Path) -> Tree:
 
 
 def identities_above(folder: Path) -> set[tuple[int, int]]:
-    """What tells the folders above a real folder from all others, as far as they may be asked."""
+    """What identifies the folders above a real folder, as far as they may be read."""
     found = set()
     for place in Path(os.path.realpath(folder)).parents:
         try:
@@ -243,9 +243,9 @@ def identities_above(folder: Path) -> set[tuple[int, int]]:
 
 
 def identity(folder: Path) -> tuple[int, int]:
-    """What tells a real folder or file from all others, whatever path leads to it. Raises OSError."""
-    facts = folder.stat()
-    return facts.st_dev, facts.st_ino
+    """What identifies a real folder or file, whatever path leads to it. Raises OSError."""
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def list_tree(folder: Path) -> list[str]:
@@ -256,7 +256,7 @@ def list_tree(folder: Path) -> list[str]:
 def pictures_below(listing: Listing) -> list[str]:
     """Pictures in the folders below a folder that holds pictures itself, as sorted relative paths; else none.
 
-    A layout is flat or has a folder per person: where both are found, nobody can tell whether those below belong to it
+    A layout is flat or has a folder per person: where both are found, it is not known whether those below belong to it
     or are copies, so they are left out and have to be named.
     """
     if not listing.pictures:

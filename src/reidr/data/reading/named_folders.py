@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -17,54 +17,66 @@ from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 
 
-def names_fit(root: Path, folders: Mapping[str, str], pattern: re.Pattern[str]) -> bool:
+@dataclass(frozen=True)
+class NamedFolders:
+    """A layout of three folders of named files.
+
+    Attributes:
+        key: the official data set's name in `official_counts`. folders: by split the folder's name.
+        pattern: of a file's name, with the groups person, camera and outfit. example: such a name, for messages.
+    """
+
+    key: str
+    folders: Mapping[str, str]
+    pattern: re.Pattern[str]
+    example: str
+
+
+def names_fit(root: Path, layout: NamedFolders) -> bool:
     """Whether one of the folders holds a picture named by `pattern`: `query` alone is common to many layouts."""
-    for folder in folders.values():
-        if any(pattern.match(name) for name in islice(list_folder(root / folder).pictures, 20)):
+    for folder in layout.folders.values():
+        if any(layout.pattern.match(name) for name in islice(list_folder(root / folder).pictures, 20)):
             return True
     return False
 
 
-def load_named_folders(
-    root: Path, key: str, folders: Mapping[str, str], pattern: re.Pattern[str], example: str, name: str | None
-) -> ReIDDataset:
-    """Read three folders. `pattern` has the groups person, camera and outfit; `key` is the official data set's."""
+def load_named_folders(root: Path, layout: NamedFolders, name: str | None) -> ReIDDataset:
+    """Read three folders. Raises DataError when no name parses."""
+    folders = layout.folders
     listings = {split: list_folder(root / folder) for split, folder in folders.items()}
     names = {split: listing.pictures for split, listing in listings.items()}
     notes = [note for split, listing in listings.items() for note in listing_notes(folders[split], listing)]
-    return named_folders_from_names(root, key, folders, pattern, example, names, name, notes)
+    return named_folders_from_names(root, layout, names, name, notes)
 
 
 def named_folders_from_names(
     root: Path,
-    key: str,
-    folders: Mapping[str, str],
-    pattern: re.Pattern[str],
-    example: str,
+    layout: NamedFolders,
     names: Mapping[str, Sequence[str]],
     name: str | None = None,
     notes: Sequence[str] = (),
 ) -> ReIDDataset:
     """The data set of a listing: names by split, sorted. Raises DataError when no name parses."""
     splits: dict[str, tuple[Crop, ...]] = {}
+    key, example = layout.key, layout.example
     notes = [f"{key} layout", *notes]
     failed: list[str] = []
-    for split, folder in folders.items():
+    for split, folder in layout.folders.items():
         crops, unparsed = [], []
         place = root / folder
         with garbage_collection_paused():
             for file in names.get(split, ()):
-                facts = pattern.match(file)
-                if facts is None:
+                match = layout.pattern.match(file)
+                if match is None:
                     unparsed.append(file)
                     continue
                 crops.append(
                     Crop(
                         id=f"{folder}/{file}",
                         image=place / file,
-                        person=facts["person"],
-                        camera=str(int(facts["camera"])),
-                        outfit=facts["outfit"],
+                        person=match["person"],
+                        camera=str(int(match["camera"])),
+                        outfit=match["outfit"],
                     )
                 )
         if unparsed:

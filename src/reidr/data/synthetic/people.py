@@ -1,4 +1,4 @@
-"""Drawing lots for people: in groups of look-alikes who share their colours and differ in one or two telling facts."""
+"""Samples people in groups of look-alikes, who share their colours and differ in one or two attributes."""
 
 from __future__ import annotations
 
@@ -157,10 +157,10 @@ def sample_look_alikes(random: np.random.Generator, labels: Sequence[str]) -> li
         person = replace(first, label=labels[len(group)], body=sample_body(random), outfits=(outfit,))
         for fact in random.permutation(DISTINGUISHING)[: random.integers(1, 3)]:
             person = with_other(random, person, str(fact))
-        facts = true_attributes(person, person.outfits[0])
-        if facts not in seen:
+        attributes = true_attributes(person, person.outfits[0])
+        if attributes not in seen:
             group.append(person)
-            seen.append(facts)
+            seen.append(attributes)
     return group
 
 

@@ -19,7 +19,10 @@ FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding
 
 @dataclass(frozen=True)
 class Sighting:
-    """One crop to be drawn. `role` is "person", "distractor" or "junk"; `time` counts frames of the camera."""
+    """One crop to be rendered. `role` is "person", "distractor" or "junk"; `time` counts frames of the camera.
+
+    `time` and `seed` are set by `Clock.record`.
+    """
 
     split: str
     role: str
@@ -28,8 +31,8 @@ class Sighting:
     camera: Camera
     view: str
     sequence: int
-    time: int
-    seed: int
+    time: int = 0
+    seed: int = 0
 
     @property
     def image(self) -> str:
@@ -43,7 +46,7 @@ class Sighting:
         return f"c{self.camera.label}s{self.sequence}"
 
     def render(self) -> RenderedCrop:
-        """Draw it."""
+        """The picture of this sighting."""
         return render_crop(
             self.person, self.outfit, self.view, self.camera, self.seed, badly_cropped=self.role == "junk"
         )
@@ -73,10 +76,15 @@ class Clock:
         self.frames[camera.label] = self.frames.get(camera.label, 0) + gap
         return self.frames[camera.label]
 
+    def record(self, sighting: Sighting, *, pause: bool) -> Sighting:
+        """The sighting at the next frame of its camera, with a seed of its own."""
+        time = self.next(sighting.camera, pause=pause)
+        return replace(sighting, time=time, seed=int(self.random.integers(1 << 62)))
+
 
 def plan_street(settings: StreetSettings) -> Street:
-    """Draw all lots of a street. Training and test people come from lots of their own: asking for more test people
-    leaves the training crops' people as they were."""
+    """Sample a street. Training and test people come from random streams of their own: more test people leave the
+    training people as they were."""
     cameras = make_cameras(settings.seed, settings.cameras)
     train = sample_people(settings, 0, settings.train_people, first=1)
     strangers_wanted = math.ceil(settings.distractors / settings.crops_per_camera) if settings.distractors else 0
@@ -92,13 +100,11 @@ def plan_street(settings: StreetSettings) -> Street:
     sightings: list[Sighting] = []
     clock = Clock(random)
     for person in train:
-        sightings += walk(settings, cameras, person, random, clock, query=False, gallery=True, split="train")
+        sightings += walk(settings, cameras, person, clock, split="train", listed=True)
     for person in test:
-        sightings += walk(
-            settings, cameras, person, random, clock, query=True, gallery=person.label not in absent, split="gallery"
-        )
-    sightings += walk_strangers(settings, cameras, strangers, random, clock)
-    sightings += misplaced(settings, cameras, (*test, *strangers), random, clock)
+        sightings += walk(settings, cameras, person, clock, split="gallery", listed=person.label not in absent)
+    sightings += walk_strangers(settings, cameras, strangers, clock)
+    sightings += misplaced(settings, cameras, (*test, *strangers), clock)
     return Street(cameras, train, test, absent, tuple(sightings))
 
 
@@ -121,81 +127,66 @@ def walk(
     settings: StreetSettings,
     cameras: tuple[Camera, ...],
     person: Person,
-    random: np.random.Generator,
     clock: Clock,
     *,
-    query: bool,
-    gallery: bool,
     split: str,
+    listed: bool,
 ) -> list[Sighting]:
-    """All sightings of one labelled person: past some cameras, in the second half of them in the second outfit."""
+    """All sightings of one labelled person: past some cameras, in the second half of them in the second outfit.
+
+    `listed`: the person has crops in `split`. A person of the gallery has queries too.
+    """
+    random = clock.random
     passed = [cameras[int(i)] for i in random.permutation(len(cameras))[: settings.cameras_per_person]]
-    found: list[Sighting] = []
-    asked = set(random.permutation(len(passed))[: settings.queries_per_person].tolist()) if query else set()
+    sightings: list[Sighting] = []
+    with_query: list[int] = []
+    if split == "gallery":
+        with_query = random.permutation(len(passed))[: settings.queries_per_person].tolist()
     for number, camera in enumerate(passed):
         later = 2 * number >= len(passed)
         outfit = person.outfits[-1] if later else person.outfits[0]
-        splits = ["query"] * (number in asked) + [split] * (settings.crops_per_camera if gallery else 0)
+        splits = ["query"] * (number in with_query) + [split] * (settings.crops_per_camera if listed else 0)
         course = int(random.integers(3))
         for i, one in enumerate(splits):
             # Most people keep their course past a camera; some turn.
             turn = course if random.random() < 0.55 else int(random.integers(3))
-            found.append(
-                sighting(one, "person", person, outfit, camera, VIEWS[turn], 2 if later else 1, random, clock, i == 0)
-            )
-    return found
+            sighting = Sighting(one, "person", person, outfit, camera, VIEWS[turn], 2 if later else 1)
+            sightings.append(clock.record(sighting, pause=i == 0))
+    return sightings
 
 
 def walk_strangers(
     settings: StreetSettings,
     cameras: tuple[Camera, ...],
     strangers: tuple[Person, ...],
-    random: np.random.Generator,
     clock: Clock,
 ) -> list[Sighting]:
     """The distractors: strangers past one camera each."""
-    found = []
+    sightings = []
     for i in range(settings.distractors):
         person = strangers[i // settings.crops_per_camera]
         camera = cameras[(i // settings.crops_per_camera) % len(cameras)]
-        view = VIEWS[int(random.integers(3))]
+        view = VIEWS[int(clock.random.integers(3))]
         first = i % settings.crops_per_camera == 0
-        found.append(
-            sighting("gallery", "distractor", person, person.outfits[-1], camera, view, 1, random, clock, first)
-        )
-    return found
+        sighting = Sighting("gallery", "distractor", person, person.outfits[-1], camera, view, 1)
+        sightings.append(clock.record(sighting, pause=first))
+    return sightings
 
 
 def misplaced(
     settings: StreetSettings,
     cameras: tuple[Camera, ...],
     people: tuple[Person, ...],
-    random: np.random.Generator,
     clock: Clock,
 ) -> list[Sighting]:
     """The junk: boxes that mostly miss somebody."""
     if not people:
         return []
-    found = []
+    random = clock.random
+    sightings = []
     for _ in range(settings.junk):
         person, camera = people[int(random.integers(len(people)))], cameras[int(random.integers(len(cameras)))]
         view = VIEWS[int(random.integers(3))]
-        found.append(sighting("gallery", "junk", person, person.outfits[0], camera, view, 1, random, clock, True))
-    return found
-
-
-def sighting(
-    split: str,
-    role: str,
-    person: Person,
-    outfit: Outfit,
-    camera: Camera,
-    view: str,
-    sequence: int,
-    random: np.random.Generator,
-    clock: Clock,
-    pause: bool,
-) -> Sighting:
-    """A sighting at the camera's next frame, with a seed of its own."""
-    time = clock.next(camera, pause=pause)
-    return Sighting(split, role, person, outfit, camera, view, sequence, time, int(random.integers(1 << 62)))
+        sighting = Sighting("gallery", "junk", person, person.outfits[0], camera, view, 1)
+        sightings.append(clock.record(sighting, pause=True))
+    return sightings

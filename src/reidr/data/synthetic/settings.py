@@ -12,7 +12,7 @@ class StreetSettings:
     """Everything a street depends on: equal settings give byte-identical files.
 
     Attributes:
-        seed: of all lots. cameras: how many, each unlike the others.
+        seed: of everything that is random. cameras: how many, each unlike the others.
         train_people, test_people: labelled persons of each split; nobody is in both.
         cameras_per_person: by how many cameras each is seen. crops_per_camera: gallery or training crops per person
             and camera. queries_per_person: query crops, each of another camera.
@@ -59,7 +59,7 @@ class StreetSettings:
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise RecipeError(f"street: {name} is {value!r}; it must be a share between 0 and 1")
         if self.group > 12:
-            raise RecipeError(f"street: group is {self.group}; more than 12 look-alikes cannot be told apart")
+            raise RecipeError(f"street: group is {self.group}; at most 12 look-alikes differ from each other")
         if self.cameras > 99:
             raise RecipeError(f"street: cameras is {self.cameras}; file names have room for 99")
         if self.train_people + self.test_people > 9000:

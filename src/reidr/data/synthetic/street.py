@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reidr.core.storage.files import make_folder, new_folder, write_text
-from reidr.data.layouts.manifest import load_manifest
+from reidr.data.manifest import load_manifest
 from reidr.data.synthetic.picture.crop import RenderedCrop
 from reidr.data.synthetic.plan import FOLDERS, Sighting, plan_street
 from reidr.data.synthetic.settings import StreetSettings
@@ -23,7 +23,7 @@ Progress = Callable[[float], None]
 
 
 def render_street(folder: Path, settings: StreetSettings, progress: Progress | None = None) -> ReIDDataset:
-    """Draw a street into `folder`, in the Market-1501 layout with a manifest of every crop's facts, and load it.
+    """Render a street into `folder`, in the Market-1501 layout with a manifest of every crop's attributes, and load it.
 
     A folder that already holds this very street is loaded as it is. The folder appears when all is drawn; what a killed
     run leaves beside it, the next one removes. `progress` is called with 1 after every crop.
@@ -89,7 +89,7 @@ def manifest_row(sighting: Sighting, crop: RenderedCrop) -> dict[str, Any]:
 def street_crops(settings: StreetSettings, split: str) -> Iterator[Crop]:
     """Draw the crops of one split ("train", "query" or "gallery") in memory, one at a time, in the order of the plan.
 
-    Pixels, ids and facts are those that `render_street` writes. Raises RecipeError for an unknown split.
+    Pixels, ids and attributes are those that `render_street` writes. Raises RecipeError for an unknown split.
     """
     if split not in FOLDERS:
         raise RecipeError(f"street: no split {split!r}; there are {', '.join(FOLDERS)}")

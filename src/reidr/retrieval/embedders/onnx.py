@@ -58,7 +58,7 @@ class OnnxEmbedder:
         path = Path(path)
         settings = read_settings(path)
         try:
-            import onnx  # noqa: F401 - tells which files the weights lie in
+            import onnx  # noqa: F401 - names the files that the weights lie in
             import onnxruntime
         except ImportError:
             raise MissingExtraError(f"{path}: ONNX models need onnx and onnxruntime; {INSTALL}") from None

@@ -74,10 +74,10 @@ class Retriever:
         try:
             content = json.loads(stored.decode("utf-8"))
             settings = NetworkSettings.model_validate(content["network"])
-            facts = content.get("trained", {})
-            pictures, thresholds = facts.get("pictures", {}), dict(facts.get("thresholds", {}))
-            trained_on = tuple(TrainingData(name, pictures.get(name, ())) for name in facts.get("data", {}))
-            recipe = facts.get("recipe")
+            trained = content.get("trained", {})
+            pictures, thresholds = trained.get("pictures", {}), dict(trained.get("thresholds", {}))
+            trained_on = tuple(TrainingData(name, pictures.get(name, ())) for name in trained.get("data", {}))
+            recipe = trained.get("recipe")
             held_out = None if recipe is None else (float(recipe["held_out_share"]), int(recipe["seed"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WeightsError(
@@ -104,7 +104,7 @@ class Retriever:
         digest = hashlib.sha256(stored)
         digest.update(tensors)
         if settings.backbone == "transformers" and settings.backbone_folder is not None:
-            # That folder's file tells how such a trunk computes; the weights alone do not decide it.
+            # That folder's file says how such a trunk computes; the weights alone do not decide it.
             digest.update((Path(settings.backbone_folder) / "config.json").read_bytes())
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(network, folder.name, digest.hexdigest(), trained_on, thresholds, held_out)
@@ -146,8 +146,8 @@ def find_model(source: str | Path | None) -> Path:
     raise WeightsError(f"{source}: neither a shipped retriever ({shipped}) nor a folder with a trained one")
 
 
-def save_retriever(network: RetrieverNetwork, folder: Path, facts: dict[str, object]) -> None:
-    """Write settings, safetensors in half precision (vectors in full) and `facts` of the training to `folder`."""
+def save_retriever(network: RetrieverNetwork, folder: Path, trained: dict[str, object]) -> None:
+    """Write settings, safetensors in half precision (vectors in full) and `trained`, a record of the training."""
     import torch
 
     prepare_folder(folder)
@@ -158,5 +158,5 @@ def save_retriever(network: RetrieverNetwork, folder: Path, facts: dict[str, obj
         if not key.endswith("num_batches_tracked")
     }
     save_safetensors(weights, folder / WEIGHTS_FILE)
-    text = json.dumps({"network": network.settings.model_dump(mode="json"), "trained": facts}, indent=2)
+    text = json.dumps({"network": network.settings.model_dump(mode="json"), "trained": trained}, indent=2)
     write_text(folder / SETTINGS_FILE, text + "\n")

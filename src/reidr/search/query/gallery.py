@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reidr.core.text import some_of
-from reidr.data.layouts.manifest import load_manifest
+from reidr.data.manifest import load_manifest
 from reidr.data.pictures.images import PictureSource, read_picture
 from reidr.data.pictures.regular_files import check_name
 from reidr.data.reading.folder import crop_of_file, list_crops

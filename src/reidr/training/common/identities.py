@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reidr.data.checks.official_counts import TITLES
 from reidr.data.layouts.market1501 import TRAIN_PREFIX
+from reidr.data.person_key import PersonKey, dataset_of, in_dataset
 from reidr.data.protocols.dataset_overlap import NUMBERED, same_family
 from reidr.data.types import Crop, ReIDDataset
 
@@ -19,7 +20,7 @@ NUMBER = re.compile(r"\d+$")  # a rendered street's data set is called after its
 
 def family_of(person: str) -> str:
     """The data sets that a joined person's belongs to: all rendered streets (`STREET`) are one family."""
-    return NUMBER.sub("", person.split(":")[0])
+    return NUMBER.sub("", dataset_of(person))
 
 
 def hold_out_identities(crops: Sequence[Crop], share: float, seed: int) -> tuple[tuple[Crop, ...], tuple[Crop, ...]]:
@@ -73,10 +74,11 @@ def known_people(
     labels: dict[str, set[str]] = {}
     for crop in crops if related else ():
         if crop.person is not None:
-            label = crop.person.removeprefix(f"{own}:")
+            own_label = in_dataset(crop.person, own)
+            label = crop.person if own_label is None else own_label
             for name in names:
                 there = {label} if name == own else spellings_there(crop, label)
-                labels.setdefault(crop.person, set()).update(f"{name}:{each}" for each in there)
+                labels.setdefault(crop.person, set()).update(str(PersonKey(name, each)) for each in there)
     people = frozenset(
         person
         for person, called in labels.items()

@@ -12,6 +12,7 @@ from typing import Any
 from reidr.core.progress import progress
 from reidr.core.run import Run, content_hash, in_own_folder
 from reidr.data.join import join_training
+from reidr.data.person_key import PersonKey
 from reidr.data.protocols.dataset_overlap import overlapping_people
 from reidr.data.types import Crop
 from reidr.errors import DataError
@@ -71,12 +72,16 @@ def training_crops(recipe: PairsRecipe, source: str) -> tuple[tuple[Crop, ...], 
         raise DataError("mining pairs needs photo sets: the recipe names none (data)")
     datasets = load_training_data(paths, source)
     training = join_training(datasets) if datasets else ()
-    tested = {f"{each.name}:{c.person}" for each in datasets for c in (*each.query, *each.gallery) if c.person}
+    tested = {
+        str(PersonKey(each.name, c.person)) for each in datasets for c in (*each.query, *each.gallery) if c.person
+    }
     for dataset in datasets:
         # A test person of one data set may be a training person of another: a subset, a copy, a manifest of its files.
         tests = [replace(each, train=()) for each in datasets if each.query or each.gallery]
         learnt = replace(dataset, query=(), gallery=())
-        tested |= {f"{dataset.name}:{person}" for each in tests for person in overlapping_people(learnt, each)}
+        tested |= {
+            str(PersonKey(dataset.name, person)) for each in tests for person in overlapping_people(learnt, each)
+        }
     # A person on both sides is left out of training.
     return tuple(crop for crop in training if crop.person not in tested), frozenset(tested)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reidr.core.progress import progress
+from reidr.data.person_key import PersonKey
 from reidr.data.synthetic.plan import plan_street
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
@@ -54,4 +55,5 @@ def attribute_streets(folder: Path, recipe: PretrainingRecipe) -> tuple[Crop, ..
 def of_street(seed: int, crop: Crop) -> Crop:
     """`crop` with id, person and camera named after its street."""
     name = f"street{seed}"
-    return replace(crop, id=f"{name}/{crop.id}", person=f"{name}:{crop.person}", camera=f"{name}:{crop.camera}")
+    person = str(PersonKey(name, str(crop.person)))
+    return replace(crop, id=f"{name}/{crop.id}", person=person, camera=f"{name}:{crop.camera}")

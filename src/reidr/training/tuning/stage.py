@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from reidr.core.defaults import DEFAULT_K
 from reidr.core.progress import progress
 from reidr.core.run import write_json
 from reidr.data.join import join_training
 from reidr.data.load import load_dataset
+from reidr.data.person_key import in_dataset
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import street_crops
 from reidr.data.types import Crop, ReIDDataset
@@ -105,7 +107,7 @@ def check_unknown(
         held_out: crops of `join_training(datasets)` that the recipe's `split` holds out.
     """
     for dataset in datasets:
-        crops = [crop for crop in held_out if str(crop.person).startswith(f"{dataset.name}:")]
+        crops = [crop for crop in held_out if in_dataset(str(crop.person), dataset.name) is not None]
         known = known_people(dataset, crops, trained_on, own)
         if known.people:
             people = len({crop.person for crop in crops})
@@ -129,7 +131,7 @@ def tuning_stage(
     changes: dict[str, Any],
     *,
     retriever: str = "nano",
-    k: int = 10,
+    k: int = DEFAULT_K,
     queries: int = 200,
 ) -> InferenceProfile:
     """Choose how the reasoner in `model` is used beside a retriever (name or folder), and store it with the model.

@@ -1,4 +1,4 @@
-"""The true facts of a person on the street: body, hair, and what is worn.
+"""The true attributes of a person on the street: body, hair, and what is worn.
 
 Skin tone and build are drawn so that people look alive, and are never attributes: nothing may be reasoned from them.
 """

@@ -22,21 +22,25 @@ def draw_backpack(canvas: Canvas, skeleton: Skeleton, outfit: Outfit) -> None:
     height = skeleton.body.height
     x, y, towards = skeleton.projection.screen(backpack_centre(skeleton))
     half = skeleton.projection.half_width(0.092 * height, 0.050 * height)
-    draw_box(canvas, outfit, x, y, half, 0.125 * height * PIXELS_PER_CM, pocket=towards > 0.04 * height)
+    draw_box(canvas, outfit, (x, y), (half, 0.125 * height * PIXELS_PER_CM), pocket=towards > 0.04 * height)
 
 
 def draw_box(
-    canvas: Canvas, outfit: Outfit, x: float, y: float, half_width: float, half_height: float, *, pocket: bool
+    canvas: Canvas, outfit: Outfit, centre: tuple[float, float], half_size: tuple[float, float], *, pocket: bool
 ) -> None:
-    """A soft upright box with round corners, and with an outer pocket where that side faces the camera."""
+    """A soft upright box with round corners, and with an outer pocket where that side faces the camera.
+
+    `centre` (x, y) and `half_size` (half the width, half the height) are in pixels.
+    """
+    (x, y), (half_width, half_height) = centre, half_size
     color = COLORS[outfit.bag_color]
     corner = 0.35 * min(half_width, half_height)
     turns = ((1, -1), (1, 1), (-1, 1), (-1, -1))
     outline = []
     for i, (sx, sy) in enumerate(turns):
-        centre = (x + sx * (half_width - corner), y + sy * (half_height - corner))
+        middle = (x + sx * (half_width - corner), y + sy * (half_height - corner))
         angles = [(i - 1) * np.pi / 2 + np.pi / 2 * k / 4 for k in range(5)]
-        outline += [(centre[0] + corner * float(np.cos(a)), centre[1] + corner * float(np.sin(a))) for a in angles]
+        outline += [(middle[0] + corner * float(np.cos(a)), middle[1] + corner * float(np.sin(a))) for a in angles]
 
     def paint(px: Floats, py: Floats) -> tuple[Floats, int]:
         across, down = np.clip((px - x) / half_width, -1, 1), (py - y) / half_height
@@ -64,7 +68,7 @@ def draw_shoulder_bag(canvas: Canvas, skeleton: Skeleton, outfit: Outfit) -> Non
     height = skeleton.body.height
     x, y, _ = skeleton.projection.screen(shoulder_bag_centre(skeleton, outfit))
     half = skeleton.projection.half_width(0.036 * height, 0.078 * height)
-    draw_box(canvas, outfit, x, y, half, 0.055 * height * PIXELS_PER_CM, pocket=False)
+    draw_box(canvas, outfit, (x, y), (half, 0.055 * height * PIXELS_PER_CM), pocket=False)
 
 
 def draw_handbag(canvas: Canvas, skeleton: Skeleton, outfit: Outfit) -> None:

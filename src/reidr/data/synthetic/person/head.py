@@ -64,7 +64,7 @@ def draw_neck(canvas: Canvas, skeleton: Skeleton) -> None:
     height = skeleton.body.height
     bottom, top = skeleton.spine(0.825), skeleton.spine(0.90)
     skin = Cloth(shaded(skeleton.body.skin, -0.14))
-    draw_bone(canvas, skeleton, bottom, top, 0.032 * height, 0.028 * height, skin, Part.NECK)
+    draw_bone(canvas, skeleton, (bottom, top), (0.032 * height, 0.028 * height), skin, Part.NECK)
 
 
 def draw_head(canvas: Canvas, head: Head, person: Person, outfit: Outfit) -> None:

@@ -18,12 +18,18 @@ SHORTS_END = 0.86  # of the thigh
 
 
 def draw_bone(
-    canvas: Canvas, skeleton: Skeleton, a: Vector, b: Vector, start: float, end: float, cloth: Cloth, part: int
+    canvas: Canvas,
+    skeleton: Skeleton,
+    ends: tuple[Vector, Vector],
+    radii: tuple[float, float],
+    cloth: Cloth,
+    part: int,
 ) -> None:
-    """One limb segment from `a` to `b` with radii in cm."""
+    """One limb segment between two points, with the radius in cm at each."""
+    a, b = ends
     ax, ay, _ = skeleton.projection.screen(a)
     bx, by, _ = skeleton.projection.screen(b)
-    start, end = start * PIXELS_PER_CM, end * PIXELS_PER_CM
+    start, end = radii[0] * PIXELS_PER_CM, radii[1] * PIXELS_PER_CM
     length = math.dist(a, b)
 
     def paint(x: Floats, y: Floats) -> tuple[Floats, int]:
@@ -61,16 +67,21 @@ def draw_arm(canvas: Canvas, skeleton: Skeleton, outfit: Outfit, arm: Limb, *, c
             wide = (radius + 1.6) * PIXELS_PER_CM
             canvas.shadow(capsule((ax, ay + 3), (bx, by + 3), wide, wide), 0.84)
     wrist = between(arm.end, tuple(e + d for e, d in zip(arm.end, arm.direction, strict=True)), 0.028 * height)  # type: ignore[arg-type]
-    draw_bone(canvas, skeleton, arm.end, wrist, 0.0145 * height, 0.0155 * height, skin, Part.HAND)
+    draw_bone(canvas, skeleton, (arm.end, wrist), (0.0145 * height, 0.0155 * height), skin, Part.HAND)
     if long:
         wider = 1.14 if jacket else 1.04
-        draw_bone(canvas, skeleton, arm.middle, arm.end, middle * wider, end * wider * 1.08, cloth, forearm)
-        draw_bone(canvas, skeleton, arm.top, arm.middle, top * wider, middle * wider, cloth, sleeve)
+        draw_bone(canvas, skeleton, (arm.middle, arm.end), (middle * wider, end * wider * 1.08), cloth, forearm)
+        draw_bone(canvas, skeleton, (arm.top, arm.middle), (top * wider, middle * wider), cloth, sleeve)
         return
-    draw_bone(canvas, skeleton, arm.middle, arm.end, middle * 0.88, end * 0.92, skin, Part.FOREARM_SKIN)
-    draw_bone(canvas, skeleton, arm.top, arm.middle, top * 0.88, middle * 0.88, skin, Part.ARM_SKIN)
+    draw_bone(canvas, skeleton, (arm.middle, arm.end), (middle * 0.88, end * 0.92), skin, Part.FOREARM_SKIN)
+    draw_bone(canvas, skeleton, (arm.top, arm.middle), (top * 0.88, middle * 0.88), skin, Part.ARM_SKIN)
     draw_bone(
-        canvas, skeleton, arm.top, between(arm.top, arm.middle, SHORT_SLEEVE), top * 1.02, middle * 1.2, cloth, sleeve
+        canvas,
+        skeleton,
+        (arm.top, between(arm.top, arm.middle, SHORT_SLEEVE)),
+        (top * 1.02, middle * 1.2),
+        cloth,
+        sleeve,
     )
 
 
@@ -97,18 +108,18 @@ def draw_leg(canvas: Canvas, skeleton: Skeleton, outfit: Outfit, leg: Limb) -> N
         draw_shoe(canvas, skeleton, outfit, leg)
         wide = 1.02 + 0.16 * outfit.fit
         hem, end = ankle * (1.15 + 0.55 * outfit.fit), between(leg.middle, leg.end, 0.93)
-        draw_bone(canvas, skeleton, leg.middle, end, knee * wide * 1.02, hem, cloth, Part.LOWER_CALF)
-        draw_bone(canvas, skeleton, leg.top, leg.middle, thigh * wide, knee * wide * 1.02, cloth, Part.LOWER)
+        draw_bone(canvas, skeleton, (leg.middle, end), (knee * wide * 1.02, hem), cloth, Part.LOWER_CALF)
+        draw_bone(canvas, skeleton, (leg.top, leg.middle), (thigh * wide, knee * wide * 1.02), cloth, Part.LOWER)
         return
-    draw_bone(canvas, skeleton, leg.middle, leg.end, knee, ankle * 0.85, skin, Part.CALF_SKIN)
+    draw_bone(canvas, skeleton, (leg.middle, leg.end), (knee, ankle * 0.85), skin, Part.CALF_SKIN)
     calf = between(leg.middle, leg.end, 0.28)
-    draw_bone(canvas, skeleton, leg.middle, calf, knee * 0.95, knee * 1.02, skin, Part.CALF_SKIN)
+    draw_bone(canvas, skeleton, (leg.middle, calf), (knee * 0.95, knee * 1.02), skin, Part.CALF_SKIN)
     draw_shoe(canvas, skeleton, outfit, leg)
-    draw_bone(canvas, skeleton, leg.top, leg.middle, thigh * 0.95, knee, skin, Part.LEG_SKIN)
+    draw_bone(canvas, skeleton, (leg.top, leg.middle), (thigh * 0.95, knee), skin, Part.LEG_SKIN)
     if outfit.lower_kind == "shorts":
         end = between(leg.top, leg.middle, SHORTS_END)
         wide = 1.05 + 0.12 * outfit.fit
-        draw_bone(canvas, skeleton, leg.top, end, thigh * wide, knee * (1.4 + 0.2 * outfit.fit), cloth, Part.LOWER)
+        draw_bone(canvas, skeleton, (leg.top, end), (thigh * wide, knee * (1.4 + 0.2 * outfit.fit)), cloth, Part.LOWER)
 
 
 def draw_pelvis(canvas: Canvas, skeleton: Skeleton, outfit: Outfit) -> None:
@@ -172,7 +183,7 @@ def draw_shoe(canvas: Canvas, skeleton: Skeleton, outfit: Outfit, leg: Limb) -> 
     sole = shaded(color, -0.5) if outfit.shoes_color in ("white", "gray") else (214.0, 210.0, 202.0)
     pixels = radius * PIXELS_PER_CM
     ankle = between(leg.end, leg.middle, 0.1)
-    draw_bone(canvas, skeleton, heel, ankle, radius * 0.95, radius * 0.8, Cloth(color), Part.SHOES)
+    draw_bone(canvas, skeleton, (heel, ankle), (radius * 0.95, radius * 0.8), Cloth(color), Part.SHOES)
 
     def paint(x: Floats, y: Floats) -> tuple[Floats, NDArray[np.uint8]]:
         share, across = along_limb(x, y, (hx, hy), (tx, ty), pixels, pixels * 0.86)

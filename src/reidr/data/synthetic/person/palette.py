@@ -1,4 +1,4 @@
-"""The named colours of the street, as sRGB. Names are facts a witness would use; shades vary within a name."""
+"""The named colours of the street, as sRGB. Names are those a witness would use; shades vary within a name."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class TransformersBackbone(nn.Module):
         self.folder = Path(folder)
         whole, absent = load_model(self.folder)
         self.model = vision_encoder(whole)
-        # Not every model needs to be told that the picture's size is not the one it was trained on.
+        # Not every model needs the option that says the picture's size is not the one it was trained on.
         known = inspect.signature(self.model.forward).parameters
         self.options = {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in known else {}
         reached = self.probe()
@@ -106,7 +106,7 @@ def load_model(folder: Path) -> tuple[nn.Module, set[str]]:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if not safe:
             return AutoModel.from_config(config, dtype=torch.float32), set()
-        model, facts = AutoModel.from_pretrained(
+        model, loading = AutoModel.from_pretrained(
             folder,
             config=config,
             dtype=torch.float32,
@@ -116,7 +116,7 @@ def load_model(folder: Path) -> tuple[nn.Module, set[str]]:
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError) as error:
         raise WeightsError(f"{folder}: transformers cannot load a model from it ({one_line(error)})") from None
-    return model, set(facts["missing_keys"])
+    return model, set(loading["missing_keys"])
 
 
 def vision_encoder(model: nn.Module) -> nn.Module:
