@@ -39,7 +39,7 @@ CURVE_CAPTIONS = {
     "larger marks stand for more pairs.",
     "risk-coverage": "Risk against coverage: pairs are answered from the surest to the least sure. Lower is better.",
     "open-set": "False negatives (FNIR) against false positives (FPIR), ISO/IEC 19795-1. Lower is better.",
-    "cost_curve": "Points gained over asking nothing against pairs asked per query: the first candidates of each query, "
+    "cost_curve": "Points gained over asking nothing against pairs per query: the first candidates of each query, "
     "or only those in doubt, by policies chosen on training identities. Higher and further left is better.",
     "histogram": "Each kind sums to 100 %. The less they overlap, the easier the ranking.",
 }
