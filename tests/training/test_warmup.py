@@ -72,7 +72,9 @@ def run(folder: Path, name: str = "qwen3_vl", **changes: Any) -> tuple[Any, Any,
 
 def test_two_steps_and_two_more_are_four(tmp_path: Path, taught: Any) -> None:
     def start(folder: str, steps: int) -> tuple[Any, list[dict[str, Any]]]:
-        recipe = WarmupRecipe(**SMALL | {"max_new_tokens": 40, "ema_decay": 0.9, "objectives": {"answer": 1.0, "order_consistency": 0.1}})
+        recipe = WarmupRecipe(
+            **SMALL | {"max_new_tokens": 40, "ema_decay": 0.9, "objectives": {"answer": 1.0, "order_consistency": 0.1}}
+        )
         model = copy.deepcopy(taught.model)
         if steps < recipe.steps:
             trainer = WarmupTrainer(recipe, pairs, [], (model, taught.processor), tmp_path / folder)
@@ -112,7 +114,15 @@ def test_the_finished_model_is_the_moving_average(tmp_path: Path, taught: Any) -
 def test_the_two_orders_of_a_pair_are_drawn_together(tmp_path: Path, taught: Any) -> None:
     gaps = {}
     for weight in (0.0, 1000.0):
-        recipe = WarmupRecipe(**SMALL | {"steps": 20, "warmup_steps": 0, "rationales": 0.0, "objectives": {"answer": 1.0, "order_consistency": weight}})
+        recipe = WarmupRecipe(
+            **SMALL
+            | {
+                "steps": 20,
+                "warmup_steps": 0,
+                "rationales": 0.0,
+                "objectives": {"answer": 1.0, "order_consistency": weight},
+            }
+        )
         place = tmp_path / str(weight)
         place.mkdir()
         trainer = WarmupTrainer(recipe, labelled_pairs(), [], (copy.deepcopy(taught.model), taught.processor), place)
@@ -192,7 +202,9 @@ def test_a_rationale_is_cut_before_its_answer_where_no_objective_needs_its_words
         groups = trainer.examples(0, trainer.curriculum.draw(0))
         (example,) = groups["after_rationale"]
         shown = taught.processor.tokenizer.decode(list(example.ids))
-        assert shown == (DIFFERENT + "<|im_end|>" if "kl" in objectives else DIFFERENT.partition("<answer>")[0] + "<answer>")
+        assert shown == (
+            DIFFERENT + "<|im_end|>" if "kl" in objectives else DIFFERENT.partition("<answer>")[0] + "<answer>"
+        )
         assert ("rationale_words" in groups) == ("kl" in objectives)
 
 
@@ -243,17 +255,17 @@ def words(reasoning: str) -> Rationale:
 
 def test_words_support_a_label_and_not_an_answer() -> None:
     agrees, differs, twice = words(AGREES), words(ONE_DIFFERS), words(TWICE)
-    assert [agrees.support(True), agrees.support(False)] == [1.0, -1.0]
-    # For one person: (2 agree - 1 differs) / 3 regions. For two: one difference decides, of three compared.
-    assert [differs.support(True), differs.support(False)] == [pytest.approx(1 / 3), 1.0]
-    # One region of three, and half of the claims is consistent: not to be imitated, though it supports the label.
-    assert twice.support(False) == pytest.approx(1 / 3 * 1 / 2)
-    told = [each.supports(label) for label in (True, False) for each in (agrees, differs, twice, words(NOTHING))]
-    assert told == [True, True, False, False, False, True, False, False]
+    # `twice` supports "two persons" (one region differs), but says it twice: not to be imitated.
+    chosen = [
+        each.worth_imitating(label) for label in (True, False) for each in (agrees, differs, twice, words(NOTHING))
+    ]
+    assert chosen == [True, True, False, False, False, True, False, False]
 
 
 @pytest.mark.parametrize(("keep", "imitate"), [(0.0, 2.0), (3.0, 0.0), (3.0, 2.0)])
-def test_the_objectives_on_rationale_words_are_as_by_hand(tmp_path: Path, taught: Any, keep: float, imitate: float) -> None:
+def test_the_objectives_on_rationale_words_are_as_by_hand(
+    tmp_path: Path, taught: Any, keep: float, imitate: float
+) -> None:
     """KL from the starting model on all words but the answers, cross-entropy on those that support the label."""
     weights = {"kl": keep, "imitation": imitate}
     recipe = WarmupRecipe(**SMALL | {"objectives": {name: weight for name, weight in weights.items() if weight}})
@@ -268,7 +280,9 @@ def test_the_objectives_on_rationale_words_are_as_by_hand(tmp_path: Path, taught
         found = read_rationale(trainer.parts.features, Completion(tuple(ids), (), text, (0.0, 1.0, 0.0), True))
         assert found is not None
         rationales.append(found)
-    examples = [trainer.parts.rationale_example(pair, each, whole=True) for pair, each in zip(pairs, rationales, strict=True)]
+    examples = [
+        trainer.parts.rationale_example(pair, each, whole=True) for pair, each in zip(pairs, rationales, strict=True)
+    ]
     # Labels take turns, so the last says two persons of one: its words are kept and not imitated.
     assert [example.supported for example in examples] == [True, True, False]
     expected, count = torch.zeros(()), sum(len(example.ids) - 1 for example in examples)
@@ -368,7 +382,9 @@ def test_lora_changes_the_language_model_only(tmp_path: Path, name: str) -> None
 
 
 def test_the_objective_features_draws_people_together(tmp_path: Path) -> None:
-    _, _, log = run(tmp_path, objectives={"features": 1.0}, steps=12, batch=8, hard_start=1.0, measure_every=12, save_every=12)
+    _, _, log = run(
+        tmp_path, objectives={"features": 1.0}, steps=12, batch=8, hard_start=1.0, measure_every=12, save_every=12
+    )
     assert log[-1]["loss"] < log[0]["loss"]
     assert log[-1]["cosine_same"] - log[-1]["cosine_different"] > log[0]["cosine_same"] - log[0]["cosine_different"]
     assert {"held_out_parsable", "held_out_direct_area"} <= log[-1].keys()
