@@ -72,9 +72,7 @@ def run(folder: Path, name: str = "qwen3_vl", **changes: Any) -> tuple[Any, Any,
 
 def test_two_steps_and_two_more_are_four(tmp_path: Path, taught: Any) -> None:
     def start(folder: str, steps: int) -> tuple[Any, list[dict[str, Any]]]:
-        recipe = WarmupRecipe(
-            **SMALL | {"max_new_tokens": 40, "ema_decay": 0.9, "objectives": {"answer": 1.0, "order_consistency": 0.1}}
-        )
+        recipe = WarmupRecipe(**SMALL | {"max_new_tokens": 40, "ema_decay": 0.9, "objectives": {"answer": 1.0, "order_consistency": 0.1}})
         model = copy.deepcopy(taught.model)
         if steps < recipe.steps:
             trainer = WarmupTrainer(recipe, pairs, [], (model, taught.processor), tmp_path / folder)
@@ -114,15 +112,7 @@ def test_the_finished_model_is_the_moving_average(tmp_path: Path, taught: Any) -
 def test_the_two_orders_of_a_pair_are_drawn_together(tmp_path: Path, taught: Any) -> None:
     gaps = {}
     for weight in (0.0, 1000.0):
-        recipe = WarmupRecipe(
-            **SMALL
-            | {
-                "steps": 20,
-                "warmup_steps": 0,
-                "rationales": 0.0,
-                "objectives": {"answer": 1.0, "order_consistency": weight},
-            }
-        )
+        recipe = WarmupRecipe(**SMALL | {"steps": 20, "warmup_steps": 0, "rationales": 0.0, "objectives": {"answer": 1.0, "order_consistency": weight}})
         place = tmp_path / str(weight)
         place.mkdir()
         trainer = WarmupTrainer(recipe, labelled_pairs(), [], (copy.deepcopy(taught.model), taught.processor), place)
@@ -202,9 +192,7 @@ def test_a_rationale_is_cut_before_its_answer_where_no_objective_needs_its_words
         groups = trainer.examples(0, trainer.curriculum.draw(0))
         (example,) = groups["after_rationale"]
         shown = taught.processor.tokenizer.decode(list(example.ids))
-        assert shown == (
-            DIFFERENT + "<|im_end|>" if "kl" in objectives else DIFFERENT.partition("<answer>")[0] + "<answer>"
-        )
+        assert shown == (DIFFERENT + "<|im_end|>" if "kl" in objectives else DIFFERENT.partition("<answer>")[0] + "<answer>")
         assert ("rationale_words" in groups) == ("kl" in objectives)
 
 
@@ -256,16 +244,13 @@ def words(reasoning: str) -> Rationale:
 def test_words_support_a_label_and_not_an_answer() -> None:
     agrees, differs, twice = words(AGREES), words(ONE_DIFFERS), words(TWICE)
     # `twice` supports "two persons" (one region differs), but says it twice: not to be imitated.
-    chosen = [
-        each.worth_imitating(label) for label in (True, False) for each in (agrees, differs, twice, words(NOTHING))
-    ]
+    rationales = (agrees, differs, twice, words(NOTHING))
+    chosen = [each.worth_imitating(label) for label in (True, False) for each in rationales]
     assert chosen == [True, True, False, False, False, True, False, False]
 
 
 @pytest.mark.parametrize(("keep", "imitate"), [(0.0, 2.0), (3.0, 0.0), (3.0, 2.0)])
-def test_the_objectives_on_rationale_words_are_as_by_hand(
-    tmp_path: Path, taught: Any, keep: float, imitate: float
-) -> None:
+def test_the_objectives_on_rationale_words_are_as_by_hand(tmp_path: Path, taught: Any, keep: float, imitate: float) -> None:
     """KL from the starting model on all words but the answers, cross-entropy on those that support the label."""
     weights = {"kl": keep, "imitation": imitate}
     recipe = WarmupRecipe(**SMALL | {"objectives": {name: weight for name, weight in weights.items() if weight}})
@@ -280,9 +265,7 @@ def test_the_objectives_on_rationale_words_are_as_by_hand(
         found = read_rationale(trainer.parts.features, Completion(tuple(ids), (), text, (0.0, 1.0, 0.0), True))
         assert found is not None
         rationales.append(found)
-    examples = [
-        trainer.parts.rationale_example(pair, each, whole=True) for pair, each in zip(pairs, rationales, strict=True)
-    ]
+    examples = [trainer.parts.rationale_example(pair, each, whole=True) for pair, each in zip(pairs, rationales, strict=True)]
     # Labels take turns, so the last says two persons of one: its words are kept and not imitated.
     assert [example.supported for example in examples] == [True, True, False]
     expected, count = torch.zeros(()), sum(len(example.ids) - 1 for example in examples)
@@ -382,9 +365,7 @@ def test_lora_changes_the_language_model_only(tmp_path: Path, name: str) -> None
 
 
 def test_the_objective_features_draws_people_together(tmp_path: Path) -> None:
-    _, _, log = run(
-        tmp_path, objectives={"features": 1.0}, steps=12, batch=8, hard_start=1.0, measure_every=12, save_every=12
-    )
+    _, _, log = run(tmp_path, objectives={"features": 1.0}, steps=12, batch=8, hard_start=1.0, measure_every=12, save_every=12)
     assert log[-1]["loss"] < log[0]["loss"]
     assert log[-1]["cosine_same"] - log[-1]["cosine_different"] > log[0]["cosine_same"] - log[0]["cosine_different"]
     assert {"held_out_parsable", "held_out_direct_area"} <= log[-1].keys()

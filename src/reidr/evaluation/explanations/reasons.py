@@ -104,7 +104,8 @@ class CheckedClaims:
     """How claims fare when the reasoner is asked about each crop alone (`claim_check.check_claims`).
 
     `again` is the share of those consistent among the claims that were asked. `true_if_consistent` and
-    `true_if_inconsistent` are the shares of true ones among the testable claims that were consistent, and among those that were asked and were not;
+    `true_if_inconsistent` are the shares of true ones among the testable claims that were consistent, and among
+    those that were asked and were not;
     None where there are none. `marks` counts the claims by how it ended, those included that contradict themselves and
     were not asked.
     """
