@@ -28,7 +28,7 @@ def test_an_old_name_gives_the_module_itself_and_says_so():
 
 def test_names_that_are_packages_now_still_have_what_they_had():
     code = (
-        "from reidr.training.retriever import TrainingState, train_retriever\n"
+        "from reidr.training.retriever import train_retriever\n"
         "from reidr.training.recipes import RetrieverRecipe\n"
         "from reidr.evaluation.experiment import run_experiment\n"
         "from reidr.training.sampling import identity_batches\n"

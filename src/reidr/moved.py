@@ -222,7 +222,7 @@ MOVED = {
     "training.device": "training.common.device",
     "training.examples": "training.pretraining.examples",
     "training.facts": "training.pretraining.templates",
-    "training.finite": "training.common.finite",
+    "training.finite": "training.common.divergence",
     "training.identities": "training.common.identities",
     "training.left_out": "training.common.left_out",
     "training.non_trivial": "training.sampling.select",

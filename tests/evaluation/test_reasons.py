@@ -15,12 +15,13 @@ from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.evaluation.explanations.masking import band_masks
 from reidr.evaluation.explanations.reason_numbers import reason_numbers
-from reidr.evaluation.explanations.reasons import by_chance, estimate, measure_reasons, order_flips, supports
+from reidr.evaluation.explanations.reasons import by_chance, estimate, measure_reasons, order_flips
 from reidr.evaluation.explanations.text_alone import area_under_curve, read_from_text
 from reidr.reasoning.backends.backend import Capabilities
 from reidr.reasoning.backends.card import Card
 from reidr.reasoning.rationales.cues import extract_cues
-from reidr.reasoning.types import Cue, Pair, RequestCounts, Verdict
+from reidr.reasoning.rationales.support import supports
+from reidr.reasoning.types import Pair, RequestCounts, Verdict
 
 
 @contextmanager
@@ -195,24 +196,13 @@ def test_flips_by_hand() -> None:
     assert hard.tolist() == [False, True, False, False]
 
 
-def test_what_bears_out_what() -> None:
-    agree, differ, unseen = (Cue("hair", "agree"), Cue("bag", "differ"), Cue("shoes", "unseen"))
-    assert supports("same", [agree, Cue("sleeves", "agree"), differ])
-    assert not supports("same", [agree, differ])
-    assert not supports("same", [unseen])
-    assert supports("different", [agree, agree, differ])
-    assert not supports("different", [agree])
-    assert supports("insufficient", [unseen, agree])
-    assert not supports("insufficient", [agree])
-
-
 def test_agreement_by_chance_is_the_mean_over_all_dealings() -> None:
     verdicts = [
         verdict("same", "The shoes agree."),
         verdict("same", "The shoes differ."),
         verdict("different", "The bag differs."),
     ]
-    dealt = [[supports(a.answer, t.cues) for t in verdicts] for a in verdicts]
+    dealt = [[supports(a.answer, t.reasoning) for t in verdicts] for a in verdicts]
     assert by_chance(verdicts) == pytest.approx(np.mean(dealt))
 
 

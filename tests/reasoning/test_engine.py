@@ -15,7 +15,8 @@ from small_nano import build_small_nano
 
 from reidr.data.types import Crop
 from reidr.errors import ImageError, ReIDError, WeightsError
-from reidr.reasoning.backends.local import Engine, chunks, load_reasoner
+from reidr.reasoning.backends.loading import load_reasoner
+from reidr.reasoning.backends.local import Engine, chunks
 from reidr.reasoning.backends.reference import Reasoner, Thinking
 from reidr.reasoning.backends.verdict_cache import VerdictCache
 from reidr.reasoning.inference.prefix_cache import Features, Prompts, lay_out, picture_digest

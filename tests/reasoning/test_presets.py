@@ -54,7 +54,7 @@ def test_a_checkpoint_says_on_which_photos_it_was_taught(tmp_path: Path) -> None
     assert [Path(place).name for place in nano.trained_on] == ["market1501-dev", "cuhk03-np-train"]
     assert training_data(tmp_path) == ()
     (tmp_path / "provenance.json").write_text("[]")
-    with pytest.raises(WeightsError, match="does not say what the reasoner was trained on"):
+    with pytest.raises(WeightsError, match="does not say what it was trained on"):
         training_data(tmp_path)
 
 

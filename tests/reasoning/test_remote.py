@@ -18,7 +18,8 @@ from PIL import Image
 from reidr.errors import ReIDError
 from reidr.reasoning.backends.chat_server.questions_sent import smoothed
 from reidr.reasoning.backends.chat_server.remote import RemoteReasoner, data_url, fit
-from reidr.reasoning.backends.local import Engine, load_reasoner
+from reidr.reasoning.backends.loading import load_reasoner
+from reidr.reasoning.backends.local import Engine
 from reidr.reasoning.backends.reference import Reasoner, Thinking
 from reidr.reasoning.backends.verdict_cache import VerdictCache
 from reidr.reasoning.prompting.prompt import CROP_PIXELS, QUESTIONS

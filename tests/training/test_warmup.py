@@ -259,13 +259,10 @@ def words(reasoning: str) -> Rationale:
 
 def test_words_support_a_label_and_not_an_answer() -> None:
     agrees, differs, twice = words(AGREES), words(ONE_DIFFERS), words(TWICE)
-    assert [agrees.support(True), agrees.support(False)] == [1.0, -1.0]
-    # For one person: (2 agree - 1 differs) / 3 regions. For two: one difference decides, of three compared.
-    assert [differs.support(True), differs.support(False)] == [pytest.approx(1 / 3), 1.0]
-    # One region of three, and half of the claims is consistent: not to be imitated, though it supports the label.
-    assert twice.support(False) == pytest.approx(1 / 3 * 1 / 2)
-    told = [each.supports(label) for label in (True, False) for each in (agrees, differs, twice, words(NOTHING))]
-    assert told == [True, True, False, False, False, True, False, False]
+    # `twice` supports "two persons" (one region differs), but says it twice: not to be imitated.
+    rationales = (agrees, differs, twice, words(NOTHING))
+    chosen = [each.worth_imitating(label) for label in (True, False) for each in rationales]
+    assert chosen == [True, True, False, False, False, True, False, False]
 
 
 @pytest.mark.parametrize(("keep", "imitate"), [(0.0, 2.0), (3.0, 0.0), (3.0, 2.0)])

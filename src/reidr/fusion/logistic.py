@@ -212,7 +212,9 @@ def features_of(
     if vision_similarities is not None:
         vision_similarities = np.asarray(as_array(vision_similarities, "vision_similarities"), dtype=np.float64)
         if vision_similarities.shape != (*margins.shape, len(VISION_SIMILARITIES)):
-            raise ReIDError(f"fusion: glances {vision_similarities.shape} do not fit candidates {margins.shape}")
+            raise ReIDError(
+                f"fusion: vision_similarities {vision_similarities.shape} do not fit candidates {margins.shape}"
+            )
         columns += [vision_similarities[..., place] for place in range(len(VISION_SIMILARITIES))]
     return np.stack([*columns, margins], axis=-1), ranked.indices[:, :m] >= 0
 

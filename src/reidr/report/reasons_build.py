@@ -20,10 +20,10 @@ from reidr.evaluation.explanations.reasons import (
     measure_reasons,
     most_asked,
     pair_without,
-    supports,
 )
 from reidr.reasoning.backends.backend import Backend
 from reidr.reasoning.rationales.statements import CHECKED, Known, statements_of, what_is_known, with_notes
+from reidr.reasoning.rationales.support import supports
 from reidr.reasoning.types import Pair
 from reidr.report.content import Fact
 from reidr.report.reasons import Erased, ReasonCard, ReasonGroup, ReasonsPage
@@ -140,7 +140,7 @@ def kind_of(case: ReasonCase) -> str:
         return "flips"
     if case.marked("contradicted"):
         return "contradicted"
-    if case.verdict.cues and not supports(case.verdict.answer, case.verdict.cues):
+    if case.verdict.cues and not supports(case.verdict.answer, case.verdict.reasoning):
         return "unsupported"
     return "good" if case.verdict.cues else "silent"
 

@@ -47,7 +47,7 @@ QUICK: Changes = {
     "warmup": {"steps": 12, "batch": 12, "regenerate": 6, "measure_every": 6, "measure_pairs": 40, "warmup_steps": 2},
     # After forty steps no rollout is parsable, so none passes: pairs are chosen at random.
     "sample": {"rollouts": 2, "rule": "random", "budget_share": 0.3, "max_new_tokens": 40},
-    "rl": {"steps": 3, "pairs": 4, "group": 4, "backward_rows": 16, "max_new_tokens": 40},
+    "rl": {"steps": 3, "pairs": 4, "num_generations": 4, "backward_rows": 16, "max_new_tokens": 40},
 }
 """What `--quick` changes: rendered people alone, few people, few steps. It shows that all stages run, nothing more."""
 

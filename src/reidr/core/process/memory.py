@@ -13,7 +13,7 @@ def keep_freed_memory() -> None:
 
     A convolutional network frees and asks for tens of megabytes in every layer; by default each of them is mapped,
     filled with zeros page by page and unmapped again. Kept, a forward pass on the CPU takes 0.7 of the time and a
-    training step 0.75 (research/lab.md). What was once used stays with the process. Does nothing on other systems.
+    training step 0.75. What was once used stays with the process. Does nothing on other systems.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -11,7 +11,7 @@ from reidr.core.checks import as_array, plain_array, real_array, real_number, wh
 from reidr.errors import ReIDError
 
 # The decay with which attributes are read best off strangers' features: held-out training people's seven attributes at
-# 0.003, 0.01, 0.03, 0.1 and 0.3: 63.7, 63.9, 64.2, 65.3 and 64.8 % (research/scripts/probe_decay.py).
+# 0.003, 0.01, 0.03, 0.1 and 0.3: 63.7, 63.9, 64.2, 65.3 and 64.8 %.
 DECAY_FOR_STRANGERS = 0.1
 
 

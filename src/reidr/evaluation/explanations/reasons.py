@@ -29,7 +29,8 @@ from reidr.reasoning.rationales.claims import (
     self_contradictory,
     states_what_is_hidden,
 )
-from reidr.reasoning.types import Cue, Pair, Verdict
+from reidr.reasoning.rationales.support import supports
+from reidr.reasoning.types import Answer, Pair, Verdict
 
 Bools = NDArray[np.bool_]
 Progress = Callable[[str, int], Any]
@@ -51,7 +52,7 @@ class CueMasking:
     """How the direct score moves when one region is erased in both crops, over pairs with a control.
 
     Attributes:
-        cited, uncited: mean absolute movement when a region that bears out the verdict is erased, and when one of
+        cited, uncited: mean absolute movement when a region that supports the verdict is erased, and when one of
             similar size that the reasoning does not name is. difference: cited - uncited, paired.
         cited_against, uncited_against, difference_against: the same, signed: movement away from the verdict
             (downwards for "same", upwards for "different").
@@ -89,8 +90,8 @@ class CheckedClaims:
     """How claims fare when the reasoner is asked about each crop alone (`claim_check.check_claims`).
 
     `again` is the share of those consistent among the claims that were asked. `true_if_consistent` and
-    `true_if_inconsistent` are the
-    shares of true ones among the testable claims that were consistent, and among those that were asked and were not;
+    `true_if_inconsistent` are the shares of true ones among the testable claims that were consistent, and among
+    those that were asked and were not;
     None where there are none. `marks` counts the claims by how it ended, those included that contradict themselves and
     were not asked.
     """
@@ -136,7 +137,7 @@ class ReasonsTested:
             |difference| of the two; both over the pairs that have a score in both orders.
         verdict_flips: share of pairs whose answer changes, unparsable ones counting as "insufficient".
         hard_flips: share that goes from "same" to "different" or back.
-        agreement: share of verdicts that their own words bear out (`supports`), among parsable ones with cues.
+        agreement: share of verdicts that their own words support (`rationales.support`), among parsable ones with cues.
         agreement_by_chance: the same were the texts dealt out to the verdicts at random.
         silent: share of parsable verdicts whose words compare nothing.
         masking, text_alone, claims, looked_again: see there; the last is None where the reasoner cannot be asked about
@@ -213,7 +214,7 @@ def measure_reasons(
             looks = check_claims(reasoner, pairs, verdicts, share_of_steps(advance, len(pairs)))
     parsable = np.array([verdict.parsable for verdict in verdicts])
     speaking = np.array([bool(verdict.cues) for verdict in verdicts]) & parsable
-    supported = np.array([supports(verdict.answer, verdict.cues) for verdict in verdicts])
+    supported = np.array([supports(verdict.answer, verdict.reasoning) for verdict in verdicts])
     flips = order_flips(verdicts, others)
     return ReasonsTested(
         pairs=len(pairs),
@@ -269,27 +270,13 @@ def order_flips(verdicts: Sequence[Verdict], turned: Sequence[Verdict]) -> tuple
     return first != second, (first != second) & (first != "insufficient") & (second != "insufficient")
 
 
-def supports(answer: str, cues: Sequence[Cue]) -> bool:
-    """Whether what the words compare bears out the answer.
-
-    "same": more regions agree than differ. "different": some region differs, since one difference can decide.
-    "insufficient": something cannot be seen, and no more is compared than that.
-    """
-    count = {said: sum(cue.agreement == said for cue in cues) for said in ("agree", "differ", "unseen")}
-    if answer == "same":
-        return count["agree"] > count["differ"]
-    if answer == "different":
-        return count["differ"] > 0
-    return count["unseen"] > 0 and count["unseen"] >= count["agree"] + count["differ"]
-
-
 def by_chance(verdicts: Sequence[Verdict]) -> float | None:
     """Expected agreement were every text equally likely to stand under every verdict; None for no verdicts."""
     if not verdicts:
         return None
-    answers = [verdict.answer for verdict in verdicts]
+    answers: list[Answer] = [verdict.answer for verdict in verdicts]
     shares = {answer: answers.count(answer) / len(answers) for answer in set(answers)}
-    return float(np.mean([sum(w * supports(a, v.cues) for a, w in shares.items()) for v in verdicts]))
+    return float(np.mean([sum(w * supports(a, v.reasoning) for a, w in shares.items()) for v in verdicts]))
 
 
 Erased = tuple[str, str, float, float, float, float]
@@ -306,7 +293,7 @@ def score_erased(
 ) -> list[Erased | None]:
     """Per pair the direct scores without a cited and without an uncited region; None where there is no such pair.
 
-    Of the cited regions that bear out the verdict and show in a crop (agreeing ones for "same", differing ones for
+    Of the cited regions that support the verdict and show in a crop (agreeing ones for "same", differing ones for
     "different") the one is erased to which an uncited one is most alike in size.
     """
     tried: list[tuple[int, str, str, float, float]] = []

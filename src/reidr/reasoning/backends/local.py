@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from reidr.data.types import Crop
 from reidr.reasoning.backends.backend import Backend, Capabilities
 from reidr.reasoning.backends.card import Card
-from reidr.reasoning.backends.loading import load_reasoner
 from reidr.reasoning.backends.reference import Reasoner, Thinking, batches, counts_of_scores
 from reidr.reasoning.backends.verdict_cache import VerdictCache, pair_key, question_key
 from reidr.reasoning.inference.prefix_cache import Features, Filled, Prompts, picture_digest
@@ -31,7 +30,7 @@ from reidr.reasoning.prompting.completions import READING
 from reidr.reasoning.prompting.prompt import DESCRIBE, Task, render
 from reidr.reasoning.types import Pair, Progress, RequestCounts, Verdict
 
-__all__ = ["Backend", "Engine", "load_reasoner"]
+__all__ = ["Backend", "Engine"]
 
 WINDOW = 16  # batches whose prompts are grouped by their first picture and sorted by length
 TASKS: tuple[Task, ...] = get_args(Task)

@@ -28,7 +28,7 @@ class AttributeHead(nn.Module):
     those of the whole crop, which tell the light, and for small things through a narrow window on what the vision
     encoder sees,
     for tops and jackets not even that: the vision encoder knows who somebody may be, and a reader allowed to
-    recognise the people it was taught on learns their wardrobe instead of colours (research/lab.md).
+    recognise the people it was taught on learns their wardrobe instead of colours.
 
     Every token of the crop is told the same: the probabilities of all values, through one linear map. The values, "not
     visible" among them, are kept in the model's configuration (`ConvolutionalVisionConfig.reads`).

@@ -54,7 +54,7 @@ FORMS: tuple[tuple[Agreement | None, str], ...] = (
     ("differ", rf"different (?P<region>{'|'.join(REGION_NAMES)}): A has (?P<a>.+), (?:B has )?(?P<b>.+)"),
     ("differ", rf"{NAMED} differs?: (?P<a>.+) against (?P<b>.+)"),
     # No sentences of ours, but what a reasoner came to write where a difference paid and stating it twice did not: one
-    # value of both crops, or one and no more. (research/lab.md, 2026-11-26)
+    # value of both crops, or one and no more.
     ("differ", rf"{NAMED} differs?: (?P<a>.+) in both"),
     ("differ", rf"{NAMED} differs?: (?P<a>[^,]+?)(?: in [AB])?"),
     ("differ", rf"different (?P<region>{'|'.join(REGION_NAMES)}): (?:[AB] has )?(?P<a>[^,]+)"),

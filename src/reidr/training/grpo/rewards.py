@@ -16,9 +16,9 @@ from pydantic import Field
 
 from reidr.core.recipe import Recipe
 from reidr.errors import ReIDError
-from reidr.reasoning.prompting.grammar import AnswerWord, ParsedAnswer, try_parse
-from reidr.reasoning.rationales.claims import check_claim, parse_claims, self_contradictory, states_what_is_hidden
-from reidr.reasoning.rationales.cues import extract_cues
+from reidr.reasoning.prompting.grammar import ANSWERS, AnswerWord, ParsedAnswer, try_parse
+from reidr.reasoning.rationales.claims import check_claim, parse_claims, states_what_is_hidden
+from reidr.reasoning.rationales.support import compared_regions, degree_of_support
 
 ENOUGH_REGIONS = 3
 """Regions compared for the full `cues` reward: more words than that earn no more."""
@@ -137,7 +137,7 @@ def total_reward(
     parts["identity"] = judged = identity_reward(parsed.answer, label)
     parts["calibration"] = calibration_reward(parsed.answer, label, probability)
     # Words for a wrong verdict earn nothing. Paid for, "all agrees: yes" to everything earned as much as a fair judge
-    # who does not argue yet, and with much weight on cues that is what reinforcement made of nano (research/lab.md).
+    # who does not argue yet, and with much weight on cues that is what reinforcement made of nano.
     supported = cues_reward(parsed.answer, parsed.reasoning)
     # Nor do words for no verdict: "hair, shoes and bag cannot be seen" of every pair needs no looking, and on pairs
     # that an honest judge has right every other time (which sampling looks for) would earn more than he does.
@@ -177,48 +177,20 @@ def calibration_reward(answer: AnswerWord, label: bool, probability: float | Non
 def cues_reward(answer: AnswerWord, reasoning: str) -> float:
     """Whether the reasoning compares body regions and its comparisons bear out the answer, in [-1, 1].
 
-    -1 where a region is said both to agree and to differ, or to differ with the same values on both sides ("a red top
-    in A, a red top in B"). Otherwise the support for the answer:
-
-    - "yes": (agreeing - differing) / compared regions;
-    - "no": 1 where any region differs, else -1: one difference can decide, agreement alone cannot;
-    - "insufficient": (unseen - compared) / regions named.
-
-    Support counts in full from `ENOUGH_REGIONS` regions on (for "insufficient": unseen ones), less below, and each
-    mention of background, light, pose or camera takes the place of a region; so does each further claim about a region
-    that there is one about already: consistent it is safe, and cost nothing, until every fourth text of a model so
-    taught had its bag twice (research/lab.md). Contradiction (negative support) always counts in full. 0 where
-    nothing was compared.
+    The degree of support is `rationales.support.degree_of_support`. It counts in full from `ENOUGH_REGIONS` regions on
+    (for "insufficient": unseen ones), less below, and each mention of background, light, pose or camera takes the place
+    of a region; so does each further claim about a region that there is one about already: consistent it is safe, and
+    cost nothing, until every fourth text of a model so taught had its bag twice. Contradiction (negative
+    support) always counts in full. 0 where nothing was compared.
     """
-    cues = extract_cues(reasoning)
-    claims = parse_claims(reasoning)
-    agree, differ, unseen = (
-        {cue.region for cue in cues if cue.agreement == said} for said in ("agree", "differ", "unseen")
-    )
-    if agree & differ or any(self_contradictory(claim) for claim in claims):
-        return -1.0
-    compared = agree | differ
-    unseen -= compared
-    if answer == "insufficient":
-        named = len(unseen) + len(compared)
-        support = (len(unseen) - len(compared)) / named if named else 0.0
-        breadth = len(unseen)
-    else:
-        support = _support(answer, len(agree), len(differ))
-        breadth = len(compared)
+    regions = compared_regions(reasoning)
+    support = degree_of_support(ANSWERS[answer], regions)
     if support <= 0:
         return support
+    breadth = len(regions.unseen if answer == "insufficient" else regions.compared)
+    claims = parse_claims(reasoning)
     beside = len(SCENERY.findall(reasoning)) + len(claims) - len({claim.region for claim in claims})
     return support * min(breadth, ENOUGH_REGIONS) / ENOUGH_REGIONS * breadth / (breadth + beside)
-
-
-def _support(answer: AnswerWord, agree: int, differ: int) -> float:
-    """How far `agree` agreeing and `differ` differing regions bear out a yes or no, in [-1, 1]."""
-    if not agree + differ:
-        return 0.0
-    if answer == "yes":
-        return (agree - differ) / (agree + differ)
-    return 1.0 if differ else -1.0
 
 
 def rank_reward(probability: float | None, context: RankContext | None) -> float | None:

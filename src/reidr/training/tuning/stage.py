@@ -139,7 +139,7 @@ def tuning_stage(
     One fusion weight is chosen on a street of other people, and one, where the recipe's photos are at hand, on the
     training identities that neither retriever nor reasoner ever saw. The latter counts for pictures in general. A
     recipe without photos gives those the weight 0 and no other fusion: what helps among drawn people has been seen to
-    do harm among photographed ones (research/lab.md). On the same people: the weights after k-reciprocal re-ranking
+    do harm among photographed ones. On the same people: the weights after k-reciprocal re-ranking
     and for
     the whole list, the fitted fusion and whether it or the weight orders candidates, the calibration, when to ask, and
     by which score absent people are told. What was tried goes to `choices.json`.

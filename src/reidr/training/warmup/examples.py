@@ -74,7 +74,7 @@ class WarmupModel:
     def rationale_example(self, pair: Drawn, rationale: Rationale, *, whole: bool) -> WarmupExample:
         """The pair under the thinking prompt with a rationale; cut before the answer word unless `whole`."""
         ids = rationale.ids if whole else rationale.ids[: rationale.answer]
-        supported = rationale.supports(pair.label)
+        supported = rationale.worth_imitating(pair.label)
         return WarmupExample(self.texts["think"], pair.places(), ids, rationale.answer, pair.label, supported)
 
 

@@ -13,7 +13,7 @@ from reidr.reasoning.prompting.answers import answer_step, end_token_ids
 from reidr.reasoning.prompting.grammar import parse_completion, try_parse
 from reidr.reasoning.prompting.prompt import render
 from reidr.reasoning.rationales.claims import parse_claims
-from reidr.training.grpo.rewards import cues_reward
+from reidr.reasoning.rationales.support import supports
 
 ROWS = 64
 
@@ -30,17 +30,13 @@ class Rationale:
     answer: int
     reasoning: str
 
-    def support(self, label: bool) -> float:
-        """How far the words support `label`, whatever the answer after them (`cues_reward`, in [-1, 1])."""
-        return cues_reward("yes" if label else "no", self.reasoning)
-
-    def supports(self, label: bool) -> bool:
-        """Whether the words support `label` and mention no region twice, so that they may be imitated.
+    def worth_imitating(self, label: bool) -> bool:
+        """Whether the words support `label`, whatever the answer after them, and mention no region twice.
 
         A repeated claim costs nothing and supports as much as the first: imitating such texts trains repetition.
         """
         regions = [claim.region for claim in parse_claims(self.reasoning)]
-        return len(set(regions)) == len(regions) and self.support(label) > 0
+        return len(set(regions)) == len(regions) and supports("same" if label else "different", self.reasoning)
 
 
 class RationaleStore:

@@ -199,7 +199,7 @@ class WarmupTrainer:
             for key, completion in zip(pairs, completions, strict=True)
         }
         self.rationales.current = {key: rationale for key, rationale in parsed.items() if rationale is not None}
-        supported = sum(each.supports(pairs[key].label) for key, each in self.rationales.current.items())
+        supported = sum(each.worth_imitating(pairs[key].label) for key, each in self.rationales.current.items())
         labels = [pair.label for pair in pairs.values()]
         return health(completions, labels) | {"supported": supported / max(1, len(pairs))}
 
