@@ -58,7 +58,7 @@ class Variant:
 
     warmup: bool = True
     start: str = "warm-up"
-    teaching: dict[str, float] = field(default_factory=dict)
+    teaching: dict[str, Any] = field(default_factory=dict)
     scene: tuple[str, ...] | None = None
     rule: str | None = "non-trivial"
     share: float | None = None

@@ -144,7 +144,7 @@ def main() -> None:
                 learning_rate=arguments.learning_rate, measure_every=arguments.steps, save_every=arguments.steps,
             )  # fmt: skip
             with tempfile.TemporaryDirectory() as folder:
-                taught, _ = warm_up(fitting, pairs, others, reasoner.model, reasoner.processor, Path(folder))
+                taught, _ = warm_up(fitting, pairs, others, (reasoner.model, reasoner.processor), Path(folder))
             print("seed", seed, flush=True)
             known[f"answer-only fit, seed {seed}"] = judge(taught, reasoner.processor, test, held, False)
     made = {"drawn_over": "persons", "test": test.trial_name, "pairs": len(test.pairs)}

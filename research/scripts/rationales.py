@@ -23,14 +23,15 @@ class Words:
 
     def __init__(self, pairs: Path) -> None:
         from reidr.core.run import content_hash
-        from reidr.training.pairs.attributes import data_set, facts_finder
+        from reidr.data.person_key import dataset_of
+        from reidr.training.pairs.attributes import facts_finder
         from reidr.training.pairs.table import read_pairs
 
         known = read_pairs(pairs, "held_out")
         self.facts = facts_finder(known)
         self.pairs: dict[str, list[Any]] = {}
         for scene, start in SCENES.items():
-            own = [pair for pair in known if data_set(pair.query).startswith(start)]
+            own = [pair for pair in known if dataset_of(pair.query.person).startswith(start)]
             chosen = np.random.default_rng(0).permutation(len(own))[:EACH]
             self.pairs[scene] = [own[place] for place in chosen]
         self.seen: dict[str, Any] = {}
