@@ -56,8 +56,11 @@ def head(length: int | str, *more: str) -> bytes:
 
 
 def everything(connection: socket.socket) -> bytes:
-    """All that comes until the server closes."""
+    """All that comes until the server closes; where it leaves a request unread, its closing is a reset."""
     found = b""
-    while piece := connection.recv(65536):
-        found += piece
+    try:
+        while piece := connection.recv(65536):
+            found += piece
+    except ConnectionResetError:
+        pass
     return found
