@@ -8,7 +8,7 @@ import pytest
 
 from reidr.data.types import Crop
 from reidr.reasoning.prompting.questions import QUESTIONS
-from reidr.reasoning.rationales.claim_check import CropQuestions, Stated, check_claims, gives, stated_by
+from reidr.reasoning.rationales.claim_check import Stated, check_claims, gives, stated_by
 from reidr.reasoning.rationales.claims import parse_claims
 from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.rationales.statements import mark_checked_statements, statements_of, with_notes
@@ -191,8 +191,3 @@ def test_what_was_said_instead_stands_beside_what_is_known() -> None:
         ((("hair", "untestable"),), "A: It cannot be seen; B: It cannot be seen"),
     ]
     assert with_notes(told, ()) == told
-
-
-def test_only_who_can_tell_is_asked() -> None:
-    witness: CropQuestions = Witness()
-    assert witness is not None

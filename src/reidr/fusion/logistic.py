@@ -128,8 +128,8 @@ class LogisticFusion:
     Attributes:
         asked: for candidates with a margin (features as `features_of` gives them). unasked: for those without (all but
             the last), so that asked and unasked candidates stand on one scale.
-        first, last: ranks of the neighbourhood that normalises distances.
-        local, glances: whether CSLS distances and glances are among the features.
+        first, last: ranks from which z-norm is computed.
+        local, vision_similarities: whether CSLS distances and vision similarities are among the features.
     """
 
     asked: Logistic
@@ -140,7 +140,7 @@ class LogisticFusion:
     vision_similarities: bool = False
 
     def fits(self, ranked: RankedList, vision_similarities: Reals | None = None) -> bool:
-        """Whether everything it needs is there: a neighbourhood, and what it was fitted with."""
+        """Whether everything it needs is there: candidates enough for z-norm, and what it was fitted with."""
         return (
             has_z_norm(ranked, self.first, self.last)
             and (ranked.local is not None or not self.local)
@@ -153,12 +153,12 @@ class LogisticFusion:
         """(Q, m) P(same) for margins (Q, m), NaN where not asked; NaN where the list is padded.
 
         Args:
-            glances: (Q, m, 3) cosines of `types.VisionSimilarity.vision_similarity`, NaN where padded.
+            vision_similarities: (Q, m, 3) cosines of `Backend.vision_similarity`, NaN where padded.
 
         Raises ReIDError for shapes that do not fit, or where it does not fit (`fits`).
         """
         if not self.fits(ranked, vision_similarities):
-            raise ReIDError("fusion: the list lacks a neighbourhood, or what this fusion was fitted with")
+            raise ReIDError("fusion: the list is too short for z-norm, or lacks what this fusion was fitted with")
         plain = ranked if self.local else replace(ranked, local=None)
         features, known = features_of(
             plain, margins, self.first, self.last, vision_similarities if self.vision_similarities else None
@@ -256,7 +256,7 @@ def fit_logistic_fusion(
 ) -> LogisticFusion:
     """Fit both models on training identities: margins (Q, m), NaN where not asked, and truth (Q, m).
 
-    CSLS distances and glances are among the features where they are there. `unasked` is fitted on all
+    CSLS distances and vision similarities are among the features where they are there. `unasked` is fitted on all
     candidates, as though none had been asked. Raises ReIDError as `features_of` and `fit_logistic`.
     """
     features, known = features_of(ranked, margins, first, last, vision_similarities)
@@ -297,10 +297,10 @@ def choose_fusion(
 
     Args:
         ranked: (Q, 50 or so). probabilities, truth: (Q, m), NaN where not asked. people: the person of each query; one
-            person's queries are never on both sides. glances: (Q, m, 3) or None, for the fitted one.
+            person's queries are never on both sides. vision_similarities: (Q, m, 3) or None, for the fitted one.
         folds: of the people, for each of `draws` drawings of them, whose results are averaged.
 
-    Of equals the weight, which needs neither neighbours nor glances. Raises ReIDError where people are fewer than the
+    Of equals the weight, which needs neither z-norm nor vision similarities. Raises ReIDError where people are fewer than the
     folds, and as `choose_weight` and `fit_logistic_fusion`.
     """
     place, number = group_numbers(people, "people")

@@ -2,7 +2,7 @@
 
 An asked candidate moves by the reasoner's own level of confidence. A neighbour that was not asked and keeps its bare
 distance would be overtaken, or fall behind, by that level alone: asking part of a list would harm it. Where the
-reasoner's eyes give embeddings (`types.VisionSimilarity`), a glance at both crops tells most of what it would say.
+reasoner gives vision similarities (`Capabilities.vision_similarity`), these predict most of its score.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class ScorePredictor:
     """Log-odds expected of a candidate: weights·(distance, normalised distance, log rank[, three cosines]) + bias.
 
     Attributes:
-        weights: three, or six where it was fitted with glances, which it then needs.
-        first, last: ranks of the neighbourhood that normalises distances.
+        weights: three, or six where it was fitted with vision similarities, which it then needs.
+        first, last: ranks from which z-norm is computed.
     """
 
     weights: tuple[float, ...]
@@ -41,18 +41,18 @@ class ScorePredictor:
 
     @property
     def vision_similarities(self) -> bool:
-        """Whether it needs a glance at the pairs."""
+        """Whether it needs the pairs' vision similarities."""
         return len(self.weights) > len(LISTED)
 
     def guess(self, ranked: RankedList, m: int, vision_similarities: Reals | None = None) -> Reals | None:
         """(Q, m) P(same) expected of the first m candidates, NaN where padded.
 
-        None for lists too short for a neighbourhood, and where a glance is needed and not given.
+        None for lists too short for z-norm, and where vision similarities are needed and not given.
 
         Args:
-            glances: (Q, m, 3) cosines of `VisionSimilarity.vision_similarity`, NaN where padded.
+            vision_similarities: (Q, m, 3) cosines of `Backend.vision_similarity`, NaN where padded.
 
-        Raises ReIDError for an m beyond the list, and glances that do not fit.
+        Raises ReIDError for an m beyond the list, and vision similarities that do not fit.
         """
         m = whole_number(m, "m", least=0, most=ranked.k)
         if not has_z_norm(ranked, self.first, self.last) or (self.vision_similarities and vision_similarities is None):
@@ -75,7 +75,7 @@ class ScorePredictor:
     ) -> Reals:
         """(Q, m) P(same) with what is expected in place of NaN; as given where nothing can be expected (`guess`).
 
-        Without glances a query that was not asked at all keeps its NaN, so that its ranking stays the retriever's, from
+        Without vision similarities a query that was not asked at all keeps its NaN, so that its ranking stays the retriever's, from
         which alone something could be expected; unless `unasked_queries`: one threshold over all queries needs all of
         them on one scale. Raises ReIDError for shapes that do not fit.
         """

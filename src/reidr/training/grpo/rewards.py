@@ -38,7 +38,7 @@ class RewardWeights(Recipe):
     format: float = Field(0.2, ge=0, description="the answer follows the grammar")
     identity: float = Field(1.0, ge=0, description="the answer word is right")
     calibration: float = Field(0.5, ge=0, description="the answer's probability is honest (RLCR)")
-    cues: float = Field(0.3, ge=0, description="body regions are compared, and the comparisons bear out a right answer")
+    cues: float = Field(0.3, ge=0, description="body regions are compared, and the comparisons support a right answer")
     rank: float = Field(0.0, ge=0, description="the probability moves the query's candidates the right way")
     text_only: float = Field(0.0, ge=0, description="a frozen copy reaches the verdict from the reasoning alone")
     truth: float = Field(0.0, ge=0, description="what is claimed of body regions is so, where attributes are known")
@@ -175,7 +175,7 @@ def calibration_reward(answer: AnswerWord, label: bool, probability: float | Non
 
 
 def cues_reward(answer: AnswerWord, reasoning: str) -> float:
-    """Whether the reasoning compares body regions and its comparisons bear out the answer, in [-1, 1].
+    """Whether the reasoning compares body regions and its comparisons support the answer, in [-1, 1].
 
     The degree of support is `rationales.support.degree_of_support`. It counts in full from `ENOUGH_REGIONS` regions on
     (for "insufficient": unseen ones), less below, and each mention of background, light, pose or camera takes the place
