@@ -87,7 +87,7 @@ def plain_scores(one: Any, pairs: list[Any]) -> Any:
 def run_case(name: str) -> dict[str, Any]:
     """One case in this process: all three ways in turn, the better of two rounds each."""
     from reidr.reasoning.backends.local import Engine
-    from reidr.reasoning.backends.reference import Thinking
+    from reidr.reasoning.inference.generation_settings import Thinking
 
     which, what = name.split("-")
     pairs, one = search(), reasoner(which)

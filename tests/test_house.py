@@ -20,7 +20,10 @@ UNSAFE_CALLS = ("pickle.load", "pickle.loads", "yaml.load", "eval", "exec")
 PHOTO = re.compile(r"(^|/)\d{4}_c\d(s\d)?_\d+_\d+\.(jpg|png)$")
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 LONGEST_FILE, MEDIAN_FILE, LONGEST_FUNCTION, MOST_PARAMETERS = 350, 120, 60, 6
-LONG_FUNCTIONS, WIDE_FUNCTIONS = 3, 8  # exceptions, argued in review
+LONG_FUNCTIONS, WIDE_FUNCTIONS = 7, 27
+"""Functions beyond these sizes today: the numbers may only be lowered. The house wants 3 and 8 (issue "One house")."""
+OLD_NAME_LINES = {"code and options": 0, "pages and recipes": 0, "documents": 0}
+"""Lines that still hold an old name, by kind of text: the numbers may only be lowered, to 0."""
 
 OLD_NAMES = re.compile(
     r"glances?|towers?|headroom|captured|lessons?|teachers?|local[ _]scaling|expected[ _]score|keep[ _]weight"
@@ -85,11 +88,6 @@ def named(offenders: dict[str, int]) -> str:
     return "\n" + "\n".join(f"{offenders[name]:5} {name}" for name in order)
 
 
-UNTIL_MERGED = pytest.mark.xfail(strict=False, reason="offenders in the message; drop this mark once there is none")
-"""The rule holds for the house as a whole, which other rooms still have to reach."""
-
-
-@UNTIL_MERGED
 def test_no_file_is_long() -> None:
     lines = {str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
     long = {name: count for name, count in lines.items() if count > LONGEST_FILE}
@@ -107,13 +105,11 @@ def functions() -> Iterator[tuple[str, int, int]]:
                 yield f"{path.relative_to(PACKAGE)}:{node.name}", lines, count
 
 
-@UNTIL_MERGED
 def test_functions_are_short() -> None:
     long = {name: lines for name, lines, _ in functions() if lines > LONGEST_FUNCTION}
     assert len(long) <= LONG_FUNCTIONS, named(long)
 
 
-@UNTIL_MERGED
 def test_functions_take_few_parameters() -> None:
     wide = {name: count for name, _, count in functions() if count > MOST_PARAMETERS}
     assert len(wide) <= WIDE_FUNCTIONS, named(wide)
@@ -198,20 +194,23 @@ def texts(*patterns: str) -> list[Path]:
     return sorted(path for pattern in patterns for path in REPOSITORY.glob(pattern) if path.is_file())
 
 
-@UNTIL_MERGED
 @pytest.mark.parametrize(
-    "patterns",
-    [("src/reidr/**/*.py",), ("src/reidr/**/*.j2", "src/reidr/**/*.yaml"), ("README.md", "docs/**/*.md")],
-    ids=["code and options", "pages and recipes", "documents"],
+    ("kind", "patterns"),
+    [
+        ("code and options", ("src/reidr/**/*.py",)),
+        ("pages and recipes", ("src/reidr/**/*.j2", "src/reidr/**/*.yaml")),
+        ("documents", ("README.md", "docs/**/*.md")),
+    ],
 )
-def test_old_names_are_gone(patterns: tuple[str, ...]) -> None:
+def test_old_names_do_not_come_back(kind: str, patterns: tuple[str, ...]) -> None:
     found = {}
     for path in texts(*patterns):
         name = path.relative_to(REPOSITORY).as_posix()
         lines = [] if name in NAMES_THEM else old_names(path.read_text(encoding="utf-8"))
         if lines:
             found[name] = lines
-    assert not found, "\n".join(f"{name}:{line}" for name, lines in found.items() for line in lines)
+    all_lines = [f"{name}:{line}" for name, lines in found.items() for line in lines]
+    assert len(all_lines) <= OLD_NAME_LINES[kind], "\n".join(all_lines)
 
 
 def test_old_names_are_found() -> None:
@@ -238,9 +237,10 @@ def test_nothing_in_the_package_points_outside_it() -> None:
     assert not pointers(*(f"src/reidr/**/*.{kind}" for kind in ("py", "j2", "yaml", "md", "css", "js")))
 
 
-@pytest.mark.xfail(strict=False, reason="records of nano's training name its data by ../shared/data/…")
-def test_no_record_of_shipped_weights_points_outside_it() -> None:
-    assert not pointers("src/reidr/**/*.json")
+def test_only_records_of_shipped_weights_name_the_data_they_were_trained_on() -> None:
+    """They are history: what `evaluate` refuses as training data goes by these names."""
+    files = {place.split(":")[0].rsplit("/", 1)[1] for place in pointers("src/reidr/**/*.json")}
+    assert files <= {"provenance.json", "retriever.json"}
 
 
 def test_paths_to_outside_are_found() -> None:

@@ -27,7 +27,8 @@ def main() -> None:
     from reidr.core.run import environment
     from reidr.data.synthetic.settings import StreetSettings
     from reidr.data.synthetic.street import street_crops
-    from reidr.reasoning.backends.reference import Reasoner, Thinking
+    from reidr.reasoning.backends.reference import Reasoner
+    from reidr.reasoning.inference.generation_settings import Thinking
     from reidr.reasoning.rationales.regions import REGIONS
     from reidr.reasoning.types import Pair
 

@@ -15,7 +15,8 @@ from PIL import Image
 from reidr.data.types import Crop
 from reidr.evaluation.explanations.masking import band_masks
 from reidr.evaluation.explanations.reason_numbers import ReasonNumber, number_lines, reason_numbers
-from reidr.evaluation.explanations.reasons import Estimate, measure_reasons, most_asked
+from reidr.evaluation.explanations.reasons import measure_reasons, most_asked
+from reidr.evaluation.explanations.reasons_tested import Estimate
 from reidr.reasoning.backends.backend import Capabilities
 from reidr.reasoning.backends.card import Card
 from reidr.reasoning.rationales.cues import extract_cues

@@ -9,9 +9,9 @@ import pytest
 
 from reidr.errors import ReIDError
 from reidr.fusion.calibration import Calibration, choose_calibration, fit_calibration, margin_of, mean_margin
+from reidr.fusion.fusion_choice import choose_fusion
 from reidr.fusion.logistic import (
     LogisticFusion,
-    choose_fusion,
     fit_logistic,
     fit_logistic_fusion,
     fuse_whole,

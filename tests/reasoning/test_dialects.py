@@ -31,8 +31,8 @@ from reidr.reasoning.backends.chat_server.replies import (
     retry_after,
     words_of,
 )
-from reidr.reasoning.backends.reference import Thinking
 from reidr.reasoning.backends.verdict_cache import VerdictCache
+from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.prompting.chances import answer_chances
 from reidr.reasoning.types import Pair
 

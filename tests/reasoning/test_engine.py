@@ -16,9 +16,11 @@ from small_nano import build_small_nano
 from reidr.data.types import Crop
 from reidr.errors import ImageError, ReIDError, WeightsError
 from reidr.reasoning.backends.loading import load_reasoner
-from reidr.reasoning.backends.local import Engine, chunks
-from reidr.reasoning.backends.reference import Reasoner, Thinking
+from reidr.reasoning.backends.local import Engine
+from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.backends.verdict_cache import VerdictCache
+from reidr.reasoning.inference.chunks import chunks
+from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.inference.prefix_cache import Features, Prompts, lay_out, picture_digest
 from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair, Verdict

@@ -19,8 +19,8 @@ from reidr.data.pictures.images import read_picture
 from reidr.data.types import Crop
 from reidr.errors import ImageError
 from reidr.reasoning.backends.local import Engine
-from reidr.reasoning.backends.reference import Thinking
 from reidr.reasoning.inference.crop_features import CropFeatures
+from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.inference.prefix_cache import Features, picture_digest
 from reidr.reasoning.prompting.prompt import (
     CROP_PIXELS,

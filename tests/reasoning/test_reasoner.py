@@ -9,7 +9,8 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.errors import ReIDError, WeightsError
-from reidr.reasoning.backends.reference import Reasoner, Thinking, crop_pixels
+from reidr.reasoning.backends.reference import Reasoner, crop_pixels
+from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.prompting.answers import answer_step, answer_token_ids, insufficient_probability, yes_probability
 from reidr.reasoning.prompting.grammar import parse_completion
 from reidr.reasoning.prompting.prompt import CROP_PIXELS, encode_pairs

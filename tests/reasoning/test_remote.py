@@ -20,8 +20,9 @@ from reidr.reasoning.backends.chat_server.questions_sent import smoothed
 from reidr.reasoning.backends.chat_server.remote import RemoteReasoner, data_url, fit
 from reidr.reasoning.backends.loading import load_reasoner
 from reidr.reasoning.backends.local import Engine
-from reidr.reasoning.backends.reference import Reasoner, Thinking
+from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.backends.verdict_cache import VerdictCache
+from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.prompting.prompt import CROP_PIXELS, QUESTIONS
 from reidr.reasoning.types import Pair
 from reidr.service.model_server.server import ModelServer

@@ -12,7 +12,7 @@ import torch
 from small_nano import build_small_nano
 
 from reidr.errors import ReIDError
-from reidr.reasoning.backends.reference import Thinking
+from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.inference.sampling import sample_completions
 from reidr.reasoning.prompting.answers import yes_probability
 from reidr.reasoning.prompting.prompt import encode_pairs

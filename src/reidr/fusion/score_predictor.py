@@ -75,9 +75,9 @@ class ScorePredictor:
     ) -> Reals:
         """(Q, m) P(same) with what is expected in place of NaN; as given where nothing can be expected (`guess`).
 
-        Without vision similarities a query that was not asked at all keeps its NaN, so that its ranking stays the retriever's, from
-        which alone something could be expected; unless `unasked_queries`: one threshold over all queries needs all of
-        them on one scale. Raises ReIDError for shapes that do not fit.
+        Without vision similarities a query that was not asked at all keeps its NaN, so that its ranking stays the
+        retriever's, from which alone something could be expected; unless `unasked_queries`: one threshold over all
+        queries needs all of them on one scale. Raises ReIDError for shapes that do not fit.
         """
         probabilities = listed_probabilities(ranked, probabilities)
         guess = self.guess(ranked, probabilities.shape[1], vision_similarities)

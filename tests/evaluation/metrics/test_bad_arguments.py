@@ -43,8 +43,8 @@ from reidr.evaluation.metrics import measure_pair_verification, pair_areas, roc_
 from reidr.evaluation.metrics.open_set_scores import choose_score, rescored, thresholds_for
 from reidr.fusion.ask_policy import Policy, asked_pairs, entropy
 from reidr.fusion.calibration import Calibration, choose_calibration, fit_calibration, margin_of, mean_margin
+from reidr.fusion.fusion_choice import choose_fusion
 from reidr.fusion.logistic import (
-    choose_fusion,
     choose_whole_weight,
     fit_logistic,
     fit_logistic_fusion,

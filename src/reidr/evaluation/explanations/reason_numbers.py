@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reidr.core.text import number_of
-from reidr.evaluation.explanations.reasons import CheckedClaims, Estimate, ReasonsTested
+from reidr.evaluation.explanations.reasons_tested import CheckedClaims, Estimate, ReasonsTested
 from reidr.evaluation.metrics.statistics import FEWEST_CASES
 
 Unit = Literal["percent", "points", "area"]

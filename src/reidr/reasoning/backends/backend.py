@@ -14,7 +14,7 @@ from reidr.reasoning.backends.card import Card
 from reidr.reasoning.types import Pair, Progress, RequestCounts, Verdict
 
 if TYPE_CHECKING:
-    from reidr.reasoning.backends.reference import Thinking
+    from reidr.reasoning.inference.generation_settings import Thinking
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from reidr.data.types import Crop
 from reidr.reasoning.backends.backend import Backend, Capabilities
 from reidr.reasoning.backends.card import Card
-from reidr.reasoning.backends.reference import Reasoner, Thinking, batches, counts_of_scores
+from reidr.reasoning.backends.reference import Reasoner, batches, counts_of_scores
 from reidr.reasoning.backends.verdict_cache import VerdictCache, pair_key, question_key
+from reidr.reasoning.inference.chunks import Asked, chunks
+from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.inference.prefix_cache import Features, Filled, Prompts, picture_digest
 from reidr.reasoning.inference.sampling import sample_rows
 from reidr.reasoning.prompting.answers import yes_probability
@@ -35,9 +37,6 @@ __all__ = ["Backend", "Engine"]
 WINDOW = 16  # batches whose prompts are grouped by their first picture and sorted by length
 TASKS: tuple[Task, ...] = get_args(Task)
 FEATURES = 512_000_000  # bytes of pictures' features that are kept
-
-Asked = tuple[str, str, int]
-"""One prompt: digests of person A's and person B's picture, and a number that tells apart repeated samples."""
 
 
 @dataclass(frozen=True)
@@ -328,25 +327,3 @@ class Engine:
             digest: (min(max(width * height, least), greatest), width / height)
             for digest, (width, height) in ((digest, picture.size) for digest, picture in pictures.items())
         }
-
-
-def chunks(
-    todo: Sequence[Asked], shapes: Mapping[str, tuple[float, float]], batch_size: int, *, shareable: bool
-) -> Iterator[tuple[list[Asked], bool]]:
-    """Batches of prompts of like length, and whether those of a batch begin with pictures that repeat.
-
-    Prompts whose first picture no other prompt begins with come last, by themselves: sharing would cost them a second
-    pass and save nothing.
-    """
-    groups: dict[str, list[Asked]] = {}
-    for one in todo:
-        groups.setdefault(one[0], []).append(one)
-    together: list[Asked] = []
-    alone: list[Asked] = []
-    for group in sorted(groups.values(), key=lambda group: shapes[group[0][0]]):
-        group.sort(key=lambda one: shapes[one[1]])
-        (together if shareable and len(group) > 1 else alone).extend(group)
-    alone.sort(key=lambda one: (shapes[one[0]], shapes[one[1]]))
-    for rows, shared in ((together, True), (alone, False)):
-        for start in range(0, len(rows), batch_size):
-            yield rows[start : start + batch_size], shared

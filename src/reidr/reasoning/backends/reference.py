@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,8 @@ from reidr.fusion.profile import UNTUNED, InferenceProfile, stored_profile
 from reidr.fusion.provenance import held_out_split, training_data
 from reidr.reasoning.backends.backend import Capabilities
 from reidr.reasoning.backends.card import Card
+from reidr.reasoning.inference.generation_settings import Thinking
+from reidr.reasoning.inference.seeding import seeded
 from reidr.reasoning.inference.shared_vision import share_vision
 from reidr.reasoning.models.checkpoint import find_checkpoint, hash_weights, load_model
 from reidr.reasoning.models.processor import load_processor
@@ -54,19 +54,6 @@ from reidr.reasoning.types import Pair, Progress, RequestCounts, Verdict
 
 PHOTOGRAPH = 512 * 512  # a pixel budget that goes beyond this was not made for crops
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
-
-
-@dataclass(frozen=True)
-class Thinking:
-    """How completions are generated. Temperature 0 is greedy; the seed matters only above it."""
-
-    max_new_tokens: int = 160
-    temperature: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.max_new_tokens < 1 or self.temperature < 0:
-            raise ReIDError("thinking needs at least one new token and a temperature of at least 0")
 
 
 class Reasoner:
@@ -358,12 +345,3 @@ def batches(pairs: Sequence[Pair], batch_size: int) -> Iterator[tuple[int, Seque
         raise ReIDError(f"the batch size must be at least 1, not {batch_size}")
     for start in range(0, len(pairs), batch_size):
         yield start, pairs[start : start + batch_size]
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch's random numbers from `seed`, and afterwards as if nothing had been drawn."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield

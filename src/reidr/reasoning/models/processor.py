@@ -12,7 +12,7 @@ from transformers import Qwen3VLProcessor as UpstreamQwen3VLProcessor
 
 from reidr.core.storage.files import write_text
 from reidr.errors import WeightsError
-from reidr.reasoning.nano.model import ConvolutionalConfig
+from reidr.reasoning.nano.config import ConvolutionalConfig
 
 # Upstream's processors demand a video processor, which demands torchvision (transformers issue 48558); ours show no
 # videos. transformers reads the parts of a processor from the names in `__init__`, and writes the class's name into

@@ -21,12 +21,8 @@ from transformers import (
 
 from reidr.errors import ReIDError
 from reidr.reasoning.models.processor import Qwen3VLProcessor
-from reidr.reasoning.nano.model import (
-    ConvolutionalConfig,
-    ConvolutionalForConditionalGeneration,
-    ConvolutionalVisionConfig,
-    vision_half,
-)
+from reidr.reasoning.nano.config import ConvolutionalConfig, ConvolutionalVisionConfig, vision_half
+from reidr.reasoning.nano.model import ConvolutionalForConditionalGeneration
 from reidr.reasoning.prompting.grammar import ANSWER_WORDS, TAGS
 from reidr.reasoning.prompting.prompt import DESCRIBE, PERSON_A, PERSON_B, QUESTIONS
 from reidr.retrieval.embedders.network import RetrieverNetwork

@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import transformers
@@ -23,16 +23,15 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForImageTextToText,
-    PreTrainedConfig,
     PreTrainedModel,
-    Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
-    Qwen3VLTextConfig,
 )
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures, Qwen3VLModel
 
 from reidr.errors import ReIDError, WeightsError
 from reidr.reasoning.nano.attribute_head import AttributeHead
+from reidr.reasoning.nano.comparison import Comparison, whole_and_ends
+from reidr.reasoning.nano.config import ConvolutionalConfig, ConvolutionalVisionConfig, vision_half
 from reidr.retrieval.embedders.network import NetworkSettings, build_network
 
 PLACE = 8  # values that tell a token's place
@@ -51,43 +50,6 @@ def check_takes_vision_features(forward: Callable[..., Any]) -> None:
 
 
 check_takes_vision_features(Qwen3VLModel.forward)
-
-
-class ConvolutionalVisionConfig(PreTrainedConfig):
-    """Vision half: `network` are the fields of `NetworkSettings` (None: its defaults), `reads` the attributes that its
-    `AttributeHead` knows, with their values (None: it has no reader), the rest as in Qwen3-VL."""
-
-    model_type = "reidr_convolutional_vision"
-    base_config_key = "vision_config"
-
-    network: dict[str, Any] | None = None
-    reads: dict[str, list[str]] | None = None
-    attribute_head_size: int = 128
-    hidden_size: int = 192
-    out_hidden_size: int = 192
-    key_size: int = 128
-    heads: int = 4
-    patch_size: int = 16
-    temporal_patch_size: int = 2
-    spatial_merge_size: int = 1
-    in_channels: int = 3
-    initializer_range: float = 0.02
-
-
-class ConvolutionalConfig(Qwen3VLConfig):
-    """Configuration of the whole model."""
-
-    model_type = "reidr_convolutional"
-    sub_configs_defaults: ClassVar[Any] = {"vision_config": ConvolutionalVisionConfig, "text_config": Qwen3VLTextConfig}
-    if not hasattr(Qwen3VLConfig, "sub_configs_defaults"):
-        sub_configs: ClassVar[Any] = sub_configs_defaults  # the name before transformers 5.20
-
-
-def vision_half(config: ConvolutionalConfig) -> ConvolutionalVisionConfig:
-    """The vision encoder of a configuration."""
-    half = config.vision_config
-    assert isinstance(half, ConvolutionalVisionConfig)
-    return half
 
 
 class ConvolutionalVision(PreTrainedModel):
@@ -243,64 +205,6 @@ def places_of(rows: int, columns: int, like: Tensor) -> Tensor:
     tall = torch.stack(waves, dim=-1)[:, None].expand(rows, columns, -1)
     wide = torch.stack([torch.sin(math.pi * widths), torch.cos(math.pi * widths)], dim=-1)
     return torch.cat([tall, wide[None].expand(rows, columns, -1)], dim=-1)
-
-
-class Comparison(nn.Module):
-    """Tells each token of a crop how it compares with another crop; what two crops of a prompt give each other.
-
-    A token attends to the other crop's cells by cosine similarity of learned keys (several heads) and takes what it
-    finds there. It is told the product and the distance of that and its own key, the best similarity of each head, and
-    three cosines of the vision encoder's own embeddings: whole bodies, upper halves, lower halves. Those are given as
-    they are,
-    since any metric learned anew from a few hundred people is worse on strangers. The same weights serve both
-    directions, so the comparison is symmetric; what breaks the symmetry is only the order in which the language model
-    reads.
-    """
-
-    def __init__(self, config: ConvolutionalVisionConfig) -> None:
-        super().__init__()
-        network = NetworkSettings(**(config.network or {}))
-        self.heads = config.heads
-        self.sizes = (config.key_size, network.embedding, network.stripe_embedding)
-        self.sharpness = nn.Parameter(torch.full((config.heads,), math.log(8.0)))
-        self.out = nn.Sequential(
-            nn.Linear(2 * config.key_size + config.heads + 3, config.out_hidden_size),
-            nn.GELU(),
-            nn.Linear(config.out_hidden_size, config.out_hidden_size),
-        )
-
-    def forward(self, own: Tensor, other: Tensor) -> Tensor:
-        """(N, m, sum of `sizes`) of a crop and (N, n, sum of `sizes`) of another → (N, m, out_hidden_size)."""
-        cell, whole, stripe = own.split(self.sizes, dim=-1)
-        other_cell, other_whole, other_stripe = other.split(self.sizes, dim=-1)
-        cell, other_cell = self._unit(cell), self._unit(other_cell)
-        similarity = torch.einsum("nmhd,nlhd->nhml", cell, other_cell)
-        share = (similarity * self.sharpness.exp()[:, None, None]).softmax(dim=-1)
-        found = torch.einsum("nhml,nlhd->nmhd", share, other_cell)
-        bodies = zip(whole_and_ends(whole, stripe), whole_and_ends(other_whole, other_stripe), strict=True)
-        cosines = torch.stack([(one * another).sum(dim=-1) for one, another in bodies], dim=-1)
-        scale = math.sqrt(self.sizes[0] / self.heads)
-        parts = [
-            (cell * found).flatten(2) * scale,
-            (cell - found).abs().flatten(2) * scale / 2,
-            similarity.amax(dim=-1).transpose(1, 2),
-            # Three numbers beside hundreds: brought to a size at which they are found first.
-            (10 * (cosines - 0.5))[:, None].expand(-1, own.shape[1], -1),
-        ]
-        told: Tensor = self.out(torch.cat(parts, dim=-1))
-        return told
-
-    def _unit(self, keys: Tensor) -> Tensor:
-        """(N, m, heads, key_size / heads), each head a unit vector."""
-        return functional.normalize(keys.unflatten(-1, (self.heads, -1)), dim=-1)
-
-
-def whole_and_ends(whole: Tensor, stripe: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Embeddings of the whole body, the uppermost and the lowest stripe, from those in each token (…, tokens, values).
-
-    The first token lies in the uppermost stripe, the last one in the lowest.
-    """
-    return whole[..., 0, :], stripe[..., 0, :], stripe[..., -1, :]
 
 
 class ConvolutionalModel(Qwen3VLModel):

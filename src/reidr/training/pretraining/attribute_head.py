@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from reidr.core.storage.files import torch_save
 from reidr.data.types import Crop
-from reidr.reasoning.backends.reference import seeded
 from reidr.reasoning.inference.crop_features import CropFeatures
+from reidr.reasoning.inference.seeding import seeded
 from reidr.reasoning.nano.attribute_head import AttributeHead
 from reidr.reasoning.nano.model import ConvolutionalVision
 from reidr.reasoning.prompting.questions import QUESTIONS

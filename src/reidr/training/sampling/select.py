@@ -61,8 +61,9 @@ def select_non_trivial(
     1. "retriever is sure": rank above `rank_most`, or more than `gap_most` beyond the query's nearest candidate.
     2. "never passes": pass rate not above `band_low`. "always passes": not below `band_high`.
     3. "label balance", "over budget": of what is left, pairs are taken in turn from both labels, those with a pass rate
-       nearest to 1/2 (the most variance in the group's rewards) first and equals in random order, until one label has run out or
-       the budget is spent. The rest of a label whose fellow ran out is "label balance", any other "over budget".
+       nearest to 1/2 (the most variance in the group's rewards) first and equals in random order, until one label has
+       run out or the budget is spent. The rest of a label whose fellow ran out is "label balance",
+       any other "over budget".
 
     The rule "random" replaces 1 and 2 by nothing and takes pairs at random; "all" does so without a budget. Both keep
     labels balanced, so that only the choice differs.

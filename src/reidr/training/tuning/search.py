@@ -23,13 +23,8 @@ from reidr.evaluation.metrics.open_set import searches_of
 from reidr.evaluation.metrics.open_set_scores import ScoreChoice, choose_score, lists_to_threshold
 from reidr.fusion.ask_policy import Policy
 from reidr.fusion.calibration import Calibration, choose_calibration, margin_of
-from reidr.fusion.logistic import (
-    FusionChoice,
-    LogisticFusion,
-    choose_fusion,
-    choose_whole_weight,
-    fit_logistic_fusion,
-)
+from reidr.fusion.fusion_choice import FusionChoice, choose_fusion
+from reidr.fusion.logistic import LogisticFusion, choose_whole_weight, fit_logistic_fusion
 from reidr.fusion.score_predictor import ScorePredictor, fit_score_predictor, fuse_asked
 from reidr.fusion.weighted import WeightChoice, choose_weight
 from reidr.reasoning.backends.local import Backend

@@ -17,8 +17,8 @@ import numpy as np
 from reidr.reasoning.backends.chat_server.data_urls import messages_with
 from reidr.reasoning.backends.chat_server.endpoint import RefusedError
 from reidr.reasoning.backends.chat_server.replies import Reply
-from reidr.reasoning.backends.reference import Thinking
 from reidr.reasoning.backends.verdict_cache import Logits
+from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.prompting.answers import yes_probability
 from reidr.reasoning.prompting.chances import answer_chances
 from reidr.reasoning.prompting.completions import ReadCompletion, read_completion

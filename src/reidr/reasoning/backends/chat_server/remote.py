@@ -28,8 +28,9 @@ from reidr.reasoning.backends.chat_server.gathering import Breaker, Missing, gat
 from reidr.reasoning.backends.chat_server.questions_sent import Asker, Kind, Score, Thought
 from reidr.reasoning.backends.chat_server.replies import Reply, embeddings_in
 from reidr.reasoning.backends.chat_server.served import OURS, find_model, identity_of
-from reidr.reasoning.backends.reference import Thinking, batches
+from reidr.reasoning.backends.reference import batches
 from reidr.reasoning.backends.verdict_cache import VerdictCache, pair_key, question_key
+from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.inference.prefix_cache import picture_digest
 from reidr.reasoning.prompting.answers import yes_probability
 from reidr.reasoning.prompting.completions import READING

@@ -1,0 +1,70 @@
+"""The comparison module of `nano`: what each token of a crop finds in the other crop."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reidr.reasoning.nano.config import ConvolutionalVisionConfig
+from reidr.retrieval.embedders.network import NetworkSettings
+
+
+class Comparison(nn.Module):
+    """Tells each token of a crop how it compares with another crop; what two crops of a prompt give each other.
+
+    A token attends to the other crop's cells by cosine similarity of learned keys (several heads) and takes what it
+    finds there. It is told the product and the distance of that and its own key, the best similarity of each head, and
+    three cosines of the vision encoder's own embeddings: whole bodies, upper halves, lower halves. Those are given as
+    they are,
+    since any metric learned anew from a few hundred people is worse on strangers. The same weights serve both
+    directions, so the comparison is symmetric; what breaks the symmetry is only the order in which the language model
+    reads.
+    """
+
+    def __init__(self, config: ConvolutionalVisionConfig) -> None:
+        super().__init__()
+        network = NetworkSettings(**(config.network or {}))
+        self.heads = config.heads
+        self.sizes = (config.key_size, network.embedding, network.stripe_embedding)
+        self.sharpness = nn.Parameter(torch.full((config.heads,), math.log(8.0)))
+        self.out = nn.Sequential(
+            nn.Linear(2 * config.key_size + config.heads + 3, config.out_hidden_size),
+            nn.GELU(),
+            nn.Linear(config.out_hidden_size, config.out_hidden_size),
+        )
+
+    def forward(self, own: Tensor, other: Tensor) -> Tensor:
+        """(N, m, sum of `sizes`) of a crop and (N, n, sum of `sizes`) of another → (N, m, out_hidden_size)."""
+        cell, whole, stripe = own.split(self.sizes, dim=-1)
+        other_cell, other_whole, other_stripe = other.split(self.sizes, dim=-1)
+        cell, other_cell = self._unit(cell), self._unit(other_cell)
+        similarity = torch.einsum("nmhd,nlhd->nhml", cell, other_cell)
+        share = (similarity * self.sharpness.exp()[:, None, None]).softmax(dim=-1)
+        found = torch.einsum("nhml,nlhd->nmhd", share, other_cell)
+        bodies = zip(whole_and_ends(whole, stripe), whole_and_ends(other_whole, other_stripe), strict=True)
+        cosines = torch.stack([(one * another).sum(dim=-1) for one, another in bodies], dim=-1)
+        scale = math.sqrt(self.sizes[0] / self.heads)
+        parts = [
+            (cell * found).flatten(2) * scale,
+            (cell - found).abs().flatten(2) * scale / 2,
+            similarity.amax(dim=-1).transpose(1, 2),
+            # Three numbers beside hundreds: brought to a size at which they are found first.
+            (10 * (cosines - 0.5))[:, None].expand(-1, own.shape[1], -1),
+        ]
+        told: Tensor = self.out(torch.cat(parts, dim=-1))
+        return told
+
+    def _unit(self, keys: Tensor) -> Tensor:
+        """(N, m, heads, key_size / heads), each head a unit vector."""
+        return functional.normalize(keys.unflatten(-1, (self.heads, -1)), dim=-1)
+
+
+def whole_and_ends(whole: Tensor, stripe: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Embeddings of the whole body, the uppermost and the lowest stripe, from those in each token (…, tokens, values).
+
+    The first token lies in the uppermost stripe, the last one in the lowest.
+    """
+    return whole[..., 0, :], stripe[..., 0, :], stripe[..., -1, :]

@@ -1,0 +1,48 @@
+"""The configuration of `nano`: that of Qwen3-VL, with a re-identification network as vision encoder."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from transformers import (
+    PreTrainedConfig,
+    Qwen3VLConfig,
+    Qwen3VLTextConfig,
+)
+
+
+class ConvolutionalVisionConfig(PreTrainedConfig):
+    """Vision half: `network` are the fields of `NetworkSettings` (None: its defaults), `reads` the attributes that its
+    `AttributeHead` knows, with their values (None: it has no reader), the rest as in Qwen3-VL."""
+
+    model_type = "reidr_convolutional_vision"
+    base_config_key = "vision_config"
+
+    network: dict[str, Any] | None = None
+    reads: dict[str, list[str]] | None = None
+    attribute_head_size: int = 128
+    hidden_size: int = 192
+    out_hidden_size: int = 192
+    key_size: int = 128
+    heads: int = 4
+    patch_size: int = 16
+    temporal_patch_size: int = 2
+    spatial_merge_size: int = 1
+    in_channels: int = 3
+    initializer_range: float = 0.02
+
+
+class ConvolutionalConfig(Qwen3VLConfig):
+    """Configuration of the whole model."""
+
+    model_type = "reidr_convolutional"
+    sub_configs_defaults: ClassVar[Any] = {"vision_config": ConvolutionalVisionConfig, "text_config": Qwen3VLTextConfig}
+    if not hasattr(Qwen3VLConfig, "sub_configs_defaults"):
+        sub_configs: ClassVar[Any] = sub_configs_defaults  # the name before transformers 5.20
+
+
+def vision_half(config: ConvolutionalConfig) -> ConvolutionalVisionConfig:
+    """The vision encoder of a configuration."""
+    half = config.vision_config
+    assert isinstance(half, ConvolutionalVisionConfig)
+    return half
