@@ -91,8 +91,8 @@ def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
         ),
         ReasonNumber(
             "Words and verdict agree",
-            "The share of answers that their own words bear out: more agrees than differs for “same”, something "
-            "differs for “different”.",
+            "The share of answers that their words support: more regions agree than differ for “same”, one region "
+            "differs for “different”; words that contradict themselves support nothing.",
             "100 %, and far above chance",
             "no more than by chance: the words are decoration",
             tested.agreement,

@@ -115,7 +115,7 @@ class ReasonsTested:
             |difference| of the two; both over the pairs that have a score in both orders.
         verdict_flips: share of pairs whose answer changes, unparsable ones counting as "insufficient".
         hard_flips: share that goes from "same" to "different" or back.
-        agreement: share of verdicts that their own words support (`rationales.support`), among parsable ones with cues.
+        agreement: share of verdicts that their words support (`rationales.support`), among parsable ones with cues.
         agreement_by_chance: the same were the texts dealt out to the verdicts at random.
         silent: share of parsable verdicts whose words compare nothing.
         masking, text_alone, claims, looked_again: see there; the last is None where the reasoner cannot be asked about

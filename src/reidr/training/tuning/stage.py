@@ -47,7 +47,7 @@ PHOTOS = "held-out training identities"
 CHOICES = "tuning_log.json"
 OTHER_WAY = {True: ", without CSLS", False: ", with CSLS"}
 SEED = 70  # of a street that no stage renders
-QUERY_SEED = 0  # seed of queries drawn by lot
+QUERY_SEED = 0  # seed of the queries that are drawn
 DRAWN = "another street; photos keep the retriever's order, since no photo was decided on"
 DRAWN_NOTICE = (
     "This reasoner knows drawn people only: it moves no list of photos unless a fusion weight is given (--weight)."
@@ -142,7 +142,7 @@ def tuning_stage(
     do harm among photographed ones. On the same people: the weights after k-reciprocal re-ranking
     and for
     the whole list, the fitted fusion and whether it or the weight orders candidates, the calibration, when to ask, and
-    by which score absent people are told. What was tried goes to `choices.json`.
+    by which score absent people are recognised. What was tried goes to `tuning_log.json`.
     """
     ranker = Retriever.load(retriever)
     held_out = held_out_people(recipe_name, changes, ranker, model)

@@ -238,7 +238,7 @@ class RemoteReasoner:
     ) -> NDArray[np.float64] | None:
         """As `Backend.vision_similarity`, of `reidr serve-model`: each picture is sent once. None for other servers.
 
-        None also where the server refused a picture: one order cannot be made of pairs with a glance and without.
+        None also where the server refused a picture: one order cannot be made of pairs with similarities and without.
 
         Raises:
             ReIDError: the server refuses everything, or gives no usable answer. ImageError: a picture that cannot be
