@@ -54,7 +54,7 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
         dataset = render_street(folder / "street", street, advance)
     retriever, reasoner = load_retriever("nano"), load_reasoner("nano", cache=False)
     profile = stored_profile("nano")
-    settings = settings_of(profile, k=k, think=think, weight=profile.street_weight, seed=seed)
+    settings = settings_of(profile, k=k, think=think, seed=seed)  # the very order that `find` gives in this street
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress, [HistogramEmbedder()])
     seconds = time.perf_counter() - started
     report = build_report(
@@ -68,7 +68,7 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
                 "protocol": outcomes[0].trial.protocol.name,
                 "retriever": retriever.name,
                 "reasoner": "nano",
-                "fusion weight": f"{settings.weight:g}, chosen on another street",
+                "fusion": f"{settings.fusion}, tuned on {profile.chosen_on}",
                 "k": k,
                 "seed": seed,
                 "seconds": round(seconds, 1),

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoProcessor, ProcessorMixin
 from transformers import Qwen2_5_VLProcessor as UpstreamQwen2_5_VLProcessor
 from transformers import Qwen3VLProcessor as UpstreamQwen3VLProcessor
 
+import reidr.reasoning.nano.model  # noqa: F401  (registers nano with transformers' auto classes)
 from reidr.core.storage.files import write_text
 from reidr.errors import WeightsError
 from reidr.reasoning.nano.config import ConvolutionalConfig

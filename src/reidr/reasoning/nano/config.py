@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from transformers import (
+    AutoConfig,
     PreTrainedConfig,
     Qwen3VLConfig,
     Qwen3VLTextConfig,
@@ -46,3 +47,7 @@ def vision_half(config: ConvolutionalConfig) -> ConvolutionalVisionConfig:
     half = config.vision_config
     assert isinstance(half, ConvolutionalVisionConfig)
     return half
+
+
+AutoConfig.register(ConvolutionalVisionConfig.model_type, ConvolutionalVisionConfig)
+AutoConfig.register(ConvolutionalConfig.model_type, ConvolutionalConfig)

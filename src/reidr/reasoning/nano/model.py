@@ -20,7 +20,6 @@ import transformers
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import (
-    AutoConfig,
     AutoModel,
     AutoModelForImageTextToText,
     PreTrainedModel,
@@ -284,7 +283,5 @@ class ConvolutionalForConditionalGeneration(Qwen3VLForConditionalGeneration):
         self.post_init()
 
 
-AutoConfig.register(ConvolutionalVisionConfig.model_type, ConvolutionalVisionConfig)
-AutoConfig.register(ConvolutionalConfig.model_type, ConvolutionalConfig)
 AutoModel.register(ConvolutionalVisionConfig, ConvolutionalVision)
 AutoModelForImageTextToText.register(ConvolutionalConfig, ConvolutionalForConditionalGeneration)

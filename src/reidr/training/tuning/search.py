@@ -46,7 +46,8 @@ class Measured:
     Attributes:
         ranked: (Q, up to 50) the retriever's list, CSLS where it is long enough. scores: (Q, k) P(same), NaN
             where padded. truth: (Q, k).
-        base: the retriever's own result. vision_similarities: (Q, k, 3) of the candidates; None: the reasoner gives none.
+        base: the retriever's own result.
+        vision_similarities: (Q, k, 3) of the candidates; None: the reasoner gives none.
     """
 
     trial: Trial
