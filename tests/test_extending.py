@@ -32,7 +32,7 @@ def test_the_snippet_of_a_task_runs(task: str, tmp_path: Path, monkeypatch: pyte
     assert blocks
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "mine", raising=False)
-    names: dict[str, object] = {"__name__": "snippet"}
+    names: dict[str, object] = {"__name__": "snippet", "here": tmp_path}
     for block in blocks:
         if block.startswith("# mine.py\n"):
             (tmp_path / "mine.py").write_text(block, encoding="utf-8")

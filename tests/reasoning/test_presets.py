@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,16 @@ def test_nano_street_has_seen_no_photo() -> None:
     assert people["data"] == []
     for name in SHIPPED:
         assert (PRESETS / name / "README.md").read_text(encoding="utf-8").startswith("# Model card")
+
+
+@pytest.mark.parametrize("part", ["models.processor", "models.checkpoint", "backends.loading"])
+def test_nano_is_known_whichever_part_is_imported_first(part: str) -> None:
+    """Its architecture registers itself with transformers by being imported: no order of imports may miss it."""
+    code = (
+        f"import reidr.reasoning.{part}\n"
+        "from reidr.reasoning.models.checkpoint import find_checkpoint\n"
+        "from reidr.reasoning.models.processor import load_processor\n"
+        "print(type(load_processor(find_checkpoint('nano')[0])).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120)
+    assert "Processor" in done.stdout, done.stderr[-500:]

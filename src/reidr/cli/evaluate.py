@@ -167,16 +167,16 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     from reidr.cli.evaluate_output import Evaluated, tested_reasons, write_files, write_page
     from reidr.cli.evaluate_text import print_requests, print_results
     from reidr.cli.shared import load_reasoner, load_retriever
+    from reidr.core.extensions import is_dotted_path
     from reidr.core.progress import progress
     from reidr.data.protocols.dataset_overlap import seen_notes
     from reidr.evaluation.experiment.experiment import run_experiment, training_data_of
     from reidr.evaluation.experiment.left_out import warnings_of
     from reidr.evaluation.results.result_file import result_document
-    from reidr.reasoning.backends.loading import is_factory
     from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
     name = options["reasoner_name"]
-    elsewhere = name.startswith(("http://", "https://")) or is_factory(name)
+    elsewhere = name.startswith(("http://", "https://")) or is_dotted_path(name)
     served = load_reasoner(name, options["cache"]) if elsewhere else None
     settings = settings_from(options, served)  # before any model is loaded: it refuses what cannot be asked
     retriever: Embedder = given if given is not None else load_retriever(options["retriever_name"])

@@ -37,8 +37,10 @@ def load_object(source: str, what: str, error: type[ReIDError] = ReIDError) -> A
     return found
 
 
-def make_object(source: str, what: str, needed: Sequence[str], error: type[ReIDError] = ReIDError) -> Any:
-    """What the class or function at `source`, written `module:factory`, makes when it is called without arguments.
+def make_object(
+    source: str, what: str, needed: Sequence[str], error: type[ReIDError] = ReIDError, **options: Any
+) -> Any:
+    """What the class or function at `source`, written `module:factory`, makes when it is called with `options`.
 
     `needed` are the attributes that the result must have.
     Raises `error` in one sentence where `load_object` does, where the call fails, or where an attribute is missing.
@@ -47,7 +49,7 @@ def make_object(source: str, what: str, needed: Sequence[str], error: type[ReIDE
     if not callable(factory):
         raise error(f"{what} {source}: it is a {type(factory).__name__}, not a class or function that makes one")
     try:
-        made = factory()
+        made = factory(**options)
     except ReIDError:
         raise
     except Exception as problem:  # somebody else's code, as above

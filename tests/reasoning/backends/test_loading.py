@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from reidr.core.extensions import is_dotted_path
 from reidr.errors import WeightsError
 from reidr.reasoning.backends.backend import Capabilities
 from reidr.reasoning.backends.card import Card
-from reidr.reasoning.backends.loading import is_factory, load_reasoner
+from reidr.reasoning.backends.loading import load_reasoner
 from reidr.reasoning.types import RequestCounts
 from reidr.search.query.models import check_models
 
@@ -41,10 +42,10 @@ def test_a_back_end_is_added_from_outside(tmp_path, monkeypatch):  # type: ignor
 
 @pytest.mark.parametrize("source", ["no_such_module_here:make", "json:no_such_name"])
 def test_a_missing_factory_is_named(source: str) -> None:
-    assert is_factory(source)
+    assert is_dotted_path(source)
     with pytest.raises(WeightsError, match=source):
         load_reasoner(source)
 
 
 def test_names_and_addresses_are_no_factories() -> None:
-    assert not any(map(is_factory, ["nano", "owner/model", "http://host:80", "./folder"]))
+    assert not any(map(is_dotted_path, ["nano", "owner/model", "http://host:80", "./folder"]))

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reidr.core.extensions import is_dotted_path, make_object
 from reidr.errors import WeightsError
 
 if TYPE_CHECKING:
     from reidr.reasoning.backends.backend import Backend
     from reidr.reasoning.backends.verdict_cache import VerdictCache
 
-FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-
-
-def is_factory(source: str | Path) -> bool:
-    """Whether `source` has the form `module:factory`, and no file or folder of this name exists."""
-    return isinstance(source, str) and FACTORY.fullmatch(source) is not None and not Path(source).exists()
-
-
-def find_factory(source: str) -> Any:
-    """The callable that `module:factory` names. Raises WeightsError where there is none."""
-    module_name, _, name = source.partition(":")
-    try:
-        factory = vars(import_module(module_name)).get(name)
-    except ImportError as error:
-        raise WeightsError(f"{source}: module {module_name} cannot be imported ({error})") from error
-    if not callable(factory):
-        raise WeightsError(f"{source}: module {module_name} has no function or class {name}")
-    return factory
+NEEDED = ("name", "capabilities", "card", "counts", "score")  # of a back end from outside
 
 
 def load_reasoner(source: str | Path = "nano", *, cache: VerdictCache | None = None, **options: Any) -> Backend:
@@ -49,8 +31,8 @@ def load_reasoner(source: str | Path = "nano", *, cache: VerdictCache | None = N
         from reidr.reasoning.backends.chat_server.remote import RemoteReasoner
 
         return RemoteReasoner(str(source), cache=cache, **options)
-    if is_factory(source):
-        made: Backend = find_factory(str(source))(**options)
+    if is_dotted_path(source):
+        made: Backend = make_object(str(source), "reasoner", NEEDED, WeightsError, **options)
         return made
     from reidr.reasoning.backends.local import Engine
     from reidr.reasoning.backends.reference import Reasoner

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reidr.core.extensions import is_dotted_path, load_object
 from reidr.errors import DataError
-from reidr.reasoning.backends.loading import find_factory, is_factory
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.embedders.registry import check_embedder
 
@@ -29,8 +29,8 @@ def check_models(retriever: Embedder | str | Path | None, reasoner: Backend | st
             from reidr.reasoning.backends.chat_server.endpoint import check_address
 
             check_address(str(reasoner))
-        elif is_factory(reasoner):
-            find_factory(str(reasoner))
+        elif is_dotted_path(reasoner):
+            load_object(str(reasoner), "reasoner", WeightsError)
         else:
             from reidr.reasoning.models.checkpoint import find_checkpoint
 
