@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reidr.core.extensions import is_dotted_path, load_object
-from reidr.errors import DataError
+from reidr.errors import DataError, WeightsError
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.embedders.registry import check_embedder
 
