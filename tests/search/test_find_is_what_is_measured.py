@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.data.types import ReIDDataset
+from reidr.errors import ReIDError
 from reidr.evaluation.experiment.experiment import run_experiment
 from reidr.evaluation.experiment.outcome import Outcome, settings_of
+from reidr.evaluation.explanations.reasons import measure_reasons
 from reidr.evaluation.metrics.open_set_scores import lists_to_threshold
 from reidr.fusion.ask_policy import Policy
 from reidr.fusion.calibration import Calibration, margin_of
@@ -29,6 +31,7 @@ from reidr.reasoning.backends.card import Card
 from reidr.reasoning.types import Pair, RequestCounts
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.search import search
+from reidr.search.searching import NO_REASONS
 from reidr.search.types import Found
 
 K = 6
@@ -164,6 +167,36 @@ def test_adaptive_asks_only_the_candidates_in_doubt(street: ReIDDataset) -> None
     assert len(every.asked) == K
     assert set(some.asked) < set(every.asked)
     assert sum(match.direct_score is not None for match in found.matches) == len(some.asked)
+
+
+def test_a_reasoner_that_writes_nothing_gives_scores_alone(street: ReIDDataset) -> None:
+    """Whoever can only score is never asked for words, and that is said."""
+    verifier = Verifier(TUNED)
+    verifier.capabilities = Capabilities(think=False)  # type: ignore[misc]
+    found = search(
+        street.query[0].image,
+        street.gallery,
+        K,
+        retriever=HistogramEmbedder(),
+        reasoner=verifier,
+        fold=False,
+        keep=False,  # type: ignore[arg-type]
+    )
+    assert all(match.verdict is None and match.direct_score is not None for match in found.matches)
+    assert NO_REASONS in found.warnings
+    settings = settings_of(TUNED, k=K, think=2, compare=("none",))
+    (outcome,) = run_experiment(
+        street,
+        HistogramEmbedder(),
+        verifier,
+        settings,
+        lambda *_: nullcontext(lambda _: None),  # type: ignore[arg-type]
+    )
+    assert [row.variant for row in outcome.rows if row.role == "reasoner"] == [""]
+    with pytest.raises(ReIDError, match="writes no reasons"):
+        measure_reasons(
+            verifier, [Pair(street.query[0], street.gallery[0])], lambda _: {}, lambda *_: nullcontext(), per_crop=True
+        )  # type: ignore[arg-type, return-value]
 
 
 class Backwards:

@@ -32,7 +32,7 @@ def reasons(
         chosen = [i for i in order.places if not doubts[i] and not task.query.doubtful]
     else:
         chosen = list(order.places[: task.think])
-    if model is None or not chosen:
+    if model is None or not model.capabilities.think or not chosen:
         return verdicts, looks
     some = [pairs[i] for i in chosen]
     with show("thinking about pairs", len(chosen)) as advance:

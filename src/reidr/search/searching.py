@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from reidr.reasoning.backends.local import Backend
 
 Reals = NDArray[np.float64]
+NO_REASONS = "This reasoner gives scores and writes no reasons."
 
 
 def run(
@@ -139,8 +140,10 @@ def with_matches(
         for i in order.places
     )
     counts = RequestCounts() if model is None else model.counts - started
+    silent = model is not None and not model.capabilities.think and task.think != 0
     return replace(
         found,
+        warnings=(*found.warnings, *([NO_REASONS] if silent else [])),
         matches=matches,
         absent=absent,
         presence=believed,

@@ -161,7 +161,7 @@ def thinking_row(search: TrialSearch, result: ProfileResult | None = None) -> Ro
     Candidates without either count with their predicted score, as they do in the profile's row.
     """
     settings, first = search.settings, min(search.settings.think, search.k)
-    if not settings.think or result is None:
+    if not settings.think or result is None or not search.scorer.reasoner.capabilities.think:
         return None
     started = time.perf_counter()
     pairs, places = candidate_pairs(search.trial, search.ranked, first)

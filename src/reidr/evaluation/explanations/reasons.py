@@ -67,6 +67,8 @@ def measure_reasons(
     """
     if not pairs:
         raise ReIDError("there are no pairs whose reasons could be tested")
+    if not reasoner.capabilities.think:
+        raise ReIDError(f"{reasoner.name} writes no reasons, so none can be tested; leave --reasons out")
     groups = np.unique([pair.query.person or pair.query.id for pair in pairs], return_inverse=True)[1]
     turned = [pair.swapped() for pair in pairs]
     orders = []
