@@ -110,15 +110,7 @@ def with_matches(
     rest = [group for group, same in zip(groups, identical, strict=True) if not same]
     believed = presence(candidates.listed, rest, direct[~identical], embedder, profile)
     absent = believed.sentence if believed.belief == "perhaps absent" else ""
-    if not rest:
-        believed = Presence("unknown", "Only copies of the query's own picture are there, which say nothing of others.")
-    elif task.query.doubtful:
-        believed = Presence(
-            "unknown", "Whether the person is there cannot be said: the query can hardly show a person."
-        )
-    elif len(task.query.crops) > 1 and believed.score:
-        told = f"{believed.sentence} Those searches had one picture, this one has {len(task.query.crops)}."
-        believed = replace(believed, sentence=told)
+    believed = with_reservations(believed, task.query, bool(rest))
     matches = tuple(
         Match(
             pairs[i].candidate,
@@ -162,6 +154,19 @@ def ordered(task: Task, candidates: Candidates, profile: InferenceProfile | None
             return by_reranker(candidates, load_reranker(task.reranker), str(task.reranker), advance)
         assert profile is not None
         return by_profile(candidates, replace(profile, asking=task.asking) if task.asking else profile, advance)
+
+
+def with_reservations(believed: Presence, query: Query, anybody_else: bool) -> Presence:
+    """What may still be said of presence where only the query itself was found, it shows hardly a person, or is several
+    pictures."""
+    if not anybody_else:
+        return Presence("unknown", "Only copies of the query's own picture are there, which say nothing of others.")
+    if query.doubtful:
+        return Presence("unknown", "Whether the person is there cannot be said: the query can hardly show a person.")
+    if len(query.crops) > 1 and believed.score:
+        pictures = f"Those searches had one picture, this one has {len(query.crops)}."
+        return replace(believed, sentence=f"{believed.sentence} {pictures}")
+    return believed
 
 
 def embedded(gallery: Collected, embedder: Embedder, keep: bool, show: Progress) -> tuple[Gallery, tuple[LeftOut, ...]]:
