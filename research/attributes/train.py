@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -110,6 +111,8 @@ def main() -> None:
     wanted.add_argument("--epochs", type=int, default=24)
     wanted.add_argument("--height", type=int, default=128)
     wanted.add_argument("--width", type=int, default=64)
+    wanted.add_argument("--erasing", type=float, default=0.3)
+    wanted.add_argument("--start", type=Path, help="a trained retriever's model.safetensors; without it, ImageNet")
     train(wanted.parse_args())
 
 
@@ -130,7 +133,13 @@ def train(asked: Any) -> None:
     )
     for_true, for_false = (torch.from_numpy((0.5 / part) ** RARE).float() for part in (often, 1 - often))
     network = Reader()
-    load_imagenet_weights(network.trunk)
+    if asked.start:
+        weights = load_file(asked.start)
+        network.trunk.load_state_dict(
+            {n[6:]: v.float() for n, v in weights.items() if n.startswith("trunk.")}, strict=False
+        )
+    else:
+        load_imagenet_weights(network.trunk)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     use_quick_gradients(network)
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.03)
@@ -145,7 +154,7 @@ def train(asked: Any) -> None:
         for name, part in parts.items():
             part.load_state_dict(before[name])
     random = np.random.default_rng(first)
-    augment = Augment(MEAN, STD, Augmentation(erasing=0.3, zoom=0.1, cast=0.05), torch.device("cpu"))
+    augment = Augment(MEAN, STD, Augmentation(erasing=asked.erasing, zoom=0.1, cast=0.05), torch.device("cpu"))
     batches = int((~held_out).sum()) // BATCH
     for epoch in range(first, asked.epochs):
         began, total = time.time(), 0.0
