@@ -1,40 +1,21 @@
-"""README and docs speak of commands, options, files and links that exist, and of numbers that were measured."""
+"""README and docs speak of files and links that exist, and of numbers that were measured.
+
+Their commands and Python blocks are run by test_document_commands.py.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
-import shlex
 import tomllib
 from pathlib import Path
 
-import click
 import pytest
-from click.testing import CliRunner
 
 from reidr.cli.doctor import EXTRAS
-from reidr.cli.main import COMMANDS, reidr
 
 REPOSITORY = Path(__file__).parent.parent
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-COMMAND = re.compile(r"(?:^ {4}|`)reidr ([a-z-]+)([^`\n]*)", re.M)
-TARGET = re.compile(r"(?:^ {4}|`)make ([a-z-]+)", re.M)
-
-
-STAGES = ("retriever", "pretraining", "warmup", "rl", "tune")
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_and_options_exist(page: Path) -> None:
-    for name, words in COMMAND.findall(page.read_text(encoding="utf-8")):
-        assert name in COMMANDS, f"{page.name}: reidr {name}"
-        path = [name]
-        if name == "train":
-            stage = words.split()[0] if words.split() else ""
-            path.append(stage if stage in STAGES else "all")
-        text = CliRunner().invoke(reidr, [*path, "--help"]).output
-        for option in re.findall(r"--[a-z][a-z-]+", words.split("#")[0]):
-            assert option in text, f"{page.name}: reidr {name} {option}"
 
 
 MARKDOWN = sorted(
@@ -125,77 +106,7 @@ def test_install_names_every_extra() -> None:
                 assert re.split(r"[\[=<>;~! ]", package)[0] in told[name], (name, package)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_make_targets_exist(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.M))
-    assert set(TARGET.findall(page.read_text(encoding="utf-8"))) <= targets
-
-
 CARDS = sorted((REPOSITORY / "src" / "reidr").glob("*/presets/*/README.md"))
-BLOCK = re.compile(r"^ {4}(?:\$ )?(?:[A-Z_]+=\S+ )?(reidr [^\n]*)", re.M)
-INLINE = re.compile(r"`(reidr [^`\n]*)`")
-
-
-def parse(line: str) -> None:
-    """Hand a command line to click's parsers, and run nothing. Raises click.UsageError for what it would refuse.
-
-    Brackets mark what may be left out: it is given here. An ellipsis stands for an option's value, or for words that
-    the reader knows; a word in capitals for a value of whatever kind is wanted.
-    """
-    written = shlex.split(line.replace("[", "").replace("]", ""), comments=True)[1:]
-    words = [
-        "1" if word == "\u2026" else word
-        for before, word in zip(["", *written], written, strict=False)
-        if word != "\u2026" or before.startswith("--")
-    ]
-    try:
-        parse_words(words, line)
-    except click.BadParameter:
-        parse_words(["1" if word.isupper() else word for word in words], line)
-
-
-def parse_words(words: list[str], line: str) -> None:
-    """Follow `words` from group to command and let the last one parse the rest."""
-    group: click.Command = reidr
-    context = click.Context(group, info_name="reidr")
-    while isinstance(group, click.Group) and words and not words[0].startswith("-"):
-        name, command, words = group.resolve_command(context, words)
-        assert command is not None, line
-        group, context = command, click.Context(command, info_name=name, parent=context)
-    if not isinstance(group, click.Group):
-        group.make_context(context.info_name, words, parent=context.parent)
-
-
-@pytest.mark.parametrize("page", [*PAGES, REPOSITORY / "SECURITY.md", REPOSITORY / "CHANGELOG.md", *CARDS], ids=str)
-def test_every_command_line_parses(page: Path) -> None:
-    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    for line in BLOCK.findall(text):
-        try:
-            parse(line)
-        except click.UsageError as error:
-            pytest.fail(f"{page.name}: {line}: {error.format_message()}")
-    for line in INLINE.findall(text):
-        try:
-            parse(line)
-        except click.MissingParameter:
-            pass  # named in passing, without its arguments
-        except click.UsageError as error:
-            pytest.fail(f"{page.name}: {line}: {error.format_message()}")
-
-
-def test_a_command_line_that_would_be_refused_is_found() -> None:
-    parse("reidr find PERSON.jpg --in FOLDER --k 3  # a remark")
-    parse("reidr train tune qwen2.5-vl-7b")
-    parse("reidr evaluate DATA [--adaptive] [--k K] [--budget PAIRS] [--json FILE]")
-    for line in (
-        "reidr find PERSON.jpg --in FOLDER --kk 3",
-        "reidr find PERSON.jpg",
-        "reidr fnd x",
-        "reidr evaluate D --k 0",
-    ):
-        with pytest.raises(click.UsageError):
-            parse(line)
-
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 

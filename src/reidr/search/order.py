@@ -114,9 +114,11 @@ class Candidates:
         seen = self.model.vision_similarity(self.pairs)
         if seen is None:
             return None
-        table = np.full((1, m, seen.shape[1]), np.nan)
-        table[0, self.columns] = seen
-        return table
+        # A folded crop has the similarity of the match that it stands behind: a fitted fusion needs one of every place.
+        number_of = {row: number for number, group in enumerate(self.groups) for row in (group.row, *group.like)}
+        rows = self.listed.indices[0, :m].tolist()
+        unknown = np.full(seen.shape[1], np.nan)
+        return np.array([[seen[number_of[row]] if row in number_of else unknown for row in rows]])
 
 
 def by_distance(candidates: Candidates) -> Order:
