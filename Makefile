@@ -58,8 +58,8 @@ docs: $(VENV)/.installed-docs  ## build the site into site/, links checked
 
 check: lint types test  ## lint, types and tests
 
-results: $(VENV)/.installed-dev  ## write research/measurements/results.md anew (needs the photos in DATA; about an hour)
-	$(BIN)/python research/scripts/results.py --data $(DATA)
+results: $(VENV)/.installed-dev  ## write research/measurements/results.md anew (an hour; needs photos in DATA; ARGS=--plan says what)
+	$(BIN)/python research/scripts/results.py --data $(DATA) $(ARGS)
 
 wheel: $(VENV)/.installed-dev  ## build wheel and sdist into dist/
 	$(BIN)/python -m build

@@ -74,7 +74,7 @@ def test_results_look_for_market1501_as_it_is_and_say_where_it_is_absent(
         } | {"reasons": {"table": [], "masks": "bands", "attributes": "per person"}}
 
     monkeypatch.setattr(results, "evaluate", evaluate)
-    arguments = SimpleNamespace(data=tmp_path, sample=())
+    arguments = SimpleNamespace(data=tmp_path, sample=(), pairs="200")
     assert results.photo_sections(arguments) == [
         f"## Market-1501\n\nNot measured: {tmp_path / 'market1501'} is absent.\n"
     ]
@@ -100,3 +100,49 @@ def test_stored_measurements_say_which_test_they_were_made_on(script: Any) -> No
     assert tables.test_of({}) == tables.EARLIER
     assert "earlier split" in tables.EARLIER
     assert tables.test_of({"test": "market1501"}) == "market1501"
+
+
+def run_results(script: Any, monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["results.py", *words])
+    script("results").main()
+
+
+def test_results_say_what_each_part_needs(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cuhk03-np-train").mkdir()
+    run_results(script, monkeypatch, "--data", str(tmp_path), "--plan")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("research/measurements/results.md")
+    assert [line.split(":")[0] for line in lines[1:]] == list(script("results").PARTS)
+    needs = dict(line.split(": ", 1) for line in lines[1:])
+    assert f"{tmp_path / 'market1501'} (absent: that is left out)" in needs["held-out"]
+    assert f"{tmp_path / 'cuhk03-np-train'} (there)" in needs["held-out"]
+    assert needs["street"].endswith("needs nothing but the package")
+    assert "absent" not in needs["ablations"] + needs["described-people"]
+
+
+def test_a_quick_try_of_the_results_writes_a_page_of_its_own(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = [SCRIPTS.parent / name for name in ("measurements/results.md", "ablations/earlier-ablations.md")]
+    before = [page.read_bytes() for page in kept]
+    out = tmp_path / "runs" / "page.md"
+    words = ("--quick", "--only", "ablations", "described-people", "--data", str(tmp_path / "none"), "--out", str(out))
+    run_results(script, monkeypatch, *words, "--street", str(tmp_path / "street"))
+    page = out.read_text(encoding="utf-8")
+    assert "### What do the words say?" in page
+    assert "## What would read photos better" in page
+    assert [page.read_bytes() for page in kept] == before
+
+
+@pytest.mark.slow
+def test_a_quick_try_of_the_results_measures_the_street(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, street = tmp_path / "page.md", tmp_path / "street"
+    words = ("--quick", "--only", "street", "nano-street", "--data", str(tmp_path / "none"))
+    run_results(script, monkeypatch, *words, "--out", str(out), "--street", str(street))
+    page = out.read_text(encoding="utf-8")
+    assert page.count("### Its reasons, tested") == 2
+    assert "## The rendered street, by nano-street" in page

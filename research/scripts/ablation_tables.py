@@ -165,8 +165,8 @@ def what_is_said(words: dict) -> list[str]:
         for scene, each in words.items()
     )
     intro = (
-        f"Greedy rationales about the same held-out pairs: {scenes}. *Right*: the answer after it. *Borne out*: its "
-        "words bear that answer out. *True*: of the claims that can be tested against known attributes. *Differences*: "
+        f"Greedy rationales about the same held-out pairs: {scenes}. *Right*: the answer after it. *Supported*: its "
+        "words support that answer, by the rule at the time of the measurement. *True*: of the claims that can be tested against known attributes. *Differences*: "
         "named in ten rationales; *of them none*: with one and the same value on both sides. *Said twice*: rationales "
         "that claim something of one region twice. In percent; mean over seeds, small: range over seeds."
     )
@@ -179,7 +179,8 @@ def what_is_said(words: dict) -> list[str]:
                 str(len(shares["right"])),
                 *(
                     over_seeds(
-                        shares[title], (lambda value: f"{10 * value:.1f}") if title == "differences" else percent
+                        shares[stored_as(title, shares)],
+                        (lambda value: f"{10 * value:.1f}") if title == "differences" else percent,
                     )
                     for title in titles
                 ),
@@ -192,7 +193,9 @@ def what_is_said(words: dict) -> list[str]:
                 gap["ours"],
                 gap["theirs"],
                 *(
-                    difference([value / 10 for value in gap[title]] if title == "differences" else gap[title])
+                    difference(
+                        [value / 10 for value in gap[title]] if title == "differences" else gap[stored_as(title, gap)]
+                    )
                     for title in titles
                 ),
             ]
@@ -204,15 +207,21 @@ def what_is_said(words: dict) -> list[str]:
     return sections
 
 
-def ablation_sections() -> list[str]:
-    """The ablations of the recipe as it stands; those of earlier ones go to a page of their own."""
+def stored_as(title: str, values: dict) -> str:
+    """The name of a column in a stored measurement: the first edition called "supported" "borne out"."""
+    return "borne out" if title == "supported" and title not in values else title
+
+
+def ablation_sections(keep_earlier: bool = True) -> list[str]:
+    """The ablations of the recipe as it stands; those of earlier ones go to a page of their own, with `keep_earlier`."""
     latest, *earlier = ABLATIONS
     head = (
         "# Ablations of earlier recipes\n\nKept because research/lab.md speaks of them; those of the recipe as it stands "
         "are in [results.md](results.md). Written by `make results`, newest first.\n"
     )
     page = "\n".join([head, *(text for name in earlier for text in ablation_section(name))])
-    (REPOSITORY / "research" / "ablations" / "earlier-ablations.md").write_text(page, encoding="utf-8")
+    if keep_earlier:
+        (REPOSITORY / "research" / "ablations" / "earlier-ablations.md").write_text(page, encoding="utf-8")
     last = "Ablations of earlier recipes: [earlier-ablations.md](../ablations/earlier-ablations.md).\n"
     return [*ablation_section(latest), last]
 

@@ -2,8 +2,10 @@
 
 The ablations of earlier recipes stand in research/ablations/earlier-ablations.md, written with the part `ablations`.
 
+python research/scripts/results.py --data ../shared/data --plan       say what each part needs, and what is there
 python research/scripts/results.py --data ../shared/data [--queries N]
 python research/scripts/results.py --only ablations street      measure some parts anew, keep the others as they stand
+python research/scripts/results.py --quick       a try in minutes: few queries, a small street; writes to runs/ alone
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -101,6 +105,7 @@ def cost_curve_lines(cost_curve: dict) -> list[str]:
 
 
 PAIRS = "200"  # whose reasons are tested
+QUICK_PAIRS, QUICK_QUERIES = "3", 5
 ENOUGH = 20  # non-mated queries below which an error rate says nothing
 
 
@@ -324,7 +329,7 @@ def photo_sections(arguments: argparse.Namespace) -> list[str]:
     market = arguments.data / "market1501"
     if not market.is_dir():
         return [f"## Market-1501\n\nNot measured: {market} is absent.\n"]
-    result = evaluate(market, "--baseline", "--reasons", PAIRS, *arguments.sample)
+    result = evaluate(market, "--baseline", "--reasons", arguments.pairs, *arguments.sample)
     words = (
         "The official test: single query, all of the gallery but junk. To be looked at once, for what ships. "
         "`reidr evaluate ../shared/data/market1501 --baseline --reasons 200`"
@@ -359,7 +364,7 @@ def held_out_sections(arguments: argparse.Namespace) -> list[str]:
 
 def street_sections(arguments: argparse.Namespace) -> list[str]:
     """The rendered street, by `nano`."""
-    result = evaluate(arguments.street, "--baseline", "--reasons", PAIRS)
+    result = evaluate(arguments.street, "--baseline", "--reasons", arguments.pairs)
     words = (
         "100 drawn people, seed 11, never trained on. The colour histogram is the baseline that must not solve it; "
         "the retriever has seen photos only."
@@ -376,7 +381,7 @@ def nano_street_sections(arguments: argparse.Namespace) -> list[str]:
         "`--reasoner nano-street`, its weight for streets."
     )
     weight = str(stored_profile("nano-street").street_weight)
-    result = evaluate(arguments.street, "--reasoner", "nano-street", "--weight", weight, "--reasons", PAIRS)
+    result = evaluate(arguments.street, "--reasoner", "nano-street", "--weight", weight, "--reasons", arguments.pairs)
     sections = [section("The rendered street, by nano-street", words, result), reasons_section(result["reasons"])]
     market = arguments.data / "market1501"
     if market.is_dir():
@@ -389,52 +394,109 @@ def nano_street_sections(arguments: argparse.Namespace) -> list[str]:
     return sections
 
 
+@dataclass(frozen=True)
+class Part:
+    """One part of the page.
+
+    Attributes:
+        measure: writes its sections. folders: of `--data`, without which less is measured. files: of research/, likewise.
+        minutes: on two cores, about.
+    """
+
+    measure: Callable[[argparse.Namespace], list[str]]
+    folders: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    minutes: int = 1
+
+
 PARTS = {
-    "photos": photo_sections,
-    "held-out": held_out_sections,
-    "street": street_sections,
-    "nano-street": nano_street_sections,
-    "ablations": lambda _: [*pair_verification_section(), *ablation_sections()],
-    "reading": lambda arguments: reading_sections(arguments.data, arguments.street),
-    "described-people": lambda _: people_sections(),
+    "photos": Part(photo_sections, ("market1501",), minutes=30),
+    "held-out": Part(held_out_sections, tuple(HELD_OUT), minutes=10),
+    "street": Part(street_sections, minutes=5),
+    "nano-street": Part(nano_street_sections, ("market1501",), minutes=10),
+    "ablations": Part(
+        lambda arguments: [*pair_verification_section(), *ablation_sections(keep_earlier=not arguments.quick)],
+        files=("pair-verification/judging.json", "ablations/ablations.json"),
+    ),
+    "reading": Part(lambda arguments: reading_sections(arguments.data, arguments.street), ("market1501",), minutes=10),
+    "described-people": Part(lambda _: people_sections(), files=("attribute-probe/reading-people.json",)),
 }
+SLOW = ("reading",)  # left out of a quick try unless --only names them
+
+
+def plan(names: Iterable[str], data: Path, out: Path) -> str:
+    """What each part needs, whether it is there, and how long it takes."""
+    lines = [f"writes {out}"]
+    for name in names:
+        part = PARTS[name]
+        needed = [*(data / folder for folder in part.folders), *(REPOSITORY / "research" / file for file in part.files)]
+        states = [f"{path} ({'there' if path.exists() else 'absent: that is left out'})" for path in needed]
+        lines.append(f"{name}: about {part.minutes} min; needs {', '.join(states) or 'nothing but the package'}")
+    return "\n".join(lines)
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--data", type=Path, default=REPOSITORY.parent / "shared" / "data", help="folder of the photo data sets"
+    )
+    parser.add_argument("--street", type=Path, help="where to render the street (default: runs/results-street)")
+    parser.add_argument("--queries", type=int, help="sample of queries for the photo rows (default: all)")
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), help="measure these parts anew, keep the others")
+    parser.add_argument("--plan", action="store_true", help="only say what each part needs and how long it takes")
+    parser.add_argument(
+        "--quick", action="store_true", help="few queries and a small street; nothing is kept of a page"
+    )
+    parser.add_argument("--out", type=Path, help="page to write (default: research/measurements/results.md)")
+    arguments = parser.parse_args()
+    kept, quick = REPOSITORY / "research" / "measurements" / "results.md", REPOSITORY / "runs" / "results-quick.md"
+    arguments.out = arguments.out or (quick if arguments.quick else kept)
+    street = "results-quick-street" if arguments.quick else "results-street"
+    arguments.street = arguments.street or REPOSITORY / "runs" / street
+    arguments.pairs = QUICK_PAIRS if arguments.quick else PAIRS
+    queries = arguments.queries or (QUICK_QUERIES if arguments.quick else None)
+    arguments.sample = ("--queries", str(queries)) if queries else ()
+    return arguments
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data")
-    parser.add_argument("--street", type=Path, default=REPOSITORY / "runs" / "results-street")
-    parser.add_argument("--queries", type=int, help="sample of queries for the photo rows (default: all)")
-    parser.add_argument("--only", nargs="+", choices=list(PARTS), help="measure these parts anew, keep the others")
-    arguments = parser.parse_args()
+    arguments = options()
+    chosen = arguments.only or [name for name in PARTS if not (arguments.quick and name in SLOW)]
+    print(plan(chosen, arguments.data, arguments.out), flush=True)
+    if arguments.plan:
+        return
+    known = {}
+    if arguments.only and not arguments.quick:
+        known = kept_parts(arguments.out.read_text(encoding="utf-8"))
+        missing = [name for name in PARTS if name not in known and name not in chosen]
+        if missing:
+            raise SystemExit(f"{arguments.out} has no part {missing[0]} to keep; leave --only out")
     from reidr.core.run import environment
     from reidr.data.synthetic.settings import StreetSettings
     from reidr.data.synthetic.street import render_street
 
-    arguments.sample = ("--queries", str(arguments.queries)) if arguments.queries else ()
-    out = REPOSITORY / "research" / "measurements" / "results.md"
-    known = kept_parts(out.read_text(encoding="utf-8")) if arguments.only else {}
-    missing = [name for name in PARTS if name not in known and name not in (arguments.only or PARTS)]
-    if missing:
-        raise SystemExit(f"{out} has no part {missing[0]} to keep; leave --only out")
-    render_street(arguments.street, StreetSettings(seed=11, test_people=100, distractors=400, junk=60))
+    size = (6, 20, 4) if arguments.quick else (100, 400, 60)
+    people, distractors, junk = size
+    render_street(arguments.street, StreetSettings(seed=11, test_people=people, distractors=distractors, junk=junk))
     facts = environment()
     made = f"{date.today().isoformat()} at commit {facts.get('commit', 'unknown')}"
     parts = []
-    for name, measure in PARTS.items():
-        if name in (arguments.only or PARTS):
-            text = f"<!-- part {name} -->\n\n*Measured {made}.*\n\n" + "\n".join(measure(arguments))
-        else:
-            text = known[name]
-        parts.append(text.rstrip() + "\n")
+    for name, part in PARTS.items():
+        if name in chosen:
+            text = f"<!-- part {name} -->\n\n*Measured {made}.*\n\n" + "\n".join(part.measure(arguments))
+            parts.append(text.rstrip() + "\n")
+        elif name in known:
+            parts.append(known[name].rstrip() + "\n")
     head = (
         "# Results\n\n"
         f"Written by `make results` with torch {facts['packages']['torch']} on {facts['platform']}; each part says "
         "when it was measured. Photos: Zheng et al. 2015 (Market-1501), Li et al. 2014 and Zhong et al. 2017 "
         "(CUHK03-NP), research use only.\n"
     )
-    out.write_text("\n".join([head, *parts]), encoding="utf-8")
-    print(f"wrote {out}")
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text("\n".join([head, *parts]), encoding="utf-8")
+    print(f"wrote {arguments.out}")
 
 
 def kept_parts(page: str) -> dict[str, str]:
