@@ -26,7 +26,7 @@ TESTS = {
     "Readable answers": "Readable answers",
     "Order flips": "Order flips",
     "Words and verdict agree": "Text supports verdict",
-    "Verdict told from the words alone": "Verdict predicted from text alone (AUC)",
+    "Verdict told from the words alone": "Verdict predicted from text alone",
     "Claims that are true": "True claims",
     "Differences that are none": "Stated differences that are none",
     "Claims said again": "Consistent claims",
@@ -109,14 +109,15 @@ def main() -> None:
     for question, title in REASONS:
         lines += [f"## {question}", "", "| test | value | 95 % interval |", "| --- | --- | --- |"]
         for row in cells_of(section(source, title).split("### Its reasons, tested")[1], 4):
-            if row[0] in TESTS:
-                lines.append(f"| {TESTS[row[0]]} | {row[1]} | {row[2]} |")
-            if row[0] == "Words and verdict agree":
+            name = TESTS.get(row[0], row[0])
+            if name in TESTS.values():
+                lines.append(f"| {name} | {row[1]} | {row[2]} |")
+            if name == "Text supports verdict":
                 chance = re.match(r"[\d.]+ %", row[3])
                 assert chance is not None
                 lines.append(f"| … by chance | {chance[0]} | |")
-            if row[0] == "True where said again":
-                others = re.search(r"said again: ([\d.]+ %) \(([^;]*);", row[3])
+            if name == "True if consistent":
+                others = re.search(r"(?:said again|of the others): ([\d.]+ %) \(([^;]*);", row[3])
                 assert others is not None
                 lines.append(f"| True if inconsistent | {others[1]} | {others[2]} |")
         lines.append("")

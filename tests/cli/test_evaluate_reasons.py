@@ -98,7 +98,7 @@ def test_numbers_json_and_page(street: Path) -> None:
     assert numbers["score_flips"]["value"] == 0
     assert f"{asked} of {asked} pairs: {2 * asked} thoughts and at most {6 * asked} scores" in done.output
     assert re.search(rf"Order flips +{100 / asked:.1f} %", done.output)
-    for title in ("Readable answers", "Words and verdict agree", "Cue masking", "Claims that are true"):
+    for title in ("Readable answers", "Text supports verdict", "Cue masking", "True claims"):
         assert title in done.output
     # "The tops are the same." is true where all that is visible of both tops is equal: counted here by a plain loop.
     page = Path("run/reasons.html").read_text(encoding="utf-8")

@@ -146,8 +146,8 @@ def test_reasons_are_looked_at_again_and_the_page_says_so(folder: Path, tmp_path
     assert other == ["inconsistent", "consistent"]
     document = document_of(found, created="now", facts={}, notice="")
     page = write_search(document, tmp_path, pictures_of(found)).read_text(encoding="utf-8")
-    assert "asked again, of that crop alone" in page
-    assert "asked alone, B: Gray" in page
+    assert "asks about each picture alone" in page
+    assert "asked about B alone, the reasoner says: gray" in page
     assert page.count("</svg>inconsistent") >= 2  # in the legend, and at the claim
     red = next(match for match in found.matches if match.crop.id == "sub/red.png")
     assert looks_in_words(red.looks) == "claim check: 2 of 2 claims consistent"
@@ -200,7 +200,7 @@ def test_the_command_looks_again_unless_told_not_to(
     assert ("claim check: 1 of 2 claims consistent; shoes inconsistent" in result.output) == asked, result.output
     assert "x1b" not in result.output  # what dims the line is no part of its text, which alone is escaped
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert ("asked again, of that crop alone" in page) == asked
+    assert ("asks about each picture alone" in page) == asked
 
 
 @pytest.mark.parametrize(("threshold", "absent"), [(0.0001, True), (2.0, False)])

@@ -157,13 +157,13 @@ def test_a_second_look_is_taken_where_single_crops_can_be_asked_about(
         found.checked_claims.true_if_inconsistent and found.checked_claims.true_if_inconsistent.value
     ) == true_if_inconsistent
     assert sum(found.checked_claims.marks.values()) == len(same)
-    assert [number.title for number in reason_numbers(found)][-2:] == ["True where consistent", "Inventions"]
+    assert [number.title for number in reason_numbers(found)][-2:] == ["True if consistent", "Inventions"]
 
 
 def test_who_cannot_tell_is_not_looked_at_again() -> None:
     found = measure_reasons(Shoes(), pairs(), band_masks, silent, per_crop=True)
     assert found.checked_claims is None
-    assert "Claims consistent" not in [number.title for number in reason_numbers(found)]
+    assert "Consistent claims" not in [number.title for number in reason_numbers(found)]
 
 
 def test_numbers_are_plain_and_leave_the_cases_out() -> None:

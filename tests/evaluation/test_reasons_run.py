@@ -112,17 +112,17 @@ def test_each_number_has_a_line_and_its_explanation(run: ReasonsRun) -> None:
     numbers = reason_numbers(run.tested)
     lines = dict(zip([n.title for n in numbers], number_lines(run.tested).splitlines(), strict=True))
     assert re.search(r"25\.0 %  \(\d", lines["Order flips"])
-    assert "75.0 %" in lines["Words and verdict agree"]
-    assert "50.0 % by chance" in lines["Words and verdict agree"]
-    assert "66.7 %" in lines["Claims that are true"]
-    assert "2 confirmed, 1 contradicted, 1 untestable" in lines["Claims that are true"]
+    assert "75.0 %" in lines["Text supports verdict"]
+    assert "50.0 % by chance" in lines["Text supports verdict"]
+    assert "66.7 %" in lines["True claims"]
+    assert "2 confirmed, 1 contradicted, 1 untestable" in lines["True claims"]
     assert "in any direction 53.3 and 0.0" in lines["Cue masking"]
-    assert "Too few queries" in lines["Verdict told from the words alone"]
+    assert "Too few queries" in lines["Verdict predicted from text alone"]
     # Why there is no number stands beside a dash only.
     details = {row["name"]: row["detail"] for row in run.document()["table"]}
     for number in numbers:
         assert details[number.title] == (number.missing if number.estimate is None else number.detail)
-    assert "Too few queries" in details["Verdict told from the words alone"]
+    assert "Too few queries" in details["Verdict predicted from text alone"]
     assert all(n.meaning and n.good and n.bad for n in numbers)
     assert "Inventions" not in lines  # per person nobody knows what a crop shows
 

@@ -287,7 +287,7 @@ def test_what_must_stand_on_every_page(demo: Callable[..., Report], written: Cal
     page = written(demo(2))
     for sentence in (
         "The reasoner is a barely trained nano: read its reasons as a demonstration of the format.",
-        "candidates, not verdicts",
+        "candidates, not identifications",
         "a person must decide",
         "count as biometric data",
         "A reason is text that a model generated. It can be fluent and wrong",

@@ -114,6 +114,6 @@ def test_spread_gives_large_things_more_room() -> None:
 
 def test_long_names_take_two_lines_and_are_cut_after_them() -> None:
     assert short("retriever") == "retriever"
-    assert short("distance in units of ranks 11-50") == "distance in units of\nranks 11-50"
+    assert short("distance in units of ranks 11-50") == "distance in units\nof ranks 11-50"
     assert short("a very long name " * 5).count("\n") == 1
     assert short("a very long name " * 5).endswith("\u2026")

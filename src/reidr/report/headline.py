@@ -243,3 +243,12 @@ def points(difference: float) -> str:
 def queries(row: MetricRow) -> str:
     """ "128 queries", "1 query", or "queries" where their number is not known."""
     return "queries" if row.queries is None else number_of(row.queries, "query")
+
+
+def asked_alone(note: str) -> str:
+    """What the claim check heard, as a sentence: of "A: None; A: Handbag; B: Red" what was said of A and of B alone."""
+    said: dict[str, list[str]] = {}
+    for part in note.split("; "):
+        crop, _, value = part.partition(": ")
+        said.setdefault(crop, []).append(value.lower())
+    return "; ".join(f"asked about {crop} alone, the reasoner says: {', '.join(each)}" for crop, each in said.items())

@@ -204,6 +204,7 @@ def environment() -> Any:
     )
     made.filters["percent"] = headline.percent
     made.filters["seconds"] = headline.seconds
+    made.filters["asked_alone"] = headline.asked_alone
     made.filters["svg"] = Markup  # only for figures drawn by plots.py, which escapes what it is given
     made.globals.update(
         candidate_picture=lambda picture: thumbnail(picture, CANDIDATE_SIDE),

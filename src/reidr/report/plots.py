@@ -45,7 +45,7 @@ DASHES: tuple[tuple[int, tuple[float, ...]], ...] = (
 MARKERS = ("o", "s", "^", "D", "v")
 SIZE = (5.6, 3.9)  # inches of 72 pixels: 403 x 281 in the SVG's own units
 LABEL_GAP = 0.075  # least distance of two names, share of the axes' height
-NAME_LENGTH = 22
+NAME_LENGTH = 18  # letters of a line that fit beside the axes
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
@@ -270,7 +270,7 @@ def whole_percent(axes: Axes, which: str) -> None:
     axis.set_major_formatter(lambda value, _: f"{value * 100:.3g}\u202f%")
 
 
-def render(paint: Callable[[Axes], None], y_label: str, name: str, *, right: float = 0.72) -> str:
+def render(paint: Callable[[Axes], None], y_label: str, name: str, *, right: float = 0.65) -> str:
     """Set up the axes, let `paint` draw on them, and give the SVG text with the page's colours."""
     import matplotlib
     from matplotlib.figure import Figure

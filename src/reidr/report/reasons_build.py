@@ -157,7 +157,7 @@ KINDS: tuple[tuple[str, str, str], ...] = (
         "The answer held, but the reason says something that the known attributes refute.",
     ),
     ("unsupported", "Words against the answer", "What the reason compares does not support the answer below it."),
-    ("good", "Good", "The answer held, its words bear it out, and nothing known speaks against them."),
+    ("good", "Good", "The answer held, its words support it, and nothing known speaks against them."),
     ("silent", "Nothing compared", "An answer whose reason compares no region of the body."),
     ("unreadable", "Unreadable", "The completion did not follow the form; such an answer carries no evidence."),
 )

@@ -90,19 +90,19 @@ def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
             ),
         ),
         ReasonNumber(
-            "Words and verdict agree",
-            "The share of answers that their words support: more regions agree than differ for “same”, one region "
-            "differs for “different”; words that contradict themselves support nothing.",
+            "Text supports verdict",
+            "The share of answers that the text supports: more regions agree than differ for “same”, one region "
+            "differs for “different”; a text that contradicts itself supports nothing.",
             "100 %, and far above chance",
-            "no more than by chance: the words are decoration",
+            "no more than by chance: the text is decoration",
             tested.agreement,
             detail="; ".join(part for part in (chance, silent) if part),
             missing="No readable reason compares anything.",
         ),
         ReasonNumber(
             "Cue masking",
-            "A region that the reason rests on is erased from both crops, and then one of like size that it does not "
-            "name; how much further the direct score moves away from the verdict for the first, in hundredths.",
+            "A region that the reason names is erased from both crops; then, instead, one of like size that it does "
+            "not name. How much further the direct score moves away from the verdict in the first case, in hundredths.",
             "clearly above 0: what it names is what moves it",
             "0 or below: the score rests on something else",
             None if masking is None else masking.difference_against,
@@ -116,7 +116,7 @@ def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
             "No reason names a region beside which another of like size could be erased.",
         ),
         ReasonNumber(
-            "Verdict told from the words alone",
+            "Verdict predicted from text alone",
             "A small model that sees only which regions are said to agree or differ guesses the verdict of queries it "
             "was not fitted on; area under its curve (AUC).",
             "near 1: the reason carries the verdict",
@@ -125,12 +125,12 @@ def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
             "area",
             ""
             if text is None
-            else f"tells {100 * text.accuracy:.1f} % of verdicts rightly; always guessing the commoner one tells "
+            else f"predicts {100 * text.accuracy:.1f} % of verdicts; always guessing the more frequent one predicts "
             f"{100 * text.majority:.1f} %",
             "Too few queries, or only one kind of verdict.",
         ),
         ReasonNumber(
-            "Claims that are true",
+            "True claims",
             "Of the claims that the known attributes can test, the share that they confirm.",
             "near 100 %",
             "50 % or less: the crops were hardly looked at",
@@ -139,7 +139,7 @@ def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
             missing="This data set has no attributes that could test them.",
         ),
         ReasonNumber(
-            "Differences that are none",
+            "Stated differences that are none",
             "Of the differences it claims with a value for each crop, the share that states the same of both.",
             "0 %",
             "above 10 %: it says that something differs because the verdict asks for it",
@@ -170,23 +170,22 @@ def claim_check_numbers(looked: CheckedClaims | None) -> tuple[ReasonNumber, ...
     others = looked.true_if_inconsistent
     return (
         ReasonNumber(
-            "Claims consistent",
-            "Asked about each crop alone, with no verdict to come, the share of claims of which it gives every value "
-            "again.",
+            "Consistent claims",
+            "The share of claims that the reasoner repeats when it is asked about each crop alone.",
             "near 100 %",
             "low: what it says of a crop depends on the crop beside it",
             looked.again,
             detail=", ".join(f"{number:,} {name}" for name, number in looked.marks.items()),
         ),
         ReasonNumber(
-            "True where consistent",
-            "Of the claims that it says again and the known attributes can test, the share that they confirm.",
+            "True if consistent",
+            "Of the consistent claims that the known attributes can test, the share that they confirm.",
             "near 100 %, and far above those not consistent: the claim check tells which claims to trust",
             "no better than those: it repeats its mistakes",
             looked.true_if_consistent,
             detail=""
             if others is None
-            else f"asked and not consistent: {100 * others.value:.1f} % ({100 * others.low:.1f} to "
+            else f"of the others: {100 * others.value:.1f} % ({100 * others.low:.1f} to "
             f"{100 * others.high:.1f}; {others.cases:,} claims)",
             missing="No claim that the known attributes can test was consistent.",
         ),
