@@ -17,10 +17,11 @@ from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError, ReIDError, WeightsError
 from reidr.search import Found, find, search
 from reidr.search.query.left_out import JUNK, UNREADABLE
+from reidr.search.task import SearchOptions
 
 
 def look(person: Any, gallery: Any, k: int = 10, **words: Any) -> Found:
-    return search(person, gallery, k, **{"retriever": Bands(), "reasoner": None, "keep": False, **words})
+    return search(person, gallery, k, SearchOptions(**{"retriever": Bands(), "reasoner": None, **words}), keep=False)
 
 
 def distances(found: Found) -> dict[str, float]:

@@ -23,14 +23,15 @@ from reidr.search import Found, search
 from reidr.search.document.document import csv_of, document_of
 from reidr.search.presence import judged
 from reidr.search.query.plausibility import why_no_person
+from reidr.search.task import SearchOptions
 
 GALLERY = [Crop(name, drawn(number)) for name, number in (("a", 1), ("b", 2), ("c", 3), ("d", 4))]
 CALIBRATED = InferenceProfile(0.5, "this test", calibration=Calibration("temperature", 2.0))
 
 
 def look(reasoner: Any = None, person: Any = None, gallery: Any = GALLERY, k: int = 10, **words: Any) -> Found:
-    given = {"retriever": Bands(), "reasoner": reasoner, "keep": False, **words}
-    return search(drawn(1, 9) if person is None else person, gallery, k, **given)
+    options = SearchOptions(**{"retriever": Bands(), "reasoner": reasoner, **words})
+    return search(drawn(1, 9) if person is None else person, gallery, k, options, keep=False)
 
 
 def page_of(found: Found) -> str:

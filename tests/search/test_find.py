@@ -27,6 +27,7 @@ from reidr.report.search import write_search
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.search import find, search
 from reidr.search.document.document import document_of, pictures_of
+from reidr.search.task import SearchOptions
 
 PERSON = (195, 35, 30)
 COLORS = {"red": (200, 30, 30), "green": (30, 160, 30), "blue": (30, 30, 200), "gray": (120, 120, 120)}
@@ -74,7 +75,7 @@ def folder(tmp_path: Path) -> Path:
 
 def look(person: Path | Image.Image, folder: Path | list[Crop], **words: object):  # type: ignore[no-untyped-def]
     settings = {"retriever": HistogramEmbedder(), "reasoner": None, **words}
-    return search(person, folder, 3, **settings)  # type: ignore[arg-type]
+    return search(person, folder, 3, SearchOptions(**settings))  # type: ignore[arg-type]
 
 
 def test_the_nearest_comes_first_and_k_bounds_the_list(folder: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_reasoner_that_is_sure_of_one_crop_puts_it_first(folder: Path) -> None
 
     sure = Sure()
     sure.card = Card(InferenceProfile(0.8, "this test"))
-    found = search(person(), folder, 4, retriever=HistogramEmbedder(), reasoner=sure)  # type: ignore[arg-type]
+    found = search(person(), folder, 4, SearchOptions(HistogramEmbedder(), sure))  # type: ignore[arg-type]
     places = {match.crop.id: place for place, match in enumerate(found.matches)}
     before = {match.crop.id: match.rank_before for match in found.matches}
     assert sorted(before.values()) == [1, 2, 3, 4]
@@ -118,7 +119,7 @@ def test_a_loaded_reasoner_is_used_as_was_decided_for_it_and_not_for_one_of_its_
 
     still = Sure()
     still.card = Card(InferenceProfile(0.0, "nothing", "Never taught a verdict."))
-    found = search(person(), folder, 4, retriever=HistogramEmbedder(), reasoner=still)  # type: ignore[arg-type]
+    found = search(person(), folder, 4, SearchOptions(HistogramEmbedder(), still))  # type: ignore[arg-type]
     assert [match.rank_before for match in found.matches] == [1, 2, 3, 4]
     assert shared.notice_of(still) == "Never taught a verdict."  # type: ignore[arg-type]
 
@@ -138,7 +139,7 @@ def test_a_reasoner_may_be_named_by_the_url_of_a_server(folder: Path, monkeypatc
 
 def test_reasons_are_looked_at_again_and_the_page_says_so(folder: Path, tmp_path: Path) -> None:
     query = person()
-    found = search(query, folder, 4, retriever=HistogramEmbedder(), reasoner=CropQuestions(), think=2)  # type: ignore[arg-type]
+    found = search(query, folder, 4, SearchOptions(HistogramEmbedder(), CropQuestions(), think=2))  # type: ignore[arg-type]
     ended = {match.crop.id: [look.ended for look in match.looks] for match in found.matches}
     assert ended["sub/red.png"] == ["consistent", "consistent"]
     assert sorted(map(len, ended.values())) == [0, 0, 2, 2]
@@ -154,7 +155,7 @@ def test_reasons_are_looked_at_again_and_the_page_says_so(folder: Path, tmp_path
     last = next(match for match in found.matches if match.looks and match is not red)
     assert looks_in_words(last.looks) == "claim check: 1 of 2 claims consistent; shoes inconsistent (B: Gray)"
     assert looks_in_words(()) == ""
-    spared = search(query, folder, 4, retriever=HistogramEmbedder(), reasoner=CropQuestions(), claim_check=False)  # type: ignore[arg-type]
+    spared = search(query, folder, 4, SearchOptions(HistogramEmbedder(), CropQuestions(), claim_check=False))  # type: ignore[arg-type]
     assert all(match.verdict is not None and match.looks == () for match in spared.matches)
 
 
@@ -241,7 +242,7 @@ def test_candidates_are_ordered_by_the_fusion_that_was_chosen(
     fitted = LogisticFusion(asked, model, 11, 50, vision_similarities=True).stored()
     eyed.card = Card(InferenceProfile(0.2, "this test", fitted=fitted, fusion=fusion))
     found = search(
-        Image.new("RGB", (30, 60), (200, 30, 30)), tmp_path, 5, retriever=Plain(), reasoner=eyed, keep=False  # type: ignore[arg-type]
+        Image.new("RGB", (30, 60), (200, 30, 30)), tmp_path, 5, SearchOptions(Plain(), eyed), keep=False  # type: ignore[arg-type]
     )  # fmt: skip
     assert found.matches[0].crop.id == first
     assert len(found.matches) == 5

@@ -15,6 +15,7 @@ from reidr.data.types import Crop
 from reidr.search import Found, search
 from reidr.search.document.document import document_of
 from reidr.search.folding import APART, COPY, SHARE, fold, limit_of, same_pixels
+from reidr.search.task import SearchOptions
 
 NEAR = 0.4
 
@@ -24,7 +25,7 @@ def crop(name: str, picture: Image.Image, camera: str | None = None, time: float
 
 
 def look(gallery: list[Crop], k: int = 10, near: float | None = NEAR, **words: Any) -> Found:
-    return search(drawn(1, 9), gallery, k, retriever=Bands(near), reasoner=None, keep=False, **words)
+    return search(drawn(1, 9), gallery, k, SearchOptions(Bands(near), None, **words), keep=False)
 
 
 BURST = [crop(f"{n}", drawn(1, n), "hall", 100.0 + n) for n in range(4)]
@@ -87,7 +88,7 @@ def test_the_numbers_of_a_gallery_without_near_duplicates_do_not_move() -> None:
     gallery = [crop(f"{n}", drawn(n), "hall", 5.0) for n in range(2, 40)]
     scores = {each.id: 0.02 * int(each.id) for each in gallery}
     both = [
-        search(drawn(1), gallery, 12, retriever=Bands(NEAR), reasoner=Scores(scores), keep=False, fold=fold)
+        search(drawn(1), gallery, 12, SearchOptions(Bands(NEAR), Scores(scores), fold=fold), keep=False)
         for fold in (True, False)
     ]
     rows = [[(m.crop.id, m.distance, m.order_value, m.rank_before) for m in found.matches] for found in both]
