@@ -92,16 +92,13 @@ def tested_reasons(done: Evaluated, reasoner: Backend) -> dict[str, Any]:
     from reidr.evaluation.explanations.reason_numbers import number_lines
     from reidr.report.build import now
     from reidr.report.reasons import write_reasons
-    from reidr.report.reasons_build import reasons_page, run_reasons
+    from reidr.report.reasons_build import PairsDrawn, reasons_page, run_reasons
 
     options, dataset = done.options, done.dataset
     run = run_reasons(
         done.outcomes[0],
         reasoner,
-        dataset.root,
-        options["k"],
-        options["reasons"],
-        options["seed"],
+        PairsDrawn(options["k"], options["reasons"], options["seed"], dataset.root),
         progress,
         click.echo,
     )

@@ -269,7 +269,6 @@ TABLE: list[tuple[Callable[..., Any], str, tuple[Any, ...], str]] = [
      (None, RAGGED, SCORES.T, SCORES[0]), "margins"),
     (fused, "people", (["a"] * Q, [*"aabbc", None], [*"abc"], None), "people"),
     (fused, "folds", NO_INT, "folds"),
-    (fused, "draws", NO_INT, "draws"),
     (partial(rank_by_probability, RANKED), "probabilities", NO_RANKED_SHAPE, "probabilit"),
     (partial(probabilities_for_threshold, RANKED), "probabilities", NO_RANKED_SHAPE, "probabilit"),
     (margin_of, "probabilities", ([1.5], [-0.1], None, "x", RAGGED), "probabilit"),
