@@ -11,9 +11,10 @@ import numpy as np
 
 from reidr.evaluation.experiment.candidate_scoring import candidate_pairs
 from reidr.evaluation.experiment.outcome import Outcome
+from reidr.evaluation.explanations.cue_masking import pair_without
 from reidr.evaluation.explanations.masking import MasksOf, StreetMasks, band_masks
 from reidr.evaluation.explanations.reason_numbers import reason_numbers
-from reidr.evaluation.explanations.reasons import Progress, measure_reasons, most_asked, pair_without
+from reidr.evaluation.explanations.reasons import Progress, measure_reasons, most_asked
 from reidr.evaluation.explanations.reasons_tested import ReasonCase, ReasonsTested
 from reidr.reasoning.backends.backend import Backend
 from reidr.reasoning.rationales.statements import CHECKED, Known, statements_of, what_is_known, with_notes
