@@ -68,7 +68,7 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
                 "protocol": outcomes[0].trial.protocol.name,
                 "retriever": retriever.name,
                 "reasoner": "nano",
-                "fusion": f"{settings.fusion}, tuned on {profile.chosen_on}",
+                "fusion": f"{settings.profile.fusion}, tuned on {profile.chosen_on}",
                 "k": k,
                 "seed": seed,
                 "seconds": round(seconds, 1),

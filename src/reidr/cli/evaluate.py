@@ -206,8 +206,8 @@ def provenance_of(retriever: Embedder, reasoner: Backend | None, settings: Setti
     return {
         "retriever": retriever.name,
         "reasoner": "none" if reasoner is None else reasoner.name,
-        "fusion": settings.fusion,
-        "fusion_weight": settings.weight,
+        "fusion": settings.profile.fusion,
+        "fusion_weight": settings.profile.weight,
         "k": settings.k,
         "think": settings.think,
         "seed": settings.seed,

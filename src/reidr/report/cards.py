@@ -88,12 +88,12 @@ def asked_sentence(outcome: Outcome, position: int) -> str:
     thought = sum(first == query for first, _ in outcome.verdicts)
     words = f", and wrote its reasons for {thought}" if thought else ""
     said = f"The reasoner scored {number} of the retriever's first candidates in both orders{words}."
-    policy = outcome.settings.policy
+    policy = outcome.settings.profile.policy
     if outcome.asked is None or policy is None:
         return said
     normalised = normalised_distances(outcome.ranked, policy.first, policy.last)[position]
     why = explain(policy, normalised, outcome.asked[position])
-    return f"{why} {said}" if outcome.settings.only_policy else f"{said} By its policy: {why[0].lower()}{why[1:]}"
+    return f"{why} {said}" if outcome.settings.in_doubt else f"{said} By its policy: {why[0].lower()}{why[1:]}"
 
 
 def card_candidates(outcome: Outcome, position: int, known: Known = "nothing") -> tuple[Candidate, ...]:
@@ -150,7 +150,7 @@ def candidate(outcome: Outcome, position: int, index: int, place: Place, known: 
     """Crop `index` of the gallery beside query `position`: the direct score as the model gives it, P(same) where there
     is a calibration for it, and what the reasoner wrote where it thought."""
     query, crop = outcome.trial.query[position], outcome.trial.gallery[index]
-    verdict, calibration = outcome.verdicts.get((query.id, crop.id)), outcome.settings.calibration
+    verdict, calibration = outcome.verdicts.get((query.id, crop.id)), outcome.settings.profile.calibration
     score, wanted = direct_score(outcome, position, index)
     thought = verdict is not None and verdict.parsable
     claims = verdict.reasoning if thought and verdict is not None else ""
@@ -183,7 +183,7 @@ def direct_score(outcome: Outcome, position: int, index: int) -> tuple[float | N
     if outcome.scores is None or not len(column) or column[0] >= outcome.scores.shape[1]:
         return None, False
     value = outcome.scores[position, column[0]]
-    return (float(value) if np.isfinite(value) else None), not outcome.settings.only_policy
+    return (float(value) if np.isfinite(value) else None), not outcome.settings.in_doubt
 
 
 def fused_distance(outcome: Outcome, position: int, index: int) -> float | None:

@@ -111,7 +111,7 @@ def evaluate_reasoner(model: Path, pretraining: Path, folder: Path, quick: bool,
     weight = profile.street_weight if dataset.name == "street-test" else None
     settings = settings_of(profile, think=3, weight=weight, queries=20 if quick else 200)
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress)
-    facts = environment() | {"reasoner": str(model), "fusion weight": settings.weight, "data set": dataset.name}
+    facts = environment() | {"reasoner": str(model), "fusion weight": settings.profile.weight, "data set": dataset.name}
     remarks = reasoner.counts.sentences()
     page = build_report(outcomes, title=dataset.name, notice=profile.notice, facts=facts, remarks=remarks)
     save_report(page, folder)
