@@ -238,3 +238,11 @@ def test_a_re_ranker_by_name_needs_no_reasoner(street: ReIDDataset, name: str) -
     assert len(found.matches) == K
     values = [match.order_value for match in found.matches]
     assert values == sorted(values)
+
+
+def test_a_profile_tuned_with_another_retriever_is_said(street: ReIDDataset) -> None:
+    picture = street.query[1].image
+    own = look(street, picture, Verifier(replace(TUNED, retriever=HistogramEmbedder.fingerprint)))
+    other = look(street, picture, Verifier(replace(TUNED, retriever="another")))
+    said = "tuned with another retriever"
+    assert [any(said in warning for warning in found.warnings) for found in (own, other)] == [False, True]

@@ -190,6 +190,8 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress, baselines)
     document = result_document(outcomes, dataset, provenance_of(retriever, reasoner, settings))
     seen = [str(note) for note in seen_notes(dataset, training_data_of(retriever, reasoner))]
+    if reasoner is not None and (foreign := settings.profile.mismatch(retriever.fingerprint)):
+        seen.append(foreign)
     document["notes"] += seen
     print_results(outcomes, document, [*warnings_of(dataset), *seen])
     done = Evaluated(outcomes, document, dataset, reasoner, options, started)

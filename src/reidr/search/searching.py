@@ -70,6 +70,9 @@ def run(task: Task, *, keep: bool = True, show: Progress = progress) -> Found:
         )
         return replace(found, presence=presence(everything, (), np.empty(0), embedder, None), nobody=nobody)
     model, profile = loaded(task.options.reasoner)
+    foreign = "" if profile is None or task.options.reranker is not None else profile.mismatch(embedder.fingerprint)
+    if foreign:
+        found = replace(found, warnings=(*found.warnings, foreign))
     # z-norm and CSLS need more candidates than are shown.
     listed = everything.top(max(groups[-1].column + 1, LAST))
     if profile is not None and profile.csls and task.options.reranker is None:
