@@ -108,7 +108,7 @@ def folder_of(name: str, seed: int) -> str:
 
 def trained(arguments: argparse.Namespace, name: str, seed: int) -> Path:
     """The model folder of a variant, trained where it is not there yet."""
-    from reidr.training.reasoning_stages import rl_stage
+    from reidr.training.grpo.stage import rl_stage
     from reidr.training.recipes.find import stage_values
 
     runs, variant = arguments.runs, VARIANTS[name]
@@ -156,7 +156,7 @@ def warmed_up(arguments: argparse.Namespace, name: str, seed: int) -> Path:
 
 def sampled_pairs(arguments: argparse.Namespace, variant: Variant) -> Path:
     """Pairs sampled by a variant's rule; all share the rollouts of the first warm-up."""
-    from reidr.training.reasoning_stages import sample_stage
+    from reidr.training.sampling.stage import sample_stage
 
     runs = arguments.runs
     if variant.once:

@@ -19,11 +19,12 @@ from reidr.fusion.provenance import held_out_split, training_data
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.nano.build import TINY, build_nano
 from reidr.retrieval.embedders.network import build_network
+from reidr.training.grpo.stage import rl_stage
 from reidr.training.pairs.stage import pairs_stage
 from reidr.training.pairs.table import read_columns, read_mined, read_pairs
-from reidr.training.reasoning_stages import rl_stage, sample_stage
 from reidr.training.recipes.pretraining import PretrainingRecipe
 from reidr.training.recipes.retriever import EmbedderTraining
+from reidr.training.sampling.stage import sample_stage
 from reidr.training.warmup.stage import warmup_stage
 
 NETWORK = {"height": 32, "width": 32, "embedding": 16, "stripes": 2, "stripe_embedding": 8, "flip": False}

@@ -12,13 +12,14 @@ from reidr.data.load import load_dataset
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.data.types import ReIDDataset
+from reidr.training.grpo.stage import rl_stage
 from reidr.training.pairs.stage import pairs_stage
 from reidr.training.plan import STAGES, check_sections, plan
 from reidr.training.pretraining.finished import pretraining_recipe
 from reidr.training.pretraining.stage import pretraining_stage
-from reidr.training.reasoning_stages import rl_stage, sample_stage
 from reidr.training.recipes.data_sets import data_path
 from reidr.training.recipes.find import find_recipe
+from reidr.training.sampling.stage import sample_stage
 from reidr.training.tuning.stage import tuning_stage
 from reidr.training.warmup.stage import warmup_stage
 

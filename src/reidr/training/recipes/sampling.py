@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from reidr.core.recipe import Recipe
-from reidr.training.grpo.rewards import RewardWeights
+from reidr.training.grpo.rewards.registry import RewardWeights
 
 
 class SampleRecipe(Recipe):
@@ -41,9 +41,6 @@ class SampleRecipe(Recipe):
     band_high: float = Field(1.0, gt=0, le=1, description="pass rates must be strictly below this")
     budget_share: float | None = Field(
         0.209, gt=0, le=1, description="most pairs kept, as a share of all pairs (paper: 20.9 %)"
-    )
-    budget_count: int | None = Field(
-        None, ge=2, description="most pairs kept, as a count; if given, it replaces the share"
     )
     half_precision: bool = Field(
         False, description="sample with bfloat16 weights on a GPU, as reinforcement learning with LoRA does"

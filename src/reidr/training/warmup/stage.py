@@ -54,7 +54,7 @@ def _reinforced(recipe: WarmupRecipe, pairs: Sequence[Pair], folder: Path) -> Pa
 
     Settings that both recipes have (`SHARED_FIELDS`) are the warm-up's, unless `reinforcement` sets them.
     """
-    from reidr.training.grpo.rewards import RewardWeights
+    from reidr.training.grpo.rewards.registry import RewardWeights
     from reidr.training.grpo.stage import reinforce_stage
 
     two_rewards = RewardWeights(calibration=0, cues=0, rank=0, text_only=0, truth=0)
