@@ -12,6 +12,7 @@ from reidr.reasoning.inference.sampling import Completion, continue_prompts, rea
 from reidr.reasoning.inference.shared_vision import share_vision
 from reidr.reasoning.prompting.prompt import Images, encode_pairs, prepare_pair
 from reidr.reasoning.types import Pair
+from reidr.training.common.divergence import diverged
 
 
 class LocalRollouts:
@@ -24,7 +25,10 @@ class LocalRollouts:
     def sample(
         self, pairs: Sequence[Pair | Images], copies: Sequence[int], *, max_new_tokens: int, seed: int
     ) -> list[list[Completion]]:
-        """As `RolloutSource.sample`, all pairs in one batch; prompt and pictures of a pair are encoded once."""
+        """As `RolloutSource.sample`, all pairs in one batch; prompt and pictures of a pair are encoded once.
+
+        Raises RecipeError also where the model's probabilities are not finite.
+        """
         base, pixels = unwrap(self.model), crop_pixels(self.processor)
         images = [prepare_pair(self.processor, pair, pixels) for pair in pairs]
         inputs = encode_pairs(self.processor, images, "think", pixels=pixels).to(base.device)
@@ -32,14 +36,13 @@ class LocalRollouts:
         with torch.no_grad():
             shared = share_vision(base, dict(inputs), [picture for pair in images for picture in pair])
         tokenizer = self.processor.tokenizer
-        sampled = continue_prompts(
-            base,
-            tokenizer,
-            shared,
-            copies,
-            temperature=self.temperature,
-            max_new_tokens=max_new_tokens,
-            seed=seed,
-        )
+        settings: dict[str, Any] = {"temperature": self.temperature, "max_new_tokens": max_new_tokens, "seed": seed}
+        try:
+            sampled = continue_prompts(base, tokenizer, shared, copies, **settings)
+        except RuntimeError as error:
+            # torch.multinomial says so where weights have grown so large that their logits overflow.
+            if "probability tensor contains" not in str(error):
+                raise
+            raise diverged("the probabilities of the next token are not finite") from error
         completions = iter(read_completions(base, tokenizer, sampled))
         return [[next(completions) for _ in range(number)] for number in copies]
