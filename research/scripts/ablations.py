@@ -197,7 +197,7 @@ class Judge:
         from reidr.core.run import content_hash
         from reidr.data.load import load_dataset
         from reidr.retrieval.embedders.retriever import Retriever
-        from reidr.training.tuning.search import as_search
+        from reidr.training.tuning.searches import as_search
 
         retriever = Retriever.load()
         self.test = Search(load_dataset(data), retriever, 0)

@@ -62,6 +62,21 @@ def weights_of(targets: Tensor, values: Sequence[str]) -> Tensor:
     return weights.masked_fill(unseen & (number > 0), 1.0).float()
 
 
+def weights_within(
+    families: Sequence[NDArray[np.int64]], targets: Tensor, reads: Mapping[str, Sequence[str]]
+) -> Tensor:
+    """(crops, attributes): the weight of each crop's value among the crops of its family; 0 where it is unknown.
+
+    `families`: places of the crops of each; `targets`, `reads`: see `targets_of`.
+    """
+    weights = torch.zeros(targets.shape)
+    for own in families:
+        for place, values in enumerate(reads.values()):
+            column = targets[own, place]
+            weights[own, place] = weights_of(column, values)[column.clamp(min=0)] * (column != UNKNOWN)
+    return weights
+
+
 def places_by_family(crops: Sequence[Crop], known: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
     """Places of the crops with known attributes, by family of data sets (each photo set; all rendered people)."""
     families: dict[str, list[int]] = {}
@@ -103,11 +118,7 @@ def train_attribute_head(
         targets[torch.from_numpy(excluded)] = UNKNOWN
     families = places_by_family(crops, (targets != UNKNOWN).any(dim=1).numpy())
     shares = shares_of(crops, families)
-    weights = torch.zeros(targets.shape)
-    for own in families:
-        for place, values in enumerate(attribute_head.reads.values()):
-            column = targets[own, place]
-            weights[own, place] = weights_of(column, values)[column.clamp(min=0)] * (column != UNKNOWN)
+    weights = weights_within(families, targets, attribute_head.reads)
     parameters = [parameter for part in attribute_head.looking for parameter in part.parameters()]
     optimiser = torch.optim.AdamW(
         parameters, lr=recipe.attribute_head_learning_rate, weight_decay=0.05, betas=(0.9, 0.98)
