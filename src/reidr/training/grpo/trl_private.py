@@ -31,8 +31,9 @@ PRIVATE = {
 """Name → why it is needed."""
 
 
-def _roll_out(prompts: list[Any], trainer: PrivateTrainer) -> dict[str, Any]:
-    return trainer.roll_out(prompts)
+def _roll_out(prompts: list[Any], trainer: Any) -> dict[str, Any]:
+    output: dict[str, Any] = trainer.roll_out(prompts)
+    return output
 
 
 class WeightSync:

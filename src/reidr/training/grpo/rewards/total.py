@@ -60,7 +60,12 @@ def total_rewards(
             if value is not None and not 0.0 <= value <= 1.0:
                 raise ReIDError(f"reward: the {name.replace('_', ' ')} must lie in [0, 1], not {value!r}")
     parsed = [try_parse(text) for text in completions]
-    given = {"completions": list(completions), "parsed": parsed, "label": list(label), **known}
+    given: dict[str, Sequence[Any]] = {
+        "completions": list(completions),
+        "parsed": parsed,
+        "label": list(label),
+        **known,
+    }
     values = {name: values_of(name, given) for name in weights.by_name()}
     return [
         weighted(answer, same, {name: own[row] for name, own in values.items()}, weights)
