@@ -151,7 +151,9 @@ def test_a_reasoner_that_knows_them_under_another_name_is_refused(tmp_path: Path
     unknown = len(truly_unknown())
     # The same share and seed over another name is another split.
     taught = SimpleNamespace(name="big", card=Card(trained_on=("data/Market-1501",), held_out=SPLIT))
-    with pytest.raises(DataError, match=rf"trained on Market-1501 and did not hold out \d+ of the {unknown} identities"):
+    with pytest.raises(
+        DataError, match=rf"trained on Market-1501 and did not hold out \d+ of the {unknown} identities"
+    ):
         held_out_search(dataset, model(), taught)  # type: ignore[arg-type]
     for honest in (("elsewhere/market1501-dev",), ("msmt17",), ()):
         found = held_out_search(
