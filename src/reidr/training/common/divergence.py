@@ -32,7 +32,7 @@ class ExplosionCheck:
     """Refuses a loss that is far larger than the losses of the steps before it.
 
     The limit is `FACTOR` times the median size of the last `WINDOW` losses, or times 1 where that is smaller: losses of
-    reinforcement learning lie about 0, where a ratio says nothing.
+    reinforcement learning lie around 0, where a ratio is not meaningful.
     """
 
     def __init__(self, losses: Iterable[float] = ()) -> None:

@@ -53,10 +53,10 @@ def reinforce_stage(recipe: ReinforcementRecipe, pairs: Sequence[Pair], source: 
     if run.finished("rl"):
         return folder / "model"
     from reidr.reasoning.models.checkpoint import save_taught
-    from reidr.training.common.device import load_to_teach
+    from reidr.training.common.device import load_for_training
 
     started = time.perf_counter()
-    model, processor = load_to_teach(source, half=bool(recipe.lora_rank))
+    model, processor = load_for_training(source, half=bool(recipe.lora_rank))
     with progress("reinforcing the reasoner", recipe.steps) as advance:
         trained, log = reinforce(recipe, pairs, model, processor, folder, advance)
     save_taught(trained, processor, source, folder / "model")

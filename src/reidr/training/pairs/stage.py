@@ -78,9 +78,9 @@ def training_crops(recipe: PairsRecipe, source: str) -> tuple[tuple[Crop, ...], 
     for dataset in datasets:
         # A test person of one data set may be a training person of another: a subset, a copy, a manifest of its files.
         tests = [replace(each, train=()) for each in datasets if each.query or each.gallery]
-        learnt = replace(dataset, query=(), gallery=())
+        train_only = replace(dataset, query=(), gallery=())
         tested |= {
-            str(PersonKey(dataset.name, person)) for each in tests for person in overlapping_people(learnt, each)
+            str(PersonKey(dataset.name, person)) for each in tests for person in overlapping_people(train_only, each)
         }
     # A person on both sides is left out of training.
     return tuple(crop for crop in training if crop.person not in tested), frozenset(tested)

@@ -88,7 +88,7 @@ def places_by_family(crops: Sequence[Crop], known: NDArray[np.bool_]) -> list[ND
 def shares_of(crops: Sequence[Crop], families: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
     """The share of each of `families` (places of its crops) in a batch: the square root of its people, sum 1.
 
-    With equal shares a few hundred photographed people are memorised while thousands of rendered ones still teach.
+    With equal shares a few hundred photographed people are memorised long before thousands of rendered ones are.
     """
     roots = np.sqrt([len({crops[place].person for place in own.tolist()}) for own in families])
     shares: NDArray[np.float64] = roots / roots.sum()

@@ -33,13 +33,13 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     path = folder / "sampled.parquet"
     if run.finished("sample"):
         return path
-    from reidr.training.common.device import load_to_teach
+    from reidr.training.common.device import load_for_training
     from reidr.training.sampling.rollouts import roll_out, sampled_columns, sampler
     from reidr.training.sampling.select import select_non_trivial
     from reidr.training.warmup.figures import draw_pass_rates
 
     started = time.perf_counter()
-    model, processor = load_to_teach(recipe.model, half=recipe.half_precision)
+    model, processor = load_for_training(recipe.model, half=recipe.half_precision)
     with progress("sampling rollouts", len(mined)) as advance:
         rollouts = roll_out(recipe, mined, sampler(recipe, mined, model, processor), folder / "rollouts.jsonl", advance)
     rates = [each.pass_rate(recipe.pass_above) for each in rollouts]

@@ -33,12 +33,12 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     if run.finished("warmup"):
         return where
     from reidr.reasoning.models.checkpoint import save_taught
-    from reidr.training.common.device import load_to_teach
+    from reidr.training.common.device import load_for_training
     from reidr.training.warmup.figures import draw_warmup
     from reidr.training.warmup.train import warm_up
 
     started = time.perf_counter()
-    model, processor = load_to_teach(recipe.model, half=bool(recipe.lora_rank))
+    model, processor = load_for_training(recipe.model, half=bool(recipe.lora_rank))
     with progress("warming the reasoner up", recipe.steps) as advance:
         trained, log = warm_up(recipe, pairs, held_out, (model, processor), folder, advance)
     save_taught(trained, processor, recipe.model, where)
