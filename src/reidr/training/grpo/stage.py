@@ -16,6 +16,7 @@ from reidr.reasoning.types import Pair
 from reidr.training.common.log import TrainingLog
 from reidr.training.grpo.build import COMPLETIONS, LOG, Advance, build_trainer
 from reidr.training.grpo.checkpoints import CHECKPOINTS, last_whole_checkpoint
+from reidr.training.grpo.rewards.registry import check_rewards
 from reidr.training.pairs.table import read_pairs
 from reidr.training.provenance import carry_over_once
 from reidr.training.recipes.find import stage_values
@@ -41,7 +42,7 @@ def reinforce_stage(recipe: ReinforcementRecipe, pairs: Sequence[Pair], source: 
 
     Raises:
         DataError, RecipeError: as `reinforce`; RecipeError also where `folder` holds another run. WeightsError:
-            `source` cannot be loaded.
+            `source` cannot be loaded. A reward that does not exist is refused before anything is loaded.
     """
     data = {
         "pairs": content_hash([f"{pair.query.id} {pair.candidate.id} {pair.label}" for pair in pairs]),
@@ -52,6 +53,7 @@ def reinforce_stage(recipe: ReinforcementRecipe, pairs: Sequence[Pair], source: 
     run = Run(folder, "train rl", settings, data, defaults=recipe.defaults())
     if run.finished("rl"):
         return folder / "model"
+    check_rewards(recipe.rewards)
     from reidr.reasoning.models.checkpoint import save_taught
     from reidr.training.common.device import load_for_training
 

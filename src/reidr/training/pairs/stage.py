@@ -19,6 +19,7 @@ from reidr.errors import DataError
 from reidr.training.pairs.balance import balance_pairs
 from reidr.training.pairs.mine import mine_pairs
 from reidr.training.pairs.rankers import rankers_of
+from reidr.training.pairs.selection import find_selection
 from reidr.training.pairs.table import MinedPair, write_pairs
 from reidr.training.pretraining.finished import pretraining_recipe
 from reidr.training.pretraining.streets import street_people
@@ -41,6 +42,7 @@ def pairs_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path
     path = folder / "pairs.parquet"
     if run.finished("pairs"):
         return path
+    find_selection(recipe.selection)  # an unknown rule is refused before anything is embedded
     started = time.perf_counter()
     mined: list[MinedPair] = []
     rankers = rankers_of(recipe, crops, folder, streets)

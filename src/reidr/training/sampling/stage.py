@@ -10,6 +10,7 @@ from typing import Any
 from reidr.core.progress import progress
 from reidr.core.run import Run, in_own_folder, write_json
 from reidr.errors import DataError
+from reidr.training.grpo.rewards.registry import check_rewards
 from reidr.training.pairs.balance import balance_pairs
 from reidr.training.pairs.table import pairs_hash, read_mined, write_pairs
 from reidr.training.recipes.find import stage_values
@@ -33,6 +34,7 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     path = folder / "sampled.parquet"
     if run.finished("sample"):
         return path
+    check_rewards(recipe.rewards)
     from reidr.training.common.device import load_for_training
     from reidr.training.sampling.rollouts import roll_out, sampled_columns, sampler
     from reidr.training.sampling.select import select_non_trivial

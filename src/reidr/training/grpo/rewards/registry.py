@@ -71,6 +71,12 @@ class RewardFunction(Protocol):
     def __call__(self, **columns: Any) -> Sequence[float | None]: ...
 
 
+def check_rewards(weights: RewardWeights) -> None:
+    """Raise RecipeError for the first reward that cannot be found: before anything is loaded or trained."""
+    for name in weights.by_name():
+        find_reward(name)
+
+
 def find_reward(name: str) -> RewardFunction:
     """The function of a reward, by its name here or as `module:function`. Raises RecipeError where there is none."""
     source = REWARDS.get(name, name)
