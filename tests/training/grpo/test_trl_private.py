@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from tiny_reasoners import lively
 
 pytest.importorskip("trl")
 
@@ -33,6 +34,20 @@ def test_each_name_is_there(name: str) -> None:
         assert name in GRPOTrainer.__dict__
     else:
         assert re.search(rf"\bself\.{name}\b", SOURCE), f"GRPOTrainer has no attribute {name} any more"
+
+
+@pytest.mark.parametrize("key", trl_private.KEYS)
+def test_each_key_is_there(key: str) -> None:
+    assert f'"{key}"' in inspect.getsource(GRPOTrainer._generate_and_score_completions)
+
+
+def test_a_trained_model_gets_its_own_forward_back() -> None:
+    model, _ = lively("qwen3_vl")
+    own = model.forward
+    trl_private.add_fused_lm_head(model, temperature=1.0)
+    assert model.forward != own
+    trl_private.restore_forward(model)
+    assert model.forward == own
 
 
 def test_the_private_methods_have_the_arguments_that_are_replaced() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reidr.core.progress import Advance
 from reidr.core.run import prepare_folder
 from reidr.errors import DataError
 from reidr.reasoning.types import Pair
@@ -21,7 +22,6 @@ from reidr.training.recipes.grpo import ReinforcementRecipe
 if TYPE_CHECKING:
     from reidr.training.grpo.trainer import PairTrainer
 
-Advance = Callable[[float], None]
 LOG, COMPLETIONS = "log.jsonl", "completions.jsonl"
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from transformers import TrainerCallback
 
 from reidr.core.process.signals import note_step
+from reidr.core.progress import Advance
 from reidr.training.common.divergence import ExplosionCheck, check_finite
 from reidr.training.common.log import TrainingLog
 
@@ -38,7 +38,7 @@ LOGGED = {
 class StepLog(TrainerCallback):
     """Writes what the trainer logs, moves the progress bar, and stops a training that diverges before it is saved."""
 
-    def __init__(self, log: TrainingLog, advance: Callable[[float], None] | None) -> None:
+    def __init__(self, log: TrainingLog, advance: Advance | None) -> None:
         self.log, self.advance = log, advance
         self.explosion = ExplosionCheck()
 

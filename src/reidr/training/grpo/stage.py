@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from reidr.core.process.signals import note_step
-from reidr.core.progress import progress
+from reidr.core.progress import Advance, progress
 from reidr.core.run import Run, content_hash, in_own_folder
 from reidr.errors import ReIDError
 from reidr.reasoning.types import Pair
 from reidr.training.common.log import TrainingLog
-from reidr.training.grpo.build import COMPLETIONS, LOG, Advance, build_trainer
+from reidr.training.grpo.build import COMPLETIONS, LOG, build_trainer
 from reidr.training.grpo.checkpoints import CHECKPOINTS, last_whole_checkpoint
 from reidr.training.grpo.rewards.registry import check_rewards
 from reidr.training.pairs.table import read_pairs
@@ -85,6 +85,8 @@ def reinforce(
         DataError: a pair without a label, or no pair of one of the two labels. RecipeError: a reward that does not
             exist, or a training that diverged. ReIDError: a reward or the rollout server failed.
     """
+    from reidr.training.grpo.trl_private import restore_forward
+
     trainer = build_trainer(recipe, pairs, model, processor, folder, advance)
     checkpoint, done = last_whole_checkpoint(folder / CHECKPOINTS)
     note_step(folder, "step", done)
@@ -103,8 +105,7 @@ def reinforce(
     trained = trainer.accelerator.unwrap_model(trainer.model)
     if recipe.lora_rank:
         trained = trained.merge_and_unload()
-    # TRL put its own forward around the model's.
-    trained.__dict__.pop("forward", None)
+    restore_forward(trained)
     trained.requires_grad_(True)
     trained.eval()
     return trained, log.read()

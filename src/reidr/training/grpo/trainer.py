@@ -125,7 +125,7 @@ class PairTrainer(PrivateTrainer):
         parts = []
         for start in range(0, len(ids), size):
             with self.accelerator.autocast():
-                parts.append(shared_log_probabilities(base, rows.part(start, size), self.temperature))
+                parts.append(shared_log_probabilities(base, rows.part(start, size), self.recipe.temperature))
         return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts]), None
 
     def hand_over_weights(self) -> None:

@@ -29,11 +29,23 @@ PRIVATE = {
     "_last_loaded_step": "at which step the weights were handed over last",
 }
 """Name → why it is needed."""
+KEYS = {
+    "advantages": "written beside each completion",
+    "completion_mask": "which log-probabilities are compared",
+    "old_per_token_logps": "compared with the rollout server's",
+    "sampling_per_token_logps": "the rollout server's",
+}
+"""Undocumented keys of what `_generate_and_score_completions` returns → why they are read."""
 
 
 def _roll_out(prompts: list[Any], trainer: Any) -> dict[str, Any]:
     output: dict[str, Any] = trainer.roll_out(prompts)
     return output
+
+
+def restore_forward(model: Any) -> None:
+    """Take TRL's own forward, which `add_fused_lm_head` puts around the model's, away from a trained model."""
+    model.__dict__.pop("forward", None)
 
 
 class WeightSync:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from reidr.core.progress import Advance
 from reidr.core.storage.files import torch_save
 from reidr.data.types import Crop
 from reidr.reasoning.inference.crop_features import CropFeatures
@@ -26,7 +27,6 @@ from reidr.training.common.schedule import learning_rate_at, set_learning_rate
 from reidr.training.pairs.folds import fold_of
 from reidr.training.recipes.pretraining import PretrainingRecipe
 
-Advance = Callable[[float], None]
 UNKNOWN = -100
 RIDGE = 1e-3
 BATCH = 256

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reidr.core.process.signals import note_step
+from reidr.core.progress import Advance
 from reidr.core.storage.files import write_text
 from reidr.core.storage.json_lines import append_json_lines, read_json_lines
 from reidr.errors import DataError
@@ -22,8 +23,6 @@ from reidr.training.sampling.select import Reason
 
 if TYPE_CHECKING:
     from reidr.training.grpo.rollouts.source import RolloutSource
-
-Advance = Callable[[float], None]
 
 
 @dataclass(frozen=True)
