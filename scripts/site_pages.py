@@ -13,7 +13,7 @@ import click
 def recipes_page() -> str:
     """Every field of every stage of a recipe: type, default, meaning."""
     from reidr.core.recipe import Recipe
-    from reidr.training.grpo.rewards import RewardWeights
+    from reidr.training.grpo.rewards.registry import RewardWeights
     from reidr.training.recipes.grpo import ReinforcementRecipe
     from reidr.training.recipes.pairs import PairsRecipe
     from reidr.training.recipes.pretraining import PretrainingRecipe

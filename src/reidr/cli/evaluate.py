@@ -182,7 +182,7 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     retriever: Embedder = given if given is not None else load_retriever(options["retriever_name"])
     reasoner = served or load_reasoner(name, options["cache"])
     if options["held_out"]:
-        from reidr.training.tuning.search import held_out_search
+        from reidr.training.tuning.held_out import held_out_search
 
         dataset = held_out_search(dataset, retriever, reasoner)
     started = time.perf_counter()

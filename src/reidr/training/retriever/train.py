@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from reidr.core.progress import Advance
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.retrieval.embedders.network import RetrieverNetwork
@@ -27,8 +28,6 @@ from reidr.training.retriever.augment import Augment
 from reidr.training.retriever.losses import AttributeLosses, IdentityLosses
 from reidr.training.retriever.network import freeze_first_blocks, pictures_of_epoch, start_from_means, start_network
 from reidr.training.retriever.pk_sampler import identity_batches
-
-Advance = Callable[[float], None]  # called with the share of an epoch that has passed since the last call
 
 
 def train_retriever(

@@ -1,4 +1,4 @@
-"""`reidr sample` and `reidr train rl`: read the settings, load, work, save. A finished run does nothing."""
+"""`reidr sample`: read the settings, sample rollouts of mined pairs, keep the pairs worth training on."""
 
 from __future__ import annotations
 
@@ -10,30 +10,16 @@ from typing import Any
 from reidr.core.progress import progress
 from reidr.core.run import Run, in_own_folder, write_json
 from reidr.errors import DataError
+from reidr.training.grpo.rewards.registry import check_rewards
 from reidr.training.pairs.balance import balance_pairs
-from reidr.training.pairs.table import pairs_hash, read_mined, read_pairs, write_pairs
-from reidr.training.provenance import carry_over_once
+from reidr.training.pairs.table import pairs_hash, read_mined, write_pairs
 from reidr.training.recipes.find import stage_values
-from reidr.training.recipes.grpo import ReinforcementStageRecipe
 from reidr.training.recipes.sampling import SampleRecipe
 
 
 @in_own_folder
-def rl_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
-    """Reinforcement learning on sampled pairs; returns the folder of the finished checkpoint."""
-    from reidr.training.grpo.stage import reinforce_stage
-
-    values, source = stage_values(recipe_name, "rl", changes)
-    recipe = ReinforcementStageRecipe.from_values(values, source)
-    pairs = read_pairs(recipe.sampled)
-    where = reinforce_stage(recipe, pairs, recipe.model, folder)
-    carry_over_once(recipe.model, where, pairs)
-    return where
-
-
-@in_own_folder
 def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
-    """Choose the pairs worth reinforcing; returns the Parquet file of all pairs with numbers and reasons.
+    """Choose the pairs for reinforcement learning; returns the Parquet file of all pairs with numbers and reasons.
 
     `read_pairs` of that file gives the kept ones. A finished run does nothing; a stopped one goes on.
     """
@@ -42,18 +28,20 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     mined = [pair for pair in read_mined(recipe.pairs) if pair.part == "train"]
     if len(mined) > recipe.most_pairs:
         mined = balance_pairs(mined, recipe.most_pairs, recipe.seed)
-    settings = recipe.model_dump(mode="json", exclude={"rollout_server"})  # who writes the rollouts may change
+    settings = recipe.model_dump(mode="json", exclude={"rollout_server"})  # another server may continue a run
     data = {"pairs": pairs_hash([pair.pair() for pair in mined])}
     run = Run(folder, "sample", settings, data, defaults=recipe.defaults())
     path = folder / "sampled.parquet"
     if run.finished("sample"):
         return path
-    from reidr.training.common.device import load_to_teach
-    from reidr.training.sampling.select import roll_out, sampled_columns, sampler, select_non_trivial
+    check_rewards(recipe.rewards)
+    from reidr.training.common.device import load_for_training
+    from reidr.training.sampling.rollouts import roll_out, sampled_columns, sampler
+    from reidr.training.sampling.select import select_non_trivial
     from reidr.training.warmup.figures import draw_pass_rates
 
     started = time.perf_counter()
-    model, processor = load_to_teach(recipe.model, half=recipe.half_precision)
+    model, processor = load_for_training(recipe.model, half=recipe.half_precision)
     with progress("sampling rollouts", len(mined)) as advance:
         rollouts = roll_out(recipe, mined, sampler(recipe, mined, model, processor), folder / "rollouts.jsonl", advance)
     rates = [each.pass_rate(recipe.pass_above) for each in rollouts]

@@ -13,10 +13,11 @@ from reidr.data.types import Crop
 from reidr.errors import DataError, RecipeError
 from reidr.training.pairs.table import MinedPair
 from reidr.training.recipes.sampling import SampleRecipe
-from reidr.training.sampling.select import Rollouts, budget_of, roll_out, sampled_columns, select_non_trivial
+from reidr.training.sampling.rollouts import Rollouts, roll_out, sampled_columns
+from reidr.training.sampling.select import budget_of, select_non_trivial
 from reidr.training.warmup.figures import draw_pass_rates, draw_warmup
 
-RECIPE = SampleRecipe(budget_share=None, budget_count=4, band_low=0.1, band_high=0.9, rank_most=10, gap_most=0.5)
+RECIPE = SampleRecipe(budget_share=0.5, band_low=0.1, band_high=0.9, rank_most=10, gap_most=0.5)
 
 ROW = st.tuples(
     st.sampled_from([0.0, 0.125, 0.25, 0.5, 0.75, 0.875, 1.0]), st.booleans(), st.integers(1, 14),
@@ -25,9 +26,10 @@ ROW = st.tuples(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(ROW, max_size=30), st.integers(2, 20), st.integers(0, 3))
-def test_selection_against_a_plain_twin(rows: list[tuple[float, bool, int, float]], budget: int, seed: int) -> None:
-    recipe = RECIPE.model_copy(update={"budget_count": budget, "seed": seed})
+@given(st.lists(ROW, max_size=30), st.floats(0.05, 1.0), st.integers(0, 3))
+def test_selection_against_a_plain_twin(rows: list[tuple[float, bool, int, float]], share: float, seed: int) -> None:
+    recipe = RECIPE.model_copy(update={"budget_share": share, "seed": seed})
+    budget = int(len(rows) * share)
     columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[], [], [], []]
     reasons = select_non_trivial(*columns, recipe)  # type: ignore[arg-type]
     left = {True: [], False: []}  # type: dict[bool, list[int]]
@@ -42,9 +44,9 @@ def test_selection_against_a_plain_twin(rows: list[tuple[float, bool, int, float
             left[label].append(place)
     # One of each label in turn, until a label has run out or the budget has no room for two more.
     kept = 0
-    while kept < min(len(left[True]), len(left[False])) and 2 * kept + 2 <= min(budget, len(rows)):
+    while kept < min(len(left[True]), len(left[False])) and 2 * kept + 2 <= budget:
         kept += 1
-    spent = 2 * kept + 2 > min(budget, len(rows))
+    spent = 2 * kept + 2 > budget
     for label, own in left.items():
         chosen = [place for place in own if reasons[place] == "kept"]
         rest = [place for place in own if reasons[place] != "kept"]
@@ -88,7 +90,6 @@ def test_rules_to_compare_with_take_the_budget_at_random() -> None:
 
 def test_budget() -> None:
     assert budget_of(1000, SampleRecipe()) == 209
-    assert budget_of(1000, SampleRecipe(budget_count=50)) == 50
     assert budget_of(1000, SampleRecipe(budget_share=None)) == 1000
 
 

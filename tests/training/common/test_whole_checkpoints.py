@@ -10,7 +10,7 @@ import torch
 
 from reidr.errors import ReIDError
 from reidr.training.common.checkpoint import Checkpoint
-from reidr.training.grpo.stage import last_whole_checkpoint
+from reidr.training.grpo.checkpoints import last_whole_checkpoint
 
 
 def checkpoint(folder: Path, name: str, state: str | None) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from outside_rewards import alone
 from PIL import Image
 from tiny_reasoners import TINY, lively
 
@@ -24,18 +25,18 @@ from reidr.reasoning.inference.sampling import sample_completions
 from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair
 from reidr.training.common.lora import lora_config
+from reidr.training.grpo.rollouts.vllm import RolloutServer
 from reidr.training.grpo.stage import reinforce
-from reidr.training.grpo.vllm_rollouts import RolloutServer
 from reidr.training.pairs.table import MinedPair
 from reidr.training.recipes.grpo import ReinforcementRecipe
 from reidr.training.recipes.sampling import SampleRecipe
-from reidr.training.sampling.select import sampler
+from reidr.training.sampling.rollouts import sampler
 
 pytest.importorskip("trl")
 
 
 RECIPE = ReinforcementRecipe(
-    steps=3, pairs=2, num_generations=3, backward_rows=6,
+    rewards=alone("varied"), steps=3, pairs=2, num_generations=3, backward_rows=6,
     max_new_tokens=8, learning_rate=3e-2, warmup_steps=0, save_every=3,
     lora_rank=4,
 )  # fmt: skip
@@ -198,9 +199,7 @@ def test_the_answers_probability_is_read_where_the_answer_is_written(serve: Call
     assert right >= 4
 
 
-def test_training_hands_over_the_adapter_of_every_step(
-    varied: None, tmp_path: Path, serve: Callable[..., Vllm]
-) -> None:
+def test_training_hands_over_the_adapter_of_every_step(tmp_path: Path, serve: Callable[..., Vllm]) -> None:
     model, processor = lively("qwen3_vl")
     server = serve(model, processor)
     before = {name: value.detach().clone() for name, value in model.state_dict().items()}
@@ -220,18 +219,18 @@ def test_training_hands_over_the_adapter_of_every_step(
 
 
 def test_what_a_server_with_an_old_adapter_writes_lies_apart(
-    varied: None, tmp_path: Path, serve: Callable[..., Vllm], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, serve: Callable[..., Vllm], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, processor = lively("qwen3_vl")
     server = serve(model, processor)
-    monkeypatch.setattr(RolloutServer, "take_up", lambda self, taught: None)
+    monkeypatch.setattr(RolloutServer, "load_adapter", lambda self, trained: None)
     recipe = RECIPE.model_copy(update={"rollout_server": server.url, "learning_rate": 5e-3})
     _, log = reinforce(recipe, labelled(4), model, processor, tmp_path)
     assert log[0]["server_difference"] < 1e-3
     assert log[2]["server_difference"] > 1e-2
 
 
-def test_a_server_with_other_weights_is_refused(varied: None, tmp_path: Path, serve: Callable[..., Vllm]) -> None:
+def test_a_server_with_other_weights_is_refused(tmp_path: Path, serve: Callable[..., Vllm]) -> None:
     model, processor = lively("qwen3_vl")
     other = copy.deepcopy(model)
     with torch.random.fork_rng(), torch.no_grad():
@@ -259,9 +258,9 @@ def test_servers_that_do_not_fit_say_what_to_do(serve: Callable[..., Vllm]) -> N
     spoiled(lambda answer: answer["prompt_token_ids"].pop(), r'"min_pixels": 6144, "max_pixels": 8192')
     spoiled(lambda answer: answer.pop("prompt_token_ids"), "vLLM 0.32")
     spoiled(lambda answer: answer["choices"].pop(), "0 completions where 1")
-    spoiled(lambda answer: answer["choices"][0].pop("logprobs"), "not vLLM's")
+    spoiled(lambda answer: answer["choices"][0].pop("logprobs"), "not of vLLM's form")
     with pytest.raises(ReIDError, match="--enable-lora"):
-        asked.take_up(get_peft_model(copy.deepcopy(model), lora_config(RECIPE.lora_rank, RECIPE.lora_alpha)))
+        asked.load_adapter(get_peft_model(copy.deepcopy(model), lora_config(RECIPE.lora_rank, RECIPE.lora_alpha)))
 
 
 def test_an_answer_that_is_lost_does_not_end_the_training(serve: Callable[..., Vllm]) -> None:
@@ -271,8 +270,8 @@ def test_an_answer_that_is_lost_does_not_end_the_training(serve: Callable[..., V
     server = serve(model, processor, loses_answers=True)
     asked = RolloutServer(server.url, model, processor)
     for _ in range(2):
-        asked.take_up(get_peft_model(copy.deepcopy(model), lora_config(RECIPE.lora_rank, RECIPE.lora_alpha)))
-    asked.put_away()
+        asked.load_adapter(get_peft_model(copy.deepcopy(model), lora_config(RECIPE.lora_rank, RECIPE.lora_alpha)))
+    asked.unload_adapter()
     assert [what for what, _ in server.told] == ["load", "load", "unload", "unload"]
     assert not server.adapters
 
@@ -299,7 +298,7 @@ def test_recipes_that_a_server_cannot_serve_are_refused(change: dict[str, Any]) 
 
 
 @pytest.mark.slow
-def test_vllm_itself(varied: None, tmp_path: Path) -> None:
+def test_vllm_itself(tmp_path: Path) -> None:
     """Against a real server, as docs/install.md starts it, of a checkpoint that `REIDR_ROLLOUT_CHECKPOINT` names."""
     from reidr.reasoning.models.checkpoint import load_model
     from reidr.reasoning.models.processor import load_processor

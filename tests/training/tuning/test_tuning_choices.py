@@ -1,4 +1,4 @@
-"""Everything that is decided for a reasoner, on a search whose truth a scripted reasoner partly knows."""
+"""Everything that is tuned for a reasoner, on a search whose truth a scripted reasoner partly knows."""
 
 from __future__ import annotations
 
@@ -21,11 +21,9 @@ from reidr.fusion.score_predictor import fuse_asked
 from reidr.reasoning.backends.backend import Capabilities
 from reidr.reasoning.backends.card import Card
 from reidr.reasoning.types import Pair, RequestCounts
-from reidr.training.tuning.search import (
+from reidr.training.tuning.choices import (
     BUDGETS,
     SHARE,
-    Tuner,
-    as_search,
     best_weight,
     better_fusion,
     calibrated,
@@ -35,6 +33,8 @@ from reidr.training.tuning.search import (
     weight_curve,
     whole_weight,
 )
+from reidr.training.tuning.measure import Tuner
+from reidr.training.tuning.searches import as_search
 
 PEOPLE = 40
 
@@ -83,7 +83,7 @@ def silent(what: str, total: int) -> Iterator[Any]:
 
 @pytest.fixture
 def tuner(monkeypatch: pytest.MonkeyPatch) -> Tuner:
-    import reidr.training.tuning.search as module
+    import reidr.training.tuning.measure as module
     from reidr.retrieval.gallery import Gallery
 
     def embedded(trial: Any, embedder: Any, cache: Any, progress: Any) -> Any:
@@ -104,7 +104,7 @@ def search() -> Any:
     return as_search("drawn people", crops, 200, 0)
 
 
-def test_a_useful_witness_is_listened_to_and_every_pair_is_asked_once(tuner: Tuner, search: Any) -> None:
+def test_a_useful_reasoner_gets_weight_and_every_pair_is_scored_once(tuner: Tuner, search: Any) -> None:
     found = tuner.measure(search)
     curve = weight_curve(found)
     weight = best_weight(curve)
@@ -149,12 +149,12 @@ def test_other_fusions_are_chosen_and_do_what_was_measured(tuner: Tuner, search:
     choice_of_fusion = better_fusion(found)
     assert choice_of_fusion is not None
     assert choice_of_fusion.tried[choice_of_fusion.fusion] == max(choice_of_fusion.tried.values())
-    assert better_fusion(replace(found, ranked=found.ranked.top(10))) is None, "no neighbourhood to fit on"
+    assert better_fusion(replace(found, ranked=found.ranked.top(10))) is None, "the list is too short for the z-norm"
     # The witness knows more than the features: whoever listens to it does better than the retriever.
     assert precision(ranked.indices) > precision(found.ranked.indices) + 0.01
 
 
-def test_calibration_takes_back_what_the_witness_exaggerates(tuner: Tuner, search: Any) -> None:
+def test_calibration_corrects_a_reasoner_that_is_too_sure(tuner: Tuner, search: Any) -> None:
     found = tuner.measure(search)
     chosen = calibrated(found)
     assert chosen is not None
@@ -182,7 +182,7 @@ def test_policies_keep_their_budgets_and_the_gain(tuner: Tuner, search: Any) -> 
         assert adaptive_curve(study, [policy])[0].calls <= budget + 1e-9
 
 
-def test_absent_people_are_told_by_the_score_that_misses_fewest(tuner: Tuner, search: Any) -> None:
+def test_absent_people_are_recognised_by_the_score_that_misses_fewest(tuner: Tuner, search: Any) -> None:
     choice = tuner.open_set(search, 0.5, 0, False)
     assert choice is not None
     missed = dict(choice.missed)

@@ -11,7 +11,8 @@ from PIL import Image
 
 from reidr.data.types import Crop
 from reidr.training.retriever.thresholds import choose_thresholds
-from reidr.training.tuning.search import as_search, best_weight
+from reidr.training.tuning.choices import best_weight
+from reidr.training.tuning.searches import as_search
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""Rollouts written by a vLLM server, for reasoners that are too large for our own loop.
+"""Rollouts written by a vLLM server, for reasoners that are too large for generation in this process.
 
-The server serves the checkpoint that the training starts from; the LoRA adapter that is being taught is handed to it as
-files before every batch of rollouts (`/v1/load_lora_adapter`). It is a process of its own, on this machine or one that
-sees the same folders: vLLM pins torch and transformers, and needs not agree with ours. docs/install.md has the command.
+The server serves the checkpoint that the training starts from; before every batch of rollouts it is given the LoRA
+adapter that is being trained, as files (`/v1/load_lora_adapter`). It is a separate process, on this machine or one that
+sees the same folders, because vLLM pins versions of torch and transformers. docs/install.md has the command.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from reidr.reasoning.prompting.completions import read_completion
 from reidr.reasoning.prompting.prompt import Images, encode_pairs, open_pair, pair_messages
 from reidr.reasoning.types import Pair
 
-NEVER = -100.0  # what is added to the logit of a token that may not be written
-LONGEST = 600.0  # seconds that a pair's rollouts may take
-AT_ONCE = 64  # pairs that are asked about at a time
+FORBIDDEN_BIAS = -100.0  # added to the logit of a token that may not be written
+TIMEOUT = 600.0  # seconds that a pair's rollouts may take
+CONCURRENT_PAIRS = 64  # pairs whose rollouts are requested at the same time
 
 
 class RolloutServer:
-    """A vLLM server as the writer of rollouts: `sample` gives what `rollout.sample_completions` gives at temperature 1.
+    """A vLLM server as the writer of rollouts: `sample` gives what `LocalRollouts.sample` gives at temperature 1.
 
-    The server reports log-probabilities at temperature 1, before anything is forbidden: so do ours.
+    The server reports log-probabilities at temperature 1, before tokens are forbidden, as `LocalRollouts` does.
     """
 
     def __init__(self, url: str, model: Any, processor: Any, pixels: tuple[int, int] | None = None) -> None:
@@ -45,48 +45,48 @@ class RolloutServer:
             ReIDError: no such address, no server there, or several checkpoints and none named.
         """
         address, _, named = url.partition("#")
-        self._endpoint = Endpoint(address, per_second=None, tries=6, timeout=LONGEST, patience=6 * LONGEST)
+        self._endpoint = Endpoint(address, per_second=None, tries=6, timeout=TIMEOUT, patience=6 * TIMEOUT)
         self._processor, self._pixels = processor, pixels if pixels is not None else crop_pixels(processor)
         self._serving = str(find_model(self._endpoint, named, adapters=False)["id"])
         self._adapter: tuple[str, tempfile.TemporaryDirectory[str]] | None = None
         vocabulary = processor.tokenizer.get_vocab()
-        self._forbidden = {str(vocabulary[token]): NEVER for token in VISION_TOKENS if token in vocabulary}
+        self._forbidden = {str(vocabulary[token]): FORBIDDEN_BIAS for token in VISION_TOKENS if token in vocabulary}
         self._ends = end_token_ids(model, processor.tokenizer)
         self._words = answer_token_ids(processor.tokenizer)
         self._messages = pair_messages(None, "think")
 
-    def take_up(self, taught: Any) -> None:
-        """Let the server write by the adapter of `taught`, a PEFT model, from now on.
+    def load_adapter(self, trained: Any) -> None:
+        """Let the server write with the adapter of `trained`, a PEFT model, from now on.
 
         Raises:
             ReIDError: the server does not take adapters.
         """
         files = tempfile.TemporaryDirectory(prefix="reidr-adapter-")
-        taught.save_pretrained(files.name)
-        # A new name each time: under its old name vLLM would read the files again for every batch, or never.
+        trained.save_pretrained(files.name)
+        # A new name each time: under an old name vLLM would read the files again for every batch, or never.
         name = f"reidr-{uuid.uuid4().hex[:12]}"
         try:
-            self._tell("/load_lora_adapter", {"lora_name": name, "lora_path": files.name}, "already been loaded")
+            self._command("/load_lora_adapter", {"lora_name": name, "lora_path": files.name}, "already been loaded")
         except RefusedError as error:
             raise ReIDError(
                 f"the server of rollouts does not take the adapter: {error}. Start vLLM with --enable-lora, "
                 "--max-lora-rank of at least lora_rank and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True (docs/install.md)"
             ) from None
-        self.put_away()
-        # Kept while it is in use: an adapter that vLLM puts aside is read again.
+        self.unload_adapter()
+        # The files are kept while the adapter is in use: vLLM reads an adapter again that it has evicted.
         self._adapter = name, files
 
-    def put_away(self) -> None:
-        """Take the adapter off the server; rollouts are those of the starting checkpoint again. Raises ReIDError."""
+    def unload_adapter(self) -> None:
+        """Remove the adapter from the server; rollouts are the starting checkpoint's again. Raises ReIDError."""
         if self._adapter is not None:
             name, _ = self._adapter
             self._adapter = None
-            self._tell("/unload_lora_adapter", {"lora_name": name}, "cannot be found")
+            self._command("/unload_lora_adapter", {"lora_name": name}, "cannot be found")
 
-    def _tell(self, path: str, body: Mapping[str, Any], done: str) -> None:
-        """Send a command that the server refuses with the words `done` where it has been obeyed before.
+    def _command(self, path: str, body: Mapping[str, Any], done: str) -> None:
+        """Send a command that the server refuses with the words `done` where it has carried it out before.
 
-        The name is ours alone: such a refusal says that the answer to an earlier try was lost on its way.
+        The adapter's name is unique: such a refusal says that the answer to an earlier attempt was lost on its way.
         """
         try:
             self._endpoint.command(path, body)
@@ -100,8 +100,8 @@ class RolloutServer:
         """`copies[i]` completions of the thinking prompt for pair i, at temperature 1.
 
         Raises:
-            ReIDError: no usable answer; or the server's prompt differs from ours, so that its rollouts would be judged
-                as answers to another. ImageError: a picture that cannot be used.
+            ReIDError: no usable answer; or the server's prompt differs from the one here, so that its rollouts answer
+                another prompt. ImageError: a picture that cannot be used.
         """
         images = [open_pair(pair) for pair in pairs]
         inputs = encode_pairs(self._processor, images, "think", pixels=self._pixels)
@@ -112,7 +112,7 @@ class RolloutServer:
             body = self._body(images[place], copies[place], max_new_tokens, seed + place)
             return self._read(self._endpoint.post("/chat/completions", body), prompts[place], copies[place])
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(CONCURRENT_PAIRS) as pool:
             return list(pool.map(ask, range(len(images))))
 
     def _body(self, images: Images, copies: int, max_new_tokens: int, seed: int) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class RolloutServer:
             "max_tokens": max_new_tokens,
             "seed": seed,
             "temperature": 1.0,
-            # Or the checkpoint's own generation settings would hold: Qwen's cut the vocabulary and punish repetition.
+            # Otherwise the checkpoint's own settings apply: Qwen's restrict the vocabulary and penalise repetition.
             "top_p": 1.0,
             "top_k": -1,
             "min_p": 0.0,
@@ -143,26 +143,26 @@ class RolloutServer:
         }
 
     def _read(self, answer: Mapping[str, Any], prompt: Sequence[int], copies: int) -> list[Completion]:
-        """The completions of one answer. Raises ReIDError where it is not what was asked for."""
+        """The completions of one answer. Raises ReIDError where it is not what was requested."""
         host = self._endpoint.host
         if answer.get("prompt_token_ids") is None:
-            raise ReIDError(f"{host}: does not say which tokens it wrote; rollouts need vLLM 0.32 or later")
+            raise ReIDError(f"{host}: its answer lacks the numbers of its tokens; rollouts need vLLM 0.32 or later")
         if list(answer["prompt_token_ids"]) != list(prompt):
             size = ""
             if self._pixels is not None:
                 least, most = self._pixels
                 size = f""" and with --mm-processor-kwargs '{{"min_pixels": {least}, "max_pixels": {most}}}'"""
             raise ReIDError(
-                f"{host}: its prompt has {len(answer['prompt_token_ids'])} tokens where ours has {len(prompt)}, or "
-                f"others; start it with the checkpoint that the training starts from{size}"
+                f"{host}: its prompt ({len(answer['prompt_token_ids'])} tokens) is not the trainer's ({len(prompt)} "
+                f"tokens); start it with the checkpoint that the training starts from{size}"
             )
         try:
-            found = [self._completion(choice) for choice in answer["choices"]]
+            completions = [self._completion(choice) for choice in answer["choices"]]
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise ReIDError(f"{host}: its answer is not vLLM's ({type(error).__name__}: {error})") from None
-        if len(found) != copies:
-            raise ReIDError(f"{host}: {len(found)} completions where {copies} were asked for")
-        return found
+            raise ReIDError(f"{host}: its answer is not of vLLM's form ({type(error).__name__}: {error})") from None
+        if len(completions) != copies:
+            raise ReIDError(f"{host}: {len(completions)} completions where {copies} were requested")
+        return completions
 
     def _completion(self, choice: Mapping[str, Any]) -> Completion:
         ids = [int(number) for number in choice["token_ids"]]

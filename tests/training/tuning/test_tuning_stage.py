@@ -1,4 +1,4 @@
-"""On whom a taught reasoner's use is chosen: people that neither it nor the retriever was taught on, or nobody."""
+"""On whom a reasoner is tuned: people that neither it nor the retriever was trained on, or nobody."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from reidr.errors import DataError, RecipeError, WeightsError
 from reidr.fusion.profile import InferenceProfile
 from reidr.reasoning.backends.card import Card
 from reidr.training.common.identities import hold_out_identities
-from reidr.training.tuning.search import held_out_search
-from reidr.training.tuning.stage import held_out_people
+from reidr.training.tuning.held_out import held_out_people, held_out_search
 
 PEOPLE = 40
 
@@ -78,7 +77,7 @@ def test_the_held_out_people_of_a_data_set_are_those_of_both_models(photos: Path
         assert held_out_search(dataset, ranker, reasoner).query == found.query  # type: ignore[arg-type]
     for held_out in (None, (0.1, 2), (0.3, 1)):
         taught = SimpleNamespace(name="r", card=Card(trained_on=("elsewhere/photos",), held_out=held_out))
-        with pytest.raises(DataError, match="taught on photos and did not hold out"):
+        with pytest.raises(DataError, match="trained on photos and did not hold out"):
             held_out_search(dataset, ranker, taught)  # type: ignore[arg-type]
 
 

@@ -18,8 +18,7 @@ from reidr.errors import DataError
 from reidr.fusion.provenance import training_data
 from reidr.reasoning.backends.card import Card
 from reidr.training.common.identities import hold_out_identities, known_people
-from reidr.training.tuning.search import held_out_search
-from reidr.training.tuning.stage import held_out_people
+from reidr.training.tuning.held_out import held_out_people, held_out_search
 
 PEOPLE = 110
 DEV = ("market1501-dev", "cuhk03-np-train")
@@ -71,7 +70,7 @@ def test_people_whom_the_retriever_knows_under_another_name_choose_nothing(tmp_p
     said = rf"retriever nano was trained on market1501-dev .* {len(known)} of the recipe's {len(held)} held-out people"
     with pytest.raises(DataError, match=said) as refusal:
         held_out_people(recipe(tmp_path, folder), {}, model())
-    assert ("told by names alone" in str(refusal.value)) == (name in ("photos", "market-subset"))
+    assert ("judged by names alone" in str(refusal.value)) == (name in ("photos", "market-subset"))
 
 
 def test_under_the_retriever_s_own_name_nobody_is_known(tmp_path: Path) -> None:
@@ -152,7 +151,9 @@ def test_a_reasoner_that_knows_them_under_another_name_is_refused(tmp_path: Path
     unknown = len(truly_unknown())
     # The same share and seed over another name is another split.
     taught = SimpleNamespace(name="big", card=Card(trained_on=("data/Market-1501",), held_out=SPLIT))
-    with pytest.raises(DataError, match=rf"taught on Market-1501 and did not hold out \d+ of the {unknown} identities"):
+    with pytest.raises(
+        DataError, match=rf"trained on Market-1501 and did not hold out \d+ of the {unknown} identities"
+    ):
         held_out_search(dataset, model(), taught)  # type: ignore[arg-type]
     for honest in (("elsewhere/market1501-dev",), ("msmt17",), ()):
         found = held_out_search(

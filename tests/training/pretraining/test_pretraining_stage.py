@@ -14,7 +14,7 @@ from reidr.data.join import join_training
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.types import Crop, ReIDDataset
 from reidr.retrieval.embedders.network import NetworkSettings, build_network
-from reidr.training.common.device import load_to_teach
+from reidr.training.common.device import load_for_training
 from reidr.training.common.identities import hold_out_identities
 from reidr.training.pretraining import stage, streets
 from reidr.training.pretraining.attribute_head import values_of
@@ -200,7 +200,7 @@ def test_two_trainings_with_an_attribute_head_between_them(tmp_path: Path) -> No
     start = "model.visual.attribute_head."
     for name, value in attribute_head.items():
         assert torch.equal(second[start + name], value) != name.startswith("to_tokens."), name
-    model, _ = load_to_teach(str(run.folder / "model"), half=False)
+    model, _ = load_for_training(str(run.folder / "model"), half=False)
     assert set(model.model.visual.attribute_head.reads) == set(values_of(crops))
     before = {file: file.stat().st_mtime_ns for file in files}
     assert train_reasoner(recipe, run, network, crops) == []

@@ -29,7 +29,7 @@ from reidr.training.warmup.objectives.registry import find_objective
 from reidr.training.warmup.rationales import Rationale, health, read_rationale
 from reidr.training.warmup.train import WarmupTrainer, warm_up
 
-PLACE = Path(__file__).parent.parent / "reasoning" / "conftest.py"
+PLACE = Path(__file__).parents[2] / "reasoning" / "conftest.py"
 SPEC = importlib.util.spec_from_file_location("tiny_reasoners", PLACE)
 assert SPEC is not None
 assert SPEC.loader is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,25 +11,27 @@ import pytest
 from reidr.errors import RecipeError, ReIDError
 from reidr.reasoning.prompting.grammar import ParsedAnswer
 from reidr.reasoning.prompting.prompt import QUESTIONS
-from reidr.training.grpo.rewards import (
-    Facts,
-    RankContext,
-    RewardWeights,
-    average_precision,
-    calibration_reward,
-    cues_reward,
-    format_reward,
-    identity_reward,
-    rank_reward,
-    text_only_reward,
-    total_reward,
-    truth_reward,
-)
+from reidr.training.grpo.rewards.calibration import calibration_reward
+from reidr.training.grpo.rewards.columns import Facts, RankContext
+from reidr.training.grpo.rewards.cues import cues_reward
+from reidr.training.grpo.rewards.format import format_reward
+from reidr.training.grpo.rewards.identity import identity_reward
+from reidr.training.grpo.rewards.rank import average_precision, rank_reward
+from reidr.training.grpo.rewards.registry import RewardWeights
+from reidr.training.grpo.rewards.text_only import text_only_reward
+from reidr.training.grpo.rewards.total import Reward, total_rewards
+from reidr.training.grpo.rewards.truth import truth_reward
 from reidr.training.recipes.find import stage_values
 
 WEIGHTS = RewardWeights(rank=0.3, text_only=0.3)
 ALIKE = "Hair: same in both. Upper clothing: same in both. Shoes match."
 UNLIKE = "Hair: same in both. Upper clothing: red in A, blue in B: differ. Shoes differ."
+
+
+def total_reward(text: str, label: bool, weights: RewardWeights, **columns: Any) -> Reward:
+    """The reward of one completion."""
+    (reward,) = total_rewards([text], [label], weights, **{name: [value] for name, value in columns.items()})
+    return reward
 
 
 def say(reasoning: str, answer: str) -> str:
