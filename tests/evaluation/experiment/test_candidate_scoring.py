@@ -112,7 +112,7 @@ def test_leaving_out_keeps_the_order_of_the_rest(search: tuple[Trial, RankedList
 def test_the_inference_profile_becomes_settings(tmp_path: Path) -> None:
     small, large = Policy(0.5, 3), Policy(2.0, 10, sure=0.9)
     profile = InferenceProfile(
-        0.3, "these", "", None, 0.2, {"method": "platt", "slope": 2.0, "offset": -1.0}, large.stored(),
+        0.3, "these", "", 0.2, {"method": "platt", "slope": 2.0, "offset": -1.0}, large.stored(),
         ((1.0, small.stored()), (5.0, large.stored())), {"score": "distance", "thresholds": {"0.1": 0.4}},
     )  # fmt: skip
     store_profile(profile, tmp_path)

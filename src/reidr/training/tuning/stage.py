@@ -56,13 +56,14 @@ def tuning_stage(
 ) -> InferenceProfile:
     """Choose how the reasoner in `model` is used beside a retriever (name or folder), and store it with the model.
 
-    One fusion weight is chosen on a street of other people, and one, where the recipe's photos are on this machine, on
-    the training identities that neither retriever nor reasoner was trained on. The latter is used for all pictures. A
-    recipe without photos gets the weight 0 and no other fusion, because a fusion that helps among rendered people has
-    been measured to do harm among photographed ones. On the same people are chosen: the weights after k-reciprocal
-    re-ranking and for the whole list, the fitted fusion and whether it or the weight orders candidates, the
-    calibration, the policy of asking, and the score by which absent people are recognised. What was tried is written to
-    `tuning_log.json`.
+    The fusion weight is chosen on the recipe's photos, where they are on this machine: on the training identities that
+    neither retriever nor reasoner was trained on. A recipe without photos gets the weight 0 and no other fusion,
+    because a fusion that helps among rendered people has been measured to do harm among photographed ones; the log says
+    which weight is best on a street of other people, for `--weight`.
+
+    On the same people are chosen: the weights after k-reciprocal re-ranking and for the whole list, the fitted fusion
+    and whether it or the weight orders candidates, the calibration, the policy of asking, and the score by which absent
+    people are recognised. What was tried is written to `tuning_log.json`.
 
     Raises:
         DataError, RecipeError: as `held_out_people`. WeightsError: a model cannot be loaded.
@@ -110,7 +111,6 @@ def tuned(
         weight,
         STREET_ONLY if street_only else search.name,
         f"{NOTICE} {STREET_ONLY_NOTICE}" if street_only else NOTICE,
-        best_weight(curves[STREET]),
         k_reciprocal_weight=None if street_only else after.weight,
         calibration=None if calibration is None else calibration[0],
         policy=None if policies is None else policies[0],
