@@ -55,21 +55,21 @@ class RetrieverNetwork(nn.Module):
         self.branch_sizes = [settings.embedding] + [settings.stripe_embedding] * settings.stripes
         self.necks = nn.ModuleList(BNNeck(size) for size in self.branch_sizes)
         self.attribute_branch: AttributeBranch | None = None
-        if settings.reads:
-            self.attribute_branch = AttributeBranch(channels, settings.reads, settings.reads_width)
+        if settings.attributes:
+            self.attribute_branch = AttributeBranch(channels, settings.attributes, settings.attribute_width)
 
     def feature_map(self, pixels: Tensor) -> Tensor:
         """(N, 3, H, W) normalised pixels → (N, embedding, h, w), the map that is pooled."""
         features: Tensor = self.head(self.trunk(pixels))
         return features
 
-    def read_attributes(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def recognise_attributes(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) → logits of every value, (N, values), and of "cannot be seen", (N, families).
 
         Raises ReIDError for a network without an attribute branch.
         """
         if self.attribute_branch is None:
-            raise ReIDError("this network reads no attributes; its settings name none")
+            raise ReIDError("this network recognises no attributes; its settings name none")
         logits: tuple[Tensor, Tensor] = self.attribute_branch(self.trunk(pixels))
         return logits
 

@@ -17,7 +17,7 @@ from reidr.core.run import prepare_folder
 from reidr.core.storage.files import save_safetensors, write_text
 from reidr.data.sketch import TrainingData
 from reidr.errors import WeightsError
-from reidr.retrieval.embedders.attribute_reader import Calibrations, ValueCalibration
+from reidr.retrieval.embedders.attribute_recognition import Calibrations, ValueCalibration
 
 if TYPE_CHECKING:
     from reidr.retrieval.embedders.network import NetworkSettings, RetrieverNetwork

@@ -10,14 +10,21 @@ from pictures import SMALL, pictures, small_network
 
 from reidr.data.vocabulary import CANNOT_BE_SEEN, VALUES
 from reidr.errors import ReIDError, WeightsError
-from reidr.retrieval.embedders.attribute_reader import FAMILIES, AttributeReader, AttributeTable, ValueCalibration
+from reidr.retrieval.embedders.attribute_recognition import (
+    FAMILIES,
+    AttributeRecogniser,
+    AttributeTable,
+    ValueCalibration,
+)
 from reidr.retrieval.embedders.retriever import Retriever, save_retriever
 
 READS = {"shoes": ("boots", "sandals"), "headwear": ("none", "hat"), "gloves": ("yes",)}  # of another vocabulary too
 
 
 def reading(slope: float = 1.0, offset: float = 0.0) -> Retriever:
-    retriever = Retriever(small_network(SMALL.model_copy(update={"reads": READS, "reads_width": 8})), "small", "f")
+    retriever = Retriever(
+        small_network(SMALL.model_copy(update={"attributes": READS, "attribute_width": 8})), "small", "f"
+    )
     retriever.attributes = {
         family: {value: ValueCalibration(slope, offset, 0.25) for value in (*values, CANNOT_BE_SEEN)}
         for family, values in READS.items()
@@ -25,15 +32,15 @@ def reading(slope: float = 1.0, offset: float = 0.0) -> Retriever:
     return retriever
 
 
-def test_a_network_without_a_branch_reads_nothing() -> None:
-    with pytest.raises(WeightsError, match="was not trained to read attributes"):
-        AttributeReader(Retriever(small_network(), "small", "f"))
-    with pytest.raises(ReIDError, match="reads no attributes"):
-        small_network().read_attributes(None)  # type: ignore[arg-type]
+def test_a_network_without_a_branch_recognises_nothing() -> None:
+    with pytest.raises(WeightsError, match="was not trained to recognise attributes"):
+        AttributeRecogniser(Retriever(small_network(), "small", "f"))
+    with pytest.raises(ReIDError, match="recognises no attributes"):
+        small_network().recognise_attributes(None)  # type: ignore[arg-type]
 
 
 def test_probabilities_stand_in_the_order_of_the_vocabulary_and_others_are_unknown() -> None:
-    reader = AttributeReader(reading())
+    reader = AttributeRecogniser(reading())
     rows = reader.embed_pictures(pictures(3))
     assert rows.shape == (3, len(VALUES) + len(FAMILIES))
     table = reader.table(rows)
@@ -48,7 +55,7 @@ def test_probabilities_stand_in_the_order_of_the_vocabulary_and_others_are_unkno
     picture = np.stack([resize(pictures(3)[1], settings.height, settings.width)])
     with torch.inference_mode():
         pixels = normalise(picture, settings.mean, settings.std)
-        logits = (network.read_attributes(pixels)[0] + network.read_attributes(pixels.flip(3))[0]) / 2
+        logits = (network.recognise_attributes(pixels)[0] + network.recognise_attributes(pixels.flip(3))[0]) / 2
     boots = table.of(1)["shoes"]["boots"]
     assert boots == pytest.approx(1 / (1 + np.exp(-float(logits[0, 0]))), abs=1e-5)
     assert list(table.of(1)["shoes"]) == ["boots", "sandals", CANNOT_BE_SEEN]
@@ -57,7 +64,7 @@ def test_probabilities_stand_in_the_order_of_the_vocabulary_and_others_are_unkno
 
 def test_calibration_is_applied_value_by_value() -> None:
     plain, surer = (
-        AttributeReader(reading(slope, offset)).embed_pictures(pictures(4)) for slope, offset in ((1, 0), (2, 1))
+        AttributeRecogniser(reading(slope, offset)).embed_pictures(pictures(4)) for slope, offset in ((1, 0), (2, 1))
     )
     known = np.isfinite(plain)
     odds = np.log(plain[known] / (1 - plain[known]))
@@ -84,7 +91,7 @@ def test_branch_and_calibration_survive_a_folder(tmp_path) -> None:
     save_retriever(retriever.network, tmp_path / "model", {"attributes": stored})
     again = Retriever.load(tmp_path / "model")
     assert again.attributes == retriever.attributes
-    one, other = (AttributeReader(each).embed_pictures(pictures(2)) for each in (retriever, again))
+    one, other = (AttributeRecogniser(each).embed_pictures(pictures(2)) for each in (retriever, again))
     np.testing.assert_allclose(one, other, atol=2e-3)  # half precision
     path = tmp_path / "model" / "retriever.json"
     content = json.loads(path.read_text())

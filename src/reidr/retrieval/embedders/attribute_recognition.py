@@ -1,4 +1,4 @@
-"""Reading attributes off crops: a calibrated probability for every value of the vocabulary, and "cannot be seen"."""
+"""Recognising attributes of crops: a calibrated probability for every value of the vocabulary, and "cannot be seen"."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ Calibrations = Mapping[str, Mapping[str, ValueCalibration]]
 
 @dataclass(frozen=True, eq=False)
 class AttributeTable:
-    """What was read of N crops, in the order of `vocabulary.VALUES` and of `vocabulary.VOCABULARY`.
+    """What was recognised of N crops, in the order of `vocabulary.VALUES` and of `vocabulary.VOCABULARY`.
 
     Attributes:
-        values: (N, values) P(value is true, given that its family can be seen); NaN where the network does not read it.
+        values: (N, values) P(value is true, given that its family can be seen); NaN where it is not recognised.
         hidden: (N, families) P(the family cannot be seen); NaN likewise. shares: (values,) how often each is true.
     """
 
@@ -61,7 +61,7 @@ class AttributeTable:
         return (1 - hidden) * self.values + hidden * self.shares
 
     def of(self, row: int) -> dict[str, dict[str, float]]:
-        """What was read of one crop: family → value → probability, "cannot be seen" last."""
+        """What was recognised of one crop: family → value → probability, "cannot be seen" last."""
         from reidr.data.vocabulary import CANNOT_BE_SEEN
 
         read: dict[str, dict[str, float]] = {}
@@ -74,7 +74,7 @@ class AttributeTable:
         return read
 
 
-class AttributeReader:
+class AttributeRecogniser:
     """A retriever whose network has an attribute branch, as what gives one row of probabilities a picture.
 
     It has the interface of an `Embedder`, so that rows are cached and collected as embeddings are; they are no unit
@@ -82,9 +82,9 @@ class AttributeReader:
     """
 
     def __init__(self, retriever: Retriever) -> None:
-        """Raises WeightsError for a retriever that reads no attributes."""
+        """Raises WeightsError for a retriever that recognises no attributes."""
         if retriever.network.attribute_branch is None or not retriever.attributes:
-            raise WeightsError(f"retriever {retriever.name} was not trained to read attributes; take one that was")
+            raise WeightsError(f"retriever {retriever.name} was not trained to recognise attributes; take one that was")
         self.retriever = retriever
         self.name = f"{retriever.name}, attributes"
         self.fingerprint = f"attributes-{retriever.fingerprint}"
@@ -96,7 +96,7 @@ class AttributeReader:
         self._hidden = _Columns(unseen, [(family, "cannot be seen") for family in FAMILIES], calibrations)
 
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> Reals:
-        """(N, values + families) float32 probabilities, NaN for what the network does not read."""
+        """(N, values + families) float32 probabilities, NaN for what the network does not recognise."""
         import torch
 
         network, settings = self.retriever.network, self.retriever.settings
@@ -106,7 +106,7 @@ class AttributeReader:
         with torch.inference_mode():
             pixels = normalise(batch, settings.mean, settings.std)
             mirrored = pixels.flip(3).contiguous(memory_format=torch.channels_last)
-            read = [network.read_attributes(each) for each in (pixels, mirrored)]
+            read = [network.recognise_attributes(each) for each in (pixels, mirrored)]
         values, hidden = ((one + other).numpy() / 2 for one, other in zip(*read, strict=True))
         return np.concatenate([self._values.probabilities(values), self._hidden.probabilities(hidden)], axis=1)
 
