@@ -1,0 +1,88 @@
+"""How well parsed captions agree with Market-1501's attributes, on training people (README.md beside this)."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from reidr.data.attribute_sources import facts_of
+from reidr.data.captions import crops_of_captions
+from reidr.data.load import load_dataset
+from reidr.data.vocabulary import VOCABULARY, Facts
+from reidr.search.words.parse import parse_description
+from reidr.search.words.types import DescriptionQuery, Term
+
+SETS = ("market1501", "cuhk03-np-train")
+ENOUGH = 3  # terms of a caption that can be searched by
+
+
+def verdict(term: Term, facts: Facts) -> bool | None:
+    """Whether what a term asserts is so; None where nothing is known of its values.
+
+    Values that are unknown are passed over, so a term of which all known values are false counts as wrong.
+    """
+    known = [facts[family][value] for family, value in term.values if value in facts.get(family, {})]
+    return None if not known else any(known) is term.wanted
+
+
+def queries_of(data: Path, name: str) -> list[tuple[str, DescriptionQuery, Facts]]:
+    """Person, parsed sentence and the person's facts, for every sentence of a data set."""
+    dataset = load_dataset(data / name)
+    return [
+        (caption.person, parse_description(sentence), facts_of(crops[0].attributes))
+        for caption, crops in crops_of_captions(dataset.captions, dataset.train)
+        for sentence in caption.sentences
+    ]
+
+
+def agreement_table(queries: list[tuple[str, DescriptionQuery, Facts]]) -> list[str]:
+    """Per family: terms asserted, terms that Market's table can judge, and the share of those that are so."""
+    said: Counter[str] = Counter()
+    judged: dict[str, list[bool]] = defaultdict(list)
+    people: dict[str, set[str]] = defaultdict(set)
+    for person, query, facts in queries:
+        for term in query.terms:
+            family = term.families[0] if term.wanted else f"{term.families[0]}, negated"
+            said[family] += 1
+            true = verdict(term, facts)
+            if true is not None:
+                judged[family].append(true)
+                people[family].add(person)
+    lines = ["| family | terms | judged | people | precision % |", "| --- | --- | --- | --- | --- |"]
+    order = [name for family in VOCABULARY for name in (family.name, f"{family.name}, negated") if said[name]]
+    for name in order:
+        own = judged[name]
+        share = f"{100 * sum(own) / len(own):.1f}" if own else ""
+        lines.append(f"| {name} | {said[name]:,} | {len(own):,} | {len(people[name])} | {share} |")
+    every = [true for own in judged.values() for true in own]
+    lines.append(f"| all | {sum(said.values()):,} | {len(every):,} | | {100 * sum(every) / len(every):.1f} |")
+    return lines
+
+
+def coverage_row(name: str, queries: list[DescriptionQuery]) -> str:
+    """Sentences, terms a sentence, the share with enough terms, and the share of words that took part or were named."""
+    terms = [len(query.terms) for query in queries]
+    enough = sum(number >= ENOUGH for number in terms) / len(terms)
+    left = sum(len(query.unmapped) for query in queries) / len(queries)
+    return f"| {name} | {len(queries):,} | {sum(terms) / len(terms):.1f} | {100 * enough:.1f} | {left:.1f} |"
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--data", type=Path, default=Path("../shared/data"))
+    options.add_argument("--unmapped", type=int, default=0, help="print so many of the words left over, with counts")
+    chosen = options.parse_args()
+    queries = {name: queries_of(chosen.data, name) for name in SETS}
+    print("\n".join(agreement_table(queries["market1501"])))
+    print("\n| sentences | number | terms each | with 3 terms or more % | words left over each |")
+    print("| --- | --- | --- | --- | --- |")
+    for name, own in queries.items():
+        print(coverage_row(name, [query for _, query, _ in own]))
+    if chosen.unmapped:
+        left = Counter(w.text.lower() for own in queries.values() for _, query, _ in own for w in query.unmapped)
+        print(" ".join(f"{word}:{number}" for word, number in left.most_common(chosen.unmapped)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""A description as a row of known words and phrases, each with its place in the text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from reidr.search.words.entries import Entry, Role
+from reidr.search.words.lexicon import entry_of, longest_phrase
+from reidr.search.words.spelling import correction
+from reidr.search.words.types import Word
+
+PIECE = re.compile(r"[A-Za-z]+(?:['\u2019][A-Za-z]+)?|\d+|[,/&+]|[.;:!?()\n]")
+POSSESSIVE = re.compile(r"(?<!n)['\u2019](?:s|re|ve|d|ll|m)$")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A word or phrase of a description: what it is, where it stands, and what it was read as if misspelled."""
+
+    entry: Entry
+    word: Word
+    phrase: str
+    corrected: str = ""
+
+
+@dataclass(frozen=True)
+class Token:
+    """One written word or mark, in lower case and without a possessive ending."""
+
+    text: str
+    start: int
+    end: int
+
+
+def tokens_of(text: str) -> list[Token]:
+    """The words and marks of a text. A hyphen parts two words; a full stop within a number is a stop all the same."""
+    tokens = []
+    for piece in PIECE.finditer(text):
+        plain = POSSESSIVE.sub("", piece[0].casefold().replace("\u2019", "'"))
+        tokens.append(Token(plain, piece.start(), piece.end()))
+    return tokens
+
+
+def items_of(text: str) -> list[Item]:
+    """The text as items; of several phrases that begin at a word the longest is taken."""
+    tokens = tokens_of(text)
+    items, place = [], 0
+    while place < len(tokens):
+        item, length = item_at(text, tokens, place)
+        items.append(item)
+        place += length
+    return items
+
+
+def item_at(text: str, tokens: list[Token], place: int) -> tuple[Item, int]:
+    """The item that begins at a token, and of how many tokens it is."""
+    first = tokens[place]
+    if first.text in ",/":
+        return Item(Role.COMMA if first.text == "," else Role.OR, Word(first.text, first.start, first.end), first.text), 1
+    if not first.text[0].isalnum() and first.text not in "&+":
+        return Item(Role.STOP, Word(first.text, first.start, first.end), first.text), 1
+    for length in range(min(longest_phrase(), len(tokens) - place), 0, -1):
+        own = tokens[place : place + length]
+        phrase = " ".join(token.text for token in own)
+        entry = entry_of(phrase)
+        if entry is not None:
+            start, end = own[0].start, own[-1].end
+            return Item(entry, Word(text[start:end], start, end), phrase), length
+    word = Word(text[first.start : first.end], first.start, first.end)
+    known = correction(first.text)
+    if known:
+        entry = entry_of(known)
+        if entry is not None:
+            return Item(entry, word, known, corrected=known), 1
+    return Item(Role.UNKNOWN, word, first.text), 1
