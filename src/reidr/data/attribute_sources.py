@@ -106,6 +106,8 @@ def facts_of_peta(labels: Collection[str]) -> Facts:
             raise DataError(f"{label!r} is no label of PETA")
     for family, values in marked.items():
         facts[family] = one_of(family, *dict.fromkeys(values))
+    if "other top" in marked.get("upper garment", ()):
+        facts["upper garment"].pop("shirt", None)  # PETA has no word for a shirt: it is one of its "other" tops
     lengths = {PETA_LENGTH[label] for label in labels if label in PETA_LENGTH}
     if len(lengths) == 1:
         facts["lower length"] = one_of("lower length", *lengths)
@@ -135,32 +137,49 @@ def peta_color(label: str) -> str | None:
     return None
 
 
+def checked_color(color: str) -> str:
+    """A colour of garments as it is. Raises DataError where the vocabulary does not have it."""
+    if color not in COLORS:
+        raise DataError(f"no color {color!r}; there are: {', '.join(COLORS)}")
+    return color
+
+
 def facts_of_market(attributes: Mapping[str, str]) -> Facts:
     """A row of Market-1501's table, as `reidr.data.attributes.load_market_attributes` reads it, as facts.
 
-    The table marks at most one colour a garment; where it marks none, nothing is known of the colours.
+    The table marks at most one colour a garment; where it marks none, nothing is known of the colours. Columns that
+    are absent, as a manifest may leave them out, are unknown. Raises DataError for a value that is not in the table.
     """
-    facts: Facts = {
-        "headwear": one_of("headwear", "hat" if attributes["hat"] == "yes" else "none"),
-        "hair length": one_of("hair length", attributes["hair_length"]),
-        "sleeves": one_of("sleeves", attributes["sleeve"]),
-        "lower length": one_of("lower length", attributes["lower_length"]),
-    }
-    if attributes["lower_kind"] == "dress":
+    facts: Facts = {}
+    if "hat" in attributes:
+        facts["headwear"] = one_of("headwear", "hat" if attributes["hat"] == "yes" else "none")
+    for family, key, others in (
+        ("hair length", "hair_length", ("bald",)),  # no word for bald: "short" may be
+        ("sleeves", "sleeve", ("none",)),  # nor for no sleeves
+        ("lower length", "lower_length", ()),
+    ):
+        if key in attributes:
+            facts[family] = one_of(family, attributes[key])
+            if attributes[key] == "short":
+                facts[family] = {value: true for value, true in facts[family].items() if value not in others}
+    kind, length = attributes.get("lower_kind"), attributes.get("lower_length")
+    if kind == "dress":
         facts["lower garment"] = one_of("lower garment", "skirt")
-    elif attributes["lower_length"] == "short":
+    elif kind == "trousers" and length == "short":
         facts["lower garment"] = one_of("lower garment", "shorts")
-    else:
+    elif kind == "trousers" and length == "long":
         facts["lower garment"] = one_of("lower garment", "trousers", "jeans")  # the table does not tell them apart
     for family, key, listed in (
         ("upper colors", "upper_color", MARKET_UPPER),
         ("lower colors", "lower_color", MARKET_LOWER),
     ):
-        if attributes[key] != "other":
-            facts[family] = several_of([attributes[key]], listed)
+        if attributes.get(key, "other") != "other":
+            facts[family] = several_of([checked_color(attributes[key])], listed)
     bags = {"backpack": "backpack", "shoulder bag": "shoulder_bag", "handbag": "handbag"}
-    carried = [value for value, key in bags.items() if attributes[key] == "yes"]
-    facts["carried"] = several_of(carried, bags)
+    listed_bags = [value for value, key in bags.items() if key in attributes]
+    carried = [value for value in listed_bags if attributes[bags[value]] == "yes"]
+    if listed_bags:
+        facts["carried"] = several_of(carried, listed_bags)
     if carried:
         facts["carried"]["nothing"] = False
     return facts
@@ -179,7 +198,10 @@ NOT_VISIBLE = "not visible"
 
 
 def facts_of_street(attributes: Mapping[str, str]) -> Facts:
-    """A drawn crop's true attributes as facts; what the picture hides is said to be hidden."""
+    """A drawn crop's true attributes as facts; what the picture hides is said to be hidden.
+
+    Raises DataError for a value that the street does not draw.
+    """
     facts: Facts = {}
     hidden = {CANNOT_BE_SEEN: True}
 
@@ -191,6 +213,8 @@ def facts_of_street(attributes: Mapping[str, str]) -> Facts:
         if attributes.get(name) == NOT_VISIBLE:
             facts[family] = dict(hidden)
         elif (value := known(name)) is not None:
+            if words is not None and value not in words:
+                raise DataError(f"{name}: no value {value!r}; there are: {', '.join(words)}")
             facts[family] = one_of(family, words[value] if words is not None else value)
 
     def colors(family: str, *names: str) -> None:
@@ -199,7 +223,7 @@ def facts_of_street(attributes: Mapping[str, str]) -> Facts:
             return
         values = [STREET_COLOR.get(value, value) for name in names if (value := known(name)) not in (None, "none")]
         if values:
-            facts[family] = several_of(values, COLORS)
+            facts[family] = several_of([checked_color(value) for value in values], COLORS)
 
     choice("headwear", "hat", {"none": "none", "cap": "hat", "beanie": "hat"})
     choice("hair length", "hair_length")
@@ -218,7 +242,8 @@ def facts_of_street(attributes: Mapping[str, str]) -> Facts:
         facts["carried"] = dict(hidden)
     elif (bag := known("bag")) is not None:
         drawn = ("nothing", "backpack", "shoulder bag", "handbag")
-        facts["carried"] = several_of(["nothing" if bag == "none" else bag], drawn)
+        facts["carried"] = one_of("carried", "nothing" if bag == "none" else bag)
+        facts["carried"] = {value: true for value, true in facts["carried"].items() if value in drawn}
     return facts
 
 

@@ -23,7 +23,7 @@ really, somewhat, slightly, mostly, partly, bright, brightly, also, too, just, o
 person, people, pedestrian, individual, subject, somebody, someone, human, figure, kind, kind of, type of, sort of,
 possibly, probably, maybe, perhaps, likely, looks like, appears to be, what appears to be, what looks like, style,
 type, sort, one, two, left, right, left side, right side, matching, out, which, who, whose, that, there, here, if,
-then, so, than, same, such, more, most, much, like, as, not only, own, each, no longer, s, ed, piece, material, lighter
+then, so, than, same, such, more, most, much, like, as, not only, own, each, no longer, s, ed, piece, material, lighter, denim
 """
 BREAK = """
 a, an, the, his, her, hers, their, its, my, your, this, these, those, he, she, they, it, him, them, we, i, you, is, are,
@@ -68,8 +68,8 @@ SHAPE: dict[Role, str] = {
     Role.UNUSED: UNUSED,
 }
 LENGTHS: dict[str, str] = {
-    "short": "short, shorter, knee length, above the knee, knee high, thigh length, mid thigh, mini, half, elbow length, cropped",
-    "long": "long, longer, ankle length, full length, floor length, full, waist length, shoulder length",
+    "short": "short, shorter, knee length, above the knee, knee high, thigh length, mid thigh, elbow length",
+    "long": "long, longer, ankle length, full length, floor length, waist length, shoulder length",
 }
 
 
@@ -87,7 +87,7 @@ def build() -> dict[str, Entry]:
     entries.update(dict.fromkeys(("dark", "darker", "deep", "dark colored", "dark coloured"), Shade("dark")))
     entries.update(dict.fromkeys(("light", "pale", "light colored", "light coloured", "bright white"), Shade("light")))
     entries.update(dict.fromkeys(("sleeve", "sleeves", "sleeved", "sleeve length"), Sleeves()))
-    entries.update({"sleeveless": Sleeves("none"), "no sleeves": Sleeves("none"), "shirtsleeve": Sleeves("short")})
+    entries.update({"sleeveless": Sleeves("none"), "no sleeves": Sleeves("none"), "shirtsleeve": Sleeves("short"), "half sleeve": Sleeves("short"), "cap sleeve": Sleeves("short")})
     entries.update({"shirtsleeves": Sleeves("short"), "short sleeve": Sleeves("short"), "long sleeve": Sleeves("long")})
     entries.update(dict.fromkeys(("open", "unzipped", "unbuttoned", "opened"), Open()))
     entries.update(dict.fromkeys(("formal", "business"), Style("formal")) | {"casual": Style("casual")})

@@ -1,11 +1,14 @@
-"""One slip of the pen in a word that is not known: a letter too many, too few, wrong, or two that changed places."""
+"""One slip of the pen in a word that is not known: a letter too many or too few, or two that changed places.
+
+A wrong letter is no slip here: it makes too many English words of others ("baggy" is no buggy).
+"""
 
 from __future__ import annotations
 
 from functools import cache
 from string import ascii_lowercase
 
-from reidr.search.words.entries import Color, Length, Pattern, Sleeves, Thing
+from reidr.search.words.entries import Color, Pattern, Slot, Thing
 from reidr.search.words.lexicon import lexicon
 
 SHORTEST = 5  # letters; shorter words are one slip from too many others
@@ -13,11 +16,12 @@ SHORTEST = 5  # letters; shorter words are one slip from too many others
 
 @cache
 def correctable() -> frozenset[str]:
-    """Single words of garments, things, colours and patterns that are long enough."""
-    kinds = (Color, Length, Pattern, Sleeves, Thing)
-    words = {phrase for phrase, entry in lexicon().items() if isinstance(entry, kinds)}
-    whole = {word for word in words if " " not in word}
-    return frozenset(word for word in whole | {word + "s" for word in whole} if len(word) >= SHORTEST)
+    """Single words of garments, bags, colours and patterns that are long enough."""
+    words = {phrase: entry for phrase, entry in lexicon().items() if " " not in phrase}
+    things = {word for word, entry in words.items() if isinstance(entry, Thing) and entry.slot is not Slot.OTHER}
+    plurals = {f"{word}s" for word in things if not word.endswith("s")}
+    others = {word for word, entry in words.items() if isinstance(entry, Color | Pattern)}
+    return frozenset(word for word in things | plurals | others if len(word) >= SHORTEST)
 
 
 def one_slip(word: str) -> set[str]:
@@ -25,9 +29,8 @@ def one_slip(word: str) -> set[str]:
     cuts = [(word[:place], word[place:]) for place in range(len(word) + 1)]
     fewer = {left + right[1:] for left, right in cuts if right}
     swapped = {left + right[1] + right[0] + right[2:] for left, right in cuts if len(right) > 1}
-    wrong = {left + letter + right[1:] for left, right in cuts if right for letter in ascii_lowercase}
     more = {left + letter + right for left, right in cuts for letter in ascii_lowercase}
-    return (fewer | swapped | wrong | more) - {word}
+    return (fewer | swapped | more) - {word}
 
 
 def correction(word: str) -> str:
