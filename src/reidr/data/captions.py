@@ -51,6 +51,8 @@ def caption_of_line(line: str, where: str) -> Caption:
         label = check_code_label(person)
     except DataError as error:
         raise DataError(f"{where}: person {error}") from None
+    if label is None:
+        raise DataError(f"{where}: person {person!r} means that the person is unknown")
     return Caption(label, texts_of(row, "captions", where), texts_of(row, "images", where, may_be_empty=True))
 
 

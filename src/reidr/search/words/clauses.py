@@ -24,7 +24,7 @@ from reidr.search.words.entries import (
     Slot,
     Thing,
 )
-from reidr.search.words.items import Item
+from reidr.search.words.items import Cursor, Item
 from reidr.search.words.mentions import Mention, Modifier, Statement, is_color
 from reidr.search.words.things import of
 from reidr.search.words.types import Word
@@ -36,11 +36,12 @@ SHORTS = Thing(Slot.LOWER, of("lower garment", "shorts"), of("lower length", "sh
 AHEAD = 4  # items within which the noun of "a logo on his shirt" is looked for
 
 
-class ClauseParser:
+class ClauseParser(Cursor):
     """Walks once over the items of a description; `mentions`, `statements`, `unmapped` and `unused` are the result."""
 
     def __init__(self, text: str, items: Sequence[Item]) -> None:
-        self.text, self.items, self.place = text, items, 0
+        super().__init__(items)
+        self.text = text
         self.mentions: list[Mention] = []
         self.statements: list[Statement] = []
         self.unmapped: list[Word] = []
@@ -56,8 +57,8 @@ class ClauseParser:
 
     def parse(self) -> None:
         """Take every item in turn."""
-        for self.place, item in enumerate(self.items):
-            entry = item.entry
+        for place, item in enumerate(self.items):
+            self.place, entry = place, item.entry
             if isinstance(entry, Role):
                 self.take_role(entry, item.word)
                 continue
@@ -77,44 +78,10 @@ class ClauseParser:
             self.alternative = False
         self.flush()
 
-    # --- looking around ---
-
-    def ahead(self, *skipped: Role) -> Item | None:
-        """The next item that is none of these roles."""
-        for item in self.items[self.place + 1 :]:
-            if item.entry not in skipped:
-                return item
-        return None
-
-    def modifier_follows(self, *skipped: Role) -> bool:
-        """Whether the next item, these roles apart, is an adjective."""
-        item = self.ahead(Role.SKIP, *skipped)
-        return item is not None and isinstance(item.entry, (*MODIFIERS, Pattern, Sleeves))
-
-    def noun_follows(self) -> bool:
-        """Whether the next item is a noun of the dictionary."""
-        item = self.ahead(Role.SKIP)
-        return item is not None and isinstance(item.entry, Thing)
-
-    def is_adjective(self, pattern: Pattern) -> bool:
-        """Whether a word of a pattern stands before its noun ("striped", or "stripe" in "stripe shirt")."""
-        return not pattern.noun or self.noun_follows()
-
-    def list_goes_on(self) -> bool:
-        """Whether a comma within a negation is followed by bare nouns and then by "or"."""
-        for item in self.items[self.place + 1 :]:
-            if item.entry is Role.OR:
-                return True
-            if item.entry is not Role.COMMA and not isinstance(item.entry, Thing):
-                return False
-        return False
-
     def words(self, modifiers: Sequence[Modifier], last: Word | None = None) -> Word:
         """The text from the first of some modifiers to the last, or to a word after them."""
         start, end = modifiers[0].word.start, (last or modifiers[-1].word).end
         return Word(self.text[start:end], start, end)
-
-    # --- one kind of item each ---
 
     def take_role(self, role: Role, word: Word) -> None:
         """A word that gives the sentence its shape."""

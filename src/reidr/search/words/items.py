@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reidr.search.words.entries import Entry, Role
+from reidr.search.words.entries import MODIFIERS, Entry, Pattern, Role, Sleeves, Thing
 from reidr.search.words.lexicon import entry_of, longest_phrase
 from reidr.search.words.spelling import correction
 from reidr.search.words.types import Word
@@ -57,7 +58,9 @@ def item_at(text: str, tokens: list[Token], place: int) -> tuple[Item, int]:
     """The item that begins at a token, and of how many tokens it is."""
     first = tokens[place]
     if first.text in ",/":
-        return Item(Role.COMMA if first.text == "," else Role.OR, Word(first.text, first.start, first.end), first.text), 1
+        return Item(
+            Role.COMMA if first.text == "," else Role.OR, Word(first.text, first.start, first.end), first.text
+        ), 1
     if not first.text[0].isalnum() and first.text not in "&+":
         return Item(Role.STOP, Word(first.text, first.start, first.end), first.text), 1
     for length in range(min(longest_phrase(), len(tokens) - place), 0, -1):
@@ -74,3 +77,40 @@ def item_at(text: str, tokens: list[Token], place: int) -> tuple[Item, int]:
         if entry is not None:
             return Item(entry, word, known, corrected=known), 1
     return Item(Role.UNKNOWN, word, first.text), 1
+
+
+class Cursor:
+    """A place in a row of items, and what follows it."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self.items, self.place = items, 0
+
+    def ahead(self, *skipped: Role) -> Item | None:
+        """The next item that is none of these roles."""
+        for item in self.items[self.place + 1 :]:
+            if item.entry not in skipped:
+                return item
+        return None
+
+    def modifier_follows(self, *skipped: Role) -> bool:
+        """Whether the next item, these roles apart, is an adjective."""
+        item = self.ahead(Role.SKIP, *skipped)
+        return item is not None and isinstance(item.entry, (*MODIFIERS, Pattern, Sleeves))
+
+    def noun_follows(self) -> bool:
+        """Whether the next item is a noun of the dictionary."""
+        item = self.ahead(Role.SKIP)
+        return item is not None and isinstance(item.entry, Thing)
+
+    def is_adjective(self, pattern: Pattern) -> bool:
+        """Whether a word of a pattern stands before its noun ("striped", or "stripe" in "stripe shirt")."""
+        return not pattern.noun or self.noun_follows()
+
+    def list_goes_on(self) -> bool:
+        """Whether a comma within a negation is followed by bare nouns and then by "or"."""
+        for item in self.items[self.place + 1 :]:
+            if item.entry is Role.OR:
+                return True
+            if item.entry is not Role.COMMA and not isinstance(item.entry, Thing):
+                return False
+        return False

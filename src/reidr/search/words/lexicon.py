@@ -1,4 +1,7 @@
-"""The dictionary of descriptions: what every known word or phrase is. To teach it a word, add it here or in `things`."""
+"""The dictionary of descriptions: what every known word or phrase is.
+
+To teach it a word, add it here, to `colors` or to `things`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ really, somewhat, slightly, mostly, partly, bright, brightly, also, too, just, o
 person, people, pedestrian, individual, subject, somebody, someone, human, figure, kind, kind of, type of, sort of,
 possibly, probably, maybe, perhaps, likely, looks like, appears to be, what appears to be, what looks like, style,
 type, sort, one, two, left, right, left side, right side, matching, out, which, who, whose, that, there, here, if,
-then, so, than, same, such, more, most, much, like, as, not only, own, each, no longer, s, ed, piece, material, lighter, denim
+then, so, than, bottom, same, such, more, most, much, like, as, not only, own, each, no longer, s, ed,
+piece, material, lighter, denim
 """
 BREAK = """
 a, an, the, his, her, hers, their, its, my, your, this, these, those, he, she, they, it, him, them, we, i, you, is, are,
@@ -54,8 +58,8 @@ PATTERNS: tuple[tuple[Pattern, str], ...] = (
     (Pattern(("striped", "checked", "logo or print"), noun=True), "pattern"),
 )
 SHAPE: dict[Role, str] = {
-    Role.NOT: "no, not, never, neither, isn't, isnt, doesn't, doesnt, don't, dont, hasn't, hasnt, aren't, lacks, lacking, "
-    "wasn't, cannot",
+    Role.NOT: "no, not, never, neither, isn't, isnt, doesn't, doesnt, don't, dont, hasn't, hasnt, aren't, wasn't, "
+    "cannot, lacks, lacking",
     Role.WITHOUT: "without, except, w o",
     Role.BUT: "but, however, instead",
     Role.AND: "and, &, +, ad, ans, amnd",
@@ -87,7 +91,15 @@ def build() -> dict[str, Entry]:
     entries.update(dict.fromkeys(("dark", "darker", "deep", "dark colored", "dark coloured"), Shade("dark")))
     entries.update(dict.fromkeys(("light", "pale", "light colored", "light coloured", "bright white"), Shade("light")))
     entries.update(dict.fromkeys(("sleeve", "sleeves", "sleeved", "sleeve length"), Sleeves()))
-    entries.update({"sleeveless": Sleeves("none"), "no sleeves": Sleeves("none"), "shirtsleeve": Sleeves("short"), "half sleeve": Sleeves("short"), "cap sleeve": Sleeves("short")})
+    entries.update(
+        {
+            "sleeveless": Sleeves("none"),
+            "no sleeves": Sleeves("none"),
+            "shirtsleeve": Sleeves("short"),
+            "half sleeve": Sleeves("short"),
+            "cap sleeve": Sleeves("short"),
+        }
+    )
     entries.update({"shirtsleeves": Sleeves("short"), "short sleeve": Sleeves("short"), "long sleeve": Sleeves("long")})
     entries.update(dict.fromkeys(("open", "unzipped", "unbuttoned", "opened"), Open()))
     entries.update(dict.fromkeys(("formal", "business"), Style("formal")) | {"casual": Style("casual")})
