@@ -95,7 +95,7 @@ def test_synonyms(text, expected):
         ("dark gray shorts", SHORTS | {"lower colors: gray or black"}),
         ("dark green shorts", SHORTS | {"lower colors: green"}),
         ("dark coloured pants", TROUSERS | {DARK}),
-        ("his shirt is blue and his pants are black", TROUSERS | {ANY_TOP, "upper colors: blue", "lower colors: black"}),
+        ("his top is blue and his pants are black", TROUSERS | {ANY_TOP, "upper colors: blue", "lower colors: black"}),
         ("shoes that are white or grey", {"shoe colors: white or gray"}),
         ("black shirt and shorts", SHORTS | {ANY_TOP, "upper colors: black", "lower colors: black"}),
         ("black shirt and a skirt", {ANY_TOP, "upper colors: black", "lower garment: skirt"}),

@@ -90,7 +90,8 @@ class ClauseParser(Cursor):
         if role in (Role.AND, Role.OR, Role.COMMA):
             self.take_joint(role)
             return
-        self.alternative = False
+        if role is not Role.BREAK:
+            self.alternative = False
         if role is Role.UNKNOWN:
             self.take_unknown(word)
         elif role is Role.UNUSED:
@@ -256,6 +257,7 @@ class ClauseParser(Cursor):
         pending, self.pending = self.pending, []
         if not pending:
             return
+        self.covered += any(modifier.negated for modifier in pending)
         colors = [modifier for modifier in pending if is_color(modifier)]
         target = self.last
         if colors and isinstance(pending[-1].entry, Length) and pending[-1].entry.name == "short":
@@ -267,7 +269,16 @@ class ClauseParser(Cursor):
         elif target is None and colors and self.opener in (Role.IN, Role.WEAR):
             self.mentions.append(Mention(SOME_CLOTHES, self.words(pending), pending))
         else:
-            self.unmapped.append(self.words(pending))
+            self.take_loose(pending)
+
+    def take_loose(self, pending: Sequence[Modifier]) -> None:
+        """Adjectives of nothing: a pattern can only be the upper garment's, others say nothing."""
+        for modifier in pending:
+            if isinstance(modifier.entry, Pattern):
+                values = of("pattern", *modifier.entry.values)
+                self.statements.append(Statement(values, modifier.word, modifier.negated))
+            else:
+                self.unmapped.append(modifier.word)
 
     @staticmethod
     def may_take(target: Mention, pending: Sequence[Modifier]) -> bool:
