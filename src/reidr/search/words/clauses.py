@@ -3,16 +3,15 @@
 Adjectives are kept until their noun comes. Where none comes, they belong to the noun before ("his shirt is blue"), or
 to the clothes as a whole ("a man in black"). A noun that the vocabulary does not have takes its colours with it, so
 that "white socks" makes no shoes white. A negation covers the noun that follows and those that "or" joins to it
-("no hat, bag or scarf"); that of "without" also those that "and" joins.
+("no hat, bag or scarf"); that of "without" also those that "and" joins. In "a black shirt and shorts" only the shirt is
+black: of 37 such sentences about people whose colours are known, 8 meant both (research/words).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from reidr.search.words.entries import (
-    COLOR_FAMILIES,
     MODIFIERS,
     Color,
     Fact,
@@ -217,8 +216,6 @@ class ClauseParser(Cursor):
         if self.alternative and self.last and not mention.negated and self.joins(mention):
             self.last.join(mention)
             return
-        if not mention.modifiers and not mention.negated:
-            mention.modifiers = self.shared_colors(thing)
         self.mentions.append(mention)
         self.last = self.worn = mention
 
@@ -227,15 +224,6 @@ class ClauseParser(Cursor):
         assert self.last is not None
         bare = not self.last.modifiers and not mention.modifiers and self.last.kinds and mention.kinds
         return self.last.slot is mention.slot or bool(bare)
-
-    def shared_colors(self, thing: Thing) -> list[Modifier]:
-        """The colours of "black" in "black shirt and shorts", for a bare noun just after "and"."""
-        before = self.items[max(0, self.place - 2) : self.place]
-        if len(before) < 2 or before[1].entry is not Role.AND or not isinstance(before[0].entry, Thing):
-            return []
-        if self.last is None or thing.slot not in COLOR_FAMILIES or self.last.slot not in COLOR_FAMILIES:
-            return []
-        return [replace(modifier) for modifier in self.last.modifiers if is_color(modifier)]
 
     def take_place(self, entry: Place, word: Word) -> None:
         """Where a bag is carried tells what bag it is."""
