@@ -77,17 +77,46 @@ PETA_ACCESSORIES: Mapping[str, tuple[str, str, str]] = {  # family, value where 
     "accessoryMuffler": ("scarf", "yes", "no"),
     "accessorySunglasses": ("glasses", "yes", "no"),
 }
-LEFT_OUT = frozenset(
-    {
-        "accessoryNothing",  # says that no accessory is there: read together with the others
-        *("accessoryHairBand", "accessoryHeadphone", "accessoryFaceMask", "accessoryKerchief", "accessoryShawl"),
-        *("carryingOther", "carryingShoppingTro"),
-        *("lowerBodyThinStripes", "lowerBodyThickStripes", "lowerBodyPlaid", "lowerBodyLogo"),
-        *("upperBodyVNeck", "footwearStocking", "hairPurple", "hairGreen", "hairBlue", "hairOrange", "hairPink"),
-    }
-)
+NO_VALUE = "the vocabulary has no value for it"
+RARE = "too rare in any source to be learned"
+PROTECTED = "gender, age, origin, religion and health are never learned, searched or said"
+LEFT_OUT: Mapping[str, str] = {
+    "accessoryNothing": "no value of its own: it makes the absence of hat, scarf and glasses known",
+    **dict.fromkeys(("accessoryHairBand", "accessoryHeadphone", "accessoryFaceMask"), NO_VALUE),
+    **dict.fromkeys(("accessoryKerchief", "accessoryShawl"), "neither hat nor scarf for certain"),
+    "carryingOther": "may be anything; it makes the absence of the bags that PETA names known",
+    "carryingShoppingTro": RARE,
+    **dict.fromkeys(("lowerBodyThinStripes", "lowerBodyThickStripes", "lowerBodyPlaid", "lowerBodyLogo"), RARE),
+    **dict.fromkeys(("upperBodyVNeck", "footwearStocking"), NO_VALUE),
+    **dict.fromkeys(("hairPurple", "hairGreen", "hairBlue", "hairOrange", "hairPink"), RARE),
+}
+"""Words of PETA that are no value, and why."""
+PETA_PASSED_OVER: Mapping[str, str] = {"personal": PROTECTED, "accessoryMuslim": PROTECTED}
+"""Beginnings of words of PETA that are taken out before anything else, and why."""
+MARKET_LEFT_OUT: Mapping[str, str] = {
+    "gender": PROTECTED,
+    "age": PROTECTED,
+    "split": "says whether a person is of the training or of the test half",
+    "pid": "the person's number",
+}
+"""Columns of Market-1501's table that are no value, and why."""
+STREET_LEFT_OUT: Mapping[str, str] = {"hat_color": NO_VALUE}
+"""Attributes of the rendered street that are no value, and why."""
 
 OTHER_WORDS = frozenset({*PETA_LENGTH, *PETA_CARRIED, *PETA_ACCESSORIES, *LEFT_OUT})
+PETA_WORDS: tuple[str, ...] = tuple(
+    dict.fromkeys(
+        (
+            *PETA_ONE,
+            *PETA_LENGTH,
+            *(f"{part}{color.title().replace('Gray', 'Grey')}" for part in PETA_COLORS for color in PHOTO_COLORS),
+            *PETA_CARRIED,
+            *PETA_ACCESSORIES,
+            *LEFT_OUT,
+        )
+    )
+)
+"""Every word of PETA but those of `PETA_PASSED_OVER`."""
 
 
 def facts_of_peta(labels: Collection[str]) -> Facts:
