@@ -129,6 +129,7 @@ def test_a_part_of_the_table_gives_what_it_says_and_no_more():
     [
         ({"upper_color": "crimson"}, "no color 'crimson'"),
         ({"hat": "fedora"}, "hat: no value 'fedora'; there are: none, cap, beanie"),
+        ({"handbag": "red"}, "handbag: no value 'red'; there are: yes, no"),
         ({"bag": "trolley"}, "carried: no value 'trolley'"),
         ({"hair_length": "medium"}, "hair length: no value 'medium'"),
         ({"backpack": "yes", "upper_color": "crimson"}, "no color 'crimson'"),

@@ -93,6 +93,8 @@ LEFT_OUT: Mapping[str, str] = {
 """Words of PETA that are no value, and why."""
 PETA_PASSED_OVER: Mapping[str, str] = {"personal": PROTECTED, "accessoryMuslim": PROTECTED}
 """Beginnings of words of PETA that are taken out before anything else, and why."""
+MARKET_ALONE = frozenset({"backpack", "shoulder_bag", "handbag", "lower_length"})
+"""Attributes that Market-1501's table has and the street has not: they tell the two apart."""
 MARKET_LEFT_OUT: Mapping[str, str] = {
     "gender": PROTECTED,
     "age": PROTECTED,
@@ -166,6 +168,13 @@ def peta_color(label: str) -> str | None:
     return None
 
 
+def is_yes(attributes: Mapping[str, str], name: str) -> bool:
+    """Whether an attribute of yes and no is yes. Raises DataError where it is neither."""
+    if attributes[name] not in ("yes", "no"):
+        raise DataError(f"{name}: no value {attributes[name]!r}; there are: yes, no")
+    return attributes[name] == "yes"
+
+
 def checked_color(color: str) -> str:
     """A colour of garments as it is. Raises DataError where the vocabulary does not have it."""
     if color not in COLORS:
@@ -181,7 +190,7 @@ def facts_of_market(attributes: Mapping[str, str]) -> Facts:
     """
     facts: Facts = {}
     if "hat" in attributes:
-        facts["headwear"] = one_of("headwear", "hat" if attributes["hat"] == "yes" else "none")
+        facts["headwear"] = one_of("headwear", "hat" if is_yes(attributes, "hat") else "none")
     for family, key, others in (
         ("hair length", "hair_length", ("bald",)),  # no word for bald: "short" may be
         ("sleeves", "sleeve", ("none",)),  # nor for no sleeves
@@ -206,7 +215,7 @@ def facts_of_market(attributes: Mapping[str, str]) -> Facts:
             facts[family] = several_of([checked_color(attributes[key])], listed)
     bags = {"backpack": "backpack", "shoulder bag": "shoulder_bag", "handbag": "handbag"}
     listed_bags = [value for value, key in bags.items() if key in attributes]
-    carried = [value for value in listed_bags if attributes[bags[value]] == "yes"]
+    carried = [value for value in listed_bags if is_yes(attributes, bags[value])]
     if listed_bags:
         facts["carried"] = several_of(carried, listed_bags)
     if carried:
@@ -254,7 +263,7 @@ def facts_of_street(attributes: Mapping[str, str]) -> Facts:
         if values:
             facts[family] = several_of([checked_color(value) for value in values], COLORS)
 
-    choice("headwear", "hat", {"none": "none", "cap": "hat", "beanie": "hat"})
+    choice("headwear", "hat", {"none": "none", "cap": "hat", "beanie": "hat", "no": "none", "yes": "hat", "hat": "hat"})
     choice("hair length", "hair_length")
     choice("hair color", "hair_color")
     choice("sleeves", "sleeve")
@@ -280,6 +289,6 @@ def facts_of(attributes: Mapping[str, str]) -> Facts:
     """The facts of a crop's `attributes`, whichever source they are of; empty where there are none."""
     if "peta" in attributes:
         return facts_of_peta(attributes["peta"].split())
-    if "backpack" in attributes:
+    if not MARKET_ALONE.isdisjoint(attributes):
         return facts_of_market(attributes)
     return facts_of_street(attributes)
