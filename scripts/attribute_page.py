@@ -29,8 +29,8 @@ Row = tuple[str, str]
 INTRODUCTION = """# Attributes
 
 What a person wears and carries is described in one vocabulary, whatever the source: Market-1501's table, PETA's
-labels and the rendered street each have their own words, and do not know the same things. This page lists the
-vocabulary, and what each word of each source means in it. `scripts/attribute_page.py` writes it from the code.
+labels and the rendered street each use other words, and do not know the same things. This page lists the vocabulary,
+and what each word of each source means in it. `scripts/attribute_page.py` writes it from the code.
 
 **Unknown is not "no".** A value is true, false or unknown for a crop. It is false only where its source would have
 marked it. Unknown values take part in no loss, no measurement and no ranking.

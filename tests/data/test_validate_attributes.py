@@ -70,8 +70,9 @@ def test_true_false_unknown_and_hidden_are_counted() -> None:
 def test_the_counts_are_a_line_of_text() -> None:
     [line] = [f.message for f in validate(STREET) if f.known is not None and f.known.family == "carried"]
     assert line == (
-        "carried: known of 2 of 2 persons, 2 of 4 crops, hidden in 1; true/false/unknown: nothing 1/1/2, backpack 1/1/2, "
-        "shoulder bag 0/2/2, handbag 0/2/2; nothing is known of plastic bag, suitcase, folder, umbrella, stroller"
+        "carried: known of 2 of 2 persons, 2 of 4 crops, hidden in 1; true/false/unknown: "
+        "nothing 1/1/2, backpack 1/1/2, shoulder bag 0/2/2, handbag 0/2/2; "
+        "nothing is known of plastic bag, suitcase, folder, umbrella, stroller"
     )
 
 
@@ -92,7 +93,7 @@ def test_attributes_without_a_meaning_are_a_warning_and_unknown() -> None:
     findings = validate(dataset(crop("a1", "1", sleeve="rolled"), crop("a2", "1", sleeve="long")))
     [warning] = [finding for finding in findings if finding.kind == "attribute values"]
     assert warning.severity == "warning"
-    assert "1 crops have attributes that the vocabulary does not have" in warning.message
+    assert "attributes of 1 crop are not in the vocabulary" in warning.message
     assert "a1: sleeves: no value 'rolled'" in warning.message
     assert counts_of(known(findings)["sleeves"])["long"] == (1, 0, 1)
 
@@ -105,7 +106,7 @@ def test_the_command_says_it_in_text_and_in_json(tmp_path: Path) -> None:
     result = CliRunner().invoke(reidr, ["validate", str(tmp_path), "--json", str(tmp_path / "out.json")])
     assert result.exit_code == 0, result.output
     assert "headwear: known of 1 of 1 persons, 1 of 2 crops; true/false/unknown: none 0/1/1, hat 1/0/1" in result.output
-    [finding] = [f for f in json.loads((tmp_path / "out.json").read_text()) if f["kind"] == "attributes" and f["known"]]
+    [finding] = [f for f in json.loads((tmp_path / "out.json").read_text()) if f["kind"] == "known attributes"]
     assert finding["known"] == {
         "family": "headwear",
         "persons": 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from reidr.core.text import number_of
 from reidr.data.attribute_sources import facts_of
 from reidr.data.checks.finding import FamilyCounts, Finding, ValueCounts, about
 from reidr.data.types import Crop, ReIDDataset
@@ -24,7 +25,7 @@ def check_attributes(dataset: ReIDDataset) -> list[Finding]:
     findings = []
     if odd:
         crop, sentence = odd[0]
-        problem = f"{len(odd):,} crops have attributes that the vocabulary does not have, so they count as unknown; "
+        problem = f"attributes of {number_of(len(odd), 'crop')} are not in the vocabulary and count as unknown; "
         problem += f"{crop.id}: {sentence}"
         remedy = "write them as docs/attributes.md does, or leave them out"
         findings.append(about("warning", "attribute values", [crop for crop, _ in odd], problem, remedy))
@@ -32,7 +33,7 @@ def check_attributes(dataset: ReIDDataset) -> list[Finding]:
     for family in VOCABULARY:
         counts = count_family(family, described, len(crops))
         if counts.crops or counts.hidden:
-            findings.append(Finding("info", "attributes", sentence_of(counts, people, len(crops)), known=counts))
+            findings.append(Finding("info", "known attributes", sentence_of(counts, people, len(crops)), known=counts))
     return findings
 
 
@@ -80,8 +81,9 @@ def sentence_of(counts: FamilyCounts, people: int, total: int) -> str:
     known = [own for own in counts.values if own.true or own.false]
     parts = [f"{own.value} {own.true:,}/{own.false:,}/{own.unknown:,}" for own in known]
     nothing = [own.value for own in counts.values if own not in known]
+    known_of = f"known of {counts.persons:,} of {people:,} persons, {counts.crops:,} of {total:,} crops{hidden}"
     return (
-        f"{counts.family}: known of {counts.persons:,} of {people:,} persons, {counts.crops:,} of {total:,} crops{hidden}"
+        f"{counts.family}: {known_of}"
         + (f"; true/false/unknown: {', '.join(parts)}" if parts else "")
         + (f"; nothing is known of {', '.join(nothing)}" if parts and nothing else "")
     )

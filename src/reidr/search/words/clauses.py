@@ -4,7 +4,7 @@ Adjectives are kept until their noun comes. Where none comes, they belong to the
 to the clothes as a whole ("a man in black"). A noun that the vocabulary does not have takes its colours with it, so
 that "white socks" makes no shoes white. A negation covers the noun that follows and those that "or" joins to it
 ("no hat, bag or scarf"); that of "without" also those that "and" joins. In "a black shirt and shorts" only the shirt is
-black: of 37 such sentences about people whose colours are known, 8 meant both (research/words).
+black: of 37 such sentences about people whose colours are known, 8 meant both.
 """
 
 from __future__ import annotations
