@@ -29,8 +29,6 @@ from reidr.search.words.things import of
 from reidr.search.words.types import Word
 
 PATTERNED = (Slot.UPPER, Slot.OUTER, Slot.DRESS)
-SOME_CLOTHES = Thing(Slot.CLOTHES, implied=())
-"""What "in black" speaks of: the upper or the lower garment."""
 SHORTS = Thing(Slot.LOWER, of("lower garment", "shorts"), of("lower length", "short"))
 AHEAD = 4  # items within which the noun of "a logo on his shirt" is looked for
 
@@ -89,8 +87,9 @@ class ClauseParser(Cursor):
         if role in (Role.AND, Role.OR, Role.COMMA):
             self.take_joint(role)
             return
-        if role is not Role.BREAK:
-            self.alternative = False
+        if role is Role.BREAK and self.alternative:
+            return  # "a red or a blue top"
+        self.alternative = False
         if role is Role.UNKNOWN:
             self.take_unknown(word)
         elif role is Role.UNUSED:
@@ -106,14 +105,15 @@ class ClauseParser(Cursor):
             self.flush()
             if role is Role.STOP:
                 self.last = self.worn = self.bag = self.opener = None
-            elif role in (Role.WEAR, Role.IN):
+            elif role is Role.ALL or (role in (Role.WEAR, Role.IN) and self.opener is not Role.ALL):
                 self.opener = role
-            if role in (Role.STOP, Role.BUT) or (role is Role.WEAR and self.covered):
+            if role in (Role.STOP, Role.BUT) or (role in (Role.WEAR, Role.PLACE) and self.covered):
                 self.negation = None
 
     def take_joint(self, role: Role) -> None:
         """A comma, "and" or "or": does the run of adjectives go on, does the negation?"""
-        if self.pending and not self.modifier_follows(Role.AND, Role.OR, Role.COMMA):
+        articles = (Role.BREAK,) if role is Role.OR else ()
+        if self.pending and not self.modifier_follows(Role.AND, Role.OR, Role.COMMA, *articles):
             self.flush()
         if role is Role.OR:
             self.alternative = True
@@ -200,6 +200,8 @@ class ClauseParser(Cursor):
         following = self.items[self.place + 1].entry if self.place + 1 < len(self.items) else None
         if isinstance(following, Thing) and following.slot is thing.slot is not Slot.ACCESSORY:
             return  # "sweater vest", "dress coat": the last noun says what it is
+        if self.after_bare_noun() and self.phrase_ends_in_adjective():
+            self.flush()  # "shirt white trousers grey"
         part = isinstance(following, Thing) and following.slot is Slot.OTHER  # "backpack straps": theirs is the colour
         mention = Mention(thing, word, [] if part else self.pending, negated=self.negation is not None)
         if thing.slot is Slot.OTHER:
@@ -218,6 +220,13 @@ class ClauseParser(Cursor):
             return
         self.mentions.append(mention)
         self.last = self.worn = mention
+
+    def after_bare_noun(self) -> bool:
+        """Whether the adjectives that wait follow a noun without any at once."""
+        if not self.pending or self.last is None or self.last.modifiers:
+            return False
+        before = self.items[self.place - len(self.pending) - 1] if self.place > len(self.pending) else None
+        return before is not None and before.word == self.last.word
 
     def joins(self, mention: Mention) -> bool:
         """Whether "or" makes a thing an alternative to the one before."""
@@ -254,8 +263,9 @@ class ClauseParser(Cursor):
             self.last = shorts
         elif target is not None and target.slot is not Slot.OTHER and self.may_take(target, pending):
             target.modifiers += pending
-        elif target is None and colors and self.opener in (Role.IN, Role.WEAR):
-            self.mentions.append(Mention(SOME_CLOTHES, self.words(pending), pending))
+        elif target is None and colors and self.opener in (Role.IN, Role.WEAR, Role.ALL):
+            slot = Slot.CLOTHES if self.opener is Role.ALL else Slot.EITHER
+            self.mentions.append(Mention(Thing(slot), self.words(pending), pending))
         else:
             self.take_loose(pending)
 

@@ -16,6 +16,7 @@ class Slot(Enum):
     LOWER = "lower garment"
     DRESS = "dress"
     CLOTHES = "clothes"
+    EITHER = "upper or lower garment"
     SHOES = "shoes"
     BAG = "bag"
     HAIR = "hair"
@@ -29,6 +30,7 @@ COLOR_FAMILIES: dict[Slot, tuple[str, ...]] = {
     Slot.LOWER: ("lower colors",),
     Slot.DRESS: ("upper colors", "lower colors"),
     Slot.CLOTHES: ("upper colors", "lower colors"),
+    Slot.EITHER: ("upper colors", "lower colors"),
     Slot.SHOES: ("shoe colors",),
     Slot.BAG: ("bag colors",),
     Slot.HAIR: ("hair color",),
@@ -119,7 +121,9 @@ class Role(Enum):
     OR = "or"
     IN = "in"
     WEAR = "wear, carry, have, with"
-    BREAK = "article, preposition, pronoun or verb: ends a run of adjectives"
+    ALL = "all"
+    BREAK = "article, pronoun or verb: ends a run of adjectives"
+    PLACE = "preposition: ends a run of adjectives, and a negation that has covered something"
     ANYTHING = "anything"
     SKIP = "says nothing"
     UNUSED = "gender, age, origin, religion, health"

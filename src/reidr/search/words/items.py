@@ -12,6 +12,7 @@ from reidr.search.words.spelling import correction
 from reidr.search.words.types import Word
 
 PIECE = re.compile(r"[A-Za-z]+(?:['\u2019][A-Za-z]+)?|\d+|[,/&+]|[.;:!?()\n]")
+LONGEST_LIST = 20  # items
 POSSESSIVE = re.compile(r"(?<!n)['\u2019](?:s|re|ve|d|ll|m)$")
 
 
@@ -61,6 +62,8 @@ def item_at(text: str, tokens: list[Token], place: int) -> tuple[Item, int]:
         return Item(
             Role.COMMA if first.text == "," else Role.OR, Word(first.text, first.start, first.end), first.text
         ), 1
+    if first.text == ":":
+        return Item(Role.SKIP, Word(first.text, first.start, first.end), first.text), 1
     if not first.text[0].isalnum() and first.text not in "&+":
         return Item(Role.STOP, Word(first.text, first.start, first.end), first.text), 1
     for length in range(min(longest_phrase(), len(tokens) - place), 0, -1):
@@ -97,6 +100,15 @@ class Cursor:
         item = self.ahead(Role.SKIP, *skipped)
         return item is not None and isinstance(item.entry, (*MODIFIERS, Pattern, Sleeves))
 
+    def phrase_ends_in_adjective(self) -> bool:
+        """Whether adjectives stand after their nouns up to the next mark ("shirt white trousers grey")."""
+        last = None
+        for item in self.items[self.place + 1 :]:
+            if item.entry in (Role.COMMA, Role.STOP):
+                break
+            last = item.entry
+        return isinstance(last, MODIFIERS)
+
     def noun_follows(self) -> bool:
         """Whether the next item is a noun of the dictionary."""
         item = self.ahead(Role.SKIP)
@@ -108,7 +120,7 @@ class Cursor:
 
     def list_goes_on(self) -> bool:
         """Whether a comma within a negation is followed by bare nouns and then by "or"."""
-        for item in self.items[self.place + 1 :]:
+        for item in self.items[self.place + 1 : self.place + 1 + LONGEST_LIST]:
             if item.entry is Role.OR:
                 return True
             if item.entry is not Role.COMMA and not isinstance(item.entry, Thing):

@@ -18,7 +18,7 @@ middle aged, middle age, aged, age, twenties, thirties, forties, fifties, sixtie
 early thirties, late thirties, senior, youth, youthful, asian, caucasian, african, european, american, african american,
 indian, chinese, japanese, korean, arab, latino, latina, hispanic, oriental, british, foreigner, skin, skinned, toned,
 complexion, pale skinned, tanned, ethnicity, race, muslim, hijab, niqab, burqa, burka, turban, kippah, nun, monk,
-pregnant, disabled, blind, crutches, wheelchair, bearded
+fair skinned, fair skin, light skin, dark skin, pregnant, disabled, blind, crutches, wheelchair, bearded
 """
 SKIP = """
 pair, pair of, pairs of, colored, coloured, color, colour, in color, in colour, of color, hued, very, quite, rather,
@@ -27,19 +27,21 @@ person, people, pedestrian, individual, subject, somebody, someone, human, figur
 possibly, probably, maybe, perhaps, likely, looks like, appears to be, what appears to be, what looks like, style,
 type, sort, one, two, left, right, left side, right side, matching, out, which, who, whose, that, there, here, if,
 then, so, than, bottom, same, such, more, most, much, like, as, not only, own, each, no longer, s, ed,
-piece, material, lighter, denim, col
+piece, material, lighter, denim, col, either
 """
 BREAK = """
 a, an, the, his, her, hers, their, its, my, your, this, these, those, he, she, they, it, him, them, we, i, you, is, are,
-was, were, be, been, being, of, on, at, to, from, by, for, over, under, underneath, beneath, above, below, across,
-around, behind, into, onto, up, down, through, near, along, towards, toward, against, between, while, when, where,
-appears, appear, seems, seem, looks, look, looking, can, could, may, might, will, would, do, does, did, am, shes, hes,
-off, away, inside, next, about, all, after, before
+was, were, be, been, being, of, to, while, when, where, appears, appear, seems, seem, looks, look, looking, can, could,
+may, might, will, would, do, does, did, am, shes, hes, off, away, next
+"""
+PLACE = """
+on, at, from, by, for, over, under, underneath, beneath, above, below, across, around, behind, into, onto, up, down,
+through, near, along, towards, toward, against, between, inside, about, after, before
 """
 WEAR = """
 wear, wears, wearing, wore, worn, waring, carry, carries, carrying, carried, caring, hold, holds, holding, held, has,
 have, had, having, got, with, w, whit, wiht, plus, including, dons, sports, sporting, using, dressed, dressed in, clad,
-clad in, puts, put, has on, have on, wearing all, all in, takes, taking, covered
+clad in, puts, put, has on, have on, takes, taking, covered
 """
 PATTERNS: tuple[tuple[Pattern, str], ...] = (
     (Pattern(("striped",)), "striped, stripped, stripy, stripey"),
@@ -60,14 +62,16 @@ PATTERNS: tuple[tuple[Pattern, str], ...] = (
 SHAPE: dict[Role, str] = {
     Role.NOT: "no, not, never, neither, isn't, isnt, doesn't, doesnt, don't, dont, hasn't, hasnt, aren't, wasn't, "
     "cannot, lacks, lacking",
-    Role.WITHOUT: "without, except, w o",
-    Role.BUT: "but, however, instead",
+    Role.WITHOUT: "without, w o",
+    Role.BUT: "but, however, instead, except, except for, apart from",
     Role.AND: "and, &, +, ad, ans, amnd",
     Role.OR: "or, nor, and or",
     Role.IN: "in",
     Role.ANYTHING: "anything, any bag, any bags",
     Role.WEAR: WEAR,
+    Role.ALL: "all, all in, dressed all in, entirely, entirely in",
     Role.BREAK: BREAK,
+    Role.PLACE: PLACE,
     Role.SKIP: SKIP,
     Role.UNUSED: UNUSED,
 }

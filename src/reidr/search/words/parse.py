@@ -6,6 +6,7 @@ from reidr.search.words.clauses import ClauseParser
 from reidr.search.words.entries import Slot
 from reidr.search.words.items import items_of
 from reidr.search.words.terms import TermBuilder
+from reidr.search.words.things import SUIT
 from reidr.search.words.types import DescriptionQuery, Word
 
 
@@ -19,8 +20,9 @@ def parse_description(text: str) -> DescriptionQuery:
     items = items_of(text)
     clauses = ClauseParser(text, items)
     clauses.parse()
-    worn = {mention.slot for mention in clauses.mentions if not mention.negated}
-    builder = TermBuilder(text, layered={Slot.UPPER, Slot.OUTER} <= worn)
+    worn = [mention for mention in clauses.mentions if not mention.negated]
+    over = any(mention.slot is Slot.OUTER or mention.kinds == SUIT for mention in worn)
+    builder = TermBuilder(text, layered=over and any(mention.slot is Slot.UPPER for mention in worn))
     for statement in clauses.statements:
         builder.add_statement(statement)
     for mention in clauses.mentions:

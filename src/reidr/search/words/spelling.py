@@ -11,7 +11,7 @@ from string import ascii_lowercase
 from reidr.search.words.entries import Color, Pattern, Slot, Thing
 from reidr.search.words.lexicon import lexicon
 
-SHORTEST = 5  # letters; shorter words are one slip from too many others
+SHORTEST, LONGEST = 5, 20  # letters; shorter words are one slip from too many others
 
 
 @cache
@@ -35,7 +35,7 @@ def one_slip(word: str) -> set[str]:
 
 def correction(word: str) -> str:
     """The one known word that is a slip away and begins with the same letter; empty where there is none, or several."""
-    if len(word) < SHORTEST or not word.isalpha():
+    if not SHORTEST <= len(word) <= LONGEST or not word.isalpha():
         return ""
     near = {known for known in one_slip(word) & correctable() if known[0] == word[0]}
     return near.pop() if len(near) == 1 else ""

@@ -19,7 +19,7 @@ from reidr.search.words.entries import (
     Style,
 )
 from reidr.search.words.mentions import Mention, Modifier, Statement, is_color
-from reidr.search.words.things import LONG, SHORT, TROUSERS, of
+from reidr.search.words.things import LONG, SHORT, SUIT, TROUSERS, of
 from reidr.search.words.types import Term, Value, Word
 
 
@@ -91,13 +91,12 @@ class TermBuilder:
     def color_values(self, mention: Mention) -> list[tuple[tuple[Value, ...], bool, Word]]:
         """For every colour of a thing: the values any one of which it may be, whether they are wanted, the words."""
         families = COLOR_FAMILIES.get(mention.slot, ())
-        either = mention.slot is Slot.CLOTHES and not mention.kinds and is_color_word(mention)
         found = []
         for names, negated, word in color_groups(mention, self.text):
             own = [tuple((family, name) for name in in_family(names, family)) for family in families]
-            if self.layered and mention.slot is Slot.OUTER:
-                own = [tuple((family, name) for family in ("jacket colors", "upper colors") for name in names)]
-            if either:
+            if self.layered and (mention.slot is Slot.OUTER or mention.kinds == SUIT):
+                own[0] = tuple((family, name) for family in ("jacket colors", "upper colors") for name in names)
+            if mention.slot is Slot.EITHER:
                 own = [tuple(value for values in own for value in values)]
             known = [values for values in own if values]
             if not known:
@@ -113,11 +112,6 @@ class TermBuilder:
         for term in sorted(terms, key=lambda term: (term.source.start, term.source.end)):
             once.setdefault((term.values, term.wanted), term)
         return list(once.values())
-
-
-def is_color_word(mention: Mention) -> bool:
-    """Whether the "noun" is the colours themselves ("a man in black"), so that they may be of either garment."""
-    return bool(mention.modifiers) and mention.word.start == mention.modifiers[0].word.start
 
 
 def color_groups(mention: Mention, text: str) -> Iterable[tuple[tuple[str, ...], bool, Word]]:
