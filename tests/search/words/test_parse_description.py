@@ -1,7 +1,12 @@
 """Descriptions become terms: each expectation is written by hand, from what the sentence says."""
 
+from pathlib import Path
+from random import Random
+from time import monotonic
+
 import pytest
 
+from reidr.data.captions import load_captions
 from reidr.data.vocabulary import FAMILIES
 from reidr.search.words.colors import HAIR_SHADES, MEANINGS, SHADED, SHADES
 from reidr.search.words.entries import Fact, Pattern, Place, Thing
@@ -101,6 +106,13 @@ def test_synonyms(text, expected):
         ("a white dress", {"lower garment: skirt", "upper colors: white", "lower colors: white"}),
         ("a woman in black", {"upper colors: black or lower colors: black"}),
         ("black clothes", {"upper colors: black", "lower colors: black"}),
+        ("all in black", {"upper colors: black", "lower colors: black"}),
+        ("either a red or a blue top", {ANY_TOP, "upper colors: red or blue"}),
+        ("shoes: white. trousers: black", TROUSERS | {"shoe colors: white", "lower colors: black"}),
+        ("shirt white trousers grey", TROUSERS | {ANY_TOP, "upper colors: white", "lower colors: gray"}),
+        ("shirt blue jeans", JEANS | {ANY_TOP, "lower colors: blue"}),
+        ("grey suit with a white shirt", {"upper garment: suit jacket", "jacket colors: gray or upper colors: gray",
+                                          "lower colors: gray", "upper colors: white"}),
         ("long dark hair", {"hair length: long", "hair color: black or brown"}),
         ("short-haired with yellow hair", {"hair length: short", "hair color: blond"}),
         ("red hair and a red hat", {"hair color: red", "headwear: hat"}),
@@ -132,6 +144,9 @@ def test_colors_go_to_their_garment(text, expected):
         ("no jeans", {"not lower garment: jeans"}),
         ("no jacket", {"not upper garment: jacket or open jacket: yes"}),
         ("no hair", {"hair length: bald"}),
+        ("no logo on his shirt", {"not pattern: logo or print", ANY_TOP}),
+        ("no hat or a bag", {"not headwear: hat", f"not {ANY_BAG}"}),
+        ("wearing all black except white shoes", {"upper colors: black", "lower colors: black", "shoe colors: white"}),
         ("not striped, a plain shirt", {"not pattern: striped", "pattern: plain", ANY_TOP}),
     ],
 )
@@ -203,6 +218,35 @@ def test_other_words_are_not_read_as_slips():
 )
 def test_nothing_to_search_by_is_no_error(text):
     assert parse_description(text).terms == ()
+
+
+def test_any_row_of_known_words_is_read_and_every_span_lies_in_the_text():
+    random = Random(0)
+    known = [*lexicon(), ",", ".", "or", "and", "no", "xyz"]
+    for _ in range(2000):
+        text = " ".join(random.choice(known) for _ in range(random.randint(1, 12)))
+        query = parse_description(text)
+        for word in (*(term.source for term in query.terms), *query.unmapped, *query.not_used):
+            assert text[word.start : word.end] == word.text
+            assert word.text
+        assert all(value in FAMILIES[family].values for term in query.terms for family, value in term.values)
+        assert all(term.values for term in query.terms)
+
+
+def test_a_very_long_text_takes_no_time():
+    start = monotonic()
+    parse_description("no hat, " * 3000 + "x" * 100_000 + " very" * 3000)
+    assert monotonic() - start < 10
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["market1501", "cuhk03-np-train"])
+def test_the_sentences_of_people_say_enough_to_search_by(photos: Path, name: str):
+    """Nothing of them is printed here: they are other people's sentences about real persons."""
+    sentences = [text for caption in load_captions(photos / name / "captions.jsonl") for text in caption.sentences]
+    terms = [len(parse_description(text).terms) for text in sentences]
+    assert sum(number >= 3 for number in terms) > 0.97 * len(terms)
+    assert sum(terms) > 7 * len(terms)
 
 
 def test_the_same_text_gives_the_same_query():
