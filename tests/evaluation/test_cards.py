@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tuned import tuned
 
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.data.types import ReIDDataset
 from reidr.evaluation.experiment.experiment import run_experiment
-from reidr.evaluation.experiment.outcome import Outcome, Settings
+from reidr.evaluation.experiment.outcome import Outcome
 from reidr.evaluation.results.rows import rows_json
 from reidr.fusion.calibration import Calibration, margin_of
 from reidr.reasoning.backends.backend import Capabilities
@@ -60,7 +61,7 @@ CALIBRATION = Calibration("platt", slope=0.5, offset=-1.0)
 
 
 def run(street: ReIDDataset, **changes: object) -> Outcome:
-    settings = Settings(**{"k": 5, "weight": 0.5, "calibration": CALIBRATION, **changes})  # type: ignore[arg-type]
+    settings = tuned(**{"k": 5, "weight": 0.5, "calibration": CALIBRATION, **changes})
     return run_experiment(street, HistogramEmbedder(), Drawing(), settings, silent)[0]  # type: ignore[arg-type]
 
 
@@ -207,7 +208,7 @@ def test_a_pair_that_was_asked_and_got_no_score_is_not_called_unasked(street: Re
                 scores,
             )
 
-    settings = Settings(k=5, weight=0.5, calibration=CALIBRATION)
+    settings = tuned(k=5, weight=0.5, calibration=CALIBRATION)
     outcome = run_experiment(street, HistogramEmbedder(), Refusing(), settings, silent)[0]  # type: ignore[arg-type]
     report = build_report([outcome], title="t", facts={})
     assert outcome.scores is not None

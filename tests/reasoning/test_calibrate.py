@@ -219,7 +219,7 @@ def first_and_precision(order, truth):
     return np.mean(values), np.mean(firsts)
 
 
-def test_fusions_are_compared_on_people_that_they_were_not_chosen_on():
+def test_fusions_are_compared_on_people_that_they_were_not_chosen_on(monkeypatch):
     """A plain loop over one drawing of the folds, with a fusion of its own for every fold."""
     ranked, margins, truth = listed(queries=40, seed=3)
     scores, people = sigmoid(margins), people_of(ranked)
@@ -239,7 +239,8 @@ def test_fusions_are_compared_on_people_that_they_were_not_chosen_on():
             distances = (1 - weight) * ranked.distances[row, :10] + 2 * weight * (1 - scores[row])
             weighted[row] = np.argsort(distances)
             fitted[row] = np.argsort(-model.probabilities(alone, margins[[row]])[0])
-    found = choose_fusion(ranked, scores, truth, people, folds=4, draws=1)
+    monkeypatch.setattr("reidr.fusion.fusion_choice.DRAWS", 1)
+    found = choose_fusion(ranked, scores, truth, people, folds=4)
     for name, order in (("weighted", weighted), ("fitted", fitted)):
         assert found.tried[name] == pytest.approx(first_and_precision([order[row] for row in range(40)], truth))
     assert found.fusion == max(found.tried, key=lambda name: found.tried[name][0])

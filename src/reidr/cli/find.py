@@ -82,14 +82,14 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
         note_run_folder(run.folder)
     name = options["reasoner_name"]
     retriever, reasoner = shared.load_retriever(options["retriever_name"]), shared.load_reasoner(name, options["cache"])
-    found = carry_out(task, retriever, reasoner, keep=options["cache"])
+    found = carry_out(task.with_models(retriever, reasoner), keep=options["cache"])
     facts = shared.facts_of(
         {
             "retriever": retriever.name,
             "reasoner": name,
             "k": task.k,
             "pattern": options["pattern"],
-            "near-duplicates": "folded" if task.fold else "not folded",
+            "near-duplicates": "folded" if task.options.fold else "not folded",
             "claim check": "yes" if any(match.looks for match in found.matches) else "no",
             "seconds": round(time.perf_counter() - started, 1),
         }
@@ -113,7 +113,7 @@ def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict
     from reidr.cli.shared import prepare_output
     from reidr.core.run import refuse_own
     from reidr.search.query.gallery import check_place
-    from reidr.search.task import prepare
+    from reidr.search.task import SearchOptions, prepare
 
     files = options["json_file"], options["csv_file"]
     if None not in files and len({os.path.realpath(str(path)) for path in files}) == 1:
@@ -127,14 +127,11 @@ def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict
         people,
         galleries[0] if len(galleries) == 1 else galleries,
         options["k"],
-        retriever=options["retriever_name"],
-        reasoner=None if reasoner == "none" else reasoner,
-        think=options["think"],
-        claim_check=options["claim_check"],
-        fold=options["fold"],
-        pattern=options["pattern"],
-        reranker=options["reranker"],
-        adaptive=options["adaptive"],
+        SearchOptions(
+            retriever=options["retriever_name"],
+            reasoner=None if reasoner == "none" else reasoner,
+            **{name: options[name] for name in ("think", "claim_check", "fold", "pattern", "reranker", "adaptive")},
+        ),
     )
     inputs = [*people, *galleries, options["retriever_name"]]
     inputs += [crop.image for crop in task.gallery.crops if isinstance(crop.image, Path)]
