@@ -17,18 +17,32 @@ if TYPE_CHECKING:
 @click.argument("results", nargs=-1, required=True, metavar="A.json B.json [C.json ...]")
 @click.option("--row", help="Row to compare, by its name or role. [the first reasoner's, else the retriever's]")
 @click.option(
-    "--metric", "metrics", type=click.Choice(["mAP", "rank1"]), multiple=True, help="May be given twice. [both]"
+    "--metric",
+    "metrics",
+    type=click.Choice(["mAP", "rank1"]),
+    multiple=True,
+    help="Metric to compare; may be given twice. [both]",
 )
-@click.option("--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95, help="[0.95]")
-@click.option("--draws", type=click.IntRange(100), default=10_000, help="Resamples and sign patterns. [10000]")
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of the draws. [0]")
+@click.option(
+    "--level",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.95,
+    help="Level of the intervals. [0.95]",
+)
+@click.option(
+    "--draws",
+    type=click.IntRange(100),
+    default=10_000,
+    help="Resamples for an interval, and random sign patterns for a test. [10000]",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of both. [0]")
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="Write the differences to this file; - is stdout."
 )
 def command(results: tuple[str, ...], row: str | None, json_file: Path | None, **options: Any) -> None:
-    """Say how runs on the same queries differ, and how much of that is chance.
+    """Compare results on the same queries: mean difference, its interval, and the p-value of a randomisation test.
 
-    RESULTS are files of `reidr evaluate --json`. A row of its own is named behind a hash: `a.json#k-reciprocal`.
+    The files are those of `reidr evaluate --json`. `a.json#k-reciprocal` names a row of one file.
     """
     from reidr.cli.shared import prepare_output, write_output
     from reidr.evaluation.metrics.names import COMPARED

@@ -16,16 +16,18 @@ from reidr.core.defaults import DEFAULT_K
 @click.option(
     "--run", "folder", type=click.Path(path_type=Path), default=Path("runs/demo"), help="Run folder. [runs/demo]"
 )
-@click.option("--seed", type=click.IntRange(0), default=0, help="Another seed, another street. [0]")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the street. [0]")
 @click.option(
     "--k",
     type=click.IntRange(1, 20),
     default=DEFAULT_K,
-    help=f"Candidates per query put before the reasoner. [{DEFAULT_K}]",
+    help=f"First candidates of each query that the reasoner compares with it. [{DEFAULT_K}]",
 )
-@click.option("--think", type=click.IntRange(0), default=5, help="Candidates per query it gives reasons for. [5]")
+@click.option(
+    "--think", type=click.IntRange(0), default=5, help="Of these, candidates that it also writes a reason for. [5]"
+)
 def command(folder: Path, seed: int, k: int, think: int) -> None:
-    """Render a small street, index it, search it, think about the top k, and write report.html.
+    """Render a small street of drawn people, search it, compare the first candidates and write report.html.
 
     People look alike, some change clothes between cameras, some are not in the gallery. Everything is drawn by our own
     code: no photo, no download.

@@ -27,39 +27,58 @@ FILE = click.Path(path_type=Path)
 @RETRIEVER_OPTION
 @REASONER_OPTION
 @click.option("--features", type=FILE, help="Measure features from this .npy, .npz or .mat file, not a retriever's.")
-@click.option("--query-features", type=FILE, help="With --features: the queries' rows, where they are in another file.")
+@click.option(
+    "--query-features", type=FILE, help="With --features: file of the queries' features, if it is another one."
+)
 @click.option(
     "--compare",
     metavar="NAME[,NAME...]",
     help="Methods that get rows beside the reasoner's: csls, k-reciprocal, weighted, fitted, whole-list, "
     "vision-similarity, adaptive, after-k-reciprocal, all, none, or a re-ranker of your own as module:factory. "
-    "[those that ask about no further pair]",
+    "[those that cost no further question]",
 )
 @click.option(
     "--k",
     type=click.IntRange(1, 50),
     default=DEFAULT_K,
-    help=f"Candidates per query put before the reasoner. [{DEFAULT_K}]",
+    help=f"First candidates of each query that the reasoner compares with it. [{DEFAULT_K}]",
 )
 @click.option(
-    "--think", type=click.IntRange(0), default=0, help="Candidates per query that it also writes reasons for. [0]"
+    "--think", type=click.IntRange(0), default=0, help="Of these, candidates that it also writes a reason for. [0]"
 )
 @click.option(
-    "--weight", type=click.FloatRange(0, 1), help="Fuse by this weight. [the fusion of the inference profile]"
+    "--weight",
+    type=click.FloatRange(0, 1),
+    help="Weight of the reasoner's score in the order: 0 is the retriever alone. [the stored fusion]",
 )
-@click.option("--queries", type=click.IntRange(1), help="Sample this many queries by seed. [all]")
-@click.option("--adaptive", is_flag=True, help="Ask only about the pairs that the tuned ask policy doubts.")
-@click.option("--budget", type=click.FloatRange(0), help="With --adaptive: pairs per query that may be asked.")
+@click.option("--queries", type=click.IntRange(1), help="Measure a random sample of this many queries. [all]")
+@click.option("--adaptive", is_flag=True, help="Ask the reasoner only about pairs in doubt, by its stored rule.")
+@click.option(
+    "--budget",
+    type=click.FloatRange(0),
+    help="With --adaptive: most pairs per query, on average, that are asked about.",
+)
 @click.option("--protocol", help="Evaluation rule by name, or your own as module:rule. [the data set's own]")
 @click.option(
     "--average-precision",
     type=click.Choice(["exact", "trapezoid"]),
     default="exact",
-    help="trapezoid: as the evaluation code of Market-1501 (2015) has it. [exact]",
+    help="Rule of average precision; trapezoid is that of Market-1501's own code (2015). [exact]",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of the query sample and of protocol draws. [0]")
-@click.option("--held-out", is_flag=True, help="Use the training identities that the retriever never saw instead.")
-@click.option("--allow-missing", is_flag=True, help="Go on where half of the pictures that a list names are missing.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    help="Seed of the query sample, and of protocols that draw galleries. [0]",
+)
+@click.option(
+    "--held-out",
+    is_flag=True,
+    help="Measure on the training identities that the retriever was not trained on, not on the test.",
+)
+@click.option(
+    "--allow-missing", is_flag=True, help="Continue although half of the listed pictures, or more, are missing."
+)
 @LAYOUT_OPTION
 @ROOT_OPTION
 @click.option("--baseline/--no-baseline", default=False, help="Also measure the colour-histogram baseline.")
@@ -79,11 +98,11 @@ FILE = click.Path(path_type=Path)
 @CACHE_OPTION
 @click.pass_context
 def command(context: click.Context, /, data: Path | None, **options: Any) -> None:
-    """Measure retriever, re-rankers, reasoner and the oracle at k on a data set's query and gallery.
+    """Measure retriever, re-rankers, reasoner and oracle on the query and gallery of a data set.
 
     The reasoner's row is the order that `reidr find` gives with the same models; --compare adds others beside it.
 
-    With --features DATA gives the labels and pictures of the rows; without DATA the file must hold labels too.
+    With --features, DATA gives labels and pictures. Without DATA, the file must hold the labels.
     """
     from reidr.core.run import Run, prepare_file, prepare_folder, refuse_input, refuse_own
 

@@ -35,16 +35,16 @@ PATTERN_HELP = 'Camera and time of files in folders, for example "{camera}/{date
     help="Folder of person crops to search, or a manifest (.csv, .jsonl); may be given several times.",
 )
 @click.option("--k", type=click.IntRange(1, 100), default=DEFAULT_K, help=f"Number of matches. [{DEFAULT_K}]")
-@click.option("--think", type=click.IntRange(0), help="Give reasons for this many of them. [all]")
+@click.option("--think", type=click.IntRange(0), help="Number of matches with a reason. [all]")
 @click.option("--pattern", help=PATTERN_HELP)
 @click.option("--fold/--no-fold", default=True, help="Show near-duplicates as one match. [fold]")
 @click.option(
     "--claim-check/--no-claim-check",
     "claim_check",
     default=True,
-    help="Ask again, of each crop alone, what the reasons state; a server is never asked. [on]",
+    help="Check what reasons state: ask about each crop alone. Not with a server. [on]",
 )
-@click.option("--adaptive", is_flag=True, help="Ask the reasoner only about the candidates in doubt.")
+@click.option("--adaptive", is_flag=True, help="Ask the reasoner only about candidates in doubt, by its stored rule.")
 @click.option(
     "--reranker",
     help="Order candidates by this instead of the reasoner's inference profile: csls, k-reciprocal, or module:factory.",

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 @click.command("forget", cls=Command)
 @click.argument("crops", metavar="CROP...", type=click.Path(path_type=Path), nargs=-1, required=True)
 @RUNS_OPTION
-@click.option("--old-verdicts", is_flag=True, help="Also all scores and reasons that do not say whose they are.")
+@click.option(
+    "--old-verdicts",
+    is_flag=True,
+    help="Also remove all scores and reasons of earlier versions, which do not name their pictures.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 def command(crops: tuple[Path, ...], roots: tuple[Path, ...], old_verdicts: bool, dry_run: bool) -> None:
     """Remove what is kept of crops (pictures, or folders of them): embeddings, scores and reasons, and the reports that

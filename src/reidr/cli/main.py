@@ -16,18 +16,18 @@ from reidr.core.process.signals import interrupt_when_told, nothing_is_left_to_d
 from reidr.errors import ReIDError
 
 COMMANDS = {
-    "demo": "Render a street, search it, think about the top k and write a report.",
+    "demo": "Render a street of drawn people, search it and write a report.",
     "find": "Find a person in a folder of crops, with a reason for every match.",
-    "validate": "Check a data set before any time is spent on it.",
+    "validate": "Check a data set: files, names, identities, cameras, splits.",
     "train": "Train the retriever and, stage by stage, the reasoner.",
-    "pairs": "Mine candidate pairs of people that their ranker never saw.",
-    "sample": "Choose the pairs worth reinforcing, by pass rate.",
-    "evaluate": "Measure retriever, re-ranking and reasoner on a data set.",
-    "compare": "Say how results of the same queries differ, and how much of that is chance.",
-    "report": "Write the HTML report of a finished run again.",
+    "pairs": "Choose hard pairs of crops to train the reasoner on.",
+    "sample": "Keep the pairs that the reasoner answers neither always nor never rightly.",
+    "evaluate": "Measure retriever, re-rankers and reasoner on a data set.",
+    "compare": "Compare result files: differences, intervals and tests.",
+    "report": "Write the HTML report of a finished run again, without measuring.",
     "serve-model": "Serve a reasoner over an OpenAI-compatible API.",
-    "inventory": "List what is kept of people: caches, verdicts, reports.",
-    "forget": "Remove what is kept of given crops, with a receipt.",
+    "inventory": "List stored data about people: embeddings, scores, reports.",
+    "forget": "Remove stored data about given crops, with a receipt.",
     "doctor": "Say what is installed, what is missing and how fast this machine is.",
 }
 

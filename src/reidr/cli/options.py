@@ -45,7 +45,7 @@ def options_of(recipe: type[Recipe], skip: tuple[str, ...] = ()) -> list[click.O
         kind = option_type(field.annotation)
         if name in skip or kind is None:
             continue
-        default = "" if field.default is PydanticUndefined else f" [default: {field.default}]"
+        default = "" if field.default in (PydanticUndefined, None, ()) else f" [default: {field.default}]"
         option = "--" + name.replace("_", "-")
         if kind is bool:
             declaration: tuple[str, ...] = (f"{option}/--no-{name.replace('_', '-')}",)

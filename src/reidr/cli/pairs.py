@@ -17,7 +17,7 @@ from reidr.cli.run_option import run_option
 @run_option("runs/pairs", "Run folder; a finished run in it does nothing.")
 @recipe_options("reidr.training.recipes.pairs.PairsRecipe")
 def command(recipe: str, folder: Path, **options: Any) -> None:
-    """Mine hard candidate pairs, ranked by an embedder not trained on their people; writes RUN/pairs.parquet."""
+    """Choose hard pairs of crops, ranked by an embedder not trained on these people; writes RUN/pairs.parquet."""
     from reidr.training.pairs.stage import pairs_stage
 
     click.echo(f"candidate pairs: {pairs_stage(recipe, folder, given(options))}")

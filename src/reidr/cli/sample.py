@@ -17,7 +17,10 @@ from reidr.cli.run_option import run_option
 @run_option("runs/sample", "Run folder; a stopped run in it goes on.")
 @recipe_options("reidr.training.recipes.sampling.SampleRecipe")
 def command(recipe: str, folder: Path, **options: Any) -> None:
-    """Roll pairs out and keep the non-trivial ones; writes FOLDER/sampled.parquet and pass_rates.png."""
+    """Let the reasoner answer each pair several times; keep those that it answers neither always nor never rightly.
+
+    Writes RUN/sampled.parquet and RUN/pass_rates.png.
+    """
     from reidr.training.sampling.stage import sample_stage
 
     click.echo(f"sampled pairs: {sample_stage(recipe, folder, given(options))}")

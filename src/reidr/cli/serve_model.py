@@ -37,11 +37,11 @@ LIMITS = {
     is_flag=True,
     help=f"Listen beyond this machine although {KEY_VARIABLE} sets no key: anyone may ask.",
 )
-@click.option("--max-waiting", type=click.IntRange(1), help="Requests under way at one time; more get 429. [32]")
-@click.option("--max-prompt-tokens", type=click.IntRange(1), help="Tokens of a prompt, pictures included. [4096]")
-@click.option("--max-text", type=click.IntRange(1), help="Characters of a whole conversation. [4000]")
-@click.option("--max-request", type=click.IntRange(1), help="Bytes of a request. [8000000]")
-@click.option("--max-memory", type=click.IntRange(1), help="Bytes of all requests held at one time. [64000000]")
+@click.option("--max-waiting", type=click.IntRange(1), help="Most requests under way at one time; more get 429. [32]")
+@click.option("--max-prompt-tokens", type=click.IntRange(1), help="Most tokens of a prompt, pictures included. [4096]")
+@click.option("--max-text", type=click.IntRange(1), help="Most characters of a whole conversation. [4000]")
+@click.option("--max-request", type=click.IntRange(1), help="Most bytes of a request. [8000000]")
+@click.option("--max-memory", type=click.IntRange(1), help="Most bytes of all requests held at one time. [64000000]")
 @click.option(
     "--grace", type=click.FloatRange(0, min_open=True), help="Seconds to finish what is under way when stopped. [8]"
 )

@@ -34,7 +34,7 @@ def command() -> None:
     """
 
 
-@command.command("all")
+@command.command("all", short_help="all stages, one after the other")
 @click.argument("recipe", default="nano")
 @run_option("runs", "Folder that holds the run folders of all stages.")
 @click.option(
@@ -64,7 +64,7 @@ def everything(recipe: str, folder: Path, plan_only: bool, **options: Any) -> No
     click.echo(f"report: {train_all(recipe, folder, **options)}")
 
 
-@command.command("retriever")
+@command.command("retriever", short_help="a retriever")
 @click.argument("recipe", default="nano")
 @run_option("runs/retriever", RUN_HELP)
 @recipe_options("reidr.training.recipes.retriever.RetrieverRecipe")
@@ -76,7 +76,7 @@ def retriever(recipe: str, folder: Path, **options: Any) -> None:
     click.echo(f"trained retriever: {where}")
 
 
-@command.command("pretraining")
+@command.command("pretraining", short_help="the small reasoner: attributes, no verdict yet")
 @click.argument("recipe", default="nano")
 @run_option("runs/pretraining", RUN_HELP)
 @recipe_options("reidr.training.recipes.pretraining.PretrainingRecipe")
@@ -90,7 +90,7 @@ def pretraining(recipe: str, folder: Path, **options: Any) -> None:
     click.echo(f"reasoner: {pretraining_stage(recipe, folder, given(options))}")
 
 
-@command.command("warmup")
+@command.command("warmup", short_help="a pretrained reasoner: verdicts")
 @click.argument("recipe", default="nano")
 @run_option("runs/warmup", RUN_HELP)
 @recipe_options("reidr.training.recipes.warmup.WarmupRecipe")
@@ -101,7 +101,7 @@ def warmup(recipe: str, folder: Path, **options: Any) -> None:
     click.echo(f"reasoner: {warmup_stage(recipe, folder, given(options))}")
 
 
-@command.command("rl")
+@command.command("rl", short_help="a warmed-up reasoner: reinforcement learning (GRPO)")
 @click.argument("recipe", default="nano")
 @run_option("runs/rl", RUN_HELP)
 @recipe_options("reidr.training.recipes.grpo.ReinforcementStageRecipe")
@@ -112,7 +112,7 @@ def rl(recipe: str, folder: Path, **options: Any) -> None:
     click.echo(f"reasoner: {rl_stage(recipe, folder, given(options))}")
 
 
-@command.command("tune")
+@command.command("tune", short_help="fusion, calibration and ask policy of a trained reasoner")
 @click.argument("recipe", default="nano")
 @click.option(
     "--model",
