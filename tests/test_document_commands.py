@@ -139,6 +139,30 @@ def test_commands_named_in_a_sentence_parse(page: Path) -> None:
                 pytest.fail(f"{page.name}:{number}: {command}: {error.format_message()}")
 
 
+FOREIGN = {"--host", "--init", "--nproc-per-node", "--run-path"}  # of docker, torchrun and vLLM
+
+
+def options_of(command: click.Command, context: click.Context) -> set[str]:
+    """Every option of a command and of those below it."""
+    found = {name for each in command.get_params(context) for name in (*each.opts, *each.secondary_opts)}
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            found |= options_of(child, click.Context(child, info_name=name, parent=context))
+    return found
+
+
+def test_options_named_in_a_sentence_exist() -> None:
+    known = options_of(reidr, click.Context(reidr, info_name="reidr")) | FOREIGN
+    scripts = "".join(script.read_text(encoding="utf-8") for script in REPOSITORY.glob("[brs]*/**/*.py"))
+    for page in PAGES:
+        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+            for code in re.findall(r"`([^`]*)`", line):
+                for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", code):
+                    assert option in known or f'"{option}"' in scripts, f"{page.name}:{number}: {option}"
+
+
 def test_a_command_that_would_be_refused_is_found() -> None:
     parse("find PERSON.jpg --in FOLDER --k 3  # a remark")
     parse("train tune qwen2.5-vl-7b")
