@@ -76,7 +76,7 @@ def chance(reasoner: MetricRow, best: MetricRow, metric: str) -> str:
     sentence = f"; the difference is {points(difference)} points (95\u202f% interval {points(low)} to {points(high)})"
     # An interval without width comes of people who are all alike, or of one person: it is no certainty.
     if low <= 0.0 <= high or low == high:
-        sentence += ", which this many queries cannot tell from chance"
+        sentence += ", which may be chance"
     return sentence
 
 
@@ -134,14 +134,14 @@ def room(base: MetricRow, reasoner: MetricRow, best: MetricRow, oracle: MetricRo
     first = oracle.variant or "candidates"
     sentence = f"The best order of the same first {first} ({oracle.name}) has {percent(most)}\u202f%"
     if most <= old:
-        return f"{sentence}: there was no room to gain."
+        return f"{sentence}: nothing could be gained."
     if new < old:
-        return f"{sentence}; the reasoner lost ground instead."
+        return f"{sentence}; with the reasoner it fell instead."
     share = f"{(new - old) / (most - old) * 100:.0f}\u202f%"
     if best is base or best.metrics["mAP"] <= old:
-        return f"{sentence}; the reasoner took {share} of that room."
+        return f"{sentence}; the reasoner reached {share} of that gain."
     without = f"{(best.metrics['mAP'] - old) / (most - old) * 100:.0f}\u202f%"
-    return f"{sentence}; of that room {without} is had by {called(best)} alone, {share} with the reasoner."
+    return f"{sentence}; {called(best)} alone reaches {without} of that gain, with the reasoner {share}."
 
 
 def unasked(reasoner: MetricRow, rows: Sequence[MetricRow], named: Sequence[MetricRow]) -> str:

@@ -27,7 +27,6 @@ from reidr.evaluation.experiment.rows import (
     Row,
 )
 from reidr.evaluation.experiment.search import ORDERS, Cost, MethodName, TrialSearch
-from reidr.fusion.ask_policy import policy_name
 from reidr.fusion.calibration import margin_of
 from reidr.fusion.logistic import fuse_whole, rank_by_probability
 from reidr.fusion.score_predictor import fuse_asked
@@ -60,7 +59,7 @@ def csls_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
     ranked = search.ranked
     if ranked.local is None:
         return None
-    note = f"its first {ranked.k}, cosines less those of both sides' surroundings"
+    note = f"the first {ranked.k}, distances corrected by the neighbours of both crops"
     method = MethodName(CSLS, "reranker", CSLS, (search.retriever_row,))
     cost = Cost(seconds=search.seconds.get("CSLS", 0.0))
     return search.row(method, ranked.reordered(ranked.local, "CSLS"), cost, note)
@@ -132,7 +131,7 @@ def adaptive_row(search: TrialSearch, result: ProfileResult | None = None) -> Ro
     share = asked.sum() / max(1, search.wanted.sum())
     seconds = search.seconds.get("similarities", 0.0) + share * search.seconds.get("scores", 0.0)
     per_query = asked.sum() / len(search.ranked)
-    note = f"{policy_name(policy)}: {per_query:.2f} pairs per query; seconds by share of pairs"
+    note = f"only pairs in doubt, {per_query:.2f} per query; seconds estimated from their share"
     return search.row(variant_of(search, ADAPTIVE), fused, Cost(ORDERS * int(asked.sum()), seconds), note)
 
 
