@@ -30,6 +30,7 @@ from reidr.search.words.types import Word
 
 PATTERNED = (Slot.UPPER, Slot.OUTER, Slot.DRESS)
 SHORTS = Thing(Slot.LOWER, of("lower garment", "shorts"), of("lower length", "short"))
+WITH_LENGTH = (Slot.HAIR, Slot.LOWER, Slot.DRESS)
 AHEAD = 4  # items within which the noun of "a logo on his shirt" is looked for
 
 
@@ -90,10 +91,9 @@ class ClauseParser(Cursor):
         if role is Role.BREAK and self.alternative:
             return  # "a red or a blue top"
         self.alternative = False
-        if role is Role.UNKNOWN:
-            self.take_unknown(word)
-        elif role is Role.UNUSED:
-            self.take_unused(word)
+        if role in (Role.UNKNOWN, Role.UNUSED):
+            self.covered += self.negation is not None  # "not tall, red shirt"
+            (self.take_unknown if role is Role.UNKNOWN else self.take_unused)(word)
         elif role in (Role.NOT, Role.WITHOUT):
             if not self.modifier_follows():
                 self.flush()
@@ -213,11 +213,11 @@ class ClauseParser(Cursor):
         if thing.slot is Slot.OTHER:
             self.last = mention
             return
-        if thing.slot is Slot.BAG:
-            self.bag = mention
         if self.alternative and self.last and not mention.negated and self.joins(mention):
             self.last.join(mention)
             return
+        if thing.slot is Slot.BAG:
+            self.bag = mention
         self.mentions.append(mention)
         self.last = self.worn = mention
 
@@ -257,7 +257,7 @@ class ClauseParser(Cursor):
         self.covered += any(modifier.negated for modifier in pending)
         colors = [modifier for modifier in pending if is_color(modifier)]
         target = self.last
-        if colors and isinstance(pending[-1].entry, Length) and pending[-1].entry.name == "short":
+        if colors and is_short(pending[-1]) and (target is None or target.slot not in WITH_LENGTH):
             shorts = Mention(SHORTS, pending[-1].word, pending[:-1], negated=self.negation is not None)
             self.mentions.append(shorts)  # "a white shirt and black short"
             self.last = shorts
@@ -286,3 +286,8 @@ class ClauseParser(Cursor):
         if any(is_color(modifier) for modifier in pending):
             return not target.has_color
         return not (target.has_length and any(isinstance(modifier.entry, Length) for modifier in pending))
+
+
+def is_short(modifier: Modifier) -> bool:
+    """Whether a modifier is the word "short"."""
+    return isinstance(modifier.entry, Length) and modifier.entry.name == "short"
