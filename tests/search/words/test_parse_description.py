@@ -108,6 +108,7 @@ def test_synonyms(text, expected):
         ("black clothes", {"upper colors: black", "lower colors: black"}),
         ("hair is black and short", {"hair length: short", "hair color: black"}),
         ("a white top and black short", SHORTS | {ANY_TOP, "upper colors: white", "lower colors: black"}),
+        ("a tall blonde with boots", {"hair color: blond", "shoes: boots"}),
         ("all in black", {"upper colors: black", "lower colors: black"}),
         ("either a red or a blue top", {ANY_TOP, "upper colors: red or blue"}),
         ("shoes: white. trousers: black", TROUSERS | {"shoe colors: white", "lower colors: black"}),

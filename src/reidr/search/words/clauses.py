@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reidr.search.words.colors import COLORS
 from reidr.search.words.entries import (
     MODIFIERS,
     Color,
@@ -30,6 +31,7 @@ from reidr.search.words.types import Word
 
 PATTERNED = (Slot.UPPER, Slot.OUTER, Slot.DRESS)
 SHORTS = Thing(Slot.LOWER, of("lower garment", "shorts"), of("lower length", "short"))
+BLOND = COLORS["blond"]
 WITH_LENGTH = (Slot.HAIR, Slot.LOWER, Slot.DRESS)
 AHEAD = 4  # items within which the noun of "a logo on his shirt" is looked for
 
@@ -270,10 +272,13 @@ class ClauseParser(Cursor):
             self.take_loose(pending)
 
     def take_loose(self, pending: Sequence[Modifier]) -> None:
-        """Adjectives of nothing: a pattern can only be the upper garment's, others say nothing."""
+        """Adjectives of nothing: a pattern can only be the upper garment's, "a blonde" only the hair's."""
         for modifier in pending:
             if isinstance(modifier.entry, Pattern):
                 values = of("pattern", *modifier.entry.values)
+                self.statements.append(Statement(values, modifier.word, modifier.negated))
+            elif modifier.entry == BLOND:
+                values = of("hair color", "blond")
                 self.statements.append(Statement(values, modifier.word, modifier.negated))
             else:
                 self.unmapped.append(modifier.word)
