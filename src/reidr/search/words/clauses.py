@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reidr.data.vocabulary import FAMILIES
 from reidr.search.words.colors import COLORS
 from reidr.search.words.entries import (
     MODIFIERS,
@@ -27,7 +28,7 @@ from reidr.search.words.entries import (
 from reidr.search.words.items import Cursor, Item
 from reidr.search.words.mentions import Mention, Modifier, Statement, is_color
 from reidr.search.words.things import of
-from reidr.search.words.types import Word
+from reidr.search.words.types import Value, Word
 
 PATTERNED = (Slot.UPPER, Slot.OUTER, Slot.DRESS)
 SHORTS = Thing(Slot.LOWER, of("lower garment", "shorts"), of("lower length", "short"))
@@ -168,11 +169,12 @@ class ClauseParser(Cursor):
         self.state(Statement(tuple(("pattern", value) for value in pattern.values), word, negated))
         colors = [modifier for modifier in self.pending if isinstance(modifier.entry, Color)]
         if pattern.colored and not negated:
-            self.statements += [
-                Statement(tuple(("upper colors", name) for name in modifier.entry.names), modifier.word)
-                for modifier in colors
-                if isinstance(modifier.entry, Color)
-            ]
+            for modifier in colors:
+                values = color_values(modifier, "upper colors")
+                if values:
+                    self.statements.append(Statement(values, modifier.word))
+                else:
+                    self.unmapped.append(modifier.word)
         elif colors:
             self.unmapped.append(self.words(colors))
         self.pending = []
@@ -296,3 +298,9 @@ class ClauseParser(Cursor):
 def is_short(modifier: Modifier) -> bool:
     """Whether a modifier is the word "short"."""
     return isinstance(modifier.entry, Length) and modifier.entry.name == "short"
+
+
+def color_values(modifier: Modifier, family: str) -> tuple[Value, ...]:
+    """The values of a family that a colour may mean; none for "blonde stripes"."""
+    names = modifier.entry.names if isinstance(modifier.entry, Color) else ()
+    return tuple((family, name) for name in names if name in FAMILIES[family].values)
