@@ -201,7 +201,8 @@ def commands_page() -> str:
 
 API = (
     ("Finding", ("reidr.search.searching",)),
-    ("Data", ("reidr.data.types", "reidr.data.load")),
+    ("Search by words", ("reidr.search.words.parse", "reidr.search.words.rank", "reidr.search.words.types")),
+    ("Data", ("reidr.data.types", "reidr.data.load", "reidr.data.captions", "reidr.data.vocabulary")),
     ("Ranking", ("reidr.retrieval.ranked_list", "reidr.retrieval.rerankers.reranker")),
     ("Fusion", ("reidr.fusion.weighted", "reidr.fusion.profile")),
     ("Reasoning", ("reidr.reasoning.backends.backend", "reidr.reasoning.types")),

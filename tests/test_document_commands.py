@@ -167,7 +167,7 @@ def test_a_command_that_would_be_refused_is_found() -> None:
     parse("find PERSON.jpg --in FOLDER --k 3  # a remark")
     parse("train tune qwen2.5-vl-7b")
     parse("evaluate DATA [--adaptive] [--k K] [--budget PAIRS] [--json FILE]")
-    for line in ("find PERSON.jpg --in FOLDER --kk 3", "find PERSON.jpg", "fnd x", "evaluate D --k 0"):
+    for line in ("find PERSON.jpg --in FOLDER --kk 3", "validate", "fnd x", "evaluate D --k 0"):
         with pytest.raises(click.UsageError):
             parse(line)
 

@@ -33,9 +33,33 @@ class AttributeBranch(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(N, channels, h, w) → (N, values) in the order of `families`, and (N, families)."""
         features = self.head(features)
-        prior = functional.interpolate(self.rows[None], size=features.shape[2], mode="linear", align_corners=False)[0]
-        share = (self.where(features) + prior[None, :, :, None]).flatten(2).softmax(dim=-1)
+        share = self.attention(features)
         cells = features.flatten(2)
         parts, whole = torch.einsum("nkl,ncl->nkc", share, cells), cells.mean(dim=2)
         logits = [own(self.drop(torch.cat([parts[:, place], whole], dim=1))) for place, own in enumerate(self.out)]
         return torch.cat([each[:, :-1] for each in logits], dim=1), torch.stack([each[:, -1] for each in logits], dim=1)
+
+    def attention(self, features: Tensor) -> Tensor:
+        """(N, width, h, w) as `head` gives it → (N, families, cells): where each family is looked for, sum 1."""
+        prior = functional.interpolate(self.rows[None], size=features.shape[2], mode="linear", align_corners=False)[0]
+        return (self.where(features) + prior[None, :, :, None]).flatten(2).softmax(dim=-1)
+
+    def boxes(self, features: Tensor) -> Tensor:
+        """(N, channels, h, w) → (N, families, 4): left, top, right, bottom of where each family is looked for.
+
+        In shares of the picture: the attention's mean and one and a half standard deviations to each side.
+        """
+        features = self.head(features)
+        height, width = features.shape[2:]
+        share = self.attention(features)
+        rows, columns = torch.meshgrid(
+            (torch.arange(height) + 0.5) / height, (torch.arange(width) + 0.5) / width, indexing="ij"
+        )
+        middles, spreads = [], []
+        for places in (columns.flatten().to(share), rows.flatten().to(share)):
+            mean = share @ places
+            spread = (share @ places.square() - mean.square()).clamp(min=0).sqrt()
+            middles.append(mean)
+            spreads.append(1.5 * spread + 0.5 / max(height, width))
+        (x, y), (wide, high) = middles, spreads
+        return torch.stack([x - wide, y - high, x + wide, y + high], dim=-1).clamp(0, 1)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reidr.retrieval.embedders.retriever import Retriever
 
 Reals = NDArray[np.float32]
+UNKNOWN = -1.0  # in rows that are cached, which must be finite
 FAMILIES = tuple(family.name for family in VOCABULARY)
 FAMILY_OF_VALUE = np.array([FAMILIES.index(family) for family, _ in VALUES])
 
@@ -96,7 +97,7 @@ class AttributeRecogniser:
         self._hidden = _Columns(unseen, [(family, "cannot be seen") for family in FAMILIES], calibrations)
 
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> Reals:
-        """(N, values + families) float32 probabilities, NaN for what the network does not recognise."""
+        """(N, values + families) float32 probabilities, `UNKNOWN` for what the network does not recognise."""
         import torch
 
         network, settings = self.retriever.network, self.retriever.settings
@@ -110,9 +111,22 @@ class AttributeRecogniser:
         values, hidden = ((one + other).numpy() / 2 for one, other in zip(*read, strict=True))
         return np.concatenate([self._values.probabilities(values), self._hidden.probabilities(hidden)], axis=1)
 
+    def boxes(self, picture: Image.Image) -> dict[str, tuple[float, float, float, float]]:
+        """Where the network looked for each family in a picture: left, top, right, bottom in shares of its sides."""
+        import torch
+
+        network, settings = self.retriever.network, self.retriever.settings
+        assert network.attribute_branch is not None
+        batch = resize(picture, settings.height, settings.width)[None]
+        with torch.inference_mode():
+            found = network.attribute_branch.boxes(network.trunk(normalise(batch, settings.mean, settings.std)))[0]
+        rows = ((float(a), float(b), float(c), float(d)) for a, b, c, d in found.tolist())
+        return dict(zip(network.attribute_branch.families, rows, strict=True))
+
     def table(self, rows: Reals) -> AttributeTable:
         """Rows of `embed_pictures` as what they mean."""
-        return AttributeTable(rows[:, : len(VALUES)], rows[:, len(VALUES) :], self._values.shares)
+        known = np.where(rows == UNKNOWN, np.float32(np.nan), rows)
+        return AttributeTable(known[:, : len(VALUES)], known[:, len(VALUES) :], self._values.shares)
 
 
 class _Columns:
@@ -135,8 +149,8 @@ class _Columns:
         self.shares[self.to] = [each[2].share for each in known]
 
     def probabilities(self, logits: Reals) -> Reals:
-        """(N, own columns) → (N, wanted columns), NaN where there is none."""
+        """(N, own columns) → (N, wanted columns), `UNKNOWN` where there is none."""
         odds = logits[:, self.of] * self.slopes + self.offsets
-        found = np.full((len(logits), self.width), np.nan, np.float32)
+        found = np.full((len(logits), self.width), UNKNOWN, np.float32)
         found[:, self.to] = 0.5 * (1 + np.tanh(0.5 * odds))
         return found

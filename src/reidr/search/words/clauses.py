@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reidr.data.vocabulary import FAMILIES
+from reidr.search.words.colors import COLORS
 from reidr.search.words.entries import (
     MODIFIERS,
     Color,
@@ -26,10 +28,12 @@ from reidr.search.words.entries import (
 from reidr.search.words.items import Cursor, Item
 from reidr.search.words.mentions import Mention, Modifier, Statement, is_color
 from reidr.search.words.things import of
-from reidr.search.words.types import Word
+from reidr.search.words.types import Value, Word
 
 PATTERNED = (Slot.UPPER, Slot.OUTER, Slot.DRESS)
 SHORTS = Thing(Slot.LOWER, of("lower garment", "shorts"), of("lower length", "short"))
+BLOND = COLORS["blond"]
+WITH_LENGTH = (Slot.HAIR, Slot.LOWER, Slot.DRESS)
 AHEAD = 4  # items within which the noun of "a logo on his shirt" is looked for
 
 
@@ -90,10 +94,9 @@ class ClauseParser(Cursor):
         if role is Role.BREAK and self.alternative:
             return  # "a red or a blue top"
         self.alternative = False
-        if role is Role.UNKNOWN:
-            self.take_unknown(word)
-        elif role is Role.UNUSED:
-            self.take_unused(word)
+        if role in (Role.UNKNOWN, Role.UNUSED):
+            self.covered += self.negation is not None  # "not tall, red shirt"
+            (self.take_unknown if role is Role.UNKNOWN else self.take_unused)(word)
         elif role in (Role.NOT, Role.WITHOUT):
             if not self.modifier_follows():
                 self.flush()
@@ -166,11 +169,12 @@ class ClauseParser(Cursor):
         self.state(Statement(tuple(("pattern", value) for value in pattern.values), word, negated))
         colors = [modifier for modifier in self.pending if isinstance(modifier.entry, Color)]
         if pattern.colored and not negated:
-            self.statements += [
-                Statement(tuple(("upper colors", name) for name in modifier.entry.names), modifier.word)
-                for modifier in colors
-                if isinstance(modifier.entry, Color)
-            ]
+            for modifier in colors:
+                values = color_values(modifier, "upper colors")
+                if values:
+                    self.statements.append(Statement(values, modifier.word))
+                else:
+                    self.unmapped.append(modifier.word)
         elif colors:
             self.unmapped.append(self.words(colors))
         self.pending = []
@@ -213,11 +217,11 @@ class ClauseParser(Cursor):
         if thing.slot is Slot.OTHER:
             self.last = mention
             return
-        if thing.slot is Slot.BAG:
-            self.bag = mention
         if self.alternative and self.last and not mention.negated and self.joins(mention):
             self.last.join(mention)
             return
+        if thing.slot is Slot.BAG:
+            self.bag = mention
         self.mentions.append(mention)
         self.last = self.worn = mention
 
@@ -257,7 +261,7 @@ class ClauseParser(Cursor):
         self.covered += any(modifier.negated for modifier in pending)
         colors = [modifier for modifier in pending if is_color(modifier)]
         target = self.last
-        if colors and isinstance(pending[-1].entry, Length) and pending[-1].entry.name == "short":
+        if colors and is_short(pending[-1]) and (target is None or target.slot not in WITH_LENGTH):
             shorts = Mention(SHORTS, pending[-1].word, pending[:-1], negated=self.negation is not None)
             self.mentions.append(shorts)  # "a white shirt and black short"
             self.last = shorts
@@ -270,10 +274,13 @@ class ClauseParser(Cursor):
             self.take_loose(pending)
 
     def take_loose(self, pending: Sequence[Modifier]) -> None:
-        """Adjectives of nothing: a pattern can only be the upper garment's, others say nothing."""
+        """Adjectives of nothing: a pattern can only be the upper garment's, "a blonde" only the hair's."""
         for modifier in pending:
             if isinstance(modifier.entry, Pattern):
                 values = of("pattern", *modifier.entry.values)
+                self.statements.append(Statement(values, modifier.word, modifier.negated))
+            elif modifier.entry == BLOND:
+                values = of("hair color", "blond")
                 self.statements.append(Statement(values, modifier.word, modifier.negated))
             else:
                 self.unmapped.append(modifier.word)
@@ -286,3 +293,14 @@ class ClauseParser(Cursor):
         if any(is_color(modifier) for modifier in pending):
             return not target.has_color
         return not (target.has_length and any(isinstance(modifier.entry, Length) for modifier in pending))
+
+
+def is_short(modifier: Modifier) -> bool:
+    """Whether a modifier is the word "short"."""
+    return isinstance(modifier.entry, Length) and modifier.entry.name == "short"
+
+
+def color_values(modifier: Modifier, family: str) -> tuple[Value, ...]:
+    """The values of a family that a colour may mean; none for "blonde stripes"."""
+    names = modifier.entry.names if isinstance(modifier.entry, Color) else ()
+    return tuple((family, name) for name in names if name in FAMILIES[family].values)

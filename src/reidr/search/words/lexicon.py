@@ -27,7 +27,8 @@ person, people, pedestrian, individual, subject, somebody, someone, human, figur
 possibly, probably, maybe, perhaps, likely, looks like, appears to be, what appears to be, what looks like, style,
 type, sort, one, two, left, right, left side, right side, matching, out, which, who, whose, that, there, here, if,
 then, so, than, bottom, same, such, more, most, much, like, as, not only, own, each, no longer, s, ed,
-piece, material, lighter, denim, col, either
+piece, material, lighter, denim, col, either,
+find, show, search, search for, anyone, anybody
 """
 BREAK = """
 a, an, the, his, her, hers, their, its, my, your, this, these, those, he, she, they, it, him, them, we, i, you, is, are,

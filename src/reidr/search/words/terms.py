@@ -95,7 +95,8 @@ class TermBuilder:
         for names, negated, word in color_groups(mention, self.text):
             own = [tuple((family, name) for name in in_family(names, family)) for family in families]
             if self.layered and (mention.slot is Slot.OUTER or mention.kinds == SUIT):
-                own[0] = tuple((family, name) for family in ("jacket colors", "upper colors") for name in names)
+                layers = ("jacket colors", "upper colors")
+                own[0] = tuple((family, name) for family in layers for name in in_family(names, family))
             if mention.slot is Slot.EITHER:
                 own = [tuple(value for values in own for value in values)]
             known = [values for values in own if values]
