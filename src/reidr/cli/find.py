@@ -20,7 +20,32 @@ if TYPE_CHECKING:
 PATTERN_HELP = 'Camera and time of files in folders, for example "{camera}/{date}/{time}_{}.jpg" (docs/finding.md).'
 
 
-@click.command("find", cls=Command)
+class FindCommand(Command):
+    """Pictures, words, or both: what does not belong together is refused while the command line is read."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Raises click.UsageError."""
+        rest = super().parse_args(context, args)
+        if context.resilient_parsing:
+            return rest
+        people, galleries, wearing = (context.params[name] for name in ("people", "galleries", "wearing"))
+        if context.params["describe"] and (galleries or wearing is not None):
+            raise click.UsageError("--describe looks at PERSON pictures alone; leave out --in and --wearing", context)
+        if not people and wearing is None:
+            raise click.MissingParameter(
+                "Give a picture of the person, or words with --wearing.", context, param_hint="'PERSON...'",
+                param_type="argument",
+            )  # fmt: skip
+        if not galleries and not context.params["describe"]:
+            raise click.MissingParameter(
+                "It names the folder of crops to search.", context, param_hint="'--in'", param_type="option"
+            )
+        if context.params["only"] and wearing is None:
+            raise click.UsageError("--only belongs to --wearing", context)
+        return rest
+
+
+@click.command("find", cls=FindCommand)
 @click.argument("people", metavar="PERSON...", type=click.Path(path_type=Path), nargs=-1)
 @click.option(
     "--in",
@@ -65,7 +90,6 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
     The person is given by pictures, by words (--wearing), or by both. Several PERSON pictures are pictures of one and
     the same person. Exit status 0: the search was carried out, whether anybody was found or not; 1: it could not be.
     """
-    check_usage(people, galleries, options)
     if options["describe"] or options["wearing"] is not None:
         from reidr.cli.find_words import describe_people, search_by_words
 
@@ -114,18 +138,6 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
         elif path is not None:
             write_text(path, text)
     run.finish("search", started, report=page.name)  # last: whatever was cut short before may be done again
-
-
-def check_usage(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> None:
-    """Refuse what does not belong together. Raises click.UsageError."""
-    if options["describe"] and (galleries or options["wearing"] is not None):
-        raise click.UsageError("--describe looks at PERSON pictures alone; leave out --in and --wearing")
-    if not people and options["wearing"] is None:
-        raise click.UsageError("Missing argument 'PERSON...': a picture of the person, or words with --wearing")
-    if not galleries and not options["describe"]:
-        raise click.UsageError("Missing option '--in': the folder of crops to search")
-    if options["only"] and options["wearing"] is None:
-        raise click.UsageError("--only belongs to --wearing")
 
 
 def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> Task:

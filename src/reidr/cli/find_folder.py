@@ -1,4 +1,4 @@
-"""The run folder of a search, and what makes a search the same search."""
+"""The run folder of a search, by pictures or by words."""
 
 from __future__ import annotations
 
