@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from reidr.errors import ReIDError
-from reidr.reasoning.models.processor import Qwen3VLProcessor
+from reidr.reasoning.models.qwen import Qwen3VLProcessor
 from reidr.reasoning.nano.config import ConvolutionalConfig, ConvolutionalVisionConfig, vision_half
 from reidr.reasoning.nano.model import ConvolutionalForConditionalGeneration
 from reidr.reasoning.prompting.grammar import ANSWER_WORDS, TAGS

@@ -141,9 +141,9 @@ def build_trainer(
     from datasets import Dataset
     from transformers import PrinterCallback
 
-    from reidr.reasoning.backends.reference import crop_pixels
-    from reidr.reasoning.inference.sampling import unwrap
-    from reidr.reasoning.prompting.prompt import pair_messages
+    from reidr.reasoning.models.architectures import find_architecture
+    from reidr.reasoning.models.transformers_model import unwrap
+    from reidr.reasoning.prompting.prompt import crop_pixels, pair_messages
     from reidr.training.grpo.log_callback import StepLog
     from reidr.training.grpo.trainer import PairTrainer
     from reidr.training.grpo.vllm_rollouts import RolloutServer
@@ -162,7 +162,8 @@ def build_trainer(
         processor.image_processor = copy.copy(processor.image_processor)
         processor.image_processor.size = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
     if not recipe.train_vision:
-        unwrap(model).model.visual.requires_grad_(False)
+        for part in find_architecture(unwrap(model).config.model_type).vision_parts(unwrap(model)):
+            part.requires_grad_(False)
     scorer = copy.deepcopy(model).eval().requires_grad_(False) if recipe.rewards.text_only else None
 
     def open_rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:

@@ -20,8 +20,10 @@ from torch import Tensor
 
 from reidr.core.storage.json_lines import append_json_lines
 from reidr.errors import ReIDError
-from reidr.reasoning.inference.sampling import Completion, continue_prompts, read_completions, unwrap
-from reidr.reasoning.inference.shared_vision import share_vision
+from reidr.reasoning.inference.generation_settings import Thinking
+from reidr.reasoning.inference.sampling import Completion, continue_prompts, pair_prompts, read_completions
+from reidr.reasoning.models.architectures import adapt
+from reidr.reasoning.models.transformers_model import unwrap
 from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.training.grpo.rewards import Reward
 from reidr.training.grpo.vllm_rollouts import RolloutServer
@@ -248,7 +250,7 @@ def rollout(prompts: list[Any], trainer: Any) -> dict[str, Any]:
     inputs = encode_pairs(trainer.processor, images, "think")
     copies = [len(own) for own in rows.values()]
     here = trainer.server is None
-    found = roll_out_here(trainer, images, inputs, copies) if here else roll_out_by_server(trainer, images, copies)
+    found = roll_out_here(trainer, images, copies) if here else roll_out_by_server(trainer, images, copies)
     places = [place for own in rows.values() for place in own]
     trainer.rollouts = [completion for _, completion in sorted(zip(places, found, strict=True), key=lambda x: x[0])]
     masks = inputs["attention_mask"].bool()
@@ -270,24 +272,12 @@ def seed_of(trainer: Any) -> int:
     return int(trainer.recipe.seed * 1_000_003 + trainer.state.global_step * 1009 + trainer.accelerator.process_index)
 
 
-def roll_out_here(trainer: Any, images: list[Any], inputs: Any, copies: list[int]) -> list[Completion]:
+def roll_out_here(trainer: Any, images: list[Any], copies: list[int]) -> list[Completion]:
     """`copies[i]` completions for pair i, one pair's after the other's, by the model itself."""
-    base = unwrap(trainer.accelerator.unwrap_model(trainer.model))
-    inputs = inputs.to(base.device)
-    inputs["pixel_values"] = inputs["pixel_values"].to(base.dtype)
-    with torch.no_grad():
-        shared = share_vision(base, dict(inputs), [picture for pair in images for picture in pair])
-    tokenizer, recipe = trainer.processor.tokenizer, trainer.recipe
-    sampled = continue_prompts(
-        base,
-        tokenizer,
-        shared,
-        copies,
-        temperature=recipe.temperature,
-        max_new_tokens=recipe.max_new_tokens,
-        seed=seed_of(trainer),
-    )
-    return read_completions(base, tokenizer, sampled)
+    model = adapt(trainer.accelerator.unwrap_model(trainer.model), trainer.processor)
+    recipe = trainer.recipe
+    settings = Thinking(recipe.max_new_tokens, recipe.temperature, seed_of(trainer))
+    return read_completions(model, continue_prompts(model, pair_prompts(model, images, "think"), copies, settings))
 
 
 def roll_out_by_server(trainer: Any, images: list[Any], copies: list[int]) -> list[Completion]:

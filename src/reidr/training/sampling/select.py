@@ -176,28 +176,24 @@ def sampler(
 
     Those about other candidates or a frozen copy are left out.
     """
+    from reidr.reasoning.inference.generation_settings import Thinking
     from reidr.reasoning.inference.sampling import sample_completions
+    from reidr.reasoning.models.architectures import adapt
+    from reidr.reasoning.prompting.prompt import crop_pixels
     from reidr.training.grpo.rewards import total_reward
     from reidr.training.grpo.vllm_rollouts import RolloutServer
     from reidr.training.pairs.attributes import facts_finder
 
     facts_of = facts_finder([pair.pair() for pair in pairs])
+    adapter = adapt(model, processor, crop_pixels(processor))
     server = None if recipe.rollout_server is None else RolloutServer(recipe.rollout_server, model, processor)
 
     def complete(shown: list[Pair], seed: int) -> list[list[Completion]]:
         if server is not None:
             copies = [recipe.rollouts] * len(shown)
             return server.sample(shown, copies, max_new_tokens=recipe.max_new_tokens, seed=seed)
-        return sample_completions(
-            model,
-            processor,
-            shown,
-            recipe.rollouts,
-            temperature=recipe.temperature,
-            max_new_tokens=recipe.max_new_tokens,
-            seed=seed,
-            batch_size=len(shown),
-        )
+        settings = Thinking(recipe.max_new_tokens, recipe.temperature, seed)
+        return sample_completions(adapter, shown, recipe.rollouts, settings, batch_size=len(shown))
 
     def sample(chunk: Sequence[MinedPair], seed: int) -> list[Rollouts]:
         groups = complete([pair.pair() for pair in chunk], seed)

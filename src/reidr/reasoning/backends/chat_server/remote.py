@@ -31,7 +31,7 @@ from reidr.reasoning.backends.chat_server.served import OURS, find_model, identi
 from reidr.reasoning.backends.reference import batches
 from reidr.reasoning.backends.verdict_cache import VerdictCache, pair_key, question_key
 from reidr.reasoning.inference.generation_settings import Thinking
-from reidr.reasoning.inference.prefix_cache import picture_digest
+from reidr.reasoning.inference.vision_cache import picture_digest
 from reidr.reasoning.prompting.answers import yes_probability
 from reidr.reasoning.prompting.completions import READING
 from reidr.reasoning.prompting.prompt import CROP_PIXELS, Images, Task, open_pair, pair_messages, prompt_version
