@@ -130,8 +130,12 @@ class Reasoner:
     @cached_property
     def card(self) -> Card:
         """How the weights are used, and what they were trained on."""
-        own = {"name": self.name, "weights": self.weights_hash}
-        return replace(self._card, vision_similarities=self.adapter.gives_embeddings, **own)
+        return replace(
+            self._card,
+            name=self.name,
+            weights=self.weights_hash,
+            vision_similarities=self.adapter.gives_embeddings,
+        )
 
     @cached_property
     def weights_hash(self) -> str:
