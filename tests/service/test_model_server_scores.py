@@ -36,14 +36,17 @@ from reidr.service.model_server.server import ModelServer
 SIZES = [(64, 128), (40, 96), (128, 256), (61, 200), (120, 90), (20, 30)]
 
 
-@pytest.fixture(scope="module", params=["qwen3_vl", "nano"])
+@pytest.fixture(scope="module", params=["qwen3_vl", "nano", "smolvlm", "internvl"])
 def model(request: pytest.FixtureRequest, tiny: Any) -> Any:
-    """Both of our architectures, small, with random weights: their answers differ from pair to pair."""
+    """Small models with random weights, one of each architecture: their answers differ from pair to pair."""
     if request.param == "qwen3_vl":
         return tiny
     sys.path.insert(0, str(Path(__file__).parents[1] / "reasoning"))
+    from other_architectures import OTHERS, lively
     from small_nano import build_small_nano
 
+    if request.param in OTHERS:
+        return Reasoner(*lively(OTHERS[request.param]), name=request.param)
     return Reasoner(*build_small_nano(), name="small nano")
 
 
