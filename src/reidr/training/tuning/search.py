@@ -28,7 +28,7 @@ from reidr.fusion.logistic import LogisticFusion, choose_whole_weight, fit_logis
 from reidr.fusion.score_predictor import ScorePredictor, fit_score_predictor, fuse_asked
 from reidr.fusion.weighted import WeightChoice, choose_weight
 from reidr.reasoning.backends.local import Backend
-from reidr.retrieval.embedders.embedder import Embedder
+from reidr.retrieval.embedders.embedder import Embedder, facts_of
 from reidr.retrieval.ranked_list import RankedList
 from reidr.retrieval.rerankers.csls import with_csls
 from reidr.retrieval.score_normalisation import has_z_norm
@@ -223,9 +223,9 @@ def held_out_search(dataset: ReIDDataset, retriever: Embedder, reasoner: Backend
     Raises DataError where the retriever was not trained on this data set, does not say whom it held out, or nobody was
     held out; and where the reasoner knows, or may know, some of them.
     """
-    held_out = getattr(retriever, "held_out", None)
-    known = known_people(dataset, dataset.train, getattr(retriever, "trained_on", ()), held_out)
-    if held_out is None or not known.names:
+    facts = facts_of(retriever)
+    known = known_people(dataset, dataset.train, facts.trained_on, facts.held_out)
+    if facts.held_out is None or not known.names:
         raise DataError(f"retriever {retriever.name} does not say which identities of {dataset.name} it held out")
     unseen = tuple(crop for crop in dataset.train if crop.person is not None and crop.person not in known.people)
     if reasoner is not None:
