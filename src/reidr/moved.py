@@ -183,7 +183,7 @@ MOVED = {
     "reasoning.rollout": "reasoning.inference.sampling",
     "reasoning.served": "reasoning.backends.chat_server.served",
     "reasoning.verdict_cache": "reasoning.backends.verdict_cache",
-    "reasoning.vision": "reasoning.inference.shared_vision",
+    "reasoning.vision": "reasoning.inference.vision_cache",
     "retrieval.backbones": "retrieval.embedders.backbones",
     "retrieval.backbones.efficientnet_lite": "retrieval.embedders.backbones.efficientnet_lite",
     "retrieval.backbones.osnet": "retrieval.embedders.backbones.osnet",

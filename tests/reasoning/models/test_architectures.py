@@ -25,7 +25,7 @@ class Mirrored(FixedSizeModel):
 
     @staticmethod
     def vision_parts(model):
-        return (model.model.vision_tower,)
+        return (model.model.multi_modal_projector,)
 
     def tiles(self, images):
         tiles = self.processor.image_processor(list(images), crop_to_patches=False, return_tensors="pt")

@@ -40,7 +40,7 @@ class InternVL(FixedSizeModel):
     @staticmethod
     def vision_parts(model: Any) -> tuple[nn.Module, ...]:
         """As `VisionLanguageModel.vision_parts`."""
-        return model.model.vision_tower, model.model.multi_modal_projector
+        return tuple(part for name, part in model.model.named_children() if name != "language_model")
 
     def tiles(self, images: Sequence[Image.Image]) -> Tensor:
         """As `FixedSizeModel.tiles`."""
