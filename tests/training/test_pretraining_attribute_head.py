@@ -94,15 +94,15 @@ def test_what_is_common_in_one_family_weighs_nothing_in_another() -> None:
         def __init__(self) -> None:
             super().__init__()
             self.reads, self.to_tokens = reads, torch.nn.Linear(2, 2)
-            self.logits = torch.nn.Parameter(torch.zeros(2))
+            self.constant = torch.nn.Parameter(torch.zeros(2))
 
         @property
-        def looking(self) -> tuple[torch.nn.Module, ...]:
-            return (torch.nn.ParameterList([self.logits]),)
+        def recognition(self) -> tuple[torch.nn.Module, ...]:
+            return (torch.nn.ParameterList([self.constant]),)
 
-        def read(self, pictures: list[torch.Tensor]) -> list[torch.Tensor]:
+        def logits(self, pictures: list[torch.Tensor]) -> list[torch.Tensor]:
             asked.append([int(own) for own in pictures])
-            return [self.logits.expand(len(pictures), 2)]
+            return [self.constant.expand(len(pictures), 2)]
 
     class Seen:
         def kept(self, place: int) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """A reasoner's card: how its scores are used, and what its weights were trained on.
 
 `reidr serve-model` puts it into its list of models, so that a search through a server is the search in process: the
-same fusion, the same calibration, the same guard against data that the model has seen.
+same fusion, the same calibration, the same check against data that the model was trained on.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Card:
         held_out: (share, seed) of the training identities set aside, as `fusion.profile.held_out_split`; None: unknown.
         vision_similarities: whether its vision encoder gives embeddings (`Capabilities.vision_similarity`).
         name: the model's name, empty where unknown.
-        weights: SHA-256 of the weights, by which scores and inference profiles are told to be of the same model; empty
+        weights: SHA-256 of the weights, by which one can tell whether a score or profile is of this model; empty
             where unknown.
     """
 
@@ -57,7 +57,7 @@ def pictures_of(data: str) -> list[str]:
 
 
 def read_card(served: Mapping[str, Any], host: str) -> Card:
-    """The card in what a server says of its model; an empty one where it says none.
+    """The card in a server's entry of its model; an empty one where there is none.
 
     Raises:
         ReIDError: there is one that cannot be used.

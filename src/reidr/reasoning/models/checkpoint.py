@@ -1,6 +1,6 @@
 """Finding and loading a reasoner's checkpoint: a folder, a preset inside the package, or a hub id.
 
-Torch is imported where something is loaded: a wrong name is found out in less time than that takes.
+Torch is imported only where something is loaded, so that a wrong name is reported at once.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def load_model(path: str, *, local_files_only: bool, device: str, dtype: torch.d
     from reidr.reasoning.models.architectures import ARCHITECTURES, find_architecture, model_type_of
     from reidr.reasoning.models.processor import first_line
 
-    logging.disable_progress_bar()  # ours says what takes time; a bar over 0.1 s of loading is noise
+    logging.disable_progress_bar()  # a progress bar for 0.1 s of loading is noise
     options: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
     options |= {"dtype": dtype, "local_files_only": local_files_only}
     loaded: Any

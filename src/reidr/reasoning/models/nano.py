@@ -28,7 +28,7 @@ class Nano(Qwen3_VL):
     def encode_before_connector(self, crops: Sequence[PixelInput]) -> list[Tensor]:
         """As `VisionLanguageModel.encode_before_connector`."""
         patches, grid = self._patches(crops)
-        raw = self.model.model.visual.look(patches, grid)
+        raw = self.model.model.visual.before_connector(patches, grid)
         return list(raw.split([self.image_tokens(crop.shape) for crop in crops]))
 
     def connect(

@@ -108,7 +108,7 @@ def train_attribute_head(
         for place, values in enumerate(attribute_head.reads.values()):
             column = targets[own, place]
             weights[own, place] = weights_of(column, values)[column.clamp(min=0)] * (column != UNKNOWN)
-    parameters = [parameter for part in attribute_head.looking for parameter in part.parameters()]
+    parameters = [parameter for part in attribute_head.recognition for parameter in part.parameters()]
     optimiser = torch.optim.AdamW(
         parameters, lr=recipe.attribute_head_learning_rate, weight_decay=0.05, betas=(0.9, 0.98)
     )
@@ -122,7 +122,7 @@ def train_attribute_head(
             which = [int(random.choice(len(families), p=shares)) for _ in range(recipe.attribute_head_batch)]
             chosen = [int(random.choice(families[family])) for family in which]
             logits, wanted = (
-                attribute_head.read([features.kept(place).float() for place in chosen]),
+                attribute_head.logits([features.kept(place).float() for place in chosen]),
                 targets[chosen].to(device),
             )
             parts = [

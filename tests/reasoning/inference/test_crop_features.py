@@ -91,7 +91,7 @@ def test_a_connector_is_asked_for_where_there_is_none(reasoner: Any, pairs: list
 
 
 @torch.no_grad()
-def test_what_was_seen_serves_models_with_the_same_eyes_only() -> None:
+def test_features_serve_models_with_the_same_vision_encoder_only() -> None:
     model, processor = build_small_nano()
     crops = [Image.new("RGB", (32, 64), color) for color in ("red", "blue")]
     openers = [lambda picture=picture: picture for picture in crops]

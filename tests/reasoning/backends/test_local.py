@@ -154,13 +154,13 @@ def test_prompts_that_begin_alike_go_together() -> None:
     assert [shared for _, shared in chunks(todo, shapes, 2, shareable=False)] == [False] * 3
 
 
-def test_where_pictures_see_each_other_nothing_is_shared_but_sight(nano: Reasoner, searches: list[Pair]) -> None:
+def test_where_crops_are_compared_only_their_features_are_shared(nano: Reasoner, searches: list[Pair]) -> None:
     with counted(nano) as found:
         Engine(nano).answer_logits(searches)
     assert found == {"tokens": found["tokens"], "calls": 1, "pictures": 11}
 
 
-def test_thoughts_are_those_of_the_plain_loop(
+def test_verdicts_are_those_of_the_plain_back_end(
     reasoner: Reasoner, nano: Reasoner, taught: Reasoner, searches: list[Pair], lessons: list[Pair]
 ) -> None:
     for one, pairs in ((reasoner, searches), (nano, searches), (taught, lessons)):
@@ -296,7 +296,9 @@ def test_nothing_to_do_and_nonsense(reasoner: Reasoner, searches: list[Pair]) ->
         find_architecture("llama")
 
 
-def test_a_glance_is_what_the_comparison_is_told_and_asks_no_word(nano: Reasoner, searches: list[Pair]) -> None:
+def test_vision_similarity_is_what_the_comparison_uses_and_runs_no_language_model(
+    nano: Reasoner, searches: list[Pair]
+) -> None:
     engine = Engine(nano)
     with counted(nano) as done:
         found = engine.vision_similarity(searches, batch_size=2)
@@ -324,7 +326,7 @@ def test_a_glance_is_what_the_comparison_is_told_and_asks_no_word(nano: Reasoner
         assert cosines.tolist() == pytest.approx(wanted, abs=1e-4)
 
 
-def test_what_was_glanced_at_is_not_looked_at_again(nano: Reasoner, searches: list[Pair]) -> None:
+def test_features_of_a_vision_similarity_serve_the_scores(nano: Reasoner, searches: list[Pair]) -> None:
     engine = Engine(nano)
     engine.vision_similarity(searches)
     with counted(nano) as done:
@@ -332,11 +334,11 @@ def test_what_was_glanced_at_is_not_looked_at_again(nano: Reasoner, searches: li
     assert done["pictures"] == 0
 
 
-def test_eyes_without_embeddings_tell_nothing(reasoner: Reasoner, searches: list[Pair]) -> None:
+def test_a_vision_encoder_without_embeddings_gives_no_similarity(reasoner: Reasoner, searches: list[Pair]) -> None:
     assert Engine(reasoner).vision_similarity(searches) is None
 
 
-def test_what_it_tells_of_one_crop_is_what_the_reasoner_tells(nano: Reasoner, searches: list[Pair]) -> None:
+def test_answers_about_one_crop_are_those_of_the_reasoner(nano: Reasoner, searches: list[Pair]) -> None:
     crops = [searches[0].query, searches[0].candidate]
     assert Engine(nano).ask_about_crops(crops, "What colour are the shoes?", max_new_tokens=4) == nano.ask_about_crops(
         crops, "What colour are the shoes?", max_new_tokens=4
