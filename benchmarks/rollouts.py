@@ -60,7 +60,8 @@ def trainer(ours: bool, folder: Path) -> Any:
     from trl import GRPOTrainer
 
     from reidr.reasoning.models.qwen import VISION_TOKENS
-    from reidr.training.grpo.stage import arguments, build_trainer
+    from reidr.training.grpo.arguments import arguments
+    from reidr.training.grpo.build import build_trainer
     from reidr.training.recipes.grpo import ReinforcementRecipe
 
     recipe = ReinforcementRecipe(steps=4, pairs=PAIRS, num_generations=GROUP, max_new_tokens=TOKENS, save_every=100)

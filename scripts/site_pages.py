@@ -13,7 +13,7 @@ import click
 def recipes_page() -> str:
     """Every field of every stage of a recipe: type, default, meaning."""
     from reidr.core.recipe import Recipe
-    from reidr.training.grpo.rewards import RewardWeights
+    from reidr.training.grpo.rewards.registry import RewardWeights
     from reidr.training.recipes.grpo import ReinforcementRecipe
     from reidr.training.recipes.pairs import PairsRecipe
     from reidr.training.recipes.pretraining import PretrainingRecipe
@@ -67,7 +67,8 @@ def commands_page() -> str:
 
 API = (
     ("Finding", ("reidr.search.searching",)),
-    ("Data", ("reidr.data.types", "reidr.data.load")),
+    ("Search by words", ("reidr.search.words.parse", "reidr.search.words.rank", "reidr.search.words.types")),
+    ("Data", ("reidr.data.types", "reidr.data.load", "reidr.data.captions", "reidr.data.vocabulary")),
     ("Ranking", ("reidr.retrieval.ranked_list", "reidr.retrieval.rerankers.reranker")),
     ("Fusion", ("reidr.fusion.weighted", "reidr.fusion.profile")),
     ("Reasoning", ("reidr.reasoning.backends.backend", "reidr.reasoning.types")),

@@ -43,7 +43,7 @@ ORDINARY_ENGLISH = (
     "the lesson of a refusal",
 )
 """Phrases in which such a word has its ordinary meaning."""
-NAMES_THEM = ("src/reidr/moved.py", "src/reidr/training/recipes/find.py")
+NAMES_THEM = ("src/reidr/training/recipes/find.py",)
 """Files whose job is to say what an old name is called now."""
 
 

@@ -108,7 +108,7 @@ def folder_of(name: str, seed: int) -> str:
 
 def trained(arguments: argparse.Namespace, name: str, seed: int) -> Path:
     """The model folder of a variant, trained where it is not there yet."""
-    from reidr.training.reasoning_stages import rl_stage
+    from reidr.training.grpo.stage import rl_stage
     from reidr.training.recipes.find import stage_values
 
     runs, variant = arguments.runs, VARIANTS[name]
@@ -156,7 +156,7 @@ def warmed_up(arguments: argparse.Namespace, name: str, seed: int) -> Path:
 
 def sampled_pairs(arguments: argparse.Namespace, variant: Variant) -> Path:
     """Pairs sampled by a variant's rule; all share the rollouts of the first warm-up."""
-    from reidr.training.reasoning_stages import sample_stage
+    from reidr.training.sampling.stage import sample_stage
 
     runs = arguments.runs
     if variant.once:
@@ -197,7 +197,7 @@ class Judge:
         from reidr.core.run import content_hash
         from reidr.data.load import load_dataset
         from reidr.retrieval.embedders.retriever import Retriever
-        from reidr.training.tuning.search import as_search
+        from reidr.training.tuning.searches import as_search
 
         retriever = Retriever.load()
         self.test = Search(load_dataset(data), retriever, 0)

@@ -122,7 +122,7 @@ def main() -> None:
     from reidr.retrieval.embedders.retriever import Retriever
     from reidr.training.pairs.table import read_pairs
     from reidr.training.recipes.warmup import WarmupRecipe
-    from reidr.training.tuning.search import as_search
+    from reidr.training.tuning.searches import as_search
     from reidr.training.warmup.train import warm_up
 
     retriever = Retriever.load()

@@ -63,7 +63,7 @@ class Words:
         from reidr.reasoning.inference.crop_features import CropFeatures
         from reidr.reasoning.prompting.grammar import try_parse
         from reidr.reasoning.rationales.claims import check_claim, parse_claims, self_contradictory
-        from reidr.training.grpo.rewards import cues_reward
+        from reidr.training.grpo.rewards.cues import cues_reward
         from reidr.training.warmup.rationales import write_rationales
 
         pairs = self.pairs[scene]

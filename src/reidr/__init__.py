@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reidr.core.lazy import loaded_when_used
-from reidr.moved import find_moved_modules
 
 if TYPE_CHECKING:
     from reidr.data.load import load_dataset
@@ -30,6 +29,4 @@ _HOMES = {
     "Match": "reidr.search",
 }
 
-
 __getattr__ = loaded_when_used(__name__, _HOMES)
-find_moved_modules()

@@ -35,7 +35,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     processor.save_pretrained(tmp_path / "model")
     policies = [Policy(0.6, 2, first=3, last=12), Policy(1.0, 4, first=3, last=12)]
     profile = InferenceProfile(
-        0.5, "nothing, a test", "", None, 0.5, None, policies[1].stored(),
+        0.5, "nothing, a test", "", 0.5, None, policies[1].stored(),
         tuple((cost, policy.stored()) for cost, policy in zip((0.5, 3.0), policies, strict=True)),
     )  # fmt: skip
     store_profile(profile, tmp_path / "model")

@@ -245,10 +245,11 @@ def columns_of(path: str) -> Callable[[], Any]:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("stage", ["retriever", "pretraining", "pairs", "warmup", "sample", "rl"])
 def test_training_stages(place: Path, recipe: Path, stage: str) -> None:
-    from reidr.training import reasoning_stages
+    from reidr.training.grpo.stage import rl_stage
     from reidr.training.pairs.stage import pairs_stage
     from reidr.training.pretraining import stage as pretraining_stage
     from reidr.training.retriever import stage as stages
+    from reidr.training.sampling.stage import sample_stage
     from reidr.training.warmup.stage import warmup_stage
 
     functions = {
@@ -256,8 +257,8 @@ def test_training_stages(place: Path, recipe: Path, stage: str) -> None:
         "pretraining": pretraining_stage.pretraining_stage,
         "pairs": pairs_stage,
         "warmup": warmup_stage,
-        "sample": reasoning_stages.sample_stage,
-        "rl": reasoning_stages.rl_stage,
+        "sample": sample_stage,
+        "rl": rl_stage,
     }
     if stage in ("warmup", "sample", "rl"):
         done_in_child(lambda: pairs_stage(str(recipe), Path("pairs"), {}))

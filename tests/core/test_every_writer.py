@@ -63,7 +63,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "training/pairs/table.py": {"parquet.write_table": ATOMIC},
     "training/warmup/figures.py": {"figure.savefig": ATOMIC},
     "training/retriever/train.py": {"trainer.checkpoint.save": CHECKPOINT},
-    "training/grpo/vllm_rollouts.py": {"tempfile.TemporaryDirectory": SCRATCH, "taught.save_pretrained": SCRATCH},
+    "training/grpo/rollouts/vllm.py": {"tempfile.TemporaryDirectory": SCRATCH, "trained.save_pretrained": SCRATCH},
     "training/warmup/train.py": {"trainer.checkpoint.save": CHECKPOINT},
     "training/pretraining/language_model.py": {"checkpoint.save": CHECKPOINT},
 }  # fmt: skip

@@ -16,6 +16,7 @@ NOTHING_LEFT_OUT = frozenset(
     {
         "layout", "queries", "linked folders", "other ending", "counts", "attributes", "label spelling", "features",
         "people with one picture", "people seen in training", "equal rows", "same data set",
+        "captions", "captions of strangers",
     }
 )  # fmt: skip
 

@@ -101,6 +101,45 @@ def test_a_striped_top_has_both_colors_and_navy_is_blue():
     assert values_true(facts, "pattern") == ("checked",)
 
 
+def test_what_a_source_has_no_word_for_stays_unknown():
+    short = facts_of_market(MARKET | {"hair_length": "short"})
+    assert short["hair length"] == {"short": True, "long": False}  # a bald person is marked so too
+    assert short["sleeves"] == {"short": True, "long": False}  # and a person without sleeves
+    assert facts_of_market(MARKET | {"sleeve": "long"})["sleeves"]["none"] is False
+    assert "shirt" not in facts_of_peta(["upperBodyOther"])["upper garment"]
+    assert facts_of_peta(["upperBodyTshirt"])["upper garment"]["shirt"] is False
+    for family in ("glasses", "scarf", "shoes", "pattern", "open jacket", "hair color", "shoe colors", "bag colors"):
+        assert family not in facts_of_market(MARKET)
+    for value in ("suitcase", "umbrella", "plastic bag"):
+        assert value not in facts_of_market(MARKET)["carried"]
+        assert value not in facts_of_street({"bag": "none"})["carried"]
+
+
+def test_a_part_of_the_table_gives_what_it_says_and_no_more():
+    assert facts_of({"backpack": "yes"}) == {"carried": {"backpack": True, "nothing": False}}
+    assert facts_of({"backpack": "no", "lower_length": "long"}) == {
+        "carried": {"backpack": False},
+        "lower length": {"long": True, "short": False},
+    }
+    assert facts_of({"upper_color": "not visible", "my own": "thing"}) == {"upper colors": {CANNOT_BE_SEEN: True}}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"upper_color": "crimson"}, "no color 'crimson'"),
+        ({"hat": "fedora"}, "hat: no value 'fedora'; there are: none, cap, beanie"),
+        ({"handbag": "red"}, "handbag: no value 'red'; there are: yes, no"),
+        ({"bag": "trolley"}, "carried: no value 'trolley'"),
+        ({"hair_length": "medium"}, "hair length: no value 'medium'"),
+        ({"backpack": "yes", "upper_color": "crimson"}, "no color 'crimson'"),
+    ],
+)
+def test_a_value_that_no_source_has_is_named(attributes, message):
+    with pytest.raises(DataError, match=message):
+        facts_of(attributes)
+
+
 def test_sources_are_told_apart():
     assert values_true(facts_of({"peta": "hairLong upperBodyRed"}), "hair length") == ("long",)
     assert values_true(facts_of(MARKET), "carried") == ("backpack",)

@@ -15,7 +15,8 @@ from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.evaluation.explanations.masking import band_masks
 from reidr.evaluation.explanations.reason_numbers import reason_numbers
-from reidr.evaluation.explanations.reasons import by_chance, estimate, measure_reasons, order_flips
+from reidr.evaluation.explanations.reasons import by_chance, measure_reasons, order_flips
+from reidr.evaluation.explanations.reasons_tested import estimate
 from reidr.evaluation.explanations.text_alone import area_under_curve, read_from_text
 from reidr.reasoning.backends.backend import Capabilities
 from reidr.reasoning.backends.card import Card

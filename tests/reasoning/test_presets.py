@@ -44,8 +44,6 @@ def test_a_preset_tells_the_same_picture_from_another_and_speaks(name: str) -> N
     profile = stored_profile(name)
     # Who has seen drawn people only leaves photos alone.
     assert (0 < profile.weight <= 1) if name == "nano" else profile.weight == 0
-    assert profile.street_weight is not None
-    assert 0 < profile.street_weight <= 1
     assert profile.policy is not None
     assert profile.score_predictor is not None
 

@@ -32,6 +32,7 @@ from reidr.reasoning.types import Pair, RequestCounts
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.search import search
 from reidr.search.searching import NO_REASONS
+from reidr.search.task import SearchOptions
 from reidr.search.types import Found
 
 K = 6
@@ -149,11 +150,8 @@ def look(street: ReIDDataset, picture: Any, verifier: Verifier) -> Found:
         picture,
         street.gallery,
         K,
-        retriever=HistogramEmbedder(),
-        reasoner=verifier,
-        think=0,
-        fold=False,
-        keep=False,  # type: ignore[arg-type]
+        SearchOptions(HistogramEmbedder(), verifier, think=0, fold=False),  # type: ignore[arg-type]
+        keep=False,
     )
 
 
@@ -161,9 +159,12 @@ def test_adaptive_asks_only_the_candidates_in_doubt(street: ReIDDataset) -> None
     every, some = Verifier(TUNED), Verifier(TUNED)
     look(street, street.query[0].image, every)
     found = search(
-        street.query[0].image, street.gallery, K, retriever=HistogramEmbedder(), reasoner=some, think=0, fold=False,  # type: ignore[arg-type]
-        keep=False, adaptive=True,
-    )  # fmt: skip
+        street.query[0].image,
+        street.gallery,
+        K,
+        SearchOptions(HistogramEmbedder(), some, think=0, fold=False, adaptive=True),  # type: ignore[arg-type]
+        keep=False,
+    )
     assert len(every.asked) == K
     assert set(some.asked) < set(every.asked)
     assert sum(match.direct_score is not None for match in found.matches) == len(some.asked)
@@ -177,10 +178,8 @@ def test_a_reasoner_that_writes_nothing_gives_scores_alone(street: ReIDDataset) 
         street.query[0].image,
         street.gallery,
         K,
-        retriever=HistogramEmbedder(),
-        reasoner=verifier,
-        fold=False,
-        keep=False,  # type: ignore[arg-type]
+        SearchOptions(HistogramEmbedder(), verifier, fold=False),  # type: ignore[arg-type]
+        keep=False,
     )
     assert all(match.verdict is None and match.direct_score is not None for match in found.matches)
     assert NO_REASONS in found.warnings
@@ -215,9 +214,12 @@ def test_a_re_ranker_from_outside_orders_what_is_found(street: ReIDDataset) -> N
     verifier = Verifier(TUNED)
     plain = look(street, street.query[1].image, verifier)
     found = search(
-        street.query[1].image, street.gallery, K, retriever=HistogramEmbedder(), reasoner=verifier, think=0, fold=False,  # type: ignore[arg-type]
-        keep=False, reranker=f"{__name__}:Backwards",
-    )  # fmt: skip
+        street.query[1].image,
+        street.gallery,
+        K,
+        SearchOptions(HistogramEmbedder(), verifier, think=0, fold=False, reranker=f"{__name__}:Backwards"),  # type: ignore[arg-type]
+        keep=False,
+    )
     by_distance = sorted(plain.matches, key=lambda match: match.rank_before)
     assert [match.crop.id for match in found.matches] == [match.crop.id for match in by_distance[::-1]]
     assert found.order_by == "backwards"
@@ -227,9 +229,20 @@ def test_a_re_ranker_from_outside_orders_what_is_found(street: ReIDDataset) -> N
 @pytest.mark.parametrize("name", ["csls", "k-reciprocal"])
 def test_a_re_ranker_by_name_needs_no_reasoner(street: ReIDDataset, name: str) -> None:
     found = search(
-        street.query[1].image, street.gallery, K, retriever=HistogramEmbedder(), reasoner=None, fold=False, keep=False,
-        reranker=name,
-    )  # fmt: skip
+        street.query[1].image,
+        street.gallery,
+        K,
+        SearchOptions(HistogramEmbedder(), None, fold=False, reranker=name),
+        keep=False,
+    )
     assert len(found.matches) == K
     values = [match.order_value for match in found.matches]
     assert values == sorted(values)
+
+
+def test_a_profile_tuned_with_another_retriever_is_said(street: ReIDDataset) -> None:
+    picture = street.query[1].image
+    own = look(street, picture, Verifier(replace(TUNED, retriever=HistogramEmbedder.fingerprint)))
+    other = look(street, picture, Verifier(replace(TUNED, retriever="another")))
+    said = "tuned with another retriever"
+    assert [any(said in warning for warning in found.warnings) for found in (own, other)] == [False, True]

@@ -227,4 +227,4 @@ def test_evaluate_takes_the_decision_of_the_server() -> None:
     options = dict.fromkeys(names) | {"k": 5, "think": 0, "seed": 0, "average_precision": "exact", "cache": False}
     served: Any = SimpleNamespace(card=Card(InferenceProfile(0.4, "held-out people", csls=True)))
     found = settings_from({**options, "reasoner_name": "http://127.0.0.1:1", "adaptive": False}, served)
-    assert (found.weight, found.csls) == (0.4, True)
+    assert (found.profile.weight, found.profile.csls) == (0.4, True)

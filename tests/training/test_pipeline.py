@@ -180,7 +180,6 @@ def test_quick_goes_from_nothing_to_a_page_and_a_second_run_does_nothing(tmp_pat
     assert len(before) == 3
     profile = stored_profile(tmp_path / "rl" / "model")
     assert profile.weight == 0.0, "drawn people alone must not move photos"
-    assert profile.street_weight is not None
     assert "drawn people only" in profile.notice
     train_all("nano", tmp_path, quick=True)
     assert stored_profile(tmp_path / "rl" / "model") == profile, "what was decided is kept"

@@ -13,17 +13,18 @@ import yaml
 from PIL import Image
 
 from reidr.core.run import MANIFEST, write_json
-from reidr.errors import DataError
+from reidr.errors import DataError, RecipeError
 from reidr.fusion.profile import InferenceProfile, store_profile, stored_profile
 from reidr.fusion.provenance import held_out_split, training_data
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.nano.build import TINY, build_nano
 from reidr.retrieval.embedders.network import build_network
+from reidr.training.grpo.stage import rl_stage
 from reidr.training.pairs.stage import pairs_stage
 from reidr.training.pairs.table import read_columns, read_mined, read_pairs
-from reidr.training.reasoning_stages import rl_stage, sample_stage
 from reidr.training.recipes.pretraining import PretrainingRecipe
 from reidr.training.recipes.retriever import EmbedderTraining
+from reidr.training.sampling.stage import sample_stage
 from reidr.training.warmup.stage import warmup_stage
 
 NETWORK = {"height": 32, "width": 32, "embedding": 16, "stripes": 2, "stripe_embedding": 8, "flip": False}
@@ -177,3 +178,20 @@ def test_what_is_missing_is_named(recipe: str) -> None:
         pairs_stage(recipe, Path("pairs"), {"source": "pretraining", "pretraining": "nowhere"})
     with pytest.raises(DataError, match="no such file of pairs"):
         warmup_stage(recipe, Path("warmup"), {"pairs": "nowhere.parquet"})
+
+
+def test_rules_that_do_not_exist_are_refused_before_anything_is_loaded(
+    recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("the work has begun")
+
+    with pytest.raises(RecipeError, match="no selection rule 'hardest'"):
+        pairs_stage(recipe, Path("other-pairs"), {"selection": "hardest"})
+    pairs = str(pairs_stage(recipe, Path("pairs"), {}))
+    monkeypatch.setattr("reidr.training.common.device.load_for_training", never)
+    rewards = {"rewards": {"no_such_module_of_mine:reward": 1.0}}
+    with pytest.raises(RecipeError, match="cannot import no_such_module_of_mine"):
+        sample_stage(recipe, Path("sample"), {"model": "start", "pairs": pairs, **rewards})
+    with pytest.raises(RecipeError, match="cannot import no_such_module_of_mine"):
+        rl_stage(recipe, Path("rl"), {"model": "start", "sampled": pairs, **rewards})

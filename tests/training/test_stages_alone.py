@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from reidr.errors import InUseError, RecipeError
+from reidr.training.grpo.stage import rl_stage
 from reidr.training.pairs.stage import pairs_stage
 from reidr.training.pretraining.stage import pretraining_stage
-from reidr.training.reasoning_stages import rl_stage, sample_stage
 from reidr.training.retriever.stage import retriever_stage
+from reidr.training.sampling.stage import sample_stage
 from reidr.training.warmup.stage import warmup_stage
 
 STAGES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
@@ -41,7 +42,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("the work has begun")
 
-    for name in ("retriever.stage", "reasoning_stages", "pretraining.stage", "pairs.stage", "warmup.stage"):
+    for name in (f"{folder}.stage" for folder in ("retriever", "sampling", "grpo", "pretraining", "pairs", "warmup")):
         monkeypatch.setattr(f"reidr.training.{name}.stage_values", never)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -60,7 +61,6 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
     report = build_report(
         outcomes,
         title="A rendered street",
-        subtitle="Drawn people, several cameras: look-alikes, changed clothes, people who are not in the gallery",
         notice=notice_of(reasoner),
         facts=facts_of(
             {
@@ -68,7 +68,7 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
                 "protocol": outcomes[0].trial.protocol.name,
                 "retriever": retriever.name,
                 "reasoner": "nano",
-                "fusion": f"{settings.fusion}, tuned on {profile.chosen_on}",
+                "fusion": f"{settings.profile.fusion}, tuned on {profile.chosen_on}",
                 "k": k,
                 "seed": seed,
                 "seconds": round(seconds, 1),
@@ -78,6 +78,8 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
     )
     click.echo(text_table(outcomes))
     write_json(run.path("rows.json"), rows_json(outcomes))
+    subtitle = "Drawn people, several cameras: look-alikes, changed clothes, people who are not in the gallery"
+    report = replace(report, subtitle=subtitle)
     save_report(report, folder)
     page = write_report(report, folder)
     run.finish("evaluation", started, report="report.html")

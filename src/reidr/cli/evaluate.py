@@ -182,7 +182,7 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     retriever: Embedder = given if given is not None else load_retriever(options["retriever_name"])
     reasoner = served or load_reasoner(name, options["cache"])
     if options["held_out"]:
-        from reidr.training.tuning.search import held_out_search
+        from reidr.training.tuning.held_out import held_out_search
 
         dataset = held_out_search(dataset, retriever, reasoner)
     started = time.perf_counter()
@@ -190,6 +190,8 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress, baselines)
     document = result_document(outcomes, dataset, provenance_of(retriever, reasoner, settings))
     seen = [str(note) for note in seen_notes(dataset, training_data_of(retriever, reasoner))]
+    if reasoner is not None and (foreign := settings.profile.mismatch(retriever.fingerprint)):
+        seen.append(foreign)
     document["notes"] += seen
     print_results(outcomes, document, [*warnings_of(dataset), *seen])
     done = Evaluated(outcomes, document, dataset, reasoner, options, started)
@@ -206,8 +208,8 @@ def provenance_of(retriever: Embedder, reasoner: Backend | None, settings: Setti
     return {
         "retriever": retriever.name,
         "reasoner": "none" if reasoner is None else reasoner.name,
-        "fusion": settings.fusion,
-        "fusion_weight": settings.weight,
+        "fusion": settings.profile.fusion,
+        "fusion_weight": settings.profile.weight,
         "k": settings.k,
         "think": settings.think,
         "seed": settings.seed,

@@ -92,16 +92,13 @@ def tested_reasons(done: Evaluated, reasoner: Backend) -> dict[str, Any]:
     from reidr.evaluation.explanations.reason_numbers import number_lines
     from reidr.report.build import now
     from reidr.report.reasons import write_reasons
-    from reidr.report.reasons_build import reasons_page, run_reasons
+    from reidr.report.reasons_build import PairsDrawn, reasons_page, run_reasons
 
     options, dataset = done.options, done.dataset
     run = run_reasons(
         done.outcomes[0],
         reasoner,
-        dataset.root,
-        options["k"],
-        options["reasons"],
-        options["seed"],
+        PairsDrawn(options["k"], options["reasons"], options["seed"], dataset.root),
         progress,
         click.echo,
     )
@@ -147,8 +144,8 @@ def page_facts(done: Evaluated) -> dict[str, str | int | float]:
             "average precision": None if settings.average_precision == "exact" else settings.average_precision,
             "retriever": made_by["retriever"],
             "reasoner": made_by["reasoner"],
-            "fusion": settings.fusion,
-            "fusion weight": settings.weight if settings.fusion == "weighted" else None,
+            "fusion": settings.profile.fusion,
+            "fusion weight": settings.profile.weight if settings.profile.fusion == "weighted" else None,
             "k": settings.k,
             "seed": settings.seed,
             "seconds": round(time.perf_counter() - done.started, 1),

@@ -25,16 +25,18 @@ PATTERN_HELP = 'Camera and time of files in folders, for example "{camera}/{date
 
 
 @click.command("find", cls=Command)
-@click.argument("people", metavar="PERSON...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("people", metavar="PERSON...", type=click.Path(path_type=Path), nargs=-1)
 @click.option(
     "--in",
     "galleries",
     type=click.Path(path_type=Path),
     multiple=True,
-    required=True,
     help="Folder of person crops to search, or a manifest (.csv, .jsonl); may be given several times.",
 )
 @click.option("--k", type=click.IntRange(1, 100), default=DEFAULT_K, help=f"Number of matches. [{DEFAULT_K}]")
+@click.option("--wearing", help='Search by words: "red top, black backpack, no hat"; PERSON may be given beside them.')
+@click.option("--only", is_flag=True, help="With --wearing: leave out crops of which any of it is unlikely.")
+@click.option("--describe", is_flag=True, help="Print what each PERSON picture shows instead of searching.")
 @click.option("--think", type=click.IntRange(0), help="Give reasons for this many of them. [all]")
 @click.option("--pattern", help=PATTERN_HELP)
 @click.option("--fold/--no-fold", default=True, help="Show near-duplicates as one match. [fold]")
@@ -64,9 +66,18 @@ PATTERN_HELP = 'Camera and time of files in folders, for example "{camera}/{date
 def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: Any) -> None:
     """Find a person in folders of crops; prints the matches with a reason each and writes a report.
 
-    Several PERSON pictures are pictures of one and the same person. Exit status 0: the search was carried out, whether
-    anybody was found or not; 1: it could not be.
+    The person is given by pictures, by words (--wearing), or by both. Several PERSON pictures are pictures of one and
+    the same person. Exit status 0: the search was carried out, whether anybody was found or not; 1: it could not be.
     """
+    check_usage(people, galleries, options)
+    if options["describe"] or options["wearing"] is not None:
+        from reidr.cli.find_words import describe_people, search_by_words
+
+        if options["describe"]:
+            describe_people(people, options)
+        else:
+            search_by_words(people, galleries, options)
+        return
     started, task = time.perf_counter(), checked(people, galleries, options)
     # Only now what takes seconds to load.
     from reidr.cli import shared
@@ -82,14 +93,14 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
         note_run_folder(run.folder)
     name = options["reasoner_name"]
     retriever, reasoner = shared.load_retriever(options["retriever_name"]), shared.load_reasoner(name, options["cache"])
-    found = carry_out(task, retriever, reasoner, keep=options["cache"])
+    found = carry_out(task.with_models(retriever, reasoner), keep=options["cache"])
     facts = shared.facts_of(
         {
             "retriever": retriever.name,
             "reasoner": name,
             "k": task.k,
             "pattern": options["pattern"],
-            "near-duplicates": "folded" if task.fold else "not folded",
+            "near-duplicates": "folded" if task.options.fold else "not folded",
             "claim check": "yes" if any(match.looks for match in found.matches) else "no",
             "seconds": round(time.perf_counter() - started, 1),
         }
@@ -108,12 +119,24 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
     run.finish("search", started, report=page.name)  # last: whatever was cut short before may be done again
 
 
+def check_usage(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> None:
+    """Refuse what does not belong together. Raises click.UsageError."""
+    if options["describe"] and (galleries or options["wearing"] is not None):
+        raise click.UsageError("--describe looks at PERSON pictures alone; leave out --in and --wearing")
+    if not people and options["wearing"] is None:
+        raise click.UsageError("Missing argument 'PERSON...': a picture of the person, or words with --wearing")
+    if not galleries and not options["describe"]:
+        raise click.UsageError("Missing option '--in': the folder of crops to search")
+    if options["only"] and options["wearing"] is None:
+        raise click.UsageError("--only belongs to --wearing")
+
+
 def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> Task:
     """The search, all of its arguments known to be usable. No model is loaded for that."""
     from reidr.cli.shared import prepare_output
     from reidr.core.run import refuse_own
     from reidr.search.query.gallery import check_place
-    from reidr.search.task import prepare
+    from reidr.search.task import SearchOptions, prepare
 
     files = options["json_file"], options["csv_file"]
     if None not in files and len({os.path.realpath(str(path)) for path in files}) == 1:
@@ -127,14 +150,11 @@ def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict
         people,
         galleries[0] if len(galleries) == 1 else galleries,
         options["k"],
-        retriever=options["retriever_name"],
-        reasoner=None if reasoner == "none" else reasoner,
-        think=options["think"],
-        claim_check=options["claim_check"],
-        fold=options["fold"],
-        pattern=options["pattern"],
-        reranker=options["reranker"],
-        adaptive=options["adaptive"],
+        SearchOptions(
+            retriever=options["retriever_name"],
+            reasoner=None if reasoner == "none" else reasoner,
+            **{name: options[name] for name in ("think", "claim_check", "fold", "pattern", "reranker", "adaptive")},
+        ),
     )
     inputs = [*people, *galleries, options["retriever_name"]]
     inputs += [crop.image for crop in task.gallery.crops if isinstance(crop.image, Path)]
@@ -171,7 +191,8 @@ def new_folder(runs: Path, people: tuple[Path, ...]) -> Path:
     """A folder that nobody had before: `2026-11-30T0128-alice-3f9a`."""
     from reidr.core.storage.files import cannot_write, make_folder
 
-    name = re.sub(r"[^\w.-]+", "_", people[0].stem)[:40] or "query"
+    name = re.sub(r"[^\w.-]+", "_", people[0].stem)[:40] if people else "words"
+    name = name or "query"
     while True:
         folder = runs / f"{datetime.now(UTC):%Y-%m-%dT%H%M}-{name}-{secrets.token_hex(2)}"
         try:

@@ -18,6 +18,6 @@ from reidr.cli.run_option import run_option
 @recipe_options("reidr.training.recipes.sampling.SampleRecipe")
 def command(recipe: str, folder: Path, **options: Any) -> None:
     """Roll pairs out and keep the non-trivial ones; writes FOLDER/sampled.parquet and pass_rates.png."""
-    from reidr.training.reasoning_stages import sample_stage
+    from reidr.training.sampling.stage import sample_stage
 
     click.echo(f"sampled pairs: {sample_stage(recipe, folder, given(options))}")

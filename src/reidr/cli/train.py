@@ -107,7 +107,7 @@ def warmup(recipe: str, folder: Path, **options: Any) -> None:
 @recipe_options("reidr.training.recipes.grpo.ReinforcementStageRecipe")
 def rl(recipe: str, folder: Path, **options: Any) -> None:
     """Reinforcement learning (GRPO) of the reasoner on sampled pairs; writes RUN/model."""
-    from reidr.training.reasoning_stages import rl_stage
+    from reidr.training.grpo.stage import rl_stage
 
     click.echo(f"reasoner: {rl_stage(recipe, folder, given(options))}")
 

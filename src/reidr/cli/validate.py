@@ -25,7 +25,7 @@ from reidr.cli.shared import LAYOUT_OPTION, ROOT_OPTION
 def command(
     data: Path, pixels: bool, allow_missing: bool, layout: str | None, root: Path | None, json_file: Path | None
 ) -> None:
-    """Check a data set: files, names, identities, cameras, splits.
+    """Check a data set: files, names, identities, cameras, splits; count what is known of its attributes.
 
     Exit status: 0 without errors (warnings or not), 1 where an error would break or falsify an evaluation, or where the
     data cannot be read at all, 2 for a wrong option.

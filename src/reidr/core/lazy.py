@@ -19,14 +19,3 @@ def loaded_when_used(package: str, homes: Mapping[str, str]) -> Callable[[str], 
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return find
-
-
-def names_of(home: str) -> Callable[[str], Any]:
-    """A package's `__getattr__`: every name of the module `home`, which had the package's name in the first edition."""
-
-    def find(name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(import_module(home), name)
-
-    return find

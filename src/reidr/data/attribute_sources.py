@@ -77,17 +77,48 @@ PETA_ACCESSORIES: Mapping[str, tuple[str, str, str]] = {  # family, value where 
     "accessoryMuffler": ("scarf", "yes", "no"),
     "accessorySunglasses": ("glasses", "yes", "no"),
 }
-LEFT_OUT = frozenset(
-    {
-        "accessoryNothing",  # says that no accessory is there: read together with the others
-        *("accessoryHairBand", "accessoryHeadphone", "accessoryFaceMask", "accessoryKerchief", "accessoryShawl"),
-        *("carryingOther", "carryingShoppingTro"),
-        *("lowerBodyThinStripes", "lowerBodyThickStripes", "lowerBodyPlaid", "lowerBodyLogo"),
-        *("upperBodyVNeck", "footwearStocking", "hairPurple", "hairGreen", "hairBlue", "hairOrange", "hairPink"),
-    }
-)
+NO_VALUE = "the vocabulary has no value for it"
+RARE = "too rare in any source to be learned"
+PROTECTED = "gender, age, origin, religion and health are never learned, searched or said"
+LEFT_OUT: Mapping[str, str] = {
+    "accessoryNothing": "no value of its own: it makes the absence of hat, scarf and glasses known",
+    **dict.fromkeys(("accessoryHairBand", "accessoryHeadphone", "accessoryFaceMask"), NO_VALUE),
+    **dict.fromkeys(("accessoryKerchief", "accessoryShawl"), "neither hat nor scarf for certain"),
+    "carryingOther": "may be anything; it makes the absence of the bags that PETA names known",
+    "carryingShoppingTro": RARE,
+    **dict.fromkeys(("lowerBodyThinStripes", "lowerBodyThickStripes", "lowerBodyPlaid", "lowerBodyLogo"), RARE),
+    **dict.fromkeys(("upperBodyVNeck", "footwearStocking"), NO_VALUE),
+    **dict.fromkeys(("hairPurple", "hairGreen", "hairBlue", "hairOrange", "hairPink"), RARE),
+}
+"""Words of PETA that are no value, and why."""
+PETA_PASSED_OVER: Mapping[str, str] = {"personal": PROTECTED, "accessoryMuslim": PROTECTED}
+"""Beginnings of words of PETA that are taken out before anything else, and why."""
+MARKET_ALONE = frozenset({"backpack", "shoulder_bag", "handbag", "lower_length"})
+"""Attributes that Market-1501's table has and the street has not: they tell the two apart."""
+MARKET_LEFT_OUT: Mapping[str, str] = {
+    "gender": PROTECTED,
+    "age": PROTECTED,
+    "split": "says whether a person is of the training or of the test half",
+    "pid": "the person's number",
+}
+"""Columns of Market-1501's table that are no value, and why."""
+STREET_LEFT_OUT: Mapping[str, str] = {"hat_color": NO_VALUE}
+"""Attributes of the rendered street that are no value, and why."""
 
 OTHER_WORDS = frozenset({*PETA_LENGTH, *PETA_CARRIED, *PETA_ACCESSORIES, *LEFT_OUT})
+PETA_WORDS: tuple[str, ...] = tuple(
+    dict.fromkeys(
+        (
+            *PETA_ONE,
+            *PETA_LENGTH,
+            *(f"{part}{color.title().replace('Gray', 'Grey')}" for part in PETA_COLORS for color in PHOTO_COLORS),
+            *PETA_CARRIED,
+            *PETA_ACCESSORIES,
+            *LEFT_OUT,
+        )
+    )
+)
+"""Every word of PETA but those of `PETA_PASSED_OVER`."""
 
 
 def facts_of_peta(labels: Collection[str]) -> Facts:
@@ -106,6 +137,8 @@ def facts_of_peta(labels: Collection[str]) -> Facts:
             raise DataError(f"{label!r} is no label of PETA")
     for family, values in marked.items():
         facts[family] = one_of(family, *dict.fromkeys(values))
+    if "other top" in marked.get("upper garment", ()):
+        facts["upper garment"].pop("shirt", None)  # PETA has no word for a shirt: it is one of its "other" tops
     lengths = {PETA_LENGTH[label] for label in labels if label in PETA_LENGTH}
     if len(lengths) == 1:
         facts["lower length"] = one_of("lower length", *lengths)
@@ -135,32 +168,56 @@ def peta_color(label: str) -> str | None:
     return None
 
 
+def is_yes(attributes: Mapping[str, str], name: str) -> bool:
+    """Whether an attribute of yes and no is yes. Raises DataError where it is neither."""
+    if attributes[name] not in ("yes", "no"):
+        raise DataError(f"{name}: no value {attributes[name]!r}; there are: yes, no")
+    return attributes[name] == "yes"
+
+
+def checked_color(color: str) -> str:
+    """A colour of garments as it is. Raises DataError where the vocabulary does not have it."""
+    if color not in COLORS:
+        raise DataError(f"no color {color!r}; there are: {', '.join(COLORS)}")
+    return color
+
+
 def facts_of_market(attributes: Mapping[str, str]) -> Facts:
     """A row of Market-1501's table, as `reidr.data.attributes.load_market_attributes` reads it, as facts.
 
-    The table marks at most one colour a garment; where it marks none, nothing is known of the colours.
+    The table marks at most one colour a garment; where it marks none, nothing is known of the colours. Columns that
+    are absent, as a manifest may leave them out, are unknown. Raises DataError for a value that is not in the table.
     """
-    facts: Facts = {
-        "headwear": one_of("headwear", "hat" if attributes["hat"] == "yes" else "none"),
-        "hair length": one_of("hair length", attributes["hair_length"]),
-        "sleeves": one_of("sleeves", attributes["sleeve"]),
-        "lower length": one_of("lower length", attributes["lower_length"]),
-    }
-    if attributes["lower_kind"] == "dress":
+    facts: Facts = {}
+    if "hat" in attributes:
+        facts["headwear"] = one_of("headwear", "hat" if is_yes(attributes, "hat") else "none")
+    for family, key, others in (
+        ("hair length", "hair_length", ("bald",)),  # no word for bald: "short" may be
+        ("sleeves", "sleeve", ("none",)),  # nor for no sleeves
+        ("lower length", "lower_length", ()),
+    ):
+        if key in attributes:
+            facts[family] = one_of(family, attributes[key])
+            if attributes[key] == "short":
+                facts[family] = {value: true for value, true in facts[family].items() if value not in others}
+    kind, length = attributes.get("lower_kind"), attributes.get("lower_length")
+    if kind == "dress":
         facts["lower garment"] = one_of("lower garment", "skirt")
-    elif attributes["lower_length"] == "short":
+    elif kind == "trousers" and length == "short":
         facts["lower garment"] = one_of("lower garment", "shorts")
-    else:
+    elif kind == "trousers" and length == "long":
         facts["lower garment"] = one_of("lower garment", "trousers", "jeans")  # the table does not tell them apart
     for family, key, listed in (
         ("upper colors", "upper_color", MARKET_UPPER),
         ("lower colors", "lower_color", MARKET_LOWER),
     ):
-        if attributes[key] != "other":
-            facts[family] = several_of([attributes[key]], listed)
+        if attributes.get(key, "other") != "other":
+            facts[family] = several_of([checked_color(attributes[key])], listed)
     bags = {"backpack": "backpack", "shoulder bag": "shoulder_bag", "handbag": "handbag"}
-    carried = [value for value, key in bags.items() if attributes[key] == "yes"]
-    facts["carried"] = several_of(carried, bags)
+    listed_bags = [value for value, key in bags.items() if key in attributes]
+    carried = [value for value in listed_bags if is_yes(attributes, bags[value])]
+    if listed_bags:
+        facts["carried"] = several_of(carried, listed_bags)
     if carried:
         facts["carried"]["nothing"] = False
     return facts
@@ -179,7 +236,10 @@ NOT_VISIBLE = "not visible"
 
 
 def facts_of_street(attributes: Mapping[str, str]) -> Facts:
-    """A drawn crop's true attributes as facts; what the picture hides is said to be hidden."""
+    """A drawn crop's true attributes as facts; what the picture hides is said to be hidden.
+
+    Raises DataError for a value that the street does not draw.
+    """
     facts: Facts = {}
     hidden = {CANNOT_BE_SEEN: True}
 
@@ -191,6 +251,8 @@ def facts_of_street(attributes: Mapping[str, str]) -> Facts:
         if attributes.get(name) == NOT_VISIBLE:
             facts[family] = dict(hidden)
         elif (value := known(name)) is not None:
+            if words is not None and value not in words:
+                raise DataError(f"{name}: no value {value!r}; there are: {', '.join(words)}")
             facts[family] = one_of(family, words[value] if words is not None else value)
 
     def colors(family: str, *names: str) -> None:
@@ -199,9 +261,9 @@ def facts_of_street(attributes: Mapping[str, str]) -> Facts:
             return
         values = [STREET_COLOR.get(value, value) for name in names if (value := known(name)) not in (None, "none")]
         if values:
-            facts[family] = several_of(values, COLORS)
+            facts[family] = several_of([checked_color(value) for value in values], COLORS)
 
-    choice("headwear", "hat", {"none": "none", "cap": "hat", "beanie": "hat"})
+    choice("headwear", "hat", {"none": "none", "cap": "hat", "beanie": "hat", "no": "none", "yes": "hat", "hat": "hat"})
     choice("hair length", "hair_length")
     choice("hair color", "hair_color")
     choice("sleeves", "sleeve")
@@ -218,7 +280,8 @@ def facts_of_street(attributes: Mapping[str, str]) -> Facts:
         facts["carried"] = dict(hidden)
     elif (bag := known("bag")) is not None:
         drawn = ("nothing", "backpack", "shoulder bag", "handbag")
-        facts["carried"] = several_of(["nothing" if bag == "none" else bag], drawn)
+        facts["carried"] = one_of("carried", "nothing" if bag == "none" else bag)
+        facts["carried"] = {value: true for value, true in facts["carried"].items() if value in drawn}
     return facts
 
 
@@ -226,6 +289,6 @@ def facts_of(attributes: Mapping[str, str]) -> Facts:
     """The facts of a crop's `attributes`, whichever source they are of; empty where there are none."""
     if "peta" in attributes:
         return facts_of_peta(attributes["peta"].split())
-    if "backpack" in attributes:
+    if not MARKET_ALONE.isdisjoint(attributes):
         return facts_of_market(attributes)
     return facts_of_street(attributes)

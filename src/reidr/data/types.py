@@ -77,6 +77,20 @@ class Crop:
 
 
 @dataclass(frozen=True)
+class Caption:
+    """What somebody wrote about a training person (`reidr.data.captions`).
+
+    Attributes:
+        person: label of the person. sentences: one or more descriptions, as they were written.
+        images: ids of the crops that are described; empty where it is not known which of the person's crops they are.
+    """
+
+    person: str
+    sentences: tuple[str, ...]
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ReIDDataset:
     """A re-identification data set: training crops, queries and gallery, ids unique within each list.
 
@@ -84,7 +98,7 @@ class ReIDDataset:
     `notes` are sentences about what was found when it was read (layout, version, what was left out and why), each with
     its grade and a count (`Note`); plain sentences given here become information. `kind` is what it was read as: a data
     set of `reidr.data.checks.official_counts` where it was recognised, else the layout; None for a manifest and for
-    data made in code, which may be of any data set.
+    data made in code, which may be of any data set. `captions` are sentences about training persons.
     """
 
     name: str
@@ -95,6 +109,7 @@ class ReIDDataset:
     protocol: str = "standard"
     notes: tuple[Note, ...] = ()
     kind: str | None = None
+    captions: tuple[Caption, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "notes", as_notes(self.notes))

@@ -25,6 +25,8 @@ from reidr.fusion.weighted import (
 )
 from reidr.retrieval.ranked_list import RankedList
 
+DRAWS = 4  # drawings of the people into folds
+
 
 @dataclass(frozen=True)
 class FusionChoice:
@@ -42,26 +44,25 @@ def choose_fusion(
     vision_similarities: NDArray[np.float64] | None = None,
     *,
     folds: int = 5,
-    draws: int = 4,
 ) -> FusionChoice:
     """One weight or a fitted probability: whichever has the better mAP on people that it was not chosen on.
 
     Args:
         ranked: (Q, 50 or so). probabilities, truth: (Q, m), NaN where not asked. people: the person of each query; one
             person's queries are never on both sides. vision_similarities: (Q, m, 3) or None, for the fitted one.
-        folds: of the people, for each of `draws` drawings of them, whose results are averaged.
+        folds: of the people, for each of `DRAWS` drawings of them, whose results are averaged.
 
     Of equals the weight, which needs neither z-norm nor vision similarities. Raises ReIDError where people are fewer
     than the folds, and as `choose_weight` and `fit_logistic_fusion`.
     """
     place, number = group_numbers(people, "people")
-    folds, draws = whole_number(folds, "folds", least=2), whole_number(draws, "draws", least=1)
+    folds = whole_number(folds, "folds", least=2)
     if len(place) != len(ranked) or number < folds:
         raise ReIDError(f"fusion: {len(place)} queries of {number} people; {len(ranked)} queries, {folds} folds")
     probabilities = np.asarray(as_array(probabilities, "probabilities"), dtype=np.float64)
     truth = flag_array(truth, "truth", probabilities.shape)
     margins, found = margin_of(probabilities), np.zeros((2, 2))
-    for draw in range(draws):
+    for draw in range(DRAWS):
         fold = draw_folds(place, folds, draw)
         weighted, fitted = np.empty(truth.shape), np.empty(truth.shape)
         for each in range(folds):
@@ -75,6 +76,6 @@ def choose_fusion(
             model = fit_logistic_fusion(seen, margins[known], truth[known], own)
             fitted[new] = 1.0 - model.probabilities(lists, margins[new], others)
         found += np.array([order_quality(weighted, truth), order_quality(np.nan_to_num(fitted, nan=np.inf), truth)])
-    (one, two), (three, four) = (found / draws).tolist()
+    (one, two), (three, four) = (found / DRAWS).tolist()
     tried: dict[Fusion, tuple[float, float]] = {"weighted": (one, two), "fitted": (three, four)}
     return FusionChoice("fitted" if round(three, 9) > round(one, 9) else "weighted", tried)

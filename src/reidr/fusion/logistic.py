@@ -58,14 +58,7 @@ def fuse_whole(
     stretched = replace(ranked, distances=ranked.distances * (2.0 / scale))
     head = fused_distances(stretched, probabilities, weight) * (scale / 2.0)
     distances = np.concatenate([head, listed_distances(ranked)[:, head.shape[1] :]], axis=1)
-    order = np.argsort(distances, axis=1, kind="stable")
-    return RankedList(
-        ranked.query_ids,
-        ranked.gallery_ids,
-        np.take_along_axis(ranked.indices, order, axis=1),
-        np.take_along_axis(distances, order, axis=1),
-        (*ranked.made_by, f"reasoner weight={weight:g} k={head.shape[1]}, into the whole list"),
-    )
+    return ranked.sorted_by(distances, f"reasoner weight={weight:g} k={head.shape[1]}, into the whole list")
 
 
 def choose_whole_weight(
@@ -286,13 +279,5 @@ def probabilities_for_threshold(ranked: RankedList, probabilities: Reals) -> Ran
     Raises ReIDError for shapes that do not fit and a probability outside [0, 1].
     """
     probabilities = listed_probabilities(ranked, probabilities)
-    m = probabilities.shape[1]
     behind = np.where(np.isnan(probabilities), np.inf, 1.0 - probabilities)
-    order = np.argsort(behind, axis=1, kind="stable")
-    return RankedList(
-        ranked.query_ids,
-        ranked.gallery_ids,
-        np.take_along_axis(ranked.indices[:, :m], order, axis=1),
-        np.take_along_axis(behind, order, axis=1),
-        (*ranked.made_by, f"1 - fused probability k={m}"),
-    )
+    return ranked.sorted_by(behind, f"1 - fused probability k={behind.shape[1]}")

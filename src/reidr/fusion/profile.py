@@ -54,7 +54,6 @@ class InferenceProfile:
     Attributes:
         weight: weight of the reasoner in [0, 1] (`fusion.weighted.fuse`). chosen_on: the data it was chosen on.
         notice: what everybody who reads its results must know; empty for nothing.
-        street_weight: the weight for rendered streets, chosen on another street; None: `weight`.
         k_reciprocal_weight: the weight behind k-reciprocal re-ranking; None: not chosen.
         calibration: of the direct score on the first candidates; None: P(same) is the direct score itself.
         policy: which pairs are asked about where only those in doubt are. policies: (calls per query, policy) for
@@ -74,7 +73,6 @@ class InferenceProfile:
     weight: Weight
     chosen_on: str
     notice: str = ""
-    street_weight: Weight | None = None
     k_reciprocal_weight: Weight | None = None
     calibration: Calibration | None = None
     policy: Policy | None = None

@@ -51,14 +51,7 @@ def fuse_for_threshold(ranked: RankedList, probabilities: NDArray[np.float64], w
     useless for one threshold over all queries; here nothing is shifted and nothing follows. Arguments as `fuse`.
     """
     head = fused_distances(ranked, probabilities, weight)
-    order = np.argsort(head, axis=1, kind="stable")
-    return RankedList(
-        ranked.query_ids,
-        ranked.gallery_ids,
-        np.take_along_axis(ranked.indices[:, : head.shape[1]], order, axis=1),
-        np.take_along_axis(head, order, axis=1),
-        (*ranked.made_by, f"reasoner weight={weight:g} k={head.shape[1]}, for thresholds"),
-    )
+    return ranked.sorted_by(head, f"reasoner weight={weight:g} k={head.shape[1]}, for thresholds")
 
 
 def fused_distances(ranked: RankedList, probabilities: NDArray[np.float64], weight: float) -> NDArray[np.float64]:

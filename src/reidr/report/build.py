@@ -37,7 +37,6 @@ def build_report(
     outcomes: Sequence[Outcome],
     *,
     title: str,
-    subtitle: str = "",
     notice: str = "",
     facts: Mapping[str, str | int | float],
     left_out: Sequence[str] = (),
@@ -53,7 +52,6 @@ def build_report(
     known = what_is_known((*outcome.trial.query, *outcome.trial.gallery))
     return Report(
         title=title,
-        subtitle=subtitle,
         notice=notice,
         created=now(),
         facts=facts,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from reidr.data.protocols.trial import Trial
 from reidr.data.types import Crop
 from reidr.evaluation.experiment.outcome import Outcome
 from reidr.fusion.ask_policy import explain
-from reidr.fusion.calibration import Calibration, margin_of
+from reidr.fusion.calibration import margin_of
 from reidr.reasoning.rationales.statements import Known, statements_of
 from reidr.reasoning.types import Verdict
 from reidr.report import Candidate, QueryCard
@@ -87,12 +88,12 @@ def asked_sentence(outcome: Outcome, position: int) -> str:
     thought = sum(first == query for first, _ in outcome.verdicts)
     words = f", and wrote its reasons for {thought}" if thought else ""
     said = f"The reasoner scored {number} of the retriever's first candidates in both orders{words}."
-    policy = outcome.settings.policy
+    policy = outcome.settings.profile.policy
     if outcome.asked is None or policy is None:
         return said
     normalised = normalised_distances(outcome.ranked, policy.first, policy.last)[position]
     why = explain(policy, normalised, outcome.asked[position])
-    return f"{why} {said}" if outcome.settings.only_policy else f"{said} By its policy: {why[0].lower()}{why[1:]}"
+    return f"{why} {said}" if outcome.settings.in_doubt else f"{said} By its policy: {why[0].lower()}{why[1:]}"
 
 
 def card_candidates(outcome: Outcome, position: int, known: Known = "nothing") -> tuple[Candidate, ...]:
@@ -117,75 +118,72 @@ def card_candidates(outcome: Outcome, position: int, known: Known = "nothing") -
     before = {index: rank for rank, index in enumerate(places, start=1)}
     after = {index: rank for rank, index in enumerate(order, start=1)}
     distances = dict(zip(raw.tolist(), outcome.shown.distances[position].tolist(), strict=True))
-    columns = {index: column for column, index in enumerate(outcome.ranked.indices[position].tolist())}
     query = trial.query[position]
-    found = []
-    for index in order:
-        crop = trial.gallery[index]
-        verdict = outcome.verdicts.get((query.id, crop.id))
-        score, wanted = None, False
-        if outcome.scores is not None and columns.get(index, 10**9) < outcome.scores.shape[1]:
-            value = outcome.scores[position, columns[index]]
-            score = float(value) if np.isfinite(value) else None
-            wanted = not outcome.settings.only_policy
-        found.append(
-            candidate(
-                crop,
-                mark_of(query, crop, index in counted),
+    return tuple(
+        candidate(
+            outcome,
+            position,
+            index,
+            Place(
+                mark_of(query, trial.gallery[index], index in counted),
                 before[index],
-                after[index] if outcome.fused is not None else None,
+                None if outcome.fused is None else after[index],
                 distances[index],
-                score,
-                verdict,
-                fused_distance(outcome, position, index),
-                query,
-                known,
-                outcome.settings.calibration,
-                no_score=wanted and score is None,
-            )
+            ),
+            known,
         )
-    return tuple(found)
+        for index in order
+    )
 
 
-def candidate(
-    crop: Crop,
-    mark: Mark,
-    before: int,
-    after: int | None,
-    distance: float,
-    score: float | None,
-    verdict: Verdict | None,
-    score_after: float | None,
-    query: Crop,
-    known: Known = "nothing",
-    calibration: Calibration | None = None,
-    no_score: bool = False,
-) -> Candidate:
-    """One crop of a card: the direct `score` as the model gives it, P(same) where there is a `calibration` for it, and
-    what the reasoner wrote where it thought."""
+@dataclass(frozen=True)
+class Place:
+    """Where a candidate stands in a list: its rank before and after the reasoner, the retriever's distance."""
+
+    mark: Mark
+    before: int
+    after: int | None
+    distance: float
+
+
+def candidate(outcome: Outcome, position: int, index: int, place: Place, known: Known = "nothing") -> Candidate:
+    """Crop `index` of the gallery beside query `position`: the direct score as the model gives it, P(same) where there
+    is a calibration for it, and what the reasoner wrote where it thought."""
+    query, crop = outcome.trial.query[position], outcome.trial.gallery[index]
+    verdict, calibration = outcome.verdicts.get((query.id, crop.id)), outcome.settings.profile.calibration
+    score, wanted = direct_score(outcome, position, index)
     thought = verdict is not None and verdict.parsable
     claims = verdict.reasoning if thought and verdict is not None else ""
     return Candidate(
         id=crop.id,
         image=crop.image,
-        mark=mark,
-        rank_before=before,
-        rank_after=after,
-        distance=distance,
+        mark=place.mark,
+        rank_before=place.before,
+        rank_after=place.after,
+        distance=place.distance,
         person=crop.person,
         camera=crop.camera,
         probability=None if score is None or calibration is None else float(calibration.apply(margin_of(score))),
-        score_after=score_after,
+        score_after=fused_distance(outcome, position, index),
         reasoning=None if verdict is None else verdict.reasoning or "(no words)",
         cues=() if verdict is None else tuple(f"{cue.region}: {cue.agreement}" for cue in verdict.cues),
         answer=None if verdict is None else verdict.answer,
         score_direct=score,
         score_thinking=verdict.probability if thought and verdict is not None else None,
-        sampled=bool(getattr(verdict, "sampled", False)),
-        no_score=no_score,
+        sampled=verdict is not None and verdict.sampled,
+        no_score=wanted and score is None,
         statements=statements_of(claims, query.attributes, crop.attributes, known),
         **({} if verdict is None else thought_cost([verdict])),
     )
+
+
+def direct_score(outcome: Outcome, position: int, index: int) -> tuple[float | None, bool]:
+    """The direct score of a candidate, None where there is none, and whether the reasoner was to give one."""
+    column = np.flatnonzero(outcome.ranked.indices[position] == index)
+    if outcome.scores is None or not len(column) or column[0] >= outcome.scores.shape[1]:
+        return None, False
+    value = outcome.scores[position, column[0]]
+    return (float(value) if np.isfinite(value) else None), not outcome.settings.in_doubt
 
 
 def fused_distance(outcome: Outcome, position: int, index: int) -> float | None:

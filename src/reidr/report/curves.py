@@ -27,8 +27,8 @@ def curves_of(outcome: Outcome) -> tuple[Curve, ...]:
     if known is not None:
         probabilities, truth = known
         shown = {UNCALIBRATED: probabilities}
-        if outcome.settings.calibration is not None:
-            shown["calibrated P(same)"] = outcome.settings.calibration.apply(margin_of(probabilities))
+        if outcome.settings.profile.calibration is not None:
+            shown["calibrated P(same)"] = outcome.settings.profile.calibration.apply(margin_of(probabilities))
         curves.append(
             Curve(
                 "reliability",

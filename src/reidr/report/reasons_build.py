@@ -11,9 +11,10 @@ import numpy as np
 
 from reidr.evaluation.experiment.candidate_scoring import candidate_pairs
 from reidr.evaluation.experiment.outcome import Outcome
+from reidr.evaluation.explanations.cue_masking import pair_without
 from reidr.evaluation.explanations.masking import MasksOf, StreetMasks, band_masks
 from reidr.evaluation.explanations.reason_numbers import reason_numbers
-from reidr.evaluation.explanations.reasons import Progress, measure_reasons, most_asked, pair_without
+from reidr.evaluation.explanations.reasons import Progress, measure_reasons, most_asked
 from reidr.evaluation.explanations.reasons_tested import ReasonCase, ReasonsTested
 from reidr.reasoning.backends.backend import Backend
 from reidr.reasoning.rationales.statements import CHECKED, Known, statements_of, what_is_known, with_notes
@@ -66,27 +67,32 @@ class ReasonsRun:
         }
 
 
+@dataclass(frozen=True)
+class PairsDrawn:
+    """Which pairs are tested: `number` of the queries with their first `k` candidates, drawn by `seed`; 0 for all.
+
+    `root` is the data set's folder: a rendered street's says where each region of a crop lies.
+    """
+
+    k: int
+    number: int
+    seed: int
+    root: Path | None
+
+
 def run_reasons(
-    outcome: Outcome,
-    reasoner: Backend,
-    root: Path | None,
-    k: int,
-    number: int,
-    seed: int,
-    progress: Progress,
-    say: Callable[[str], Any],
+    outcome: Outcome, reasoner: Backend, drawn: PairsDrawn, progress: Progress, say: Callable[[str], Any]
 ) -> ReasonsRun:
     """Draw pairs of queries with their first k candidates and test the reasons given for them.
 
-    Args:
-        root: the data set's folder; a rendered street's says where each region of a crop lies.
-        number: how many pairs, drawn by `seed`; 0 for all. say: is told beforehand what will be asked.
+    `say` is given a sentence beforehand about how many questions there will be.
 
     Raises:
         ReIDError: there are no candidates.
     """
-    everything = candidate_pairs(outcome.trial, outcome.ranked, min(k, outcome.ranked.k))[0]
-    pairs = sample_pairs(everything, number, seed)
+    everything = candidate_pairs(outcome.trial, outcome.ranked, min(drawn.k, outcome.ranked.k))[0]
+    pairs = sample_pairs(everything, drawn.number, drawn.seed)
+    root = drawn.root
     exact = root is not None and (root / "street.json").is_file()
     masks_of: MasksOf = StreetMasks.of_folder(root) if exact and root is not None else band_masks
     known = what_is_known((*outcome.trial.query, *outcome.trial.gallery))
@@ -95,7 +101,7 @@ def run_reasons(
         f"testing the reasons for {len(pairs):,} of {len(everything):,} pairs: {thoughts:,} thoughts and at most "
         f"{passes:,} scores{'; and some ten short questions a pair' if reasoner.capabilities.ask_about_crops else ''}"
     )
-    tested = measure_reasons(reasoner, pairs, masks_of, progress, per_crop=known == "per crop", seed=seed)
+    tested = measure_reasons(reasoner, pairs, masks_of, progress, per_crop=known == "per crop", seed=drawn.seed)
     return ReasonsRun(tested, len(everything), masks_of, exact, known)
 
 

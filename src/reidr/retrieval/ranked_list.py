@@ -159,6 +159,16 @@ class RankedList:
             made_by=(*self.made_by, step),
         )
 
+    def sorted_by(self, distances: NDArray[np.float64], step: str) -> RankedList:
+        """The first m columns alone, sorted by `distances` (Q, m ≤ k) as they are; ties keep their order.
+
+        Unlike `reordered` nothing is shifted and nothing follows, so the distances may be compared across queries.
+        """
+        order = np.argsort(distances, axis=1, kind="stable")
+        indices = np.take_along_axis(self.indices[:, : distances.shape[1]], order, axis=1)
+        values = np.take_along_axis(distances, order, axis=1)
+        return RankedList(self.query_ids, self.gallery_ids, indices, values, (*self.made_by, step))
+
 
 def rank_features(
     query: NDArray[np.float32],

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from reidr.retrieval.rerankers.reranker import Reranker
     from reidr.search.query.gallery import Searchable
     from reidr.search.query.query import Person
-    from reidr.search.task import Progress
+    from reidr.search.task import Progress, SearchOptions
     from reidr.search.types import Found, Match
 
 __all__ = ["Found", "Match", "find", "search"]
@@ -59,54 +59,31 @@ def find(
     Returns:
         Up to k matches, best first. Raises DataError, ImageError or WeightsError with one sentence.
     """
-    return search(
-        person,
-        gallery,
-        k,
-        retriever=retriever,
-        reasoner=reasoner,
-        think=think,
-        claim_check=claim_check,
-        fold=fold,
-        pattern=pattern,
-        reranker=reranker,
-        adaptive=adaptive,
-    ).matches
+    from reidr.search.task import SearchOptions
+
+    options = SearchOptions(retriever, reasoner, think, claim_check, fold, pattern, reranker, adaptive)
+    return search(person, gallery, k, options).matches
 
 
 def search(
     person: Person,
     gallery: Searchable,
     k: int = DEFAULT_K,
+    options: SearchOptions | None = None,
     *,
-    retriever: Embedder | str | Path | None = None,
-    reasoner: Backend | str | Path | None = "nano",
-    think: int | None = None,
-    claim_check: bool = True,
-    fold: bool = True,
-    pattern: str | None = None,
-    reranker: str | Reranker | None = None,
-    adaptive: bool = False,
     keep: bool = True,
     show: Progress = progress,
 ) -> Found:
-    """`find` with everything the report needs; `keep` caches the gallery's embeddings in `cache_folder()`."""
-    from reidr.search.task import prepare
+    """`find` with everything the report needs.
 
-    task = prepare(
-        person,
-        gallery,
-        k,
-        retriever=retriever,
-        reasoner=reasoner,
-        think=think,
-        claim_check=claim_check,
-        fold=fold,
-        pattern=pattern,
-        reranker=reranker,
-        adaptive=adaptive,
-    )
+    Args:
+        options: the other arguments of `find`; None for its defaults.
+        keep: whether the gallery's embeddings are cached in `cache_folder()`.
+    """
+    from reidr.search.task import SearchOptions, prepare
+
+    task = prepare(person, gallery, k, SearchOptions() if options is None else options)
     # Only now what takes seconds to load.
     from reidr.search.searching import run
 
-    return run(task, retriever, reasoner, keep=keep, show=show)
+    return run(task, keep=keep, show=show)

@@ -28,10 +28,10 @@ def reasons(
     """
     verdicts: list[Verdict | None] = [None] * len(pairs)
     looks: list[tuple[CheckedClaim, ...]] = [()] * len(pairs)
-    if task.think is None:
+    if task.options.think is None:
         chosen = [i for i in order.places if not doubts[i] and not task.query.doubtful]
     else:
-        chosen = list(order.places[: task.think])
+        chosen = list(order.places[: task.options.think])
     if model is None or not model.capabilities.think or not chosen:
         return verdicts, looks
     some = [pairs[i] for i in chosen]
@@ -39,7 +39,7 @@ def reasons(
         thoughts = model.think(some, progress=steps_of(advance))
     for i, verdict in zip(chosen, thoughts, strict=True):
         verdicts[i] = verdict
-    if task.claim_check and model.capabilities.ask_about_crops:
+    if task.options.claim_check and model.capabilities.ask_about_crops:
         with show("looking at each crop again", len(chosen)) as advance:
             seen = check_claims(model, some, thoughts, share_of_steps(advance, len(chosen)))
         for i, own in zip(chosen, seen, strict=True):

@@ -38,16 +38,9 @@ Reals = NDArray[np.float64]
 NO_REASONS = "This reasoner gives scores and writes no reasons."
 
 
-def run(
-    task: Task,
-    retriever: Embedder | str | Path | None,
-    reasoner: Backend | str | Path | None,
-    *,
-    keep: bool = True,
-    show: Progress = progress,
-) -> Found:
+def run(task: Task, *, keep: bool = True, show: Progress = progress) -> Found:
     """Carry a search out. `keep` caches the gallery's embeddings. Errors as `find`."""
-    embedder = load_embedder(retriever)
+    embedder = load_embedder(task.options.retriever)
     store, left_out = embedded(task.gallery, embedder, keep, show)
     features, shown = task.query.embed(embedder)
     query = task.query.crops[shown]
@@ -56,7 +49,7 @@ def run(
     asked = Gallery((query,), features, (), embedder.name)
     everything = store.search(asked, len(store), excluded=lambda rows: itself[None, :])
     ranked = everything.indices[0][everything.indices[0] >= 0]
-    limit = limit_of(embedder) if task.fold else -1.0
+    limit = limit_of(embedder) if task.options.fold else -1.0
     groups = fold(ranked, store.features, store.crops, task.k, limit)
     found = Found(
         query,
@@ -76,10 +69,13 @@ def run(
             f"No match: {task.gallery.name} holds only the query itself; there is no other crop to compare it with."
         )
         return replace(found, presence=presence(everything, (), np.empty(0), embedder, None), nobody=nobody)
-    model, profile = loaded(reasoner)
+    model, profile = loaded(task.options.reasoner)
+    foreign = "" if profile is None or task.options.reranker is not None else profile.mismatch(embedder.fingerprint)
+    if foreign:
+        found = replace(found, warnings=(*found.warnings, foreign))
     # z-norm and CSLS need more candidates than are shown.
     listed = everything.top(max(groups[-1].column + 1, LAST))
-    if profile is not None and profile.csls and task.reranker is None:
+    if profile is not None and profile.csls and task.options.reranker is None:
         listed = with_csls(listed, store.features)
     distances = listed.distances[0, [group.column for group in groups]]
     pairs = [
@@ -132,7 +128,7 @@ def with_matches(
         for i in order.places
     )
     counts = RequestCounts() if model is None else model.counts - started
-    silent = model is not None and not model.capabilities.think and task.think != 0
+    silent = model is not None and not model.capabilities.think and task.options.think != 0
     return replace(
         found,
         warnings=(*found.warnings, *([NO_REASONS] if silent else [])),
@@ -147,11 +143,11 @@ def with_matches(
 
 def ordered(task: Task, candidates: Candidates, profile: InferenceProfile | None, show: Progress) -> Order:
     """The candidates in the order of the re-ranker that was named, else of the inference profile, else by distance."""
-    if task.reranker is None and profile is None:
+    if task.options.reranker is None and profile is None:
         return by_distance(candidates)
     with show("scoring pairs", len(candidates.pairs)) as advance:
-        if task.reranker is not None:
-            return by_reranker(candidates, load_reranker(task.reranker), str(task.reranker), advance)
+        if task.options.reranker is not None:
+            return by_reranker(candidates, load_reranker(task.options.reranker), str(task.options.reranker), advance)
         assert profile is not None
         return by_profile(candidates, replace(profile, asking=task.asking) if task.asking else profile, advance)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from reidr.core.defaults import DEFAULT_K
 from reidr.core.progress import Advance
 from reidr.errors import DataError
 from reidr.retrieval.embedders.embedder import Embedder
@@ -26,47 +25,49 @@ Progress = Callable[[str, int], AbstractContextManager[Advance]]
 
 
 @dataclass(frozen=True)
-class Task:
-    """A search whose arguments are known to be usable.
+class SearchOptions:
+    """How a search is carried out; each of them as the argument of `find` with its name."""
 
-    Attributes:
-        think, reranker: None for the default (see `find`). asking: which candidates are asked about; None: as the
-            inference profile says.
-    """
+    retriever: Embedder | str | Path | None = None
+    reasoner: Backend | str | Path | None = "nano"
+    think: int | None = None
+    claim_check: bool = True
+    fold: bool = True
+    pattern: str | None = None
+    reranker: str | Reranker | None = None
+    adaptive: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """A search whose arguments are known to be usable."""
 
     query: Query
     gallery: Collected
     k: int
-    think: int | None
-    claim_check: bool
-    fold: bool
-    reranker: str | Reranker | None = None
-    asking: Asking | None = None
+    options: SearchOptions
+
+    @property
+    def asking(self) -> Asking | None:
+        """Which candidates the reasoner is asked about; None: as its inference profile says."""
+        return "in doubt" if self.options.adaptive else None
+
+    def with_models(self, retriever: Embedder, reasoner: Backend | None) -> Task:
+        """This search with models that are loaded already."""
+        return replace(self, options=replace(self.options, retriever=retriever, reasoner=reasoner))
 
 
-def prepare(
-    person: Person,
-    gallery: Searchable,
-    k: int = DEFAULT_K,
-    *,
-    retriever: Embedder | str | Path | None = None,
-    reasoner: Backend | str | Path | None = None,
-    think: int | None = None,
-    claim_check: bool = True,
-    fold: bool = True,
-    pattern: str | None = None,
-    reranker: str | Reranker | None = None,
-    adaptive: bool = False,
-) -> Task:
+def prepare(person: Person, gallery: Searchable, k: int, options: SearchOptions) -> Task:
     """Check everything that can be checked without a model; arguments and errors as `find`. Loads no torch."""
     k = at_least("k", k, 1)
-    think = None if think is None else at_least("think", think, 0)
+    if options.think is not None:
+        options = replace(options, think=at_least("think", options.think, 0))
     query = query_of(person)
-    collected = collect(gallery, pattern)
-    check_models(retriever, reasoner)
-    if reranker is not None and adaptive:
+    collected = collect(gallery, options.pattern)
+    check_models(options.retriever, options.reasoner)
+    if options.reranker is not None and options.adaptive:
         raise DataError("adaptive asking belongs to the inference profile; a re-ranker decides by itself whom it asks")
-    return Task(query, collected, k, think, claim_check, fold, reranker, "in doubt" if adaptive else None)
+    return Task(query, collected, k, options)
 
 
 def at_least(name: str, value: Any, least: int) -> int:

@@ -12,13 +12,14 @@ from reidr.data.load import load_dataset
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.data.types import ReIDDataset
+from reidr.training.grpo.stage import rl_stage
 from reidr.training.pairs.stage import pairs_stage
 from reidr.training.plan import STAGES, check_sections, plan
 from reidr.training.pretraining.finished import pretraining_recipe
 from reidr.training.pretraining.stage import pretraining_stage
-from reidr.training.reasoning_stages import rl_stage, sample_stage
 from reidr.training.recipes.data_sets import data_path
 from reidr.training.recipes.find import find_recipe
+from reidr.training.sampling.stage import sample_stage
 from reidr.training.tuning.stage import tuning_stage
 from reidr.training.warmup.stage import warmup_stage
 
@@ -96,7 +97,11 @@ def train_all(
 
 
 def evaluate_reasoner(model: Path, pretraining: Path, folder: Path, quick: bool, retriever_name: str = "nano") -> Path:
-    """The page of a search in data that no stage has used: the photos' test split where there is one, else a street."""
+    """The page of a search in data that no stage has used: the photos' test split where there is one, else a street.
+
+    Candidates are ordered by the inference profile that `tuning_stage` has stored, as in `find` and `evaluate`. One
+    tuned on rendered people alone has the weight 0 and so keeps the retriever's order, also on a street.
+    """
     from reidr.evaluation.experiment.experiment import run_experiment
     from reidr.evaluation.experiment.outcome import settings_of
     from reidr.fusion.profile import stored_profile
@@ -108,10 +113,10 @@ def evaluate_reasoner(model: Path, pretraining: Path, folder: Path, quick: bool,
 
     reasoner, retriever, profile = load_reasoner(model), Retriever.load(retriever_name), stored_profile(model)
     dataset = unseen_search(pretraining, folder)
-    weight = profile.street_weight if dataset.name == "street-test" else None
-    settings = settings_of(profile, think=3, weight=weight, queries=20 if quick else 200)
+    settings = settings_of(profile, think=3, queries=20 if quick else 200)
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress)
-    facts = environment() | {"reasoner": str(model), "fusion weight": settings.weight, "data set": dataset.name}
+    order = profile.reranker().name if profile.fusion == "fitted" else f"fusion weight {profile.weight:g}"
+    facts = environment() | {"reasoner": str(model), "order": order, "data set": dataset.name}
     remarks = reasoner.counts.sentences()
     page = build_report(outcomes, title=dataset.name, notice=profile.notice, facts=facts, remarks=remarks)
     save_report(page, folder)

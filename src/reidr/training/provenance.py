@@ -41,4 +41,4 @@ def carry_over(source: str, where: Path, pairs: Sequence[Pair], mined: Mapping[s
     named = {Path(each).name for each in seen}
     seen += sorted(name for name in sets - named if family_of(name) != STREET)
     write_json(where / PROVENANCE, {**(mined or {}), **split, "data": seen})
-    store_profile(InferenceProfile(0.0, "nothing yet", NOTICE, None), where)
+    store_profile(InferenceProfile(0.0, "nothing yet", NOTICE), where)

@@ -112,16 +112,20 @@ def test_leaving_out_keeps_the_order_of_the_rest(search: tuple[Trial, RankedList
 def test_the_inference_profile_becomes_settings(tmp_path: Path) -> None:
     small, large = Policy(0.5, 3), Policy(2.0, 10, sure=0.9)
     profile = InferenceProfile(
-        0.3, "these", "", None, 0.2, {"method": "platt", "slope": 2.0, "offset": -1.0}, large.stored(),
+        0.3, "these", "", 0.2, {"method": "platt", "slope": 2.0, "offset": -1.0}, large.stored(),
         ((1.0, small.stored()), (5.0, large.stored())), {"score": "distance", "thresholds": {"0.1": 0.4}},
     )  # fmt: skip
     store_profile(profile, tmp_path)
     read = stored_profile(tmp_path)
     settings = settings_of(read, k=7)
-    assert (settings.policy, settings.policies, settings.only_policy) == (large, (small, large), False)
-    assert (settings.k, settings.weight, settings.k_reciprocal_weight) == (7, 0.3, 0.2)
-    assert settings.fusion == "weighted"
-    assert settings_of(replace(profile, fusion="fitted")).fusion == "fitted"
+    assert (settings.profile, settings.in_doubt) == (replace(read, k=7), False)
+    assert (read.policy, read.policies) == (large, ((1.0, small), (5.0, large)))
+    assert (settings.k, settings.profile.weight, settings.profile.k_reciprocal_weight) == (7, 0.3, 0.2)
+    assert settings.profile.fusion == "weighted"
+    assert settings_of(replace(profile, fusion="fitted")).profile.fusion == "fitted"
+    assert settings_of(replace(profile, fusion="fitted"), weight=0.4).profile == replace(profile, weight=0.4)
+    with pytest.raises(ReIDError, match="weight"):
+        settings_of(profile, weight=1.5)
     path = tmp_path / "inference_profile.json"
     plain = json.loads(path.read_text())
     assert plain["schema"] == "reidr/inference-profile/1"
@@ -132,12 +136,12 @@ def test_the_inference_profile_becomes_settings(tmp_path: Path) -> None:
         path.write_text(json.dumps(plain | wrong))
         with pytest.raises(WeightsError, match=said):
             stored_profile(tmp_path)
-    assert settings.calibration is not None
+    assert settings.profile.calibration is not None
     # 1 / (1 + exp(-(2 · 0.5 - 1))) = 1/2.
-    assert settings.calibration.apply([0.5])[0] == 0.5
+    assert settings.profile.calibration.apply([0.5])[0] == 0.5
     tight = settings_of(read, adaptive=True, budget=3.0)
-    assert tight.policy == small
-    assert tight.only_policy
+    assert tight.profile.policy == small
+    assert tight.in_doubt
     with pytest.raises(ReIDError, match=r"costs as little as 0.5 pairs per query; the least is 1"):
         settings_of(read, adaptive=True, budget=0.5)
     with pytest.raises(ReIDError, match="no policy is stored"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from test_golden_rows import TUNED, Noisy, silent
+from tuned import tuned
 
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
@@ -62,7 +63,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def run(street: ReIDDataset, reasoner: Noisy | None, *compare: str) -> Outcome:
-    settings = Settings(**TUNED, compare=compare)
+    settings = tuned(**TUNED, compare=compare)
     return run_experiment(street, HistogramEmbedder(), reasoner, settings, silent)[0]  # type: ignore[arg-type]
 
 

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from tuned import tuned
 
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, ReIDError
 from reidr.evaluation.experiment.experiment import run_experiment
-from reidr.evaluation.experiment.outcome import Outcome, Settings
+from reidr.evaluation.experiment.outcome import Outcome
 from reidr.evaluation.experiment.rows import Role
 from reidr.evaluation.experiment.trial_reranking import rerank_trial
 from reidr.evaluation.results.rows import rows_json
@@ -85,7 +86,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> ReIDDataset:
 
 
 def run(street: ReIDDataset, reasoner: Scripted | None, **changes: object) -> Outcome:
-    settings = Settings(**{"k": 5, "weight": 1.0, **changes})  # type: ignore[arg-type]
+    settings = tuned(**{"k": 5, "weight": 1.0, **changes})
     return run_experiment(street, HistogramEmbedder(), reasoner, settings, silent)[0]  # type: ignore[arg-type]
 
 
@@ -207,7 +208,7 @@ def test_queries_with_galleries_of_their_own_are_not_re_ranked_by_neighbours(str
 
 
 def test_pages_and_files_of_drawn_galleries_show_the_means(street: ReIDDataset, tmp_path: Path) -> None:
-    settings = Settings(k=5, weight=1.0, protocol="single-gallery-shot", think=1)
+    settings = tuned(k=5, weight=1.0, protocol="single-gallery-shot", think=1)
     outcomes = run_experiment(street, HistogramEmbedder(), Scripted(), settings, silent)  # type: ignore[arg-type]
     assert len(outcomes) == 10
     report = build_report(outcomes, title="t", facts={})
@@ -238,7 +239,7 @@ def test_pages_and_files_of_drawn_galleries_show_the_means(street: ReIDDataset, 
 
 def test_the_numbers_beside_the_rows_are_beside_the_page_too(street: ReIDDataset, tmp_path: Path) -> None:
     absent = OpenSetRule("distance", {"0.1": float("inf")})
-    outcome = run(street, Scripted(), absent=absent)
+    outcome = run(street, Scripted(), open_set=absent)
     report = build_report([outcome], title="t", facts={})
     text = write_report(report, tmp_path).read_text(encoding="utf-8")
     assert "random draws" not in text
@@ -308,7 +309,7 @@ def test_an_adaptive_row_asks_less_and_saves_the_calls_when_alone(street: ReIDDa
     assert both.asked is not None
     assert 0 < adaptive.calls == 2 * both.asked.sum() < direct.calls
     verifier = Scripted()
-    alone = run(street, verifier, policy=policy, only_policy=True)
+    alone = run(street, verifier, policy=policy, asking="in doubt")
     row = alone.row("reasoner", "adaptive")
     assert row is not None
     assert row.calls == 2 * len(verifier.pairs) == adaptive.calls
@@ -357,11 +358,13 @@ def test_a_reasoner_with_vision_similarity_gets_a_row_of_it_and_saves_calls(stre
     assert both.asked is not None
     assert not both.asked.any()
     verifier = Seeing()
-    alone = run(street, verifier, policy=policy, score_predictor=score_predictor, weight=1.0, only_policy=True)
+    alone = run(street, verifier, policy=policy, score_predictor=score_predictor, weight=1.0, asking="in doubt")
     assert not verifier.pairs
     assert metrics(alone, "reasoner", "adaptive") == direct
     # Thinking about the first candidate alone takes nothing from what is expected of the others.
-    alone = run(street, verifier, policy=policy, score_predictor=score_predictor, weight=1.0, only_policy=True, think=1)
+    alone = run(
+        street, verifier, policy=policy, score_predictor=score_predictor, weight=1.0, asking="in doubt", think=1
+    )
     assert metrics(alone, "reasoner", "thinking") == direct
     spent = rows_json([both])["cost_curve"]
     assert spent["first candidates"][0]["mean_average_precision"] == pytest.approx(metrics(both, "retriever")["mAP"])
@@ -398,11 +401,11 @@ def test_other_fusions_of_the_same_scores_cost_no_call(street: ReIDDataset) -> N
 
 def test_the_tuned_threshold_for_absent_people_is_measured_here(street: ReIDDataset) -> None:
     absent = OpenSetRule("1 - P(same)", {"0.1": 0.5})
-    content = rows_json([run(street, Scripted(), absent=absent)])
+    content = rows_json([run(street, Scripted(), open_set=absent)])
     # A verifier that knows the truth alarms for nobody who is absent, and misses whoever is beyond the first five.
     tuned = content["open_set_as_tuned"]["0.1"]
     assert (tuned["FPIR"], tuned["threshold"]) == (0.0, 0.5)
     assert tuned["FNIR"] == content["open_set"]["1 - P(same)"]["FNIR at FPIR 0.01"]
     absent = OpenSetRule("distance", absent.thresholds)
-    tuned = rows_json([run(street, Scripted(), absent=absent)])["open_set_as_tuned"]["0.1"]
-    assert 0.0 <= tuned["FPIR"] <= 1.0
+    as_tuned = rows_json([run(street, Scripted(), open_set=absent)])["open_set_as_tuned"]["0.1"]
+    assert 0.0 <= as_tuned["FPIR"] <= 1.0

@@ -36,7 +36,7 @@ from reidr.evaluation import (
     threshold_at,
 )
 from reidr.evaluation.experiment.cost_curve import Study
-from reidr.evaluation.experiment.outcome import Settings
+from reidr.evaluation.experiment.outcome import Settings, settings_of
 from reidr.evaluation.experiment.policy_choice import choose_policies
 from reidr.evaluation.explanations.probe import fit_probe
 from reidr.evaluation.metrics import measure_pair_verification, pair_areas, roc_area
@@ -52,6 +52,7 @@ from reidr.fusion.logistic import (
     probabilities_for_threshold,
     rank_by_probability,
 )
+from reidr.fusion.profile import UNTUNED
 from reidr.fusion.score_predictor import ScorePredictor, fit_score_predictor
 from reidr.fusion.weighted import choose_weight, fuse, fuse_for_threshold, order_quality
 from reidr.retrieval.gallery import Gallery
@@ -248,7 +249,7 @@ TABLE: list[tuple[Callable[..., Any], str, tuple[Any, ...], str]] = [
     (partial(asked_pairs, Policy(1.0, 3), RANKED.distances), "scores", (SCORES[0], SCORES.T, None), "scores"),
     (partial(Settings), "k", NO_INT, "k "),
     (partial(Settings), "queries", (0, -1, 1.5), "queries"),
-    (partial(Settings), "weight", NO_SHARE[:-2], "weight"),
+    (partial(settings_of, UNTUNED), "weight", NO_SHARE[:-2], "weight"),
     (partial(Settings), "average_precision", ("area",), "average_precision"),
     (partial(fit_probe, QUERY), "values", (["a"], [["a"]] * Q, []), "values"),
     (partial(fit_probe, values=["a"] * Q), "features", (with_nan(QUERY), RAGGED, None, QUERY[0]), "features"),
@@ -269,7 +270,6 @@ TABLE: list[tuple[Callable[..., Any], str, tuple[Any, ...], str]] = [
      (None, RAGGED, SCORES.T, SCORES[0]), "margins"),
     (fused, "people", (["a"] * Q, [*"aabbc", None], [*"abc"], None), "people"),
     (fused, "folds", NO_INT, "folds"),
-    (fused, "draws", NO_INT, "draws"),
     (partial(rank_by_probability, RANKED), "probabilities", NO_RANKED_SHAPE, "probabilit"),
     (partial(probabilities_for_threshold, RANKED), "probabilities", NO_RANKED_SHAPE, "probabilit"),
     (margin_of, "probabilities", ([1.5], [-0.1], None, "x", RAGGED), "probabilit"),

@@ -14,6 +14,32 @@ EXAMPLES = 5
 
 
 @dataclass(frozen=True)
+class ValueCounts:
+    """Of how many crops a value of the vocabulary is true, false, or not known."""
+
+    value: str
+    true: int
+    false: int
+    unknown: int
+
+
+@dataclass(frozen=True)
+class FamilyCounts:
+    """How much is known of one family of the vocabulary.
+
+    Attributes:
+        family: its name. persons, crops: how many are described. hidden: crops that are known not to show it.
+        values: its values, over all crops.
+    """
+
+    family: str
+    persons: int
+    crops: int
+    hidden: int
+    values: tuple[ValueCounts, ...]
+
+
+@dataclass(frozen=True)
 class Finding:
     """One thing found.
 
@@ -22,6 +48,7 @@ class Finding:
         kind: stable short name, for programs.
         problem: what is wrong and where. remedy: what to do; empty where nothing is to be done.
         files, ids, cameras: examples, at most five each: crops or files, person labels, camera labels.
+        known: the counts, of a finding that says how much is known of a family of attributes.
     """
 
     severity: Severity
@@ -31,6 +58,7 @@ class Finding:
     files: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
+    known: FamilyCounts | None = None
 
     @property
     def message(self) -> str:

@@ -193,9 +193,11 @@ def check_spelling(dataset: ReIDDataset) -> list[Finding]:
         mixed = spelled_twice(values)
         if mixed:
             problem = f"{len(mixed):,} {kind} labels are written in two ways: {listed(mixed)}"
-            found = {"ids" if kind == "person" else "cameras": examples(mixed)}
+            persons, cameras = (mixed, ()) if kind == "person" else ((), mixed)
             remedy = f"they count as different {kind}s: write them the same way"
-            findings.append(Finding("error", f"{kind} spelling", problem, remedy, **found))
+            findings.append(
+                Finding("error", f"{kind} spelling", problem, remedy, ids=examples(persons), cameras=examples(cameras))
+            )
     return findings
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from reidr.data.checks.attributes import check_attributes
 from reidr.data.checks.files import check_names, check_pictures
 from reidr.data.checks.finding import Finding, Severity, examples
 from reidr.data.checks.labels import check_labels
@@ -55,6 +56,7 @@ def validate(
         if counts["images"]:
             text = ", ".join(f"{number:,} {name}" for name, number in counts.items() if number)
             findings.append(Finding("info", "counts", f"{split}: {text}"))
+    findings += check_attributes(dataset)
     order: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding.severity])
 

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reidr.core.text import some_of
+from reidr.data import captions
 from reidr.data.attributes import load_market_attributes
 from reidr.data.checks.official_counts import compare, identify, protocol_of
 from reidr.data.reading.listing import (
@@ -52,7 +53,9 @@ def fits_market1501(root: Path) -> bool:
 
 
 def load_market1501(root: Path, name: str | None = None, *, official: str | None = None) -> ReIDDataset:
-    """Read a Market-1501 layout; no picture is opened. `attributes.csv` beside the folders is read where present.
+    """Read a Market-1501 layout; no picture is opened.
+
+    `attributes.csv` and `captions.jsonl` beside the folders are read where present.
 
     `official` says which data set of `counts.OFFICIAL` this is; None finds out by counts and name.
     Files that are no pictures and names that do not parse are left out and counted in the notes.
@@ -62,7 +65,11 @@ def load_market1501(root: Path, name: str | None = None, *, official: str | None
     strange = [note for split, listing in listings.items() for note in listing_notes(FOLDERS[split], listing)]
     names = {split: listing.pictures for split, listing in listings.items()}
     dataset = market1501_from_names(root, names, name, official=official, notes=strange)
-    return with_attributes(dataset, root / "attributes.csv") if (root / "attributes.csv").is_file() else dataset
+    if (root / "attributes.csv").is_file():
+        dataset = with_attributes(dataset, root / "attributes.csv")
+    if (root / captions.FILE).is_file():
+        dataset = captions.with_captions(dataset, root / captions.FILE)
+    return dataset
 
 
 def list_people(folder: Path) -> Listing:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from reidr.data.attribute_sources import facts_of_peta
+from reidr.data.attribute_sources import PETA_PASSED_OVER, facts_of_peta
 from reidr.data.reading.lists import missing_note
 from reidr.data.reading.notes import Level, Note
 from reidr.data.types import Crop, ReIDDataset
@@ -22,7 +22,6 @@ FILE = "labels.jsonl"
 KIND = "PETA"
 FIELDS = ("image", "subset", "person", "labels")
 TREE = "  labels.jsonl, SUBSET/…jpg                                  (PETA: attributes to learn, no queries)"
-PASSED_OVER = ("personal", "accessoryMuslim")  # PETA's prefixes for gender and age; a word of religion
 
 
 def fits_peta(root: Path) -> bool:
@@ -66,7 +65,7 @@ def crop_of_line(root: Path, line: str, where: str) -> Crop:
     image = root / str(row["image"])
     if not image.resolve().is_relative_to(root.resolve()):
         raise DataError(f"{where}: {row['image']} leads out of the folder {root}")
-    words = [str(word) for word in row["labels"] if not str(word).startswith(PASSED_OVER)]
+    words = [str(word) for word in row["labels"] if not str(word).startswith(tuple(PETA_PASSED_OVER))]
     try:
         facts_of_peta(words)
     except DataError as error:

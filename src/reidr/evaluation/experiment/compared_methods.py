@@ -41,7 +41,7 @@ class ComparedMethod:
     Attributes:
         name: what is typed. row: makes its row from the search and the profile's result (None without a reasoner).
         needs_reasoner: whether it is left out without one. needs_all_scores: whether it is left out where only the
-            pairs in doubt are asked (`Settings.only_policy`).
+            pairs in doubt are asked (`Settings.in_doubt`).
     """
 
     name: str
@@ -52,7 +52,7 @@ class ComparedMethod:
     def is_possible(self, search: TrialSearch) -> bool:
         """Whether the search has what it needs."""
         asked = search.reasoner is not None or not self.needs_reasoner
-        return asked and not (self.needs_all_scores and search.settings.only_policy)
+        return asked and not (self.needs_all_scores and search.settings.in_doubt)
 
 
 def csls_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
@@ -78,21 +78,21 @@ def k_reciprocal_row(search: TrialSearch, _: ProfileResult | None = None) -> Row
 
 def weighted_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
     """The same scores fused by one weight; None where that is the profile's own fusion."""
-    settings = search.settings
-    fitted = settings.fitted
-    chosen = settings.fusion == "fitted" and fitted is not None and fitted.fits(search.ranked, search.similarities())
+    profile = search.settings.profile
+    fitted = profile.fitted
+    chosen = profile.fusion == "fitted" and fitted is not None and fitted.fits(search.ranked, search.similarities())
     if not chosen:
         return None
-    fused = fuse(search.ranked, search.scores(), settings.weight)
-    note = f"the same scores, weight {settings.weight:g}"
+    fused = fuse(search.ranked, search.scores(), profile.weight)
+    note = f"the same scores, weight {profile.weight:g}"
     return search.row(variant_of(search, "weighted"), fused, note=note)
 
 
 def fitted_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
     """The same scores in one fitted probability; None where none is stored, or where it is the profile's fusion."""
     settings, ranked, similarities = search.settings, search.ranked, search.similarities()
-    fitted = settings.fitted
-    if settings.fusion == "fitted" or fitted is None or not fitted.fits(ranked, similarities):
+    fitted = settings.profile.fitted
+    if settings.profile.fusion == "fitted" or fitted is None or not fitted.fits(ranked, similarities):
         return None
     fused = rank_by_probability(ranked, fitted.probabilities(ranked, margin_of(search.scores()), similarities))
     seen = ", vision similarity" if fitted.vision_similarities else ""
@@ -102,7 +102,7 @@ def fitted_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | Non
 
 def whole_list_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
     """The same scores, with the whole list sorted anew as MUSE does; None where no weight is stored for it."""
-    weight = search.settings.whole_weight
+    weight = search.settings.profile.whole_weight
     if weight is None:
         return None
     fused = fuse_whole(search.ranked, search.scores(), weight)
@@ -112,11 +112,11 @@ def whole_list_row(search: TrialSearch, _: ProfileResult | None = None) -> Row |
 
 def vision_similarity_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
     """The order by the reasoner's vision encoder, no pair asked; None where the score predictor does not use it."""
-    predictor, similarities = search.settings.score_predictor, search.similarities()
+    predictor, similarities = search.settings.profile.score_predictor, search.similarities()
     if similarities is None or predictor is None or not predictor.vision_similarities:
         return None
     nothing = np.full(similarities.shape[:2], np.nan)
-    only = fuse_asked(search.ranked, nothing, search.settings.weight, predictor, similarities)
+    only = fuse_asked(search.ranked, nothing, search.settings.profile.weight, predictor, similarities)
     note = "no pair asked: similarities of the reasoner's vision encoder, each crop encoded once"
     method = variant_of(search, VISION_SIMILARITY, "reranker")
     return search.row(method, only, Cost(seconds=search.seconds["similarities"]), note)
@@ -124,12 +124,11 @@ def vision_similarity_row(search: TrialSearch, _: ProfileResult | None = None) -
 
 def adaptive_row(search: TrialSearch, result: ProfileResult | None = None) -> Row | None:
     """The pairs in doubt alone, computed from the scores of all; None where no policy is stored."""
-    policy, asked = search.settings.policy, asked_by_policy(search)
+    policy, asked = search.settings.profile.policy, asked_by_policy(search)
     if policy is None or asked is None or result is None:
         return None
-    settings, similarities = search.settings, search.similarities()
     partly = np.where(asked, search.scores(), np.nan)
-    fused = fuse_asked(search.ranked, partly, settings.weight, settings.score_predictor, similarities)
+    fused = search.settings.profile.reranker().fused_in_doubt(search.ranked, partly, search.similarities()).ranked
     share = asked.sum() / max(1, search.wanted.sum())
     seconds = search.seconds.get("similarities", 0.0) + share * search.seconds.get("scores", 0.0)
     per_query = asked.sum() / len(search.ranked)
@@ -139,7 +138,7 @@ def adaptive_row(search: TrialSearch, result: ProfileResult | None = None) -> Ro
 
 def after_k_reciprocal_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
     """The reasoner asked about the first candidates of k-reciprocal re-ranking; None where no weight is stored."""
-    k, weight = search.k, search.settings.k_reciprocal_weight
+    k, weight = search.k, search.settings.profile.k_reciprocal_weight
     if weight is None or len(search.gallery) <= 2 or search.trial.draws_per_query:
         return None
     again = search.after_k_reciprocal()
@@ -171,8 +170,8 @@ def thinking_row(search: TrialSearch, result: ProfileResult | None = None) -> Ro
     after = result.scores.copy()
     after[places] = [verdict.evidence for verdict in thoughts]
     after = np.where(np.isnan(after), result.scores, after)
-    predictor = settings.score_predictor if settings.only_policy else None
-    fused = fuse_asked(search.ranked, after, settings.weight, predictor, result.vision_similarities)
+    predictor = settings.profile.score_predictor if settings.in_doubt else None
+    fused = fuse_asked(search.ranked, after, settings.profile.weight, predictor, result.vision_similarities)
     parsed = np.mean([verdict.parsable for verdict in thoughts]) if thoughts else 1.0
     note = f"thinking about the first {settings.think}, {parsed:.0%} of answers parsable"
     return search.row(variant_of(search, THINKING), fused, Cost(len(pairs), time.perf_counter() - started), note)

@@ -120,7 +120,7 @@ def method_rows(search: TrialSearch) -> tuple[list[Row], ProfileResult | None]:
     """The rows of all methods but retriever, baselines and oracle: those that ask nobody first, then the reasoner's
     by its profile, then the others."""
     settings = search.settings
-    if settings.csls:
+    if settings.profile.csls:
         started = time.perf_counter()
         search.ranked = with_csls(search.ranked, search.gallery.features, junk=search.trial.junk)
         search.seconds["CSLS"] = time.perf_counter() - started

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,12 +18,7 @@ from reidr.data.protocols.trial import Trial
 from reidr.errors import ReIDError
 from reidr.evaluation.experiment.rows import Role, Row
 from reidr.evaluation.metrics.ranking_result import AveragePrecision
-from reidr.fusion.ask_policy import Policy
-from reidr.fusion.calibration import Calibration
-from reidr.fusion.logistic import LogisticFusion
-from reidr.fusion.profile import InferenceProfile, OpenSetRule
-from reidr.fusion.score_predictor import ScorePredictor
-from reidr.fusion.weighted import Fusion
+from reidr.fusion.profile import UNTUNED, InferenceProfile
 from reidr.reasoning.types import Verdict
 from reidr.retrieval.ranked_list import RankedList
 
@@ -38,19 +33,10 @@ class Settings:
     """What is measured.
 
     Attributes:
+        profile: how the reasoner is used; its re-ranker is the reasoner's row. Its `k` is taken from below.
         k: candidates per query put before the reasoner.
         queries: sample this many queries (by `seed`); None takes all.
         think: candidates per query that the reasoner also thinks about in words; 0: it only scores.
-        weight: fusion weight of the reasoner, chosen on training identities; k_reciprocal_weight: that for a list which
-            k-reciprocal re-ranking has made; whole_weight: that for sorting the whole list anew; fitted: a fusion that
-            was fitted, not weighted (each None: none was chosen).
-        fusion: which of `weight` and `fitted` orders candidates.
-        score_predictor: predicts the score of candidates that the policy does not ask about.
-        policy: when the reasoner is asked (None: always). only_policy: ask nothing else, which saves the calls that
-            other rows need. policies: others, for the curve of costs.
-        calibration: of the direct score. absent: the `score` by which people who are not in the gallery are recognised,
-            and its `thresholds` by wanted FPIR, chosen on training identities.
-        csls: fuse with CSLS distances.
         compare: further methods that get a row, by name or as `module:factory` (see `compared_methods.py`).
         protocol: name of the evaluation rule; None takes the data set's own.
         average_precision: how average precision is computed (see `AveragePrecision`).
@@ -59,21 +45,10 @@ class Settings:
     Raises ReIDError for a number out of range.
     """
 
+    profile: InferenceProfile = UNTUNED
     k: int = DEFAULT_K
     queries: int | None = None
     think: int = 0
-    weight: float = 0.2
-    k_reciprocal_weight: float | None = None
-    whole_weight: float | None = None
-    fitted: LogisticFusion | None = None
-    fusion: Fusion = "weighted"
-    score_predictor: ScorePredictor | None = None
-    policy: Policy | None = None
-    policies: tuple[Policy, ...] = ()
-    only_policy: bool = False
-    calibration: Calibration | None = None
-    absent: OpenSetRule | None = None
-    csls: bool = False
     compare: tuple[str, ...] = DEFAULT_COMPARE
     protocol: str | None = None
     seed: int = 0
@@ -86,29 +61,13 @@ class Settings:
             whole_number(getattr(self, name), name, least=least)
         if self.queries is not None:
             whole_number(self.queries, "queries", least=1)
-        for name in ("weight", "k_reciprocal_weight", "whole_weight"):
-            if getattr(self, name) is not None:
-                real_number(getattr(self, name), name, least=0.0, most=1.0)
         one_of(self.average_precision, "average_precision", get_args(AveragePrecision))
+        object.__setattr__(self, "profile", replace(self.profile, k=self.k))
 
     @property
-    def profile(self) -> InferenceProfile:
-        """The inference profile that these settings stand for: its re-ranker is the reasoner's row."""
-        return InferenceProfile(
-            self.weight,
-            "these settings",
-            k_reciprocal_weight=self.k_reciprocal_weight,
-            calibration=self.calibration,
-            policy=self.policy,
-            open_set=self.absent,
-            whole_weight=self.whole_weight,
-            fitted=self.fitted,
-            score_predictor=self.score_predictor,
-            csls=self.csls,
-            fusion=self.fusion,
-            asking="in doubt" if self.only_policy else "all",
-            k=self.k,
-        )
+    def in_doubt(self) -> bool:
+        """Whether only the pairs in doubt are asked about, which saves the calls that other rows need."""
+        return self.profile.asking == "in doubt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,29 +127,18 @@ def settings_of(
             of the stored policies the best that keeps it. weight: fuse by this weight instead of the profile's fusion.
             values: other fields of `Settings`.
 
-    Raises ReIDError where a policy is wanted and none is stored, or none is as cheap.
+    Raises ReIDError where a policy is wanted and none is stored, or none is as cheap; and for a weight out of range.
     """
-    stored = profile.policy
-    if (adaptive or budget is not None) and stored is None:
-        raise ReIDError("no policy is stored with this reasoner; leave --adaptive out, or choose one (reidr train)")
+    if adaptive or budget is not None:
+        if profile.policy is None:
+            raise ReIDError("no policy is stored with this reasoner; leave --adaptive out, or choose one (reidr train)")
+        profile = replace(profile, asking="in doubt")
     if budget is not None:
         kept = [(cost, each) for cost, each in profile.policies if cost <= budget]
         if not kept:
             least = min((cost for cost, _ in profile.policies), default=0.0)
             raise ReIDError(f"no stored policy costs as little as {budget:g} pairs per query; the least is {least:g}")
-        stored = max(kept, key=lambda each: each[0])[1]
-    return Settings(
-        **values,
-        k_reciprocal_weight=profile.k_reciprocal_weight,
-        whole_weight=profile.whole_weight,
-        weight=profile.weight if weight is None else weight,
-        fusion=profile.fusion if weight is None else "weighted",
-        fitted=profile.fitted,
-        score_predictor=profile.score_predictor,
-        policy=stored,
-        policies=tuple(policy for _, policy in profile.policies),
-        only_policy=adaptive or budget is not None or profile.asking == "in doubt",
-        csls=profile.csls,
-        absent=profile.open_set,
-        calibration=profile.calibration,
-    )
+        profile = replace(profile, policy=max(kept, key=lambda each: each[0])[1])
+    if weight is not None:
+        profile = replace(profile, weight=real_number(weight, "weight", least=0.0, most=1.0), fusion="weighted")
+    return Settings(profile, **values)

@@ -68,7 +68,7 @@ def profile_row(search: TrialSearch) -> ProfileResult:
 
 def asked_by_policy(search: TrialSearch) -> NDArray[np.bool_] | None:
     """(Q, k) which of the scored pairs the stored policy would ask about; None without a policy or for short lists."""
-    policy, predictor = search.settings.policy, search.settings.score_predictor
+    policy, predictor = search.settings.profile.policy, search.settings.profile.score_predictor
     if policy is None or not has_z_norm(search.ranked, policy.first, policy.last):
         return None
     normalised = normalised_distances(search.ranked, policy.first, policy.last)

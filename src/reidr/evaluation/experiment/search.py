@@ -91,7 +91,7 @@ class TrialSearch:
 
     def similarities(self) -> Reals | None:
         """(Q, k, 3) vision similarities of the first k candidates; None where nothing that was tuned uses them."""
-        tuned = (self.settings.score_predictor, self.settings.fitted)
+        tuned = (self.settings.profile.score_predictor, self.settings.profile.fitted)
         wanted = any(each is not None and each.vision_similarities for each in tuned)
         if not self._compared and self.reasoner is not None and wanted:
             started = time.perf_counter()

@@ -20,7 +20,7 @@ from reidr.retrieval.embedders.embedder import Embedder, embed_crops
 
 LEAST = 5  # crops of a value below which its recall is noise: such values are left out
 MOST = 600  # crops asked per attribute
-DRAWS = 300
+DRAWS, SEED = 300, 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,6 @@ def measure_reading(
     training: Sequence[Crop],
     test: Sequence[Crop],
     progress: Progress,
-    seed: int = 0,
     taught_on: NDArray[np.bool_] | None = None,
 ) -> list[Reading]:
     """Ask `reasoner` about every attribute of `test` that takes two values or more.
@@ -96,60 +95,72 @@ def measure_reading(
     with progress("embedding for the probe", len(training) + len(test)) as advance:
         known = embed_crops(retriever, training, advance=advance)
         new = embed_crops(retriever, test, advance=advance)
+    drawn = persons_drawn(test)
+    among = np.zeros(len(training), dtype=bool) if taught_on is None else taught_on
     row_of = {crop.id: row for row, crop in enumerate(test)}
-    person_of = [crop.id if crop.person is None else str(crop.person) for crop in test]
-    people = sorted(set(person_of))
-    random = np.random.default_rng(seed)
-    # (draws, people): how often each person is drawn.
-    drawn = random.multinomial(len(people), np.full(len(people), 1 / len(people)), size=DRAWS)
-    number_of = {person: number for number, person in enumerate(people)}
     readings = []
     for attribute, questions in QUESTIONS.items():
-        asked = usable(test, attribute, seed)
-        rows = np.array(
-            [i for i, crop in enumerate(training) if crop.attributes.get(attribute, UNSEEN) != UNSEEN], dtype=int
-        )
+        asked = usable(test, attribute, SEED)
+        rows = np.flatnonzero([crop.attributes.get(attribute, UNSEEN) != UNSEEN for crop in training])
         truth = np.array([crop.attributes[attribute] for crop in asked])
-        taught = np.array([training[row].attributes[attribute] for row in rows])
+        taught = np.array([training[int(row)].attributes[attribute] for row in rows])
         if len(set(truth)) < 2 or len(set(taught)) < 2:
             continue
         with progress(f"asking: {questions[0]}", len(asked)) as advance:
-            told = reasoner.ask_about_crops(asked, questions[0], max_new_tokens=12, progress=steps_of(advance))
-        said = np.array([value_of(answer) for answer in told])
+            answers = reasoner.ask_about_crops(asked, questions[0], max_new_tokens=12, progress=steps_of(advance))
         asked_rows = [row_of[crop.id] for crop in asked]
         probed = fit_probe(known[rows], taught, decay=DECAY_FOR_STRANGERS).read(new[asked_rows])
-        among = np.zeros(len(rows), dtype=bool) if taught_on is None else taught_on[rows]
-        probe_same_people = np.nan
-        if len(set(taught[among])) > 1:
-            same_people = fit_probe(known[rows[among]], taught[among], decay=DECAY_FOR_STRANGERS)
+        own, probe_same_people = among[rows], np.nan
+        if len(set(taught[own])) > 1:
+            same_people = fit_probe(known[rows[own]], taught[own], decay=DECAY_FOR_STRANGERS)
             probe_same_people = balanced_accuracy(truth, same_people.read(new[asked_rows]))
-        times = drawn[:, [number_of[person_of[row]] for row in asked_rows]]
-        draws = [np.repeat(np.arange(len(truth)), number) for number in times]
-        gains = [
-            balanced_accuracy(truth[each], said[each]) - balanced_accuracy(truth[each], probed[each])
-            if len(each)
-            else np.nan
-            for each in draws
-        ]
-        speaks = np.flatnonzero(said != UNSEEN)
-        spoken, probe_spoken = (
-            balanced_accuracy(truth[speaks], words[speaks]) if len(speaks) else np.nan for words in (said, probed)
-        )
-        readings.append(
-            Reading(
-                attribute,
-                len(set(truth)),
-                len(asked),
-                balanced_accuracy(truth, said),
-                float((said == UNSEEN).mean()),
-                balanced_accuracy(truth, probed),
-                1 / len(set(truth)),
-                spoken,
-                probe_spoken,
-                probe_same_people,
-                np.array(gains),
-            )
-        )
+        said = np.array([value_of(answer) for answer in answers])
+        readings.append(reading_of(attribute, truth, said, probed, probe_same_people, drawn[:, asked_rows]))
     if not readings:
         raise DataError("no attribute of these crops is known with two values or more, so nothing can be asked")
     return readings
+
+
+def persons_drawn(crops: Sequence[Crop]) -> NDArray[np.int64]:
+    """(draws, crops): how often each crop's person is drawn in each draw of a bootstrap over persons."""
+    people, number = np.unique(
+        [crop.id if crop.person is None else str(crop.person) for crop in crops], return_inverse=True
+    )
+    random = np.random.default_rng(SEED)
+    drawn: NDArray[np.int64] = random.multinomial(len(people), np.full(len(people), 1 / len(people)), size=DRAWS)
+    return drawn[:, number]
+
+
+def reading_of(
+    attribute: str,
+    truth: NDArray[np.str_],
+    said: NDArray[np.str_],
+    probed: NDArray[np.str_],
+    probe_same_people: float,
+    drawn: NDArray[np.int64],
+) -> Reading:
+    """The figures of one attribute over N crops, `drawn` (draws, N) times each."""
+    draws = [np.repeat(np.arange(len(truth)), number) for number in drawn]
+    gains = [
+        balanced_accuracy(truth[rows], said[rows]) - balanced_accuracy(truth[rows], probed[rows])
+        if len(rows)
+        else np.nan
+        for rows in draws
+    ]
+    speaks = np.flatnonzero(said != UNSEEN)
+    spoken, probe_spoken = (
+        balanced_accuracy(truth[speaks], words[speaks]) if len(speaks) else np.nan for words in (said, probed)
+    )
+    return Reading(
+        attribute,
+        len(set(truth)),
+        len(truth),
+        balanced_accuracy(truth, said),
+        float((said == UNSEEN).mean()),
+        balanced_accuracy(truth, probed),
+        1 / len(set(truth)),
+        spoken,
+        probe_spoken,
+        probe_same_people,
+        np.array(gains),
+    )

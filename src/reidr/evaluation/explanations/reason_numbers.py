@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reidr.core.text import number_of
-from reidr.evaluation.explanations.reasons_tested import CheckedClaims, Estimate, ReasonsTested
+from reidr.evaluation.explanations.reasons_tested import (
+    CheckedClaims,
+    ClaimsTested,
+    CueMasking,
+    Estimate,
+    ReasonsTested,
+)
+from reidr.evaluation.explanations.text_alone import TextAlone
 from reidr.evaluation.metrics.statistics import FEWEST_CASES
 
 Unit = Literal["percent", "points", "area"]
@@ -65,10 +72,7 @@ def written(value: float, unit: Unit, *, sign: bool = False) -> str:
 
 def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
     """All numbers in the order to show."""
-    masking, text, claims = tested.masking, tested.text_alone, tested.claims
-    chance = "" if tested.agreement_by_chance is None else f"{100 * tested.agreement_by_chance:.1f} % by chance"
-    silent = "" if tested.silent is None else f"{100 * tested.silent.value:.1f} % of reasons compare nothing"
-    return (
+    numbers = (
         ReasonNumber(
             "Readable answers",
             "The share of completions that follow the form: a reason, then one word.",
@@ -76,59 +80,95 @@ def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
             "below 95 %: the rest carries no evidence",
             tested.parsable,
         ),
-        ReasonNumber(
-            "Order flips",
-            "The two crops change places; the share of pairs whose answer changes with them.",
-            "near 0 %",
-            "50 %: the order decides, not the persons",
-            tested.verdict_flips,
-            detail=f"{100 * tested.hard_flips.value:.1f} % from same to different or back"
-            + (
-                ""
-                if tested.score_flips is None
-                else f"; the direct score crosses one half in {100 * tested.score_flips.value:.1f} %"
-            ),
-        ),
-        ReasonNumber(
-            "Words and verdict agree",
-            "The share of answers that their words support: more regions agree than differ for “same”, one region "
-            "differs for “different”; words that contradict themselves support nothing.",
-            "100 %, and far above chance",
-            "no more than by chance: the words are decoration",
-            tested.agreement,
-            detail="; ".join(part for part in (chance, silent) if part),
-            missing="No readable reason compares anything.",
-        ),
-        ReasonNumber(
-            "Cue masking",
-            "A region that the reason rests on is erased from both crops, and then one of like size that it does not "
-            "name; how much further the direct score moves away from the verdict for the first, in hundredths.",
-            "clearly above 0: what it names is what moves it",
-            "0 or below: the score rests on something else",
-            None if masking is None else masking.difference_against,
-            "points",
-            ""
-            if masking is None
-            else f"named {100 * masking.cited_against.value:+.1f}, not named "
+        order_number(tested),
+        agreement_number(tested),
+        masking_number(tested.masking),
+        text_number(tested.text_alone),
+        *claim_numbers(tested.claims),
+        *claim_check_numbers(tested.checked_claims),
+        invention_number(tested.claims),
+    )
+    return tuple(number for number in numbers if number is not None)
+
+
+def order_number(tested: ReasonsTested) -> ReasonNumber:
+    """How often the order of the two crops decides."""
+    detail = f"{100 * tested.hard_flips.value:.1f} % from same to different or back"
+    if tested.score_flips is not None:
+        detail += f"; the direct score crosses one half in {100 * tested.score_flips.value:.1f} %"
+    return ReasonNumber(
+        "Order flips",
+        "The two crops change places; the share of pairs whose answer changes with them.",
+        "near 0 %",
+        "50 %: the order decides, not the persons",
+        tested.verdict_flips,
+        detail=detail,
+    )
+
+
+def agreement_number(tested: ReasonsTested) -> ReasonNumber:
+    """How often the words support the answer below them (`rationales.support`)."""
+    chance = "" if tested.agreement_by_chance is None else f"{100 * tested.agreement_by_chance:.1f} % by chance"
+    silent = "" if tested.silent is None else f"{100 * tested.silent.value:.1f} % of reasons compare nothing"
+    return ReasonNumber(
+        "Words and verdict agree",
+        "The share of answers that their words support: more regions agree than differ for “same”, one region "
+        "differs for “different”; words that contradict themselves support nothing.",
+        "100 %, and far above chance",
+        "no more than by chance: the words are decoration",
+        tested.agreement,
+        detail="; ".join(part for part in (chance, silent) if part),
+        missing="No readable reason compares anything.",
+    )
+
+
+def masking_number(masking: CueMasking | None) -> ReasonNumber:
+    """How much more a named region moves the score than one that is not named."""
+    detail = ""
+    if masking is not None:
+        detail = (
+            f"named {100 * masking.cited_against.value:+.1f}, not named "
             f"{100 * masking.uncited_against.value:+.1f}; in any direction {100 * masking.cited.value:.1f} and "
             f"{100 * masking.uncited.value:.1f}; areas {100 * masking.cited_area:.0f} and "
-            f"{100 * masking.uncited_area:.0f} % of the crop; {masking.difference.cases:,} pairs",
-            "No reason names a region beside which another of like size could be erased.",
-        ),
-        ReasonNumber(
-            "Verdict told from the words alone",
-            "A small model that sees only which regions are said to agree or differ guesses the verdict of queries it "
-            "was not fitted on; area under its curve (AUC).",
-            "near 1: the reason carries the verdict",
-            "0.5: the reason says nothing of the verdict",
-            None if text is None else Estimate(text.area, text.area_interval[0], text.area_interval[1], text.verdicts),
-            "area",
-            ""
-            if text is None
-            else f"tells {100 * text.accuracy:.1f} % of verdicts rightly; always guessing the commoner one tells "
-            f"{100 * text.majority:.1f} %",
-            "Too few queries, or only one kind of verdict.",
-        ),
+            f"{100 * masking.uncited_area:.0f} % of the crop; {masking.difference.cases:,} pairs"
+        )
+    return ReasonNumber(
+        "Cue masking",
+        "A region that the reason rests on is erased from both crops, and then one of like size that it does not "
+        "name; how much further the direct score moves away from the verdict for the first, in hundredths.",
+        "clearly above 0: what it names is what moves it",
+        "0 or below: the score rests on something else",
+        None if masking is None else masking.difference_against,
+        "points",
+        detail,
+        "No reason names a region beside which another of like size could be erased.",
+    )
+
+
+def text_number(text: TextAlone | None) -> ReasonNumber:
+    """How well the verdict can be guessed from the regions that are said to agree or differ."""
+    detail = ""
+    if text is not None:
+        detail = (
+            f"tells {100 * text.accuracy:.1f} % of verdicts rightly; always guessing the commoner one tells "
+            f"{100 * text.majority:.1f} %"
+        )
+    return ReasonNumber(
+        "Verdict told from the words alone",
+        "A small model that sees only which regions are said to agree or differ guesses the verdict of queries it "
+        "was not fitted on; area under its curve (AUC).",
+        "near 1: the reason carries the verdict",
+        "0.5: the reason says nothing of the verdict",
+        None if text is None else Estimate(text.area, text.area_interval[0], text.area_interval[1], text.verdicts),
+        "area",
+        detail,
+        "Too few queries, or only one kind of verdict.",
+    )
+
+
+def claim_numbers(claims: ClaimsTested) -> tuple[ReasonNumber, ...]:
+    """Claims against the known attributes, and differences that state the same of both crops."""
+    return (
         ReasonNumber(
             "Claims that are true",
             "Of the claims that the known attributes can test, the share that they confirm.",
@@ -146,28 +186,27 @@ def reason_numbers(tested: ReasonsTested) -> tuple[ReasonNumber, ...]:
             claims.self_contradictory,
             missing="No difference is claimed with a value for each crop.",
         ),
-        *claim_check_numbers(tested.checked_claims),
-        *(
-            ()
-            if claims.invented is None
-            else (
-                ReasonNumber(
-                    "Inventions",
-                    "The share of claims that state a value of something the crop does not show.",
-                    "0 %",
-                    "above 10 %: an invented fact reads like a seen one",
-                    claims.invented,
-                ),
-            )
-        ),
     )
 
 
-def claim_check_numbers(looked: CheckedClaims | None) -> tuple[ReasonNumber, ...]:
+def invention_number(claims: ClaimsTested) -> ReasonNumber | None:
+    """Values stated of what a crop does not show; None where it is not known what a crop shows."""
+    if claims.invented is None:
+        return None
+    return ReasonNumber(
+        "Inventions",
+        "The share of claims that state a value of something the crop does not show.",
+        "0 %",
+        "above 10 %: an invented fact reads like a seen one",
+        claims.invented,
+    )
+
+
+def claim_check_numbers(checked: CheckedClaims | None) -> tuple[ReasonNumber, ...]:
     """Two numbers where the reasoner could be asked about one crop alone; the second needs known attributes."""
-    if looked is None:
+    if checked is None:
         return ()
-    others = looked.true_if_inconsistent
+    others = checked.true_if_inconsistent
     return (
         ReasonNumber(
             "Claims consistent",
@@ -175,15 +214,15 @@ def claim_check_numbers(looked: CheckedClaims | None) -> tuple[ReasonNumber, ...
             "again.",
             "near 100 %",
             "low: what it says of a crop depends on the crop beside it",
-            looked.again,
-            detail=", ".join(f"{number:,} {name}" for name, number in looked.marks.items()),
+            checked.again,
+            detail=", ".join(f"{number:,} {name}" for name, number in checked.marks.items()),
         ),
         ReasonNumber(
             "True where consistent",
             "Of the claims that it says again and the known attributes can test, the share that they confirm.",
             "near 100 %, and far above those not consistent: the claim check tells which claims to trust",
             "no better than those: it repeats its mistakes",
-            looked.true_if_consistent,
+            checked.true_if_consistent,
             detail=""
             if others is None
             else f"asked and not consistent: {100 * others.value:.1f} % ({100 * others.low:.1f} to "

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from reidr.evaluation.explanations.text_alone import TextAlone
+from reidr.evaluation.metrics.statistics import bootstrap_interval
 from reidr.reasoning.rationales.claim_check import CheckedClaim
 from reidr.reasoning.rationales.claims import (
     Claim,
@@ -140,3 +144,11 @@ class ReasonsTested:
     def numbers(self) -> dict[str, Any]:
         """Everything as plain values for JSON; of the cases only how many there are."""
         return asdict(replace(self, cases=())) | {"cases": len(self.cases)}
+
+
+def estimate(values: Any, groups: NDArray[np.int64], seed: int = 0, draws: int = 1000) -> Estimate:
+    """Mean of `values` (N,) with the interval of a bootstrap over whole `groups` (N,) (Field and Welsh 2007)."""
+    values = np.asarray(values, dtype=np.float64)
+    return Estimate(
+        float(values.mean()), *bootstrap_interval(values, groups=groups, seed=seed, draws=draws), len(values)
+    )

@@ -47,20 +47,11 @@ def rescored(ranked: RankedList, scores: NDArray[np.float64], name: str) -> Rank
     scores = np.asarray(as_array(scores, "scores"), dtype=np.float64)
     if scores.ndim != 2 or len(scores) != len(ranked) or scores.shape[1] > ranked.k:
         raise ReIDError(f"open-set: scores {scores.shape} do not fit a ranked list of ({len(ranked)}, {ranked.k})")
-    indices = ranked.indices[:, : scores.shape[1]]
-    known = indices >= 0
+    known = ranked.indices[:, : scores.shape[1]] >= 0
     if not np.isfinite(scores[known]).all():
         row, column = np.argwhere(known & ~np.isfinite(scores))[0]
         raise ReIDError(f"open-set: score of query {ranked.query_ids[row]} at rank {column + 1} is infinite or NaN")
-    placed = np.where(known, scores, np.inf)
-    order = np.argsort(placed, axis=1, kind="stable")
-    return RankedList(
-        ranked.query_ids,
-        ranked.gallery_ids,
-        np.take_along_axis(indices, order, axis=1),
-        np.take_along_axis(placed, order, axis=1),
-        (*ranked.made_by, name),
-    )
+    return ranked.sorted_by(np.where(known, scores, np.inf), name)
 
 
 def normalised_list(ranked: RankedList, first: int = 11, last: int = 50) -> RankedList:

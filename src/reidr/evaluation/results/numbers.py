@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.core.run import plain_json
-from reidr.evaluation.experiment.cost_curve import Point, Rerank, Study, adaptive_curve, fixed_curve
+from reidr.evaluation.experiment.cost_curve import Point, Study, adaptive_curve, fixed_curve
 from reidr.evaluation.experiment.outcome import Outcome
 from reidr.evaluation.metrics.calibration import expected_calibration_error
 from reidr.evaluation.metrics.oracle_gain import shares_of_oracle_gain
 from reidr.evaluation.metrics.pair_verification import pair_areas
 from reidr.evaluation.results.open_set import open_set_numbers
 from reidr.fusion.calibration import margin_of
-from reidr.fusion.score_predictor import fuse_asked
 from reidr.fusion.weighted import fused_distances
+from reidr.retrieval.ranked_list import RankedList
 
 
 def numbers_of(outcome: Outcome) -> dict[str, Any]:
@@ -36,8 +36,8 @@ def numbers_of(outcome: Outcome) -> dict[str, Any]:
     known = scored_pairs(outcome)
     if known is not None:
         numbers["expected_calibration_error"] = expected_calibration_error(*known)
-        if outcome.settings.calibration is not None:
-            calibrated = outcome.settings.calibration.apply(margin_of(known[0]))
+        if outcome.settings.profile.calibration is not None:
+            calibrated = outcome.settings.profile.calibration.apply(margin_of(known[0]))
             numbers["expected_calibration_error_calibrated"] = expected_calibration_error(calibrated, known[1])
         numbers["pair_areas"] = areas_of(outcome)
     spent = cost_curve_of(outcome)
@@ -53,11 +53,11 @@ def areas_of(outcome: Outcome) -> dict[str, Any]:
     scores = outcome.scores
     if scores is None:
         return {}
-    ranked, m, fitted = outcome.ranked, scores.shape[1], outcome.settings.fitted
+    ranked, m, fitted = outcome.ranked, scores.shape[1], outcome.settings.profile.fitted
     compared = {
         "distance": -ranked.distances[:, :m],
         "reasoner alone": scores,
-        "fused": -fused_distances(ranked, scores, outcome.settings.weight),
+        "fused": -fused_distances(ranked, scores, outcome.settings.profile.weight),
     }
     if ranked.local is not None:
         compared["CSLS distance"] = -ranked.local[:, :m]
@@ -74,33 +74,37 @@ def areas_of(outcome: Outcome) -> dict[str, Any]:
 def cost_curve_of(outcome: Outcome) -> dict[str, list[Point]]:
     """What asking costs and gains, by name: the first candidates of all queries, and the stored policies.
 
-    Vision similarities are used wherever any pair is asked about, for the first candidates as for policies; the point
-    that asks nothing is the retriever's list. Empty where not all of the first k were scored, no policy is stored, or
-    average precision is not the exact one, for which alone changes by re-ranking are computed.
+    Each is ordered as the inference profile orders it: a point of the first candidates is the reasoner's row at that k,
+    and the point that asks nothing the retriever's list. Empty where not all of the first k were scored, no policy is
+    stored, or average precision is not the exact one, for which alone changes by re-ranking are computed.
     """
-    policy = outcome.settings.policy
+    profile = outcome.settings.profile
     if outcome.settings.average_precision != "exact":
         return {}
-    if outcome.scores is None or outcome.asked is None or policy is None or outcome.settings.only_policy:
+    if outcome.scores is None or outcome.asked is None or profile.policy is None or outcome.settings.in_doubt:
         return {}
-    truth = outcome.trial.shows_person(outcome.ranked.indices[:, : outcome.scores.shape[1]])
-    base = outcome.rows[0].result
-    weight, score_predictor = outcome.settings.weight, outcome.settings.score_predictor
-
-    def fusing(similarities: NDArray[np.float64] | None) -> Rerank:
-        return lambda ranked, known: fuse_asked(ranked, known, weight, score_predictor, similarities)
-
-    guess = (
-        None
-        if score_predictor is None
-        else score_predictor.guess(outcome.ranked, outcome.scores.shape[1], outcome.vision_similarities)
+    m, reranker, similarities = outcome.scores.shape[1], profile.reranker(), outcome.vision_similarities
+    predictor = profile.score_predictor
+    study = Study(
+        outcome.ranked,
+        outcome.scores,
+        outcome.trial.shows_person(outcome.ranked.indices[:, :m]),
+        outcome.rows[0].result,
+        rerank=lambda ranked, known: reranker.fused_in_doubt(ranked, known, similarities).ranked,
+        guess=None if predictor is None else predictor.guess(outcome.ranked, m, similarities),
     )
-    plain = Study(outcome.ranked, outcome.scores, truth, base, weight, fusing(None))
-    study = replace(plain, rerank=fusing(outcome.vision_similarities), guess=guess)
-    found = {"first candidates": [fixed_curve(plain)[0], *fixed_curve(study)[1:]]}
-    if outcome.settings.policies:
-        found["in doubt only"] = adaptive_curve(study, outcome.settings.policies)
-    found["stored policy"] = adaptive_curve(study, [policy])
+
+    def first_alone(ranked: RankedList, known: NDArray[np.float64]) -> RankedList:
+        """As if k were the number of candidates that are known."""
+        k = int(np.isfinite(known).any(axis=0).sum())
+        return reranker.fused(ranked, known[:, :k], None if similarities is None else similarities[:, :k]).ranked
+
+    first = replace(study, rerank=first_alone)
+    unasked = replace(study, rerank=lambda ranked, _: ranked)
+    found = {"first candidates": [fixed_curve(unasked)[0], *fixed_curve(first)[1:]]}
+    if profile.policies:
+        found["in doubt only"] = adaptive_curve(study, [policy for _, policy in profile.policies])
+    found["stored policy"] = adaptive_curve(study, [profile.policy])
     return found
 
 

@@ -38,7 +38,7 @@ def lists_of(outcome: Outcome) -> list[tuple[str, RankedList]]:
     lists = [("retriever", outcome.ranked)]
     if outcome.scores is None or outcome.thresholded is None:
         return lists
-    more = lists_to_threshold(outcome.ranked, outcome.scores, outcome.settings.weight)
+    more = lists_to_threshold(outcome.ranked, outcome.scores, outcome.settings.profile.weight)
     others = [(name, ranked) for name, ranked in more.items() if name not in ("distance", "fused distance")]
     return [*lists, ("reasoner", outcome.thresholded), *others]
 
@@ -54,10 +54,10 @@ def at_stored_thresholds(outcome: Outcome) -> dict[str, dict[str, float]]:
 
 def as_tuned(outcome: Outcome) -> dict[str, dict[str, Any]]:
     """FPIR and FNIR here of the score and thresholds that the inference profile holds, by wanted FPIR."""
-    absent = outcome.settings.absent
+    absent = outcome.settings.profile.open_set
     if absent is None or outcome.scores is None:
         return {}
-    lists = lists_to_threshold(outcome.ranked, outcome.scores, outcome.settings.weight)
+    lists = lists_to_threshold(outcome.ranked, outcome.scores, outcome.settings.profile.weight)
     if absent.score not in lists:
         return {}
     found = {}

@@ -26,12 +26,14 @@ from reidr.report.kept.inventory import REPORT, drop_gone_folders, run_folders
 from reidr.report.pictures import thumbnail
 from reidr.report.search import FILES as SEARCH_FILES
 from reidr.report.search import KIND, read_json
+from reidr.report.words import KIND as WORDS_KIND
 from reidr.retrieval.content_key import content_key
 from reidr.retrieval.embedding_cache import cache_folder, files_in, forget_embeddings, unpacked
 from reidr.search.query.gallery import is_manifest
 
 # What a run's report shows of people; the numbers of the run (metrics.json, metrics.csv) name nobody and stay.
 REPORT_FILES = ("report.html", "reasons.html", "report.json", "queries.csv")
+SEARCHES = (KIND, WORDS_KIND)
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def recorded(path: Path, folders: Sequence[Path], *, needed: bool = True) -> Tra
     wanted, found = whole(path), Traces()
     for folder in folders:
         report = read_json(folder / REPORT)
-        for entry in entries_of(report) if report.get("kind") == KIND else ():
+        for entry in entries_of(report) if report.get("kind") in SEARCHES else ():
             if is_at(entry, frozenset({wanted})):
                 found |= Traces(
                     frozenset({wanted}),
@@ -209,7 +211,7 @@ def shows(folder: Path, traces: Traces) -> bool:
     report, people = read_json(folder / REPORT), people_of(folder)
     if people & traces.paths:  # also of a search that was cut short
         return True
-    if report.get("kind") == KIND:
+    if report.get("kind") in SEARCHES:
         return any(
             is_at(entry, traces.paths) or entry.get("sha256") in traces.bytes or entry.get("pixels") in traces.pixels
             for entry in entries_of(report)
@@ -229,7 +231,7 @@ def people_of(folder: Path) -> set[str]:
 
 def files_of(folder: Path) -> list[Path]:
     """What is removed of a run folder: all that a search wrote, or the pages and lists of another run."""
-    search = read_json(folder / MANIFEST).get("job") == "find" or read_json(folder / REPORT).get("kind") == KIND
+    search = read_json(folder / MANIFEST).get("job") == "find" or read_json(folder / REPORT).get("kind") in SEARCHES
     return [
         folder / name for name in ((*SEARCH_FILES, MANIFEST) if search else REPORT_FILES) if (folder / name).is_file()
     ]

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reidr.errors import ReIDError
+from reidr.retrieval.embedders.attribute_branch import AttributeBranch
 from reidr.retrieval.embedders.network_settings import BackboneName as BackboneName
 from reidr.retrieval.embedders.network_settings import NetworkSettings as NetworkSettings
 
@@ -52,11 +54,24 @@ class RetrieverNetwork(nn.Module):
         )
         self.branch_sizes = [settings.embedding] + [settings.stripe_embedding] * settings.stripes
         self.necks = nn.ModuleList(BNNeck(size) for size in self.branch_sizes)
+        self.attribute_branch: AttributeBranch | None = None
+        if settings.attributes:
+            self.attribute_branch = AttributeBranch(channels, settings.attributes, settings.attribute_width)
 
     def feature_map(self, pixels: Tensor) -> Tensor:
         """(N, 3, H, W) normalised pixels → (N, embedding, h, w), the map that is pooled."""
         features: Tensor = self.head(self.trunk(pixels))
         return features
+
+    def recognise_attributes(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3, H, W) → logits of every value, (N, values), and of "cannot be seen", (N, families).
+
+        Raises ReIDError for a network without an attribute branch.
+        """
+        if self.attribute_branch is None:
+            raise ReIDError("this network recognises no attributes; its settings name none")
+        logits: tuple[Tensor, Tensor] = self.attribute_branch(self.trunk(pixels))
+        return logits
 
     def branches(self, pixels: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Pooled features before and after their BNNecks: whole body first, then the stripes from top to bottom."""

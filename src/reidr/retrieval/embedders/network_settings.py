@@ -24,6 +24,10 @@ class NetworkSettings(BaseModel):
     stripes: int = Field(2, ge=0, le=8, description="horizontal stripes embedded besides the whole body (0: none)")
     stripe_embedding: int = Field(256, ge=8, description="size of each stripe's embedding")
     flip: bool = Field(True, description="average the embedding of a crop and of its mirror image")
+    attributes: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="attributes that the network recognises: values by family; none where empty"
+    )
+    attribute_width: int = Field(384, ge=8, description="size of the features that attributes are recognised from")
 
     @property
     def size(self) -> int:

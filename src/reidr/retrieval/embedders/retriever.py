@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from reidr.core.run import prepare_folder
 from reidr.core.storage.files import save_safetensors, write_text
 from reidr.data.sketch import TrainingData
 from reidr.errors import WeightsError
+from reidr.retrieval.embedders.attribute_recognition import Calibrations, ValueCalibration
 
 if TYPE_CHECKING:
     from reidr.retrieval.embedders.network import NetworkSettings, RetrieverNetwork
@@ -51,6 +53,7 @@ class Retriever:
         self.trained_on = trained_on
         self.thresholds = dict(thresholds or {})
         self.held_out = held_out
+        self.attributes: Calibrations = {}  # calibration of the attributes that its network reads, if any
 
     @classmethod
     def load(cls, source: str | Path | None = None) -> Retriever:
@@ -62,7 +65,7 @@ class Retriever:
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        from reidr.retrieval.embedders.network import NetworkSettings, build_network
+        from reidr.retrieval.embedders.network import build_network
 
         folder = find_model(source)
         settings_path, weights_path = folder / SETTINGS_FILE, folder / WEIGHTS_FILE
@@ -71,18 +74,7 @@ class Retriever:
                 raise WeightsError(f"{path}: missing; a retriever folder holds {SETTINGS_FILE} and {WEIGHTS_FILE}")
         # Read once: what is hashed below is what is loaded, even where somebody writes a new checkpoint meanwhile.
         stored, tensors = settings_path.read_bytes(), weights_path.read_bytes()
-        try:
-            content = json.loads(stored.decode("utf-8"))
-            settings = NetworkSettings.model_validate(content["network"])
-            trained = content.get("trained", {})
-            pictures, thresholds = trained.get("pictures", {}), dict(trained.get("thresholds", {}))
-            trained_on = tuple(TrainingData(name, pictures.get(name, ())) for name in trained.get("data", {}))
-            recipe = trained.get("recipe")
-            held_out = None if recipe is None else (float(recipe["held_out_share"]), int(recipe["seed"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise WeightsError(
-                f"{settings_path}: not a retriever's settings ({' '.join(str(error).split())})"
-            ) from None
+        settings, record = read_settings(stored, settings_path)
         try:
             weights = {key: value.float() for key, value in load(tensors).items()}
         except SafetensorError as error:
@@ -107,7 +99,9 @@ class Retriever:
             # That folder's file says how such a trunk computes; the weights alone do not decide it.
             digest.update((Path(settings.backbone_folder) / "config.json").read_bytes())
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(network, folder.name, digest.hexdigest(), trained_on, thresholds, held_out)
+        retriever = cls(network, folder.name, digest.hexdigest(), record.trained_on, record.thresholds, record.held_out)
+        retriever.attributes = record.attributes
+        return retriever
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -132,6 +126,39 @@ class Retriever:
                 mirrored = pixels.flip(3).contiguous(memory_format=torch.channels_last)
                 features = functional.normalize(features + functional.normalize(self.network(mirrored), dim=1), dim=1)
         return features.numpy()
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What a retriever's settings file says of its training; the fields of `Retriever`."""
+
+    trained_on: tuple[str, ...]
+    thresholds: Mapping[str, float]
+    held_out: tuple[float, int] | None
+    attributes: Calibrations
+
+
+def read_settings(stored: bytes, where: Path) -> tuple[NetworkSettings, TrainingRecord]:
+    """The content of a settings file. Raises WeightsError that begins with `where` for anything else."""
+    from reidr.retrieval.embedders.network_settings import NetworkSettings
+
+    try:
+        content = json.loads(stored.decode("utf-8"))
+        settings = NetworkSettings.model_validate(content["network"])
+        trained = content.get("trained", {})
+        pictures, recipe = trained.get("pictures", {}), trained.get("recipe")
+        record = TrainingRecord(
+            tuple(TrainingData(name, pictures.get(name, ())) for name in trained.get("data", {})),
+            dict(trained.get("thresholds", {})),
+            None if recipe is None else (float(recipe["held_out_share"]), int(recipe["seed"])),
+            {
+                family: {value: ValueCalibration(**own) for value, own in values.items()}
+                for family, values in trained.get("attributes", {}).items()
+            },
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{where}: not a retriever's settings ({' '.join(str(error).split())})") from None
+    return settings, record
 
 
 def find_model(source: str | Path | None) -> Path:

@@ -12,6 +12,7 @@ apart reliably.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,28 @@ Reals = NDArray[np.floating[Any]]
 Excluded = Callable[[slice], NDArray[np.bool_]] | NDArray[np.bool_]
 NEIGHBOUR_BLOCK, FINAL_BLOCK = 256, 128
 OVERLAPS = 1 << 21  # sparse products held at a time
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """The parameters of the paper: neighbours of a set, sets averaged, and the weight of the distance (its lambda)."""
+
+    k1: int
+    k2: int
+    weight: float
+
+    @classmethod
+    def checked(cls, k1: int, k2: int, weight: float) -> Encoding:
+        """Raises ReIDError where one is out of range."""
+        k1, k2, weight = whole_number(k1, "k1"), whole_number(k2, "k2"), real_number(weight, "weight")
+        if k1 < 1 or k2 < 1 or not 0.0 <= weight <= 1.0:
+            raise ReIDError(f"k-reciprocal: k1={k1} and k2={k2} must be at least 1, and lambda={weight} within [0, 1]")
+        return cls(k1, k2, weight)
+
+    @property
+    def step_name(self) -> str:
+        """What `RankedList.made_by` says of this step."""
+        return f"k-reciprocal k1={self.k1} k2={self.k2} lambda={self.weight:g}"
 
 
 def k_reciprocal(
@@ -67,7 +90,7 @@ def k_reciprocal(
 
     No distance is below 0, nor above 1 but by rounding.
     """
-    k1, k2, weight = _checked(k1, k2, weight)
+    encoding = Encoding.checked(k1, k2, weight)
     k = whole_number(k, "k")
     if k < 1:
         raise ReIDError(f"k-reciprocal: k must be at least 1, not {k}")
@@ -76,7 +99,7 @@ def k_reciprocal(
     if excluded is not None:
         excluded = mask_rows(excluded, "excluded", len(query_ids), len(gallery_ids))
     query, gallery = _features(query_features, gallery_features, query_ids, gallery_ids)
-    blocks = _final_distances(query, gallery, k1, k2, weight, k, memory_limit)
+    blocks = _final_distances(query, gallery, encoding, k, memory_limit)
     indices = np.full((len(query_ids), k), -1, dtype=np.int64)
     distances = np.full((len(query_ids), k), np.inf)
     for rows, final in blocks:
@@ -85,7 +108,7 @@ def k_reciprocal(
         order, nearest = smallest_in_rows(final, k)
         indices[rows] = np.where(np.isinf(nearest), -1, order)
         distances[rows] = nearest
-    return RankedList(query_ids, gallery_ids, indices, distances, (*made_by, step_name(k1, k2, weight)))
+    return RankedList(query_ids, gallery_ids, indices, distances, (*made_by, encoding.step_name))
 
 
 def k_reciprocal_of_list(
@@ -96,21 +119,20 @@ def k_reciprocal_of_list(
     k1: int = 20,
     k2: int = 6,
     weight: float = 0.3,
-    memory_limit: int | None = None,
 ) -> RankedList:
     """Re-rank the entries of `ranked`, and only these, by the same distance; arguments and errors as `k_reciprocal`.
 
     Neighbour sets are still those of all Q + G crops, so both features are needed.
     """
     instance_of(ranked, RankedList, "ranked")
-    k1, k2, weight = _checked(k1, k2, weight)
+    encoding = Encoding.checked(k1, k2, weight)
     query, gallery = _features(query_features, gallery_features, ranked.query_ids, ranked.gallery_ids)
     distances = np.full(ranked.distances.shape, np.inf)
-    blocks = _final_distances(query, gallery, k1, k2, weight, ranked.k, memory_limit)
+    blocks = _final_distances(query, gallery, encoding, ranked.k, None)
     for rows, final in blocks:
         listed = ranked.indices[rows]
         distances[rows] = np.where(listed >= 0, np.take_along_axis(final, np.maximum(listed, 0), axis=1), np.inf)
-    return ranked.reordered(distances, step_name(k1, k2, weight))
+    return ranked.reordered(distances, encoding.step_name)
 
 
 def estimate_memory(queries: int, gallery: int, columns: int, k1: int = 20, k2: int = 6, k: int = 100) -> int:
@@ -127,18 +149,6 @@ def estimate_memory(queries: int, gallery: int, columns: int, k1: int = 20, k2: 
     return joined + block + number * (k1 + 1) * 8 + sparse_rows + queries * min(k, gallery) * 16 + OVERLAPS * 48
 
 
-def step_name(k1: int, k2: int, weight: float) -> str:
-    """What `RankedList.made_by` says of this step."""
-    return f"k-reciprocal k1={k1} k2={k2} lambda={weight:g}"
-
-
-def _checked(k1: int, k2: int, weight: float) -> tuple[int, int, float]:
-    k1, k2, weight = whole_number(k1, "k1"), whole_number(k2, "k2"), real_number(weight, "weight")
-    if k1 < 1 or k2 < 1 or not 0.0 <= weight <= 1.0:
-        raise ReIDError(f"k-reciprocal: k1={k1} and k2={k2} must be at least 1, and lambda={weight} within [0, 1]")
-    return k1, k2, weight
-
-
 def _features(
     query: Reals, gallery: Reals, query_ids: tuple[str, ...], gallery_ids: tuple[str, ...]
 ) -> tuple[Reals, Reals]:
@@ -150,16 +160,11 @@ def _features(
 
 
 def _final_distances(
-    query: Reals,
-    candidates: Reals,
-    k1: int,
-    k2: int,
-    weight: float,
-    k: int,
-    memory_limit: int | None,
+    query: Reals, candidates: Reals, encoding: Encoding, k: int, memory_limit: int | None
 ) -> Iterator[tuple[slice, Reals]]:
     """Blocks of queries with their (rows, G) final distances."""
     queries, gallery = len(query), len(candidates)
+    k1, k2, weight = encoding.k1, encoding.k2, encoding.weight
     if memory_limit is not None:
         memory_limit = whole_number(memory_limit, "memory_limit", least=0)
     needed = estimate_memory(queries, gallery, query.shape[1], k1, k2, k) * query.itemsize // 4

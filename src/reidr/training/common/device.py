@@ -13,7 +13,7 @@ def training_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def load_to_teach(source: str | Path, *, half: bool) -> tuple[Any, Any]:
+def load_for_training(source: str | Path, *, half: bool) -> tuple[Any, Any]:
     """Model and processor of a checkpoint, on the training device; on a GPU in bfloat16 if `half`.
 
     LoRA keeps its own float32 weights; weights that are themselves trained would lose small steps in bfloat16.

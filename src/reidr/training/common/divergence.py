@@ -1,4 +1,4 @@
-"""A training that diverges is stopped before it saves anything: its weights are of no use."""
+"""A training that diverges is stopped before it saves the weights: they are of no use."""
 
 from __future__ import annotations
 
@@ -13,21 +13,26 @@ WINDOW = 20  # losses that the usual size is the median of
 FACTOR = 100.0  # how many times the usual size is no longer an outlier
 
 
+def diverged(what: str) -> RecipeError:
+    """The error of a training that diverged; `what`: how it shows, "the loss is nan in step 3"."""
+    return RecipeError(
+        f"the training diverged: {what}, and nothing of it is saved; take a smaller learning_rate, "
+        "in another run folder"
+    )
+
+
 def check_finite(losses: Mapping[str, float], when: str) -> None:
     """Raise RecipeError naming the first loss that is NaN or infinite. `when`: "epoch 3", for the sentence."""
     for name, value in losses.items():
         if not math.isfinite(value):
-            raise RecipeError(
-                f"the training diverged: {name.replace('_', ' ')} is {value} in {when}, and nothing of it is saved; "
-                "take a smaller learning_rate, in another run folder"
-            )
+            raise diverged(f"{name.replace('_', ' ')} is {value} in {when}")
 
 
 class ExplosionCheck:
     """Refuses a loss that is far larger than the losses of the steps before it.
 
     The limit is `FACTOR` times the median size of the last `WINDOW` losses, or times 1 where that is smaller: losses of
-    reinforcement learning lie about 0, where a ratio says nothing.
+    reinforcement learning lie around 0, where a ratio is not meaningful.
     """
 
     def __init__(self, losses: Iterable[float] = ()) -> None:
@@ -39,8 +44,7 @@ class ExplosionCheck:
         check_finite({"loss": loss}, when)
         usual = max(1.0, median(self.sizes)) if self.sizes else max(1.0, abs(loss))
         if abs(loss) > FACTOR * usual:
-            raise RecipeError(
-                f"the training diverged: the loss is {loss:.4g} in {when}, more than {FACTOR:.0f} times its usual size "
-                f"({usual:.4g}), and nothing of it is saved; take a smaller learning_rate, in another run folder"
+            raise diverged(
+                f"the loss is {loss:.4g} in {when}, more than {FACTOR:.0f} times its usual size ({usual:.4g})"
             )
         self.sizes.append(abs(loss))

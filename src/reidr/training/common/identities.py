@@ -42,12 +42,12 @@ def is_held_out(person: str, share: float, seed: int) -> bool:
 
 
 @dataclass(frozen=True)
-class Acquaintance:
-    """Whom of a data set a model knows, or may know.
+class KnownPeople:
+    """The people of a data set that a model was, or may have been, trained on.
 
     Attributes:
-        names: its training data that are, or may be, the same data set; empty: it was trained on none such.
-        certain: whether one of them surely is. people: labels of the crops asked about, without those it held out.
+        names: the model's training data that are, or may be, the same data set; empty where there are none.
+        certain: whether one of them surely is. people: their labels.
     """
 
     names: tuple[str, ...]
@@ -57,7 +57,7 @@ class Acquaintance:
 
 def known_people(
     data: ReIDDataset | str, crops: Sequence[Crop], trained_on: Sequence[str], held_out: tuple[float, int] | None
-) -> Acquaintance:
+) -> KnownPeople:
     """Which people on `crops` a model knows or may know: all of a related data set, but those it surely held out.
 
     Models say names of data sets and a split, not people. So `data` is compared with each name (`same_family`), and a
@@ -84,7 +84,7 @@ def known_people(
         for person, called in labels.items()
         if held_out is None or not all(is_held_out(label, *held_out) for label in called)
     )
-    return Acquaintance(names, "same" in related.values(), people)
+    return KnownPeople(names, "same" in related.values(), people)
 
 
 def training_name(data: ReIDDataset | str, trained: str) -> str:
@@ -105,8 +105,8 @@ def training_name(data: ReIDDataset | str, trained: str) -> str:
 def spellings_there(crop: Crop, label: str) -> set[str]:
     """What the data set's own loader may call a person: the number in the file's name, as it is written there.
 
-    Where the label is another number, people may have been numbered anew (0, 1, 2, … as training code does): then
-    nobody can tell by which of the two the model's split went, and both count.
+    Where the label is another number, people may have been renumbered (0, 1, 2, … as training code does). Which of
+    the two numbers the model's split used is then unknown, and both count.
     """
     facts = NUMBERED.match(crop.id.rpartition("/")[2])
     if facts is None or label.startswith(TRAIN_PREFIX):

@@ -1,37 +1,71 @@
-"""One line of log.jsonl per reinforcement step."""
+"""One line of log.jsonl per reinforcement step, and the end of a training that diverges."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
 from reidr.core.process.signals import note_step
-from reidr.core.storage.json_lines import append_json_lines
+from reidr.core.progress import Advance
+from reidr.training.common.divergence import ExplosionCheck, check_finite
+from reidr.training.common.log import TrainingLog
+
+LOGGED = {
+    "loss": "loss",
+    "reward": "reward",
+    "reward_std": "reward_deviation",
+    "frac_reward_zero_std": "zero_variance_share",
+    "accuracy_same": "accuracy_same",
+    "accuracy_different": "accuracy_different",
+    "said_yes": "said_yes",
+    "said_insufficient": "said_insufficient",
+    "parsable": "parsable",
+    "distinct_texts": "distinct_texts",
+    "entropy": "entropy",
+    "kl": "kl",
+    "sampling/sampling_logp_difference/mean": "server_difference",
+    "completions/mean_length": "tokens",
+    "completions/max_length": "tokens_most",
+    "completions/clipped_ratio": "cut_off",
+    "grad_norm": "gradient_norm",
+    "learning_rate": "learning_rate",
+    "step_time": "seconds",
+}
+"""TRL's names → the log's, in the order of a line of log.jsonl."""
 
 
 class StepLog(TrainerCallback):
-    """Writes what the trainer logs under our names, and moves the progress bar."""
+    """Writes what the trainer logs, moves the progress bar, and stops a training that diverges before it is saved."""
 
-    def __init__(self, path: Path, names: Mapping[str, str], advance: Callable[[float], None] | None) -> None:
-        self.path, self.names, self.advance = path, names, advance
+    def __init__(self, log: TrainingLog, advance: Advance | None) -> None:
+        self.log, self.advance = log, advance
+        self.explosion = ExplosionCheck()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **options: Any) -> None:
+        """A resumed training is checked as an unbroken one."""
+        self.explosion = ExplosionCheck(line["loss"] for line in self.log.read() if "loss" in line)
 
     def on_log(self, args: Any, state: Any, control: Any, **options: Any) -> None:
-        """One line for every step's logs; the trainer's closing summary has no entropy and is left out."""
+        """One line for every step's logs; the trainer's closing summary, which has no entropy, is left out.
+
+        Raises RecipeError where the loss or the gradient is not finite, or the loss has exploded.
+        """
         logs: dict[str, Any] = options["logs"]
         if "entropy" not in logs:
             return
+        when = f"step {state.global_step}"
+        self.explosion.check(float(logs["loss"]), when)
+        check_finite({"gradient_norm": float(logs["grad_norm"])}, when)
         record: dict[str, Any] = {"step": state.global_step}
-        record |= {ours: logs[theirs] for theirs, ours in self.names.items() if theirs in logs}
-        record |= {name: logs[name] for name in logs if name.startswith("reward_") and name not in self.names}
+        record |= {ours: logs[theirs] for theirs, ours in LOGGED.items() if theirs in logs}
+        record |= {name: logs[name] for name in logs if name.startswith("reward_") and name not in LOGGED}
         rounded = {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in record.items()}
-        append_json_lines(self.path, [rounded])
+        self.log.append(rounded)
 
     def on_save(self, args: Any, state: Any, control: Any, **options: Any) -> None:
-        """A checkpoint is whole."""
-        note_step(self.path.parent, "step", state.global_step)
+        """A checkpoint is complete."""
+        note_step(self.log.path.parent, "step", state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
         """One step further."""

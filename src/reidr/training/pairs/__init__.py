@@ -1,6 +1,1 @@
 """Mining candidate pairs."""
-
-from reidr.core.lazy import names_of
-
-# Until the next edition: what this name meant in the first one.
-__getattr__ = names_of("reidr.training.pairs.mine")

@@ -9,7 +9,7 @@ from reidr.data.person_key import dataset_of
 from reidr.data.types import Crop
 from reidr.reasoning.rationales.statements import Known, what_is_known
 from reidr.reasoning.types import Pair
-from reidr.training.grpo.rewards import Facts
+from reidr.training.grpo.rewards.columns import Facts
 
 
 def facts_finder(pairs: Iterable[Pair]) -> Callable[[Pair], Facts | None]:

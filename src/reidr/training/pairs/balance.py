@@ -15,7 +15,7 @@ Key = TypeVar("Key", bound=Hashable)
 def balance_pairs(pairs: Sequence[MinedPair], most: int, seed: int) -> list[MinedPair]:
     """At most `most` of `pairs`, as many of one label as of the other in every data set and pair of cameras.
 
-    The budget is shared out evenly over data sets, then over pairs of cameras; what one cannot use goes to the others
+    The budget is divided evenly over data sets, then over pairs of cameras; what one cannot use goes to the others
     (`share_out`). Within such a cell pairs are sampled by `seed`. The order of `pairs` is kept.
     """
     cells: dict[tuple[str, tuple[str, str]], dict[bool, list[int]]] = {}
@@ -38,7 +38,7 @@ def balance_pairs(pairs: Sequence[MinedPair], most: int, seed: int) -> list[Mine
 def share_out(room: Mapping[Key, int], total: int) -> dict[Key, int]:
     """Share `total` out as evenly as the room of each allows; ties in the order of the keys' text."""
     given = dict.fromkeys(room, 0)
-    # Smallest first: whoever cannot use an even share leaves the rest to those who can.
+    # Smallest first: what a small one cannot use of its even share goes to the larger ones.
     waiting = sorted(room, key=lambda key: (room[key], str(key)))
     for place, key in enumerate(waiting):
         given[key] = min(room[key], total // (len(waiting) - place))

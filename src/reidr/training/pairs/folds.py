@@ -1,4 +1,4 @@
-"""Who ranks whom: folds of identities, and rankers that were not trained on the people they rank."""
+"""Folds of identities, and embedders that rank only people they were not trained on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Ranker:
 
 
 def fold_of(person: str, folds: int, seed: int) -> int:
-    """Which of `folds` folds a person belongs to, by hash: file order, other people and machine do not count."""
+    """Which of `folds` folds a person belongs to: by hash, so independent of file order, other people and machine."""
     digest = hashlib.sha256(f"{seed}:fold:{person}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % folds
 
@@ -47,8 +47,8 @@ def rank_out_of_fold(
 ) -> list[Ranker]:
     """One ranker per fold of `people`: `train(crops, fold)` is given only the crops of people outside the fold.
 
-    Crops of people who are not in `people` (held out for judging) are given to no fold, so every ranker may also rank
-    them.
+    Crops of people who are not in `people` (held out for validation) are in no training set, so every ranker may rank
+    them too.
     """
     rankers = []
     for fold, unseen in enumerate(split_folds(people, folds, seed)):

@@ -1,7 +1,7 @@
 """Mining candidate pairs out of fold: hard positives and hard negatives, across cameras, balanced.
 
-A retriever ranks people it was trained on almost perfectly; pairs mined there are nothing like those at test time. So
-every pair here is of people that its ranker was not trained on.
+A retriever ranks the people that it was trained on almost perfectly, so pairs mined among them are easier than those at
+test time. Therefore every pair here shows people that its ranker was not trained on.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ def mine_pairs(
 ) -> list[MinedPair]:
     """All hard pairs among `crops` of people that `ranker` was not trained on, not yet balanced.
 
-    Each data set is searched by itself. The gallery of a query are the crops of other cameras; `select_candidates`
-    chooses the pairs. A pair found from both sides is kept once.
+    Each data set is searched separately. The gallery of a query is the crops of other cameras; the recipe's rule
+    (`selection.py`) chooses the pairs. A pair that is selected from both sides is kept once.
 
     Args:
         crops: joined training crops (`join_training`).
-        forbidden: ids of people no pair may show (the queries and gallery of a test, for a check against mistakes).
+        forbidden: ids of people whom no pair may show (those of a test: a check against mistakes).
 
     Raises:
-        DataError: a forbidden person is among those to be mined, or nobody is left.
+        DataError: a forbidden person is among those to be mined, or nobody is left. DataError, RecipeError: as
+            `select_candidates`.
     """
     chosen = [crop for crop in crops if crop.person in ranker.unseen and crop.camera is not None and not crop.junk]
     if not chosen:
@@ -52,13 +53,13 @@ def mine_pairs(
     sets: dict[str, list[int]] = {}
     for row, position in enumerate(kept):
         sets.setdefault(dataset_of(chosen[position].person), []).append(row)
-    found: dict[tuple[str, str], MinedPair] = {}
+    pairs: dict[tuple[str, str], MinedPair] = {}
     for name, rows in sorted(sets.items()):
         own = [chosen[kept[row]] for row in rows]
         for pair in _mine_set(recipe, name, own, features[rows], ranker):
             first, second = sorted((pair.query.id, pair.candidate.id))
-            found.setdefault((first, second), pair)
-    return list(found.values())
+            pairs.setdefault((first, second), pair)
+    return list(pairs.values())
 
 
 def _mine_set(

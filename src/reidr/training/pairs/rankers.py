@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 def rankers_of(
     recipe: PairsRecipe, crops: Sequence[Crop], folder: Path, streets: Mapping[str, Sequence[Crop]]
 ) -> list[Ranker]:
-    """Who ranks whom (`PairsRecipe.source`). `streets`: rendered people by part, for source `pretraining`."""
+    """The embedders and the people that each ranks (`PairsRecipe.source`).
+
+    `streets`: rendered people by part, for source `pretraining`.
+    """
     if recipe.source == "pretraining":
         people = split_people(pretraining_recipe(recipe.pretraining))
         embedder = vision_encoder_of(recipe.pretraining)

@@ -19,6 +19,7 @@ from reidr.errors import DataError
 from reidr.training.pairs.balance import balance_pairs
 from reidr.training.pairs.mine import mine_pairs
 from reidr.training.pairs.rankers import rankers_of
+from reidr.training.pairs.selection import find_selection
 from reidr.training.pairs.table import MinedPair, write_pairs
 from reidr.training.pretraining.finished import pretraining_recipe
 from reidr.training.pretraining.streets import street_people
@@ -41,6 +42,7 @@ def pairs_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path
     path = folder / "pairs.parquet"
     if run.finished("pairs"):
         return path
+    find_selection(recipe.selection)  # an unknown rule is refused before anything is embedded
     started = time.perf_counter()
     mined: list[MinedPair] = []
     rankers = rankers_of(recipe, crops, folder, streets)
@@ -78,9 +80,9 @@ def training_crops(recipe: PairsRecipe, source: str) -> tuple[tuple[Crop, ...], 
     for dataset in datasets:
         # A test person of one data set may be a training person of another: a subset, a copy, a manifest of its files.
         tests = [replace(each, train=()) for each in datasets if each.query or each.gallery]
-        learnt = replace(dataset, query=(), gallery=())
+        train_only = replace(dataset, query=(), gallery=())
         tested |= {
-            str(PersonKey(dataset.name, person)) for each in tests for person in overlapping_people(learnt, each)
+            str(PersonKey(dataset.name, person)) for each in tests for person in overlapping_people(train_only, each)
         }
     # A person on both sides is left out of training.
     return tuple(crop for crop in training if crop.person not in tested), frozenset(tested)

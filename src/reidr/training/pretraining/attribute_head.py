@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from reidr.core.progress import Advance
 from reidr.core.storage.files import torch_save
 from reidr.data.types import Crop
 from reidr.reasoning.inference.crop_features import CropFeatures
@@ -26,7 +27,6 @@ from reidr.training.common.schedule import learning_rate_at, set_learning_rate
 from reidr.training.pairs.folds import fold_of
 from reidr.training.recipes.pretraining import PretrainingRecipe
 
-Advance = Callable[[float], None]
 UNKNOWN = -100
 RIDGE = 1e-3
 BATCH = 256
@@ -62,6 +62,21 @@ def weights_of(targets: Tensor, values: Sequence[str]) -> Tensor:
     return weights.masked_fill(unseen & (number > 0), 1.0).float()
 
 
+def weights_within(
+    families: Sequence[NDArray[np.int64]], targets: Tensor, reads: Mapping[str, Sequence[str]]
+) -> Tensor:
+    """(crops, attributes): the weight of each crop's value among the crops of its family; 0 where it is unknown.
+
+    `families`: places of the crops of each; `targets`, `reads`: see `targets_of`.
+    """
+    weights = torch.zeros(targets.shape)
+    for own in families:
+        for place, values in enumerate(reads.values()):
+            column = targets[own, place]
+            weights[own, place] = weights_of(column, values)[column.clamp(min=0)] * (column != UNKNOWN)
+    return weights
+
+
 def places_by_family(crops: Sequence[Crop], known: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
     """Places of the crops with known attributes, by family of data sets (each photo set; all rendered people)."""
     families: dict[str, list[int]] = {}
@@ -73,7 +88,7 @@ def places_by_family(crops: Sequence[Crop], known: NDArray[np.bool_]) -> list[ND
 def shares_of(crops: Sequence[Crop], families: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
     """The share of each of `families` (places of its crops) in a batch: the square root of its people, sum 1.
 
-    With equal shares a few hundred photographed people are memorised while thousands of rendered ones still teach.
+    With equal shares a few hundred photographed people are memorised long before thousands of rendered ones are.
     """
     roots = np.sqrt([len({crops[place].person for place in own.tolist()}) for own in families])
     shares: NDArray[np.float64] = roots / roots.sum()
@@ -103,11 +118,7 @@ def train_attribute_head(
         targets[torch.from_numpy(excluded)] = UNKNOWN
     families = places_by_family(crops, (targets != UNKNOWN).any(dim=1).numpy())
     shares = shares_of(crops, families)
-    weights = torch.zeros(targets.shape)
-    for own in families:
-        for place, values in enumerate(attribute_head.reads.values()):
-            column = targets[own, place]
-            weights[own, place] = weights_of(column, values)[column.clamp(min=0)] * (column != UNKNOWN)
+    weights = weights_within(families, targets, attribute_head.reads)
     parameters = [parameter for part in attribute_head.recognition for parameter in part.parameters()]
     optimiser = torch.optim.AdamW(
         parameters, lr=recipe.attribute_head_learning_rate, weight_decay=0.05, betas=(0.9, 0.98)
@@ -122,7 +133,7 @@ def train_attribute_head(
             which = [int(random.choice(len(families), p=shares)) for _ in range(recipe.attribute_head_batch)]
             chosen = [int(random.choice(families[family])) for family in which]
             logits, wanted = (
-                attribute_head.logits([features.kept(place).float() for place in chosen]),
+                attribute_head.read([features.kept(place).float() for place in chosen]),
                 targets[chosen].to(device),
             )
             parts = [

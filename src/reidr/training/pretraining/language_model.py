@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from reidr.core.progress import Advance
 from reidr.reasoning.inference.crop_features import CropFeatures
 from reidr.reasoning.prompting.answers import answer_token_ids
 from reidr.training.common.checkpoint import Checkpoint
@@ -20,7 +21,6 @@ from reidr.training.pretraining.example_source import ExampleSource
 from reidr.training.pretraining.examples import Example, completion_loss, example_batch
 from reidr.training.recipes.pretraining import LanguageTraining
 
-Advance = Callable[[float], None]
 # The attribute head's projection starts far below the size of other tokens and has to grow before it has an effect.
 PROJECTION_RATE = 20.0  # learning rate of `AttributeHead.to_tokens`, relative to the other weights
 LOG_EVERY = 25

@@ -49,7 +49,7 @@ def pretraining_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -
     log = train_reasoner(recipe, run, network, crops)
     pictures = {name: sketch_of(load_dataset(data_path(name))) for name in recipe.data}
     write_json(where / PROVENANCE, {**recipe.model_dump(mode="json", include=set(SPLIT)), "pictures": pictures})
-    store_profile(InferenceProfile(0.0, "nothing: no verdict was taught", NOTICE, None), where)
+    store_profile(InferenceProfile(0.0, "nothing: it was not trained on verdicts", NOTICE), where)
     run.finish("pretraining", started, model="model", last_loss=log[-1]["loss"] if log else None)
     return where
 

@@ -46,6 +46,11 @@ class PairsRecipe(Recipe):
         60, ge=4, description="rendered people whose pairs are for validation only (source pretraining)"
     )
     queries: int = Field(4000, ge=1, description="most query crops per fold and data set, sampled by the seed")
+    selection: str = Field(
+        "spread-over-ranks",
+        description="rule that selects pairs among a query's ranked candidates: `spread-over-ranks`, or a function of "
+        "your own as module:function",
+    )
     positives: int = Field(
         3, ge=1, description="most positive pairs per query: its worst-ranked true match, then evenly up to its best"
     )

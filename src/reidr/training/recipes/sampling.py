@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from reidr.core.recipe import Recipe
-from reidr.training.grpo.rewards import RewardWeights
+from reidr.training.grpo.rewards.registry import RewardWeights
 
 
 class SampleRecipe(Recipe):
@@ -32,18 +32,18 @@ class SampleRecipe(Recipe):
         0.0, description="a completion passes if its answer is right and its reward is above this value"
     )
     rank_most: int = Field(
-        50, ge=1, description="the retriever counts as unsure up to this rank of the candidate and ..."
+        50, ge=1, description="a pair is dropped if the retriever ranks its candidate below this: it is sure then"
     )
     gap_most: float = Field(
-        0.5, ge=0, description="... up to this distance (of unit vectors) beyond the query's nearest candidate"
+        0.5,
+        ge=0,
+        description="a pair is dropped if its candidate is farther than the query's nearest candidate by more than "
+        "this (Euclidean distance of unit vectors)",
     )
-    band_low: float = Field(0.0, ge=0, lt=1, description="pass rates must be strictly above this")
-    band_high: float = Field(1.0, gt=0, le=1, description="pass rates must be strictly below this")
+    band_low: float = Field(0.0, ge=0, lt=1, description="a pair is kept only if its pass rate is above this")
+    band_high: float = Field(1.0, gt=0, le=1, description="a pair is kept only if its pass rate is below this")
     budget_share: float | None = Field(
         0.209, gt=0, le=1, description="most pairs kept, as a share of all pairs (paper: 20.9 %)"
-    )
-    budget_count: int | None = Field(
-        None, ge=2, description="most pairs kept, as a count; if given, it replaces the share"
     )
     half_precision: bool = Field(
         False, description="sample with bfloat16 weights on a GPU, as reinforcement learning with LoRA does"

@@ -25,6 +25,21 @@ def start_network(recipe: EmbedderTraining) -> RetrieverNetwork:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def take_weights(network: RetrieverNetwork, start: RetrieverNetwork) -> None:
+    """Load the weights of `start`; an attribute branch that it lacks keeps its own.
+
+    Raises RecipeError where the networks differ otherwise.
+    """
+    weights = start.state_dict()
+    try:
+        missing, unexpected = network.load_state_dict(weights, strict=False)
+    except RuntimeError as error:
+        raise RecipeError(f"start: that retriever's network is of another size ({error})") from None
+    missing = [name for name in missing if not name.startswith("attribute_branch.")]
+    if missing or unexpected:
+        raise RecipeError(f"start: that retriever's network is another one: {[*missing, *unexpected][0]} does not fit")
+
+
 def freeze_first_blocks(network: RetrieverNetwork, blocks: int) -> None:
     """Stop gradients and batch-norm updates in the stem and the first `blocks` blocks, and let the others learn.
 

@@ -17,7 +17,7 @@ def identity_batches(
 
     Every identity gives all of its crops once, in groups of `images`; a short last group is filled by repeats.
     Within an identity the crops are dealt camera by camera, so a group spans as many cameras as the identity has:
-    same-camera neighbours are nearly the same picture and teach little. Batches never hold an identity twice;
+    neighbouring crops of one camera are nearly the same picture. Batches never hold an identity twice;
     what is left when fewer than `persons` identities remain is dropped, at most a batch's worth of groups per epoch.
 
     Raises DataError when there are fewer identities than `persons`.

@@ -10,6 +10,7 @@ from reidr.core.progress import progress
 from reidr.core.run import Run, content_hash, in_own_folder
 from reidr.data.join import join_training
 from reidr.data.sketch import sketch_of
+from reidr.data.types import Crop
 from reidr.training.common.identities import hold_out_identities
 from reidr.training.recipes.data_sets import load_training_data
 from reidr.training.recipes.find import stage_values
@@ -23,29 +24,44 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
     recipe = RetrieverRecipe.from_values(values, source)
     datasets = load_training_data(recipe.data, source)
     crops, held_out = hold_out_identities(join_training(datasets), recipe.held_out_share, recipe.seed)
+    attributes = recipe.attribute_recognition
+    described = [] if attributes is None else load_training_data(attributes.data, source)
+    names = [*recipe.data, *([] if attributes is None else attributes.data)]
     data = {
         name: content_hash([crop.id for crop in dataset.train])
-        for name, dataset in zip(recipe.data, datasets, strict=True)
+        for name, dataset in zip(names, [*datasets, *described], strict=True)
     }
     run = Run(folder, "train retriever", recipe.model_dump(mode="json"), data, defaults=recipe.defaults())
     if run.finished("retriever"):
         return run.folder / "model"
     from reidr.retrieval.embedders.retriever import Retriever, save_retriever
+    from reidr.training.retriever.attributes.people import calibrated_attributes, described_people, with_attributes
+    from reidr.training.retriever.attributes.task import AttributeTask
     from reidr.training.retriever.thresholds import choose_thresholds
     from reidr.training.retriever.train import train_retriever
 
     started = time.perf_counter()
+    start = None if recipe.start is None else Retriever.load(recipe.start).network
+    task, strangers = None, tuple[Crop, ...]()
+    if attributes is not None:
+        known, strangers = described_people(recipe, described, folder / "streets")
+        task = AttributeTask(attributes, known)
     with progress("training the retriever", recipe.epochs) as advance:
-        network = train_retriever(recipe, crops, folder, advance)
+        network = train_retriever(with_attributes(recipe), crops, folder, advance, start, task)
     facts: dict[str, object] = {
-        "data": {dataset.name: len(dataset.train) for dataset in datasets},
-        "pictures": {dataset.name: sketch_of(dataset) for dataset in datasets},
+        "data": {dataset.name: len(dataset.train) for dataset in [*datasets, *described]},
+        "pictures": {dataset.name: sketch_of(dataset) for dataset in [*datasets, *described]},
         "images": len(crops),
         "identities": len({crop.person for crop in crops}),
         "held_out_identities": len({crop.person for crop in held_out}),
         "recipe": recipe.model_dump(mode="json"),
         "environment": run.manifest["environment"],
     }
+    if strangers:
+        calibrations = calibrated_attributes(network, strangers, recipe)
+        facts["attributes"] = {
+            family: {value: vars(own) for value, own in values.items()} for family, values in calibrations.items()
+        }
     save_retriever(network, folder / "model", facts)
     facts["thresholds"] = choose_thresholds(held_out, Retriever.load(folder / "model"), recipe.seed, progress)
     save_retriever(network, folder / "model", facts)

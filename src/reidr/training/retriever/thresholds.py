@@ -9,7 +9,7 @@ from reidr.data.types import Crop
 from reidr.evaluation.experiment.experiment import Progress, embed_trial
 from reidr.evaluation.metrics.open_set import searches_of, threshold_at
 from reidr.retrieval.embedders.embedder import Embedder
-from reidr.training.tuning.search import as_search
+from reidr.training.tuning.searches import as_search
 
 WANTED = (0.01, 0.05, 0.1)
 QUERIES = 1000

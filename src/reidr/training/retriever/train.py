@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from reidr.core.progress import Advance
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.retrieval.embedders.network import RetrieverNetwork
@@ -23,12 +24,17 @@ from reidr.training.common.ema import averaged_copy
 from reidr.training.common.log import TrainingLog
 from reidr.training.common.schedule import learning_rate_at, set_learning_rate
 from reidr.training.recipes.retriever import EmbedderTraining
+from reidr.training.retriever.attributes.task import AttributeTask
 from reidr.training.retriever.augment import Augment
 from reidr.training.retriever.losses import AttributeLosses, IdentityLosses
-from reidr.training.retriever.network import freeze_first_blocks, pictures_of_epoch, start_from_means, start_network
+from reidr.training.retriever.network import (
+    freeze_first_blocks,
+    pictures_of_epoch,
+    start_from_means,
+    start_network,
+    take_weights,
+)
 from reidr.training.retriever.pk_sampler import identity_batches
-
-Advance = Callable[[float], None]  # called with the share of an epoch that has passed since the last call
 
 
 def train_retriever(
@@ -37,6 +43,7 @@ def train_retriever(
     run: Path,
     advance: Advance | None = None,
     start: RetrieverNetwork | None = None,
+    described: AttributeTask | None = None,
 ) -> RetrieverNetwork:
     """Train on the labelled `crops`, on the GPU where there is one; returns the averaged network on the CPU, ready to
     embed.
@@ -46,11 +53,12 @@ def train_retriever(
 
     Args:
         start: a network to continue from, with its weights but not its settings; None starts as the recipe says.
+        described: what the attribute branch learns from; None: the network reads no attributes.
 
     Raises:
         DataError: no crop carries a person.
     """
-    trainer = RetrieverTrainer(recipe, crops, run, start)
+    trainer = RetrieverTrainer(recipe, crops, run, start, described)
     first_epoch = trainer.checkpoint.load()
     log = TrainingLog(run / "log.jsonl", "epoch")
     log.resume(first_epoch)
@@ -68,7 +76,12 @@ class RetrieverTrainer:
     """The state of a training: network, losses, optimiser, moving average, and the decoded pictures."""
 
     def __init__(
-        self, recipe: EmbedderTraining, crops: Sequence[Crop], run: Path, start: RetrieverNetwork | None
+        self,
+        recipe: EmbedderTraining,
+        crops: Sequence[Crop],
+        run: Path,
+        start: RetrieverNetwork | None,
+        described: AttributeTask | None = None,
     ) -> None:
         crops = [crop for crop in crops if crop.person is not None]
         if not crops:
@@ -82,7 +95,7 @@ class RetrieverTrainer:
         self.cameras = [crop.camera for crop in crops]
         self.network = start_network(recipe)
         if start is not None:
-            self.network.load_state_dict(start.state_dict())
+            take_weights(self.network, start)
         self.network.to(self.device)
         self.losses = IdentityLosses(self.network, len(names), recipe.margin, recipe.label_smoothing).to(self.device)
         # Blocks that are frozen in some epochs only keep their place in the optimiser.
@@ -90,6 +103,9 @@ class RetrieverTrainer:
         self.attributes: AttributeLosses | None = None
         if recipe.attributes and any(crop.attributes for crop in crops):
             self.attributes = AttributeLosses(recipe.network.embedding, crops, recipe.attributes).to(self.device)
+        self.described = described
+        if described is not None:
+            described.loss.to(self.device)
         if recipe.precision == "bfloat16" and self.device.type == "cpu":
             use_quick_gradients(self.network)
         self.size, self.pixels = (0, 0), np.empty(0, np.uint8)
@@ -127,6 +143,8 @@ class RetrieverTrainer:
         height, width, frozen = pictures_of_epoch(recipe, epoch)
         if (height, width) != self.size:
             self.size, self.pixels = (height, width), decode(self.crops, height, width)
+            if self.described is not None:
+                self.described.resize(height, width)
         freeze_first_blocks(self.network, frozen)
         batches = identity_batches(
             self.labels.tolist(), self.cameras, recipe.batch_persons, recipe.batch_images, self.random
@@ -144,16 +162,33 @@ class RetrieverTrainer:
         record = {"epoch": epoch + 1, "seconds": round(time.perf_counter() - started, 1)}
         return record | {name: round(value / max(1, count), 4) for name, value in sums.items()}
 
+    def precision(self) -> torch.autocast:
+        """The number format of the trunk's computation."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16")
+
     def step(self, rows: NDArray[np.int64]) -> dict[str, float]:
         """One optimiser step on the crops at `rows`; returns its losses."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-            features = self.network.feature_map(self.augment(self.pixels[rows], self.random))
+        if self.described is None:
+            batch = None
+            with self.precision():
+                features = self.network.feature_map(self.augment(self.pixels[rows], self.random))
+        else:
+            batch = self.described.draw(self.random)
+            pixels = np.concatenate([self.pixels[rows], batch.pixels])
+            with self.precision():
+                trunk = self.network.trunk(self.augment(pixels, self.random))
+            features = self.network.head(trunk[: len(rows)].float())
         pooled, normed = self.network.pooled_branches(features.float())
         loss: Tensor
         loss, parts = self.losses(pooled, normed, torch.from_numpy(self.labels[rows]).to(self.device))
         if self.attributes is not None:
             more, shown = self.attributes(normed[0], torch.from_numpy(rows).to(self.device))
             loss, parts = loss + more, parts | shown
+        if self.described is not None and batch is not None:
+            assert self.network.attribute_branch is not None
+            logits = self.network.attribute_branch(trunk[len(rows) :].float())
+            more, shown = self.described.loss(logits, batch.values, batch.hidden)
+            loss, parts = loss + self.described.recipe.weight * more, parts | shown
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, 5.0)

@@ -1,6 +1,1 @@
 """Choosing the pairs worth reinforcing."""
-
-from reidr.core.lazy import names_of
-
-# Until the next edition: what this name meant in the first one.
-__getattr__ = names_of("reidr.training.retriever.pk_sampler")

@@ -1,4 +1,4 @@
-"""Pictures of warm-up and sampling, in colours that can be told apart without colour vision (Okabe and Ito 2008)."""
+"""Charts of warm-up and sampling, in colours that can be distinguished without colour vision (Okabe and Ito 2008)."""
 
 from __future__ import annotations
 

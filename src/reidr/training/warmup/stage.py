@@ -33,12 +33,12 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     if run.finished("warmup"):
         return where
     from reidr.reasoning.models.checkpoint import save_taught
-    from reidr.training.common.device import load_to_teach
+    from reidr.training.common.device import load_for_training
     from reidr.training.warmup.figures import draw_warmup
     from reidr.training.warmup.train import warm_up
 
     started = time.perf_counter()
-    model, processor = load_to_teach(recipe.model, half=bool(recipe.lora_rank))
+    model, processor = load_for_training(recipe.model, half=bool(recipe.lora_rank))
     with progress("warming the reasoner up", recipe.steps) as advance:
         trained, log = warm_up(recipe, pairs, held_out, (model, processor), folder, advance)
     save_taught(trained, processor, recipe.model, where)
@@ -54,7 +54,7 @@ def _reinforced(recipe: WarmupRecipe, pairs: Sequence[Pair], folder: Path) -> Pa
 
     Settings that both recipes have (`SHARED_FIELDS`) are the warm-up's, unless `reinforcement` sets them.
     """
-    from reidr.training.grpo.rewards import RewardWeights
+    from reidr.training.grpo.rewards.registry import RewardWeights
     from reidr.training.grpo.stage import reinforce_stage
 
     two_rewards = RewardWeights(calibration=0, cues=0, rank=0, text_only=0, truth=0)

@@ -7,12 +7,13 @@ sampled from the model itself. (The method `reinforcement` is `grpo.stage` with 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from reidr.core.progress import Advance
 from reidr.core.run import prepare_folder
 from reidr.reasoning.inference.crop_features import CropFeatures
 from reidr.reasoning.models.architectures import find_architecture
@@ -30,8 +31,6 @@ from reidr.training.warmup.examples import ForwardPass, Kind, WarmupExample, War
 from reidr.training.warmup.held_out import measure
 from reidr.training.warmup.objectives.registry import find_objective
 from reidr.training.warmup.rationales import RationaleStore, health, read_rationale, rounded, write_rationales
-
-Advance = Callable[[float], None]
 
 
 def warm_up(

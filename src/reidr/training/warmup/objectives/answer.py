@@ -1,4 +1,4 @@
-"""Cross-entropy of the answer word, asked for directly and after a rationale of the model's own."""
+"""Cross-entropy of the answer word, right after the prompt and after a rationale that the model has sampled."""
 
 from __future__ import annotations
 

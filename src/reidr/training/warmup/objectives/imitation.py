@@ -1,4 +1,4 @@
-"""Learn the words of those rationales of the model's own that support the right answer (STaR, arXiv 2203.14465)."""
+"""Train on the words of those sampled rationales that support the right answer (STaR, arXiv 2203.14465)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class WarmupObjective(Protocol):
     """A training objective. Named in `registry.py`, or in a recipe as `module:Class`.
 
     Attributes:
-        kinds: the forward passes it takes part in.
+        kinds: the kinds of forward passes for which it is called.
     """
 
     kinds: ClassVar[frozenset[Kind]]
@@ -39,4 +39,4 @@ class WarmupObjective(Protocol):
         """Called once, before the first step, with the model as it starts."""
 
     def __call__(self, forward: ForwardPass) -> Loss | None:
-        """The loss of a pass of one of `kinds`; None where it has nothing to say about its examples."""
+        """The loss of a pass of one of `kinds`; None where the pass contributes nothing to it."""

@@ -1,0 +1,101 @@
+"""Puts the trainer together: pairs in order, their pictures, rewards, source of rollouts, log."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reidr.core.progress import Advance
+from reidr.core.run import prepare_folder
+from reidr.errors import DataError
+from reidr.reasoning.types import Pair
+from reidr.training.common.log import TrainingLog
+from reidr.training.common.lora import lora_config
+from reidr.training.grpo.arguments import arguments
+from reidr.training.grpo.drawn_pairs import DrawnPair, draw_pairs
+from reidr.training.grpo.scoring import RolloutScorer
+from reidr.training.pairs.attributes import facts_finder
+from reidr.training.recipes.grpo import ReinforcementRecipe
+
+if TYPE_CHECKING:
+    from reidr.training.grpo.trainer import PairTrainer
+
+LOG, COMPLETIONS = "log.jsonl", "completions.jsonl"
+
+
+def build_trainer(
+    recipe: ReinforcementRecipe,
+    pairs: Sequence[Pair],
+    model: Any,
+    processor: Any,
+    folder: Path,
+    advance: Advance | None = None,
+) -> PairTrainer:
+    """The trainer of `reinforce`, ready to `train()`. Raises DataError as `reinforce`."""
+    from datasets import Dataset
+    from transformers import PrinterCallback
+
+    from reidr.reasoning.models.architectures import find_architecture
+    from reidr.reasoning.models.transformers_model import unwrap
+    from reidr.training.grpo.log_callback import StepLog
+    from reidr.training.grpo.rollouts.vllm import RolloutServer
+    from reidr.training.grpo.text_only_scorer import TextOnlyScorer
+    from reidr.training.grpo.trainer import PairTrainer
+
+    drawn = draw_pairs(pairs, recipe.steps * recipe.pairs, recipe.seed)
+    if recipe.rewards.rank and not any(pair.others for pair in pairs):
+        raise DataError(
+            "the rank reward needs to know the queries' other candidates; mine the pairs anew (reidr pairs)"
+        )
+    prepare_folder(folder)
+    processor = with_crop_size(processor)
+    base = unwrap(model)
+    for part in find_architecture(base.config.model_type).vision_parts(base):
+        part.requires_grad_(False)
+    text_only = TextOnlyScorer(model, processor) if recipe.rewards.text_only else None
+    address = recipe.rollout_server
+    trainer = PairTrainer(
+        recipe,
+        RolloutScorer(recipe.rewards, drawn, facts_finder(pairs), text_only),
+        folder / COMPLETIONS,
+        model=model,
+        processor=processor,
+        server=None if address is None else RolloutServer(address, base, processor),
+        args=arguments(recipe, folder),
+        train_dataset=Dataset.from_dict({"pair": list(range(len(drawn)))}).with_transform(row_opener(drawn)),
+        peft_config=lora_config(recipe.lora_rank, recipe.lora_alpha),
+        callbacks=[StepLog(TrainingLog(folder / LOG), advance)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def with_crop_size(processor: Any) -> Any:
+    """A copy of `processor` that resizes every picture as a crop: TRL offers no argument for the size."""
+    from reidr.reasoning.prompting.prompt import crop_pixels
+
+    processor = copy.copy(processor)
+    pixels = crop_pixels(processor)
+    if pixels is not None:
+        processor.image_processor = copy.copy(processor.image_processor)
+        processor.image_processor.size = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
+    return processor
+
+
+def row_opener(drawn: Sequence[DrawnPair]) -> Callable[[dict[str, list[int]]], dict[str, list[Any]]]:
+    """A function that turns numbers of pairs into rows of the data set; each picture of a batch is opened once."""
+    from reidr.reasoning.prompting.prompt import pair_messages
+
+    def open_rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        images = {
+            number: [drawn[number].shown.query.open(), drawn[number].shown.candidate.open()] for number in batch["pair"]
+        }
+        return {
+            "prompt": [pair_messages(None, "think") for _ in batch["pair"]],
+            "images": [images[number] for number in batch["pair"]],
+            "pair": batch["pair"],
+        }
+
+    return open_rows

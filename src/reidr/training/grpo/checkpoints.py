@@ -1,0 +1,28 @@
+"""Finding the checkpoint from which an interrupted reinforcement goes on. TRL writes and reads it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+CHECKPOINTS = "checkpoints"  # the trainer's, in the run folder
+
+
+def last_whole_checkpoint(folder: Path) -> tuple[Path | None, int]:
+    """The trainer's last complete checkpoint in `folder` and its number of steps; None and 0 where there is none.
+
+    `trainer_state.json` is the last file of a checkpoint that the trainer writes, and only then it removes the previous
+    one: a checkpoint whose state cannot be read was interrupted while it was written.
+    """
+    whole: list[tuple[int, Path]] = []
+    for path in folder.glob("checkpoint-*"):
+        name = re.fullmatch(r"checkpoint-(\d+)", path.name)
+        try:
+            state = json.loads((path / "trainer_state.json").read_bytes())
+        except (OSError, ValueError):
+            continue
+        if name is not None and isinstance(state, dict) and state.get("global_step") == int(name[1]):
+            whole.append((int(name[1]), path))
+    steps, last = max(whole, default=(0, None))
+    return last, steps

@@ -1,0 +1,59 @@
+"""`reidr sample`: read the settings, sample rollouts of mined pairs, keep the pairs worth training on."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from reidr.core.progress import progress
+from reidr.core.run import Run, in_own_folder, write_json
+from reidr.errors import DataError
+from reidr.training.grpo.rewards.registry import check_rewards
+from reidr.training.pairs.balance import balance_pairs
+from reidr.training.pairs.table import pairs_hash, read_mined, write_pairs
+from reidr.training.recipes.find import stage_values
+from reidr.training.recipes.sampling import SampleRecipe
+
+
+@in_own_folder
+def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
+    """Choose the pairs for reinforcement learning; returns the Parquet file of all pairs with numbers and reasons.
+
+    `read_pairs` of that file gives the kept ones. A finished run does nothing; a stopped one goes on.
+    """
+    values, source = stage_values(recipe_name, "sample", changes)
+    recipe = SampleRecipe.from_values(values, source)
+    mined = [pair for pair in read_mined(recipe.pairs) if pair.part == "train"]
+    if len(mined) > recipe.most_pairs:
+        mined = balance_pairs(mined, recipe.most_pairs, recipe.seed)
+    settings = recipe.model_dump(mode="json", exclude={"rollout_server"})  # another server may continue a run
+    data = {"pairs": pairs_hash([pair.pair() for pair in mined])}
+    run = Run(folder, "sample", settings, data, defaults=recipe.defaults())
+    path = folder / "sampled.parquet"
+    if run.finished("sample"):
+        return path
+    check_rewards(recipe.rewards)
+    from reidr.training.common.device import load_for_training
+    from reidr.training.sampling.rollouts import roll_out, sampled_columns, sampler
+    from reidr.training.sampling.select import select_non_trivial
+    from reidr.training.warmup.figures import draw_pass_rates
+
+    started = time.perf_counter()
+    model, processor = load_for_training(recipe.model, half=recipe.half_precision)
+    with progress("sampling rollouts", len(mined)) as advance:
+        rollouts = roll_out(recipe, mined, sampler(recipe, mined, model, processor), folder / "rollouts.jsonl", advance)
+    rates = [each.pass_rate(recipe.pass_above) for each in rollouts]
+    labels = [pair.label for pair in mined]
+    reasons = select_non_trivial(rates, labels, [p.rank for p in mined], [p.gap for p in mined], recipe)
+    write_pairs(path, mined, settings, sampled_columns(rollouts, reasons, recipe))
+    draw_pass_rates(rates, labels, reasons, recipe, folder / "pass_rates.png")
+    counts = dict(Counter(reasons).most_common())
+    write_json(folder / "reasons.json", counts)
+    if "kept" not in counts:
+        raise DataError(
+            f"{path}: no pair was kept ({counts}); widen the band, rank_most or gap_most, or warm up longer"
+        )
+    run.finish("sample", started, pairs=len(mined), reasons=counts, mean_pass_rate=sum(rates) / len(rates))
+    return path
