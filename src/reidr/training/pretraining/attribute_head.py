@@ -133,7 +133,7 @@ def train_attribute_head(
             which = [int(random.choice(len(families), p=shares)) for _ in range(recipe.attribute_head_batch)]
             chosen = [int(random.choice(families[family])) for family in which]
             logits, wanted = (
-                attribute_head.read([features.kept(place).float() for place in chosen]),
+                attribute_head.logits([features.kept(place).float() for place in chosen]),
                 targets[chosen].to(device),
             )
             parts = [
