@@ -229,7 +229,13 @@ class ForgivingCache(VerdictCache):
     def __init__(self, path: Path, *, patience: float = 60.0) -> None:
         """Open or make the file, where that is possible; `patience` as for `VerdictCache`."""
         self.path, self.usable, self.kept = path, True, 0
-        self._try(lambda: VerdictCache.__init__(self, path, patience=patience), None)
+        self._opened = False
+
+        def open_file() -> None:
+            VerdictCache.__init__(self, path, patience=patience)
+            self._opened = True
+
+        self._try(open_file, None)
 
     def scores(self, keys: Iterable[str]) -> dict[str, Logits]:
         """As `VerdictCache.scores`; what is no number (NaN comes back from SQLite as None) counts as not kept."""
@@ -256,7 +262,7 @@ class ForgivingCache(VerdictCache):
 
     def close(self) -> None:
         """As `VerdictCache.close`."""
-        if hasattr(self, "_connection"):
+        if self._opened:
             super().close()
 
     def _keep(self, keep: Callable[[], None], number: int) -> None:
