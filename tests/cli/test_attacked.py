@@ -26,7 +26,7 @@ from reidr.report.kept.inventory import noted_folders
 from reidr.retrieval.content_key import content_key
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.retrieval.embedding_cache import cache_folder, files_in, unpacked
-from reidr.search.task import prepare
+from reidr.search.task import SearchOptions, prepare
 
 RUNS = [Path("runs")]
 
@@ -125,7 +125,7 @@ def test_pictures_whose_names_print_alike_are_told_apart(place: Path) -> None:
 
 def test_a_number_behind_a_name_is_never_another_files_name(place: Path) -> None:
     gallery = [Crop("a", drawn(1)), Crop("a", drawn(2)), Crop("a (2)", drawn(3))]
-    ids = [crop.id for crop in prepare("person.png", gallery).gallery.crops]
+    ids = [crop.id for crop in prepare("person.png", gallery, 10, SearchOptions(reasoner=None)).gallery.crops]
     assert ids == ["a", "a (2)", "a (2) (2)"]
 
 
@@ -168,7 +168,7 @@ def test_a_name_that_is_too_long_is_one_sentence(place: Path, words: list[str]) 
 @pytest.mark.parametrize("gallery", ["a\0b", ["a\0b.png"], "b" * 300, ["b" * 300 + ".png"]])
 def test_a_gallery_that_can_be_no_file_is_a_data_error(place: Path, gallery: str | list[str]) -> None:
     with pytest.raises(DataError, match=r"cannot be a file or folder|no such"):
-        prepare("person.png", gallery)
+        prepare("person.png", gallery, 10, SearchOptions(reasoner=None))
 
 
 @pytest.mark.parametrize("words", [["", "--in", "crops"], ["person.png", "--in", ""], ["person.png", "--in="]])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import secrets
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,14 +15,37 @@ from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 from reidr.core.defaults import DEFAULT_K
 
 if TYPE_CHECKING:
-    from reidr.core.run import Run
     from reidr.search.task import Task
 
-RUNS = Path("runs/find")
 PATTERN_HELP = 'Camera and time of files in folders, for example "{camera}/{date}/{time}_{}.jpg" (docs/finding.md).'
 
 
-@click.command("find", cls=Command)
+class FindCommand(Command):
+    """Pictures, words, or both: what does not belong together is refused while the command line is read."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Raises click.UsageError."""
+        rest = super().parse_args(context, args)
+        if context.resilient_parsing:
+            return rest
+        people, galleries, wearing = (context.params[name] for name in ("people", "galleries", "wearing"))
+        if context.params["describe"] and (galleries or wearing is not None):
+            raise click.UsageError("--describe looks at PERSON pictures alone; leave out --in and --wearing", context)
+        if not people and wearing is None:
+            raise click.MissingParameter(
+                "Give a picture of the person, or words with --wearing.", context, param_hint="'PERSON...'",
+                param_type="argument",
+            )  # fmt: skip
+        if not galleries and not context.params["describe"]:
+            raise click.MissingParameter(
+                "It names the folder of crops to search.", context, param_hint="'--in'", param_type="option"
+            )
+        if context.params["only"] and wearing is None:
+            raise click.UsageError("--only belongs to --wearing", context)
+        return rest
+
+
+@click.command("find", cls=FindCommand)
 @click.argument("people", metavar="PERSON...", type=click.Path(path_type=Path), nargs=-1)
 @click.option(
     "--in",
@@ -69,7 +90,6 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
     The person is given by pictures, by words (--wearing), or by both. Several PERSON pictures are pictures of one and
     the same person. Exit status 0: the search was carried out, whether anybody was found or not; 1: it could not be.
     """
-    check_usage(people, galleries, options)
     if options["describe"] or options["wearing"] is not None:
         from reidr.cli.find_words import describe_people, search_by_words
 
@@ -81,6 +101,7 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
     started, task = time.perf_counter(), checked(people, galleries, options)
     # Only now what takes seconds to load.
     from reidr.cli import shared
+    from reidr.cli.find_folder import run_folder, settings_of
     from reidr.cli.find_text import say
     from reidr.core.storage.files import write_text
     from reidr.report.kept.inventory import note_run_folder
@@ -119,18 +140,6 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
     run.finish("search", started, report=page.name)  # last: whatever was cut short before may be done again
 
 
-def check_usage(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> None:
-    """Refuse what does not belong together. Raises click.UsageError."""
-    if options["describe"] and (galleries or options["wearing"] is not None):
-        raise click.UsageError("--describe looks at PERSON pictures alone; leave out --in and --wearing")
-    if not people and options["wearing"] is None:
-        raise click.UsageError("Missing argument 'PERSON...': a picture of the person, or words with --wearing")
-    if not galleries and not options["describe"]:
-        raise click.UsageError("Missing option '--in': the folder of crops to search")
-    if options["only"] and options["wearing"] is None:
-        raise click.UsageError("--only belongs to --wearing")
-
-
 def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> Task:
     """The search, all of its arguments known to be usable. No model is loaded for that."""
     from reidr.cli.shared import prepare_output
@@ -162,46 +171,3 @@ def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict
         refuse_own(path, options["folder"])
         prepare_output(path, inputs)
     return task
-
-
-def settings_of(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
-    """What makes a search the same search."""
-    names = ("k", "think", "pattern", "fold", "claim_check", "adaptive", "reranker", "retriever_name", "reasoner_name")
-    return {
-        "people": [str(path.absolute()) for path in people],
-        "galleries": [str(path.absolute()) for path in galleries],
-        **{name: options[name] for name in names},
-    }
-
-
-def run_folder(folder: Path | None, people: tuple[Path, ...], settings: dict[str, Any], *, overwrite: bool) -> Run:
-    """The search's own run folder: a new one, or the one that is named. Raises ReIDError where that holds another run,
-    or this very search without `overwrite`."""
-    from reidr.core.run import Run
-    from reidr.errors import ReIDError
-
-    run = Run(new_folder(RUNS, people) if folder is None else folder, "find", settings)
-    if run.finished("search") and not overwrite:
-        run.close()
-        raise ReIDError(f"{folder}: holds this search already; --overwrite does it again, or choose another --run")
-    return run
-
-
-def new_folder(runs: Path, people: tuple[Path, ...]) -> Path:
-    """A folder that nobody had before: `2026-11-30T0128-alice-3f9a`."""
-    from reidr.core.storage.files import cannot_write, make_folder
-
-    name = re.sub(r"[^\w.-]+", "_", people[0].stem)[:40] if people else "words"
-    name = name or "query"
-    while True:
-        folder = runs / f"{datetime.now(UTC):%Y-%m-%dT%H%M}-{name}-{secrets.token_hex(2)}"
-        try:
-            make_folder(runs)
-            folder.mkdir(mode=0o700)
-        except FileExistsError:
-            if not runs.is_dir():
-                raise cannot_write(runs, NotADirectoryError(20, "a part of it is a file")) from None
-        except OSError as error:
-            raise cannot_write(folder, error) from error
-        else:
-            return folder

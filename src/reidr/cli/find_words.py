@@ -38,7 +38,7 @@ def describe_people(people: tuple[Path, ...], options: Mapping[str, Any]) -> Non
 
 def search_by_words(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> None:
     """Search, print the matches, and write the report."""
-    from reidr.cli import find as command
+    from reidr.cli.find_folder import run_folder, settings_of
     from reidr.cli.shared import facts_of, load_retriever, prepare_output
     from reidr.core.run import refuse_own
     from reidr.core.storage.files import write_text
@@ -55,11 +55,11 @@ def search_by_words(people: tuple[Path, ...], galleries: tuple[Path, ...], optio
     for path in (options["json_file"], options["csv_file"]):
         refuse_own(path, options["folder"])
         prepare_output(path, [*people, *galleries, options["retriever_name"]])
-    settings = command.settings_of(people, galleries, options) | {
+    settings = settings_of(people, galleries, options) | {
         "wearing": options["wearing"],
         "only": options["only"],
     }
-    run = command.run_folder(options["folder"], people, settings, overwrite=options["overwrite"])
+    run = run_folder(options["folder"], people, settings, overwrite=options["overwrite"])
     if options["cache"]:
         note_run_folder(run.folder)
     retriever = load_retriever(options["retriever_name"])
