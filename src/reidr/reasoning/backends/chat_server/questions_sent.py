@@ -1,6 +1,6 @@
 """One question about one pair to a server, from the request to the score or the verdict.
 
-No evidence is no score: where a reply cannot be read, or nothing tells yes from no, there is None and a reason.
+No evidence is no score: where a reply cannot be read, or its answer is neither yes nor no, there is None and a reason.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Kind = Literal["read", "bounded", "sampled"]
 Way = Literal["begun", "plain", "without thinking", "long"]
 WAYS: tuple[Way, ...] = ("begun", "plain", "without thinking", "long")
 """How the direct question is put, each where the one before it brought no answer: the turn begun with `<answer>`; the
-question alone; the template told not to think; room to think first."""
+question alone; the template asked not to think; room to think first."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ __all__ = ["RemoteReasoner", "data_url", "find_model", "fit"]
 WINDOW = 64  # pairs whose pictures are open at a time
 
 Asked = tuple[str, int]
-"""One question: its cache key, and a number that tells apart repeated samples."""
+"""One question: its cache key, and a number that distinguishes repeated samples."""
 
 
 class RemoteReasoner:
@@ -301,7 +301,7 @@ class RemoteReasoner:
         return question_key((self._identity(), READING, pair_messages(None, task), self._settings.pixels, *settings))
 
     def _identity(self) -> tuple[Any, ...]:
-        """What tells the served weights apart, asked for once and only where something is kept by it."""
+        """What identifies the served weights; requested once, and only where answers are cached by it."""
         if self._cache is None:
             return (self._endpoint.base, self.model)
         if self._known is None:
