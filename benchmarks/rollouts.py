@@ -59,7 +59,7 @@ def trainer(ours: bool, folder: Path) -> Any:
     """Our trainer, or TRL's own on the same rows with the same settings and a reward that takes no time."""
     from trl import GRPOTrainer
 
-    from reidr.reasoning.backends.reference import VISION_TOKENS
+    from reidr.reasoning.models.qwen import VISION_TOKENS
     from reidr.training.grpo.arguments import arguments
     from reidr.training.grpo.build import build_trainer
     from reidr.training.recipes.grpo import ReinforcementRecipe

@@ -18,7 +18,7 @@ from reidr.data.pictures.pixels import pixel_digest
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.reasoning.backends.verdict_cache import VerdictCache, default_path, pair_key
-from reidr.reasoning.inference.prefix_cache import picture_digest
+from reidr.reasoning.inference.vision_cache import picture_digest
 from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Verdict
 from reidr.report import Candidate, QueryCard, Report, write_report

@@ -46,7 +46,7 @@ def build_qwen2_5_vl() -> tuple[Any, Any]:
     """The second architecture, with its own default system prompt and a patch of 14, through the same parts."""
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-    from reidr.reasoning.models.processor import Qwen2_5_VLProcessor
+    from reidr.reasoning.models.qwen import Qwen2_5_VLProcessor
     from reidr.reasoning.nano.build import CHAT_TEMPLATE, NanoSize, build_image_processor, build_tokenizer
 
     tokenizer = build_tokenizer(SENTENCES, 300)

@@ -152,6 +152,19 @@ def test_without_log_probabilities_drawn_answers_are_counted_and_marked(network:
     assert 'marked "sampled"' in remote.counts.sentences()[0]
 
 
+@pytest.mark.parametrize("ask", ["score", "think"])
+@pytest.mark.parametrize("probabilities", [True, False])
+def test_whether_there_are_token_probabilities_is_learnt_from_answers(
+    network: Network, ask: str, probabilities: bool
+) -> None:
+    chances = SURE if probabilities else None
+    network(lambda body, number: completion(natural(body), body, chances=chances))
+    remote = RemoteReasoner(URL, samples=2)
+    assert remote.capabilities.token_probabilities  # nothing is known yet
+    (remote.score if ask == "score" else remote.think)(PAIRS[:1])
+    assert remote.capabilities.token_probabilities is probabilities
+
+
 def test_drawn_answers_without_a_yes_or_no_are_no_score(network: Network) -> None:
     def script(body: dict[str, Any], number: int) -> Any:
         word = "insufficient" if body["temperature"] == 1 else "yes"
@@ -162,7 +175,7 @@ def test_drawn_answers_without_a_yes_or_no_are_no_score(network: Network) -> Non
     assert np.isnan(remote.score(PAIRS[:1])).all()
     (verdict,) = remote.think(PAIRS[:1])
     assert (verdict.answer, verdict.parsable, verdict.probability) == ("same", True, None)
-    assert verdict.problem == "no usable log-probabilities, and all of 3 drawn answers were insufficient"
+    assert verdict.problem == "no usable log-probabilities, and all of 3 sampled answers were insufficient"
     assert (remote.counts.without_score, remote.counts.sampled) == (2, 0)
 
 

@@ -22,9 +22,7 @@ SCRIPTS = Path(__file__).parents[2] / "research" / "scripts"
 @pytest.fixture
 def seen(reasoner: Any, pairs: list[Pair]) -> tuple[CropFeatures, list[tuple[int, int]]]:
     crops = [crop for pair in pairs for crop in (pair.query, pair.candidate)]
-    features = CropFeatures(
-        reasoner.model, reasoner.processor, [crop.open for crop in crops], pixels=reasoner.pixels, dtype=torch.float32
-    )
+    features = CropFeatures(reasoner.model, reasoner.processor, [crop.open for crop in crops], dtype=torch.float32)
     return features, [(2 * place, 2 * place + 1) for place in range(len(pairs))]
 
 
@@ -51,7 +49,7 @@ def test_the_last_column_of_a_batch_is_not_the_answer_position(
     features, places = seen
     text = render(reasoner.processor, "score")
     with torch.no_grad():
-        last = reasoner.model(**features.teach([(text, each, ()) for each in places])).logits[
+        last = reasoner.model(**features.training_inputs([(text, each, ()) for each in places])).logits[
             :, -1, reasoner.answer_ids
         ]
     found = seen_answer_logits(features, reasoner.model, places)[0]

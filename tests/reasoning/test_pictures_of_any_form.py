@@ -21,7 +21,7 @@ from reidr.errors import ImageError
 from reidr.reasoning.backends.local import Engine
 from reidr.reasoning.inference.crop_features import CropFeatures
 from reidr.reasoning.inference.generation_settings import Thinking
-from reidr.reasoning.inference.prefix_cache import Features, picture_digest
+from reidr.reasoning.inference.vision_cache import VisionCache, picture_digest
 from reidr.reasoning.prompting.prompt import (
     CROP_PIXELS,
     encode_crops,
@@ -74,8 +74,8 @@ def test_pairs_and_crops_are_read_alike(reasoner: Any, tmp_path: Path) -> None:
         wanted = pixels if wanted is None else wanted
         assert torch.equal(pixels, wanted)
         assert torch.equal(single, wanted[: len(single)])
-        found = Features(reasoner.model, reasoner.processor, reasoner.pixels, 10**9).look({"a": lambda form=form: form})
-        assert found["a"].grid == tuple(encode_crops(reasoner.processor, [form], ["x"])["image_grid_thw"][0].tolist())
+        found = VisionCache(reasoner.adapter, 10**9).encode({"a": lambda form=form: form})
+        assert found["a"].shape == tuple(encode_crops(reasoner.processor, [form], ["x"])["image_grid_thw"][0].tolist())
 
 
 def test_a_thin_picture_is_one_sentence_and_not_a_traceback(reasoner: Any) -> None:

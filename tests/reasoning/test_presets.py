@@ -50,8 +50,8 @@ def test_a_preset_tells_the_same_picture_from_another_and_speaks(name: str) -> N
 
 def test_a_checkpoint_says_on_which_photos_it_was_taught(tmp_path: Path) -> None:
     street, nano = (Engine(Reasoner.load(name)) for name in ("nano-street", "nano"))
-    assert street.trained_on == ()
-    assert [Path(place).name for place in nano.trained_on] == ["market1501-dev", "cuhk03-np-train"]
+    assert street.card.trained_on == ()
+    assert [Path(place).name for place in nano.card.trained_on] == ["market1501-dev", "cuhk03-np-train"]
     assert training_data(tmp_path) == ()
     (tmp_path / "provenance.json").write_text("[]")
     with pytest.raises(WeightsError, match="does not say what it was trained on"):
@@ -60,8 +60,9 @@ def test_a_checkpoint_says_on_which_photos_it_was_taught(tmp_path: Path) -> None
 
 def test_a_loaded_checkpoint_carries_the_decision_of_its_folder_whatever_it_is_called(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(PRESETS / "nano-street", tmp_path / "nano"))
-    assert Reasoner.load(folder).profile == Engine(Reasoner.load(folder)).profile == stored_profile("nano-street")
-    assert Reasoner.load("nano").profile == stored_profile("nano") != stored_profile("nano-street")
+    stored = stored_profile("nano-street")
+    assert Reasoner.load(folder).card.profile == Engine(Reasoner.load(folder)).card.profile == stored
+    assert Reasoner.load("nano").card.profile == stored_profile("nano") != stored
 
 
 def test_nano_street_has_seen_no_photo() -> None:

@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from reidr.errors import WeightsError
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.models.checkpoint import find_checkpoint, hash_weights, load_model, save_taught
-from reidr.reasoning.models.processor import Qwen3VLProcessor, load_processor
+from reidr.reasoning.models.processor import load_processor
+from reidr.reasoning.models.qwen import Qwen3VLProcessor
 from reidr.reasoning.nano.build import NANO, TINY, build_nano
 
 

@@ -27,6 +27,7 @@ from reidr.reasoning.backends.card import Card, read_card
 from reidr.reasoning.backends.chat_server.remote import RemoteReasoner
 from reidr.reasoning.backends.local import Engine
 from reidr.reasoning.backends.reference import Reasoner
+from reidr.reasoning.models.checkpoint import hash_weights
 from reidr.reasoning.prompting.answers import insufficient_probability, yes_probability
 from reidr.reasoning.prompting.prompt import PREFIXES, QUESTIONS, pair_messages
 from reidr.reasoning.types import Pair
@@ -35,14 +36,17 @@ from reidr.service.model_server.server import ModelServer
 SIZES = [(64, 128), (40, 96), (128, 256), (61, 200), (120, 90), (20, 30)]
 
 
-@pytest.fixture(scope="module", params=["qwen3_vl", "nano"])
+@pytest.fixture(scope="module", params=["qwen3_vl", "nano", "smolvlm", "internvl"])
 def model(request: pytest.FixtureRequest, tiny: Any) -> Any:
-    """Both of our architectures, small, with random weights: their answers differ from pair to pair."""
+    """Small models with random weights, one of each architecture: their answers differ from pair to pair."""
     if request.param == "qwen3_vl":
         return tiny
     sys.path.insert(0, str(Path(__file__).parents[1] / "reasoning"))
+    from other_architectures import OTHERS, lively
     from small_nano import build_small_nano
 
+    if request.param in OTHERS:
+        return Reasoner(*lively(OTHERS[request.param]), name=request.param)
     return Reasoner(*build_small_nano(), name="small nano")
 
 
@@ -162,17 +166,20 @@ def test_a_model_is_used_through_the_server_as_in_process(
         model.model,
         model.processor,
         name="told",
-        trained_on=(TrainingData("/home/ann/market1501", ("ab", "cd")),),
-        profile=InferenceProfile(0.4, "held-out people", "a notice", policies=((0.5, Policy(1.0, 3)),)),
-        held_out=(0.1, 7),
+        card=Card(
+            InferenceProfile(0.4, "held-out people", "a notice", policies=((0.5, Policy(1.0, 3)),)),
+            (TrainingData("/home/ann/market1501", ("ab", "cd")),),
+            (0.1, 7),
+        ),
     )
     remote = RemoteReasoner(start(ModelServer(told)).address)
     engine = Engine(told)
-    (known,) = remote.trained_on
+    (known,) = remote.card.trained_on
     assert (known, known.pictures) == ("market1501", {"ab", "cd"})  # the folder's place is nobody's business
-    assert remote.held_out == engine.held_out
-    assert remote.profile.weight == 0.4
-    assert json.dumps(asdict(remote.profile)) == json.dumps(asdict(engine.profile))
+    assert remote.card.held_out == engine.card.held_out
+    assert remote.card.profile.weight == 0.4
+    assert json.dumps(asdict(remote.card.profile)) == json.dumps(asdict(engine.card.profile))
+    assert remote.card.weights == engine.card.weights == hash_weights(model.model)
     expected, found = engine.vision_similarity(pairs), remote.vision_similarity(pairs)
     if expected is None:
         assert found is None
@@ -199,13 +206,13 @@ def test_embeddings_are_refused_in_one_sentence(model: Any, start: Callable[[Any
         assert status in (400, 404)
         assert said in told["error"]["message"]
     status, _, told = request(server, "POST", "/v1/embeddings", good)
-    if hasattr(model.model.model, "embeddings"):
+    if model.adapter.gives_embeddings:
         (entry,) = told["data"]
         assert (status, sum(entry["sizes"])) == (200, len(entry["embedding"]))
         ends = np.cumsum(entry["sizes"])[:-1]
         np.testing.assert_allclose([one @ one for one in np.split(np.array(entry["embedding"]), ends)], 1, atol=1e-4)
     else:
-        assert (status, told["error"]["message"]) == (404, "this model's eyes give no embeddings")
+        assert (status, told["error"]["message"]) == (404, "this model's vision encoder gives no embeddings")
 
 
 @pytest.mark.parametrize("card", [{}, {"profile": 3}, {"profile": {"weight": 7}, "trained_on": [], "held_out": None}])

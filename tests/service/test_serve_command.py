@@ -182,3 +182,23 @@ def test_a_process_of_its_own_ends_with_0(checkpoint: Path) -> None:
     assert (process.returncode, out) == (0, "ended\n")
     assert "Traceback" not in err
     assert "127.0.0.1" not in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wait_for_start", [True, False], ids=["serving", "loading"])
+def test_signals_that_keep_coming_change_no_exit_code(checkpoint: Path, wait_for_start: bool) -> None:
+    code = "import sys; from reidr.cli.main import main; sys.argv[0] = 'reidr'; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "serve-model", str(checkpoint), "--port", "0", "--device", "cpu"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        if wait_for_start:
+            assert process.stdout.readline().startswith("serving model at ")
+        else:
+            time.sleep(3.0)  # past Python's own start, within the import of torch
+        until = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < until:
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.1)
+        assert (process.wait(timeout=5), "Traceback" in process.stderr.read()) == (0, False)  # type: ignore[union-attr]

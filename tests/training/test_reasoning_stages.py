@@ -152,7 +152,7 @@ def test_whose_photos_a_model_has_seen_is_told_even_where_its_source_says_nothin
     assert json.loads((again / "provenance.json").read_text())["split_seed"] == 3
     write_json(Path("start/provenance.json"), {"data": []})
     fresh = warmup_stage(recipe, Path("fresh"), {})
-    assert held_out_split(fresh) == Reasoner.load(fresh).held_out == (0.3, 0)
+    assert held_out_split(fresh) == Reasoner.load(fresh).card.held_out == (0.3, 0)
 
 
 def test_the_variant_rl_takes_the_warm_up_s_settings_where_reinforcement_has_none(

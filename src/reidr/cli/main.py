@@ -88,6 +88,10 @@ def main() -> None:
         interrupt_when_told()
         reidr(standalone_mode=False)
         nothing_is_left_to_do()
+    except SystemExit as end:
+        if not end.code:
+            nothing_is_left_to_do()
+        raise
     except ReIDError as error:
         say_error(str(error))
         sys.exit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -63,10 +63,11 @@ def command(model: str, port: int, host: str, device: str | None, allow_open: bo
 
     told: list[int] = []
 
-    def end(number: int, frame: FrameType | None) -> NoReturn:
-        """Before the server runs nothing is under way, so nothing is lost."""
+    def end(number: int, frame: FrameType | None) -> None:
+        """Before the server runs nothing is under way, so nothing is lost. A second signal changes nothing."""
         told.append(number)
-        raise SystemExit(0)
+        if len(told) == 1:
+            raise SystemExit(0)
 
     # Before anything slow is imported: process 1 of a container ignores a SIGTERM that nobody handles.
     with ended_by(end):

@@ -10,7 +10,7 @@ without stored thresholds only copies are folded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from reidr.data.types import Crop
 from reidr.errors import ImageError
-from reidr.retrieval.embedders.embedder import Embedder
+from reidr.retrieval.embedders.embedder import Embedder, facts_of
 
 APART = 30.0  # seconds, or frames where a path or manifest counts these
 COPY = 0.005  # distance of embeddings that equal pictures never exceed
@@ -36,7 +36,7 @@ class Group:
 
 def limit_of(embedder: Embedder) -> float:
     """How near two crops of one burst are, by what is stored with the retriever."""
-    thresholds: Mapping[str, float] = getattr(embedder, "thresholds", None) or {}
+    thresholds = facts_of(embedder).thresholds
     return SHARE * thresholds[min(thresholds, key=float)] if thresholds else 0.0
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from reidr.evaluation.metrics.open_set_scores import z_norm_name
 from reidr.fusion.profile import InferenceProfile
 from reidr.fusion.weighted import fused_distances
-from reidr.retrieval.embedders.embedder import Embedder
+from reidr.retrieval.embedders.embedder import Embedder, facts_of
 from reidr.retrieval.ranked_list import RankedList
 from reidr.retrieval.rerankers.csls import FIRST, LAST
 from reidr.retrieval.score_normalisation import has_z_norm, normalised_distances
@@ -61,7 +61,7 @@ def presence(
         value = smallest(name, listed, columns, direct, profile.weight)
         if value is not None and thresholds:
             return judged(name, value, thresholds)
-    stored: Mapping[str, float] = getattr(retriever, "thresholds", None) or {}
+    stored = {} if retriever is None else facts_of(retriever).thresholds
     if not stored:
         return Presence(
             "unknown",

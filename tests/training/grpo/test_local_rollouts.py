@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from tiny_reasoners import TINY, lively
 
+from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.inference.sampling import sample_completions
+from reidr.reasoning.models.architectures import adapt
 from reidr.training.grpo.rollouts.local import LocalRollouts
 
 
@@ -13,7 +15,7 @@ from reidr.training.grpo.rollouts.local import LocalRollouts
 def test_they_are_the_common_samplers(architecture: str) -> None:
     model, processor = lively(architecture)
     pairs = TINY.noise_pairs(3)
-    expected = sample_completions(model, processor, pairs, 2, max_new_tokens=8, seed=5)
+    expected = sample_completions(adapt(model, processor), pairs, 2, Thinking(8, 1.0, seed=5))
     assert LocalRollouts(model, processor).sample(pairs, [2, 2, 2], max_new_tokens=8, seed=5) == expected
     groups = LocalRollouts(model, processor, temperature=0.5).sample(pairs, [3, 1, 2], max_new_tokens=8, seed=5)
     assert [len(group) for group in groups] == [3, 1, 2]

@@ -21,7 +21,9 @@ from PIL import Image
 from tiny_reasoners import TINY, lively
 
 from reidr.errors import RecipeError, ReIDError
+from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.inference.sampling import sample_completions
+from reidr.reasoning.models.architectures import adapt
 from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair
 from reidr.training.common.lora import lora_config
@@ -122,9 +124,8 @@ class Vllm(ThreadingHTTPServer):
         model = self.base.eval() if body["model"] == "base" else self.adapters[body["model"]]
         urls = [part["image_url"]["url"] for part in body["messages"][0]["content"] if part["type"] == "image_url"]
         images = tuple(Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))) for url in urls)
-        (written,) = sample_completions(
-            model, self.processor, [images], body["n"], max_new_tokens=body["max_tokens"], seed=body["seed"]
-        )
+        settings = Thinking(body["max_tokens"], temperature=1.0, seed=body["seed"])
+        (written,) = sample_completions(adapt(model, self.processor), [images], body["n"], settings)
         prompt = encode_pairs(self.processor, [images], "think")
         choices = []
         for one in written:
@@ -172,7 +173,7 @@ def test_a_server_writes_what_would_be_written_here(architecture: str, serve: Ca
     found = RolloutServer(server.url, model, processor).sample(pairs, [2, 1, 3], max_new_tokens=8, seed=5)
     assert [len(group) for group in found] == [2, 1, 3]
     for place, (pair, group) in enumerate(zip(pairs, found, strict=True)):
-        (here,) = sample_completions(model, processor, [pair], len(group), max_new_tokens=8, seed=5 + place)
+        (here,) = sample_completions(adapt(model, processor), [pair], len(group), Thinking(8, 1.0, 5 + place))
         assert [each.ids for each in group] == [each.ids for each in here]
         assert [each.text for each in group] == [each.text for each in here]
         assert [each.ended for each in group] == [each.ended for each in here]
@@ -190,7 +191,7 @@ def test_the_answers_probability_is_read_where_the_answer_is_written(serve: Call
     found = RolloutServer(server.url, taught.model, taught.processor).sample(pairs, [2] * 4, max_new_tokens=40, seed=0)
     right = 0
     for place, group in enumerate(found):
-        (here,) = sample_completions(taught.model, taught.processor, [pairs[place]], 2, max_new_tokens=40, seed=place)
+        (here,) = sample_completions(taught.adapter, [pairs[place]], 2, Thinking(40, 1.0, place))
         for theirs, ours in zip(group, here, strict=True):
             assert (theirs.probability is None) == (ours.probability is None)
             if theirs.probability is not None and ours.probability is not None:

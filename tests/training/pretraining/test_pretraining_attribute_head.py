@@ -94,15 +94,15 @@ def test_what_is_common_in_one_family_weighs_nothing_in_another() -> None:
         def __init__(self) -> None:
             super().__init__()
             self.reads, self.to_tokens = reads, torch.nn.Linear(2, 2)
-            self.logits = torch.nn.Parameter(torch.zeros(2))
+            self.constant = torch.nn.Parameter(torch.zeros(2))
 
         @property
-        def looking(self) -> tuple[torch.nn.Module, ...]:
-            return (torch.nn.ParameterList([self.logits]),)
+        def recognition(self) -> tuple[torch.nn.Module, ...]:
+            return (torch.nn.ParameterList([self.constant]),)
 
-        def read(self, pictures: list[torch.Tensor]) -> list[torch.Tensor]:
+        def logits(self, pictures: list[torch.Tensor]) -> list[torch.Tensor]:
             asked.append([int(own) for own in pictures])
-            return [self.logits.expand(len(pictures), 2)]
+            return [self.constant.expand(len(pictures), 2)]
 
     class Seen:
         def kept(self, place: int) -> torch.Tensor:
@@ -228,16 +228,16 @@ def test_what_was_read_beforehand_stands_in_for_the_reader(
 ) -> None:
     model, seen, _, _ = taught
     attribute_head, rows = model.model.visual.attribute_head, [3, 0, 3, 5]
-    plain = seen.features(rows).pooler_output
+    plain = [crop.layers[0] for crop in seen.encoded(rows)]
     other = copy.copy(seen)
-    other.take_as_read(probabilities_of(attribute_head, seen, range(len(seen))))
-    for one, two in zip(plain, other.features(rows).pooler_output, strict=True):
-        assert torch.allclose(one, two, atol=1e-5)
-    other.take_as_read(torch.zeros(len(seen), sum(attribute_head.counts)))
-    assert not torch.allclose(plain[0], other.features(rows).pooler_output[0], atol=1e-3)
-    assert torch.equal(plain[0], seen.features(rows).pooler_output[0])
+    other.use_attributes(probabilities_of(attribute_head, seen, range(len(seen))))
+    for one, two in zip(plain, other.encoded(rows), strict=True):
+        assert torch.allclose(one, two.layers[0], atol=1e-5)
+    other.use_attributes(torch.zeros(len(seen), sum(attribute_head.counts)))
+    assert not torch.allclose(plain[0], other.encoded(rows)[0].layers[0], atol=1e-3)
+    assert torch.equal(plain[0], seen.encoded(rows)[0].layers[0])
     # Another model has a reader of its own.
     other.serve(model)
-    assert torch.equal(plain[0], other.features(rows).pooler_output[0])
-    with pytest.raises(ReIDError, match="readings do not fit"):
-        other.take_as_read(torch.zeros(1, sum(attribute_head.counts)))
+    assert torch.equal(plain[0], other.encoded(rows)[0].layers[0])
+    with pytest.raises(ReIDError, match="rows of attributes do not fit"):
+        other.use_attributes(torch.zeros(1, sum(attribute_head.counts)))

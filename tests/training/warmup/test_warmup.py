@@ -18,6 +18,7 @@ from reidr.data.types import Crop
 from reidr.errors import DataError, RecipeError
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.inference.sampling import Completion
+from reidr.reasoning.models.architectures import find_architecture
 from reidr.reasoning.prompting.answers import decode
 from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair
@@ -401,3 +402,24 @@ def test_held_out_pairs_are_measured_and_not_learned(tmp_path: Path) -> None:
     assert "held_out_direct_accuracy" not in log[0]
     chosen = choose_measured(labelled_pairs(4, seed=9), 4, 0)
     assert sorted(bool(pair.label) for pair in chosen) == [False, False, True, True]
+
+
+@pytest.mark.parametrize("architecture", ["smolvlm", "internvl"])
+@pytest.mark.parametrize("changes", [{}, {"learn_vision": "all"}, {"lora_rank": 2}], ids=["language", "all", "lora"])
+def test_models_outside_the_qwen_family_are_warmed_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, changes: dict[str, Any]
+) -> None:
+    monkeypatch.syspath_prepend(str(PLACE.parent))
+    from other_architectures import OTHERS, lively
+
+    model, processor = lively(OTHERS[architecture])
+    vision_parts = find_architecture(model.config.model_type).vision_parts(model)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    vision = {id(parameter) for part in vision_parts for parameter in part.parameters()}
+    names = {name for name, parameter in model.named_parameters() if id(parameter) in vision}
+    recipe = WarmupRecipe(**SMALL | {"steps": 1} | changes)
+    trained, log = warm_up(recipe, labelled_pairs(), labelled_pairs(4, seed=9), (model, processor), tmp_path)
+    assert np.isfinite(log[0]["loss"])
+    moved = {name for name, value in trained.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved - names
+    assert bool(moved & names) is (changes.get("learn_vision") == "all")

@@ -6,6 +6,7 @@ kernel has no default of its own.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -63,6 +64,9 @@ def nothing_is_left_to_do() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         listen(_end_well)
+    # Python puts its own handlers back to the default while it ends, but leaves ignored signals ignored: without this,
+    # a signal that comes while libraries are unloaded would make a finished command a failed one.
+    atexit.register(listen, signal.SIG_IGN)
 
 
 def listen(handler: signal._HANDLER) -> None:

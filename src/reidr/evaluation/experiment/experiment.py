@@ -20,7 +20,7 @@ from reidr.evaluation.experiment.rows import Row
 from reidr.evaluation.experiment.search import MethodName, TrialSearch
 from reidr.evaluation.features.given import GivenFeatures
 from reidr.evaluation.metrics import evaluate_features, oracle_at_k
-from reidr.retrieval.embedders.embedder import Embedder
+from reidr.retrieval.embedders.embedder import Embedder, facts_of
 from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.rerankers.csls import with_csls
 from reidr.retrieval.tracks import pool_tracks
@@ -63,12 +63,12 @@ class Models:
     @property
     def thresholds(self) -> Mapping[str, float]:
         """The retriever's stored distances for "not in the gallery", by wanted FPIR; empty where it has none."""
-        return getattr(self.retriever, "thresholds", {})
+        return facts_of(self.retriever).thresholds
 
 
 def training_data_of(retriever: Embedder, reasoner: Backend | None) -> dict[str, tuple[str, ...]]:
     """What each model says it was trained on, by its name."""
-    data = {f"retriever {retriever.name}": tuple(getattr(retriever, "trained_on", ()))}
+    data = {f"retriever {retriever.name}": tuple(facts_of(retriever).trained_on)}
     return data if reasoner is None else data | {f"reasoner {reasoner.name}": reasoner.card.trained_on}
 
 

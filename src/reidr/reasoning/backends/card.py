@@ -1,7 +1,7 @@
 """A reasoner's card: how its scores are used, and what its weights were trained on.
 
 `reidr serve-model` puts it into its list of models, so that a search through a server is the search in process: the
-same fusion, the same calibration, the same guard against data that the model has seen.
+same fusion, the same calibration, the same check against data that the model was trained on.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ class Card:
         held_out: (share, seed) of the training identities set aside, as `fusion.profile.held_out_split`; None: unknown.
         vision_similarities: whether its vision encoder gives embeddings (`Capabilities.vision_similarity`).
         name: the model's name, empty where unknown.
+        weights: SHA-256 of the weights, by which one can tell whether a score or profile is of this model; empty
+            where unknown.
     """
 
     profile: InferenceProfile = UNTUNED
@@ -35,6 +37,7 @@ class Card:
     held_out: tuple[float, int] | None = None
     vision_similarities: bool = False
     name: str = ""
+    weights: str = ""
 
 
 def stored_card(card: Card) -> dict[str, Any]:
@@ -44,6 +47,7 @@ def stored_card(card: Card) -> dict[str, Any]:
         "trained_on": [{"name": PurePath(data).name, "pictures": pictures_of(data)} for data in card.trained_on],
         "held_out": None if card.held_out is None else list(card.held_out),
         "vision_similarities": card.vision_similarities,
+        "weights": card.weights,
     }
 
 
@@ -53,7 +57,7 @@ def pictures_of(data: str) -> list[str]:
 
 
 def read_card(served: Mapping[str, Any], host: str) -> Card:
-    """The card in what a server says of its model; an empty one where it says none.
+    """The card in a server's entry of its model; an empty one where there is none.
 
     Raises:
         ReIDError: there is one that cannot be used.
@@ -64,7 +68,13 @@ def read_card(served: Mapping[str, Any], host: str) -> Card:
     try:
         trained_on = tuple(TrainingData(str(each["name"]), map(str, each["pictures"])) for each in given["trained_on"])
         held_out = None if given["held_out"] is None else (float(given["held_out"][0]), int(given["held_out"][1]))
-        return Card(read_profile(given["profile"], host), trained_on, held_out, given["vision_similarities"] is True)
+        return Card(
+            read_profile(given["profile"], host),
+            trained_on,
+            held_out,
+            given["vision_similarities"] is True,
+            weights=str(given.get("weights", "")),
+        )
     except (KeyError, IndexError, TypeError, ValueError) as error:
         problem = f"{host}: what it says of its model cannot be read ({error!r}); is it the same version of ReID-R?"
         raise ReIDError(problem) from None

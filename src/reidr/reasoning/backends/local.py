@@ -1,15 +1,15 @@
 """A local model as a back end: the same answers as `Reasoner`, without repeating any computation.
 
 Pairs are processed in windows. Within a window, prompts that begin with the same picture share one prefix cache
-(`inference/prefix_cache.py`), each distinct picture passes the vision encoder once, rows of similar length form a
-batch, rows that have ended leave it, and answers in the `VerdictCache` are not computed again. Memory does not grow
-with the number of pairs, except for the answers and about 200 bytes for each distinct crop.
+(`inference/prefix_cache.py`), each distinct picture passes the vision encoder once (`inference/vision_cache.py`), rows
+of similar length form a batch, rows that have ended leave it, and answers in the `VerdictCache` are not computed again.
+Memory does not grow with the number of pairs, except for the answers and about 200 bytes for each distinct crop.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -22,14 +22,14 @@ from reidr.data.types import Crop
 from reidr.reasoning.backends.backend import Backend, Capabilities
 from reidr.reasoning.backends.card import Card
 from reidr.reasoning.backends.reference import Reasoner, batches, counts_of_scores
-from reidr.reasoning.backends.verdict_cache import VerdictCache, pair_key, question_key
+from reidr.reasoning.backends.verdict_cache import VerdictCache, pair_key
 from reidr.reasoning.inference.chunks import Asked, chunks
 from reidr.reasoning.inference.generation_settings import Thinking
-from reidr.reasoning.inference.prefix_cache import Features, Filled, Prompts, picture_digest
-from reidr.reasoning.inference.sampling import sample_rows
+from reidr.reasoning.inference.prefix_cache import Filled, PairPrompts, fill, fill_shared
+from reidr.reasoning.inference.sampling import Continuation, sample_rows
+from reidr.reasoning.inference.vision_cache import VisionCache, picture_digest
 from reidr.reasoning.prompting.answers import yes_probability
-from reidr.reasoning.prompting.completions import READING
-from reidr.reasoning.prompting.prompt import DESCRIBE, Task, render
+from reidr.reasoning.prompting.prompt import DESCRIBE, Task
 from reidr.reasoning.types import Pair, Progress, RequestCounts, Verdict
 
 __all__ = ["Backend", "Engine"]
@@ -47,8 +47,49 @@ class Picture:
     size: tuple[int, int]
 
 
+Pictures = Mapping[str, Picture]
+"""The pictures of a window by digest."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a pass over many pairs asks of each prompt.
+
+    Attributes:
+        task: which prompt. key: hash of all that an answer depends on beside the pictures.
+        compute: answers to a chunk of prompts; whether their first pictures repeat; the pictures.
+        stored: answers by cache key, of those that are known already; None for answers that are not kept.
+        keep: stores answers by cache key.
+    """
+
+    task: Task
+    key: str
+    compute: Callable[[Sequence[Asked], bool, Pictures], list[Any]]
+    stored: Callable[[Iterable[str]], Mapping[str, Any]] | None
+    keep: Callable[[Mapping[str, Any]], None]
+
+    def keys(self, wanted: Sequence[Asked]) -> list[str]:
+        """The cache keys of these prompts."""
+        return [pair_key(self.key, first, second) for first, second, _ in wanted]
+
+    def recall(self, wanted: Sequence[Asked]) -> dict[Asked, Any]:
+        """The answers that are known already."""
+        if self.stored is None:
+            return {}
+        keys = dict(zip(wanted, self.keys(wanted), strict=True))
+        stored = self.stored(keys.values())
+        return {asked: stored[key] for asked, key in keys.items() if key in stored}
+
+    def answer(self, chunk: Sequence[Asked], shared: bool, pictures: Pictures) -> dict[Asked, Any]:
+        """Compute the answers to a chunk, and store them where answers are kept."""
+        answers = self.compute(chunk, shared, pictures)
+        if self.stored is not None:
+            self.keep(dict(zip(self.keys(chunk), answers, strict=True)))
+        return dict(zip(chunk, answers, strict=True))
+
+
 class Engine:
-    """Judges pairs with a loaded `Reasoner` as that would itself, in fewer computations.
+    """Scores and verifies pairs with a loaded `Reasoner` as that would itself, in fewer computations.
 
     Logits differ from the plain path by rounding only (another order of the same sums): below 1e-4 in single precision.
     """
@@ -58,25 +99,19 @@ class Engine:
 
         Args:
             memory: bytes of pictures' features to keep, on the model's device and in its floating-point type.
-
-        Raises:
-            WeightsError: the model is no Qwen-VL kind of model.
         """
         self.reasoner = reasoner
         self.name = reasoner.name
-        self.trained_on = reasoner.trained_on
-        self.profile = reasoner.profile
-        self.held_out = reasoner.held_out
         self.cache = cache
         self.counts = RequestCounts()
-        self._features = Features(reasoner.model, reasoner.processor, reasoner.pixels, memory)
-        self._prompts = {task: Prompts(reasoner.model, reasoner.processor, task) for task in TASKS}
+        self._vision = VisionCache(reasoner.adapter, memory)
+        self._prompts = {task: PairPrompts(reasoner.adapter, task) for task in TASKS}
         self._digests: dict[tuple[Path, int, int], tuple[str, tuple[int, int]]] = {}
 
     @property
     def capabilities(self) -> Capabilities:
         """What the wrapped model can do; vision similarity needs a vision encoder with embeddings of its own."""
-        return replace(self.reasoner.capabilities, vision_similarity=hasattr(self.reasoner.model.model, "embeddings"))
+        return replace(self.reasoner.capabilities, vision_similarity=self.reasoner.adapter.gives_embeddings)
 
     @property
     def card(self) -> Card:
@@ -90,11 +125,10 @@ class Engine:
 
         NaN for a pair for which the model's logits are not finite.
         """
-        found = yes_probability(
-            self.answer_logits(pairs, both_orders=both_orders, batch_size=batch_size, progress=progress)
-        )
-        self.counts += counts_of_scores(found)
-        return found
+        logits = self.answer_logits(pairs, both_orders=both_orders, batch_size=batch_size, progress=progress)
+        scores = yes_probability(logits)
+        self.counts += counts_of_scores(scores)
+        return scores
 
     @torch.inference_mode()
     def vision_similarity(
@@ -107,19 +141,18 @@ class Engine:
         """
         if not self.capabilities.vision_similarity:
             return None
-        embeddings = self.reasoner.model.model.embeddings
-        found = []
+        similarities = []
         for start, window in batches(pairs, WINDOW * batch_size if batch_size > 0 else batch_size):
             pictures, rows = self._rows(window)
-            seen = self._features.look({digest: picture.crop.open for digest, picture in pictures.items()})
-            own = {digest: embeddings(each.layers[0]) for digest, each in seen.items()}
-            found += [
-                [float(one @ another) for one, another in zip(own[first], own[second], strict=True)]
+            crops = self._vision.encode({digest: picture.crop.open for digest, picture in pictures.items()})
+            vectors = {digest: self.reasoner.adapter.embeddings(crop) for digest, crop in crops.items()}
+            similarities += [
+                [float(one @ another) for one, another in zip(vectors[first], vectors[second], strict=True)]
                 for first, second, _ in rows
             ]
             if progress is not None:
                 progress(start + len(window), len(pairs))
-        return np.array(found, dtype=np.float64).reshape(-1, 3)
+        return np.array(similarities, dtype=np.float64).reshape(-1, 3)
 
     @torch.inference_mode()
     def answer_logits(
@@ -133,28 +166,24 @@ class Engine:
             ImageError: a picture that cannot be used.
         """
         orders = 2 if both_orders else 1
-        question = self._question("score") if self.cache is not None else ""
+        cache = self.cache
 
-        def recall(wanted: Sequence[Asked]) -> dict[Asked, Any]:
-            if self.cache is None:
-                return {}
-            keys = {asked: pair_key(question, *asked[:2]) for asked in wanted}
-            stored = self.cache.scores(keys.values())
-            return {asked: stored[key] for asked, key in keys.items() if key in stored}
+        def compute(chunk: Sequence[Asked], shared: bool, pictures: Pictures) -> list[Any]:
+            return list(self.reasoner.words_of(self._fill("score", chunk, shared, pictures)))
 
-        def compute(chunk: Sequence[Asked], shared: bool, pictures: Mapping[str, Picture]) -> list[Any]:
-            logits = self._fill("score", chunk, shared, pictures, keep=False).logits
-            found = logits[:, list(self.reasoner.answer_ids)].double().cpu().numpy()
-            if self.cache is not None:
-                keys = [pair_key(question, *asked[:2]) for asked in chunk]
-                self.cache.keep_scores(dict(zip(keys, found, strict=True)))
-            return list(found)
+        question = Question(
+            "score",
+            "" if cache is None else self.reasoner.question("score"),
+            compute,
+            None if cache is None else cache.scores,
+            lambda answers: None if cache is None else cache.keep_scores(answers),
+        )
 
         def sides(rows: Sequence[Asked]) -> list[list[Asked]]:
             straight = [(first, second, 0) for first, second, _ in rows]
             return [straight, [(second, first, 0) for first, second, _ in rows]][:orders]
 
-        work = self._work("score", pairs, sides, recall, compute, batch_size, progress)
+        work = self._work(question, pairs, sides, batch_size, progress)
         return np.concatenate([np.empty((orders, 0, 3)), *(np.array(part, dtype=float) for part in work)], axis=1)
 
     @torch.inference_mode()
@@ -177,29 +206,30 @@ class Engine:
         settings = settings or Thinking()
         greedy = settings.temperature == 0
         cache = self.cache if greedy else None
-        question = self._question("think", settings)
-        drawn = 0
+        sampled = 0  # rows so far: no two batches of a call sample from the same seed
 
-        def recall(wanted: Sequence[Asked]) -> dict[Asked, Any]:
-            if cache is None:
-                return {}
-            keys = {asked: pair_key(question, *asked[:2]) for asked in wanted}
-            stored = cache.verdicts(keys.values())
-            return {asked: stored[key] for asked, key in keys.items() if key in stored}
+        def compute(chunk: Sequence[Asked], shared: bool, pictures: Pictures) -> list[Any]:
+            nonlocal sampled
+            began = time.perf_counter()
+            filled = self._fill("think", chunk, shared, pictures, keep=True)
+            own = replace(settings, seed=settings.seed + sampled)
+            sampled += len(chunk)
+            adapter = self.reasoner.adapter
+            completions = sample_rows(adapter, Continuation(adapter, filled), own)
+            return self.reasoner.verdicts(completions, question.keys(chunk), time.perf_counter() - began)
 
-        def compute(chunk: Sequence[Asked], shared: bool, pictures: Mapping[str, Picture]) -> list[Any]:
-            nonlocal drawn
-            keys = [pair_key(question, *asked[:2]) for asked in chunk]
-            made = self._complete(chunk, shared, pictures, settings, settings.seed + drawn, keys)
-            drawn += len(chunk)
-            if cache is not None:
-                cache.keep_verdicts(made)
-            return made
+        question = Question(
+            "think",
+            self.reasoner.question("think", settings),
+            compute,
+            None if cache is None else cache.verdicts,
+            lambda answers: None if cache is None else cache.keep_verdicts(answers.values()),
+        )
 
         def sides(rows: Sequence[Asked]) -> list[list[Asked]]:
             return [[(first, second, 0 if greedy else place) for first, second, place in rows]]
 
-        work = self._work("think", pairs, sides, recall, compute, batch_size, progress)
+        work = self._work(question, pairs, sides, batch_size, progress)
         verdicts = [verdict for (part,) in work for verdict in part]
         self.counts = sum(map(RequestCounts.of, verdicts), self.counts)
         return verdicts
@@ -220,25 +250,23 @@ class Engine:
 
     def _work(
         self,
-        task: Task,
+        question: Question,
         pairs: Sequence[Pair],
         sides: Callable[[Sequence[Asked]], list[list[Asked]]],
-        recall: Callable[[Sequence[Asked]], dict[Asked, Any]],
-        compute: Callable[[Sequence[Asked], bool, Mapping[str, Picture]], list[Any]],
         batch_size: int,
         progress: Progress | None,
     ) -> Iterator[list[list[Any]]]:
-        """Window by window, one answer per prompt of each side: from `recall` where known, else from `compute`."""
-        shareable = self._prompts[task].shareable
+        """Window by window, one answer per prompt of each side: from the cache where known, else computed."""
+        shareable = not self.reasoner.adapter.compares_crops
         for start, window in batches(pairs, WINDOW * batch_size if batch_size > 0 else batch_size):
             pictures, rows = self._rows(window)
             asked = sides(rows)
             wanted = list(dict.fromkeys(one for side in asked for one in side))
-            known = recall(wanted)
+            known = question.recall(wanted)
             todo = [one for one in wanted if one not in known]
             done = 0
             for chunk, shared in chunks(todo, self._shapes(pictures), batch_size, shareable=shareable):
-                known |= dict(zip(chunk, compute(chunk, shared, pictures), strict=True))
+                known |= question.answer(chunk, shared, pictures)
                 done += len(chunk)
                 if progress is not None and done < len(todo):
                     progress(start + len(window) * done // len(todo), len(pairs))
@@ -247,51 +275,13 @@ class Engine:
                 progress(start + len(window), len(pairs))
 
     def _fill(
-        self, task: Task, chunk: Sequence[Asked], shared: bool, pictures: Mapping[str, Picture], *, keep: bool
+        self, task: Task, chunk: Sequence[Asked], shared: bool, pictures: Pictures, *, keep: bool = False
     ) -> Filled:
         """The model after these prompts."""
-        openers = {digest: pictures[digest].crop.open for asked in chunk for digest in asked[:2]}
-        seen = self._features.look(openers)
-        prompts = self._prompts[task]
-        rows = [prompts.row(seen[first], seen[second]) for first, second, _ in chunk]
-        return prompts.shared(rows) if shared else prompts.plain(rows, keep=keep)
-
-    def _complete(
-        self,
-        chunk: Sequence[Asked],
-        shared: bool,
-        pictures: Mapping[str, Picture],
-        settings: Thinking,
-        seed: int,
-        keys: Sequence[str],
-    ) -> list[Verdict]:
-        began = time.perf_counter()
-        filled = self._fill("think", chunk, shared, pictures, keep=True)
-        sampled = sample_rows(
-            self.reasoner.model,
-            self.reasoner.processor.tokenizer,
-            filled.cache,
-            filled.mask,
-            filled.position,
-            filled.logits.float(),
-            settings.temperature,
-            settings.max_new_tokens,
-            seed,
-        )
-        ids, answers, lengths = sampled.ids.tolist(), sampled.answers.double().cpu().numpy(), sampled.lengths.tolist()
-        seconds = (time.perf_counter() - began) / len(chunk)
-        return [
-            self.reasoner.verdict(ids[row][:length], answers[row, :length], seconds, keys[row])
-            for row, length in enumerate(lengths)
-        ]
-
-    def _question(self, task: Task, settings: Thinking | None = None) -> str:
-        reasoner = self.reasoner
-        # A verdict also depends on how completions are read, the logits of a direct score do not.
-        reading = () if task == "score" else (READING,)
-        return question_key(
-            (reasoner.weights_hash, render(reasoner.processor, task), reasoner.pixels, settings, *reading)
-        )
+        crops = self._vision.encode({digest: pictures[digest].crop.open for asked in chunk for digest in asked[:2]})
+        rows = [self._prompts[task].prompt(crops[first], crops[second]) for first, second, _ in chunk]
+        adapter = self.reasoner.adapter
+        return fill_shared(adapter, rows) if shared else fill(adapter, rows, keep=keep)
 
     def _rows(self, pairs: Sequence[Pair]) -> tuple[dict[str, Picture], list[Asked]]:
         """The distinct pictures of a window by digest, and its pairs in order, query first, numbered."""
@@ -315,13 +305,13 @@ class Engine:
             if file in self._digests:
                 return self._digests[file]
         image = crop.open()
-        found = picture_digest(image), image.size
+        known = picture_digest(image), image.size
         if file is not None:
-            self._digests[file] = found
-        return found
+            self._digests[file] = known
+        return known
 
     def _shapes(self, pictures: Mapping[str, Picture]) -> dict[str, tuple[float, float]]:
-        """By what prompts of like length are told: a picture's area within the pixel budget, and its proportions."""
+        """What orders prompts by their length: a picture's area within the pixel budget, and its proportions."""
         least, greatest = self.reasoner.pixels or (0, float("inf"))
         return {
             digest: (min(max(width * height, least), greatest), width / height)

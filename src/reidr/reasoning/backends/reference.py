@@ -1,59 +1,59 @@
-"""The reasoner: a vision-language model that scores pairs from one forward pass, or thinks about them in words."""
+"""A loaded vision-language model that scores pairs from one forward pass, or gives reasons in words.
+
+`Reasoner` computes every batch by itself, without a cache and without sharing anything between batches: the plain twin
+of `reidr.reasoning.backends.local.Engine`, which must give the same answers.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, ProcessorMixin
+from transformers import PreTrainedModel, ProcessorMixin
 
 from reidr.core.run import name_of
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
-from reidr.fusion.profile import UNTUNED, InferenceProfile, stored_profile
+from reidr.fusion.profile import stored_profile
 from reidr.fusion.provenance import held_out_split, training_data
 from reidr.reasoning.backends.backend import Capabilities
 from reidr.reasoning.backends.card import Card
+from reidr.reasoning.backends.verdict_cache import pair_key, question_key
 from reidr.reasoning.inference.generation_settings import Thinking
-from reidr.reasoning.inference.seeding import seeded
-from reidr.reasoning.inference.shared_vision import share_vision
+from reidr.reasoning.inference.prefix_cache import Filled, crop_prompt, fill
+from reidr.reasoning.inference.sampling import Continuation, Sampled, pair_prompts, sample_rows
+from reidr.reasoning.inference.vision_cache import VisionCache, picture_digest
+from reidr.reasoning.models.architectures import adapt
 from reidr.reasoning.models.checkpoint import find_checkpoint, hash_weights, load_model
 from reidr.reasoning.models.processor import load_processor
 from reidr.reasoning.prompting.answers import (
-    AnswerLogits,
     answer_probability,
     answer_token_ids,
     decode,
     end_token_ids,
     yes_probability,
 )
-from reidr.reasoning.prompting.completions import read_completion
+from reidr.reasoning.prompting.completions import READING, read_completion
 from reidr.reasoning.prompting.grammar import ANSWERS
 from reidr.reasoning.prompting.prompt import (
-    CROP_PIXELS,
     DESCRIBE,
     Images,
     Task,
-    encode_crops,
-    encode_pairs,
+    crop_pixels,
     open_pair,
-    prepare,
-    prepare_pair,
     prompt_version,
     render,
+    render_crop,
 )
 from reidr.reasoning.rationales.cues import extract_cues
 from reidr.reasoning.types import Pair, Progress, RequestCounts, Verdict
-
-PHOTOGRAPH = 512 * 512  # a pixel budget that goes beyond this was not made for crops
-VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
 
 
 class Reasoner:
@@ -61,6 +61,9 @@ class Reasoner:
 
     The model is put into evaluation mode and must not change while a `Reasoner` holds it: its hash, part of every
     verdict's cache key, is computed once. Make a new `Reasoner` after training steps.
+
+    Attributes:
+        adapter: the model and its processor behind the interface that all architectures share.
     """
 
     def __init__(
@@ -70,31 +73,28 @@ class Reasoner:
         *,
         name: str = "in memory",
         pixels: tuple[int, int] | None = None,
-        trained_on: tuple[str, ...] = (),
-        profile: InferenceProfile = UNTUNED,
-        held_out: tuple[float, int] | None = None,
+        card: Card | None = None,
     ) -> None:
         """Wrap a loaded model.
 
         Args:
             pixels: (least, greatest) area to which crops are resized. None keeps the processor's own budget, unless
                 that is made for photographs (above 512x512): then `CROP_PIXELS`, since a person crop is small.
-            trained_on: folders of the photos it was taught on, as far as they are known.
-            profile: how it is used beside a retriever, as stored with its weights.
-            held_out: (share, seed) by which training identities were set aside (`hold_out_identities`); None: unknown.
+            card: training data, people held out and inference profile, as far as they are known. The rest of a card
+                (name, weights, vision similarity) is the model's own and filled in.
 
         Raises:
-            WeightsError: the tokenizer splits `yes` or `no` after `<answer>`, so P(yes) could not be read.
+            WeightsError: no adapter for this architecture; or the tokenizer splits `yes` or `no` after `<answer>`, so
+                P(yes) could not be read.
         """
         self.model = model.eval()
         self.processor = processor
         self.name = name
         self.pixels = pixels if pixels is not None else crop_pixels(processor)
-        self.trained_on = trained_on
-        self.profile = profile
-        self.held_out = held_out
+        self.adapter = adapt(model, processor, self.pixels)
         self.answer_ids = answer_token_ids(processor.tokenizer)
         self.counts = RequestCounts()
+        self._card = card or Card()
 
     @classmethod
     def load(
@@ -119,26 +119,23 @@ class Reasoner:
         model = load_model(path, local_files_only=local, device=device, dtype=dtype)
         if not local:
             return cls(model, processor, name=path, pixels=pixels)
-        return cls(
-            model,
-            processor,
-            name=name_of(Path(path)),
-            pixels=pixels,
-            trained_on=training_data(path),
-            profile=stored_profile(path),
-            held_out=held_out_split(path),
-        )
+        card = Card(stored_profile(path), training_data(path), held_out_split(path))
+        return cls(model, processor, name=name_of(Path(path)), pixels=pixels, card=card)
 
     @property
     def capabilities(self) -> Capabilities:
         """Every task that a generating model in this process can do."""
         return Capabilities(ask_about_crops=True)
 
-    @property
+    @cached_property
     def card(self) -> Card:
         """How the weights are used, and what they were trained on."""
-        embeddings = hasattr(self.model.model, "embeddings")
-        return Card(self.profile, self.trained_on, self.held_out, embeddings, self.name)
+        return replace(
+            self._card,
+            name=self.name,
+            weights=self.weights_hash,
+            vision_similarities=self.adapter.gives_embeddings,
+        )
 
     @cached_property
     def weights_hash(self) -> str:
@@ -149,11 +146,10 @@ class Reasoner:
         self, pairs: Sequence[Pair], *, both_orders: bool = True, batch_size: int = 32, progress: Progress | None = None
     ) -> NDArray[np.float64]:
         """P(same person) of each pair, (N,), without thinking; NaN where the model's logits are not finite."""
-        found = yes_probability(
-            self.answer_logits(pairs, both_orders=both_orders, batch_size=batch_size, progress=progress)
-        )
-        self.counts += counts_of_scores(found)
-        return found
+        logits = self.answer_logits(pairs, both_orders=both_orders, batch_size=batch_size, progress=progress)
+        scores = yes_probability(logits)
+        self.counts += counts_of_scores(scores)
+        return scores
 
     @torch.inference_mode()
     def answer_logits(
@@ -170,13 +166,16 @@ class Reasoner:
         orders = 2 if both_orders else 1
         logits = np.empty((orders, len(pairs), 3))
         for start, batch in batches(pairs, batch_size):
-            images = [prepare_pair(self.processor, pair, self.pixels) for pair in batch]
-            rows = images + [(second, first) for first, second in images] * (orders - 1)
-            output = self.model(**self._inputs(rows, "score"), logits_to_keep=1, use_cache=False).logits
-            found = output[:, -1, self.answer_ids].double().cpu().numpy()
-            logits[:, start : start + len(batch)] = found.reshape(orders, len(batch), 3)
+            rows = [*batch, *(pair.swapped() for pair in batch)][: orders * len(batch)]
+            filled = fill(self.adapter, pair_prompts(self.adapter, rows, "score"), keep=False)
+            logits[:, start : start + len(batch)] = self.words_of(filled).reshape(orders, len(batch), 3)
             if progress is not None:
                 progress(start + len(batch), len(pairs))
+        return logits
+
+    def words_of(self, filled: Filled) -> NDArray[np.float64]:
+        """Logits of yes, no and insufficient as next token, (R, 3)."""
+        logits: NDArray[np.float64] = filled.logits[:, list(self.answer_ids)].double().cpu().numpy()
         return logits
 
     @torch.inference_mode()
@@ -199,13 +198,11 @@ class Reasoner:
         verdicts: list[Verdict] = []
         for start, batch in batches(pairs, batch_size):
             began = time.perf_counter()
-            keyed = [self._keyed(pair, settings) for pair in batch]
-            images = [pictures for _, pictures in keyed]
-            with seeded(settings.seed + start, self.model.device):
-                completions, steps = self._generate(images, settings)
-            seconds = (time.perf_counter() - began) / len(batch)
-            for row, ((key, _), completion) in enumerate(zip(keyed, completions, strict=True)):
-                verdicts.append(self.verdict(completion, steps[:, row], seconds, key))
+            filled = fill(self.adapter, pair_prompts(self.adapter, batch, "think"))
+            own = replace(settings, seed=settings.seed + start)
+            sampled = sample_rows(self.adapter, Continuation(self.adapter, filled), own)
+            keys = [self.key(pair, settings) for pair in batch]
+            verdicts += self.verdicts(sampled, keys, time.perf_counter() - began)
             if progress is not None:
                 progress(start + len(batch), len(pairs))
         self.counts = sum(map(RequestCounts.of, verdicts), self.counts)
@@ -227,71 +224,53 @@ class Reasoner:
             texts: one question for all crops, or one each.
 
         Raises:
+            ReIDError: another number of questions than of crops.
             ImageError: a picture that cannot be used.
         """
         questions = [texts] * len(crops) if isinstance(texts, str) else list(texts)
-        settings = Thinking(max_new_tokens)
-        told: list[str] = []
-        ends = end_token_ids(self.model, self.processor.tokenizer)
-        for start in range(0, len(crops), batch_size):
-            images = [prepare(self.processor, crop.open(), self.pixels) for crop in crops[start : start + batch_size]]
-            asked = questions[start : start + len(images)]
-            batch = encode_crops(self.processor, images, asked, self.pixels).to(self.model.device)
-            batch["pixel_values"] = batch["pixel_values"].to(self.model.dtype)
-            completions, _ = self._complete(share_vision(self.model, dict(batch), images), settings)
-            words = [ids[:-1] if ids[-1] in ends else ids for ids in completions]
-            told += [decode(self.processor.tokenizer, ids).strip() for ids in words]
+        if len(questions) != len(crops):
+            raise ReIDError(f"{len(crops)} pictures and {len(questions)} questions; give one question for each picture")
+        tokenizer = self.processor.tokenizer
+        ends = end_token_ids(self.model, tokenizer)
+        answers: list[str] = []
+        for start, batch in batches(crops, batch_size):
+            openers = {str(place): crop.open for place, crop in enumerate(batch)}
+            encoded = VisionCache(self.adapter, 0).encode(openers).values()
+            rendered = [render_crop(self.processor, text) for text in questions[start : start + len(batch)]]
+            prompts = [crop_prompt(self.adapter, text, crop) for text, crop in zip(rendered, encoded, strict=True)]
+            rows = Continuation(self.adapter, fill(self.adapter, prompts))
+            sampled = sample_rows(self.adapter, rows, Thinking(max_new_tokens))
+            for ids, length in zip(sampled.ids.tolist(), sampled.lengths.tolist(), strict=True):
+                words = ids[: length - 1] if ids[length - 1] in ends else ids[:length]
+                answers.append(decode(tokenizer, words).strip())
             if progress is not None:
-                progress(start + len(images), len(crops))
-        return told
+                progress(start + len(batch), len(crops))
+        return answers
+
+    def question(self, task: Task, settings: Thinking | None = None) -> str:
+        """Hash of weights, prompt, pixel budget and settings: what an answer depends on beside the pictures."""
+        # A verdict also depends on how completions are read, the logits of a direct score do not.
+        reading = () if task == "score" else (READING,)
+        return question_key((self.weights_hash, render(self.processor, task), self.pixels, settings, *reading))
 
     def key(self, pair: Pair | Images, settings: Thinking | None = None) -> str:
-        """Cache key of `think` for this pair: SHA-256 of weights, prompt, pixel budget, settings and both pictures.
+        """Cache key of `think` for this pair: SHA-256 of `question` and both pictures.
 
         Only greedy verdicts are worth caching: a sampled one also depends on its place in the batch.
         """
-        digest = hashlib.sha256()
-        for part in (self.weights_hash, render(self.processor, "think"), self.pixels, settings or Thinking()):
-            digest.update(repr(part).encode() + b"\0")
-        for image in open_pair(pair):
-            digest.update(f"{image.size}".encode() + image.tobytes())
-        return digest.hexdigest()
+        first, second = (picture_digest(image) for image in open_pair(pair))
+        return pair_key(self.question("think", settings or Thinking()), first, second)
 
-    def _generate(self, images: Sequence[Images], settings: Thinking) -> tuple[list[list[int]], NDArray[np.float64]]:
-        """Token ids of each completion, end token included, and the answer words' logits at each step, (T, N, 3)."""
-        return self._complete(self._inputs(images, "think"), settings)
-
-    def _complete(self, inputs: dict[str, Any], settings: Thinking) -> tuple[list[list[int]], NDArray[np.float64]]:
-        tokenizer = self.processor.tokenizer
-        vocabulary = tokenizer.get_vocab()
-        ends = end_token_ids(self.model, tokenizer)
-        sampling = settings.temperature > 0
-        # All options are given: one left open would be filled from the checkpoint's own generation settings.
-        config = GenerationConfig(
-            max_new_tokens=settings.max_new_tokens,
-            do_sample=sampling,
-            temperature=settings.temperature if sampling else 1.0,
-            top_k=0 if sampling else 50,
-            top_p=1.0,
-            num_beams=1,
-            repetition_penalty=1.0,
-            # A picture token in a completion would call for pixels that are not there.
-            suppress_tokens=[vocabulary[token] for token in VISION_TOKENS if token in vocabulary],
-            eos_token_id=ends,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-        recorder = AnswerLogits(self.answer_ids)
-        output = self.model.generate(
-            **inputs, generation_config=config, logits_processor=LogitsProcessorList([recorder])
-        )
-        completions = []
-        for ids in output[:, inputs["input_ids"].shape[1] :].tolist():
-            end = next((i for i, token in enumerate(ids) if token in ends), len(ids) - 1)
-            completions.append(ids[: end + 1])
-        return completions, torch.stack(recorder.steps).double().cpu().numpy()
+    def verdicts(self, sampled: Sampled, keys: Sequence[str], seconds: float) -> list[Verdict]:
+        """Read the completions of a batch that took `seconds`; `keys` identify its pairs."""
+        ids, answers = sampled.ids.tolist(), sampled.answers.double().cpu().numpy()
+        return [
+            self.verdict(ids[row][:length], answers[row, :length], seconds / len(keys), keys[row])
+            for row, length in enumerate(sampled.lengths.tolist())
+        ]
 
     def verdict(self, ids: list[int], steps: NDArray[np.float64], seconds: float, key: str) -> Verdict:
-        """Judge one completion; `steps` (T, 3) are the answer words' logits before each of its tokens."""
+        """Read one completion; `steps` (T, 3) are the answer words' logits before each of its tokens."""
         tokenizer = self.processor.tokenizer
         ended = ids[-1] in end_token_ids(self.model, tokenizer)
         words = ids[:-1] if ended else ids
@@ -310,38 +289,20 @@ class Reasoner:
         cues = extract_cues(read.reasoning)
         return Verdict(ANSWERS[read.answer], probability, read.reasoning, cues, problem=problem, **made)
 
-    def _keyed(self, pair: Pair | Images, settings: Thinking) -> tuple[str, Images]:
-        """`key` and the prepared pictures, so that no pair is held in full while the next one is read."""
-        opened = open_pair(pair)
-        return self.key(opened, settings), prepare_pair(self.processor, opened, self.pixels)
-
-    def _inputs(self, images: Sequence[Images], task: Task) -> dict[str, Any]:
-        """What the model takes for these pairs, on its device and in its floating-point type."""
-        batch = encode_pairs(self.processor, images, task, pixels=self.pixels).to(self.model.device)
-        batch["pixel_values"] = batch["pixel_values"].to(self.model.dtype)
-        return share_vision(self.model, dict(batch), [image for pair in images for image in pair])
-
 
 def counts_of_scores(scores: NDArray[np.float64]) -> RequestCounts:
     """What direct scores in process add to the counts: those that are no numbers."""
     lacking = int(np.isnan(scores).sum())
-    return RequestCounts(
-        without_score=lacking, reasons={"the model's logits are not finite": lacking} if lacking else {}
-    )
+    reasons = {"the model's logits are not finite": lacking} if lacking else {}
+    return RequestCounts(without_score=lacking, reasons=reasons)
 
 
-def crop_pixels(processor: ProcessorMixin) -> tuple[int, int] | None:
-    """The processor's pixel budget as (least, greatest) area, or `CROP_PIXELS` where it was made for photographs."""
-    size = processor.image_processor.size
-    least, greatest = size.get("shortest_edge"), size.get("longest_edge")
-    if least is None or greatest is None:
-        return None
-    return CROP_PIXELS if greatest > PHOTOGRAPH else (int(least), int(greatest))
+T = TypeVar("T")
 
 
-def batches(pairs: Sequence[Pair], batch_size: int) -> Iterator[tuple[int, Sequence[Pair]]]:
-    """(index of the first pair, pairs) of each batch."""
+def batches(rows: Sequence[T], batch_size: int) -> Iterator[tuple[int, Sequence[T]]]:
+    """(index of the first row, rows) of each batch."""
     if batch_size < 1:
         raise ReIDError(f"the batch size must be at least 1, not {batch_size}")
-    for start in range(0, len(pairs), batch_size):
-        yield start, pairs[start : start + batch_size]
+    for start in range(0, len(rows), batch_size):
+        yield start, rows[start : start + batch_size]

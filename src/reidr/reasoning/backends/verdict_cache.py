@@ -77,7 +77,7 @@ class VerdictCache:
             make_folder(path.parent)
             path.touch(mode=PRIVATE_FILE)
             allow(path, PRIVATE_FILE)
-            # Autocommit: transactions begin where `_writing` says so.
+            # Autocommit: transactions begin in `_writing`.
             self._connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
         try:
             with self._explained():
@@ -118,16 +118,16 @@ class VerdictCache:
         return {key: (yes, no, doubt) for key, yes, no, doubt, _ in self._select("scores", keys)}
 
     def kinds(self, keys: Iterable[str]) -> dict[str, str]:
-        """How the kept logits among `keys` were found, as `keep_scores` was told."""
+        """The kind of the kept logits among `keys`, as given to `keep_scores`."""
         return {key: kind for key, *_, kind in self._select("scores", keys)}
 
     def verdicts(self, keys: Iterable[str]) -> dict[str, Verdict]:
         """The kept verdicts among `keys`. Raises ReIDError where one cannot be read."""
-        found = {}
+        verdicts = {}
         for key, text in self._select("verdicts", keys):
             with self._explained():
-                found[key] = verdict_from_json(text)
-        return found
+                verdicts[key] = verdict_from_json(text)
+        return verdicts
 
     def keep_scores(self, scores: Mapping[str, Sequence[float]], *, kind: str = "read") -> None:
         """Store logits of yes, no and insufficient by key; what is there already is replaced.
@@ -224,18 +224,24 @@ class VerdictCache:
 
 
 class ForgivingCache(VerdictCache):
-    """A verdict cache whose troubles end nothing: they are warned of once; from then on nothing is kept or found."""
+    """A verdict cache whose errors stop nothing: after one warning nothing is stored or returned any more."""
 
     def __init__(self, path: Path, *, patience: float = 60.0) -> None:
         """Open or make the file, where that is possible; `patience` as for `VerdictCache`."""
         self.path, self.usable, self.kept = path, True, 0
-        self._try(lambda: VerdictCache.__init__(self, path, patience=patience), None)
+        self._opened = False
+
+        def open_file() -> None:
+            VerdictCache.__init__(self, path, patience=patience)
+            self._opened = True
+
+        self._try(open_file, None)
 
     def scores(self, keys: Iterable[str]) -> dict[str, Logits]:
         """As `VerdictCache.scores`; what is no number (NaN comes back from SQLite as None) counts as not kept."""
         nothing: dict[str, Logits] = {}
-        found = self._try(lambda: super(ForgivingCache, self).scores(keys), nothing)
-        return {key: logits for key, logits in found.items() if all(isinstance(each, float) for each in logits)}
+        stored = self._try(lambda: super(ForgivingCache, self).scores(keys), nothing)
+        return {key: logits for key, logits in stored.items() if all(isinstance(each, float) for each in logits)}
 
     def verdicts(self, keys: Iterable[str]) -> dict[str, Verdict]:
         """As `VerdictCache.verdicts`."""
@@ -256,7 +262,7 @@ class ForgivingCache(VerdictCache):
 
     def close(self) -> None:
         """As `VerdictCache.close`."""
-        if hasattr(self, "_connection"):
+        if self._opened:
             super().close()
 
     def _keep(self, keep: Callable[[], None], number: int) -> None:

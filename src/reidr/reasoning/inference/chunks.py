@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 Asked = tuple[str, str, int]
-"""One prompt: digests of person A's and person B's picture, and a number that tells apart repeated samples."""
+"""One prompt: digests of person A's and person B's picture, and a number that distinguishes repeated samples."""
 
 
 def chunks(

@@ -1,25 +1,27 @@
-"""Many completions of one pair at the price of one prompt: the rollouts of sampling, warm-up and reinforcement.
+"""The one sampler: completions of prompts, token by token, for the back ends, the model server and all training.
 
-Pictures and prompt of a pair are encoded once; its n completions continue from copies of that key-value cache. Pairs
+Pictures and prompt of a pair are encoded once; its n completions continue from copies of that key-value cache. Prompts
 are batched with padding on the left, and rows that have ended leave the batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from reidr.errors import ReIDError
-from reidr.reasoning.backends.reference import VISION_TOKENS, crop_pixels
-from reidr.reasoning.inference.shared_vision import share_vision
+from reidr.reasoning.inference.generation_settings import Thinking
+from reidr.reasoning.inference.prefix_cache import Filled, PairPrompt, PairPrompts, Prompt, fill
+from reidr.reasoning.inference.vision_cache import encode_images, picture_digest
+from reidr.reasoning.models.vision_language_model import TokenBatch, VisionLanguageModel
 from reidr.reasoning.prompting.answers import answer_step, answer_token_ids, decode, end_token_ids, yes_probability
 from reidr.reasoning.prompting.completions import read_completion
-from reidr.reasoning.prompting.prompt import Images, encode_pairs, prepare_pair
+from reidr.reasoning.prompting.prompt import Images, Task, open_pair
 from reidr.reasoning.types import Pair, Progress
 
 
@@ -53,7 +55,7 @@ class Completion:
 
 @dataclass
 class Sampled:
-    """What `continue_prompts` gives for R rows and T steps; beyond a row's `lengths` the contents mean nothing.
+    """What `sample_rows` gives for R rows and T steps; beyond a row's `lengths` the contents mean nothing.
 
     ids, log_probabilities: (R, T). answers: (R, T, 3) logits of the answer words before each token. lengths: (R,).
     """
@@ -64,163 +66,151 @@ class Sampled:
     lengths: Tensor
 
 
-def sample_completions(
-    model: Any,
-    processor: Any,
-    pairs: Sequence[Pair | Images],
-    n: int,
-    *,
-    temperature: float = 1.0,
-    max_new_tokens: int = 160,
-    seed: int = 0,
-    pixels: tuple[int, int] | None = None,
-    batch_size: int = 16,
-    progress: Progress | None = None,
-) -> list[list[Completion]]:
-    """`n` completions of the thinking prompt for each pair, in the order of `pairs`.
+class Continuation:
+    """Rows that a model continues token by token.
 
-    Sampling is from the whole vocabulary without picture tokens (no top-k, no top-p); temperature 0 is greedy. The same
-    arguments give the same completions; `batch_size` counts pairs, and is one of the arguments. The model is sampled in
-    evaluation mode and handed back in the mode it came in.
-
-    Args:
-        model: a Qwen2.5-VL or Qwen3-VL kind of model, with LoRA around it or not.
-        pixels: as in `Reasoner`.
-
-    Raises:
-        ReIDError: n, max_new_tokens or batch_size below 1, a negative temperature.
-        ImageError: a picture that cannot be used.
+    Attributes:
+        logits: (R, V) of each row's next token, in single precision.
     """
-    if n < 1 or max_new_tokens < 1 or batch_size < 1 or temperature < 0:
-        raise ReIDError("sampling needs n, max_new_tokens and batch_size of at least 1, temperature of at least 0")
-    base = unwrap(model)
-    pixels = pixels if pixels is not None else crop_pixels(processor)
-    completions: list[list[Completion]] = []
-    for start in range(0, len(pairs), batch_size):
-        batch = pairs[start : start + batch_size]
-        images = [prepare_pair(processor, pair, pixels) for pair in batch]
-        inputs = encode_pairs(processor, images, "think", pixels=pixels).to(base.device)
-        inputs["pixel_values"] = inputs["pixel_values"].to(base.dtype)
-        with torch.no_grad():
-            shared = share_vision(base, dict(inputs), [image for pair in images for image in pair])
-        sampled = continue_prompts(
-            base,
-            processor.tokenizer,
-            shared,
-            [n] * len(batch),
-            temperature=temperature,
-            max_new_tokens=max_new_tokens,
-            seed=seed + start,
-        )
-        found = read_completions(base, processor.tokenizer, sampled)
-        completions += [found[row * n : (row + 1) * n] for row in range(len(batch))]
-        if progress is not None:
-            progress(start + len(batch), len(pairs))
-    return completions
+
+    def __init__(self, model: VisionLanguageModel, filled: Filled) -> None:
+        self.model, self.logits = model, filled.logits.float()
+        self._cache, self._mask, self._position = filled.cache, filled.mask, filled.position
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows, (S,) numbers, alone; a row may be repeated."""
+        self._cache.batch_select_indices(rows)
+        self.logits, self._mask, self._position = self.logits[rows], self._mask[rows], self._position[rows]
+
+    def append(self, tokens: Tensor) -> None:
+        """Write one token to each row, (R, 1), and compute the logits of the next."""
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], dim=1)
+        positions = self._position.expand(self.model.axes, 1, -1).transpose(1, 2)
+        logits, self._cache = self.model.forward(TokenBatch(tokens, self._mask, positions), (), self._cache)
+        self.logits, self._position = logits.float(), self._position + 1
 
 
-def unwrap(model: Any) -> Any:
-    """The model itself, where LoRA wraps it (the adapters stay at work inside)."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
+def sample_rows(model: VisionLanguageModel, rows: Continuation, settings: Thinking) -> Sampled:
+    """Token by token until every row has ended.
 
-
-@torch.no_grad()
-def continue_prompts(
-    model: Any,
-    tokenizer: Any,
-    inputs: Mapping[str, Any],
-    copies: Sequence[int],
-    *,
-    temperature: float,
-    max_new_tokens: int,
-    seed: int,
-) -> Sampled:
-    """Continue prompt i `copies[i]` times; the rows of the answer are grouped by prompt.
-
-    Args:
-        model: not wrapped (`unwrap`). inputs: model inputs of the prompts, padded on the left.
+    Sampling is from the whole vocabulary without picture tokens (no top-k, no top-p); temperature 0 is greedy.
     """
-    training = model.training
-    model.eval()
-    try:
-        output = model(**inputs, use_cache=True, logits_to_keep=1)
-        device = output.logits.device
-        repeats = torch.tensor(list(copies), device=device)
-        source = torch.arange(len(copies), device=device).repeat_interleave(repeats)
-        cache = output.past_key_values
-        cache.batch_select_indices(source)
-        mask = inputs["attention_mask"][source]
-        # The rotary position of the first new token: tokens so far, less what pictures save by their grid.
-        position = mask.sum(dim=1) + model.model.rope_deltas.to(device)[source, 0]
-        logits = output.logits[:, -1].float()[source]
-        return sample_rows(model, tokenizer, cache, mask, position, logits, temperature, max_new_tokens, seed)
-    finally:
-        # Left behind, they would be taken for those of the next batch of another shape.
-        model.model.rope_deltas = None
-        model.train(training)
-
-
-def sample_rows(
-    model: Any,
-    tokenizer: Any,
-    cache: Any,
-    mask: Tensor,
-    position: Tensor,
-    logits: Tensor,
-    temperature: float,
-    max_new_tokens: int,
-    seed: int,
-) -> Sampled:
-    """Token by token from a filled cache; `logits` (R, V) are those of the first new token."""
-    device, rows = logits.device, len(logits)
-    generator = torch.Generator(device=device).manual_seed(seed)
-    vocabulary = tokenizer.get_vocab()
-    forbidden = torch.tensor([vocabulary[token] for token in VISION_TOKENS if token in vocabulary], device=device)
-    ends = torch.tensor(end_token_ids(model, tokenizer), device=device)
-    words = torch.tensor(answer_token_ids(tokenizer), device=device)
+    device, number, length = rows.logits.device, len(rows.logits), settings.max_new_tokens
+    generator = torch.Generator(device=device).manual_seed(settings.seed)
+    forbidden = torch.tensor(picture_token_ids(model), dtype=torch.long, device=device)
+    ends = torch.tensor(end_token_ids(model.model, model.processor.tokenizer), device=device)
+    words = torch.tensor(answer_token_ids(model.processor.tokenizer), device=device)
     sampled = Sampled(
-        torch.zeros(rows, max_new_tokens, dtype=torch.long, device=device),
-        torch.zeros(rows, max_new_tokens, device=device),
-        torch.zeros(rows, max_new_tokens, 3, device=device),
-        torch.zeros(rows, dtype=torch.long, device=device),
+        torch.zeros(number, length, dtype=torch.long, device=device),
+        torch.zeros(number, length, device=device),
+        torch.zeros(number, length, 3, device=device),
+        torch.zeros(number, dtype=torch.long, device=device),
     )
-    alive = torch.arange(rows, device=device)  # which row of the answer each row of the batch is
-    running = torch.ones(rows, dtype=torch.bool, device=device)
-    for step in range(max_new_tokens):
-        scores = logits / temperature if temperature > 0 else logits
+    alive = torch.arange(number, device=device)  # which row of `sampled` each row of the batch is
+    running = torch.ones(number, dtype=torch.bool, device=device)
+    for step in range(length):
+        scores = rows.logits / settings.temperature if settings.temperature > 0 else rows.logits
         allowed = scores.index_fill(1, forbidden, -torch.inf)
-        if temperature > 0:
+        if settings.temperature > 0:
             token = torch.multinomial(allowed.softmax(dim=1), 1, generator=generator)
         else:
             token = allowed.argmax(dim=1, keepdim=True)
         own = alive[running]
         sampled.ids[own, step] = token[running, 0]
         sampled.log_probabilities[own, step] = scores.log_softmax(dim=1).gather(1, token)[running, 0]
-        sampled.answers[own, step] = logits[running][:, words]
+        sampled.answers[own, step] = rows.logits[running][:, words]
         sampled.lengths[own] += 1
         running = running & ~torch.isin(token[:, 0], ends)
-        if step + 1 == max_new_tokens or not bool(running.any()):
+        if step + 1 == length or not bool(running.any()):
             break
         # Taking rows out copies the cache, so not for every row that ends.
         if int(running.sum()) < 0.8 * len(running):
-            cache.batch_select_indices(running.nonzero()[:, 0])
-            alive, token, mask, position = alive[running], token[running], mask[running], position[running]
+            rows.select(running.nonzero()[:, 0])
+            alive, token = alive[running], token[running]
             running = torch.ones(len(alive), dtype=torch.bool, device=device)
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-        output = model(
-            input_ids=token,
-            attention_mask=mask,
-            position_ids=(position + step).expand(3, 1, -1).transpose(1, 2),
-            past_key_values=cache,
-            use_cache=True,
-        )
-        logits = output.logits[:, -1].float()
+        rows.append(token)
     return sampled
 
 
-def read_completions(model: Any, tokenizer: Any, sampled: Sampled) -> list[Completion]:
+@torch.no_grad()
+def continue_prompts(
+    model: VisionLanguageModel, prompts: Sequence[Prompt], copies: Sequence[int], settings: Thinking
+) -> Sampled:
+    """Continue prompt i `copies[i]` times; the rows of the answer are grouped by prompt.
+
+    The model is sampled in evaluation mode and handed back in the mode it came in.
+    """
+    training = model.model.training
+    model.model.eval()
+    try:
+        rows = Continuation(model, fill(model, prompts))
+        device = rows.logits.device
+        repeats = torch.tensor(list(copies), device=device)
+        rows.select(torch.arange(len(copies), device=device).repeat_interleave(repeats))
+        return sample_rows(model, rows, settings)
+    finally:
+        model.model.train(training)
+
+
+@torch.no_grad()
+def pair_prompts(model: VisionLanguageModel, pairs: Sequence[Pair | Images], task: Task) -> list[PairPrompt]:
+    """The prompts of `task` about these pairs; each distinct picture is encoded once.
+
+    Raises ImageError for a picture that cannot be used.
+    """
+    images: dict[str, Image.Image] = {}
+    digests: list[str] = []
+    for pair in pairs:
+        # Frames are made small one pair at a time, so that never more than two are held in full.
+        for image in open_pair(pair):
+            digests.append(picture_digest(image))
+            if digests[-1] not in images:
+                images[digests[-1]] = model.prepare(image)
+    crops = dict(zip(images, encode_images(model, list(images.values())), strict=True))
+    prompts = PairPrompts(model, task)
+    return [prompts.prompt(crops[a], crops[b]) for a, b in zip(digests[::2], digests[1::2], strict=True)]
+
+
+def sample_completions(
+    model: VisionLanguageModel,
+    pairs: Sequence[Pair | Images],
+    n: int,
+    settings: Thinking,
+    *,
+    batch_size: int = 16,
+    progress: Progress | None = None,
+) -> list[list[Completion]]:
+    """`n` completions of the thinking prompt for each pair, in the order of `pairs`.
+
+    The same arguments give the same completions; `batch_size` counts pairs, and is one of the arguments.
+
+    Raises:
+        ReIDError: n or batch_size below 1.
+        ImageError: a picture that cannot be used.
+    """
+    if n < 1 or batch_size < 1:
+        raise ReIDError("sampling needs n and batch_size of at least 1")
+    completions: list[list[Completion]] = []
+    for start in range(0, len(pairs), batch_size):
+        prompts = pair_prompts(model, pairs[start : start + batch_size], "think")
+        own = replace(settings, seed=settings.seed + start)
+        written = read_completions(model, continue_prompts(model, prompts, [n] * len(prompts), own))
+        completions += [written[row * n : (row + 1) * n] for row in range(len(prompts))]
+        if progress is not None:
+            progress(start + len(prompts), len(pairs))
+    return completions
+
+
+def picture_token_ids(model: VisionLanguageModel) -> list[int]:
+    """Ids of `VisionLanguageModel.picture_tokens`: a picture token in a completion would call for missing pixels."""
+    vocabulary = model.processor.tokenizer.get_vocab()
+    return [vocabulary[token] for token in model.picture_tokens if token in vocabulary]
+
+
+def read_completions(model: VisionLanguageModel, sampled: Sampled) -> list[Completion]:
     """Rows of token numbers as `Completion`s."""
-    ends = end_token_ids(model, tokenizer)
+    tokenizer = model.processor.tokenizer
+    ends = end_token_ids(model.model, tokenizer)
     completions = []
     for row, length in enumerate(sampled.lengths.tolist()):
         ids = sampled.ids[row, :length].tolist()

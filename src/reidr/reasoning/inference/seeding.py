@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch's random numbers from `seed`, and afterwards as if nothing had been drawn."""
+    """Torch's random numbers from `seed`, and afterwards as if none had been used."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)

@@ -1,6 +1,6 @@
 """Finding and loading a reasoner's checkpoint: a folder, a preset inside the package, or a hub id.
 
-Torch is imported where something is loaded: a wrong name is found out in less time than that takes.
+Torch is imported only where something is loaded, so that a wrong name is reported at once.
 """
 
 from __future__ import annotations
@@ -58,13 +58,17 @@ def load_model(path: str, *, local_files_only: bool, device: str, dtype: torch.d
     from transformers import AutoModelForImageTextToText
     from transformers.utils import logging
 
+    from reidr.reasoning.models.architectures import ARCHITECTURES, find_architecture, model_type_of
     from reidr.reasoning.models.processor import first_line
 
-    logging.disable_progress_bar()  # ours says what takes time; a bar over 0.1 s of loading is noise
+    logging.disable_progress_bar()  # a progress bar for 0.1 s of loading is noise
     options: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}
     options |= {"dtype": dtype, "local_files_only": local_files_only}
     loaded: Any
     try:
+        model_type = model_type_of(path, local_files_only=local_files_only)
+        if model_type in ARCHITECTURES:
+            find_architecture(model_type)  # makes an architecture of our own known to transformers
         loaded = AutoModelForImageTextToText.from_pretrained(path, **options)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise WeightsError(f"{path}: the model cannot be loaded: {first_line(error)}") from error
@@ -77,20 +81,21 @@ def load_model(path: str, *, local_files_only: bool, device: str, dtype: torch.d
 
 
 def save_taught(model: PreTrainedModel, processor: Any, source: str | Path, where: Path) -> None:
-    """Write a taught model and its processor to `where`, in the precision of the checkpoint it was taught from.
+    """Write a trained model and its processor to `where`, in the precision of the checkpoint it started from.
 
-    Training is done in single precision, which takes twice the room of what `nano` ships as. Trainers switch the cache
-    off in the configuration; left so, whoever generates with the checkpoint would wait.
+    Training is done in single precision, which takes twice the space that `nano` ships in. Trainers switch the
+    key-value cache off in the configuration; left so, generating with the checkpoint would be slow.
     """
     from transformers import AutoConfig
 
-    import reidr.reasoning.models.processor  # noqa: F401 - makes our own architecture known to transformers
+    from reidr.reasoning.models.architectures import find_architecture
 
     path, local = find_checkpoint(source)
+    find_architecture(model.config.model_type)  # makes an architecture of our own known to transformers
     stored = AutoConfig.from_pretrained(path, local_files_only=local).dtype
     if stored is not None:
         model.to(stored)
-    if getattr(model.config, "use_cache", None) is False:
+    if model.config.to_dict().get("use_cache") is False:
         model.config.use_cache = True
     save_checkpoint(model, processor, where)
 

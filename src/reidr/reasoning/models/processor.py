@@ -2,73 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoProcessor, ProcessorMixin
-from transformers import Qwen2_5_VLProcessor as UpstreamQwen2_5_VLProcessor
-from transformers import Qwen3VLProcessor as UpstreamQwen3VLProcessor
+from transformers import AutoProcessor, ProcessorMixin
 
-import reidr.reasoning.nano.model  # noqa: F401  (registers nano with transformers' auto classes)
-from reidr.core.storage.files import write_text
 from reidr.errors import WeightsError
-from reidr.reasoning.nano.config import ConvolutionalConfig
-
-# Upstream's processors demand a video processor, which demands torchvision (transformers issue 48558); ours show no
-# videos. transformers reads the parts of a processor from the names in `__init__`, and writes the class's name into
-# the checkpoint: keeping upstream's names lets any other tool load what is saved here.
-
-FOR_VIDEOS = "video_preprocessor_config.json"
-SHARED = ("image_mean", "image_std", "merge_size", "patch_size", "resample", "size", "temporal_patch_size")
-
-
-class ImageOnly(ProcessorMixin):
-    """A processor that has no video processor, but saves one: upstream's classes (vLLM's too) load nothing without."""
-
-    video_processor_type = "Qwen2VLVideoProcessor"
-
-    def save_pretrained(self, save_directory: str | Path, *args: Any, **options: Any) -> Any:
-        """As upstream, and `FOR_VIDEOS`: videos are prepared as pictures are."""
-        written = super().save_pretrained(save_directory, *args, **options)
-        pictures = self.image_processor.to_dict()
-        values = {name: pictures[name] for name in SHARED if name in pictures}
-        text = json.dumps({"video_processor_type": self.video_processor_type, **values}, indent=2, sort_keys=True)
-        write_text(Path(save_directory) / FOR_VIDEOS, text + "\n")
-        return written
-
-
-class Qwen2_5_VLProcessor(ImageOnly, UpstreamQwen2_5_VLProcessor):  # noqa: N801
-    """Qwen2.5-VL's processor without videos."""
-
-    def __init__(
-        self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **options: Any
-    ) -> None:
-        super().__init__(image_processor, tokenizer, None, chat_template=chat_template, **options)
-
-
-class Qwen3VLProcessor(ImageOnly, UpstreamQwen3VLProcessor):
-    """Qwen3-VL's processor without videos."""
-
-    video_processor_type = "Qwen3VLVideoProcessor"
-
-    def __init__(
-        self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **options: Any
-    ) -> None:
-        super().__init__(image_processor, tokenizer, None, chat_template=chat_template, **options)
-
-
-IMAGE_ONLY: dict[str, type[ProcessorMixin]] = {
-    "qwen2_5_vl": Qwen2_5_VLProcessor,
-    "qwen3_vl": Qwen3VLProcessor,
-    ConvolutionalConfig.model_type: Qwen3VLProcessor,
-}
+from reidr.reasoning.models.architectures import ARCHITECTURES, find_architecture, model_type_of
 
 
 def load_processor(path: str | Path, *, local_files_only: bool = True) -> ProcessorMixin:
     """The processor of a checkpoint folder or hub id, padding on the left.
 
-    Qwen-VL processors are loaded by the image-only classes above, from any checkpoint that upstream's classes wrote;
+    It is loaded by the class that the architecture's adapter names, from any checkpoint that upstream's classes wrote;
     other architectures go through `AutoProcessor`. Pillow prepares the pictures: torchvision's resizing differs by a
     hundredth of a pixel's value, and scores must not depend on what else is installed.
 
@@ -77,8 +23,10 @@ def load_processor(path: str | Path, *, local_files_only: bool = True) -> Proces
     """
     options: dict[str, Any] = {"local_files_only": local_files_only, "trust_remote_code": False}
     try:
-        model_type = AutoConfig.from_pretrained(path, **options).model_type
-        processor = IMAGE_ONLY.get(model_type, AutoProcessor).from_pretrained(path, backend="pil", **options)
+        model_type = model_type_of(path, local_files_only=local_files_only)
+        adapter = find_architecture(model_type) if model_type in ARCHITECTURES else None
+        loader: Any = AutoProcessor if adapter is None else adapter.processor_class or AutoProcessor
+        processor = loader.from_pretrained(path, backend="pil", **options)
     except (OSError, ValueError, KeyError, ImportError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: its processor cannot be loaded: {first_line(error)}") from error
     if not isinstance(processor, ProcessorMixin) or getattr(processor, "image_processor", None) is None:

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from reidr.errors import ReIDError
-from reidr.reasoning.models.processor import Qwen3VLProcessor
+from reidr.reasoning.models.qwen import Qwen3VLProcessor
 from reidr.reasoning.nano.config import ConvolutionalConfig, ConvolutionalVisionConfig, vision_half
 from reidr.reasoning.nano.model import ConvolutionalForConditionalGeneration
 from reidr.reasoning.prompting.grammar import ANSWER_WORDS, TAGS
@@ -134,13 +134,13 @@ def build_convolutional(
     reads: Mapping[str, Sequence[str]] | None = None,
     seed: int = 0,
 ) -> tuple[ConvolutionalForConditionalGeneration, Qwen3VLProcessor]:
-    """`nano` with the trained `network` as its eyes: one visual token per `merge` x `merge` cells of its map.
+    """`nano` with the trained `network` as its vision encoder: one visual token per `merge` x `merge` cells of its map.
 
     A 1:2 crop gives 18 tokens at 192x96 with a merge of 2, and 32 at 128x64 with a merge of 1.
 
     Args:
         texts, vocabulary, seed: as in `build_nano`. hidden, layers, key_value_heads: of the language model.
-        reads: attributes and values that its `AttributeHead` is to know; None for a model without one.
+        reads: attributes and values that its `AttributeHead` is to recognise; None for a model without one.
     """
     tokenizer = build_tokenizer(texts, vocabulary)
     settings = network.settings
@@ -171,12 +171,12 @@ def build_convolutional(
 def with_attribute_head(
     model: ConvolutionalForConditionalGeneration, reads: Mapping[str, Sequence[str]], seed: int = 0
 ) -> ConvolutionalForConditionalGeneration:
-    """A copy of `model` with an untaught `AttributeHead` that tells nothing yet: it says what `model` says.
+    """A copy of `model` with an untrained `AttributeHead` that adds nothing yet: its output is that of `model`.
 
     Raises ReIDError where the model has one already.
     """
     if model.model.visual.attribute_head is not None:
-        raise ReIDError("this reasoner has a attribute head already; go on from one that has none")
+        raise ReIDError("this reasoner has an attribute head already; start from one that has none")
     config = copy.deepcopy(model.config)
     vision_half(config).reads = {name: list(values) for name, values in reads.items()}
     with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,4 @@
-"""The comparison module of `nano`: what each token of a crop finds in the other crop."""
+"""The comparison module of `nano`: cross-attention between the two crops of a prompt."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from reidr.retrieval.embedders.network import NetworkSettings
 
 
 class Comparison(nn.Module):
-    """Tells each token of a crop how it compares with another crop; what two crops of a prompt give each other.
+    """Adds to each token of a crop its comparison with the other crop of the prompt.
 
-    A token attends to the other crop's cells by cosine similarity of learned keys (several heads) and takes what it
-    finds there. It is told the product and the distance of that and its own key, the best similarity of each head, and
-    three cosines of the vision encoder's own embeddings: whole bodies, upper halves, lower halves. Those are given as
-    they are,
-    since any metric learned anew from a few hundred people is worse on strangers. The same weights serve both
-    directions, so the comparison is symmetric; what breaks the symmetry is only the order in which the language model
-    reads.
+    A token attends to the other crop's cells by cosine similarity of learned keys (several heads) and takes their mean
+    key. The comparison consists of the product and the distance of that and its own key, the best similarity of each
+    head, and three cosines of the vision encoder's own embeddings: whole bodies, upper parts, lower parts. Those are
+    used as they are, since any metric learned anew from a few hundred people is worse on other people. The same weights
+    serve both directions, so the comparison is symmetric; only the order of the prompt breaks the symmetry.
     """
 
     def __init__(self, config: ConvolutionalVisionConfig) -> None:
@@ -43,19 +41,19 @@ class Comparison(nn.Module):
         cell, other_cell = self._unit(cell), self._unit(other_cell)
         similarity = torch.einsum("nmhd,nlhd->nhml", cell, other_cell)
         share = (similarity * self.sharpness.exp()[:, None, None]).softmax(dim=-1)
-        found = torch.einsum("nhml,nlhd->nmhd", share, other_cell)
+        attended = torch.einsum("nhml,nlhd->nmhd", share, other_cell)
         bodies = zip(whole_and_ends(whole, stripe), whole_and_ends(other_whole, other_stripe), strict=True)
         cosines = torch.stack([(one * another).sum(dim=-1) for one, another in bodies], dim=-1)
         scale = math.sqrt(self.sizes[0] / self.heads)
         parts = [
-            (cell * found).flatten(2) * scale,
-            (cell - found).abs().flatten(2) * scale / 2,
+            (cell * attended).flatten(2) * scale,
+            (cell - attended).abs().flatten(2) * scale / 2,
             similarity.amax(dim=-1).transpose(1, 2),
-            # Three numbers beside hundreds: brought to a size at which they are found first.
+            # Three values beside hundreds: scaled so that training uses them first.
             (10 * (cosines - 0.5))[:, None].expand(-1, own.shape[1], -1),
         ]
-        told: Tensor = self.out(torch.cat(parts, dim=-1))
-        return told
+        update: Tensor = self.out(torch.cat(parts, dim=-1))
+        return update
 
     def _unit(self, keys: Tensor) -> Tensor:
         """(N, m, heads, key_size / heads), each head a unit vector."""

@@ -13,8 +13,8 @@ from transformers import (
 
 
 class ConvolutionalVisionConfig(PreTrainedConfig):
-    """Vision half: `network` are the fields of `NetworkSettings` (None: its defaults), `reads` the attributes that its
-    `AttributeHead` knows, with their values (None: it has no reader), the rest as in Qwen3-VL."""
+    """The vision encoder. `network` are the fields of `NetworkSettings` (None: its defaults), `reads` the attributes
+    that its `AttributeHead` recognises, with their values (None: it has none); the rest is as in Qwen3-VL."""
 
     model_type = "reidr_convolutional_vision"
     base_config_key = "vision_config"

@@ -1,11 +1,11 @@
-"""A Qwen3-VL whose eyes are a re-identification network: `nano`'s architecture.
+"""`nano`'s architecture: Qwen3-VL with a re-identification network as its vision encoder.
 
-A plain vision transformer learns little from some thousand photos. This one sees through a convolutional network that
-was taught identity and attributes first (`reidr.retrieval.embedders.network`), at the size of crops. And where a prompt
-shows two crops, each token of one is told how it compares with the other (`Comparison`): a language model of a few
-million weights does not find that by itself. Everything else, from the processor to the language model, is Qwen3-VL's:
-the same prompt, scorer, generator and trainers work on it. Importing this module registers it with transformers' auto
-classes.
+A plain vision transformer learns little from some thousand photos. This vision encoder is a convolutional network that
+was first trained on identities and attributes (`reidr.retrieval.embedders.network`), at the size of crops. And where a
+prompt shows two crops, each token of one is given its comparison with the other (`Comparison`), which a language model
+of a few million weights does not learn by itself. Everything else, from the processor to the language model, is
+Qwen3-VL's: the same prompt, scorer, generator and trainers work on it. Importing this module registers it with
+transformers' auto classes.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from reidr.reasoning.nano.comparison import Comparison, whole_and_ends
 from reidr.reasoning.nano.config import ConvolutionalConfig, ConvolutionalVisionConfig, vision_half
 from reidr.retrieval.embedders.network import NetworkSettings, build_network
 
-PLACE = 8  # values that tell a token's place
-LOOK = 17  # values that tell a token's colours and texture
+PLACE = 8  # values of a token that give its place
+LOOK = 17  # values of a token that give its colours and texture
 
 
 def check_takes_vision_features(forward: Callable[..., Any]) -> None:
-    """Raise ReIDError where upstream's `forward` does not know what the eyes have seen.
+    """Raise ReIDError where upstream's `forward` does not take the vision encoder's output.
 
-    transformers before 5.18 drops it without a word: the model then runs, and trains, and has never seen a picture.
+    transformers before 5.18 drops it silently: the model then runs, and trains, without any picture.
     """
     if "mm_encoder_outputs" not in inspect.signature(forward).parameters:
         raise ReIDError(
@@ -55,13 +55,14 @@ class ConvolutionalVision(PreTrainedModel):
     """Processor patches → pictures → re-identification network → one token per cell of its map.
 
     Each token holds its cell of the map, the crop's whole-body embedding, the embedding of the stripe in which the cell
-    lies, the plain colours and texture of its pixels (`looks_of`: a network taught identity forgets which red it was),
-    and its place; what a `AttributeHead` makes of the whole crop is added where there is one. What it gives has
-    `out_hidden_size` values for the language model, and then, for `Comparison`, the cell's key of `key_size` values and
-    the two embeddings as unit vectors. The network (`vision_encoder`) stays in evaluation mode whatever `train()`
-    says: its
-    batch norms were fitted on whole training sets, and batches of pairs would spoil them. So does the reader, which is
-    taught by itself (`training.attribute_head`).
+    lies, the plain colours and texture of its pixels (`colours_and_texture`: a network trained on identities keeps too
+    little of them), and its place. What an `AttributeHead` recognises in the crop is added where there is one. The
+    output has `out_hidden_size` values for the language model, and then, for `Comparison`, the cell's key of `key_size`
+    values and the two embeddings as unit vectors.
+
+    The network (`vision_encoder`) stays in evaluation mode even after `train()`: its batch norms were fitted on whole
+    training sets, and batches of pairs would spoil them. So does the attribute head, which is trained separately
+    (`reidr.training.pretraining.attribute_head`).
     """
 
     config_class = ConvolutionalVisionConfig
@@ -83,9 +84,9 @@ class ConvolutionalVision(PreTrainedModel):
         self.cell_key = nn.Linear(self.sizes[0] + LOOK + PLACE, config.key_size, bias=False)
         self.attribute_head: AttributeHead | None = None
         if config.reads is not None:
-            vision_encoder, looks = sum(self.sizes[:3]), sum(self.sizes[3:])
+            vision_encoder, measured = sum(self.sizes[:3]), sum(self.sizes[3:])
             self.attribute_head = AttributeHead(
-                vision_encoder, looks, config.reads, config.attribute_head_size, config.out_hidden_size
+                vision_encoder, measured, config.reads, config.attribute_head_size, config.out_hidden_size
             ).eval()
         self.post_init()
 
@@ -98,7 +99,7 @@ class ConvolutionalVision(PreTrainedModel):
 
     def forward(self, pixel_values: Tensor, grid_thw: Tensor, **_: Any) -> BaseModelOutputWithDeepstackFeatures:
         """(patches, values) and (pictures, 3) → tokens of all pictures, (tokens, values as `connect` gives them)."""
-        raw = self.look(pixel_values, grid_thw)
+        raw = self.before_connector(pixel_values, grid_thw)
         sizes = [int(size) // self.spatial_merge_size**2 for size in grid_thw.prod(dim=1).tolist()]
         return BaseModelOutputWithDeepstackFeatures(
             last_hidden_state=raw, pooler_output=self.connect(raw, sizes), deepstack_features=[]
@@ -106,39 +107,39 @@ class ConvolutionalVision(PreTrainedModel):
 
     @property
     def connecting(self) -> tuple[nn.Module, ...]:
-        """The parts behind the vision encoder: what may learn while the vision encoder, and what is read of a crop,
-        stay as they are.
-        """
+        """The parts behind the vision encoder and the recognition of attributes, which may be trained while those stay
+        as they are."""
         parts = (self.connector, self.cell_key)
         return parts if self.attribute_head is None else (*parts, self.attribute_head.to_tokens)
 
-    def connect(self, raw: Tensor, sizes: Sequence[int], read: Tensor | None = None) -> Tensor:
-        """(tokens of all pictures, sum of `sizes`) as `look` gives them, and how many belong to each picture →
+    def connect(self, raw: Tensor, sizes: Sequence[int], attributes: Tensor | None = None) -> Tensor:
+        """(tokens of all pictures, sum of `sizes`), from `before_connector`, and how many belong to each picture →
         (tokens, out_hidden_size + key_size + both embeddings).
 
-        `read` is what a reader has found in each picture (`AttributeHead.probabilities`), where that is known
-        already."""
-        cell, whole, stripe, look, place = raw.split(self.sizes, dim=-1)
+        `attributes` are the pictures' `AttributeHead.probabilities`, where they are known already.
+        """
+        cell, whole, stripe, colours, place = raw.split(self.sizes, dim=-1)
         embeddings = functional.normalize(whole, dim=-1), functional.normalize(stripe, dim=-1)
-        key = self.cell_key(torch.cat([cell, look, place], dim=-1))
-        told = self.connector(raw)
+        key = self.cell_key(torch.cat([cell, colours, place], dim=-1))
+        tokens = self.connector(raw)
         if self.attribute_head is not None:
-            read = self.attribute_head.probabilities(raw.split(list(sizes))) if read is None else read
-            told = told + self.attribute_head.told(read, sizes)
-        return torch.cat([told, key, *embeddings], dim=-1)
+            if attributes is None:
+                attributes = self.attribute_head.probabilities(raw.split(list(sizes)))
+            tokens = tokens + self.attribute_head.token_update(attributes, sizes)
+        return torch.cat([tokens, key, *embeddings], dim=-1)
 
-    def look(self, pixel_values: Tensor, grid_thw: Tensor) -> Tensor:
-        """What the vision encoder sees, before the connector: (tokens, sum of `sizes`)."""
+    def before_connector(self, pixel_values: Tensor, grid_thw: Tensor) -> Tensor:
+        """The vision encoder's output, before the connector: (tokens, sum of `sizes`)."""
         grids = [(int(height), int(width)) for _, height, width in grid_thw.tolist()]
         patches = pixel_values.split([height * width for height, width in grids])
-        found: list[Tensor] = [torch.empty(0)] * len(grids)
+        outputs: list[Tensor] = [torch.empty(0)] * len(grids)
         # Pictures of one size go through the network together.
         for grid in sorted(set(grids)):
             places = [place for place, other in enumerate(grids) if other == grid]
             pictures = torch.stack([self.picture(patches[place], grid) for place in places])
             for place, tokens in zip(places, self.tokens(pictures, grid), strict=True):
-                found[place] = tokens
-        return torch.cat(found)
+                outputs[place] = tokens
+        return torch.cat(outputs)
 
     def picture(self, patches: Tensor, grid: tuple[int, int]) -> Tensor:
         """The (3, H, W) picture that Qwen's image processor cut into `patches`, (rows x columns, values)."""
@@ -147,7 +148,7 @@ class ConvolutionalVision(PreTrainedModel):
         cells = patches.view(height // merge, width // merge, merge, merge, 3, -1, size, size)[:, :, :, :, :, 0]
         return cells.permute(4, 0, 2, 5, 1, 3, 6).reshape(3, height * size, width * size)
 
-    def _seen(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _map_and_embeddings(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The vision encoder's map of pictures, and its embeddings of whole body and stripes."""
         features = self.vision_encoder.feature_map(pictures.contiguous(memory_format=torch.channels_last))
         return features, self.vision_encoder.pooled_branches(features)[1]
@@ -156,10 +157,10 @@ class ConvolutionalVision(PreTrainedModel):
         """(N, 3, H, W) → (N, tokens, sum of `sizes`), parts brought to the same scale."""
         merge = self.config.spatial_merge_size
         rows, columns = grid[0] // merge, grid[1] // merge
-        features, (whole, *stripes) = self._seen(pictures)
+        features, (whole, *stripes) = self._map_and_embeddings(pictures)
         if self.mirror:
-            # A mirrored crop shows the same person: two looks, averaged, are worth 0.008 of the pairs' ROC area.
-            flipped, others = self._seen(pictures.flip(3))
+            # A mirrored crop shows the same person: the mean of both is worth 0.008 of the pairs' ROC area.
+            flipped, others = self._map_and_embeddings(pictures.flip(3))
             features = (features + flipped.flip(3)) / 2
             whole, *stripes = ((one + other) / 2 for one, other in zip((whole, *stripes), others, strict=True))
         if features.shape[2:] != (rows, columns):
@@ -170,17 +171,17 @@ class ConvolutionalVision(PreTrainedModel):
         own = torch.stack(stripes, dim=1)[:, which][:, :, None].expand(number, rows, columns, -1)
         parts = (cells, whole[:, None, None].expand(number, rows, columns, -1), own)
         scaled = [functional.layer_norm(part, part.shape[-1:]) for part in parts]
-        scaled.append(looks_of(pictures, rows, columns))
+        scaled.append(colours_and_texture(pictures, rows, columns))
         scaled.append(places_of(rows, columns, cells).expand(number, rows, columns, -1))
         return torch.cat(scaled, dim=-1).reshape(number, rows * columns, -1)
 
 
-def looks_of(pictures: Tensor, rows: int, columns: int) -> Tensor:
+def colours_and_texture(pictures: Tensor, rows: int, columns: int) -> Tensor:
     """(N, 3, H, W) → (N, rows, columns, LOOK): colours and texture of each cell, by plain arithmetic.
 
     Mean colours of its four quarters, the spread of its colours, and how much its brightness changes from pixel to
     pixel downwards (horizontal stripes) and sideways (vertical ones). In units of the normalised picture, times 2, so
-    that few numbers are found beside many.
+    that few values are not lost beside many.
     """
     number = len(pictures)
     quarters = functional.adaptive_avg_pool2d(pictures, (2 * rows, 2 * columns))
@@ -225,18 +226,18 @@ class ConvolutionalModel(Qwen3VLModel):
         **options: Any,
     ) -> Any:
         """As Qwen3-VL's; `mm_encoder_outputs` are what `get_image_features` gives."""
-        seen = (mm_encoder_outputs or {}).get("image")
-        if seen is None and pixel_values is not None:
-            seen = self.get_image_features(pixel_values, image_grid_thw, return_dict=True)
-        if seen is not None:
+        encoded = (mm_encoder_outputs or {}).get("image")
+        if encoded is None and pixel_values is not None:
+            encoded = self.get_image_features(pixel_values, image_grid_thw, return_dict=True)
+        if encoded is not None:
             if input_ids is None:
                 raise WeightsError("pictures need input_ids, which say to which prompt each of them belongs")
-            tokens: Any = self.compared(list(seen.pooler_output), input_ids)
-            seen = BaseModelOutputWithDeepstackFeatures(pooler_output=tokens, deepstack_features=[])
+            tokens: Any = self.compared(list(encoded.pooler_output), input_ids)
+            encoded = BaseModelOutputWithDeepstackFeatures(pooler_output=tokens, deepstack_features=[])
         return super().forward(
             input_ids=input_ids,
             image_grid_thw=image_grid_thw,
-            mm_encoder_outputs=None if seen is None else {"image": seen},
+            mm_encoder_outputs=None if encoded is None else {"image": encoded},
             **options,
         )
 
@@ -251,9 +252,9 @@ class ConvolutionalModel(Qwen3VLModel):
         firsts, start = [], 0
         # By image tokens and not by their opening marks, which a model may also write into a completion.
         for wanted in (input_ids == self.config.image_token_id).sum(dim=1).tolist():
-            end, found = start, 0
-            while found < wanted and end < len(pictures):
-                found += len(pictures[end])
+            end, tokens_so_far = start, 0
+            while tokens_so_far < wanted and end < len(pictures):
+                tokens_so_far += len(pictures[end])
                 end += 1
             if end - start == 2:
                 firsts.append(start)
@@ -265,8 +266,8 @@ class ConvolutionalModel(Qwen3VLModel):
             groups.setdefault((len(pictures[first]), len(pictures[first + 1])), []).append(first)
         for places in groups.values():
             a, b = (torch.stack([pictures[place + side][:, hidden:] for place in places]) for side in (0, 1))
-            for side, told in ((0, self.comparison(a, b)), (1, self.comparison(b, a))):
-                for place, more in zip(places, told, strict=True):
+            for side, compared in ((0, self.comparison(a, b)), (1, self.comparison(b, a))):
+                for place, more in zip(places, compared, strict=True):
                     tokens[place + side] = tokens[place + side] + more
         return tokens
 

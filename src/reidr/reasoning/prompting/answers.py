@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from transformers import LogitsProcessor, PreTrainedModel
+from transformers import PreTrainedModel
 
 from reidr.errors import WeightsError
 from reidr.reasoning.prompting.completions import ReadCompletion
 from reidr.reasoning.prompting.grammar import ANSWER_WORDS
 from reidr.reasoning.prompting.prompt import PREFIXES
-
-
-class AnswerLogits(LogitsProcessor):
-    """Keeps the answer words' logits of every step: generate's own record would hold the whole vocabulary."""
-
-    def __init__(self, token_ids: Sequence[int]) -> None:
-        self.token_ids = list(token_ids)
-        self.steps: list[torch.Tensor] = []
-
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        self.steps.append(scores[:, self.token_ids].clone())
-        return scores
 
 
 def yes_probability(logits: NDArray[np.float64]) -> NDArray[np.float64]:

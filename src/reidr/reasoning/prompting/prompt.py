@@ -44,6 +44,7 @@ PREFIXES: dict[Task, str] = {"score": "<answer>", "think": ""}
 PREPARED = "prepared for the processor"  # the mark, in Pillow's `info`, of a picture that has been resized for good
 CROP_PIXELS = (256 * 128, 280 * 140)
 """Least and greatest area of a crop for a pretrained Qwen: 50 visual tokens (Qwen2.5-VL) or 32 (Qwen3-VL) at 1:2."""
+PHOTOGRAPH = 512 * 512  # a pixel budget that goes beyond this was not made for crops
 
 
 def prompt_version(task: Task) -> str:
@@ -128,6 +129,18 @@ def resizes_as_qwen(processor: Any) -> bool:
 
     images = processor.image_processor
     return type(images) is Qwen2VLImageProcessorPil and images.do_resize
+
+
+def crop_pixels(processor: ProcessorMixin) -> tuple[int, int] | None:
+    """The processor's pixel budget as (least, greatest) area, or `CROP_PIXELS` where it was made for photographs.
+
+    None for a processor that resizes every picture to one size.
+    """
+    size = processor.image_processor.size
+    least, greatest = size.get("shortest_edge"), size.get("longest_edge")
+    if least is None or greatest is None:
+        return None
+    return CROP_PIXELS if greatest > PHOTOGRAPH else (int(least), int(greatest))
 
 
 def render_crop(processor: ProcessorMixin, text: str) -> str:

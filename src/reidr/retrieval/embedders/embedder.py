@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 import numpy as np
@@ -20,8 +21,8 @@ Advance = Callable[[int], None]
 class Embedder(Protocol):
     """The interface shared by the trained retriever, ONNX models and the colour-histogram baseline.
 
-    One that resizes every picture by `preprocess.resize` may also have `input_size`, (height, width) in pixels: then
-    its callers shrink pictures while they read them, which gives the same embeddings in far less memory.
+    It may also have the attributes of `EmbedderFacts`. With `input_size`, its callers shrink pictures while they read
+    them, which gives the same embeddings in far less memory.
     """
 
     @property
@@ -37,6 +38,29 @@ class Embedder(Protocol):
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """(N, D) float32, every row of length 1, for N RGB pictures of any size."""
         ...
+
+
+@dataclass(frozen=True)
+class EmbedderFacts:
+    """What an embedder may say of itself, by attributes of these names that the protocol does not demand.
+
+    Attributes:
+        trained_on: names of its training data sets.
+        thresholds: by wanted false-positive rate (`"0.1"`) the distance beyond which a person is "not in the gallery".
+        held_out: (share, seed) by which training identities were set aside; None: unknown.
+        input_size: (height, width) to which it resizes every picture by `preprocess.resize`; None: unknown.
+    """
+
+    trained_on: tuple[str, ...] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    held_out: tuple[float, int] | None = None
+    input_size: tuple[int, int] | None = None
+
+
+def facts_of(embedder: Embedder) -> EmbedderFacts:
+    """What `embedder` says of itself; defaults for what it does not say."""
+    said = {each.name: getattr(embedder, each.name, None) for each in fields(EmbedderFacts)}
+    return EmbedderFacts(**{name: value for name, value in said.items() if value is not None})
 
 
 def embed_crops(
@@ -58,7 +82,7 @@ def embed_usable_crops(
     sizes: they are shrunk as they are read where the embedder states its `input_size`, else embedded in parts of
     `HELD_PIXELS`.
     """
-    size = getattr(embedder, "input_size", None)
+    size = facts_of(embedder).input_size
     parts: list[NDArray[np.float32]] = []
     kept: list[int] = []
     problems: list[str] = []

@@ -32,14 +32,14 @@ class Limits:
     side_ratio: int = MAXIMUM_RATIO
     """Longer side of a picture over its shorter side."""
     waiting: int = 32
-    """Requests that are prepared, wait or are answered at one time; the next one is told to come again."""
+    """Requests that are prepared, wait or are answered at one time; the next one is refused with 429."""
     connections: int = 128
     head_seconds: float = 10.0
     """For a request's first line and headers to come in."""
     body_seconds: float = 30.0
     """For the rest of a request to come in."""
     grace_seconds: float = 8.0
-    """For what is under way when the server is told to stop. Docker kills after ten."""
+    """For what is under way when the server is asked to stop. Docker kills after ten."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -27,7 +27,7 @@ LAST_SECONDS = 2  # for answers to be written after the grace period
 
 
 class GracefulServer(uvicorn.Server):
-    """uvicorn that, told to end, first finishes what is under way while it refuses what is new."""
+    """uvicorn that, asked to end, first finishes what is under way while it refuses what is new."""
 
     def __init__(self, config: uvicorn.Config, service: ChatService) -> None:
         super().__init__(config)

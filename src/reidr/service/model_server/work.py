@@ -44,7 +44,7 @@ class ChatService:
         return len(self._under_way)
 
     async def models(self) -> dict[str, Any]:
-        """The answer to `/v1/models`. `root` tells the weights apart."""
+        """The answer to `/v1/models`. `root` identifies the weights."""
         # Hashing large weights takes seconds, the first time.
         weights = await asyncio.to_thread(lambda: self.reasoner.weights_hash)
         root = f"{self.reasoner.name} {weights}"
@@ -104,7 +104,7 @@ class ChatService:
         self.stopping = True
 
     def cancel(self) -> None:
-        """End what is under way, too: its callers are told so, even if the model takes long over a token."""
+        """End what is under way, too: its callers get an error at once, even where a token takes long."""
         for cancelled, given_up in self._under_way.items():
             cancelled.set()
             if not given_up.done():

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-LANGUAGE_PROJECTIONS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
+LANGUAGE_PROJECTIONS = r".*(language|text)_model.*\.(q|k|v|o|gate|up|down)_proj"
 """Which modules get an adapter: every projection of the language model, none of the vision encoder."""
 
 

@@ -37,7 +37,8 @@ def build_trainer(
     from datasets import Dataset
     from transformers import PrinterCallback
 
-    from reidr.reasoning.inference.sampling import unwrap
+    from reidr.reasoning.models.architectures import find_architecture
+    from reidr.reasoning.models.transformers_model import unwrap
     from reidr.training.grpo.log_callback import StepLog
     from reidr.training.grpo.rollouts.vllm import RolloutServer
     from reidr.training.grpo.text_only_scorer import TextOnlyScorer
@@ -50,7 +51,9 @@ def build_trainer(
         )
     prepare_folder(folder)
     processor = with_crop_size(processor)
-    unwrap(model).model.visual.requires_grad_(False)
+    base = unwrap(model)
+    for part in find_architecture(base.config.model_type).vision_parts(base):
+        part.requires_grad_(False)
     text_only = TextOnlyScorer(model, processor) if recipe.rewards.text_only else None
     address = recipe.rollout_server
     trainer = PairTrainer(
@@ -59,7 +62,7 @@ def build_trainer(
         folder / COMPLETIONS,
         model=model,
         processor=processor,
-        server=None if address is None else RolloutServer(address, unwrap(model), processor),
+        server=None if address is None else RolloutServer(address, base, processor),
         args=arguments(recipe, folder),
         train_dataset=Dataset.from_dict({"pair": list(range(len(drawn)))}).with_transform(row_opener(drawn)),
         peft_config=lora_config(recipe.lora_rank, recipe.lora_alpha),
@@ -71,7 +74,7 @@ def build_trainer(
 
 def with_crop_size(processor: Any) -> Any:
     """A copy of `processor` that resizes every picture as a crop: TRL offers no argument for the size."""
-    from reidr.reasoning.backends.reference import crop_pixels
+    from reidr.reasoning.prompting.prompt import crop_pixels
 
     processor = copy.copy(processor)
     pixels = crop_pixels(processor)

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from PIL import Image
 
-from reidr.reasoning.backends.reference import crop_pixels
-from reidr.reasoning.inference.shared_vision import share_vision
+from reidr.reasoning.inference.prefix_cache import fill
+from reidr.reasoning.inference.sampling import pair_prompts
+from reidr.reasoning.models.architectures import adapt
 from reidr.reasoning.prompting.answers import answer_token_ids, yes_probability
 from reidr.reasoning.prompting.grammar import try_parse
-from reidr.reasoning.prompting.prompt import PREFIXES, encode_pairs
+from reidr.reasoning.prompting.prompt import PREFIXES, crop_pixels
 
 BLANK = Image.new("RGB", (64, 128), (128, 128, 128))
 
@@ -49,13 +50,9 @@ def text_only_probabilities(model: Any, processor: Any, reasonings: Sequence[str
     if not reasonings:
         return []
     prefixes = [f"<think>{reasoning}</think>{PREFIXES['score']}" for reasoning in reasonings]
-    blank = (BLANK, BLANK)
-    inputs = encode_pairs(processor, [blank] * len(prefixes), "think", prefixes, crop_pixels(processor))
-    inputs = inputs.to(model.device)
-    inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
-    shared = share_vision(model, dict(inputs), [BLANK, BLANK] * len(prefixes))
-    logits = model(**shared, use_cache=False, logits_to_keep=1).logits[
-        :, -1, list(answer_token_ids(processor.tokenizer))
-    ]
+    adapter = adapt(model, processor, crop_pixels(processor))
+    (opening,) = pair_prompts(adapter, [(BLANK, BLANK)], "think")
+    prompts = [opening.followed_by(processor.tokenizer.encode(text, add_special_tokens=False)) for text in prefixes]
+    logits = fill(adapter, prompts, keep=False).logits[:, list(answer_token_ids(processor.tokenizer))]
     probabilities: list[float] = yes_probability(logits.double().cpu().numpy()[None]).tolist()
     return probabilities

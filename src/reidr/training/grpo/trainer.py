@@ -18,7 +18,8 @@ from torch import Tensor
 
 from reidr.core.storage.json_lines import append_json_lines
 from reidr.errors import ReIDError
-from reidr.reasoning.inference.sampling import Completion, unwrap
+from reidr.reasoning.inference.sampling import Completion
+from reidr.reasoning.models.transformers_model import unwrap
 from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.training.grpo.rewards.total import Reward
 from reidr.training.grpo.rollouts.local import LocalRollouts

@@ -119,7 +119,7 @@ def train_attribute_head(
     families = places_by_family(crops, (targets != UNKNOWN).any(dim=1).numpy())
     shares = shares_of(crops, families)
     weights = weights_within(families, targets, attribute_head.reads)
-    parameters = [parameter for part in attribute_head.looking for parameter in part.parameters()]
+    parameters = [parameter for part in attribute_head.recognition for parameter in part.parameters()]
     optimiser = torch.optim.AdamW(
         parameters, lr=recipe.attribute_head_learning_rate, weight_decay=0.05, betas=(0.9, 0.98)
     )
@@ -133,7 +133,7 @@ def train_attribute_head(
             which = [int(random.choice(len(families), p=shares)) for _ in range(recipe.attribute_head_batch)]
             chosen = [int(random.choice(families[family])) for family in which]
             logits, wanted = (
-                attribute_head.read([features.kept(place).float() for place in chosen]),
+                attribute_head.logits([features.kept(place).float() for place in chosen]),
                 targets[chosen].to(device),
             )
             parts = [

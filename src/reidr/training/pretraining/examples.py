@@ -49,7 +49,7 @@ def example_batch(features: CropFeatures, examples: Sequence[Example]) -> tuple[
         labels.append(
             [-100] * len(opening) + [FREE if any_word else token for token, any_word in zip(ids, free, strict=True)]
         )
-    inputs = features.teach(rows)
+    inputs = features.training_inputs(rows)
     longest = inputs["input_ids"].shape[1]
     padded = [row + [-100] * (longest - len(row)) for row in labels]
     return inputs, torch.tensor(padded, device=inputs["input_ids"].device)

@@ -79,7 +79,7 @@ def train_language_model(
 def optimiser_of(settings: LanguageTraining, model: Any) -> tuple[list[torch.nn.Parameter], torch.optim.Optimizer]:
     """The weights to train and their optimiser; vision encoder and attribute head are frozen."""
     visual = model.model.visual
-    for part in (visual.vision_encoder, *(() if visual.attribute_head is None else visual.attribute_head.looking)):
+    for part in (visual.vision_encoder, *(() if visual.attribute_head is None else visual.attribute_head.recognition)):
         part.requires_grad_(False)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     projection = [] if visual.attribute_head is None else list(visual.attribute_head.to_tokens.parameters())

@@ -94,7 +94,7 @@ def add_attribute_head(
         recognised = probabilities_of(visual.attribute_head, features, range(len(crops)))
     some = np.random.default_rng(recipe.seed).permutation(len(crops))[:PROJECTION_CROPS].tolist()
     fit_projection(visual, features, some, recognised[some])
-    features.take_as_read(recognised)
+    features.use_attributes(recognised)
     return model
 
 

@@ -15,7 +15,7 @@ from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError, RecipeError
 from reidr.fusion.provenance import held_out_split, training_data
 from reidr.reasoning.backends.backend import Backend
-from reidr.retrieval.embedders.embedder import Embedder
+from reidr.retrieval.embedders.embedder import Embedder, facts_of
 from reidr.retrieval.embedders.retriever import Retriever
 from reidr.training.common.identities import hold_out_identities, known_people
 from reidr.training.common.left_out import say_left_out
@@ -106,9 +106,9 @@ def held_out_search(dataset: ReIDDataset, retriever: Embedder, reasoner: Backend
     Raises DataError where the retriever was not trained on this data set, does not say whom it held out, or nobody was
     held out; and where the reasoner knows, or may know, some of them.
     """
-    held_out = getattr(retriever, "held_out", None)
-    known = known_people(dataset, dataset.train, getattr(retriever, "trained_on", ()), held_out)
-    if held_out is None or not known.names:
+    facts = facts_of(retriever)
+    known = known_people(dataset, dataset.train, facts.trained_on, facts.held_out)
+    if facts.held_out is None or not known.names:
         raise DataError(f"retriever {retriever.name} does not say which identities of {dataset.name} it held out")
     unseen = tuple(crop for crop in dataset.train if crop.person is not None and crop.person not in known.people)
     if reasoner is not None:

@@ -49,7 +49,7 @@ class WarmupModel:
 
     def hidden(self, examples: Sequence[WarmupExample]) -> Tensor:
         """(N, length, size) last hidden states."""
-        inputs = self.features.teach([(each.text, each.crops, each.ids) for each in examples])
+        inputs = self.features.training_inputs([(each.text, each.crops, each.ids) for each in examples])
         hidden: Tensor = self.base.model(**inputs)[0]
         return hidden
 

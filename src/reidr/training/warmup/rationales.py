@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from reidr.reasoning.inference.crop_features import CropFeatures
+from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.inference.sampling import Completion, continue_prompts, read_completions
 from reidr.reasoning.prompting.answers import answer_step, end_token_ids
 from reidr.reasoning.prompting.grammar import parse_completion, try_parse
@@ -66,21 +67,13 @@ def write_rationales(
     seed: int,
 ) -> list[Completion]:
     """One completion of the thinking prompt for each pair of crops, given by their places in `features`."""
-    model, tokenizer = features.model, features.processor.tokenizer
     text = render(features.processor, "think")
     written: list[Completion] = []
     for start in range(0, len(places), ROWS):
         rows = [(text, pair) for pair in places[start : start + ROWS]]
-        sampled = continue_prompts(
-            model,
-            tokenizer,
-            features.ask(rows),
-            [1] * len(rows),
-            temperature=temperature,
-            max_new_tokens=max_new_tokens,
-            seed=seed + start,
-        )
-        written += read_completions(model, tokenizer, sampled)
+        settings = Thinking(max_new_tokens, temperature, seed + start)
+        sampled = continue_prompts(features.adapter, features.prompts(rows), [1] * len(rows), settings)
+        written += read_completions(features.adapter, sampled)
     return written
 
 

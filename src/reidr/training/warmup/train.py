@@ -16,7 +16,8 @@ import torch
 from reidr.core.progress import Advance
 from reidr.core.run import prepare_folder
 from reidr.reasoning.inference.crop_features import CropFeatures
-from reidr.reasoning.inference.sampling import unwrap
+from reidr.reasoning.models.architectures import find_architecture
+from reidr.reasoning.models.transformers_model import unwrap
 from reidr.reasoning.types import Pair
 from reidr.training.common.checkpoint import Checkpoint, TrainedWeights
 from reidr.training.common.divergence import ExplosionCheck
@@ -212,7 +213,8 @@ def prepare(recipe: WarmupRecipe, model: Any) -> Any:
     base = unwrap(model)
     base.requires_grad_(True)
     if recipe.learn_vision != "all":
-        base.model.visual.requires_grad_(False)
+        for part in find_architecture(base.config.model_type).vision_parts(base):
+            part.requires_grad_(False)
         if recipe.learn_vision == "connector":
             for part in base.model.visual.connecting:
                 part.requires_grad_(True)

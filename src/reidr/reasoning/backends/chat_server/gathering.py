@@ -52,8 +52,8 @@ class Breaker:
         total = self.missing + self.answered
         if self._in_a_row >= IN_A_ROW or (total >= MANY and 2 * self.missing > total):
             in_a_row = self._in_a_row >= IN_A_ROW
-            told = f"{self._in_a_row} questions in a row" if in_a_row else f"{self.missing} of {total} questions"
-            raise ReIDError(f"gave up after {told} without an answer; the last: {answer.problem}")
+            failed = f"{self._in_a_row} questions in a row" if in_a_row else f"{self.missing} of {total} questions"
+            raise ReIDError(f"gave up after {failed} without an answer; the last: {answer.problem}")
 
     def end_of_call(self, last: Missing | None) -> None:
         """After all questions of a call. Raises the last refusal where this server has never answered anything."""

@@ -1,6 +1,6 @@
 """One question about one pair to a server, from the request to the score or the verdict.
 
-No evidence is no score: where a reply cannot be read, or nothing tells yes from no, there is None and a reason.
+No evidence is no score: where a reply cannot be read, or its answer is neither yes nor no, there is None and a reason.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from reidr.reasoning.backends.chat_server.data_urls import messages_with
 from reidr.reasoning.backends.chat_server.endpoint import RefusedError
 from reidr.reasoning.backends.chat_server.replies import Reply
+from reidr.reasoning.backends.chat_server.settings import RemoteSettings
 from reidr.reasoning.backends.verdict_cache import Logits
 from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.prompting.answers import yes_probability
@@ -37,7 +38,7 @@ Kind = Literal["read", "bounded", "sampled"]
 Way = Literal["begun", "plain", "without thinking", "long"]
 WAYS: tuple[Way, ...] = ("begun", "plain", "without thinking", "long")
 """How the direct question is put, each where the one before it brought no answer: the turn begun with `<answer>`; the
-question alone; the template told not to think; room to think first."""
+question alone; the template asked not to think; room to think first."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Score:
 
     Attributes:
         logits: log-probabilities of yes, no and insufficient; None: no score.
-        kind: read from the model's probabilities, bounded by them, or estimated from drawn answers.
+        kind: read from the model's probabilities, bounded by them, or estimated from sampled answers.
         problem: why there is no score. refused: the server would not answer.
     """
 
@@ -71,22 +72,25 @@ class Asker:
         self,
         chat: Callable[..., Reply],
         name: str,
+        settings: RemoteSettings,
         *,
-        pixels: tuple[int, int] | None,
-        begin_answer: bool,
-        samples: int,
-        thinking_tokens: int,
         thinks_by_itself: bool = True,
     ) -> None:
-        """Args: as `RemoteReasoner`; `chat` as `dialect.Chat.ask`.
+        """Args: `chat` as `dialect.Chat.ask`; `name` of the model in verdicts.
 
         thinks_by_itself: whether the model may think outside the taught form, so that a thought which was cut off is
             asked for again with more room. Not our own: there the limit is the one in process.
         """
-        self._chat, self._name, self._pixels, self._samples = chat, name, pixels, samples
-        self._thinking_tokens = thinking_tokens
-        self._way = 0 if begin_answer else 1
+        self._chat, self._name, self._pixels, self._samples = chat, name, settings.pixels, settings.samples
+        self._thinking_tokens = settings.thinking_tokens
+        self._way = 0 if settings.begin_answer else 1
+        self._with_probabilities: bool | None = None
         self._thinks, self._fruitless = False, 0 if thinks_by_itself else FRUITLESS
+
+    @property
+    def token_probabilities(self) -> bool:
+        """Whether answers have come with usable log-probabilities; True as long as none has come at all."""
+        return self._with_probabilities is not False
 
     def score(self, images: Images) -> Score:
         """The direct score of a pair in this order. Raises RefusedError, ReIDError as `Chat.ask`."""
@@ -102,9 +106,9 @@ class Asker:
                 self._way = max(self._way, way + 1)  # not every server that lacks the switch names it
                 continue
             read = read_reply_text(reply, begun)
-            found = usable_chances(reply, read, begun)
-            if found is not None:
-                return Score(*found)
+            chances = self._chances(reply, read, begun)
+            if chances is not None:
+                return Score(*chances)
             if read.answer is not None and not begun:
                 break
             fallen_short = begun or reply.cut or (reply.thought and not reply.text.strip())
@@ -112,11 +116,11 @@ class Asker:
                 return Score(None, problem=reply.withheld or read.problem, refused=bool(reply.withheld))
             # Kept for all further questions: another pair of the same model will fare no better.
             self._way = max(self._way, way + 1)
-        drawn = [
+        sampled = [
             read_reply_text(self._ask_directly(messages, WAYS[way], temperature=1.0, seed=seed))
             for seed in range(self._samples)
         ]
-        logits, problem = estimate(drawn)
+        logits, problem = estimate(sampled)
         return Score(logits, "sampled" if logits else "read", problem)
 
     def think(self, images: Images, settings: Thinking, seed: int, key: str) -> Thought:
@@ -131,22 +135,31 @@ class Asker:
             verdict = Verdict("insufficient", None, read.reasoning, (), parsable=False, problem=problem, **made)
             return Thought(verdict, refused=bool(reply.withheld))
         generated, problem = reply.generated, ""
-        found = usable_chances(reply, read)
-        if found is None:
-            drawn = []
+        chances = self._chances(reply, read)
+        if chances is None:
+            sampled = []
             for number in range(self._samples):
                 more, own = self._think_aloud(messages, settings.max_new_tokens, 1.0, seed + number)
                 generated += more.generated
-                drawn.append(own)
-            logits, problem = estimate(drawn)
-            found = None if logits is None else (logits, "sampled")
+                sampled.append(own)
+            logits, problem = estimate(sampled)
+            chances = None if logits is None else (logits, "sampled")
         made |= {"tokens": generated, "seconds": time.perf_counter() - began, "problem": problem}
         probability = None
-        if found is not None:
-            probability = float(yes_probability(np.array(found[0])[None, None])[0])
-            made |= {"sampled": found[1] == "sampled", "bounded": found[1] == "bounded"}
+        if chances is not None:
+            probability = float(yes_probability(np.array(chances[0])[None, None])[0])
+            made |= {"sampled": chances[1] == "sampled", "bounded": chances[1] == "bounded"}
         cues = extract_cues(read.reasoning)
         return Thought(Verdict(ANSWERS[read.answer], probability, read.reasoning, cues, **made))
+
+    def _chances(self, reply: Reply, read: ReadCompletion, begun: str = "") -> tuple[Logits, Kind] | None:
+        """`usable_chances`; of a reply that holds an answer it is also noted whether there are any."""
+        chances = usable_chances(reply, read, begun)
+        if chances is not None:
+            self._with_probabilities = True
+        elif read.answer is not None and self._with_probabilities is None:
+            self._with_probabilities = False
+        return chances
 
     def _ask_directly(self, messages: list[dict[str, Any]], way: Way, temperature: float = 0.0, seed: int = 0) -> Reply:
         options: dict[str, Any] = {}
@@ -192,13 +205,13 @@ def usable_chances(reply: Reply, read: ReadCompletion, begun: str = "") -> tuple
     return found.logits, "bounded" if found.slack > NARROW else "read"
 
 
-def estimate(drawn: list[ReadCompletion]) -> tuple[Logits | None, str]:
-    """Log-shares of the words among drawn answers, and else why there are none."""
-    counts = Counter(read.answer for read in drawn)
+def estimate(sampled: list[ReadCompletion]) -> tuple[Logits | None, str]:
+    """Log-shares of the words among sampled answers, and else why there are none."""
+    counts = Counter(read.answer for read in sampled)
     if counts["yes"] + counts["no"]:
         return smoothed({word: counts[word] for word in ANSWER_WORDS}), ""  # type: ignore[index]
     why = "insufficient" if counts["insufficient"] else "unreadable"
-    return None, f"no usable log-probabilities, and all of {len(drawn)} drawn answers were {why}"
+    return None, f"no usable log-probabilities, and all of {len(sampled)} sampled answers were {why}"
 
 
 def smoothed(counts: Mapping[str, int]) -> Logits:

@@ -28,10 +28,11 @@ from reidr.reasoning.backends.chat_server.gathering import Breaker, Missing, gat
 from reidr.reasoning.backends.chat_server.questions_sent import Asker, Kind, Score, Thought
 from reidr.reasoning.backends.chat_server.replies import Reply, embeddings_in
 from reidr.reasoning.backends.chat_server.served import OURS, find_model, identity_of
+from reidr.reasoning.backends.chat_server.settings import RemoteSettings
 from reidr.reasoning.backends.reference import batches
 from reidr.reasoning.backends.verdict_cache import VerdictCache, pair_key, question_key
 from reidr.reasoning.inference.generation_settings import Thinking
-from reidr.reasoning.inference.prefix_cache import picture_digest
+from reidr.reasoning.inference.vision_cache import picture_digest
 from reidr.reasoning.prompting.answers import yes_probability
 from reidr.reasoning.prompting.completions import READING
 from reidr.reasoning.prompting.prompt import CROP_PIXELS, Images, Task, open_pair, pair_messages, prompt_version
@@ -42,80 +43,56 @@ __all__ = ["RemoteReasoner", "data_url", "find_model", "fit"]
 WINDOW = 64  # pairs whose pictures are open at a time
 
 Asked = tuple[str, int]
-"""One question: its cache key, and a number that tells apart repeated samples."""
+"""One question: its cache key, and a number that distinguishes repeated samples."""
 
 
 class RemoteReasoner:
-    """Judges pairs by asking a server, `concurrency` questions at a time. Use one from one thread.
+    """Verifies pairs by asking a server, `concurrency` questions at a time. Use one from one thread.
 
     `score` asks for the answer word directly and reads its log-probabilities. Where a server gives none, P(same) is
-    estimated from `samples` answers drawn at temperature 1, half a count added for each word; it then takes one of
+    estimated from `samples` answers sampled at temperature 1, half a count added for each word; it then takes one of
     `samples` + 1 values. Where nothing can be read, or the server refuses, there is no score: NaN, and None in a
     verdict. `counts` says how often each of these was so, and why.
     """
 
     def __init__(
-        self,
-        url: str,
-        *,
-        cache: VerdictCache | None = None,
-        model: str | None = None,
-        pixels: tuple[int, int] | None = None,
-        begin_answer: bool | None = None,
-        samples: int = 8,
-        thinking_tokens: int = 2048,
-        concurrency: int = 8,
-        per_second: float | None = None,
-        tries: int = 8,
-        timeout: float = 120.0,
-        patience: float = 300.0,
+        self, url: str, *, cache: VerdictCache | None = None, model: str | None = None, **options: Any
     ) -> None:
         """Ask the server what it serves.
 
         Args:
             url: of the server, with or without `/v1`; `http://host:8000#name` also names the model.
             model: which of its models; needed where it serves several, or does not list them.
-            pixels: (least, greatest) area to which crops are resized before they are sent. None: `CROP_PIXELS`; but
-                `reidr serve-model` gets them as they are and resizes them itself, as in process.
-            begin_answer: begin the assistant's turn with `<answer>` as in process, where the server can
-                (`continue_final_message` of vLLM and SGLang); otherwise the model writes it. None: where the server is
-                `reidr serve-model`.
-            thinking_tokens: how many tokens more a model may write that thinks by itself before it answers. 0: none.
-            per_second: at most so many requests a second.
-            tries: how often a request is sent before giving up. timeout: seconds to wait for each answer.
-            patience: seconds that one request may take with all its tries and the pauses between them.
+            options: fields of `RemoteSettings`.
 
         Raises:
-            ReIDError: no such address, no server there, or it does not say which model to use.
+            ReIDError: no such address, no server there, it does not say which model to use, or an option out of range.
         """
-        if samples < 1 or concurrency < 1 or thinking_tokens < 0:
-            raise ReIDError(
-                "a remote reasoner needs samples and concurrency of at least 1, thinking_tokens of at least 0"
-            )
+        settings = RemoteSettings(**options)
         address, _, named = url.partition("#")
-        self._endpoint = Endpoint(address, per_second=per_second, tries=tries, timeout=timeout, patience=patience)
+        self._endpoint = Endpoint(
+            address,
+            per_second=settings.per_second,
+            tries=settings.tries,
+            timeout=settings.timeout,
+            patience=settings.patience,
+        )
         self._served = find_model(self._endpoint, model or named)
         self.model = str(self._served["id"])
         self.name = f"{self.model} at {self._endpoint.host}"
         ours = self._served.get("owned_by") == OURS
-        self._begin_answer = ours if begin_answer is None else begin_answer
-        self._pixels = pixels or (None if ours else CROP_PIXELS)
-        card = read_card(self._served if ours else {}, self._endpoint.host)
-        self.card: Card = replace(card, name=self.name)
-        self.profile, self.trained_on, self.held_out = card.profile, card.trained_on, card.held_out
-        self._vision_similarities = card.vision_similarities
-        self._eyes: dict[Asked, tuple[NDArray[np.float64], ...]] = {}
-        self._cache, self._samples, self._concurrency = cache, samples, concurrency
+        self.card: Card = replace(read_card(self._served if ours else {}, self._endpoint.host), name=self.name)
+        self._settings = replace(
+            settings,
+            pixels=settings.pixels or (None if ours else CROP_PIXELS),
+            begin_answer=ours if settings.begin_answer is None else settings.begin_answer,
+        )
+        self._cache = cache
         self._client = Chat(self._endpoint, self.model)
         self._asker = Asker(
-            lambda *given, **options: self._chat(*given, **options),
-            self.name,
-            pixels=self._pixels,
-            begin_answer=self._begin_answer,
-            samples=samples,
-            thinking_tokens=thinking_tokens,
-            thinks_by_itself=not ours,
+            lambda *given, **more: self._chat(*given, **more), self.name, self._settings, thinks_by_itself=not ours
         )
+        self._embeddings: dict[Asked, tuple[NDArray[np.float64], ...]] = {}
         self._breaker = Breaker()
         self._known: tuple[Any, ...] | None = None
         self._results = RequestCounts()
@@ -128,13 +105,18 @@ class RemoteReasoner:
 
     @property
     def sampled(self) -> int:
-        """How many results are estimates: from drawn answers, or from the written token's probability alone."""
+        """How many results are estimates: from sampled answers, or from the written token's probability alone."""
         return self._results.sampled + self._results.bounded
 
     @property
     def capabilities(self) -> Capabilities:
-        """What a chat server offers; embeddings only where its card says so."""
-        return Capabilities(vision_similarity=self._vision_similarities)
+        """What a chat server offers; embeddings only where its card says so.
+
+        Token probabilities are assumed until the first answers come without them.
+        """
+        return Capabilities(
+            vision_similarity=self.card.vision_similarities, token_probabilities=self._asker.token_probabilities
+        )
 
     def score(
         self, pairs: Sequence[Pair], *, both_orders: bool = True, batch_size: int = 32, progress: Progress | None = None
@@ -161,7 +143,7 @@ class RemoteReasoner:
                 used.
         """
         orders = 2 if both_orders else 1
-        question = self._question("score", self._begin_answer, self._samples)
+        question = self._question("score", self._settings.begin_answer, self._settings.samples)
 
         def sides(images: Images, place: int) -> list[tuple[Asked, Images]]:
             both = [images, (images[1], images[0])][:orders]
@@ -207,7 +189,7 @@ class RemoteReasoner:
         settings = settings or Thinking()
         greedy = settings.temperature == 0
         cache = self._cache if greedy else None
-        question = self._question("think", self._samples, settings)
+        question = self._question("think", self._settings.samples, settings)
 
         def sides(images: Images, place: int) -> list[tuple[Asked, Images]]:
             key = pair_key(question, *map(picture_digest, images))
@@ -244,20 +226,20 @@ class RemoteReasoner:
             ReIDError: the server refuses everything, or gives no usable answer. ImageError: a picture that cannot be
                 used.
         """
-        if not self._vision_similarities:
+        if not self.card.vision_similarities:
             return None
 
         def sides(images: Images, place: int) -> list[tuple[Asked, Images]]:
             return [((picture_digest(image), 0), (image, image)) for image in images]
 
         def recall(wanted: Sequence[Asked]) -> dict[Asked, Any]:
-            return {one: self._eyes[one] for one in wanted if one in self._eyes}
+            return {one: self._embeddings[one] for one in wanted if one in self._embeddings}
 
         def ask(asked: Asked, images: Images) -> tuple[NDArray[np.float64], ...]:
             return embeddings_in(self._endpoint.post(EMBEDDINGS, picture_request(images[0], self.model)), self.name)
 
         rows = []
-        for window in self._work(pairs, sides, recall, ask, self._eyes.__setitem__, progress):
+        for window in self._work(pairs, sides, recall, ask, self._embeddings.__setitem__, progress):
             for (_, first), (_, second) in window:
                 if isinstance(first, Missing) or isinstance(second, Missing):
                     return None
@@ -294,7 +276,7 @@ class RemoteReasoner:
             wanted = {one: images for side in asked for one, images in side}
             known = recall(list(wanted))
             todo = {one: images for one, images in wanted.items() if one not in known}
-            with closing(gather(ask, todo, self._concurrency, stop)) as answers:
+            with closing(gather(ask, todo, self._settings.concurrency, stop)) as answers:
                 for done, (one, answer) in enumerate(answers, start=1):
                     known[one] = answer
                     if isinstance(answer, Missing):
@@ -316,10 +298,10 @@ class RemoteReasoner:
         return self._client.ask(messages, max_tokens, temperature, seed, **options)
 
     def _question(self, task: Task, *settings: Any) -> str:
-        return question_key((self._identity(), READING, pair_messages(None, task), self._pixels, *settings))
+        return question_key((self._identity(), READING, pair_messages(None, task), self._settings.pixels, *settings))
 
     def _identity(self) -> tuple[Any, ...]:
-        """What tells the served weights apart, asked for once and only where something is kept by it."""
+        """What identifies the served weights; requested once, and only where answers are cached by it."""
         if self._cache is None:
             return (self._endpoint.base, self.model)
         if self._known is None:

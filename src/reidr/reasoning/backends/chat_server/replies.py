@@ -91,8 +91,8 @@ def text_of(content: Any) -> str:
 def thought_in(message: Mapping[str, Any]) -> str:
     """The thought of a message that has it as a part of its content, or in OpenRouter's `reasoning_details`."""
     content = message.get("content")
-    told = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
-    thoughts = [part.get("thinking") or part.get("text") for part in told if part.get("type") in THOUGHTS]
+    parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+    thoughts = [part.get("thinking") or part.get("text") for part in parts if part.get("type") in THOUGHTS]
     details = message.get("reasoning_details")
     if not thoughts and isinstance(details, list):
         thoughts = [part.get("text") or part.get("summary") for part in details if isinstance(part, Mapping)]
@@ -124,22 +124,24 @@ def harmless(text: str) -> str:
     return HARMFUL.sub("\ufffd", text)
 
 
-def read_tokens(told: Any) -> tuple[Token, ...]:
+def read_tokens(listed: Any) -> tuple[Token, ...]:
     """The tokens of a choice's `logprobs`, in the form of chats or of older completions; none where it is neither."""
-    if isinstance(told, list):
-        told = {"content": told}
-    if not isinstance(told, Mapping):
+    if isinstance(listed, list):
+        listed = {"content": listed}
+    if not isinstance(listed, Mapping):
         return ()
     try:
-        if told.get("content") is None and told.get("tokens"):
-            own = zip(told["tokens"], told["token_logprobs"], told.get("top_logprobs") or repeat({}), strict=False)
+        if listed.get("content") is None and listed.get("tokens"):
+            own = zip(
+                listed["tokens"], listed["token_logprobs"], listed.get("top_logprobs") or repeat({}), strict=False
+            )
             entries = [
                 {"token": token, "logprob": value,
                  "top_logprobs": [{"token": name, "logprob": chance} for name, chance in (others or {}).items()]}
                 for token, value, others in own
             ]  # fmt: skip
             return tuple(read_token(entry) for entry in entries)
-        return tuple(read_token(entry) for entry in told.get("content") or [])
+        return tuple(read_token(entry) for entry in listed.get("content") or [])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return ()  # the text is an answer all the same
 
@@ -175,8 +177,8 @@ def error_in(answer: Mapping[str, Any]) -> tuple[int, str] | None:
     kind = answer.get("object") == "error" or ("detail" in answer and "choices" not in answer and "data" not in answer)
     if answer.get("choices") or not (error or kind):
         return None
-    told = error if isinstance(error, Mapping) else answer
-    codes = [told.get("code"), told.get("status"), answer.get("code")]
+    detail = error if isinstance(error, Mapping) else answer
+    codes = [detail.get("code"), detail.get("status"), answer.get("code")]
     numbers = [int(str(code)) for code in codes if str(code).isascii() and str(code).isdecimal()]
     status = next((number for number in numbers if 400 <= number < 600), 400)
     return status, words_of(json.dumps(answer))
@@ -203,9 +205,9 @@ def message_in(found: Any, depth: int = 0) -> str:
         return ""
     where = ".".join(str(part) for part in found["loc"]) + ": " if isinstance(found.get("loc"), list) else ""
     for name in ("error", "message", "msg", "detail", "errors"):
-        told = message_in(found.get(name), depth + 1)
-        if told:
-            return where + told
+        message = message_in(found.get(name), depth + 1)
+        if message:
+            return where + message
     return ""
 
 
@@ -221,12 +223,12 @@ def named_options(text: str) -> tuple[list[str], str]:
     names: list[str] = []
     words: list[str] = []
 
-    def look(one: Any, depth: int = 0) -> None:
+    def search(one: Any, depth: int = 0) -> None:
         if depth > NESTED:
             return
         if isinstance(one, list):
             for part in one:
-                look(part, depth + 1)
+                search(part, depth + 1)
         elif isinstance(one, Mapping):
             if isinstance(one.get("param"), str):
                 names.append(one["param"])
@@ -234,13 +236,13 @@ def named_options(text: str) -> tuple[list[str], str]:
                 names.extend(part for part in one["loc"] if isinstance(part, str))
             for name, value in one.items():
                 if name not in ("input", "loc", "param", "url"):
-                    look(value, depth + 1)
+                    search(value, depth + 1)
         elif one is not None:
             words.append(str(one))
             if isinstance(one, str) and one[:1] in "{[" and depth < NESTED:
-                look(parsed(one), depth + 1)
+                search(parsed(one), depth + 1)
 
-    look(found)
+    search(found)
     return names, " ".join(words)
 
 

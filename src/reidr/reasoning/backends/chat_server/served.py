@@ -1,4 +1,4 @@
-"""Which model a server serves, and what tells its weights from those it served yesterday.
+"""Which model a server serves, and what distinguishes its weights from those it served before.
 
 Verdicts are kept across runs, so their keys must change with the weights. A path or a name does not tell: a folder can
 be trained further and served again. `identity_of` therefore takes all that the server says (`root`, a `created` that is
@@ -30,7 +30,7 @@ UNLISTED = frozenset({400, 403, 404, 405, 500, 501})  # a server that answers so
 def find_model(endpoint: Endpoint, name: str, *, adapters: bool = True) -> dict[str, Any]:
     """What the server says of the model to be used: the one called `name`, or its only one. Raises ReIDError.
 
-    A server that lists no models is believed to serve the one that is named.
+    A server that lists no models is assumed to serve the one that is named.
 
     `adapters`: whether LoRA adapters, which vLLM lists beside the model they change, count as models.
     """
@@ -62,7 +62,7 @@ def identity_of(
 ) -> tuple[Any, ...]:
     """What stands for the served weights in cache keys.
 
-    Where the fixed questions are refused, nothing tells the weights apart: then it is a value of its own each time, so
+    Where the fixed questions are refused, nothing identifies the weights: then it is a value of its own each time, so
     that nothing is taken for an answer of theirs that is none.
 
     Args:
@@ -71,17 +71,17 @@ def identity_of(
     Raises:
         ReIDError: the server gives no usable answer.
     """
-    told = (endpoint.base, str(served["id"]), served.get("root"), lasting_date(served))
+    identity = (endpoint.base, str(served["id"]), served.get("root"), lasting_date(served))
     if served.get("owned_by") == OURS:
-        return told
+        return identity
     try:
-        seen = [canary(chat, task) for task in ("score", "think")]
+        answers = [canary(chat, task) for task in ("score", "think")]
     except (RefusedError, NoCompletionError) as error:
         if isinstance(error, RefusedError) and error.hopeless:
             raise
-        return (*told, uuid.uuid4().hex)
+        return (*identity, uuid.uuid4().hex)
     # Drawn answers differ each time. Where only such are to be had (hosted models), the name must do.
-    return (*told, *seen) if greedy() else told
+    return (*identity, *answers) if greedy() else identity
 
 
 def lasting_date(served: Mapping[str, Any]) -> int | None:

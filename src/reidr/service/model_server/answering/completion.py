@@ -14,8 +14,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from reidr.reasoning.backends.reference import VISION_TOKENS, Reasoner
-from reidr.reasoning.inference.prefix_cache import Features, Prompts, Seen, encoder_outputs, lay_out
+from reidr.reasoning.backends.reference import Reasoner
+from reidr.reasoning.inference.prefix_cache import Prompt, fill
+from reidr.reasoning.inference.sampling import Continuation, picture_token_ids
+from reidr.reasoning.inference.vision_cache import VisionCache
+from reidr.reasoning.models.vision_language_model import EncodedCrop
 from reidr.reasoning.prompting.answers import decode, end_token_ids
 from reidr.reasoning.prompting.grammar import ANSWER_WORDS
 from reidr.reasoning.prompting.prompt import PREFIXES
@@ -30,14 +33,10 @@ class Completer:
     """Completes prepared prompts of one reasoner, one at a time: not to be used from two threads at once."""
 
     def __init__(self, reasoner: Reasoner) -> None:
-        """Raises WeightsError for a model that is no Qwen-VL kind of model."""
-        Prompts(reasoner.model, reasoner.processor, "score")  # checks it
         self.reasoner = reasoner
-        tokenizer = reasoner.processor.tokenizer
-        vocabulary = tokenizer.get_vocab()
-        self._features = Features(reasoner.model, reasoner.processor, reasoner.pixels, FEATURES)
-        self._forbidden = [vocabulary[token] for token in VISION_TOKENS if token in vocabulary]
-        self._ends = set(end_token_ids(reasoner.model, tokenizer))
+        self._vision = VisionCache(reasoner.adapter, FEATURES)
+        self._forbidden = picture_token_ids(reasoner.adapter)
+        self._ends = set(end_token_ids(reasoner.model, reasoner.processor.tokenizer))
         self._closings = self._read_closings()
 
     def complete(self, prepared: Prepared, cancelled: threading.Event) -> bytes:
@@ -58,54 +57,46 @@ class Completer:
 
         Raises:
             ClientGoneError: `cancelled` was set before it was done.
-            RequestError: the model's eyes give none, or there is not enough memory.
+            RequestError: the model's vision encoder gives none, or there is not enough memory.
         """
-        embeddings: Any = getattr(self.reasoner.model.model, "embeddings", None)
-        if embeddings is None:
-            raise RequestError("this model's eyes give no embeddings", 404)
+        adapter = self.reasoner.adapter
+        if not adapter.gives_embeddings:
+            raise RequestError("this model's vision encoder gives no embeddings", 404)
         if cancelled.is_set():
             raise ClientGoneError
         try:
-            seen = self._look(wanted.pictures)
+            crops = self._encode(wanted.pictures)
         except (torch.OutOfMemoryError, MemoryError):
             raise RequestError(FULL, 503) from None
         data = []
         for place, digest in enumerate(wanted.digests):
-            parts = [part.float().flatten().tolist() for part in embeddings(seen[digest].layers[0])]
+            parts = [part.float().flatten().tolist() for part in adapter.embeddings(crops[digest])]
             flat = [value for part in parts for value in part]
             data.append({"object": "embedding", "index": place, "embedding": flat, "sizes": list(map(len, parts))})
-        told = {"object": "list", "data": data, "model": self.reasoner.name}
-        return json.dumps(told, allow_nan=False).encode()
+        answer = {"object": "list", "data": data, "model": self.reasoner.name}
+        return json.dumps(answer, allow_nan=False).encode()
 
-    def _look(self, pictures: Mapping[str, Image.Image]) -> dict[str, Seen]:
-        return self._features.look({digest: partial(Image.Image.copy, image) for digest, image in pictures.items()})
+    def _encode(self, pictures: Mapping[str, Image.Image]) -> dict[str, EncodedCrop]:
+        return self._vision.encode({digest: partial(Image.Image.copy, image) for digest, image in pictures.items()})
 
     @torch.inference_mode()
     def _answer(self, prepared: Prepared, cancelled: threading.Event) -> dict[str, Any]:
         if cancelled.is_set():
             raise ClientGoneError
-        model = self.reasoner.model
         processor: Any = self.reasoner.processor
-        seen = self._look(prepared.pictures)
-        pictures = [seen[digest] for digest in prepared.digests]
-        prompt, positions = lay_out(
-            model, processor.image_token_id, prepared.ids, [picture.grid for picture in pictures]
-        )
-        inputs = {
-            "input_ids": torch.tensor([prompt], device=model.device),
-            "position_ids": positions[:, None].to(model.device),
-            "mm_encoder_outputs": encoder_outputs(pictures) if pictures else None,
-        }
-        written, told = self._write(inputs, int(positions.max()) + 1, prepared, cancelled)
+        encoded = self._encode(prepared.pictures)
+        crops = tuple(encoded[digest] for digest in prepared.digests)
+        ids, positions = self.reasoner.adapter.lay_out(prepared.ids, [crop.shape for crop in crops])
+        written, entries = self._write(Prompt(torch.tensor(ids), positions, crops), prepared, cancelled)
         ended = written[-1] in self._ends
         words = written[:-1] if ended else written
         choice: dict[str, Any] = {
             "index": 0,
             "message": {"role": "assistant", "content": decode(processor.tokenizer, words)},
             "finish_reason": "stop" if ended else "length",
-            "logprobs": None if prepared.alternatives is None else {"content": told[: len(words)]},
+            "logprobs": None if prepared.alternatives is None else {"content": entries[: len(words)]},
         }
-        usage = {"prompt_tokens": len(prompt) - prepared.given, "completion_tokens": len(written)}
+        usage = {"prompt_tokens": len(ids) - prepared.given, "completion_tokens": len(written)}
         return {
             "id": f"chatcmpl-{time.time_ns():x}",
             "object": "chat.completion",
@@ -116,41 +107,37 @@ class Completer:
         }
 
     def _write(
-        self, inputs: dict[str, Any], position: int, prepared: Prepared, cancelled: threading.Event
+        self, prompt: Prompt, prepared: Prepared, cancelled: threading.Event
     ) -> tuple[list[int], list[dict[str, Any]]]:
         """Token ids, the end token included where it was reached, and what OpenAI's format says of each.
 
         What is certain, since the answer's grammar leaves no choice, has the log-probability 0.
         """
-        model: Any = self.reasoner.model
-        generator = torch.Generator(device=model.device).manual_seed(prepared.seed)
+        adapter, device = self.reasoner.adapter, self.reasoner.model.device
+        generator = torch.Generator(device=device).manual_seed(prepared.seed)
         written = prepared.ids[len(prepared.ids) - prepared.given :]
-        told = [self._certain(token, prepared.alternatives) for token in written]
-        cache = None
+        entries = [self._certain(token, prepared.alternatives) for token in written]
+        rows: Continuation | None = None
         while len(written) < prepared.max_tokens:
             if cancelled.is_set():
                 raise ClientGoneError
-            output = model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            logits = output.logits[0, -1].float()
-            answers = prepared.answers and cache is None
-            logits = self._allowed(logits, answers)
+            answers = prepared.answers and rows is None
+            if rows is None:
+                rows = Continuation(adapter, fill(adapter, [prompt]))
+            else:
+                rows.append(torch.tensor([[written[-1]]], device=device))
+            logits = self._allowed(rows.logits[0], answers)
             token = prepared.sampling.draw(logits, generator)
             written.append(token)
-            told.append(self._tell(logits.log_softmax(dim=0), token, prepared.alternatives))
+            entries.append(self._entries(logits.log_softmax(dim=0), token, prepared.alternatives))
             if answers:
                 closing = self._closings[token]
                 written += closing
-                told += [self._certain(one, prepared.alternatives) for one in closing]
+                entries += [self._certain(one, prepared.alternatives) for one in closing]
                 break
             if token in self._ends:
                 break
-            cache = output.past_key_values
-            inputs = {
-                "input_ids": torch.tensor([[token]], device=model.device),
-                "position_ids": torch.full((3, 1, 1), position, device=model.device),
-            }
-            position += 1
-        return written[: prepared.max_tokens], told[: prepared.max_tokens]
+        return written[: prepared.max_tokens], entries[: prepared.max_tokens]
 
     def _allowed(self, logits: Tensor, answers: bool) -> Tensor:
         """Logits of the tokens that may come next: where the answer word is due, of the three words only.
@@ -175,7 +162,7 @@ class Completer:
             closings[first] = [*whole[before + 1 :], tokenizer.eos_token_id]
         return closings
 
-    def _tell(self, logprobs: Tensor, token: int, alternatives: int | None) -> dict[str, Any]:
+    def _entries(self, logprobs: Tensor, token: int, alternatives: int | None) -> dict[str, Any]:
         if alternatives is None:
             return {}
         top = logprobs.topk(min(alternatives, len(logprobs)))

@@ -8,8 +8,8 @@ from typing import Any
 from jinja2 import TemplateError
 from PIL import Image
 
-from reidr.reasoning.backends.reference import VISION_TOKENS, Reasoner
-from reidr.reasoning.inference.prefix_cache import picture_digest
+from reidr.reasoning.backends.reference import Reasoner
+from reidr.reasoning.inference.vision_cache import picture_digest
 from reidr.reasoning.prompting.prompt import COMPARE, PREFIXES, QUESTIONS
 from reidr.service.model_server.answering.messages import read_conversation
 from reidr.service.model_server.answering.requests import (
@@ -71,10 +71,8 @@ class Preparer:
 
     def __init__(self, reasoner: Reasoner, limits: Limits) -> None:
         self.reasoner, self.limits = reasoner, limits
-        context = getattr(reasoner.model.config.get_text_config(), "max_position_embeddings", None)
+        context = reasoner.model.config.get_text_config().to_dict().get("max_position_embeddings")
         self.context = int(context) if context else None
-        pixels = reasoner.pixels
-        self._pixels = {} if pixels is None else {"min_pixels": pixels[0], "max_pixels": pixels[1]}
 
     def prepare(self, raw: bytes | bytearray) -> Prepared:
         """What a request's body asks for. Raises RequestError: what is wrong with it."""
@@ -140,20 +138,19 @@ class Preparer:
     def _check_control_tokens(self, begun: str, messages: list[dict[str, Any]]) -> None:
         """Only pictures stand for pictures."""
         texts = [begun, *(part["text"] for message in messages for part in message["content"] if "text" in part)]
-        if any(token in text for text in texts for token in VISION_TOKENS):
-            raise RequestError(f"a text must not hold the model's tokens for pictures ({', '.join(VISION_TOKENS)})")
+        tokens = self.reasoner.adapter.picture_tokens
+        if any(token in text for text in texts for token in tokens):
+            raise RequestError(f"a text must not hold the model's tokens for pictures ({', '.join(tokens)})")
 
     def _encode(self, text: str) -> list[int]:
         return list(self.reasoner.processor.tokenizer.encode(text, add_special_tokens=False, verbose=False))
 
     def _tokens(self, image: Image.Image, place: int) -> int:
-        """How many tokens a picture adds to its placeholder, told from its size alone."""
-        pictures = self.reasoner.processor.image_processor
+        """How many tokens a picture adds to its placeholder; its size alone decides."""
         try:
-            patches = pictures.get_number_of_image_patches(image.height, image.width, self._pixels)
+            return self.reasoner.adapter.picture_length(image.width, image.height) - 1
         except ValueError as error:
             raise RequestError(f"picture {place}: {image.width}x{image.height} cannot be used ({error})") from None
-        return int(patches) // pictures.merge_size**2 - 1
 
     def _room(self, prompt: int, request: ChatRequest) -> int:
         """How many tokens may be written after a prompt of so many."""

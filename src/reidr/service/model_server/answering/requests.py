@@ -81,7 +81,7 @@ class Message(Strict):
 
 
 class TemplateOptions(Strict):
-    """What a chat template may be told."""
+    """Options that a chat template may be given."""
 
     enable_thinking: bool
 

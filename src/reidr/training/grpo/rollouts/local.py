@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
-from reidr.reasoning.backends.reference import crop_pixels
-from reidr.reasoning.inference.sampling import Completion, continue_prompts, read_completions, unwrap
-from reidr.reasoning.inference.shared_vision import share_vision
-from reidr.reasoning.prompting.prompt import Images, encode_pairs, prepare_pair
+from reidr.reasoning.inference.generation_settings import Thinking
+from reidr.reasoning.inference.sampling import Completion, continue_prompts, pair_prompts, read_completions
+from reidr.reasoning.models.architectures import adapt
+from reidr.reasoning.prompting.prompt import Images, crop_pixels
 from reidr.reasoning.types import Pair
 from reidr.training.common.divergence import diverged
 
@@ -29,20 +27,14 @@ class LocalRollouts:
 
         Raises RecipeError also where the model's probabilities are not finite.
         """
-        base, pixels = unwrap(self.model), crop_pixels(self.processor)
-        images = [prepare_pair(self.processor, pair, pixels) for pair in pairs]
-        inputs = encode_pairs(self.processor, images, "think", pixels=pixels).to(base.device)
-        inputs["pixel_values"] = inputs["pixel_values"].to(base.dtype)
-        with torch.no_grad():
-            shared = share_vision(base, dict(inputs), [picture for pair in images for picture in pair])
-        tokenizer = self.processor.tokenizer
-        settings: dict[str, Any] = {"temperature": self.temperature, "max_new_tokens": max_new_tokens, "seed": seed}
+        adapter = adapt(self.model, self.processor, crop_pixels(self.processor))
+        settings = Thinking(max_new_tokens, self.temperature, seed)
         try:
-            sampled = continue_prompts(base, tokenizer, shared, copies, **settings)
+            sampled = continue_prompts(adapter, pair_prompts(adapter, pairs, "think"), copies, settings)
         except RuntimeError as error:
             # torch.multinomial says so where weights have grown so large that their logits overflow.
             if "probability tensor contains" not in str(error):
                 raise
             raise diverged("the probabilities of the next token are not finite") from error
-        completions = iter(read_completions(base, tokenizer, sampled))
+        completions = iter(read_completions(adapter, sampled))
         return [[next(completions) for _ in range(number)] for number in copies]

@@ -17,11 +17,11 @@ from reidr.errors import ReIDError
 from reidr.reasoning.backends.chat_server.data_urls import data_url
 from reidr.reasoning.backends.chat_server.endpoint import Endpoint, RefusedError
 from reidr.reasoning.backends.chat_server.served import find_model
-from reidr.reasoning.backends.reference import VISION_TOKENS, crop_pixels
 from reidr.reasoning.inference.sampling import Completion
+from reidr.reasoning.models.qwen import VISION_TOKENS
 from reidr.reasoning.prompting.answers import answer_step, answer_token_ids, decode, end_token_ids
 from reidr.reasoning.prompting.completions import read_completion
-from reidr.reasoning.prompting.prompt import Images, encode_pairs, open_pair, pair_messages
+from reidr.reasoning.prompting.prompt import Images, crop_pixels, encode_pairs, open_pair, pair_messages
 from reidr.reasoning.types import Pair
 
 FORBIDDEN_BIAS = -100.0  # added to the logit of a token that may not be written

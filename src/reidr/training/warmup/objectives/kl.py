@@ -24,15 +24,14 @@ class KLDivergence:
     def __init__(self, recipe: WarmupRecipe, model: WarmupModel) -> None:
         self.start = copy.deepcopy(model.base).requires_grad_(False)
         # The starting model sees the same crops through its own connector.
-        self.features = copy.copy(model.features)
-        self.features.model, self.features.visual = self.start, self.start.model.visual
+        self.features = model.features.with_model(self.start)
 
     def __call__(self, forward: ForwardPass) -> Loss:
         rows, places, _ = forward.word_places
         texts = [(example.text, example.crops, example.ids) for example in forward.examples]
         now = forward.word_logits.log_softmax(dim=-1)
         with torch.no_grad():
-            hidden = self.start.model(**self.features.teach(texts))[0]
+            hidden = self.start.model(**self.features.training_inputs(texts))[0]
             before = self.start.lm_head(hidden[rows, places]).float().log_softmax(dim=-1)
         total = functional.kl_div(now, before, reduction="sum", log_target=True)
         return Loss(total, forward.word_count, {"kl_divergence": float(total.detach()) / forward.word_count})

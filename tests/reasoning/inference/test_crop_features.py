@@ -12,6 +12,7 @@ from small_nano import build_small_nano
 
 from reidr.errors import ReIDError
 from reidr.reasoning.inference.crop_features import CropFeatures
+from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.inference.sampling import continue_prompts, read_completions, sample_completions
 from reidr.reasoning.prompting.prompt import encode_pairs, render
 from reidr.reasoning.types import Pair
@@ -22,19 +23,24 @@ WORDS = ["yes</answer>", "no"]
 def kept(reasoner: Any, pairs: list[Pair], **options: Any) -> tuple[CropFeatures, list[tuple[int, int]]]:
     crops = {crop.id: crop for pair in pairs for crop in (pair.query, pair.candidate)}
     order = list(crops)
-    seen = CropFeatures(
-        reasoner.model, reasoner.processor, [crops[name].open for name in order], pixels=reasoner.pixels, **options
-    )
+    seen = CropFeatures(reasoner.model, reasoner.processor, [crops[name].open for name in order], **options)
     return seen, [(order.index(pair.query.id), order.index(pair.candidate.id)) for pair in pairs]
+
+
+def first_layers(features: CropFeatures) -> list[torch.Tensor]:
+    return [crop.layers[0] for crop in features.encoded([0, 1])]
 
 
 @pytest.mark.parametrize("learning", ["nothing", "all"])
 @torch.no_grad()
-def test_logits_are_those_of_the_pixels(reasoner: Any, pairs: list[Pair], learning: Any) -> None:
-    seen, places = kept(reasoner, pairs, dtype=torch.float32, batch=3, learning=learning)
+def test_logits_are_those_of_the_pixels(
+    reasoner: Any, pairs: list[Pair], learning: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reidr.reasoning.inference.crop_features.BATCH", 3)
+    seen, places = kept(reasoner, pairs, dtype=torch.float32, learning=learning)
     text = render(reasoner.processor, "score")
     endings = [reasoner.processor.tokenizer.encode(WORDS[i % 2]) for i in range(len(pairs))]
-    inputs = seen.teach([(text, crops, ending) for crops, ending in zip(places, endings, strict=True)])
+    inputs = seen.training_inputs([(text, crops, ending) for crops, ending in zip(places, endings, strict=True)])
     found = reasoner.model(**inputs).logits
     prefixes = ["<answer>" + WORDS[i % 2] for i in range(len(pairs))]
     wanted = reasoner.model(**encode_pairs(reasoner.processor, pairs, "score", prefixes, reasoner.pixels)).logits
@@ -49,7 +55,7 @@ def test_half_precision_stays_close_and_crops_tell(reasoner: Any, pairs: list[Pa
     text = render(reasoner.processor, "score")
     with torch.no_grad():
         logits = [
-            reasoner.model(**seen.teach([(text, crops, ())])).logits[0, -1, reasoner.answer_ids]
+            reasoner.model(**seen.training_inputs([(text, crops, ())])).logits[0, -1, reasoner.answer_ids]
             for crops in (places[0], places[0][::-1])
         ]
     wanted = torch.tensor(reasoner.answer_logits(pairs[:1]))[:, 0]
@@ -62,13 +68,9 @@ def test_rollouts_are_those_of_the_pixels(reasoner: Any, pairs: list[Pair]) -> N
     seen, places = kept(reasoner, pairs, dtype=torch.float32)
     text = render(reasoner.processor, "think")
     rows = [(text, crops) for crops in places]
-    sampled = continue_prompts(
-        reasoner.model, reasoner.processor.tokenizer, seen.ask(rows), [1] * 7, temperature=0.0, max_new_tokens=6, seed=0
-    )
-    found = read_completions(reasoner.model, reasoner.processor.tokenizer, sampled)
-    wanted = sample_completions(
-        reasoner.model, reasoner.processor, pairs, 1, temperature=0.0, max_new_tokens=6, pixels=reasoner.pixels
-    )
+    sampled = continue_prompts(seen.adapter, seen.prompts(rows), [1] * 7, Thinking(6))
+    found = read_completions(seen.adapter, sampled)
+    wanted = sample_completions(reasoner.adapter, pairs, 1, Thinking(6))
     assert [each.ids for each in found] == [each.ids for (each,) in wanted]
 
 
@@ -77,7 +79,7 @@ def test_gradients_reach_the_vision_half_only_where_it_is_to_learn(reasoner: Any
         seen, places = kept(reasoner, pairs[:2], learning=learning)
         reasoner.model.zero_grad(set_to_none=True)
         text = render(reasoner.processor, "score")
-        reasoner.model(**seen.teach([(text, places[0], ())])).logits[0, -1].logsumexp(0).backward()
+        reasoner.model(**seen.training_inputs([(text, places[0], ())])).logits[0, -1].logsumexp(0).backward()
         own = [parameter.grad for parameter in reasoner.model.model.visual.parameters()]
         assert any(each is not None and bool(each.abs().sum()) for each in own) is reached
     reasoner.model.zero_grad(set_to_none=True)
@@ -89,24 +91,22 @@ def test_a_connector_is_asked_for_where_there_is_none(reasoner: Any, pairs: list
 
 
 @torch.no_grad()
-def test_what_was_seen_serves_models_with_the_same_eyes_only() -> None:
+def test_features_serve_models_with_the_same_vision_encoder_only() -> None:
     model, processor = build_small_nano()
     crops = [Image.new("RGB", (32, 64), color) for color in ("red", "blue")]
     openers = [lambda picture=picture: picture for picture in crops]
     taught = copy.deepcopy(model)
     taught.model.visual.connector[0].weight.mul_(1.5)
     seen = CropFeatures(model, processor, openers, learning="connector", dtype=torch.float32)
-    before = seen.features([0, 1]).pooler_output
+    before = first_layers(seen)
     seen.serve(taught)
     fresh = CropFeatures(taught, processor, openers, learning="connector", dtype=torch.float32)
-    for served, wanted, first in zip(
-        seen.features([0, 1]).pooler_output, fresh.features([0, 1]).pooler_output, before, strict=True
-    ):
+    for served, wanted, first in zip(first_layers(seen), first_layers(fresh), before, strict=True):
         torch.testing.assert_close(served, wanted)
         assert not torch.allclose(served, first)
     other = copy.deepcopy(model)
     next(other.model.visual.vision_encoder.parameters()).mul_(2)
-    with pytest.raises(ReIDError, match="other eyes"):
+    with pytest.raises(ReIDError, match="another vision encoder"):
         seen.serve(other)
-    with pytest.raises(ReIDError, match="other eyes"):
+    with pytest.raises(ReIDError, match="another vision encoder"):
         CropFeatures(model, processor, openers).serve(taught)

@@ -21,7 +21,9 @@ from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.backends.verdict_cache import VerdictCache
 from reidr.reasoning.inference.chunks import chunks
 from reidr.reasoning.inference.generation_settings import Thinking
-from reidr.reasoning.inference.prefix_cache import Features, Prompts, lay_out, picture_digest
+from reidr.reasoning.inference.prefix_cache import PairPrompts
+from reidr.reasoning.inference.vision_cache import VisionCache, picture_digest
+from reidr.reasoning.models.architectures import find_architecture
 from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair, Verdict
 
@@ -109,16 +111,15 @@ def test_positions_of_a_continued_prompt_are_those_of_the_whole_one(reasoner: Re
     )
     grids: Any = [tuple(row) for row in inputs["image_grid_thw"].tolist()]
     with pytest.raises(ReIDError, match="2 image placeholders for 1 pictures"):
-        lay_out(reasoner.model, reasoner.processor.image_token_id, ids, grids[:1])
-    features = Features(reasoner.model, reasoner.processor, reasoner.pixels, 10**9)
-    seen = features.look({crop.id: crop.open for crop in (pair.query, pair.candidate)})
-    row = Prompts(reasoner.model, reasoner.processor, "think").row(seen[pair.query.id], seen[pair.candidate.id])
+        reasoner.adapter.lay_out(ids, grids[:1])
+    crops = VisionCache(reasoner.adapter, 10**9).encode({crop.id: crop.open for crop in (pair.query, pair.candidate)})
+    row = PairPrompts(reasoner.adapter, "think").prompt(crops[pair.query.id], crops[pair.candidate.id])
     torch.testing.assert_close(row.positions, wanted[:, 0])
     assert row.ids.tolist() == inputs["input_ids"][0].tolist()
     # The split lies right before picture B: all of A's tokens in front, all of B's behind.
     image = reasoner.processor.image_token_id
     assert row.ids[row.split] == image != row.ids[row.split - 1]
-    assert int((row.ids[: row.split] == image).sum()) == len(seen[pair.query.id].layers[0])
+    assert int((row.ids[: row.split] == image).sum()) == len(crops[pair.query.id].layers[0])
 
 
 def test_each_picture_and_each_shared_beginning_is_computed_once(reasoner: Reasoner, pairs: list[Pair]) -> None:
@@ -130,10 +131,9 @@ def test_each_picture_and_each_shared_beginning_is_computed_once(reasoner: Reaso
     with counted(reasoner) as shared:
         engine.answer_logits(pairs, both_orders=False)
     assert shared["pictures"] == 6
-    features = Features(reasoner.model, reasoner.processor, reasoner.pixels, 10**9)
-    seen = features.look({crop.id: crop.open for crop in (query, *others)})
-    prompts = Prompts(reasoner.model, reasoner.processor, "score")
-    rows = [prompts.row(seen[query.id], seen[other.id]) for other in others]
+    crops = VisionCache(reasoner.adapter, 10**9).encode({crop.id: crop.open for crop in (query, *others)})
+    prompts = PairPrompts(reasoner.adapter, "score")
+    rows = [prompts.prompt(crops[query.id], crops[other.id]) for other in others]
     longest = max(len(row.ids) - row.split for row in rows)
     assert shared["tokens"] == rows[0].split + len(rows) * longest
     assert shared["tokens"] < plain["tokens"]
@@ -154,13 +154,13 @@ def test_prompts_that_begin_alike_go_together() -> None:
     assert [shared for _, shared in chunks(todo, shapes, 2, shareable=False)] == [False] * 3
 
 
-def test_where_pictures_see_each_other_nothing_is_shared_but_sight(nano: Reasoner, searches: list[Pair]) -> None:
+def test_where_crops_are_compared_only_their_features_are_shared(nano: Reasoner, searches: list[Pair]) -> None:
     with counted(nano) as found:
         Engine(nano).answer_logits(searches)
     assert found == {"tokens": found["tokens"], "calls": 1, "pictures": 11}
 
 
-def test_thoughts_are_those_of_the_plain_loop(
+def test_verdicts_are_those_of_the_plain_back_end(
     reasoner: Reasoner, nano: Reasoner, taught: Reasoner, searches: list[Pair], lessons: list[Pair]
 ) -> None:
     for one, pairs in ((reasoner, searches), (nano, searches), (taught, lessons)):
@@ -175,12 +175,9 @@ def test_rows_that_have_ended_leave_the_batch(taught: Reasoner, lessons: list[Pa
     pairs = lessons
     lengths = [verdict.tokens for verdict in taught.think(pairs)]
     assert len(set(lengths)) > 1
-    prompts = Prompts(taught.model, taught.processor, "think")
-    seen = Features(taught.model, taught.processor, taught.pixels, 10**9).look(
-        {pair.query.id: pair.query.open for pair in pairs}
-    )
+    crops = VisionCache(taught.adapter, 10**9).encode({pair.query.id: pair.query.open for pair in pairs})
     # All pictures are of one size, so that no prompt is padded; every query is met twice.
-    row = prompts.row(seen["red"], seen["blue"])
+    row = PairPrompts(taught.adapter, "think").prompt(crops["red"], crops["blue"])
     filling = 2 * row.split + 4 * (len(row.ids) - row.split)
     with counted(taught) as found:
         Engine(taught).think(pairs)
@@ -201,17 +198,16 @@ def test_sampling_follows_its_seed(reasoner: Reasoner, searches: list[Pair]) -> 
 def test_features_are_kept_within_their_memory(reasoner: Reasoner, searches: list[Pair], pairs: list[Pair]) -> None:
     crops = [pair.query for pair in pairs[:6]]
     openers = {picture_digest(crop.open()): crop.open for crop in crops}
-    everything = Features(reasoner.model, reasoner.processor, reasoner.pixels, 10**9)
-    sizes = [seen.bytes for seen in everything.look(openers).values()]
-    small = Features(reasoner.model, reasoner.processor, reasoner.pixels, sum(sizes[3:]))
+    sizes = [crop.bytes for crop in VisionCache(reasoner.adapter, 10**9).encode(openers).values()]
+    small = VisionCache(reasoner.adapter, sum(sizes[3:]))
     for digest, opener in openers.items():
-        small.look({digest: opener})
+        small.encode({digest: opener})
     assert list(small._kept) == list(openers)[3:]
     assert small._bytes == sum(sizes[3:])
     # What is used again is the last to go.
     first, *_ = small._kept
-    small.look({first: openers[first]})
-    small.look(dict(list(openers.items())[:1]))
+    small.encode({first: openers[first]})
+    small.encode(dict(list(openers.items())[:1]))
     assert first in small._kept
     # Too little for one picture: everything is still answered.
     np.testing.assert_allclose(
@@ -296,11 +292,13 @@ def test_nothing_to_do_and_nonsense(reasoner: Reasoner, searches: list[Pair]) ->
         engine.score(searches, batch_size=0)
     with pytest.raises(WeightsError, match="no such checkpoint"):
         load_reasoner("nowhere")
-    with pytest.raises(WeightsError, match="Linear is not a Qwen"):
-        Prompts(torch.nn.Linear(1, 1), reasoner.processor, "score")
+    with pytest.raises(WeightsError, match="no adapter for models of type 'llama'"):
+        find_architecture("llama")
 
 
-def test_a_glance_is_what_the_comparison_is_told_and_asks_no_word(nano: Reasoner, searches: list[Pair]) -> None:
+def test_vision_similarity_is_what_the_comparison_uses_and_runs_no_language_model(
+    nano: Reasoner, searches: list[Pair]
+) -> None:
     engine = Engine(nano)
     with counted(nano) as done:
         found = engine.vision_similarity(searches, batch_size=2)
@@ -328,7 +326,7 @@ def test_a_glance_is_what_the_comparison_is_told_and_asks_no_word(nano: Reasoner
         assert cosines.tolist() == pytest.approx(wanted, abs=1e-4)
 
 
-def test_what_was_glanced_at_is_not_looked_at_again(nano: Reasoner, searches: list[Pair]) -> None:
+def test_features_of_a_vision_similarity_serve_the_scores(nano: Reasoner, searches: list[Pair]) -> None:
     engine = Engine(nano)
     engine.vision_similarity(searches)
     with counted(nano) as done:
@@ -336,11 +334,11 @@ def test_what_was_glanced_at_is_not_looked_at_again(nano: Reasoner, searches: li
     assert done["pictures"] == 0
 
 
-def test_eyes_without_embeddings_tell_nothing(reasoner: Reasoner, searches: list[Pair]) -> None:
+def test_a_vision_encoder_without_embeddings_gives_no_similarity(reasoner: Reasoner, searches: list[Pair]) -> None:
     assert Engine(reasoner).vision_similarity(searches) is None
 
 
-def test_what_it_tells_of_one_crop_is_what_the_reasoner_tells(nano: Reasoner, searches: list[Pair]) -> None:
+def test_answers_about_one_crop_are_those_of_the_reasoner(nano: Reasoner, searches: list[Pair]) -> None:
     crops = [searches[0].query, searches[0].candidate]
     assert Engine(nano).ask_about_crops(crops, "What colour are the shoes?", max_new_tokens=4) == nano.ask_about_crops(
         crops, "What colour are the shoes?", max_new_tokens=4

@@ -6,14 +6,21 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from plain_generation import generate_greedily
 
 from reidr.data.types import Crop
 from reidr.errors import ReIDError, WeightsError
-from reidr.reasoning.backends.reference import Reasoner, crop_pixels
+from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.inference.generation_settings import Thinking
-from reidr.reasoning.prompting.answers import answer_step, answer_token_ids, insufficient_probability, yes_probability
+from reidr.reasoning.prompting.answers import (
+    answer_step,
+    answer_token_ids,
+    decode,
+    insufficient_probability,
+    yes_probability,
+)
 from reidr.reasoning.prompting.grammar import parse_completion
-from reidr.reasoning.prompting.prompt import CROP_PIXELS, encode_pairs
+from reidr.reasoning.prompting.prompt import CROP_PIXELS, crop_pixels, encode_pairs
 from reidr.reasoning.types import Pair
 
 
@@ -46,16 +53,6 @@ def test_both_orders_together_do_not_depend_on_the_order(reasoner: Reasoner, pai
     swapped = [pair.swapped() for pair in pairs]
     np.testing.assert_allclose(reasoner.score(swapped), reasoner.score(pairs), atol=1e-5)
     np.testing.assert_allclose(reasoner.answer_logits(swapped)[::-1], reasoner.answer_logits(pairs), atol=1e-4)
-
-
-def test_shared_vision_changes_no_number(
-    reasoner: Reasoner, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    repeated = [Pair(pairs[0].query, pair.candidate) for pair in pairs]
-    shared, thought = reasoner.answer_logits(repeated), reasoner.think(repeated, Thinking(6))
-    monkeypatch.setattr("reidr.reasoning.backends.reference.share_vision", lambda model, inputs, images: inputs)
-    np.testing.assert_allclose(reasoner.answer_logits(repeated), shared, atol=1e-4)
-    assert [v.reasoning for v in reasoner.think(repeated, Thinking(6))] == [v.reasoning for v in thought]
 
 
 def test_equal_pictures_are_encoded_once(reasoner: Reasoner, pairs: list[Pair]) -> None:
@@ -107,6 +104,14 @@ def test_picture_tokens_are_never_written(reasoner: Reasoner, pairs: list[Pair])
         hook.remove()
     assert [v.tokens for v in verdicts] == [4, 4]
     assert not any("image_pad" in v.reasoning for v in verdicts)
+
+
+def test_greedy_words_are_those_of_transformers_own_loop(reasoner: Reasoner, pairs: list[Pair]) -> None:
+    expected = generate_greedily(reasoner, pairs, 12)
+    verdicts = reasoner.think(pairs, Thinking(12))
+    assert [verdict.tokens for verdict in verdicts] == [len(ids) for ids in expected]
+    tokenizer = reasoner.processor.tokenizer  # type: ignore[attr-defined]
+    assert [verdict.reasoning for verdict in verdicts] == [decode(tokenizer, ids) for ids in expected]
 
 
 def test_progress_of_scoring(reasoner: Reasoner, pairs: list[Pair]) -> None:

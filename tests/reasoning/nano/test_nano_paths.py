@@ -10,7 +10,9 @@ from PIL import Image
 from small_nano import build_small_nano
 
 from reidr.reasoning.inference.crop_features import CropFeatures
-from reidr.reasoning.inference.shared_vision import share_vision
+from reidr.reasoning.inference.prefix_cache import fill
+from reidr.reasoning.inference.sampling import pair_prompts
+from reidr.reasoning.models.architectures import adapt
 from reidr.reasoning.prompting.prompt import DESCRIBE, encode_crops, encode_pairs, render, render_crop
 
 SIZES = [(32, 64), (20, 60), (64, 64), (32, 64)]
@@ -30,10 +32,10 @@ def test_shared_vision_gives_the_logits_of_the_pixels(parts: tuple[Any, Any]) ->
     model, processor = parts
     a, b, c, d = pictures()
     rows = [(a, b), (b, a), (a, c), (d, a), (a, a)]
-    batch = encode_pairs(processor, rows, "score")
-    shared = share_vision(model, dict(batch), [image for pair in rows for image in pair])
-    assert "pixel_values" not in shared
-    torch.testing.assert_close(model(**shared).logits, model(**batch).logits, atol=1e-4, rtol=1e-4)
+    adapter = adapt(model, processor)
+    shared = fill(adapter, pair_prompts(adapter, rows, "score"))
+    wanted = model(**encode_pairs(processor, rows, "score")).logits[:, -1]
+    torch.testing.assert_close(shared.logits, wanted, atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()
@@ -53,7 +55,7 @@ def test_kept_features_give_the_logits_of_the_pixels_for_one_picture_and_two_in_
             dtype=torch.float32,
         )
         rows = [(pair, (0, 1), word), (alone, (2,), word), (pair, (1, 0), word)]
-        inputs = seen.teach(rows)
+        inputs = seen.training_inputs(rows)
         found = model(**inputs).logits
         wanted = [
             model(**encode_pairs(processor, [(images[0], images[1])], "think", "Shoes")).logits[0],

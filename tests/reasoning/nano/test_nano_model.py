@@ -20,7 +20,7 @@ from reidr.reasoning.nano.model import (
     LOOK,
     ConvolutionalForConditionalGeneration,
     check_takes_vision_features,
-    looks_of,
+    colours_and_texture,
 )
 from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair
@@ -170,7 +170,7 @@ def test_a_stray_opening_mark_in_the_text_does_not_mix_pictures_up() -> None:
 
 def test_looks_are_the_plain_numbers_of_each_cell() -> None:
     picture = torch.rand(2, 3, 12, 8, generator=torch.Generator().manual_seed(0))
-    found = looks_of(picture, 3, 2)  # cells of 4 x 4 pixels
+    found = colours_and_texture(picture, 3, 2)  # cells of 4 x 4 pixels
     assert found.shape == (2, 3, 2, LOOK)
     for number, row, column in np.ndindex(2, 3, 2):
         cell = picture[number, :, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
@@ -181,10 +181,10 @@ def test_looks_are_the_plain_numbers_of_each_cell() -> None:
         assert found[number, row, column, :15] / 2 == pytest.approx(wanted, abs=1e-5)
     stripes = torch.zeros(1, 3, 8, 8)
     stripes[:, :, ::2] = 1.0  # every second row: the brightness changes downwards and never sideways
-    down, side = looks_of(stripes, 1, 1)[0, 0, 0, -2:].tolist()
+    down, side = colours_and_texture(stripes, 1, 1)[0, 0, 0, -2:].tolist()
     assert down == pytest.approx(2 * 2 * 7 / 8)
     assert side == 0.0
-    assert looks_of(stripes.transpose(2, 3), 1, 1)[0, 0, 0, -2:].tolist() == [side, down]
+    assert colours_and_texture(stripes.transpose(2, 3), 1, 1)[0, 0, 0, -2:].tolist() == [side, down]
 
 
 def test_a_transformers_that_drops_what_is_seen_is_refused() -> None:

@@ -28,7 +28,7 @@ def attribute_head() -> AttributeHead:
 def test_each_attribute_gets_its_own_values_and_all_tokens_of_a_crop_are_told_the_same() -> None:
     own, raw = attribute_head(), torch.randn(7, 10)
     assert [tuple(each.shape) for each in own(raw[None])] == [(1, 2), (1, 3)]
-    told = own.told(own.probabilities(raw.split([4, 3])), [4, 3])
+    told = own.token_update(own.probabilities(raw.split([4, 3])), [4, 3])
     assert told.shape == (7, 6)
     assert torch.equal(told[:4], told[:1].expand(4, -1))
     assert torch.equal(told[4:], told[4:5].expand(3, -1))
@@ -41,14 +41,14 @@ def test_what_is_told_is_the_probabilities_through_one_linear_map() -> None:
     assert shares[:2].sum() == pytest.approx(1.0)
     assert shares[2:].sum() == pytest.approx(1.0)
     by_hand = (own.to_tokens.weight @ shares + own.to_tokens.bias).detach()
-    assert torch.allclose(own.told(own.probabilities([raw]), [4])[0], by_hand, atol=1e-6)
+    assert torch.allclose(own.token_update(own.probabilities([raw]), [4])[0], by_hand, atol=1e-6)
 
 
 def test_pictures_of_several_sizes_are_read_as_each_by_itself() -> None:
     own, raw, sizes = attribute_head(), torch.randn(16, 10), [4, 3, 4, 5]
-    together = own.told(own.probabilities(raw.split(sizes)), sizes).split(sizes)
+    together = own.token_update(own.probabilities(raw.split(sizes)), sizes).split(sizes)
     for part, told in zip(raw.split(sizes), together, strict=True):
-        assert torch.allclose(own.told(own.probabilities([part]), [len(part)]), told, atol=1e-6)
+        assert torch.allclose(own.token_update(own.probabilities([part]), [len(part)]), told, atol=1e-6)
 
 
 @pytest.mark.parametrize("reads", [READS, None])
@@ -72,7 +72,7 @@ def test_a_model_with_or_without_a_reader_is_saved_and_loaded(
         assert torch.equal(model(**inputs).logits, loaded(**inputs).logits)
 
 
-def test_a_reader_that_tells_nothing_yet_changes_no_word_and_is_given_once(tmp_path: Path) -> None:
+def test_an_untrained_head_changes_no_output_and_is_added_once(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = build_network(NetworkSettings(height=64, width=32, embedding=32, stripe_embedding=16))
     for _ in range(5):
@@ -86,5 +86,5 @@ def test_a_reader_that_tells_nothing_yet_changes_no_word_and_is_given_once(tmp_p
         assert torch.allclose(model(**inputs).logits, grown(**inputs).logits, atol=1e-5)
         torch.nn.init.normal_(grown.model.visual.attribute_head.to_tokens.weight)
         assert not torch.allclose(model(**inputs).logits, grown(**inputs).logits, atol=1e-2)
-    with pytest.raises(ReIDError, match="has a attribute head already"):
+    with pytest.raises(ReIDError, match="has an attribute head already"):
         with_attribute_head(grown, READS)

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from plain_generation import generate_greedily
 from small_nano import build_small_nano
 
 from reidr.errors import ReIDError
 from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.inference.sampling import sample_completions
+from reidr.reasoning.models.architectures import adapt
 from reidr.reasoning.prompting.answers import yes_probability
 from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair
@@ -32,13 +34,8 @@ def teacher_forced(reasoner: Any, pair: Pair, ids: tuple[int, ...], temperature:
 
 
 def test_greedy_rollouts_are_what_generate_writes(reasoner: Any, pairs: list[Pair]) -> None:
-    settings = Thinking(max_new_tokens=24)
-    images = [(pair.query.open(), pair.candidate.open()) for pair in pairs]
-    with torch.no_grad():
-        expected, _ = reasoner._generate(images, settings)
-    rollouts = sample_completions(
-        reasoner.model, reasoner.processor, pairs, 2, temperature=0, max_new_tokens=24, batch_size=4
-    )
+    expected = generate_greedily(reasoner, pairs, 24)
+    rollouts = sample_completions(reasoner.adapter, pairs, 2, Thinking(24), batch_size=4)
     assert [list(group[0].ids) for group in rollouts] == expected
     assert all(group[0] == group[1] for group in rollouts)
 
@@ -47,9 +44,7 @@ def test_greedy_rollouts_are_what_generate_writes(reasoner: Any, pairs: list[Pai
 def test_log_probabilities_are_those_of_a_teacher_forced_pass(
     reasoner: Any, pairs: list[Pair], temperature: float
 ) -> None:
-    rollouts = sample_completions(
-        reasoner.model, reasoner.processor, pairs[:4], 3, temperature=temperature, max_new_tokens=12, seed=3
-    )
+    rollouts = sample_completions(reasoner.adapter, pairs[:4], 3, Thinking(12, temperature, seed=3))
     for pair, group in zip(pairs, rollouts, strict=False):
         for completion in group:
             expected = teacher_forced(reasoner, pair, completion.ids, temperature)
@@ -60,13 +55,11 @@ def test_nano_rolls_out_like_any_other(pairs: list[Pair]) -> None:
     from reidr.reasoning.backends.reference import Reasoner
 
     nano = Reasoner(*build_small_nano())
-    images = [(pair.query.open(), pair.candidate.open()) for pair in pairs]
-    with torch.no_grad():
-        expected, _ = nano._generate(images, Thinking(max_new_tokens=16))
-    options = {"max_new_tokens": 16, "batch_size": 4}
-    greedy = sample_completions(nano.model, nano.processor, pairs, 1, temperature=0, **options)
+    expected = generate_greedily(nano, pairs, 16)
+    greedy = sample_completions(nano.adapter, pairs, 1, Thinking(16), batch_size=4)
     assert [list(group[0].ids) for group in greedy] == expected
-    for pair, group in zip(pairs, sample_completions(nano.model, nano.processor, pairs, 2, **options), strict=True):
+    sampled = sample_completions(nano.adapter, pairs, 2, Thinking(16, temperature=1.0), batch_size=4)
+    for pair, group in zip(pairs, sampled, strict=True):
         for completion in group:
             forced = teacher_forced(nano, pair, completion.ids, 1.0)
             np.testing.assert_allclose(completion.log_probabilities, forced, atol=2e-4)
@@ -74,7 +67,7 @@ def test_nano_rolls_out_like_any_other(pairs: list[Pair]) -> None:
 
 def test_first_tokens_are_drawn_from_the_models_distribution(reasoner: Any, pairs: list[Pair]) -> None:
     draws = 2000
-    group = sample_completions(reasoner.model, reasoner.processor, pairs[:1], draws, max_new_tokens=1, seed=1)[0]
+    group = sample_completions(reasoner.adapter, pairs[:1], draws, Thinking(1, temperature=1.0, seed=1))[0]
     counts = Counter(completion.ids[0] for completion in group)
     likely = [token for token, _ in counts.most_common(8)]
     for token in likely:
@@ -85,9 +78,7 @@ def test_first_tokens_are_drawn_from_the_models_distribution(reasoner: Any, pair
 
 def test_rows_that_end_early_leave_and_the_rest_goes_on_unchanged(taught: Any, lessons: list[Pair]) -> None:
     """Heated, a taught model ends its texts at different lengths, so rows do leave the batch."""
-    rollouts = sample_completions(
-        taught.model, taught.processor, lessons, 6, temperature=1.6, max_new_tokens=40, seed=5
-    )
+    rollouts = sample_completions(taught.adapter, lessons, 6, Thinking(40, temperature=1.6, seed=5))
     lengths = {len(completion.ids) for group in rollouts for completion in group}
     assert len(lengths) > 4
     for pair, group in zip(lessons, rollouts, strict=True):
@@ -99,7 +90,7 @@ def test_rows_that_end_early_leave_and_the_rest_goes_on_unchanged(taught: Any, l
 
 
 def test_the_answer_is_read_where_it_is_written(taught: Any, lessons: list[Pair]) -> None:
-    rollouts = sample_completions(taught.model, taught.processor, lessons, 1, temperature=0, max_new_tokens=60)
+    rollouts = sample_completions(taught.adapter, lessons, 1, Thinking(60))
     verdicts = taught.think(lessons, Thinking(max_new_tokens=60))
     for pair, group, verdict in zip(lessons, rollouts, verdicts, strict=True):
         assert group[0].probability == pytest.approx(verdict.probability, abs=1e-5)
@@ -109,14 +100,13 @@ def test_the_answer_is_read_where_it_is_written(taught: Any, lessons: list[Pair]
 
 
 def test_an_unparsable_completion_has_no_probability(reasoner: Any, pairs: list[Pair]) -> None:
-    group = sample_completions(reasoner.model, reasoner.processor, pairs[:1], 2, max_new_tokens=5)[0]
+    group = sample_completions(reasoner.adapter, pairs[:1], 2, Thinking(5, temperature=1.0))[0]
     assert all(completion.probability is None and completion.answer_logits is None for completion in group)
 
 
 def test_the_seed_decides_and_the_mode_is_handed_back(taught: Any, lessons: list[Pair]) -> None:
     def draw(seed: int) -> list[Any]:
-        options = {"temperature": 1.6, "max_new_tokens": 20, "seed": seed}
-        return sample_completions(taught.model, taught.processor, lessons, 4, **options)
+        return sample_completions(taught.adapter, lessons, 4, Thinking(20, temperature=1.6, seed=seed))
 
     state = torch.get_rng_state()
     taught.model.train()
@@ -135,9 +125,8 @@ def test_lora_takes_part(taught: Any, lessons: list[Pair]) -> None:
 
     settings = peft.LoraConfig(r=2, target_modules=r".*language_model.*\.(q|v)_proj")
     model = peft.get_peft_model(copy.deepcopy(taught.model), settings)
-    options = {"temperature": 0, "max_new_tokens": 12}
-    before = sample_completions(model, taught.processor, lessons, 1, **options)
-    plain = sample_completions(taught.model, taught.processor, lessons, 1, **options)
+    before = sample_completions(adapt(model, taught.processor), lessons, 1, Thinking(12))
+    plain = sample_completions(taught.adapter, lessons, 1, Thinking(12))
     for (one,), (other,) in zip(before, plain, strict=True):
         # Adapters that add nothing may still change how sums are rounded.
         assert (one.ids, one.text, one.ended) == (other.ids, other.text, other.ended)
@@ -146,12 +135,11 @@ def test_lora_takes_part(taught: Any, lessons: list[Pair]) -> None:
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
                 parameter.fill_(0.5)
-    after = sample_completions(model, taught.processor, lessons, 1, **options)
+    after = sample_completions(adapt(model, taught.processor), lessons, 1, Thinking(12))
     assert [one.ids for (one,) in before] != [one.ids for (one,) in after]
 
 
-@pytest.mark.parametrize("wrong", [{"n": 0}, {"n": 1, "temperature": -1.0}, {"n": 1, "max_new_tokens": 0},
-                                   {"n": 1, "batch_size": 0}])  # fmt: skip
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"n": 1, "batch_size": 0}])
 def test_settings_out_of_range_are_refused(taught: Any, lessons: list[Pair], wrong: dict[str, Any]) -> None:
     with pytest.raises(ReIDError, match="at least"):
-        sample_completions(taught.model, taught.processor, lessons, **wrong)
+        sample_completions(taught.adapter, lessons, settings=Thinking(), **wrong)
