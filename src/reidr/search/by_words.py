@@ -151,10 +151,7 @@ def find_by_words(
         distances = np.sqrt(np.maximum(2.0 - 2.0 * (store.features @ features[0]).astype(np.float64), 0.0))
         order = fused_order(np.argsort(distances, kind="stable"), order)
     chances = {term: term_probability(term, probabilities.astype(np.float64)) for term in query.terms}
-    kept = order
-    if options.only:
-        fits = np.all([np.isnan(own) | (own >= 0.5) for own in chances.values()], axis=0)
-        kept = order[fits[order]]
+    kept = order[fitting(chances)[order]] if options.only else order
     limit = limit_of(embedder) if options.fold else -1.0
     matches = []
     for rank, group in enumerate(fold(kept, store.features, store.crops, k, limit), start=1):
@@ -174,6 +171,12 @@ def find_by_words(
         query, tuple(matches), len(store), collected.name, embedder.name, left_out, collected.notes, shown,
         len(order) - len(kept),
     )  # fmt: skip
+
+
+def fitting(chances: Mapping[Term, NDArray[np.float64]]) -> NDArray[np.bool_]:
+    """(crops,) whether every term of which anything is known is at least as likely as its opposite."""
+    fits: NDArray[np.bool_] = np.all([np.isnan(own) | (own >= 0.5) for own in chances.values()], axis=0)
+    return fits
 
 
 def understood(description: str) -> DescriptionQuery:
