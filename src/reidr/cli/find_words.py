@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from reidr.search.by_words import WordsFound, WordsMatch
@@ -22,9 +23,9 @@ def describe_people(people: tuple[Path, ...], options: Mapping[str, Any]) -> Non
     from reidr.core.text import shown
     from reidr.search.description import describe, description_json
 
-    target = options["json_file"]
-    prepare_output(target, [*people, options["retriever_name"]])
-    found = describe(people, retriever=load_retriever(options["retriever_name"]))
+    target, name = options["json_file"], retriever_name(options)
+    prepare_output(target, [*people, name])
+    found = describe(people, retriever=load_retriever(name))
     for description in found:
         click.echo(shown(description.crop.id), err=target == Path("-"))
         for line in description.lines():
@@ -48,13 +49,13 @@ def search_by_words(people: tuple[Path, ...], galleries: tuple[Path, ...], optio
     from reidr.search.document.words import words_csv, words_document_of, words_pictures
     from reidr.search.query.gallery import check_place
 
-    started = time.perf_counter()
+    started, name = time.perf_counter(), retriever_name(options)
     for place in galleries:
         check_place(place)
     understood(options["wearing"])  # before any model is loaded
     for path in (options["json_file"], options["csv_file"]):
         refuse_own(path, options["folder"])
-        prepare_output(path, [*people, *galleries, options["retriever_name"]])
+        prepare_output(path, [*people, *galleries, name])
     settings = settings_of(people, galleries, options) | {
         "wearing": options["wearing"],
         "only": options["only"],
@@ -62,7 +63,7 @@ def search_by_words(people: tuple[Path, ...], galleries: tuple[Path, ...], optio
     run = run_folder(options["folder"], people, settings, overwrite=options["overwrite"])
     if options["cache"]:
         note_run_folder(run.folder)
-    retriever = load_retriever(options["retriever_name"])
+    retriever = load_retriever(name)
     found = find_by_words(
         options["wearing"],
         galleries,
@@ -83,6 +84,14 @@ def search_by_words(people: tuple[Path, ...], galleries: tuple[Path, ...], optio
         elif path is not None:
             write_text(path, text)
     run.finish("search", started, report=page.name)
+
+
+def retriever_name(options: Mapping[str, Any]) -> str:
+    """The retriever that was asked for; without --retriever the shipped one that recognises attributes."""
+    from reidr.search.description import DEFAULT
+
+    source = click.get_current_context().get_parameter_source("retriever_name")
+    return DEFAULT if source is ParameterSource.DEFAULT else str(options["retriever_name"])
 
 
 def say(found: WordsFound, page: Path, *, err: bool) -> None:

@@ -16,7 +16,7 @@ RETRIEVER_OPTION = click.option(
     "--retriever",
     "retriever_name",
     default="nano",
-    help="Which embedder ranks the gallery: a shipped one (nano, histogram), the folder of a trained one, "
+    help="Which embedder ranks the gallery: a shipped one (nano, lite, histogram), the folder of a trained one, "
     "an .onnx file, or one of your own as module:factory. [nano]",
 )
 REASONER_OPTION = click.option(

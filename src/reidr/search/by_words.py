@@ -18,7 +18,7 @@ from reidr.retrieval.embedders.attribute_recognition import AttributeRecogniser
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.embedders.registry import load_embedder
 from reidr.retrieval.gallery import Gallery, cache_folder
-from reidr.search.description import recogniser_of
+from reidr.search.description import DEFAULT, recogniser_of
 from reidr.search.folding import fold, limit_of
 from reidr.search.query.gallery import Searchable, collect
 from reidr.search.query.left_out import LeftOut
@@ -38,7 +38,8 @@ class WordsOptions:
     """How a search by words is carried out.
 
     Attributes:
-        retriever: as for `find`; one that recognises attributes. pattern, fold: as for `find`.
+        retriever: one that recognises attributes, by name, as a folder or loaded; None: `search.description.DEFAULT`.
+        pattern, fold: as for `find`.
         only: leave out crops of which any term is less likely than its opposite; without it nothing is left out.
         keep: cache what was computed of the gallery.
     """
@@ -136,7 +137,7 @@ def find_by_words(
     k = at_least("k", k, 1)
     query = understood(description)
     collected, asked = collect(gallery, options.pattern), None if person is None else query_of(person)
-    embedder = load_embedder(options.retriever)
+    embedder = load_embedder(DEFAULT if options.retriever is None else options.retriever)
     recogniser = recogniser_of(embedder)
     store, left_out = embedded(collected, embedder, options.keep, show)
     with show("recognising attributes", len(store)) as advance:

@@ -17,6 +17,7 @@ from reidr.search.query.query import Person, query_of
 if TYPE_CHECKING:
     from reidr.retrieval.embedders.attribute_recognition import AttributeRecogniser
 
+DEFAULT = "lite"  # the shipped retriever that recognises attributes
 LIKELY, HIDDEN, NAMED = 0.5, 0.5, 0.2
 """From which probability on a value is said to be there, a family to be out of sight, and a second value is named."""
 
@@ -59,13 +60,13 @@ def describe(person: Person, *, retriever: Embedder | str | Path | None = None) 
     """What each picture of a person shows.
 
     Args:
-        person: a picture, or several; as for `find`. retriever: the shipped one by default; a name, a trained folder,
-            or a loaded one.
+        person: a picture, or several; as for `find`. retriever: `DEFAULT`; a name, a trained folder, or a
+            loaded one.
 
     Raises ImageError for a picture that cannot be used, and WeightsError for a retriever that recognises no attributes.
     """
     crops = query_of(person).crops
-    recogniser = recogniser_of(load_embedder(retriever))
+    recogniser = recogniser_of(load_embedder(DEFAULT if retriever is None else retriever))
     table = recogniser.table(embed_crops(recogniser, crops))
     return tuple(Description(crop, table.of(row)) for row, crop in enumerate(crops))
 
