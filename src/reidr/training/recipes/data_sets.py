@@ -19,6 +19,7 @@ SOURCES = {
     "project_reid.html",
     "cuhk03-np-train": "CUHK03 (Li et al. 2014): ask CUHK, "
     "https://www.ee.cuhk.edu.hk/~xgwang/CUHK_identification.html; new protocol: https://github.com/zhunzhong07/person-re-ranking",
+    "peta": "PETA (Deng et al. 2014): ask the authors, http://mmlab.ie.cuhk.edu.hk/projects/PETA.html",
 }
 """Data sets of the shipped recipes, all for research only, and where to ask for them."""
 
