@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reidr.cli.command import Command
-from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
+from reidr.cli.shared import CACHE_OPTION, PRECISION_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 from reidr.core.defaults import DEFAULT_K
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ PATTERN_HELP = 'Camera and time of files in folders, for example "{camera}/{date
 )
 @click.option("--overwrite", is_flag=True, help="With --run: do the search again that this folder holds.")
 @RETRIEVER_OPTION
+@PRECISION_OPTION
 @REASONER_OPTION
 @CACHE_OPTION
 def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: Any) -> None:
@@ -81,7 +82,8 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
     if options["cache"]:
         note_run_folder(run.folder)
     name = options["reasoner_name"]
-    retriever, reasoner = shared.load_retriever(options["retriever_name"]), shared.load_reasoner(name, options["cache"])
+    retriever = shared.load_retriever(options["retriever_name"], options["precision"])
+    reasoner = shared.load_reasoner(name, options["cache"])
     found = carry_out(task.with_models(retriever, reasoner), keep=options["cache"])
     facts = shared.facts_of(
         {
@@ -143,7 +145,9 @@ def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict
 
 def settings_of(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
     """What makes a search the same search."""
-    names = ("k", "think", "pattern", "fold", "claim_check", "adaptive", "reranker", "retriever_name", "reasoner_name")
+    names = ["k", "think", "pattern", "fold", "claim_check", "adaptive", "reranker", "retriever_name", "reasoner_name"]
+    if options["precision"] != "reference":  # searches of earlier versions, which had no such option, stay the same
+        names.append("precision")
     return {
         "people": [str(path.absolute()) for path in people],
         "galleries": [str(path.absolute()) for path in galleries],
