@@ -38,9 +38,11 @@ def run_case(name: str) -> dict[str, Any]:
     """Facts of one case, beside `eager` in the same process."""
     import torch
 
+    from reidr.core.process.memory import keep_freed_memory
     from reidr.retrieval.embedders.retriever import Retriever
 
     torch.set_num_threads(1)
+    keep_freed_memory()  # as our commands do; all cases profit, `eager` most
     source, kind = name.split("/")
     if source == "own" and not os.environ.get("RETRIEVER"):
         return {"skipped": "RETRIEVER names no folder of a trained retriever"}
