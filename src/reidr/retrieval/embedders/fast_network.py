@@ -71,14 +71,22 @@ class FastNetwork:
         if settings.flip:
             pixels = torch.cat([pixels, pixels.flip(2)])
         features = self.network.feature_map(pixels.permute(0, 3, 1, 2))
-        # What follows is little and sensitive: powers, norms.
-        _, normed = self.network.pooled_branches(features.float())
-        rows = torch.cat([functional.normalize(part, dim=1) for part in normed], dim=1)
+        rows = torch.cat([functional.normalize(part, dim=1) for part in self._branches(features.float())], dim=1)
         rows = functional.normalize(rows, dim=1)
         if settings.flip:
             plain, mirrored = rows.chunk(2)
             rows = functional.normalize(plain + mirrored, dim=1)
         return rows
+
+    def _branches(self, features: Tensor) -> list[Tensor]:
+        """The second of `RetrieverNetwork.pooled_branches`; powers are taken once for the whole map and its stripes."""
+        network = self.network
+        powers = network.pool.powers(features)
+        pooled = [network.pool.mean(powers)]
+        if network.settings.stripes:
+            stripes = torch.tensor_split(powers, network.settings.stripes, dim=2)
+            pooled += [reduce(network.pool.mean(part)) for reduce, part in zip(network.reduce, stripes, strict=True)]
+        return [neck(part) for neck, part in zip(network.necks, pooled, strict=True)]
 
 
 class JoinedConvolution(nn.Module):
