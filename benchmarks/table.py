@@ -97,13 +97,13 @@ def table(lines: list[dict[str, Any]]) -> str:
     last = lines[-1]
     places: dict[str, list[str]] = {}
     for line in lines:
-        places.setdefault(f"{line['date']} at commit {line['commit']}", []).append(line["case"])
+        place = f"{line['date']} at commit {line['commit']}, BLAS threads {line['blas_threads']}"
+        places.setdefault(place, []).append(line["case"])
     # The place of most rows stands first; rows measured elsewhere are named.
     main_place, *others = sorted(places, key=lambda place: -len(places[place]))
     where = main_place + "".join(f" ({', '.join(places[place])}: {place})" for place in others)
     rows.append(
-        f"\nMeasured {where} on {last['cores']} cores, BLAS threads "
-        f"{last['blas_threads']}, load {max(line['load'] for line in lines)} at most, NumPy {last['numpy']}, "
+        f"\nMeasured {where}; on {last['cores']} cores, load {max(line['load'] for line in lines)} at most, NumPy {last['numpy']}, "
         f"Python {last['python']}. Memory is the whole child process: interpreter, NumPy and input included."
     )
     return "\n".join(rows)
