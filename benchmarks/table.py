@@ -103,8 +103,9 @@ def table(lines: list[dict[str, Any]]) -> str:
     main_place, *others = sorted(places, key=lambda place: -len(places[place]))
     where = main_place + "".join(f" ({', '.join(places[place])}: {place})" for place in others)
     rows.append(
-        f"\nMeasured {where}; on {last['cores']} cores, load {max(line['load'] for line in lines)} at most, NumPy {last['numpy']}, "
-        f"Python {last['python']}. Memory is the whole child process: interpreter, NumPy and input included."
+        f"\nMeasured {where}; on {last['cores']} cores, load {max(line['load'] for line in lines)} at most, "
+        f"NumPy {last['numpy']}, Python {last['python']}. "
+        "Memory is the whole child process: interpreter, NumPy and input included."
     )
     return "\n".join(rows)
 

@@ -29,6 +29,8 @@ Ties = Literal["pessimistic", "optimistic", "expected"]
 CHUNK_BYTES = 1 << 22
 # Comparisons of a row that are made in one call, and the bytes that their answers may fill in the second-level cache.
 MOST_AT_ONCE, WITHIN_BYTES = 16, 1 << 18
+# Copying out what is left of a row costs about as much as so many comparisons of it.
+COPY_COST = 8
 # Distances from which it pays to load the compiled counting (half a second), and matches of one query up to which a
 # comparison for each is cheaper there than sorting what is near.
 WORTH_COMPILING, FEW_ENOUGH = 200_000_000, 64
@@ -260,11 +262,13 @@ def count_row(
     within = room.within[:0]
     for end in range(len(distances), settled, -len(room.within)):
         begin = max(end - len(room.within), settled)
-        within = room.within[: end - begin]
+        within = room.within[: end - begin, : len(row)]
         compare(row, distances[begin:end, None], out=within)
         if shown is not None:
             within &= shown
         counts[begin:end] = list(map(np.count_nonzero, within))  # by itself many times faster than along an axis
+        if (begin - settled) * (len(row) - counts[begin]) > COPY_COST * len(row):
+            row, shown = row.take(within[0].nonzero()[0]), None  # nothing farther counts for those that follow
     if settled:
         near = row.take(within[0].nonzero()[0])
         near.sort()
