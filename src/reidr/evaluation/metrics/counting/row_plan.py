@@ -38,7 +38,7 @@ class Costs:
         They are measured because they differ widely: sorting uses the vector units of newer processors only.
         """
         values = np.random.default_rng(0).random(LONG).astype(dtype)
-        half = np.arange(0, LONG, 2)
+        half = values < np.median(values)
         mask = np.empty((AT_ONCE, LONG), dtype=bool)
 
         def compare(number: int) -> Callable[[], Any]:
@@ -52,7 +52,7 @@ class Costs:
         return cls(
             call=short,
             compared=max(long - short, 0.0) / (LONG - SHORT),
-            copied=_best_time(lambda: values.take(half)) / len(half),
+            copied=_best_time(lambda: values.take(half.nonzero()[0])) / np.count_nonzero(half),
             sorted=_best_time(lambda: np.sort(values)) / LONG,
         )
 
@@ -93,7 +93,9 @@ def matches_to_sort(
     nearer = np.add.reduce(inside.view(np.uint8), axis=1, dtype=np.uint8).astype(np.int64)
     within = (nearer + 0.5) * (columns / sample.shape[1])
     comparing = (number[row] - place) * (costs.call + costs.compared * columns)
-    sorting = np.where(place > 0, costs.call + (costs.copied + costs.sorted) * within + costs.compared * columns, 0.0)
+    sorting = np.where(
+        place > 0, costs.call + (costs.copied + costs.sorted) * within + 2 * costs.compared * columns, 0.0
+    )
     # The option of sorting the whole row stands behind those of each match.
     begins = bounds[:-1] + np.arange(rows)
     cost = np.full(len(row) + rows, costs.call + costs.sorted * columns)
