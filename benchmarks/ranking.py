@@ -2,16 +2,18 @@
 
     python benchmarks/ranking.py                     every case, one JSON line each
     python benchmarks/ranking.py market/ours msmt17/ours
-    PEER_DIR=~/peers python benchmarks/ranking.py    also torchreid and fast-reid, where their sources lie there
+    PEER_DIR=~/peers python benchmarks/ranking.py    also torchreid, fast-reid and reid, where their sources lie there
 
 Features are synthetic and seeded: a centre for each person and noise around it, so that times and memory are those of
-real features while accuracies mean nothing. Peers are imported from `$PEER_DIR/deep-person-reid` and
-`$PEER_DIR/fast-reid` (see benchmarks/README.md); what is absent is skipped.
+real features while accuracies mean nothing. `market-hard` has so much noise that matches lie anywhere in the ranking,
+which is the worst case of counting; `sort` is a bare `np.sort` of the matrix. Peers are imported from
+`$PEER_DIR/deep-person-reid`, `$PEER_DIR/fast-reid` and `$PEER_DIR/reid` (see benchmarks/README.md); what is absent is
+skipped.
 """
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import os
 import sys
 import time
@@ -45,6 +47,7 @@ class Size:
 
 SIZES = {
     "market": Size(3_368, 15_913, 750, 2_798, 6, 2.0, 7),
+    "market-hard": Size(3_368, 15_913, 750, 2_798, 6, 8.0, 7),
     "msmt17": Size(11_659, 82_161, 3_060, 0, 15, 2.2, 2),
 }
 # What the peers' argsort and match matrices take for each distance, both with 64-bit entries, and some spare.
@@ -54,13 +57,16 @@ KINDS = (
     "ours-numpy",
     "ours-features",
     "product",
+    "sort",
     "naive",
+    "roboflow",
     "torchreid",
     "torchreid-cython",
     "fastreid",
     "fastreid-cython",
 )
-CASES = [f"{size}/{kind}" for size in SIZES for kind in KINDS]
+HARD_KINDS = ("ours", "sort", "roboflow")
+CASES = [f"{size}/{kind}" for size in SIZES for kind in (HARD_KINDS if size == "market-hard" else KINDS)]
 SOURCES = {
     "torchreid": ("deep-person-reid", "torchreid.metrics.rank"),
     "fastreid": ("fast-reid", "fastreid.evaluation.rank"),
@@ -138,6 +144,10 @@ def run_case(name: str) -> dict[str, Any]:
         facts["first_seconds"] = time.perf_counter() - started
         seconds, result = measure.best_time(lambda: evaluate_ranking(distances, *data.labels), size.repeats)
         return facts | {"seconds": seconds} | answer(result)
+    if kind == "sort":
+        return facts | {"seconds": measure.best_time(lambda: np.sort(distances, axis=1), size.repeats)[0]}
+    if kind == "roboflow":
+        return facts | run_roboflow(distances, data, size)
     if kind == "naive":
         few = NAIVE_QUERIES
         seconds, value = measure.best_time(lambda: naive_map(distances[:few], data, few), 1)
@@ -178,6 +188,29 @@ def naive_map(distances: NDArray[np.float32], data: Data, queries: int) -> float
         if found:
             precisions.append(total / found)
     return float(np.mean(precisions))
+
+
+def run_roboflow(distances: NDArray[np.float32], data: Data, size: Size) -> dict[str, Any]:
+    """The evaluator of Roboflow's `reid`, loaded by its file: the package itself would import torchvision."""
+    root = Path(os.environ.get("PEER_DIR", "")) / "reid"
+    found = importlib.util.find_spec("reid")
+    roots = [root / "reid"] if os.environ.get("PEER_DIR") else []
+    roots += [Path(place) for place in (found.submodule_search_locations or ())] if found else []
+    path = next((each / "eval" / "metrics.py" for each in roots if (each / "eval" / "metrics.py").is_file()), None)
+    if path is None:
+        return {"skipped": "Roboflow's reid is neither installed nor in PEER_DIR"}
+    spec = importlib.util.spec_from_file_location("reid_metrics", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    few = min(size.queries, 1000)
+    part = Data(data.query, data.gallery, data.query_ids[:few], data.gallery_ids, data.query_cameras[:few],
+                data.gallery_cameras)  # fmt: skip
+    seconds, result = measure.best_time(lambda: module._compute_reid_metrics(distances[:few], *part.labels), 1)
+    mean = round(result.mean_average_precision / 100, 7)
+    return {"seconds": seconds * size.queries / few, "mAP": mean, "scaled_from_queries": few}
 
 
 def run_peer(kind: str, distances: NDArray[np.float32], data: Data, size: Size) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     python benchmarks/table.py                 run everything (about 10 minutes on two free cores), then write
     python benchmarks/table.py LINES.jsonl     write from lines that were printed before
-    python benchmarks/table.py msmt17/ours …   run these cases of benchmarks/ranking.py again, keep all other rows
+    python benchmarks/table.py msmt17/ours …   run these cases again, keep all other rows
 
 With `PEER_DIR` set, peers are measured too. The lines behind the table are kept in benchmarks/results.jsonl.
 """
@@ -20,14 +20,15 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "performance.md"
 RESULTS = HERE / "results.jsonl"
-SCRIPTS = {"ranking": "mAP, CMC and mINP", "k_reciprocal": "k-reciprocal re-ranking"}
+SCRIPTS = {"ranking": "mAP, CMC and mINP", "k_reciprocal": "k-reciprocal re-ranking", "embedding": "embedding"}
 BEGIN, END = "<!-- begin {} -->", "<!-- end {} -->"
 
 
 def main(arguments: list[str]) -> None:
     """Measure or read, and replace what stands between the page's marks."""
     if arguments and not arguments[0].endswith(".jsonl"):
-        lines = merged(read(RESULTS), run("ranking", arguments))
+        script = "embedding" if arguments[0].split("/")[0] in ("nano", "own") else "ranking"
+        lines = merged(read(RESULTS), run(script, arguments))
     elif arguments:
         lines = read(Path(arguments[0]))
     else:
@@ -82,22 +83,29 @@ def table(lines: list[dict[str, Any]]) -> str:
     """Markdown: case, seconds, peak memory, remark; under it where and when."""
     if not lines:
         return "Not measured yet: run `python benchmarks/table.py`."
-    rows = ["| case | seconds | peak memory | remark |", "| --- | ---: | ---: | --- |"]
+    rates = "crops_a_second" in lines[0]
+    measures = ("crops a second", "times eager") if rates else ("seconds", "peak memory")
+    rows = [f"| case | {measures[0]} | {measures[1]} | remark |", "| --- | ---: | ---: | --- |"]
     for line in lines:
+        if rates:
+            found = [f"{line[key]:g}" if key in line else "–" for key in ("crops_a_second", "times_eager")]
+            rows.append(f"| {line['case']} | {found[0]} | {found[1]} | {remark(line)} |")
+            continue
         seconds = f"{line['seconds']:.2f}" if "seconds" in line else "–"
         memory = f"{line['peak_gb']:.2f} GB" if "seconds" in line else "–"
         rows.append(f"| {line['case']} | {seconds} | {memory} | {remark(line)} |")
     last = lines[-1]
     places: dict[str, list[str]] = {}
     for line in lines:
-        places.setdefault(f"{line['date']} at commit {line['commit']}", []).append(line["case"])
+        place = f"{line['date']} at commit {line['commit']}, BLAS threads {line['blas_threads']}"
+        places.setdefault(place, []).append(line["case"])
     # The place of most rows stands first; rows measured elsewhere are named.
     main_place, *others = sorted(places, key=lambda place: -len(places[place]))
     where = main_place + "".join(f" ({', '.join(places[place])}: {place})" for place in others)
     rows.append(
-        f"\nMeasured {where} on {last['cores']} cores, BLAS threads "
-        f"{last['blas_threads']}, load {max(line['load'] for line in lines)} at most, NumPy {last['numpy']}, "
-        f"Python {last['python']}. Memory is the whole child process: interpreter, NumPy and input included."
+        f"\nMeasured {where}; on {last['cores']} cores, load {max(line['load'] for line in lines)} at most, "
+        f"NumPy {last['numpy']}, Python {last['python']}. "
+        "Memory is the whole child process: interpreter, NumPy and input included."
     )
     return "\n".join(rows)
 
@@ -111,6 +119,8 @@ def remark(line: dict[str, Any]) -> str:
         ("skipped", "skipped: {}"),
         ("scaled_from_queries", "scaled from {} queries"),
         ("mAP", "mAP {}"),
+        ("size", "{} pixels"),
+        ("least_cosine", "least cosine with the reference {}"),
         ("estimated_gb", "estimated {} GB beyond the features"),
         ("largest_difference", "largest difference to ours {:.1e}"),
     ):

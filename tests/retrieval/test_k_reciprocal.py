@@ -9,7 +9,7 @@ from reidr.errors import ReIDError
 from reidr.retrieval.memory import available_memory
 from reidr.retrieval.ranked_list import rank_features
 from reidr.retrieval.rerankers.k_reciprocal import estimate_memory, k_reciprocal, k_reciprocal_of_list
-from reidr.retrieval.rerankers.neighbours import nearest_neighbours, smallest_in_rows
+from reidr.retrieval.rerankers.neighbours import smallest_in_rows
 
 
 def names(prefix, number):
@@ -191,15 +191,6 @@ def test_a_ranked_list_is_re_ranked_within_itself():
         listed = set(ranked.indices[row].tolist())
         assert found.indices[row].tolist() == [i for i in whole.indices[row].tolist() if i in listed]
     assert found.made_by == ("retriever test", "k-reciprocal k1=20 k2=6 lambda=0.3")
-
-
-def test_nearest_neighbours_equal_a_full_sort_with_ties_by_position():
-    query, gallery = tied(40, 160, 13)
-    features = np.concatenate([query, gallery])
-    squared = 2 - 2 * features.astype(np.float64) @ features.T.astype(np.float64)
-    found, farthest = nearest_neighbours(features, 9, block=33)
-    np.testing.assert_array_equal(found, np.argsort(squared, axis=1, kind="stable")[:, :9])
-    np.testing.assert_array_equal(farthest, squared.max(axis=1))
 
 
 @pytest.mark.parametrize(("columns", "k"), [(700, 4), (700, 11), (129, 1), (30, 30)])

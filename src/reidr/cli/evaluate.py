@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reidr.cli.command import Command
-from reidr.cli.shared import CACHE_OPTION, LAYOUT_OPTION, REASONER_OPTION, RETRIEVER_OPTION, ROOT_OPTION
+from reidr.cli.shared import (
+    CACHE_OPTION,
+    LAYOUT_OPTION,
+    PRECISION_OPTION,
+    REASONER_OPTION,
+    RETRIEVER_OPTION,
+    ROOT_OPTION,
+)
 from reidr.core.defaults import DEFAULT_K
 
 if TYPE_CHECKING:
@@ -25,6 +32,7 @@ FILE = click.Path(path_type=Path)
 @click.command("evaluate", cls=Command)
 @click.argument("data", type=FILE, required=False)
 @RETRIEVER_OPTION
+@PRECISION_OPTION
 @REASONER_OPTION
 @click.option("--features", type=FILE, help="Measure features from this .npy, .npz or .mat file, not a retriever's.")
 @click.option(
@@ -128,6 +136,8 @@ def identity(data: Path | None, options: dict[str, Any]) -> dict[str, Any]:
     """What makes an evaluation the same one: every option but where to write and whether to cache."""
     elsewhere = ("folder", "json_file", "csv_file", "latex_file", "figures", "cache")
     asked = {"data": data, **{name: value for name, value in options.items() if name not in elsewhere}}
+    if asked.get("precision") == "reference":  # evaluations of earlier versions, without the option, stay the same
+        del asked["precision"]
     return {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in asked.items()}
 
 
@@ -146,6 +156,8 @@ def check_options(context: click.Context, data: Path | None, options: dict[str, 
     else:
         if is_typed("retriever_name"):
             raise ReIDError("--features stands in the place of a retriever; drop --retriever")
+        if is_typed("precision"):
+            raise ReIDError("--features stands in the place of a retriever; drop --precision")
         if options["held_out"]:
             raise ReIDError(
                 "--held-out needs to know which identities the retriever was trained on; a file of features does not"
@@ -198,7 +210,9 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     elsewhere = name.startswith(("http://", "https://")) or is_dotted_path(name)
     served = load_reasoner(name, options["cache"]) if elsewhere else None
     settings = settings_from(options, served)  # before any model is loaded: it refuses what cannot be asked
-    retriever: Embedder = given if given is not None else load_retriever(options["retriever_name"])
+    retriever: Embedder = (
+        given if given is not None else load_retriever(options["retriever_name"], options["precision"])
+    )
     reasoner = served or load_reasoner(name, options["cache"])
     if options["held_out"]:
         from reidr.training.tuning.held_out import held_out_search

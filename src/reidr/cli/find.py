@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reidr.cli.command import Command
-from reidr.cli.shared import CACHE_OPTION, REASONER_OPTION, RETRIEVER_OPTION
+from reidr.cli.shared import CACHE_OPTION, PRECISION_OPTION, REASONER_OPTION, RETRIEVER_OPTION
 from reidr.core.defaults import DEFAULT_K
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class FindCommand(Command):
 )
 @click.option("--overwrite", is_flag=True, help="With --run: do the search again that this folder holds.")
 @RETRIEVER_OPTION
+@PRECISION_OPTION
 @REASONER_OPTION
 @CACHE_OPTION
 def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: Any) -> None:
@@ -113,7 +114,8 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
     if options["cache"]:
         note_run_folder(run.folder)
     name = options["reasoner_name"]
-    retriever, reasoner = shared.load_retriever(options["retriever_name"]), shared.load_reasoner(name, options["cache"])
+    retriever = shared.load_retriever(options["retriever_name"], options["precision"])
+    reasoner = shared.load_reasoner(name, options["cache"])
     found = carry_out(task.with_models(retriever, reasoner), keep=options["cache"])
     facts = shared.facts_of(
         {
@@ -171,3 +173,50 @@ def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict
         refuse_own(path, options["folder"])
         prepare_output(path, inputs)
     return task
+<<<<<<< HEAD
+=======
+
+
+def settings_of(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """What makes a search the same search."""
+    names = ["k", "think", "pattern", "fold", "claim_check", "adaptive", "reranker", "retriever_name", "reasoner_name"]
+    if options["precision"] != "reference":  # searches of earlier versions, which had no such option, stay the same
+        names.append("precision")
+    return {
+        "people": [str(path.absolute()) for path in people],
+        "galleries": [str(path.absolute()) for path in galleries],
+        **{name: options[name] for name in names},
+    }
+
+
+def run_folder(folder: Path | None, people: tuple[Path, ...], settings: dict[str, Any], *, overwrite: bool) -> Run:
+    """The search's own run folder: a new one, or the one that is named. Raises ReIDError where that holds another run,
+    or this very search without `overwrite`."""
+    from reidr.core.run import Run
+    from reidr.errors import ReIDError
+
+    run = Run(new_folder(RUNS, people) if folder is None else folder, "find", settings)
+    if run.finished("search") and not overwrite:
+        run.close()
+        raise ReIDError(f"{folder}: holds this search already; --overwrite does it again, or choose another --run")
+    return run
+
+
+def new_folder(runs: Path, people: tuple[Path, ...]) -> Path:
+    """A folder that nobody had before: `2026-11-30T0128-alice-3f9a`."""
+    from reidr.core.storage.files import cannot_write, make_folder
+
+    name = re.sub(r"[^\w.-]+", "_", people[0].stem)[:40] or "query"
+    while True:
+        folder = runs / f"{datetime.now(UTC):%Y-%m-%dT%H%M}-{name}-{secrets.token_hex(2)}"
+        try:
+            make_folder(runs)
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            if not runs.is_dir():
+                raise cannot_write(runs, NotADirectoryError(20, "a part of it is a file")) from None
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        else:
+            return folder
+>>>>>>> p7-measure

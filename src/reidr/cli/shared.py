@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from reidr.reasoning.backends.local import Backend
     from reidr.retrieval.embedders.embedder import Embedder
+    from reidr.retrieval.embedders.precision import Precision
 
 RETRIEVER_OPTION = click.option(
     "--retriever",
@@ -18,6 +19,13 @@ RETRIEVER_OPTION = click.option(
     default="nano",
     help="Which embedder ranks the gallery: a shipped one (nano, lite, histogram), the folder of a trained one, "
     "an .onnx file, or one of your own as module:factory. [nano]",
+)
+PRECISION_OPTION = click.option(
+    "--precision",
+    type=click.Choice(["reference", "fast"]),
+    default="reference",
+    help="How a trained retriever is computed; fast takes a third of the time and gives slightly different distances. "
+    "[reference]",
 )
 REASONER_OPTION = click.option(
     "--reasoner",
@@ -45,11 +53,11 @@ RUNS_OPTION = click.option(
 )
 
 
-def load_retriever(name: str) -> Embedder:
+def load_retriever(name: str, precision: Precision = "reference") -> Embedder:
     """The embedder an option names. Raises WeightsError with one sentence."""
     from reidr.retrieval.embedders.registry import load_embedder
 
-    return load_embedder(name)
+    return load_embedder(name, precision)
 
 
 def load_reasoner(name: str, cache: bool = True) -> Backend | None:

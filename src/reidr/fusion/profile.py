@@ -23,6 +23,7 @@ from reidr.fusion.calibration import Calibration
 from reidr.fusion.logistic import LogisticFusion
 from reidr.fusion.score_predictor import ScorePredictor
 from reidr.fusion.weighted import Fusion
+from reidr.retrieval.embedders.precision import reference_fingerprint
 
 if TYPE_CHECKING:
     from reidr.fusion.profile_reranker import ProfileReranker
@@ -96,7 +97,7 @@ class InferenceProfile:
 
     def mismatch(self, retriever: str) -> str:
         """One sentence where the profile was tuned with another retriever than that fingerprint; else empty."""
-        if not self.retriever or self.retriever == retriever:
+        if not self.retriever or self.retriever == reference_fingerprint(retriever):
             return ""
         return "The reasoner's inference profile was tuned with another retriever: its probabilities may be off here."
 

@@ -20,7 +20,15 @@ class GeneralizedMeanPooling(nn.Module):
         self.power = nn.Parameter(torch.tensor(power))
 
     def forward(self, features: Tensor) -> Tensor:
-        return features.clamp(min=1e-6).pow(self.power).mean(dim=(2, 3)).pow(1.0 / self.power)
+        return self.mean(self.powers(features))
+
+    def powers(self, features: Tensor) -> Tensor:
+        """(N, C, H, W) → the same shape: `x^p`."""
+        return features.clamp(min=1e-6).pow(self.power)
+
+    def mean(self, powers: Tensor) -> Tensor:
+        """(N, C, h, w) powers of any part of a map → (N, C) what is pooled of it."""
+        return powers.mean(dim=(2, 3)).pow(1.0 / self.power)
 
 
 class BNNeck(nn.BatchNorm1d):

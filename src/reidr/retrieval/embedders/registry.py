@@ -9,24 +9,38 @@ from reidr.core.extensions import is_dotted_path, load_object, make_object
 from reidr.errors import WeightsError
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
+from reidr.retrieval.embedders.precision import Precision
 
 EMBEDDERS: dict[str, Callable[[], Embedder]] = {"histogram": HistogramEmbedder}
 """Embedders by name. Trained ones that are shipped (`nano`) are folders of `retrieval/presets` and need no entry."""
 NEEDED = ("name", "fingerprint", "embed_pictures")
 
 
-def load_embedder(source: Embedder | str | Path | None = None) -> Embedder:
+def load_embedder(source: Embedder | str | Path | None = None, precision: Precision = "reference") -> Embedder:
     """An embedder by name of `EMBEDDERS` or of a shipped one, trained folder, .onnx file or `module:factory`.
 
     None: the shipped default; an embedder is given back as it is.
-    Raises WeightsError where there is none, or where what `module:factory` makes is no `Embedder`.
+
+    Args:
+        precision: of a trained retriever; nothing else has another than its own.
+
+    Raises WeightsError where there is none, where what `module:factory` makes is no `Embedder`, or where it has no such
+    precision.
     """
     if source is None or isinstance(source, str | Path):
-        return _load_by_name(source)
+        check_precision(source, precision)
+        return _load_by_name(source, precision)
     return source
 
 
-def _load_by_name(source: str | Path | None) -> Embedder:
+def check_precision(source: str | Path | None, precision: Precision) -> None:
+    """Raises WeightsError where an embedder that is no trained retriever is to be computed fast."""
+    other = source in EMBEDDERS or is_outside(source) or str(source).endswith(".onnx")
+    if precision != "reference" and other:
+        raise WeightsError(f"{source}: only a trained retriever can be computed with {precision} precision")
+
+
+def _load_by_name(source: str | Path | None, precision: Precision) -> Embedder:
     if source in EMBEDDERS:
         return EMBEDDERS[str(source)]()
     if is_outside(source):
@@ -37,7 +51,7 @@ def _load_by_name(source: str | Path | None) -> Embedder:
         return OnnxEmbedder.load(Path(str(source)))
     from reidr.retrieval.embedders.retriever import Retriever
 
-    return Retriever.load(source)
+    return Retriever.load(source, precision)
 
 
 def check_embedder(source: str | Path) -> None:

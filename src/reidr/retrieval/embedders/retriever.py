@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from reidr.core.checks import one_of
 from reidr.core.run import prepare_folder
 from reidr.core.storage.files import save_safetensors, write_text
 from reidr.data.sketch import TrainingData
 from reidr.errors import WeightsError
+<<<<<<< HEAD
 from reidr.retrieval.embedders.attribute_recognition import Calibrations, ValueCalibration
+=======
+from reidr.retrieval.embedders.precision import Precision, fast_fingerprint
+>>>>>>> p7-measure
 
 if TYPE_CHECKING:
+    from reidr.retrieval.embedders.fast_network import FastNetwork
     from reidr.retrieval.embedders.network import NetworkSettings, RetrieverNetwork
 
 SHIPPED = Path(__file__).parent.parent / "presets"
@@ -53,17 +60,23 @@ class Retriever:
         self.trained_on = trained_on
         self.thresholds = dict(thresholds or {})
         self.held_out = held_out
+<<<<<<< HEAD
         self.attributes: Calibrations = {}  # calibration of the attributes that its network reads, if any
+=======
+        self.fast: FastNetwork | None = None
+>>>>>>> p7-measure
 
     @classmethod
-    def load(cls, source: str | Path | None = None) -> Retriever:
+    def load(cls, source: str | Path | None = None, precision: Precision = "reference") -> Retriever:
         """A shipped model by name (default `nano`) or a folder written by `save_retriever`.
 
-        Raises WeightsError when the folder or a file is missing, or when the weights do not fit the settings.
+        Raises WeightsError when the folder or a file is missing, or when the weights do not fit the settings, and
+        ReIDError for a precision that there is not.
         """
+        one_of(precision, "precision", get_args(Precision))
         import torch
         from safetensors import SafetensorError
-        from safetensors.torch import load
+        from safetensors.torch import load as read_tensors
 
         from reidr.retrieval.embedders.network import build_network
 
@@ -76,7 +89,7 @@ class Retriever:
         stored, tensors = settings_path.read_bytes(), weights_path.read_bytes()
         settings, record = read_settings(stored, settings_path)
         try:
-            weights = {key: value.float() for key, value in load(tensors).items()}
+            weights = {key: value.float() for key, value in read_tensors(tensors).items()}
         except SafetensorError as error:
             raise WeightsError(f"{weights_path}: not a whole safetensors file ({error})") from None
         network = build_network(settings)
@@ -99,9 +112,29 @@ class Retriever:
             # That folder's file says how such a trunk computes; the weights alone do not decide it.
             digest.update((Path(settings.backbone_folder) / "config.json").read_bytes())
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+<<<<<<< HEAD
         retriever = cls(network, folder.name, digest.hexdigest(), record.trained_on, record.thresholds, record.held_out)
         retriever.attributes = record.attributes
         return retriever
+=======
+        retriever = cls(network, folder.name, digest.hexdigest(), trained_on, thresholds, held_out)
+        return retriever.computed_fast() if precision == "fast" else retriever
+
+    def computed_fast(self) -> Retriever:
+        """The same retriever with an inference copy of its network that is several times faster on processors.
+
+        Its embeddings differ a little (`precision.py`), so it has another fingerprint. `network` stays as it was.
+        """
+        from reidr.retrieval.embedders.fast_network import FastNetwork
+
+        if self.fast is not None:
+            return self
+        found = copy.copy(self)
+        found.fast = FastNetwork(self.network)
+        found.name = f"{self.name} (fast)"
+        found.fingerprint = fast_fingerprint(self.fingerprint, found.fast.arithmetic)
+        return found
+>>>>>>> p7-measure
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -120,6 +153,8 @@ class Retriever:
             return np.empty((0, settings.size), dtype=np.float32)
         batch = np.stack([resize(picture, settings.height, settings.width) for picture in pictures])
         with torch.inference_mode():
+            if self.fast is not None:
+                return np.asarray(self.fast.embed(batch).numpy())
             pixels = normalise(batch, settings.mean, settings.std)
             features = functional.normalize(self.network(pixels), dim=1)
             if settings.flip:

@@ -25,13 +25,14 @@ from reidr.errors import ReIDError
 from reidr.retrieval.duplicate_rows import find_copies
 from reidr.retrieval.memory import available_memory
 from reidr.retrieval.ranked_list import RankedList
-from reidr.retrieval.rerankers.neighbours import nearest_neighbours, smallest_in_rows
+from reidr.retrieval.rerankers.nearest_lists import PENDING
+from reidr.retrieval.rerankers.neighbours import TILE_COLUMNS, TILE_ROWS, nearest_neighbours, smallest_in_rows
 from reidr.retrieval.rerankers.reciprocal_sets import encode
 from reidr.retrieval.unit_rows import paired_rows
 
 Reals = NDArray[np.floating[Any]]
 Excluded = Callable[[slice], NDArray[np.bool_]] | NDArray[np.bool_]
-NEIGHBOUR_BLOCK, FINAL_BLOCK = 256, 128
+FINAL_BLOCK = 128
 OVERLAPS = 1 << 21  # sparse products held at a time
 
 
@@ -138,15 +139,19 @@ def k_reciprocal_of_list(
 def estimate_memory(queries: int, gallery: int, columns: int, k1: int = 20, k2: int = 6, k: int = 100) -> int:
     """Bytes that `k_reciprocal` adds to what is in use, features not counted: an upper figure for ordinary features.
 
-    The joined features, one block of distances, neighbour lists, and sparse rows of about `2·k1` entries, `k2` times
-    as many after averaging (fewer, since neighbours share them), twice: by row and by column.
+    The joined features, a tile and a block of distances, neighbour lists with the entries that wait for them, and
+    sparse rows of about `2·k1` entries, `k2` times as many after averaging (fewer, since neighbours share them), twice:
+    by row and by column.
     """
     number = queries + gallery
     k1, k2 = min(k1, number), min(k2, number)  # there are no more neighbours
     joined = number * columns * 4
-    block = NEIGHBOUR_BLOCK * number * 6 + FINAL_BLOCK * gallery * 16
+    block = min(TILE_ROWS, number) * min(TILE_COLUMNS, number) * 14 + FINAL_BLOCK * gallery * 16
+    waiting = min(PENDING, number * number) * 48
     sparse_rows = number * 2 * k1 * 8 * (1 + 2 * k2)
-    return joined + block + number * (k1 + 1) * 8 + sparse_rows + queries * min(k, gallery) * 16 + OVERLAPS * 48
+    return (
+        joined + block + waiting + number * (k1 + 1) * 12 + sparse_rows + queries * min(k, gallery) * 16 + OVERLAPS * 48
+    )
 
 
 def _features(
@@ -177,7 +182,7 @@ def _final_distances(
         )
     features = np.concatenate([query, candidates])
     depth = min(max(k1 + 1, k2), len(features))
-    neighbours, farthest = nearest_neighbours(features, depth, NEIGHBOUR_BLOCK)
+    neighbours, farthest = nearest_neighbours(features, depth)
     scale = _scale(farthest, features.shape[1])
     vectors = encode(features, neighbours, scale, k1)
     if k2 > 1:

@@ -1,7 +1,8 @@
 """Count, don't sort: how many wrong crops stand before each match.
 
-A rank is a number of crops that are not farther, so it can be counted in a pass over the row of distances; nothing
-has to be sorted. Far matches cost one comparison each; the little that lies within the first near one is sorted.
+A rank is a number of crops that are not farther, so it can be counted in a pass over the row of distances. A few far
+matches cost one comparison each, and the little that lies within a near one is sorted; where many matches are far, the
+row is sorted (`row_plan.py`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any, Literal
@@ -18,17 +20,17 @@ from numpy.typing import NDArray
 
 from reidr.errors import ReIDError
 from reidr.evaluation.metrics.counting.reranked import place_reranked
+from reidr.evaluation.metrics.counting.row_plan import matches_to_sort
 from reidr.evaluation.metrics.matching import Matching
 from reidr.retrieval.ranked_list import RankedList
 
 Ties = Literal["pessimistic", "optimistic", "expected"]
 # Rows whose few own crops are looked up together; the rest is done row by row, in a core's second-level cache.
 CHUNK_BYTES = 1 << 22
-# Copying out what is within and sorting it costs about as much as four comparisons of the row when a 64th of it is
-# left, and settles all matches that remain; fewer than three of them are compared instead. Measured with AVX-512.
-SORT_SHARE, SORT_ALWAYS, FEW_MATCHES = 64, 512, 3
-# Copying out half a row costs about as much as so many comparisons, so it is done after as many, with as many to come.
-PATIENCE = 8
+# Comparisons of a row that are made in one call, and the bytes that their answers may fill in the second-level cache.
+MOST_AT_ONCE, WITHIN_BYTES = 16, 1 << 18
+# Copying out what is left of a row costs about as much as so many comparisons of it.
+COPY_COST = 8
 # Distances from which it pays to load the compiled counting (half a second), and matches of one query up to which a
 # comparison for each is cheaper there than sorting what is near.
 WORTH_COMPILING, FEW_ENOUGH = 200_000_000, 64
@@ -72,7 +74,7 @@ class NegativeCounts:
 
         def add_share(begin: int) -> None:
             end = min(begin + share, len(block))
-            room = np.empty(block.shape[1], dtype=bool)
+            room = Room.of(block.shape[1], block.dtype)
             for start in range(begin, end, step):
                 chunk = block[start : min(start + step, end)]
                 if chunk.dtype not in (np.float32, np.float64):
@@ -87,7 +89,7 @@ class NegativeCounts:
             for _ in pool.map(add_share, range(0, len(block), share)):
                 pass
 
-    def _add_chunk(self, chunk: NDArray[Any], first: int, room: NDArray[np.bool_]) -> None:
+    def _add_chunk(self, chunk: NDArray[Any], first: int, room: Room) -> None:
         matching = self.matching
         last = first + len(chunk)
         person = slice(matching.starts[first], matching.starts[last])
@@ -109,30 +111,63 @@ class NegativeCounts:
         values, right = values[order], right[order]
         own_nearer, own_not_farther = counts_of_own(rows, values)
         here = slice(self.starts[first], self.starts[last])
-        self.distances[here] = found = values[right]
+        self.distances[here] = values[right]
         places = self.starts[first : last + 1] - self.starts[first]
         if self.compiled is not None and shown is None:
             self._count_compiled(chunk, first, places, here)
-            bounds = [0]
         else:
-            bounds = places.tolist()
-        for row, (low, high) in enumerate(pairwise(bounds)):
-            if self.reranked is None:
-                self._check(chunk[row], first + row)
-            seen = None if shown is None else shown[row]
-            for counts, strict in ((self.not_farther, False), (self.nearer, True)):
-                if low < high and len(counts):
-                    count_row(chunk[row], seen, found[low:high], counts[here][low:high], strict, room)
+            self._count_rows(chunk, first, shown, places, room)
         # Crops of the query's own person were counted with the others: they are few and known.
         for counts, own in ((self.not_farther, own_not_farther), (self.nearer, own_nearer)):
             if len(counts):
                 counts[here] -= own[right]
 
+    def _count_rows(
+        self, chunk: NDArray[Any], first: int, shown: NDArray[np.bool_] | None, places: NDArray[np.int64], room: Room
+    ) -> None:
+        """Count the rows of a chunk one after another; `places` as in `matches_to_sort`."""
+        here = slice(self.starts[first], self.starts[first + len(chunk)])
+        found = self.distances[here].astype(chunk.dtype)
+        wanted = [(counts[here], strict) for counts, strict in self._kinds() if len(counts)]
+        settled = matches_to_sort(chunk, found, places).tolist()
+        for row, (low, high) in enumerate(pairwise(places.tolist())):
+            seen = None if shown is None else shown[row]
+            whole = low < high and settled[row] == high - low
+            if whole:
+                ascending = self._sorted(chunk[row], seen, first + row, room)
+                for counts, strict in wanted:
+                    counts[low:high] = count_in_sorted(ascending, seen, found[low:high], strict)
+                continue
+            if self.reranked is None:
+                self._check(chunk[row], first + row)
+            if low < high:
+                for counts, strict in wanted:
+                    count_row(chunk[row], seen, found[low:high], counts[low:high], strict, settled[row], room)
+
+    def _sorted(self, row: NDArray[Any], shown: NDArray[np.bool_] | None, query: int, room: Room) -> NDArray[Any]:
+        """The row's values in order, what is not `shown` behind them as infinity. Raises ReIDError as `_check`."""
+        if shown is not None and self.reranked is None:
+            self._check(row, query)  # what is hidden too
+        values = room.values[: len(row)]
+        np.copyto(values, row)
+        if shown is not None:
+            np.copyto(values, np.inf, where=~shown)
+        values.sort()
+        if not values[0] > -np.inf or np.isnan(values[-1]):  # NaN is sorted to the end
+            self._check(row, query)
+        if self.floor is not None and self.reranked is None and values[0] < self.floor:
+            np.maximum(values, self.floor, out=values)
+        return values
+
+    def _kinds(self) -> tuple[tuple[NDArray[np.int64], bool], ...]:
+        """The two counts, either of them possibly empty, and whether the comparison behind it is strict."""
+        return (self.not_farther, False), (self.nearer, True)
+
     def _count_compiled(self, chunk: NDArray[Any], first: int, places: NDArray[np.int64], here: slice) -> None:
         """Count all rows of a chunk at once, with the distances of their matches as the chunk has them."""
         assert self.compiled is not None
         found = self.distances[here].astype(chunk.dtype)
-        for counts, strict in ((self.not_farther, False), (self.nearer, True)):
+        for counts, strict in self._kinds():
             if len(counts):
                 bad = self.compiled(chunk, places, found, counts[here], strict)
                 if bad >= 0:
@@ -190,37 +225,64 @@ def counts_of_own(rows: NDArray[np.int64], values: NDArray[Any]) -> tuple[NDArra
     return bounds[group] - begin, bounds[group + 1] - begin
 
 
+@dataclass(frozen=True, eq=False)
+class Room:
+    """Buffers for one row: where every thread has its own, they stay in the core's cache.
+
+    Attributes:
+        within: (C, G) the answers of C comparisons that are made in one call. values: (G,) a copy of the row.
+    """
+
+    within: NDArray[np.bool_]
+    values: NDArray[Any]
+
+    @classmethod
+    def of(cls, columns: int, dtype: np.dtype[Any]) -> Room:
+        """For rows of distances of this type."""
+        at_once = min(max(WITHIN_BYTES // max(columns, 1), 1), MOST_AT_ONCE)
+        within = np.empty((at_once, columns), dtype=bool)
+        return cls(within, np.empty(columns, dtype=np.float32 if dtype == np.float32 else np.float64))
+
+
 def count_row(
     row: NDArray[Any],
     shown: NDArray[np.bool_] | None,
     distances: NDArray[Any],
     counts: NDArray[np.int64],
     strict: bool,
-    room: NDArray[np.bool_],
+    settled: int,
+    room: Room,
 ) -> None:
     """Fill `counts`: how many `shown` values of `row` are at or below (`strict`: below) each ascending distance.
 
-    The farthest distance comes first, each costs one comparison, until what is within is short enough to be sorted,
-    which answers all that remain. Where matches are many, what is within is copied out in between.
-
-    Args:
-        room: (G,) anything; a buffer of its own for each thread stays in the core's cache.
+    Distances from number `settled` on are compared with the whole row; what lies within that one is sorted, which
+    answers all before it.
     """
     compare: Callable[..., Any] = np.less if strict else np.less_equal
-    values, compared = row, 0
-    for match in range(len(distances) - 1, -1, -1):
-        within = compare(values, distances[match], out=room[: len(values)])
+    within = room.within[:0]
+    for end in range(len(distances), settled, -len(room.within)):
+        begin = max(end - len(room.within), settled)
+        within = room.within[: end - begin, : len(row)]
+        compare(row, distances[begin:end, None], out=within)
         if shown is not None:
             within &= shown
-        counts[match] = count = np.count_nonzero(within)
-        compared += 1
-        if match >= FEW_MATCHES and count <= max(len(values) // SORT_SHARE, SORT_ALWAYS):
-            values = values.take(within.nonzero()[0])
-            values.sort()
-            counts[:match] = values.searchsorted(distances[:match], "left" if strict else "right")
-            return
-        if min(match, compared) >= PATIENCE and 2 * count <= len(values):
-            values, shown, compared = values.take(within.nonzero()[0]), None, 0
+        counts[begin:end] = list(map(np.count_nonzero, within))  # by itself many times faster than along an axis
+        if (begin - settled) * (len(row) - counts[begin]) > COPY_COST * len(row):
+            row, shown = row.take(within[0].nonzero()[0]), None  # nothing farther counts for those that follow
+    if settled:
+        near = row.take(within[0].nonzero()[0])
+        near.sort()
+        counts[:settled] = near.searchsorted(distances[:settled], "left" if strict else "right")
+
+
+def count_in_sorted(
+    values: NDArray[Any], shown: NDArray[np.bool_] | None, distances: NDArray[Any], strict: bool
+) -> NDArray[np.int64]:
+    """The same from a row's values in order, where what is not `shown` stands last as infinity."""
+    counts = values.searchsorted(distances, "left" if strict else "right")
+    if shown is not None:  # a match may be infinitely far itself: what is hidden is not counted with it
+        counts = np.minimum(counts, np.count_nonzero(shown))
+    return np.asarray(counts, dtype=np.int64)
 
 
 def usable_cores() -> int:
