@@ -16,7 +16,9 @@ RUNS = Path("runs/find")
 
 def settings_of(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any]:
     """What makes a search the same search."""
-    names = ("k", "think", "pattern", "fold", "claim_check", "adaptive", "reranker", "retriever_name", "reasoner_name")
+    names = ["k", "think", "pattern", "fold", "claim_check", "adaptive", "reranker", "retriever_name", "reasoner_name"]
+    if options["precision"] != "reference":  # searches of earlier versions, which had no such option, stay the same
+        names.append("precision")
     return {
         "people": [str(path.absolute()) for path in people],
         "galleries": [str(path.absolute()) for path in galleries],

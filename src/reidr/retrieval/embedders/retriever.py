@@ -19,11 +19,8 @@ from reidr.core.run import prepare_folder
 from reidr.core.storage.files import save_safetensors, write_text
 from reidr.data.sketch import TrainingData
 from reidr.errors import WeightsError
-<<<<<<< HEAD
 from reidr.retrieval.embedders.attribute_recognition import Calibrations, ValueCalibration
-=======
 from reidr.retrieval.embedders.precision import Precision, fast_fingerprint
->>>>>>> p7-measure
 
 if TYPE_CHECKING:
     from reidr.retrieval.embedders.fast_network import FastNetwork
@@ -60,11 +57,8 @@ class Retriever:
         self.trained_on = trained_on
         self.thresholds = dict(thresholds or {})
         self.held_out = held_out
-<<<<<<< HEAD
-        self.attributes: Calibrations = {}  # calibration of the attributes that its network reads, if any
-=======
+        self.attributes: Calibrations = {}  # calibration of the attributes that its network recognises, if any
         self.fast: FastNetwork | None = None
->>>>>>> p7-measure
 
     @classmethod
     def load(cls, source: str | Path | None = None, precision: Precision = "reference") -> Retriever:
@@ -112,12 +106,8 @@ class Retriever:
             # That folder's file says how such a trunk computes; the weights alone do not decide it.
             digest.update((Path(settings.backbone_folder) / "config.json").read_bytes())
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-<<<<<<< HEAD
         retriever = cls(network, folder.name, digest.hexdigest(), record.trained_on, record.thresholds, record.held_out)
         retriever.attributes = record.attributes
-        return retriever
-=======
-        retriever = cls(network, folder.name, digest.hexdigest(), trained_on, thresholds, held_out)
         return retriever.computed_fast() if precision == "fast" else retriever
 
     def computed_fast(self) -> Retriever:
@@ -134,7 +124,6 @@ class Retriever:
         found.name = f"{self.name} (fast)"
         found.fingerprint = fast_fingerprint(self.fingerprint, found.fast.arithmetic)
         return found
->>>>>>> p7-measure
 
     @property
     def input_size(self) -> tuple[int, int]:
