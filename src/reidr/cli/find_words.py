@@ -63,7 +63,7 @@ def search_by_words(people: tuple[Path, ...], galleries: tuple[Path, ...], optio
     run = run_folder(options["folder"], people, settings, overwrite=options["overwrite"])
     if options["cache"]:
         note_run_folder(run.folder)
-    retriever = load_retriever(name)
+    retriever = load_retriever(name, options["precision"])
     found = find_by_words(
         options["wearing"],
         galleries,
