@@ -134,8 +134,8 @@ def test_a_network_learns_colours_beside_identities_and_resumes(tmp_path: Path) 
     crops = [person(number, "red" if number % 2 else "blue", image) for number in range(8) for image in range(4)]
     recipe = with_attributes(
         RetrieverRecipe(
-            data=(), network=SMALL, imagenet=False, frozen_blocks=0, epochs=12, warmup_epochs=0, batch_persons=4,
-            batch_images=2, learning_rate=2e-3, ema_decay=0.8, attribute_recognition=PEOPLE,
+            data=(), network=SMALL, imagenet=False, frozen_blocks=0, epochs=9, warmup_epochs=0, batch_persons=4,
+            batch_images=2, learning_rate=4e-3, ema_decay=0.7, attribute_recognition=PEOPLE,
         )
     )  # fmt: skip
     whole = trained(recipe, crops, tmp_path / "whole")
@@ -147,7 +147,7 @@ def test_a_network_learns_colours_beside_identities_and_resumes(tmp_path: Path) 
     assert logits[red].min() > logits[~red].max()
     stopped = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
-        trained(recipe, crops, stopped, stop=5.0)
+        trained(recipe, crops, stopped, stop=4.0)
     again = trained(recipe, crops, stopped)
     for (name, one), (_, two) in zip(whole.state_dict().items(), again.state_dict().items(), strict=True):
         assert torch.equal(one, two), name
