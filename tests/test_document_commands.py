@@ -38,7 +38,6 @@ NOT_RUN = {
     r"train nano --quick": "minutes; the stages have tests of their own, in tests/training",
     r"qwen2\.5-vl-7b --rollout-server": "a checkpoint of 16 GB and a vLLM server",
     r"cli\.main train rl RECIPE": "torchrun and a warmed-up checkpoint",
-    r"--retriever MODEL": "needs a trained retriever that recognises attributes; tests/search runs both commands",
     r"serve-model": "serves until it is stopped; tests/service runs it",
     r"--reasoner https?://": "asks a server that is not here; tests/service and tests/reasoning ask one",
     r"RemoteReasoner\(": "asks a server that is not here; tests/reasoning asks one",
