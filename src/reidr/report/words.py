@@ -100,8 +100,9 @@ def headline_of(document: WordsDocument) -> str:
         all(own.probability is None or own.probability >= 0.5 for own in match.terms) for match in document.matches
     )
     if fitting == 0:
-        return "No match is likely to fit all that can be recognised of the description."
+        return "No match is likely to fit all of the description that can be recognised."
     if fitting == len(document.matches):
-        return f"All {fitting} matches are likely to fit all that can be recognised of the description."
+        return f"All {fitting} matches are likely to fit all of the description that can be recognised."
     verb = "is" if fitting == 1 else "are"
-    return f"{fitting} of {len(document.matches)} matches {verb} likely to fit all that can be recognised of it."
+    number = f"{fitting} of {len(document.matches)} matches {verb}"
+    return f"{number} likely to fit all of the description that can be recognised."
