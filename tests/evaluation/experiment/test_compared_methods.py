@@ -133,7 +133,18 @@ def test_methods_that_need_what_was_not_tuned_get_no_row(street: ReIDDataset) ->
     outcome = run_experiment(street, HistogramEmbedder(), Noisy(), settings, silent)[0]  # type: ignore[arg-type]
     assert [(row.role, row.variant) for row in outcome.rows] == [
         ("retriever", ""),
+        ("reranker", "CSLS"),
         ("reranker", "k-reciprocal"),
         ("reasoner", ""),
         ("oracle", "5"),
     ]
+
+
+def test_csls_has_a_row_where_it_is_named_though_the_profile_does_without(street: ReIDDataset) -> None:
+    named, default = (
+        run_experiment(street, HistogramEmbedder(), None, tuned(k=5, compare=compare), silent)[0]
+        for compare in (("csls",), DEFAULT_COMPARE)
+    )
+    assert named.row("reranker", "CSLS") is not None
+    assert default.row("reranker", "CSLS") is None
+    assert named.ranked.local is None, "the rows after it are not built on it"

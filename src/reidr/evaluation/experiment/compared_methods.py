@@ -15,6 +15,7 @@ import numpy as np
 from reidr.errors import ReIDError
 from reidr.evaluation.experiment.candidate_scoring import candidate_pairs, doubled, leave_out, steps_of
 from reidr.evaluation.experiment.external_reranker import external_row
+from reidr.evaluation.experiment.outcome import DEFAULT_COMPARE
 from reidr.evaluation.experiment.profile_row import ProfileResult, asked_by_policy, reasoner_name
 from reidr.evaluation.experiment.rows import (
     ADAPTIVE,
@@ -31,6 +32,7 @@ from reidr.fusion.calibration import margin_of
 from reidr.fusion.logistic import fuse_whole, rank_by_probability
 from reidr.fusion.score_predictor import fuse_asked
 from reidr.fusion.weighted import fuse
+from reidr.retrieval.rerankers.csls import with_csls
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,11 @@ class ComparedMethod:
 
 
 def csls_row(search: TrialSearch, _: ProfileResult | None = None) -> Row | None:
-    """The retriever's list by CSLS distances; None where the list has none."""
-    ranked = search.ranked
+    """The retriever's list by CSLS distances. Where the profile does without them: only if the method is named."""
+    ranked, started = search.ranked, time.perf_counter()
+    if ranked.local is None and search.settings.compare != DEFAULT_COMPARE:
+        ranked = with_csls(ranked, search.gallery.features, junk=search.trial.junk)
+        search.seconds["CSLS"] = time.perf_counter() - started
     if ranked.local is None:
         return None
     note = f"the first {ranked.k}, distances corrected by the neighbours of both crops"
