@@ -17,15 +17,19 @@ if TYPE_CHECKING:
     from reidr.reasoning.backends.reference import Reasoner
     from reidr.retrieval.embedders.retriever import Retriever
     from reidr.search import Match, find
+    from reidr.search.by_words import find_by_words
+    from reidr.search.description import describe
 
 __version__ = "0.1.0"
-__all__ = ["Match", "Reasoner", "Retriever", "__version__", "find", "load_dataset"]
+__all__ = ["Match", "Reasoner", "Retriever", "__version__", "describe", "find", "find_by_words", "load_dataset"]
 
 _HOMES = {
     "load_dataset": "reidr.data.load",
     "Retriever": "reidr.retrieval.embedders.retriever",
     "Reasoner": "reidr.reasoning.backends.reference",
     "find": "reidr.search",
+    "find_by_words": "reidr.search.by_words",
+    "describe": "reidr.search.description",
     "Match": "reidr.search",
 }
 
