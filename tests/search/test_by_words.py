@@ -16,9 +16,11 @@ from reidr.cli.main import reidr
 from reidr.data.types import Crop
 from reidr.data.vocabulary import CANNOT_BE_SEEN, VALUES
 from reidr.errors import DataError, WeightsError
+from reidr.report.kept.forget import forget
 from reidr.report.words import load_words, render_words, write_words
 from reidr.retrieval.embedders.attribute_recognition import FAMILIES, AttributeTable
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
+from reidr.retrieval.embedding_cache import EmbeddingCache, cache_folder
 from reidr.search import by_words, description
 from reidr.search.by_words import WordsOptions, find_by_words, fused_order
 from reidr.search.description import Description, describe
@@ -205,6 +207,19 @@ def test_the_command_searches_by_words_and_writes_all_of_it(folder: Path) -> Non
     assert (folder / "run" / "report.html").is_file()
     again = CliRunner().invoke(reidr, ["report", "run"])
     assert again.exit_code == 0, again.output
+
+
+def test_what_a_search_by_words_keeps_of_a_crop_can_be_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REIDR_CACHE", str(folder / "cache"))
+    done = invoke(
+        "--wearing", "red top", "--in", "crops", "--retriever", "histogram", "--k", "2", "--run", "runs/words"
+    )
+    assert done.exit_code == 0, done.output
+    kept = sum(len(EmbeddingCache(cache_folder(), name).rows) for name in ("painted", HistogramEmbedder.fingerprint))
+    receipt = forget([Path("crops/b.png")], [Path("runs")])
+    assert not (folder / "runs" / "words" / "report.html").exists()
+    left = sum(len(EmbeddingCache(cache_folder(), name).rows) for name in ("painted", HistogramEmbedder.fingerprint))
+    assert (kept, left, receipt.embeddings) == (10, 8, 2)
 
 
 def test_the_command_describes_a_picture(folder: Path) -> None:
