@@ -123,15 +123,16 @@ def attribute_lines() -> list[str]:
         "Mean balanced accuracy; 50 is chance for a value that is there or not.",
         "`python research/attributes/measure.py` measures it.",
         "",
-        "| people | values | balanced accuracy |",
-        "| --- | --- | --- |",
+        "| people | values | balanced accuracy | calibration error of the probabilities |",
+        "| --- | --- | --- | --- |",
     ]
     for name, label in SETS.items():
         if name in found:
             own = found[name]
             low, high = own["interval"]
             values = own.get("values", 10)
-            lines.append(f"| {label} | {values} | {own['mean']:.1f} ({low:.1f}–{high:.1f}) |")
+            error = f"{own['calibration error']:.1f}" if "calibration error" in own else ""
+            lines.append(f"| {label} | {values} | {own['mean']:.1f} ({low:.1f}–{high:.1f}) | {error} |")
     lines += [
         "",
         "## Do people's own sentences find their person?",

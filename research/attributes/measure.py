@@ -24,6 +24,7 @@ from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import street_crops
 from reidr.data.types import Crop, ReIDDataset
 from reidr.data.vocabulary import VALUES
+from reidr.evaluation.metrics.calibration import expected_calibration_error
 from reidr.evaluation.metrics.roc_area import roc_area
 from reidr.evaluation.metrics.statistics import bootstrap_interval
 from reidr.retrieval.embedders.attribute_recognition import FAMILIES, AttributeRecogniser, AttributeTable
@@ -136,7 +137,14 @@ def by_value(crops: Sequence[Crop], recogniser: AttributeRecogniser, what: str) 
         "crops": len(crops),
         "families": {family: float(np.mean(own)) for family, own in families.items()},
         "unseen": hidden_area(table, crops),
+        "calibration error": calibration_error(table, truth),
     }
+
+
+def calibration_error(table: AttributeTable, truth: NDArray[np.int8]) -> float:
+    """Expected calibration error over all values that are known, in percent."""
+    known = (truth >= 0) & np.isfinite(table.values)
+    return 100 * expected_calibration_error(table.values[known], truth[known] == 1)
 
 
 def hidden_area(table: AttributeTable, crops: Sequence[Crop]) -> float | None:
@@ -214,7 +222,7 @@ def main() -> None:
     photos = [load_dataset(asked.data / name) for name in ("market1501", "cuhk03-np-train", "peta")]
     _, strangers = hold_out_identities(join_training(photos), 0.1, 0)
     held_out = {str(crop.person) for crop in strangers}
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = json.loads(asked.json.read_text("utf-8")) if asked.json and asked.json.is_file() else {}
     for name in ("market1501", "peta"):
         own = [crop for crop in strangers if str(crop.person).startswith(name)]
         found[f"{name}, held-out persons"] = by_value(own, recogniser, f"{name}, held-out persons")
