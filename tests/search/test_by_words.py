@@ -237,6 +237,8 @@ def test_the_command_describes_a_picture(folder: Path) -> None:
         (("crops/b.png",), "Missing option '--in'"),
         (("--describe", "crops/b.png", "--in", "crops"), "--describe looks at PERSON"),
         (("crops/b.png", "--in", "crops", "--only"), "--only belongs to --wearing"),
+        (("--wearing", "red top", "--in", "crops", "--think", "2"), "--wearing asks no reasoner; leave out --think"),
+        (("--describe", "crops/b.png", "--reasoner", "none"), "--describe asks no reasoner; leave out --reasoner"),
         (("--wearing", "a parrot", "--in", "crops"), "nothing in the description"),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from reidr.cli.command import Command
 from reidr.cli.shared import CACHE_OPTION, PRECISION_OPTION, REASONER_OPTION, RETRIEVER_OPTION
@@ -17,6 +18,14 @@ from reidr.core.defaults import DEFAULT_K
 if TYPE_CHECKING:
     from reidr.search.task import Task
 
+UNASKED = {
+    "think": "--think",
+    "claim_check": "--claim-check",
+    "adaptive": "--adaptive",
+    "reranker": "--reranker",
+    "reasoner_name": "--reasoner",
+}
+"""Options that only mean something where a reasoner may be asked."""
 PATTERN_HELP = 'Camera and time of files in folders, for example "{camera}/{date}/{time}_{}.jpg" (docs/finding.md).'
 
 
@@ -42,6 +51,11 @@ class FindCommand(Command):
             )
         if context.params["only"] and wearing is None:
             raise click.UsageError("--only belongs to --wearing", context)
+        if wearing is not None or context.params["describe"]:
+            given = [name for name in UNASKED if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+            if given:
+                mode = "--describe" if context.params["describe"] else "--wearing"
+                raise click.UsageError(f"{mode} asks no reasoner; leave out {UNASKED[given[0]]}", context)
         return rest
 
 
