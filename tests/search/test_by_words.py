@@ -121,9 +121,9 @@ def test_what_was_not_understood_is_said_and_nothing_understood_is_refused() -> 
 def test_reciprocal_rank_fusion_by_hand() -> None:
     first, second = np.array([0, 1, 2]), np.array([2, 0, 1])
     # 0: 1/61 + 1/62, 1: 1/62 + 1/63, 2: 1/63 + 1/61.
-    assert fused_order(first, second).tolist() == [0, 2, 1]
+    assert fused_order(first, second, 3).tolist() == [0, 2, 1]
     # Ties as in the first order.
-    assert fused_order(np.array([0, 1]), np.array([1, 0])).tolist() == [0, 1]
+    assert fused_order(np.array([0, 1]), np.array([1, 0]), 2).tolist() == [0, 1]
 
 
 def test_words_and_a_picture_together() -> None:
@@ -220,6 +220,12 @@ def test_what_a_search_by_words_keeps_of_a_crop_can_be_forgotten(folder: Path, m
     assert not (folder / "runs" / "words" / "report.html").exists()
     left = sum(len(EmbeddingCache(cache_folder(), name).rows) for name in ("painted", HistogramEmbedder.fingerprint))
     assert (kept, left, receipt.embeddings) == (10, 8, 2)
+
+
+def test_the_given_picture_itself_is_never_a_match(folder: Path) -> None:
+    found = find_by_words("red top", "crops", person="crops/b.png", options=PLAIN)
+    assert "b.png" not in {match.crop.id for match in found.matches}
+    assert found.searched == len(GALLERY) - 1
 
 
 def test_the_command_describes_a_picture(folder: Path) -> None:

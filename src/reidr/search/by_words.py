@@ -22,8 +22,8 @@ from reidr.search.description import DEFAULT, recogniser_of
 from reidr.search.folding import fold, limit_of
 from reidr.search.query.gallery import Searchable, collect
 from reidr.search.query.left_out import LeftOut
-from reidr.search.query.query import Person, query_of
-from reidr.search.searching import embedded
+from reidr.search.query.query import Person, Query, query_of
+from reidr.search.searching import are_query_files, embedded
 from reidr.search.task import Progress, at_least
 from reidr.search.words.parse import parse_description
 from reidr.search.words.rank import rank_by_description, term_probability
@@ -145,12 +145,7 @@ def find_by_words(
         read = Gallery.build(store.crops, recogniser, cache=cache, advance=advance)
     probabilities = recogniser.table(read.features).expected()
     scores = rank_by_description(query, probabilities).scores
-    order = np.argsort(-scores, kind="stable")
-    distances: NDArray[np.float64] | None = None
-    if asked is not None:
-        features, _ = asked.embed(embedder)
-        distances = np.sqrt(np.maximum(2.0 - 2.0 * (store.features @ features[0]).astype(np.float64), 0.0))
-        order = fused_order(np.argsort(distances, kind="stable"), order)
+    order, distances = ordered(scores, store, asked, embedder)
     chances = {term: term_probability(term, probabilities.astype(np.float64)) for term in query.terms}
     kept = order[fitting(chances)[order]] if options.only else order
     limit = limit_of(embedder) if options.fold else -1.0
@@ -169,9 +164,26 @@ def find_by_words(
         )
     shown = None if asked is None else asked.crops[0]
     return WordsFound(
-        query, tuple(matches), len(store), collected.name, embedder.name, left_out, collected.notes, shown,
+        query, tuple(matches), len(order), collected.name, embedder.name, left_out, collected.notes, shown,
         len(order) - len(kept),
     )  # fmt: skip
+
+
+def ordered(
+    scores: NDArray[np.float64], store: Gallery, asked: Query | None, embedder: Embedder
+) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
+    """Gallery rows, best first, and the distances to the picture that was given too (None without one).
+
+    The given picture itself is left out of the gallery: finding it again says nothing.
+    """
+    by_words = np.argsort(-scores, kind="stable")
+    if asked is None:
+        return by_words, None
+    features, _ = asked.embed(embedder)
+    distances = np.sqrt(np.maximum(2.0 - 2.0 * (store.features @ features[0]).astype(np.float64), 0.0))
+    itself = are_query_files(asked, store.crops)
+    orders = (order[~itself[order]] for order in (np.argsort(distances, kind="stable"), by_words))
+    return fused_order(*orders, len(store)), distances
 
 
 def fitting(chances: Mapping[Term, NDArray[np.float64]]) -> NDArray[np.bool_]:
@@ -192,9 +204,9 @@ def understood(description: str) -> DescriptionQuery:
     )
 
 
-def fused_order(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One order of rows from two, by the sum of 1 / (60 + rank); ties as in the first."""
-    value = np.zeros(len(first))
+def fused_order(first: NDArray[np.int64], second: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
+    """One order of some of `rows` rows from two orders of them, by the sum of 1 / (60 + rank); ties as in the first."""
+    value = np.zeros(rows)
     for order in (first, second):
         value[order] += 1.0 / (RANK_CONSTANT + np.arange(1, len(order) + 1))
     return first[np.argsort(-value[first], kind="stable")]
