@@ -182,8 +182,8 @@ def ordered(
     features, _ = asked.embed(embedder)
     distances = np.sqrt(np.maximum(2.0 - 2.0 * (store.features @ features[0]).astype(np.float64), 0.0))
     itself = are_query_files(asked, store.crops)
-    orders = (order[~itself[order]] for order in (np.argsort(distances, kind="stable"), by_words))
-    return fused_order(*orders, len(store)), distances
+    by_picture = np.argsort(distances, kind="stable")
+    return fused_order(by_picture[~itself[by_picture]], by_words[~itself[by_words]], len(store)), distances
 
 
 def fitting(chances: Mapping[Term, NDArray[np.float64]]) -> NDArray[np.bool_]:
