@@ -44,7 +44,8 @@ def search_by_words(people: tuple[Path, ...], galleries: tuple[Path, ...], optio
     from reidr.core.run import refuse_own
     from reidr.core.storage.files import write_text
     from reidr.report.kept.inventory import note_run_folder
-    from reidr.report.words import words_json, write_words
+    from reidr.report.search import json_of
+    from reidr.report.words import write_words
     from reidr.search.by_words import WordsOptions, find_by_words, understood
     from reidr.search.document.words import words_csv, words_document_of, words_pictures
     from reidr.search.query.gallery import check_place
@@ -76,7 +77,7 @@ def search_by_words(people: tuple[Path, ...], galleries: tuple[Path, ...], optio
     created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     document = words_document_of(found, created=created, facts=facts)
     page = write_words(document, run.folder, words_pictures(found))
-    outputs = {options["json_file"]: words_json(document), options["csv_file"]: words_csv(document)}
+    outputs = {options["json_file"]: json_of(document), options["csv_file"]: words_csv(document)}
     say(found, page, err=Path("-") in outputs)
     for path, text in outputs.items():
         if path == Path("-"):

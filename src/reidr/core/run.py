@@ -128,7 +128,7 @@ class Run:
         return record
 
     def finish(self, stage: str, started: float, **results: Any) -> None:
-        """Record that `stage` is done; `started` is a `time.perf_counter()` reading."""
+        """Record that `stage` is done; `started` is a value of `time.perf_counter()`."""
         self.manifest["stages"][stage] = {"seconds": round(time.perf_counter() - started, 2), **results}
         self._write()
         note_kept(str(self.folder), f"{self.folder} with what is finished in it")

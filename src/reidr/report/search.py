@@ -20,7 +20,7 @@ from reidr.report import page as pages
 from reidr.report.files.store import STORED_SIDE, stored_picture
 from reidr.report.pictures import Thumbnail, thumbnail
 from reidr.search.document.document import csv_of
-from reidr.search.document.schema import KIND, SearchDocument
+from reidr.search.document.schema import KIND, Part, SearchDocument
 
 JSON_FILE, CSV_FILE, PAGE_FILE = "report.json", "matches.csv", "report.html"
 FILES = (JSON_FILE, CSV_FILE, PAGE_FILE)
@@ -39,19 +39,29 @@ def write_search(
 
     Raises ReIDError where the folder cannot be written.
     """
+    document = SearchDocument.model_validate(held_by(document, pictures))
+    return write_files(folder, json_of(document), csv_of(document), render(document))
+
+
+def held_by(document: Part, pictures: Mapping[str, Image.Image | Path] | None) -> dict[str, Any]:
+    """The values of a document in text that a file can hold, with small copies of `pictures` (None: its own)."""
     if pictures is not None:
         small = {name: thumbnail(picture, STORED_SIDE) for name, picture in pictures.items()}
         stored = {name: each.uri for name, each in small.items() if each is not None}
         document = document.model_copy(update={"pictures": stored})
-    document = SearchDocument.model_validate(whole_text(document.model_dump()))
+    values: dict[str, Any] = whole_text(document.model_dump())
+    return values
+
+
+def write_files(folder: Path, json_text: str, csv_text: str, page: str) -> Path:
+    """Write the three files of a search, the page last; returns its path. Raises ReIDError where that is impossible."""
     prepare_folder(folder)
-    write_text(folder / JSON_FILE, json_of(document))
-    write_text(folder / CSV_FILE, csv_of(document))
-    write_text(folder / PAGE_FILE, render(document))
+    for name, text in zip(FILES, (json_text, csv_text, page), strict=True):
+        write_text(folder / name, text)
     return folder / PAGE_FILE
 
 
-def json_of(document: SearchDocument) -> str:
+def json_of(document: Part) -> str:
     """The document as JSON text."""
     return json.dumps(whole_text(document.model_dump()), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 

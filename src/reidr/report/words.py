@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from reidr.core.run import prepare_folder
-from reidr.core.storage.files import write_text
 from reidr.errors import ReIDError
 from reidr.report import page as pages
-from reidr.report.files.store import STORED_SIDE, stored_picture
-from reidr.report.pictures import Thumbnail, thumbnail
-from reidr.report.search import CSV_FILE, JSON_FILE, NO_TRUTH, PAGE_FILE, read_json, whole_text
+from reidr.report.files.store import stored_picture
+from reidr.report.pictures import Thumbnail
+from reidr.report.search import JSON_FILE, NO_TRUTH, held_by, json_of, read_json, write_files
 from reidr.search.document.words import KIND, WordsDocument, words_csv
 
 LIKELY, UNLIKELY = 0.7, 0.3
@@ -32,21 +29,8 @@ def write_words(
 
     Raises ReIDError where the folder cannot be written.
     """
-    if pictures is not None:
-        small = {name: thumbnail(picture, STORED_SIDE) for name, picture in pictures.items()}
-        stored = {name: each.uri for name, each in small.items() if each is not None}
-        document = document.model_copy(update={"pictures": stored})
-    document = WordsDocument.model_validate(whole_text(document.model_dump()))
-    prepare_folder(folder)
-    write_text(folder / JSON_FILE, words_json(document))
-    write_text(folder / CSV_FILE, words_csv(document))
-    write_text(folder / PAGE_FILE, render_words(document))
-    return folder / PAGE_FILE
-
-
-def words_json(document: WordsDocument) -> str:
-    """The document as JSON text."""
-    return json.dumps(whole_text(document.model_dump()), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    document = WordsDocument.model_validate(held_by(document, pictures))
+    return write_files(folder, json_of(document), words_csv(document), render_words(document))
 
 
 def is_words_search(folder: Path) -> bool:
@@ -64,7 +48,7 @@ def load_words(folder: Path) -> WordsDocument:
         document = WordsDocument.model_validate_json(path.read_text(encoding="utf-8"))
         for uri in document.pictures.values():
             stored_picture(uri, path)
-        words_json(document)
+        json_of(document)
     except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ReIDError(f"{path}: not a search by words of this version ({reason}); search again") from None

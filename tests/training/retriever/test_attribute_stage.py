@@ -1,4 +1,4 @@
-"""`reidr train retriever` with attributes, from a folder of drawn people to a model that recognises and is calibrated."""
+"""`reidr train retriever` with attributes: from a folder of drawn people to a model that recognises them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RETRIEVER = {
 }
 
 
-def test_a_recipe_of_two_runs_gives_a_retriever_that_recognises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_runs_give_a_retriever_that_recognises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     street = StreetSettings(seed=5, train_people=24, test_people=4, cameras_per_person=2, distractors=0, junk=0)
     render_street(tmp_path / "street", street)

@@ -36,7 +36,7 @@ CONTRAST: dict[str, tuple[str, ...]] = {
     "white": ("black", "navy", "red", "green", "blue"),
     "beige": ("brown", "navy", "black", "red"),
 }
-"""Pattern colours that are told apart from the ground colour; any other ground takes white, black, or yellow."""
+"""Pattern colours that can be distinguished from the ground colour; any other ground takes white, black, or yellow."""
 
 
 def choose(random: np.random.Generator, values: Sequence[str], weights: Sequence[float] | None = None) -> str:
