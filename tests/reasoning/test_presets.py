@@ -19,6 +19,7 @@ from reidr.reasoning.backends.local import Engine
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.models.checkpoint import PRESETS
 from reidr.reasoning.types import Pair
+from reidr.retrieval.embedders.retriever import Retriever
 
 SHIPPED = sorted(folder.name for folder in PRESETS.iterdir() if (folder / "config.json").is_file())
 MOST = 60_000_000  # bytes of weights in all
@@ -44,6 +45,8 @@ def test_a_preset_tells_the_same_picture_from_another_and_speaks(name: str) -> N
     profile = stored_profile(name)
     # Who has seen drawn people only leaves photos alone.
     assert (0 < profile.weight <= 1) if name == "nano" else profile.weight == 0
+    assert profile.retriever == Retriever.load("nano").fingerprint, "find says where another retriever is used"
+    assert profile.mismatch(Retriever.load("lite").fingerprint)
     assert profile.policy is not None
     assert profile.score_predictor is not None
 
