@@ -35,6 +35,32 @@ def hold_out_identities(crops: Sequence[Crop], share: float, seed: int) -> tuple
     return tuple(c for c in crops if c.person not in chosen), tuple(c for c in crops if c.person in chosen)
 
 
+@dataclass(frozen=True)
+class SplitCrops:
+    """Training crops by the use of their persons.
+
+    Attributes:
+        vision_encoder: crops of identities that a vision encoder is trained on. reasoning: of identities it is not
+            trained on; a reasoner's candidate pairs are made of them. held_out: of identities that no part is trained
+            on, for choices afterwards.
+    """
+
+    vision_encoder: tuple[Crop, ...]
+    reasoning: tuple[Crop, ...]
+    held_out: tuple[Crop, ...]
+
+
+def split_identities(crops: Sequence[Crop], held_out_share: float, reasoning_share: float, seed: int) -> SplitCrops:
+    """Split by person: `held_out_share` of all identities held out, `reasoning_share` of the others left to reasoning.
+
+    One split for the retriever, the vision encoder and the reasoner, so that nothing is chosen on people it knows.
+    """
+    kept, held_out = hold_out_identities(crops, held_out_share, seed)
+    # With the same seed the second split would select the very people that the first has removed.
+    trained, reasoning = hold_out_identities(kept, reasoning_share, seed + 1)
+    return SplitCrops(trained, reasoning, held_out)
+
+
 def is_held_out(person: str, share: float, seed: int) -> bool:
     """Whether the split (share, seed) holds out a joined person, `market1501:0002`."""
     digest = hashlib.sha256(f"{seed}:{person}".encode()).digest()

@@ -13,7 +13,8 @@ from reidr.data.load import load_dataset
 from reidr.data.sketch import sketch_of
 from reidr.fusion.profile import InferenceProfile, store_profile
 from reidr.fusion.provenance import FILE as PROVENANCE
-from reidr.training.pretraining.people import People, split_people
+from reidr.training.common.identities import SplitCrops
+from reidr.training.pretraining.people import split_people
 from reidr.training.pretraining.streets import attribute_streets, street_people
 from reidr.training.recipes.data_sets import data_path
 from reidr.training.recipes.find import stage_values
@@ -54,7 +55,7 @@ def pretraining_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -
     return where
 
 
-def train_vision_encoder(recipe: PretrainingRecipe, run: Run, people: People) -> RetrieverNetwork:
+def train_vision_encoder(recipe: PretrainingRecipe, run: Run, people: SplitCrops) -> RetrieverNetwork:
     """The vision encoder, trained on small pictures first, which is quick, and at its own input size last."""
     import torch
 

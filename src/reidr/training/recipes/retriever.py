@@ -53,6 +53,9 @@ class EmbedderTraining(Recipe):
     weight_decay: float = Field(0.01, ge=0, description="weight decay of AdamW")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing of the identity cross-entropy")
     margin: float = Field(0.3, gt=0, description="margin of the batch-hard triplet loss, on unit vectors")
+    identity_weight: float = Field(
+        1.0, ge=0, description="weight of the identity losses; 0 leaves identities out and trains attributes alone"
+    )
     augmentation: Augmentation = Field(Augmentation(), description="random changes of the training crops")
     attributes: float = Field(0.0, ge=0, description="weight of the appearance-attribute loss; 0 leaves it out")
     ema_decay: float = Field(0.999, ge=0, lt=1, description="decay per step of the moving average of the weights")
@@ -96,4 +99,11 @@ class RetrieverRecipe(EmbedderTraining):
         ge=0,
         le=0.5,
         description="share of the training identities never trained on, for choosing thresholds and fusion weights",
+    )
+    reasoning_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the other identities left out too, for a reasoner that sees through this network: its "
+        "candidate pairs are made of them",
     )

@@ -11,7 +11,7 @@ from reidr.core.run import Run, content_hash, in_own_folder
 from reidr.data.join import join_training
 from reidr.data.sketch import sketch_of
 from reidr.data.types import Crop
-from reidr.training.common.identities import hold_out_identities
+from reidr.training.common.identities import split_identities
 from reidr.training.recipes.data_sets import load_training_data
 from reidr.training.recipes.find import stage_values
 from reidr.training.recipes.retriever import RetrieverRecipe
@@ -23,7 +23,8 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
     values, source = stage_values(recipe_name, "retriever", changes)
     recipe = RetrieverRecipe.from_values(values, source)
     datasets = load_training_data(recipe.data, source)
-    crops, held_out = hold_out_identities(join_training(datasets), recipe.held_out_share, recipe.seed)
+    split = split_identities(join_training(datasets), recipe.held_out_share, recipe.reasoning_share, recipe.seed)
+    crops, held_out = split.vision_encoder, split.held_out
     attributes = recipe.attribute_recognition
     described = [] if attributes is None else load_training_data(attributes.data, source)
     names = [*recipe.data, *([] if attributes is None else attributes.data)]
@@ -44,8 +45,8 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
     start = None if recipe.start is None else Retriever.load(recipe.start).network
     task, strangers = None, tuple[Crop, ...]()
     if attributes is not None:
-        known, strangers = described_people(recipe, described, folder / "streets")
-        task = AttributeTask(attributes, known)
+        people = described_people(recipe, described, folder / "streets")
+        task, strangers = AttributeTask(attributes, people.vision_encoder), people.held_out
     with progress("training the retriever", recipe.epochs) as advance:
         network = train_retriever(with_attributes(recipe), crops, folder, advance, start, task)
     facts: dict[str, object] = {

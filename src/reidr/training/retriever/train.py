@@ -109,7 +109,7 @@ class RetrieverTrainer:
         if recipe.precision == "bfloat16" and self.device.type == "cpu":
             use_quick_gradients(self.network)
         self.size, self.pixels = (0, 0), np.empty(0, np.uint8)
-        if start is not None and not (run / "checkpoint.pt").exists():
+        if start is not None and recipe.identity_weight and not (run / "checkpoint.pt").exists():
             # The first steps of random classifiers would destroy what the network has learned.
             pixels = decode(crops, recipe.network.height, recipe.network.width)
             start_from_means(self.losses, self.network, pixels, self.labels)
@@ -169,29 +169,37 @@ class RetrieverTrainer:
     def step(self, rows: NDArray[np.int64]) -> dict[str, float]:
         """One optimiser step on the crops at `rows`; returns its losses."""
         if self.described is None:
-            batch = None
             with self.precision():
                 features = self.network.feature_map(self.augment(self.pixels[rows], self.random))
+            loss, parts = self.identity_loss(features.float(), rows)
         else:
             batch = self.described.draw(self.random)
-            pixels = np.concatenate([self.pixels[rows], batch.pixels])
+            rows = rows if self.recipe.identity_weight else rows[:0]
             with self.precision():
-                trunk = self.network.trunk(self.augment(pixels, self.random))
-            features = self.network.head(trunk[: len(rows)].float())
-        pooled, normed = self.network.pooled_branches(features.float())
-        loss: Tensor
-        loss, parts = self.losses(pooled, normed, torch.from_numpy(self.labels[rows]).to(self.device))
-        if self.attributes is not None:
-            more, shown = self.attributes(normed[0], torch.from_numpy(rows).to(self.device))
-            loss, parts = loss + more, parts | shown
-        if self.described is not None and batch is not None:
+                trunk = self.network.trunk(
+                    self.augment(np.concatenate([self.pixels[rows], batch.pixels]), self.random)
+                ).float()
             assert self.network.attribute_branch is not None
-            logits = self.network.attribute_branch(trunk[len(rows) :].float())
-            more, shown = self.described.loss(logits, batch.values, batch.hidden)
-            loss, parts = loss + self.described.recipe.weight * more, parts | shown
+            logits = self.network.attribute_branch(trunk[len(rows) :])
+            more, parts = self.described.loss(logits, batch.values, batch.hidden)
+            loss = self.described.recipe.weight * more
+            if len(rows):
+                more, shown = self.identity_loss(self.network.head(trunk[: len(rows)]), rows)
+                loss, parts = loss + more, shown | parts
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, 5.0)
         self.optimiser.step()
         self.averaged.update_parameters(self.network)
         return dict(parts)
+
+    def identity_loss(self, features: Tensor, rows: NDArray[np.int64]) -> tuple[Tensor, dict[str, float]]:
+        """The loss of the crops at `rows` and what to log; `features` as `RetrieverNetwork.feature_map` gives them."""
+        pooled, normed = self.network.pooled_branches(features)
+        loss: Tensor
+        loss, parts = self.losses(pooled, normed, torch.from_numpy(self.labels[rows]).to(self.device))
+        loss = self.recipe.identity_weight * loss
+        if self.attributes is not None:
+            more, shown = self.attributes(normed[0], torch.from_numpy(rows).to(self.device))
+            loss, parts = loss + more, parts | shown
+        return loss, parts

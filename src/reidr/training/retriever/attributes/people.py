@@ -19,7 +19,7 @@ from reidr.data.vocabulary import VOCABULARY
 from reidr.errors import DataError
 from reidr.retrieval.embedders.network import RetrieverNetwork
 from reidr.retrieval.embedders.preprocess import decode, normalise
-from reidr.training.common.identities import hold_out_identities
+from reidr.training.common.identities import SplitCrops, split_identities
 from reidr.training.pretraining.streets import of_street
 from reidr.training.recipes.retriever import AttributeTraining, RetrieverRecipe
 from reidr.training.retriever.attributes.calibrate import Calibrations, calibrate
@@ -41,19 +41,17 @@ def with_attributes(recipe: RetrieverRecipe) -> RetrieverRecipe:
     return recipe.model_copy(update={"network": network})
 
 
-def described_people(
-    recipe: RetrieverRecipe, datasets: Sequence[ReIDDataset], folder: Path
-) -> tuple[tuple[Crop, ...], tuple[Crop, ...]]:
-    """(kept, held out) crops of which anything is known: of the photo sets, and of streets rendered into `folder`.
+def described_people(recipe: RetrieverRecipe, datasets: Sequence[ReIDDataset], folder: Path) -> SplitCrops:
+    """The crops of which anything is known: of the photo sets, and of streets rendered into `folder`.
 
-    Persons are held out as those of the identity training are. Raises DataError where nothing is known of anybody.
+    Persons are split as those of the identity training are. Raises DataError where nothing is known of anybody.
     """
     assert recipe.attribute_recognition is not None
     crops = [*join_training(datasets), *drawn_people(recipe.attribute_recognition, folder)]
     known = [crop for crop in crops if crop.person is not None and facts_of(crop.attributes)]
     if not known:
         raise DataError(f"nothing is known of what the people of {', '.join(recipe.attribute_recognition.data)} wear")
-    return hold_out_identities(known, recipe.held_out_share, recipe.seed)
+    return split_identities(known, recipe.held_out_share, recipe.reasoning_share, recipe.seed)
 
 
 def drawn_people(reading: AttributeTraining, folder: Path) -> list[Crop]:
@@ -69,12 +67,6 @@ def drawn_people(reading: AttributeTraining, folder: Path) -> list[Crop]:
     crops: list[Crop] = []
     if not reading.streets:
         return crops
-    with progress("rendering described people", reading.streets) as advance:
-        for seed in range(reading.street_seed, reading.street_seed + reading.streets):
-            street = render_street(folder / str(seed), replace(settings, seed=seed))
-            crops += (of_street(seed, crop) for crop in street.train)
-            advance(1)
-    return crops
     with progress("rendering described people", reading.streets) as advance:
         for seed in range(reading.street_seed, reading.street_seed + reading.streets):
             crops += (
