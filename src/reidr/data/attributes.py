@@ -1,7 +1,8 @@
-"""Identity attributes of Market-1501 (Lin et al., Pattern Recognition 2019) as plain words.
+"""Identity attributes of Market-1501 (Lin et al., Pattern Recognition 2019) as plain words, and the words of any source
+in the one vocabulary.
 
-The table is per person, not per crop: an attribute may be invisible in a given crop. Gender and age are left out on
-purpose: reasons must not rest on them.
+Market's table is per person, not per crop: an attribute may be invisible in a given crop. Gender and age are left out
+on purpose: reasons must not rest on them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
+from reidr.data.vocabulary import CANNOT_BE_SEEN, FAMILIES, Facts, values_true
 from reidr.errors import DataError
 
 UPPER_COLORS = ("black", "blue", "green", "gray", "purple", "red", "white", "yellow")
@@ -25,7 +27,10 @@ TWO_VALUED = {
     "bag": ("shoulder_bag", "no", "yes"),
     "handbag": ("handbag", "no", "yes"),
 }
-MARKET_BAGS = ("backpack", "shoulder_bag", "handbag")
+BAGS = ("backpack", "shoulder bag", "handbag")
+UNSEEN = "not visible"
+AND, EITHER = " and ", " / "
+MOST_ALTERNATIVES = 3  # more of them say nothing
 
 
 def load_market_attributes(path: Path) -> dict[int, Mapping[str, str]]:
@@ -59,21 +64,60 @@ def row_attributes(row: Mapping[str, str]) -> dict[str, str]:
 
 
 def common_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
-    """Attributes of a photo set or of the street in one vocabulary, so that one model learns from both.
+    """Attributes of any source by family of the one vocabulary, each with what is known of it in words.
 
-    Market-1501's table knows dress or trousers, long or short, and three kinds of bag by yes and no; the street draws
-    one kind of lower garment and at most one bag. Market's become `lower_kind` (trousers, shorts, skirt), `bag` (none,
-    backpack, shoulder bag, handbag; of several the first of these) and `hat` (none, hat). `"other"` colours (mixed, or
-    not marked) are left out: unknown is not a colour. Names that need no joining pass unchanged.
+    "red"; "black and white" where several are true; "trousers / jeans" where it is one of them and nobody says which;
+    "not visible" of what a crop hides. A family of which nothing is known is left out, and so is a value that no source
+    has, as a manifest may name it. What is in the vocabulary already passes unchanged: joining twice is joining once.
     """
-    joined = {name: value for name, value in attributes.items() if value != "other"}
-    if "lower_length" in joined:
-        short = joined.pop("lower_length") == "short"
-        joined["lower_kind"] = "skirt" if joined.get("lower_kind") == "dress" else "shorts" if short else "trousers"
-    bags = [name for name in MARKET_BAGS if name in joined]
-    if bags:
-        carried = [name.replace("_", " ") for name in bags if joined.pop(name) == "yes"]
-        joined["bag"] = carried[0] if carried else "none"
-    if joined.get("hat") in ("no", "yes"):
-        joined["hat"] = "hat" if joined["hat"] == "yes" else "none"
-    return joined
+    from reidr.data.attribute_sources import facts_of
+
+    if any(name in FAMILIES for name in attributes):
+        return {name: value for name, value in attributes.items() if name in FAMILIES}
+
+    def is_value(name: str, value: str) -> bool:
+        try:
+            facts_of({name: value})
+        except DataError:
+            return False
+        return True
+
+    facts = facts_of({name: value for name, value in attributes.items() if is_value(name, value)})
+    found = {name: words for name in facts if name != "open jacket" and (words := words_of(facts, name)) is not None}
+    if facts.get("open jacket", {}).get("no"):
+        found["jacket colors"] = "none"
+    return found
+
+
+def words_of(facts: Facts, name: str) -> str | None:
+    """What is known of a family, in words (`common_attributes`); None where that is nothing."""
+    own = facts[name]
+    if own.get(CANNOT_BE_SEEN):
+        return UNSEEN
+    true = values_true(facts, name)
+    if true:
+        return AND.join(true)
+    if name == "carried" and all(own.get(bag) is False for bag in BAGS):
+        return "nothing"
+    possible = [value for value in FAMILIES[name].values if own.get(value) is not False]
+    if FAMILIES[name].several or len(possible) > MOST_ALTERNATIVES:
+        return None
+    return EITHER.join(possible)
+
+
+def states(said: str, known: str) -> bool | None:
+    """Whether the value or values that are said are true of somebody of whom `known` is known; None where it is open.
+
+    "Red" is true of "red and white": nobody says that there is nothing else.
+    """
+    if EITHER in known:
+        return None if said in known.split(EITHER) else False
+    return set(said.split(AND)) <= set(known.split(AND))
+
+
+def same_value(one: str, other: str) -> bool | None:
+    """Whether two values as `common_attributes` gives them are the same; None where it is open."""
+    if EITHER in one or EITHER in other:
+        common = set(one.split(EITHER)) & set(other.split(EITHER))
+        return None if common else False
+    return set(one.split(AND)) == set(other.split(AND))

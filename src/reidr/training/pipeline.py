@@ -27,22 +27,24 @@ __all__ = ["QUICK", "STAGES", "evaluate_reasoner", "plan", "train_all", "unseen_
 SEEDED = ("warmup", "sample", "rl")
 Changes = dict[str, dict[str, Any]]
 
-SMALL = {"epochs": 1, "batch_persons": 8, "attributes": 1.0}
+SMALL = {"epochs": 1, "batch_persons": 8}
 QUICK: Changes = {
     "pretraining": {
         "data": [],
         "vision_encoder": [
             {**SMALL, "network": {"height": 128, "width": 64}},
-            {**SMALL, "network": {"height": 192, "width": 96}},
+            {
+                **SMALL,
+                "network": {"height": 192, "width": 96},
+                "attribute_recognition": {"data": [], "streets": 1, "street_people": 40, "batch": 16},
+            },
         ],
         "vision_encoder_street_people": 24,
         "street_people": 24,
         "attribute_streets": 1,
         "attribute_street_people": 8,
-        "attribute_head_steps": 40,
-        "steps": 40,
+        "steps": 60,
         "warmup_steps": 5,
-        "second_pass": {"steps": 20, "batch": 24, "warmup_steps": 2},
     },
     "pairs": {"pairs": 300, "held_out_pairs": 60, "held_out_street_people": 16},
     "warmup": {"steps": 12, "batch": 12, "regenerate": 6, "measure_every": 6, "measure_pairs": 40, "warmup_steps": 2},

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.data.attributes import states
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.evaluation.experiment.candidate_scoring import steps_of
@@ -58,8 +59,15 @@ def interval_of(gains: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
 
 
 def balanced_accuracy(truth: NDArray[np.str_], said: NDArray[np.str_]) -> float:
-    """Mean over the values in `truth` of the share of their crops that are read rightly."""
-    return float(np.mean([(said[truth == value] == value).mean() for value in np.unique(truth)]))
+    """Mean over the values in `truth` of the share of their crops that are read rightly.
+
+    Where several values are true, any of them is right; where it is one of several, each of those is.
+    """
+    right = {
+        value: {each for each in np.unique(said[truth == value]).tolist() if each and states(each, value) is not False}
+        for value in np.unique(truth).tolist()
+    }
+    return float(np.mean([np.isin(said[truth == value], list(own)).mean() for value, own in right.items()]))
 
 
 def usable(crops: Sequence[Crop], attribute: str, seed: int) -> list[Crop]:

@@ -9,6 +9,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.data.attribute_sources import STREET_COLOR
+from reidr.data.attributes import common_attributes, states
 from reidr.data.synthetic.person.palette import LOWER_COLORS, SHOES_COLORS, UPPER_COLORS
 from reidr.data.synthetic.picture.crop import render_crop
 from reidr.data.synthetic.plan import plan_street
@@ -21,12 +23,12 @@ from reidr.reasoning.prompting.questions import QUESTIONS, value_of
 from reidr.reasoning.rationales.claims import parse_description
 from reidr.reasoning.rationales.regions import UNSEEN
 
-GARMENTS: Mapping[str, tuple[str, ...]] = {
-    "upper_color": UPPER_COLORS,
-    "lower_color": LOWER_COLORS,
-    "shoes_color": SHOES_COLORS,
+GARMENTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "upper colors": ("upper_color", UPPER_COLORS),
+    "lower colors": ("lower_color", LOWER_COLORS),
+    "shoe colors": ("shoes_color", SHOES_COLORS),
 }
-
+"""Families of the vocabulary, each with its name on the street and the colours that it is drawn in there."""
 
 How = Literal["asked", "described"]
 Worn = Literal["all", "of one colour", "with a pattern", "under a jacket"]
@@ -62,22 +64,22 @@ def repaint(number: int, seed: int) -> dict[str, list[tuple[Crop, Crop]]]:
     pairs: dict[str, list[tuple[Crop, Crop]]] = {garment: [] for garment in GARMENTS}
     for place in random.permutation(len(street.sightings)):
         sighting = street.sightings[place]
-        for garment, colors in GARMENTS.items():
+        for garment, (name, colors) in GARMENTS.items():
             if len(pairs[garment]) >= number:
                 continue
-            now = getattr(sighting.outfit, garment)
-            taken = {now, sighting.outfit.pattern_color}
-            other = [color for color in colors if color not in taken]
-            outfit = replace(sighting.outfit, **{garment: other[int(random.integers(len(other)))]})
+            words = STREET_COLOR.get
+            taken = {words(each, each) for each in (getattr(sighting.outfit, name), sighting.outfit.pattern_color)}
+            other = [color for color in colors if words(color, color) not in taken]
+            outfit = replace(sighting.outfit, **{name: other[int(random.integers(len(other)))]})
             drawn = [
                 render_crop(sighting.person, each, sighting.view, sighting.camera, sighting.seed)
                 for each in (sighting.outfit, outfit)
             ]
-            if any(each.attributes[garment] == UNSEEN for each in drawn):
+            if any(each.attributes[name] == UNSEEN for each in drawn):
                 continue
-            name = f"{garment}-{len(pairs[garment])}"
+            title = f"{name}-{len(pairs[garment])}"
             before, after = (
-                Crop(f"{name}-{when}", each.image, attributes=dict(each.attributes))
+                Crop(f"{title}-{when}", each.image, attributes=dict(each.attributes))
                 for when, each in zip(("before", "after"), drawn, strict=True)
             )
             pairs[garment].append((before, after))
@@ -115,7 +117,7 @@ def measure_repainting(
                 parse_description(text) for text in reasoner.ask_about_crops(crops, progress=steps_of(advance))
             ]
         shown: list[Worn] = [worn_as(before) for before, _ in pairs]
-        groups = [worn for worn in get_args(Worn) if worn in shown] if garment == "upper_color" else []
+        groups = [worn for worn in get_args(Worn) if worn in shown] if garment == "upper colors" else []
         for worn in ("all", *groups):
             places = [place for place, own in enumerate(shown) if worn in ("all", own)]
             some = [pairs[place] for place in places]
@@ -136,16 +138,24 @@ def compared(
 ) -> Repainted:
     """`said` has the attributes stated of each crop of `pairs`, before and after in turn."""
 
+    known = [common_attributes(crop.attributes) for pair in pairs for crop in pair]
+
     def both(attribute: str) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
         stated = [own.get(attribute, "") for own in said]
-        true = [crop.attributes[attribute] for pair in pairs for crop in pair]
+        true = [own.get(attribute, UNSEEN) for own in known]
         return np.array(stated).reshape(-1, 2), np.array(true).reshape(-1, 2)
 
     stated, true = both(garment)
     same: list[bool] = []
     for attribute in QUESTIONS:
         if attribute != garment:
-            now, known = both(attribute)
-            same += (now[:, 0] == now[:, 1])[(known != UNSEEN).all(axis=1)].tolist()
-    moved, right = stated[:, 0] != stated[:, 1], (stated == true).all(axis=1)
+            now, shown = both(attribute)
+            same += (now[:, 0] == now[:, 1])[(shown != UNSEEN).all(axis=1)].tolist()
+    moved = stated[:, 0] != stated[:, 1]
+    right = np.array(
+        [
+            all(each and states(each, value) for each, value in zip(*row, strict=True))
+            for row in zip(stated, true, strict=True)
+        ]
+    )
     return Repainted(garment, len(pairs), how, float(moved.mean()), float(right.mean()), float(np.mean(same)), worn)

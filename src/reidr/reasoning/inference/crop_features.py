@@ -61,7 +61,6 @@ class CropFeatures:
         if learning == "connector" and not self.adapter.has_connector:
             self.adapter.encode_before_connector([])
         self.shapes: list[Shape] = []
-        self._attributes: Tensor | None = None
         self._kept: list[tuple[Tensor, ...]] = []
         self._prompts: dict[Any, tuple[list[int], Tensor]] = {}
         for start in range(0, len(open_crop), BATCH):
@@ -94,23 +93,13 @@ class CropFeatures:
             same = self.learning == "all" or other.model is self.model
         if not same:
             raise ReIDError("these features are of another vision encoder; make new CropFeatures for this model")
-        self.adapter, self._attributes = other, None
+        self.adapter = other
 
     def with_model(self, model: Any) -> CropFeatures:
         """The same kept features before another model, whose vision encoder the caller knows to be the same."""
         features = copy.copy(self)
         features.adapter = adapt(model, self.processor, self.adapter.pixels)
         return features
-
-    def use_attributes(self, probabilities: Tensor) -> None:
-        """Give the attribute head's output for these crops, (crops, values) probabilities, instead of computing it.
-
-        For training with `learning="connector"` behind an attribute head that no longer learns: it need not be run on
-        the same crop in every batch, and heads that were not trained on a crop's person may have been run in its place.
-        """
-        if len(probabilities) != len(self):
-            raise ReIDError(f"{len(probabilities)} rows of attributes do not fit {len(self)} crops")
-        self._attributes = probabilities.detach()
 
     def visual_tokens(self, row: int) -> int:
         """Number of a crop's image tokens in a prompt."""
@@ -137,8 +126,7 @@ class CropFeatures:
             own = [PixelInput(shape, self._kept[row]) for row, shape in zip(unique, shapes, strict=True)]
             crops = self.adapter.encode(own)
         elif self.learning == "connector":
-            known = None if self._attributes is None else self._attributes[unique]
-            crops = self.adapter.connect([self.kept(row) for row in unique], shapes, known)
+            crops = self.adapter.connect([self.kept(row) for row in unique], shapes)
         else:
             device, dtype = self.model.device, self.model.dtype
             layers = [tuple(part.to(device, dtype) for part in self._kept[row]) for row in unique]

@@ -31,11 +31,8 @@ class Nano(Qwen3_VL):
         raw = self.model.model.visual.before_connector(patches, grid)
         return list(raw.split([self.image_tokens(crop.shape) for crop in crops]))
 
-    def connect(
-        self, raw: Sequence[Tensor], shapes: Sequence[Shape], attributes: Tensor | None = None
-    ) -> list[EncodedCrop]:
+    def connect(self, raw: Sequence[Tensor], shapes: Sequence[Shape]) -> list[EncodedCrop]:
         """As `VisionLanguageModel.connect`."""
         sizes = [len(tokens) for tokens in raw]
-        known = None if attributes is None else self.to_model([attributes])[0]
-        tokens = self.model.model.visual.connect(torch.cat(self.to_model(raw)), sizes, known)
+        tokens = self.model.model.visual.connect(torch.cat(self.to_model(raw)), sizes)
         return [EncodedCrop(shape, (own,)) for shape, own in zip(shapes, tokens.split(sizes), strict=True)]

@@ -117,9 +117,7 @@ class TransformersModel:
         """As `VisionLanguageModel.encode_before_connector`. Raises ReIDError: this architecture has no connector."""
         raise self._no_connector()
 
-    def connect(
-        self, raw: Sequence[Tensor], shapes: Sequence[Shape], attributes: Tensor | None = None
-    ) -> list[EncodedCrop]:
+    def connect(self, raw: Sequence[Tensor], shapes: Sequence[Shape]) -> list[EncodedCrop]:
         """As `VisionLanguageModel.connect`. Raises ReIDError: this architecture has no connector."""
         raise self._no_connector()
 

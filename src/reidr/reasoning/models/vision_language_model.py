@@ -138,12 +138,6 @@ class VisionLanguageModel(Protocol):
         """What the frozen vision encoder gives, (tokens, values) for each crop. Only with `has_connector`."""
         ...
 
-    def connect(
-        self, raw: Sequence[Tensor], shapes: Sequence[Shape], attributes: Tensor | None = None
-    ) -> list[EncodedCrop]:
-        """What the connector makes of `encode_before_connector`; with gradients. Only with `has_connector`.
-
-        Args:
-            attributes: (crops, values) probabilities of an attribute head, where they are known already.
-        """
+    def connect(self, raw: Sequence[Tensor], shapes: Sequence[Shape]) -> list[EncodedCrop]:
+        """What the connector makes of `encode_before_connector`; with gradients. Only with `has_connector`."""
         ...

@@ -5,8 +5,7 @@ The same classes, chat template and code path as the billion-parameter checkpoin
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +18,12 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
 )
 
-from reidr.errors import ReIDError
 from reidr.reasoning.models.qwen import Qwen3VLProcessor
-from reidr.reasoning.nano.config import ConvolutionalConfig, ConvolutionalVisionConfig, vision_half
+from reidr.reasoning.nano.config import ConvolutionalConfig, ConvolutionalVisionConfig
 from reidr.reasoning.nano.model import ConvolutionalForConditionalGeneration
 from reidr.reasoning.prompting.grammar import ANSWER_WORDS, TAGS
 from reidr.reasoning.prompting.prompt import DESCRIBE, PERSON_A, PERSON_B, QUESTIONS
+from reidr.retrieval.embedders.attribute_recognition import Calibrations
 from reidr.retrieval.embedders.network import RetrieverNetwork
 
 HEAD = 32  # size of an attention head; the multimodal rotary sections below must sum to half of it
@@ -131,7 +130,7 @@ def build_convolutional(
     key_value_heads: int = 2,
     vocabulary: int = 700,
     merge: int = 2,
-    reads: Mapping[str, Sequence[str]] | None = None,
+    calibrations: Calibrations | None = None,
     seed: int = 0,
 ) -> tuple[ConvolutionalForConditionalGeneration, Qwen3VLProcessor]:
     """`nano` with the trained `network` as its vision encoder: one visual token per `merge` x `merge` cells of its map.
@@ -140,7 +139,8 @@ def build_convolutional(
 
     Args:
         texts, vocabulary, seed: as in `build_nano`. hidden, layers, key_value_heads: of the language model.
-        reads: attributes and values that its `AttributeHead` is to recognise; None for a model without one.
+        calibrations: of what the network recognises, as a retriever's file holds them; None leaves its logits as they
+            are.
     """
     tokenizer = build_tokenizer(texts, vocabulary)
     settings = network.settings
@@ -153,7 +153,6 @@ def build_convolutional(
             "out_hidden_size": hidden,
             "patch_size": CELL,
             "spatial_merge_size": merge,
-            "reads": None if reads is None else {name: list(values) for name, values in reads.items()},
         },
         **special_tokens(tokenizer),
         tie_word_embeddings=True,
@@ -162,33 +161,12 @@ def build_convolutional(
         torch.manual_seed(seed)
         model = ConvolutionalForConditionalGeneration(config)
     model.model.visual.vision_encoder.load_state_dict(network.state_dict())
+    if calibrations is not None:
+        model.model.visual.attributes.calibrate(calibrations)
     area = settings.height * settings.width
     size = NanoSize(patch=CELL, merge=merge, pixels=(area, area + area // 8))
     images = build_image_processor(size, settings.mean, settings.std)
     return model, Qwen3VLProcessor(images, tokenizer, chat_template=CHAT_TEMPLATE)
-
-
-def with_attribute_head(
-    model: ConvolutionalForConditionalGeneration, reads: Mapping[str, Sequence[str]], seed: int = 0
-) -> ConvolutionalForConditionalGeneration:
-    """A copy of `model` with an untrained `AttributeHead` that adds nothing yet: its output is that of `model`.
-
-    Raises ReIDError where the model has one already.
-    """
-    if model.model.visual.attribute_head is not None:
-        raise ReIDError("this reasoner has an attribute head already; start from one that has none")
-    config = copy.deepcopy(model.config)
-    vision_half(config).reads = {name: list(values) for name, values in reads.items()}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        grown = ConvolutionalForConditionalGeneration(config)
-    missing, _ = grown.load_state_dict(model.state_dict(), strict=False)
-    assert all(".attribute_head." in name for name in missing), missing
-    attribute_head = grown.model.visual.attribute_head
-    assert attribute_head is not None
-    torch.nn.init.zeros_(attribute_head.to_tokens.weight)
-    torch.nn.init.zeros_(attribute_head.to_tokens.bias)
-    return grown
 
 
 def language_config(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int, heads: int) -> dict[str, Any]:

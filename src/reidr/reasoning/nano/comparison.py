@@ -17,27 +17,30 @@ class Comparison(nn.Module):
 
     A token attends to the other crop's cells by cosine similarity of learned keys (several heads) and takes their mean
     key. The comparison consists of the product and the distance of that and its own key, the best similarity of each
-    head, and three cosines of the vision encoder's own embeddings: whole bodies, upper parts, lower parts. Those are
-    used as they are, since any metric learned anew from a few hundred people is worse on other people. The same weights
-    serve both directions, so the comparison is symmetric; only the order of the prompt breaks the symmetry.
+    head, three cosines of the vision encoder's own embeddings (whole bodies, upper parts, lower parts), and how far the
+    recognised attributes agree, family by family (`RecognisedAttributes.agreement`). Those are used as they are, since
+    any metric learned anew from a few hundred people is worse on other people. The same weights serve both directions,
+    so the comparison is symmetric; only the order of the prompt breaks the symmetry.
     """
 
-    def __init__(self, config: ConvolutionalVisionConfig) -> None:
+    def __init__(self, config: ConvolutionalVisionConfig, recognised: int, families: int) -> None:
+        """`recognised`: how many probabilities of attributes a token carries; `families`: of how many families."""
         super().__init__()
         network = NetworkSettings(**(config.network or {}))
         self.heads = config.heads
-        self.sizes = (config.key_size, network.embedding, network.stripe_embedding)
+        self.sizes = (config.key_size, network.embedding, network.stripe_embedding, recognised)
         self.sharpness = nn.Parameter(torch.full((config.heads,), math.log(8.0)))
         self.out = nn.Sequential(
-            nn.Linear(2 * config.key_size + config.heads + 3, config.out_hidden_size),
+            nn.Linear(2 * config.key_size + config.heads + 3 + families, config.out_hidden_size),
             nn.GELU(),
             nn.Linear(config.out_hidden_size, config.out_hidden_size),
         )
 
-    def forward(self, own: Tensor, other: Tensor) -> Tensor:
-        """(N, m, sum of `sizes`) of a crop and (N, n, sum of `sizes`) of another → (N, m, out_hidden_size)."""
-        cell, whole, stripe = own.split(self.sizes, dim=-1)
-        other_cell, other_whole, other_stripe = other.split(self.sizes, dim=-1)
+    def forward(self, own: Tensor, other: Tensor, agreement: Tensor) -> Tensor:
+        """(N, m, sum of `sizes`) of a crop, (N, n, sum of `sizes`) of another, and (N, families) log Bayes factors →
+        (N, m, out_hidden_size)."""
+        cell, whole, stripe, _ = own.split(self.sizes, dim=-1)
+        other_cell, other_whole, other_stripe, _ = other.split(self.sizes, dim=-1)
         cell, other_cell = self._unit(cell), self._unit(other_cell)
         similarity = torch.einsum("nmhd,nlhd->nhml", cell, other_cell)
         share = (similarity * self.sharpness.exp()[:, None, None]).softmax(dim=-1)
@@ -49,8 +52,9 @@ class Comparison(nn.Module):
             (cell * attended).flatten(2) * scale,
             (cell - attended).abs().flatten(2) * scale / 2,
             similarity.amax(dim=-1).transpose(1, 2),
-            # Three values beside hundreds: scaled so that training uses them first.
+            # A few values beside hundreds: scaled so that training uses them first.
             (10 * (cosines - 0.5))[:, None].expand(-1, own.shape[1], -1),
+            agreement.clamp(-4, 4)[:, None].expand(-1, own.shape[1], -1),
         ]
         update: Tensor = self.out(torch.cat(parts, dim=-1))
         return update

@@ -13,15 +13,13 @@ from transformers import (
 
 
 class ConvolutionalVisionConfig(PreTrainedConfig):
-    """The vision encoder. `network` are the fields of `NetworkSettings` (None: its defaults), `reads` the attributes
-    that its `AttributeHead` recognises, with their values (None: it has none); the rest is as in Qwen3-VL."""
+    """The vision encoder. `network` are the fields of `NetworkSettings` (None: its defaults), the attributes that it
+    recognises among them; the rest is as in Qwen3-VL."""
 
     model_type = "reidr_convolutional_vision"
     base_config_key = "vision_config"
 
     network: dict[str, Any] | None = None
-    reads: dict[str, list[str]] | None = None
-    attribute_head_size: int = 128
     hidden_size: int = 192
     out_hidden_size: int = 192
     key_size: int = 128

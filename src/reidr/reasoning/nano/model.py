@@ -28,7 +28,7 @@ from transformers import (
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures, Qwen3VLModel
 
 from reidr.errors import ReIDError, WeightsError
-from reidr.reasoning.nano.attribute_head import AttributeHead
+from reidr.reasoning.nano.attributes import RecognisedAttributes
 from reidr.reasoning.nano.comparison import Comparison, whole_and_ends
 from reidr.reasoning.nano.config import ConvolutionalConfig, ConvolutionalVisionConfig, vision_half
 from reidr.retrieval.embedders.network import NetworkSettings, build_network
@@ -56,13 +56,12 @@ class ConvolutionalVision(PreTrainedModel):
 
     Each token holds its cell of the map, the crop's whole-body embedding, the embedding of the stripe in which the cell
     lies, the plain colours and texture of its pixels (`colours_and_texture`: a network trained on identities keeps too
-    little of them), and its place. What an `AttributeHead` recognises in the crop is added where there is one. The
-    output has `out_hidden_size` values for the language model, and then, for `Comparison`, the cell's key of `key_size`
-    values and the two embeddings as unit vectors.
+    little of them), its place, and the probabilities of what the network's attribute branch recognises in the crop,
+    where it has one (`RecognisedAttributes`). The output has `out_hidden_size` values for the language model, and then,
+    for `Comparison`, the cell's key of `key_size` values, the two embeddings as unit vectors, and the probabilities.
 
     The network (`vision_encoder`) stays in evaluation mode even after `train()`: its batch norms were fitted on whole
-    training sets, and batches of pairs would spoil them. So does the attribute head, which is trained separately
-    (`reidr.training.pretraining.attribute_head`).
+    training sets, and batches of pairs would spoil them.
     """
 
     config_class = ConvolutionalVisionConfig
@@ -72,29 +71,21 @@ class ConvolutionalVision(PreTrainedModel):
         super().__init__(config)
         self.spatial_merge_size = config.spatial_merge_size
         settings = NetworkSettings(**(config.network or {}))
-        if settings.stripes < 1:
-            raise WeightsError("a convolutional vision encoder needs a network with stripes of at least 1")
+        if settings.stripes < 1 or not settings.attributes:
+            raise WeightsError("nano's vision encoder must have a stripe or more, and recognise attributes")
         self.vision_encoder = build_network(settings).eval()
         self.mirror = settings.flip
-        self.sizes = (settings.embedding, settings.embedding, settings.stripe_embedding, LOOK, PLACE)
+        self.attributes = RecognisedAttributes(settings.attributes, config.out_hidden_size)
+        parts = (settings.embedding, settings.embedding, settings.stripe_embedding, LOOK, PLACE)
+        self.sizes = (*parts, self.attributes.size)
         wide = 2 * config.out_hidden_size
-        self.connector = nn.Sequential(
-            nn.Linear(sum(self.sizes), wide), nn.GELU(), nn.Linear(wide, config.out_hidden_size)
-        )
+        self.connector = nn.Sequential(nn.Linear(sum(parts), wide), nn.GELU(), nn.Linear(wide, config.out_hidden_size))
         self.cell_key = nn.Linear(self.sizes[0] + LOOK + PLACE, config.key_size, bias=False)
-        self.attribute_head: AttributeHead | None = None
-        if config.reads is not None:
-            vision_encoder, measured = sum(self.sizes[:3]), sum(self.sizes[3:])
-            self.attribute_head = AttributeHead(
-                vision_encoder, measured, config.reads, config.attribute_head_size, config.out_hidden_size
-            ).eval()
         self.post_init()
 
     def train(self, mode: bool = True) -> ConvolutionalVision:
         super().train(mode)
         self.vision_encoder.eval()
-        if self.attribute_head is not None:
-            self.attribute_head.eval()
         return self
 
     def forward(self, pixel_values: Tensor, grid_thw: Tensor, **_: Any) -> BaseModelOutputWithDeepstackFeatures:
@@ -107,26 +98,18 @@ class ConvolutionalVision(PreTrainedModel):
 
     @property
     def connecting(self) -> tuple[nn.Module, ...]:
-        """The parts behind the vision encoder and the recognition of attributes, which may be trained while those stay
-        as they are."""
-        parts = (self.connector, self.cell_key)
-        return parts if self.attribute_head is None else (*parts, self.attribute_head.to_tokens)
+        """The parts behind the vision encoder, which may be trained while that stays as it is."""
+        return self.connector, self.cell_key, self.attributes.to_tokens
 
-    def connect(self, raw: Tensor, sizes: Sequence[int], attributes: Tensor | None = None) -> Tensor:
+    def connect(self, raw: Tensor, sizes: Sequence[int]) -> Tensor:
         """(tokens of all pictures, sum of `sizes`), from `before_connector`, and how many belong to each picture →
-        (tokens, out_hidden_size + key_size + both embeddings).
-
-        `attributes` are the pictures' `AttributeHead.probabilities`, where they are known already.
+        (tokens, out_hidden_size + key_size + both embeddings + probabilities).
         """
-        cell, whole, stripe, colours, place = raw.split(self.sizes, dim=-1)
+        cell, whole, stripe, colours, place, recognised = raw.split(self.sizes, dim=-1)
         embeddings = functional.normalize(whole, dim=-1), functional.normalize(stripe, dim=-1)
         key = self.cell_key(torch.cat([cell, colours, place], dim=-1))
-        tokens = self.connector(raw)
-        if self.attribute_head is not None:
-            if attributes is None:
-                attributes = self.attribute_head.probabilities(raw.split(list(sizes)))
-            tokens = tokens + self.attribute_head.token_update(attributes, sizes)
-        return torch.cat([tokens, key, *embeddings], dim=-1)
+        tokens = self.connector(torch.cat([cell, whole, stripe, colours, place], dim=-1)) + self.attributes(recognised)
+        return torch.cat([tokens, key, *embeddings, recognised], dim=-1)
 
     def before_connector(self, pixel_values: Tensor, grid_thw: Tensor) -> Tensor:
         """The vision encoder's output, before the connector: (tokens, sum of `sizes`)."""
@@ -148,21 +131,25 @@ class ConvolutionalVision(PreTrainedModel):
         cells = patches.view(height // merge, width // merge, merge, merge, 3, -1, size, size)[:, :, :, :, :, 0]
         return cells.permute(4, 0, 2, 5, 1, 3, 6).reshape(3, height * size, width * size)
 
-    def _map_and_embeddings(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The vision encoder's map of pictures, and its embeddings of whole body and stripes."""
-        features = self.vision_encoder.feature_map(pictures.contiguous(memory_format=torch.channels_last))
-        return features, self.vision_encoder.pooled_branches(features)[1]
+    def _seen(self, pictures: Tensor) -> tuple[Tensor, list[Tensor], Tensor, Tensor]:
+        """Of pictures: the vision encoder's map, its embeddings of whole body and stripes, and both kinds of logits."""
+        trunk = self.vision_encoder.trunk(pictures.contiguous(memory_format=torch.channels_last))
+        features = self.vision_encoder.head(trunk)
+        assert self.vision_encoder.attribute_branch is not None
+        values, hidden = self.vision_encoder.attribute_branch(trunk)
+        return features, self.vision_encoder.pooled_branches(features)[1], values, hidden
 
     def tokens(self, pictures: Tensor, grid: tuple[int, int]) -> Tensor:
         """(N, 3, H, W) → (N, tokens, sum of `sizes`), parts brought to the same scale."""
         merge = self.config.spatial_merge_size
         rows, columns = grid[0] // merge, grid[1] // merge
-        features, (whole, *stripes) = self._map_and_embeddings(pictures)
+        features, (whole, *stripes), values, hidden = self._seen(pictures)
         if self.mirror:
             # A mirrored crop shows the same person: the mean of both is worth 0.008 of the pairs' ROC area.
-            flipped, others = self._map_and_embeddings(pictures.flip(3))
+            flipped, others, *logits = self._seen(pictures.flip(3))
             features = (features + flipped.flip(3)) / 2
             whole, *stripes = ((one + other) / 2 for one, other in zip((whole, *stripes), others, strict=True))
+            values, hidden = (values + logits[0]) / 2, (hidden + logits[1]) / 2
         if features.shape[2:] != (rows, columns):
             features = functional.adaptive_avg_pool2d(features, (rows, columns))
         number = len(pictures)
@@ -173,6 +160,8 @@ class ConvolutionalVision(PreTrainedModel):
         scaled = [functional.layer_norm(part, part.shape[-1:]) for part in parts]
         scaled.append(colours_and_texture(pictures, rows, columns))
         scaled.append(places_of(rows, columns, cells).expand(number, rows, columns, -1))
+        recognised = self.attributes.probabilities(values, hidden)
+        scaled.append(recognised[:, None, None].expand(number, rows, columns, -1))
         return torch.cat(scaled, dim=-1).reshape(number, rows * columns, -1)
 
 
@@ -214,7 +203,8 @@ class ConvolutionalModel(Qwen3VLModel):
 
     def __init__(self, config: ConvolutionalConfig) -> None:
         super().__init__(config)
-        self.comparison = Comparison(vision_half(config))
+        visual: Any = self.visual
+        self.comparison = Comparison(vision_half(config), visual.attributes.size, len(visual.attributes.families))
         self.post_init()
 
     def forward(
@@ -243,8 +233,12 @@ class ConvolutionalModel(Qwen3VLModel):
 
     def embeddings(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Unit vectors of whole body, uppermost and lowest stripe, from a picture's (tokens, values) of `connect`."""
-        _, whole, stripe = self.comparison.sizes
-        return whole_and_ends(*picture[:, -(whole + stripe) :].split((whole, stripe), dim=-1))
+        _, whole, stripe, _ = picture[:, -sum(self.comparison.sizes) :].split(self.comparison.sizes, dim=-1)
+        return whole_and_ends(whole, stripe)
+
+    def recognised(self, picture: Tensor) -> Tensor:
+        """(probabilities,) of a picture's (tokens, values) of `connect`, as `RecognisedAttributes` orders them."""
+        return picture[0, picture.shape[1] - self.comparison.sizes[-1] :]
 
     def compared(self, pictures: list[Tensor], input_ids: Tensor) -> list[Tensor]:
         """Tokens of each picture for the language model, (tokens, hidden) each, pairs compared with one another."""
@@ -266,7 +260,9 @@ class ConvolutionalModel(Qwen3VLModel):
             groups.setdefault((len(pictures[first]), len(pictures[first + 1])), []).append(first)
         for places in groups.values():
             a, b = (torch.stack([pictures[place + side][:, hidden:] for place in places]) for side in (0, 1))
-            for side, compared in ((0, self.comparison(a, b)), (1, self.comparison(b, a))):
+            number = self.comparison.sizes[-1]
+            agreement = self.visual.attributes.agreement(*(each[:, 0, each.shape[2] - number :] for each in (a, b)))
+            for side, compared in ((0, self.comparison(a, b, agreement)), (1, self.comparison(b, a, agreement))):
                 for place, more in zip(places, compared, strict=True):
                     tokens[place + side] = tokens[place + side] + more
         return tokens

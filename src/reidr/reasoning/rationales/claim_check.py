@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from reidr.data.attributes import common_attributes
-from reidr.data.synthetic.person.appearance import ATTRIBUTES
+from reidr.data.attributes import AND
 from reidr.data.types import Crop
+from reidr.data.vocabulary import FAMILIES
 from reidr.reasoning.prompting.questions import QUESTIONS, value_of
 from reidr.reasoning.rationales import cues
 from reidr.reasoning.rationales.claims import BY_NAME, Claim, parse_claims, plain, self_contradictory
@@ -26,8 +26,8 @@ CheckOutcome = Literal["consistent", "not visible", "inconsistent", "self-contra
 Side = Literal["A", "B"]
 ANSWER_TOKENS = 12
 BATCH = 32  # questions at a time
-HATS = frozenset({"hat", "cap", "beanie"})  # a hat of unknown kind is no other one than a cap
 BARELY = re.compile(r"\bnot \w+ly (?:seen|visible)\b", re.I)
+ABSENT = ("none", "nothing", "no")
 NONE = re.compile(r"\b(?:no|none|not|nothing|without)\b", re.I)
 
 
@@ -165,12 +165,14 @@ def gives(answer: str, stated: Stated) -> bool:
     """Whether an answer gives the value: in the words of our grammar, or as the only value named in a free sentence."""
     if stated.value == UNSEEN or says_unseen(answer):
         return stated.value == UNSEEN and says_unseen(answer)
-    said = common_attributes({stated.attribute: plain(value_of(answer.strip()))}).get(stated.attribute)
-    if said == stated.value or ("hat" in (said, stated.value) and {said, stated.value} <= HATS):
+    said = plain(value_of(answer.strip()))
+    if set(said.split(AND)) == set(stated.value.split(AND)):
         return True
-    known = {value for value in (*ATTRIBUTES.get(stated.attribute, ()), stated.value) if value not in ("none", UNSEEN)}
-    named = {value for value in known if names(answer, value)}
-    return not named and NONE.search(answer) is not None if stated.value == "none" else named == {stated.value}
+    possible = (*FAMILIES[stated.attribute].values, *stated.value.split(AND))
+    named = {value for value in possible if value not in ABSENT and names(answer, value)}
+    if stated.value in ABSENT:
+        return not named and NONE.search(answer) is not None
+    return named == set(stated.value.split(AND))
 
 
 def says_unseen(answer: str) -> bool:

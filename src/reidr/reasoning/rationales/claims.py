@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from reidr.data.attributes import common_attributes
-from reidr.data.synthetic.person.appearance import ATTRIBUTES
+from reidr.data.attributes import AND, common_attributes, same_value, states
+from reidr.data.vocabulary import COLORS, FAMILIES
 from reidr.reasoning.rationales.cues import extract_cues
-from reidr.reasoning.rationales.regions import ADJECTIVES, REGIONS, UNSEEN, value_of_adjective
+from reidr.reasoning.rationales.regions import REGIONS, UNSEEN, value_of_adjective
 from reidr.reasoning.types import REGIONS as REGION_NAMES
 from reidr.reasoning.types import Agreement
 
@@ -22,29 +22,44 @@ Mark = Literal["confirmed", "contradicted", "untestable"]
 Where = Literal["A", "B", "both", "either"]
 Values = Mapping[str, str]
 
+# Words that sentences say and attributes spell otherwise.
+SYNONYMS = {
+    "grey": "gray", "navy": "blue", "no bag": "nothing", "no hat": "none", "no": "none", "cap": "hat", "beanie": "hat",
+    "horizontally striped": "striped", "vertically striped": "striped",
+}  # fmt: skip
+UNSURE = re.compile(r"\bprobably ", re.I)
 BY_NAME = {region.name: region for region in REGIONS}
 COLOR_OF = {
-    "upper clothing": "upper_color",
-    "lower clothing": "lower_color",
-    "shoes": "shoes_color",
-    "bag": "bag_color",
+    "upper clothing": "upper colors",
+    "lower clothing": "lower colors",
+    "shoes": "shoe colors",
+    "bag": "bag colors",
 }
-COLOR = "|".join((*ATTRIBUTES["upper_color"], "grey"))
-HAIR = "|".join((*ATTRIBUTES["hair_color"], "grey"))
-PATTERN = "|".join(ADJECTIVES.get(value, value) for value in ATTRIBUTES["upper_pattern"])
+COLOR = "|".join((*COLORS, "grey", "navy"))
+SOME_COLORS = rf"(?:{COLOR})(?: and (?:{COLOR}))*"
+HAIR = "|".join((*FAMILIES["hair color"].values, "grey"))
+PATTERN = "plain|horizontally striped|vertically striped|striped|checked|printed|two-tone"
+CARRIED = "|".join(value for value in FAMILIES["carried"].values if value != "nothing")
+# Names of groups are names of families with _ for a space.
 PHRASES = {
-    "upper clothing": rf"(?:an? )?(?:(?P<upper_color>{COLOR}) )?(?:(?P<upper_pattern>{PATTERN}) )?"
-    rf"(?:top|shirt)(?: under an? (?P<jacket_color>{COLOR}) jacket)?",
-    "sleeves": r"(?P<sleeve>long|short) sleeves",
-    "lower clothing": rf"(?:an? )?(?:(?P<lower_color>{COLOR}) )?"
-    rf"(?:(?P<lower_kind>{'|'.join(ATTRIBUTES['lower_kind'])})|clothing on the legs)",
-    "shoes": rf"(?P<shoes_color>{COLOR}) shoes",
-    "hair": rf"(?P<hair_length>long|short) (?:(?P<hair_color>{HAIR}) )?hair",
-    "headwear": r"(?:an? )?(?P<hat>no hat|cap|beanie|hat)",
-    "bag": rf"(?:an? )?(?:(?P<bag_color>{COLOR}) )?(?P<bag>no bag|backpack|handbag|shoulder bag)",
+    "upper clothing": rf"(?:an? )?(?:(?P<upper_colors>{SOME_COLORS}) )?(?:(?P<pattern>{PATTERN}) )?"
+    rf"(?:(?P<upper_garment>t-shirt|shirt|sweater|suit jacket|jacket)|top)"
+    rf"(?: under an? (?P<jacket_colors>{SOME_COLORS}) jacket)?",
+    "sleeves": r"(?P<sleeves>long|short|no) sleeves",
+    "lower clothing": rf"(?:an? )?(?:(?P<lower_colors>{SOME_COLORS}) )?"
+    rf"(?:(?P<lower_garment>{'|'.join(FAMILIES['lower garment'].values)})|clothing on the legs)",
+    "shoes": rf"(?:(?P<shoe_colors>{SOME_COLORS}) )?(?:(?P<shoes>leather shoes|sneakers|boots|sandals)|shoes)",
+    "hair": rf"(?:(?P<hair_length>long|short) )?(?:(?P<hair_color>{HAIR}) )?hair|(?P<bald>no hair)",
+    "headwear": r"(?:an? )?(?P<headwear>no hat|cap|beanie|hat)",
+    "bag": rf"(?P<carried>no bag)|(?:an? )?(?:(?P<bag_colors>{SOME_COLORS}) )?"
+    rf"(?P<items>(?:{CARRIED})(?: and an? (?:{CARRIED}))*)",
 }
+LIKENESS: Mapping[str, float] = {"much alike": 1.0, "somewhat alike": 0.5, "somewhat unlike": -0.5, "very unlike": -1.0}
+"""How alike a region is said to look, in words; what is at least somewhat alike agrees."""
+GRADE = rf"(?P<grade>{'|'.join(LIKENESS)})"
 NAMED = rf"(?:the )?(?P<region>{'|'.join(REGION_NAMES)})"
 FORMS: tuple[tuple[Agreement | None, str], ...] = (
+    (None, rf"{NAMED} (?:is|are) {GRADE}(?:: (?P<a>.+) in both|: (?P<one>.+) in A, (?P<b>.+) in B)?"),
     ("unseen", rf"{NAMED} (?:cannot be seen|is hidden|are hidden) in (?P<where>A|B|both)"),
     ("agree", rf"{NAMED} agrees?: (?P<a>.+) in both"),
     ("agree", rf"same (?P<region>{'|'.join(REGION_NAMES)}): (?P<a>.+)"),
@@ -70,7 +85,7 @@ DESCRIBED = tuple(
 )
 SENTENCES = tuple((agreement, re.compile(pattern, re.I)) for agreement, pattern in FORMS)
 # What a region is like where its other words are said and this attribute is not.
-BY_ABSENCE = {"upper_pattern": "plain", "jacket_color": "none"}
+BY_ABSENCE = {"pattern": "plain", "jacket colors": "none"}
 END_OF_SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+")
 
 
@@ -83,6 +98,8 @@ class Claim:
         a, b: the attributes stated of person A (the query) and B, by name; empty where none was understood.
         where: for "unseen": in which crop ("either": not said). whole: the agreement is stated of the region as a
             whole, not only of the values said ("Both have a red top" leaves the pattern open).
+        likeness: how alike the region is said to look (`LIKENESS`), whatever the values that are named; None where the
+            sentence does not say. unsure: whether it says "probably".
         sentence: the words.
     """
 
@@ -93,6 +110,8 @@ class Claim:
     b: Values = field(default_factory=dict)
     where: Where = "either"
     whole: bool = True
+    likeness: float | None = None
+    unsure: bool = False
 
 
 def parse_claims(reasoning: str) -> tuple[Claim, ...]:
@@ -111,28 +130,39 @@ def parse_claims(reasoning: str) -> tuple[Claim, ...]:
 def parse_sentence(sentence: str) -> Claim | None:
     """The claim of a sentence in the form of our grammar, None for any other sentence."""
     words = sentence.strip().rstrip(".!?;").strip()
+    sure = UNSURE.sub("", words)
     for agreement, pattern in SENTENCES:
-        found = pattern.fullmatch(words)
-        if found is None:
-            continue
-        parts = found.groupdict()
-        region = parts["region"].lower() if parts.get("region") else None
-        if agreement == "unseen" and region is not None:
-            where: Where = {"a": "A", "b": "B", "both": "both"}[parts["where"].lower()]  # type: ignore[assignment]
-            return Claim(region, "unseen", sentence, where=where)
-        said = read_phrase(parts["a"], region)
-        if said is None:
-            continue
-        named, a = said
-        b = a
-        if parts.get("b") is not None:
-            other = read_phrase(parts["b"], named)
-            if other is None:
-                continue
-            b = other[1]
-        judged = agreement or ("agree" if all(a[name] == b[name] for name in set(a) & set(b)) else "differ")
-        return Claim(named, judged, sentence, a, b, whole=region is not None)
+        found = pattern.fullmatch(sure)
+        claim = None if found is None else claim_of(sentence, agreement, found.groupdict())
+        if claim is not None:
+            return claim if sure == words else replace(claim, unsure=True)
     return None
+
+
+def claim_of(sentence: str, agreement: Agreement | None, parts: Mapping[str, str | None]) -> Claim | None:
+    """The claim of a sentence from the parts that one of `FORMS` finds in it; None where a value is not understood."""
+    region = (parts.get("region") or "").lower() or None
+    likeness = LIKENESS.get((parts.get("grade") or "").lower())
+    if likeness is not None:
+        agreement = "agree" if likeness > 0 else "differ"
+    if agreement == "unseen" and region is not None:
+        where: Where = {"a": "A", "b": "B", "both": "both"}[str(parts["where"]).lower()]  # type: ignore[assignment]
+        return Claim(region, "unseen", sentence, where=where)
+    first = parts.get("a") or parts.get("one")
+    if first is None:
+        return None if region is None or agreement is None else Claim(region, agreement, sentence, likeness=likeness)
+    said = read_phrase(first, region)
+    if said is None:
+        return None
+    named, a = said
+    b = a
+    if parts.get("b") is not None:
+        other = read_phrase(str(parts["b"]), named)
+        if other is None:
+            return None
+        b = other[1]
+    judged = agreement or ("agree" if all(a[name] == b[name] for name in set(a) & set(b)) else "differ")
+    return Claim(named, judged, sentence, a, b, whole=region is not None, likeness=likeness)
 
 
 def parse_description(text: str) -> dict[str, str]:
@@ -143,7 +173,7 @@ def parse_description(text: str) -> dict[str, str]:
     """
     stated: dict[str, str] = {}
     for sentence in END_OF_SENTENCE.split(text):
-        words = sentence.strip().rstrip(".!?;").strip()
+        words = UNSURE.sub("", sentence.strip().rstrip(".!?;").strip())
         found = next((match for match in (form.fullmatch(words) for form in DESCRIBED) if match), None)
         if found is None:
             continue
@@ -153,8 +183,8 @@ def parse_description(text: str) -> dict[str, str]:
             said = dict.fromkeys(BY_NAME[str(region)].attributes, UNSEEN) if region in BY_NAME else {}
         else:
             _, said = read_phrase(parts["a"], region) or ("", {})
-            if "upper_color" in said:
-                said = {"jacket_color": "none"} | said
+            if "upper colors" in said:
+                said = {"jacket colors": "none"} | said
         stated = said | stated
     return stated
 
@@ -162,22 +192,26 @@ def parse_description(text: str) -> dict[str, str]:
 def read_phrase(phrase: str, region: str | None = None) -> tuple[str, dict[str, str]] | None:
     """The region that a phrase ("a red plain top", "no bag") speaks of and the attributes it states, or None.
 
-    Where the region is known, its colour alone ("blue") will do.
+    Where the region is known, its colours alone ("blue") will do.
     """
     for name in PHRASES if region is None else (region,):
         found = re.fullmatch(PHRASES.get(name, r"(?!)"), phrase.strip(), re.I)
         if found is not None:
-            said = {key: plain(value) for key, value in found.groupdict().items() if value is not None}
-            return name, said
-    if region in COLOR_OF and re.fullmatch(COLOR, phrase.strip(), re.I):
+            parts = {key: value for key, value in found.groupdict().items() if value is not None}
+            if "bald" in parts:
+                return name, {"hair length": "bald"}
+            if "items" in parts:
+                parts["carried"] = re.sub(r" and an? ", AND, parts.pop("items"), flags=re.I)
+            return name, {key.replace("_", " "): plain(value) for key, value in parts.items()}
+    if region in COLOR_OF and re.fullmatch(SOME_COLORS, phrase.strip(), re.I):
         return region, {COLOR_OF[region]: plain(phrase)}
     return None
 
 
 def plain(value: str) -> str:
     """A stated value as attributes spell it."""
-    value = value_of_adjective(value.strip().lower())
-    return "none" if value.startswith("no ") else "gray" if value == "grey" else value
+    parts = [value_of_adjective(part) for part in value.strip().lower().split(AND)]
+    return AND.join(SYNONYMS.get(part, part) for part in parts)
 
 
 def check_claim(claim: Claim, a: Values, b: Values, *, per_crop: bool = True) -> Mark:
@@ -188,7 +222,7 @@ def check_claim(claim: Claim, a: Values, b: Values, *, per_crop: bool = True) ->
     visible in both are equal, as in our grammar.
 
     Args:
-        a, b: attributes of the two crops; any vocabulary that `common_attributes` knows.
+        a, b: attributes of the two crops, of any source that `common_attributes` knows.
         per_crop: whether attributes say what each crop shows (the street). False: they are known per person (photos),
             and claims that something is hidden are untestable.
     """
@@ -197,7 +231,11 @@ def check_claim(claim: Claim, a: Values, b: Values, *, per_crop: bool = True) ->
         return mark_of(is_hidden(claim, first, second) if per_crop else None)
     same = regions_agree(claim, first, second)
     told = same if claim.agreement == "agree" or same is None else not same
+    if claim.likeness is not None and abs(claim.likeness) < 1:
+        told = None  # what looks somewhat alike may be the same or not
     stated = (is_true(claim.a, first), is_true(claim.b, second))
+    if claim.likeness is not None and told is None:
+        told = together(list(stated))
     return "contradicted" if False in (told, *stated) else mark_of(told)
 
 
@@ -205,8 +243,11 @@ def self_contradictory(claim: Claim) -> bool:
     """Whether a difference is claimed and none is stated: "a red top in A, a red top in B"; or one value and no more.
 
     What is stated of one crop alone is no difference either ("a backpack in A, a black backpack in B"), unless its
-    absence would be one: a pattern, or a jacket.
+    absence would be one: a pattern, or a jacket. Clothes of one description may well look unlike: where a sentence
+    says how alike they look, it does not contradict itself.
     """
+    if claim.likeness is not None:
+        return False
     shared = claim.a.keys() & claim.b.keys()
     if claim.agreement != "differ" or not shared or any(claim.a[name] != claim.b[name] for name in shared):
         return False
@@ -231,12 +272,12 @@ def regions_agree(claim: Claim, a: Values, b: Values) -> bool | None:
         return None
     names = set(region.attributes) if claim.whole else set(claim.a) | set(claim.b)
     first, second = region.visible(a), region.visible(b)
-    return together([equal(first[name], second[name]) for name in names if name in first and name in second])
+    return together([same_value(first[name], second[name]) for name in names if name in first and name in second])
 
 
 def is_true(said: Values, known: Values) -> bool | None:
     """Whether all that is stated of a crop and known of it is right; None where none of it is known."""
-    return together([equal(value, known[name]) for name, value in said.items() if known.get(name, UNSEEN) != UNSEEN])
+    return together([states(value, known[name]) for name, value in said.items() if known.get(name, UNSEEN) != UNSEEN])
 
 
 def is_hidden(claim: Claim, a: Values, b: Values) -> bool | None:
@@ -259,10 +300,3 @@ def is_hidden(claim: Claim, a: Values, b: Values) -> bool | None:
 def together(parts: list[bool | None]) -> bool | None:
     """False where any part is false, else True where any is known to be true, else None."""
     return False if False in parts else True if True in parts else None
-
-
-def equal(one: str, other: str) -> bool | None:
-    """Whether two values are one. A hat may be a cap or a beanie: one of unknown kind is neither like it nor unlike."""
-    if one != other and "hat" in (one, other):
-        return False if "none" in (one, other) else None
-    return one == other

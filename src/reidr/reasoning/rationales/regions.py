@@ -1,17 +1,23 @@
-"""Body regions in words: which attributes each has, and how what is known of them is said."""
+"""Body regions in words: which attributes each has, and how what is known of them is said.
+
+Attributes are families of the one vocabulary (`reidr.data.vocabulary`) with their values as words: "red", "black and
+white" where several are true, "trousers / jeans" where it is one of them, "not visible", and "probably red" of what is
+not sure.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-UNSEEN = "not visible"
+from reidr.data.attributes import EITHER
+from reidr.data.attributes import UNSEEN as UNSEEN
+
+PROBABLY = "probably "
 # Values that do not read well before a noun, as adjectives; `value_of_adjective` is the way back.
-ADJECTIVES = {
-    "horizontal stripes": "horizontally striped",
-    "vertical stripes": "vertically striped",
-    "print": "printed",
-}
+ADJECTIVES = {"logo or print": "printed"}
+TOPS = ("t-shirt", "shirt", "sweater", "jacket", "suit jacket")
+SHOES = ("leather shoes", "sneakers", "boots", "sandals")
 Known = Mapping[str, str]
 
 
@@ -21,14 +27,15 @@ class Region:
 
     Attributes:
         name: as in `reasoning.types.Region`. plural: whether that name is. verb: "wears", "has" or "carries".
-        attributes: what it is made of. say: known and visible attributes in words, or None where they say nothing.
+        attributes: what it is made of. words: known, visible and sure attributes in words, or None where they say
+            nothing.
     """
 
     name: str
     plural: bool
     verb: str
     attributes: tuple[str, ...]
-    say: Callable[[Known], str | None]
+    words: Callable[[Known], str | None]
 
     def visible(self, attributes: Known) -> dict[str, str]:
         """This region's attributes that are known and can be seen."""
@@ -37,6 +44,17 @@ class Region:
     def hidden(self, attributes: Known) -> bool:
         """Whether something of this region is known to be out of sight; False where nothing is known."""
         return any(attributes.get(name) == UNSEEN for name in self.attributes)
+
+    def say(self, visible: Known) -> str | None:
+        """Known and visible attributes in words, "probably" before them where any is not sure; None: nothing to say."""
+        words = self.words({name: certain(value) for name, value in visible.items()})
+        unsure = any(value.startswith(PROBABLY) for value in visible.values())
+        return f"{PROBABLY}{words}" if words and unsure else words
+
+
+def certain(value: str) -> str:
+    """The value without a "probably" before it."""
+    return value.removeprefix(PROBABLY)
 
 
 def article(words: str) -> str:
@@ -55,54 +73,66 @@ def value_of_adjective(word: str) -> str:
 
 
 def say_upper(known: Known) -> str | None:
-    color, pattern = known.get("upper_color"), known.get("upper_pattern")
-    if color is None:
+    colors, pattern, garment = (known.get(name) for name in ("upper colors", "pattern", "upper garment"))
+    named = garment if garment in TOPS else None
+    pattern = None if pattern is None or EITHER in pattern else pattern
+    if colors is None and named is None:
         return None
-    top = article(joined(color, pattern and ADJECTIVES.get(pattern, pattern), "top"))
-    jacket = known.get("jacket_color", "none")
+    top = article(joined(colors, pattern and ADJECTIVES.get(pattern, pattern), named or "top"))
+    jacket = known.get("jacket colors", "none")
     return top if jacket == "none" else f"{top} under {article(jacket)} jacket"
 
 
 def say_sleeves(known: Known) -> str | None:
-    return f"{known['sleeve']} sleeves" if "sleeve" in known else None
+    if "sleeves" not in known:
+        return None
+    return "no sleeves" if known["sleeves"] == "none" else f"{known['sleeves']} sleeves"
 
 
 def say_lower(known: Known) -> str | None:
-    kind, color = known.get("lower_kind"), known.get("lower_color")
+    kind, colors = known.get("lower garment"), known.get("lower colors")
+    if kind is not None and EITHER in kind:
+        kind = "trousers" if "trousers" in kind.split(EITHER) else None
     if kind is None:
-        return None if color is None else f"{color} clothing on the legs"
-    return article(joined(color, kind)) if kind == "skirt" else joined(color, kind)
+        return None if colors is None else f"{colors} clothing on the legs"
+    return article(joined(colors, kind)) if kind == "skirt" else joined(colors, kind)
 
 
 def say_shoes(known: Known) -> str | None:
-    return f"{known['shoes_color']} shoes" if "shoes_color" in known else None
+    kind, colors = known.get("shoes"), known.get("shoe colors")
+    if colors is None and kind not in SHOES:
+        return None
+    return joined(colors, kind if kind in SHOES else "shoes")
 
 
 def say_hair(known: Known) -> str | None:
-    if "hair_length" not in known:
-        return None
-    return joined(known["hair_length"], known.get("hair_color"), "hair")
+    length, color = known.get("hair length"), known.get("hair color")
+    if length == "bald":
+        return "no hair"
+    return joined(length, color, "hair") if length or color else None
 
 
 def say_headwear(known: Known) -> str | None:
-    if "hat" not in known:
+    if "headwear" not in known:
         return None
-    return "no hat" if known["hat"] == "none" else article(known["hat"])
+    return "no hat" if known["headwear"] == "none" else article(known["headwear"])
 
 
 def say_bag(known: Known) -> str | None:
-    if "bag" not in known:
+    if "carried" not in known:
         return None
-    color = known.get("bag_color")
-    return "no bag" if known["bag"] == "none" else article(joined(color, known["bag"]))
+    if known["carried"] == "nothing":
+        return "no bag"
+    first, *more = known["carried"].split(" and ")
+    return " and ".join([article(joined(known.get("bag colors"), first)), *(article(each) for each in more)])
 
 
 REGIONS = (
-    Region("upper clothing", False, "wears", ("upper_color", "upper_pattern", "jacket_color"), say_upper),
-    Region("sleeves", True, "has", ("sleeve",), say_sleeves),
-    Region("lower clothing", False, "wears", ("lower_kind", "lower_color"), say_lower),
-    Region("shoes", True, "wears", ("shoes_color",), say_shoes),
-    Region("hair", False, "has", ("hair_length", "hair_color"), say_hair),
-    Region("headwear", False, "wears", ("hat",), say_headwear),
-    Region("bag", False, "carries", ("bag", "bag_color"), say_bag),
+    Region("upper clothing", False, "wears", ("upper colors", "pattern", "upper garment", "jacket colors"), say_upper),
+    Region("sleeves", True, "has", ("sleeves",), say_sleeves),
+    Region("lower clothing", False, "wears", ("lower garment", "lower colors"), say_lower),
+    Region("shoes", True, "wears", ("shoe colors", "shoes"), say_shoes),
+    Region("hair", False, "has", ("hair length", "hair color"), say_hair),
+    Region("headwear", False, "wears", ("headwear",), say_headwear),
+    Region("bag", False, "carries", ("carried", "bag colors"), say_bag),
 )

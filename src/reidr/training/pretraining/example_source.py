@@ -7,46 +7,52 @@ is learned and verdicts are not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from reidr.data.attributes import AND
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.reasoning.prompting.grammar import ANSWER_WORDS
 from reidr.reasoning.prompting.prompt import DESCRIBE, render, render_crop
 from reidr.reasoning.prompting.questions import QUESTIONS, answer_of
-from reidr.reasoning.rationales.regions import UNSEEN
+from reidr.reasoning.rationales.regions import UNSEEN, certain
 from reidr.training.common.identities import family_of
 from reidr.training.pretraining.examples import Example
-from reidr.training.pretraining.templates import ask, compare, describe
+from reidr.training.pretraining.templates import GRADES, ask, compare, describe
+from reidr.training.pretraining.visible import VisibleCrops
 from reidr.training.recipes.pretraining import LanguageTraining
 
+ENDS = ("upper clothing", "lower clothing")  # regions of which the vision encoder says how alike they look
+SAMPLE = 2000  # pairs by which likeness is graded
 CANDIDATES = 12  # random crops, the most similar of which makes a pair of look-alikes
 
 
 class ExampleSource:
     """Samples examples from crops with attributes; every family of data sets equally often, whatever its size."""
 
-    def __init__(self, crops: Sequence[Crop], processor: Any, settings: LanguageTraining | None = None) -> None:
-        """`crops` carry persons, cameras and joined attributes; `settings` give the shares of the kinds of examples.
+    def __init__(self, visible: VisibleCrops, processor: Any, settings: LanguageTraining | None = None) -> None:
+        """`visible` are crops of persons and cameras; `settings` give the shares of the kinds of examples.
 
         Raises DataError where nothing can be compared.
         """
         self.settings = LanguageTraining() if settings is None else settings
-        self.crops = crops
+        self.visible = visible
         self.stop = str(processor.tokenizer.eos_token)
         self.compare_prompt = render(processor, "think")
         self.render = lambda text: render_crop(processor, text)
         self.families: dict[str, CropFamily] = {}
-        for place, crop in enumerate(crops):
-            if crop.person is not None and any(name in crop.attributes for name in QUESTIONS):
-                self.families.setdefault(family_of(crop.person), CropFamily()).add(place, crop)
-        self.families = {name: family for name, family in self.families.items() if family.across}
-        if not self.families:
-            raise DataError("pretraining needs persons with known attributes, some of them seen by two cameras")
+        for place, (crop, known) in enumerate(zip(visible.crops, visible.known, strict=True)):
+            if crop.person is not None and any(name in known for name in QUESTIONS):
+                self.families.setdefault(family_of(crop.person), CropFamily()).add(place, crop, known)
+        if not any(family.several for family in self.families.values()):
+            raise DataError("pretraining needs persons of whom something is known, some of them with two crops")
+        self.families = {name: family for name, family in self.families.items() if len(family.places) > 1}
+        self.edges = self._edges_of_likeness()
 
     def draw(self, random: np.random.Generator) -> Example:
         """One example: a comparison, a description or a question."""
@@ -57,18 +63,50 @@ class ExampleSource:
             return self._comparison(family, random)
         if kind < self.settings.comparisons + self.settings.descriptions:
             place = family.places[int(random.integers(len(family.places)))]
-            text = describe(self.crops[place].attributes, random) + self.stop
+            text = describe(self.visible.known[place], random) + self.stop
             return Example((place,), self.render(DESCRIBE), text)
-        attribute, value, place = family.sampled_value(random)
-        return Example((place,), self.render(ask(attribute, random)), answer_of(value) + self.stop)
+        attribute, place = family.sampled_value(random)
+        return Example(
+            (place,), self.render(ask(attribute, random)), answer_of(self.visible.known[place][attribute]) + self.stop
+        )
 
     def _comparison(self, family: CropFamily, random: np.random.Generator) -> Example:
         first, second = family.pair(random)
-        comparison = compare(self.crops[first].attributes, self.crops[second].attributes, random)
+        known = self.visible.known
+        comparison = compare(known[first], known[second], random, likeness=self.likeness(first, second))
         word = ANSWER_WORDS[int(random.integers(len(ANSWER_WORDS)))]
         before = f"<think>{comparison}</think><answer>"
         text = f"{before}{word}</answer>{self.stop}"
         return Example((first, second), self.compare_prompt, text, ((len(before), len(before) + len(word)),))
+
+    def likeness(self, first: int, second: int) -> dict[str, int] | None:
+        """How alike two crops look, region by region, as places of `templates.GRADES`; None where that is unknown."""
+        cosines = self._cosines(first, second)
+        if cosines is None:
+            return None
+        return {
+            region: int(np.searchsorted(self.edges[region], cosine))
+            for region, cosine in zip(ENDS, cosines, strict=True)
+        }
+
+    def _cosines(self, first: int, second: int) -> tuple[float, float] | None:
+        """Cosines of the upper and of the lower parts of two crops."""
+        upper, lower = self.visible.upper, self.visible.lower
+        if upper is None or lower is None:
+            return None
+        return float(upper[first] @ upper[second]), float(lower[first] @ lower[second])
+
+    def _edges_of_likeness(self) -> dict[str, NDArray[np.float64]]:
+        """By region the cosines between grades: each is true of a quarter of the pairs that are compared."""
+        random = np.random.default_rng(0)
+        names = sorted(self.families)
+        drawn = [self._cosines(*self.families[names[n % len(names)]].pair(random)) for n in range(SAMPLE)]
+        cosines = np.array([each for each in drawn if each is not None]).reshape(-1, len(ENDS))
+        quarters = np.linspace(0, 1, len(GRADES) + 1)[1:-1]
+        return {
+            region: np.quantile(cosines[:, place], quarters) if len(cosines) else np.empty(0)
+            for place, region in enumerate(ENDS)
+        }
 
 
 class CropFamily:
@@ -80,26 +118,28 @@ class CropFamily:
         self.by_person: dict[str, list[tuple[int, str | None]]] = {}
         self.by_value: dict[str, dict[str, list[int]]] = {}
 
-    def add(self, place: int, crop: Crop) -> None:
+    def add(self, place: int, crop: Crop, known: Mapping[str, str]) -> None:
+        """One more crop, and what may be said of it."""
         self.places.append(place)
-        self.values.append(frozenset((name, value) for name, value in crop.attributes.items() if name in QUESTIONS))
+        self.values.append(frozenset((name, certain(value)) for name, value in known.items() if name in QUESTIONS))
         self.by_person.setdefault(str(crop.person), []).append((place, crop.camera))
         for name in QUESTIONS:
-            if name in crop.attributes:
-                self.by_value.setdefault(name, {}).setdefault(crop.attributes[name], []).append(place)
+            if name in known:
+                first, *_ = certain(known[name]).split(AND)
+                self.by_value.setdefault(name, {}).setdefault(first, []).append(place)
 
     @cached_property
-    def across(self) -> list[str]:
-        """Persons seen by two cameras or more."""
-        return [person for person, own in self.by_person.items() if len({camera for _, camera in own}) > 1]
+    def several(self) -> list[str]:
+        """Persons with two crops or more."""
+        return [person for person, own in self.by_person.items() if len(own) > 1]
 
     @property
     def attributes(self) -> list[str]:
         """Attributes that take more than one value."""
         return [name for name, values in self.by_value.items() if len(values) > 1]
 
-    def sampled_value(self, random: np.random.Generator) -> tuple[str, str, int]:
-        """An attribute, one of its values, and the place of a crop that has it.
+    def sampled_value(self, random: np.random.Generator) -> tuple[str, int]:
+        """An attribute, and the place of a crop that has a value of it that was drawn before.
 
         All values of a person are equally likely: a model that always answers "no hat" is right most of the time and
         recognises nothing. "Not visible" is a property of a picture, not of a person, and keeps its own frequency.
@@ -109,20 +149,21 @@ class CropFamily:
         hidden, known = values.get(UNSEEN, []), sorted(value for value in values if value != UNSEEN)
         every = len(hidden) + sum(len(values[value]) for value in known)
         value = UNSEEN if random.random() < len(hidden) / every else known[int(random.integers(len(known)))]
-        return attribute, value, values[value][int(random.integers(len(values[value])))]
+        return attribute, values[value][int(random.integers(len(values[value])))]
 
     def pair(self, random: np.random.Generator) -> tuple[int, int]:
-        """Two crops: of one person by two cameras (half of the time), any two, or look-alikes (a quarter each).
+        """Two crops: of one person, by two cameras where there are two (half of the time), any two, or look-alikes (a
+        quarter each).
 
         Look-alikes: of some random crops the one that shares most attributes with the first. They differ in little;
         any two crops differ in nearly everything.
         """
         kind = random.random()
-        if kind < 0.5:
-            across = self.across
-            own = self.by_person[across[int(random.integers(len(across)))]]
+        if kind < 0.5 and self.several:
+            own = self.by_person[self.several[int(random.integers(len(self.several)))]]
             first, camera = own[int(random.integers(len(own)))]
-            others = [place for place, other in own if other != camera]
+            elsewhere = [place for place, other in own if other != camera]
+            others = elsewhere or [place for place, _ in own if place != first]
             return first, others[int(random.integers(len(others)))]
         number = 2 if kind < 0.75 else min(1 + CANDIDATES, len(self.places))
         first, *candidates = random.choice(len(self.places), number, replace=False).tolist()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,10 @@ from reidr.training.recipes.find import refuse_old_names
 from reidr.training.recipes.pretraining import PretrainingRecipe
 
 if TYPE_CHECKING:
-    from reidr.retrieval.embedders.embedder import Embedder
+    from reidr.retrieval.embedders.retriever import Retriever
+
+VISION_ENCODER = "vision_encoder/model"
+"""Where a run keeps its vision encoder, as a retriever that recognises attributes: `find --retriever` takes it."""
 
 
 def pretraining_recipe(run: Path) -> PretrainingRecipe:
@@ -26,16 +28,11 @@ def pretraining_recipe(run: Path) -> PretrainingRecipe:
     return PretrainingRecipe.from_values(settings, str(path))
 
 
-def vision_encoder_of(run: Path) -> Embedder:
-    """The vision encoder of a pretraining run as an embedder. Raises DataError where it is not there."""
-    import torch
+def vision_encoder_of(run: Path) -> Retriever:
+    """The vision encoder of a pretraining run. Raises DataError where it is not there."""
+    from reidr.retrieval.embedders.retriever import SETTINGS_FILE, Retriever
 
-    from reidr.retrieval.embedders.network import build_network
-    from reidr.retrieval.embedders.retriever import Retriever
-
-    path = run / "vision_encoder" / "weights.pt"
-    if not path.is_file():
-        raise DataError(f"{path}: missing; the run has not trained its vision encoder yet")
-    network = build_network(pretraining_recipe(run).vision_encoder[-1].network)
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return Retriever(network, "vision encoder of the pretraining", hashlib.sha256(path.read_bytes()).hexdigest())
+    folder = run / VISION_ENCODER
+    if not (folder / SETTINGS_FILE).is_file():
+        raise DataError(f"{folder}: missing; the run has not trained its vision encoder yet")
+    return Retriever.load(folder)

@@ -21,8 +21,7 @@ from reidr.training.pretraining.example_source import ExampleSource
 from reidr.training.pretraining.examples import Example, completion_loss, example_batch
 from reidr.training.recipes.pretraining import LanguageTraining
 
-# The attribute head's projection starts far below the size of other tokens and has to grow before it has an effect.
-PROJECTION_RATE = 20.0  # learning rate of `AttributeHead.to_tokens`, relative to the other weights
+PROJECTION_RATE = 3.0  # learning rate of `RecognisedAttributes.to_tokens`, relative to the other weights
 LOG_EVERY = 25
 
 
@@ -77,12 +76,11 @@ def train_language_model(
 
 
 def optimiser_of(settings: LanguageTraining, model: Any) -> tuple[list[torch.nn.Parameter], torch.optim.Optimizer]:
-    """The weights to train and their optimiser; vision encoder and attribute head are frozen."""
+    """The weights to train and their optimiser; the vision encoder is frozen."""
     visual = model.model.visual
-    for part in (visual.vision_encoder, *(() if visual.attribute_head is None else visual.attribute_head.recognition)):
-        part.requires_grad_(False)
+    visual.vision_encoder.requires_grad_(False)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    projection = [] if visual.attribute_head is None else list(visual.attribute_head.to_tokens.parameters())
+    projection = list(visual.attributes.to_tokens.parameters())
     of_projection = {id(parameter) for parameter in projection}
     groups = [
         {"params": [parameter for parameter in parameters if id(parameter) not in of_projection], "factor": 1.0},

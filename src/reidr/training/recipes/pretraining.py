@@ -38,9 +38,8 @@ class LanguageTraining(Recipe):
 class PretrainingRecipe(LanguageTraining):
     """How the small reasoner learns to recognise and name attributes, before any verdict (`reidr train pretraining`).
 
-    In order: the vision encoder learns identities and attributes; the language model learns to describe crops; where
-    `attribute_head_steps` is above 0, an attribute head is trained and the language model is trained once more with
-    its output (`second_pass`).
+    In order: the vision encoder learns identities and to recognise attributes; the language model learns to say what is
+    recognised, of people whom the vision encoder was not trained on.
     """
 
     data: tuple[str, ...] = Field(
@@ -66,33 +65,22 @@ class PretrainingRecipe(LanguageTraining):
     vision_encoder: tuple[EmbedderTraining, ...] = Field(
         (EmbedderTraining(),),
         min_length=1,
-        description="trainings of the vision encoder, one after the other; the last one's network is the reasoner's",
+        description="trainings of the vision encoder, one after the other; the last one's network is the reasoner's. "
+        "At least one of them learns to recognise attributes",
     )
     vision_encoder_street_people: int = Field(
-        100, ge=4, description="rendered people that the vision encoder is trained on"
+        100, ge=0, description="rendered people whose identities the vision encoder is trained on"
     )
     street_people: int = Field(300, ge=4, description="further rendered people that the language model is trained on")
     street_seed: int = Field(
         1000, ge=0, description="seed of the vision encoder's rendered people; other rendered people use seeds above it"
     )
     attribute_streets: int = Field(
-        0, ge=0, description="further rendered streets used for attribute recognition only, never for candidate pairs"
+        0,
+        ge=0,
+        description="further rendered streets that the language model learns to describe, never for candidate pairs",
     )
     attribute_street_people: int = Field(
         250, ge=4, description="people per such street, each seen once by each of two cameras"
-    )
-    attribute_head_steps: int = Field(
-        0, ge=0, description="optimiser steps of the attribute head; 0 builds a reasoner without one"
-    )
-    attribute_head_batch: int = Field(64, ge=2, description="crops per step of the attribute head")
-    attribute_head_learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of the attribute head")
-    attribute_head_folds: int = Field(
-        0,
-        ge=0,
-        description="cross-validation folds over identities: in the second pass the language model gets each person's "
-        "attributes from a head trained on the other folds; below 2, from the final head, which has seen everyone",
-    )
-    second_pass: LanguageTraining = Field(
-        LanguageTraining(), description="training of the language model after the attribute head"
     )
     language: LanguageSize = Field(LanguageSize(), description="size of the language model")

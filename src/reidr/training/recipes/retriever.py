@@ -31,6 +31,27 @@ class SmallerPictures(Recipe):
     frozen_blocks: int = Field(0, ge=0, le=16, description="first trunk blocks that are not trained in these epochs")
 
 
+class AttributeTraining(Recipe):
+    """How the network's attribute branch is trained, beside identities and in the same steps.
+
+    Described crops are drawn apart from those of the identity batches: most described people have one picture only.
+    """
+
+    data: tuple[str, ...] = Field(description="described data sets, by name (a folder of $REIDR_DATA) or by path")
+    streets: int = Field(4, ge=0, description="rendered streets whose people are described too")
+    street_people: int = Field(500, ge=1, description="people of each of these streets")
+    street_seed: int = Field(20, ge=0, description="seed of the first of these streets")
+    street_share: float = Field(0.16, ge=0, le=1, description="share of rendered people among the described crops")
+    batch: int = Field(48, ge=1, description="described crops in a step")
+    weight: float = Field(1.0, gt=0, description="weight of the attribute loss beside the identity losses")
+    hidden_weight: float = Field(0.3, ge=0, description='weight of "cannot be seen" within the attribute loss')
+    cut: float = Field(0.2, ge=0, le=1, description="share of pictures cut below or above, to learn what is hidden")
+    rarity: float = Field(
+        0.75, ge=0, le=1, description="how much rare values weigh: 0 as they occur, 1 as much as their opposite"
+    )
+    width: int = Field(384, ge=8, description="size of the features that attributes are recognised from")
+
+
 class EmbedderTraining(Recipe):
     """How an embedding network is trained, whatever it is then used for."""
 
@@ -59,28 +80,10 @@ class EmbedderTraining(Recipe):
     augmentation: Augmentation = Field(Augmentation(), description="random changes of the training crops")
     attributes: float = Field(0.0, ge=0, description="weight of the appearance-attribute loss; 0 leaves it out")
     ema_decay: float = Field(0.999, ge=0, lt=1, description="decay per step of the moving average of the weights")
-    seed: int = Field(0, ge=0, description="seed of initial weights, batches, augmentation and the identity split")
-
-
-class AttributeTraining(Recipe):
-    """How the network's attribute branch is trained, beside identities and in the same steps.
-
-    Described crops are drawn apart from those of the identity batches: most described people have one picture only.
-    """
-
-    data: tuple[str, ...] = Field(description="described data sets, by name (a folder of $REIDR_DATA) or by path")
-    streets: int = Field(4, ge=0, description="rendered streets whose people are described too")
-    street_people: int = Field(500, ge=1, description="people of each of these streets")
-    street_seed: int = Field(20, ge=0, description="seed of the first of these streets")
-    street_share: float = Field(0.16, ge=0, le=1, description="share of rendered people among the described crops")
-    batch: int = Field(48, ge=1, description="described crops in a step")
-    weight: float = Field(1.0, gt=0, description="weight of the attribute loss beside the identity losses")
-    hidden_weight: float = Field(0.3, ge=0, description='weight of "cannot be seen" within the attribute loss')
-    cut: float = Field(0.2, ge=0, le=1, description="share of pictures cut below or above, to learn what is hidden")
-    rarity: float = Field(
-        0.75, ge=0, le=1, description="how much rare values weigh: 0 as they occur, 1 as much as their opposite"
+    attribute_recognition: AttributeTraining | None = Field(
+        None, description="train the network to recognise attributes too; without it, it learns identities alone"
     )
-    width: int = Field(384, ge=8, description="size of the features that attributes are recognised from")
+    seed: int = Field(0, ge=0, description="seed of initial weights, batches, augmentation and the identity split")
 
 
 class RetrieverRecipe(EmbedderTraining):
@@ -89,9 +92,6 @@ class RetrieverRecipe(EmbedderTraining):
     start: str | None = Field(
         None,
         description="a trained retriever to continue from, by name or folder, with the same network settings",
-    )
-    attribute_recognition: AttributeTraining | None = Field(
-        None, description="train the network to recognise attributes too; without it, it learns identities alone"
     )
     data: tuple[str, ...] = Field(description="data sets to train on, by name (a folder of $REIDR_DATA) or by path")
     held_out_share: float = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from reidr.core.run import Run, content_hash, in_own_folder
 from reidr.data.join import join_training
 from reidr.data.sketch import sketch_of
 from reidr.data.types import Crop
-from reidr.training.common.identities import split_identities
+from reidr.training.common.identities import SplitCrops, split_identities
 from reidr.training.recipes.data_sets import load_training_data
 from reidr.training.recipes.find import stage_values
 from reidr.training.recipes.retriever import RetrieverRecipe
@@ -23,7 +24,11 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
     values, source = stage_values(recipe_name, "retriever", changes)
     recipe = RetrieverRecipe.from_values(values, source)
     datasets = load_training_data(recipe.data, source)
-    split = split_identities(join_training(datasets), recipe.held_out_share, recipe.reasoning_share, recipe.seed)
+
+    def split_crops(all_crops: Sequence[Crop]) -> SplitCrops:
+        return split_identities(all_crops, recipe.held_out_share, recipe.reasoning_share, recipe.seed)
+
+    split = split_crops(join_training(datasets))
     crops, held_out = split.vision_encoder, split.held_out
     attributes = recipe.attribute_recognition
     described = [] if attributes is None else load_training_data(attributes.data, source)
@@ -36,19 +41,20 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
     if run.finished("retriever"):
         return run.folder / "model"
     from reidr.retrieval.embedders.retriever import Retriever, save_retriever
-    from reidr.training.retriever.attributes.people import calibrated_attributes, described_people, with_attributes
+    from reidr.training.retriever.attributes.people import calibrated_attributes, described_people, recognising
     from reidr.training.retriever.attributes.task import AttributeTask
     from reidr.training.retriever.thresholds import choose_thresholds
     from reidr.training.retriever.train import train_retriever
 
     started = time.perf_counter()
     start = None if recipe.start is None else Retriever.load(recipe.start).network
-    task, strangers = None, tuple[Crop, ...]()
+    task, strangers, training = None, tuple[Crop, ...](), recipe
     if attributes is not None:
-        people = described_people(recipe, described, folder / "streets")
+        people = split_crops(described_people(attributes, described, folder / "streets"))
         task, strangers = AttributeTask(attributes, people.vision_encoder), people.held_out
+        training = recipe.model_copy(update={"network": recognising(recipe.network, attributes.width)})
     with progress("training the retriever", recipe.epochs) as advance:
-        network = train_retriever(with_attributes(recipe), crops, folder, advance, start, task)
+        network = train_retriever(training, crops, folder, advance, start, task)
     facts: dict[str, object] = {
         "data": {dataset.name: len(dataset.train) for dataset in [*datasets, *described]},
         "pictures": {dataset.name: sketch_of(dataset) for dataset in [*datasets, *described]},
@@ -58,8 +64,8 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
         "recipe": recipe.model_dump(mode="json"),
         "environment": run.manifest["environment"],
     }
-    if strangers:
-        calibrations = calibrated_attributes(network, strangers, recipe)
+    if attributes is not None and strangers:
+        calibrations = calibrated_attributes(network, strangers, attributes.cut, recipe.seed)
         facts["attributes"] = {
             family: {value: vars(own) for value, own in values.items()} for family, values in calibrations.items()
         }

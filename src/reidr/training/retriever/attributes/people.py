@@ -17,11 +17,10 @@ from reidr.data.synthetic.street import render_street
 from reidr.data.types import Crop, ReIDDataset
 from reidr.data.vocabulary import VOCABULARY
 from reidr.errors import DataError
-from reidr.retrieval.embedders.network import RetrieverNetwork
+from reidr.retrieval.embedders.network import NetworkSettings, RetrieverNetwork
 from reidr.retrieval.embedders.preprocess import decode, normalise
-from reidr.training.common.identities import SplitCrops, split_identities
 from reidr.training.pretraining.streets import of_street
-from reidr.training.recipes.retriever import AttributeTraining, RetrieverRecipe
+from reidr.training.recipes.retriever import AttributeTraining
 from reidr.training.retriever.attributes.calibrate import Calibrations, calibrate
 from reidr.training.retriever.attributes.cutting import cut_pictures
 from reidr.training.retriever.attributes.targets import marks_of
@@ -30,28 +29,22 @@ from reidr.training.retriever.attributes.task import together
 BATCH = 64
 
 
-def with_attributes(recipe: RetrieverRecipe) -> RetrieverRecipe:
-    """The recipe with a network that recognises the whole vocabulary, where it says that attributes are trained."""
-    if recipe.attribute_recognition is None:
-        return recipe
+def recognising(network: NetworkSettings, width: int) -> NetworkSettings:
+    """The settings of a network that recognises the whole vocabulary besides, from features of `width` values."""
     attributes = {family.name: family.values for family in VOCABULARY}
-    network = recipe.network.model_copy(
-        update={"attributes": attributes, "attribute_width": recipe.attribute_recognition.width}
-    )
-    return recipe.model_copy(update={"network": network})
+    return network.model_copy(update={"attributes": attributes, "attribute_width": width})
 
 
-def described_people(recipe: RetrieverRecipe, datasets: Sequence[ReIDDataset], folder: Path) -> SplitCrops:
+def described_people(reading: AttributeTraining, datasets: Sequence[ReIDDataset], folder: Path) -> tuple[Crop, ...]:
     """The crops of which anything is known: of the photo sets, and of streets rendered into `folder`.
 
-    Persons are split as those of the identity training are. Raises DataError where nothing is known of anybody.
+    Raises DataError where nothing is known of anybody.
     """
-    assert recipe.attribute_recognition is not None
-    crops = [*join_training(datasets), *drawn_people(recipe.attribute_recognition, folder)]
-    known = [crop for crop in crops if crop.person is not None and facts_of(crop.attributes)]
+    crops = [*join_training(datasets), *drawn_people(reading, folder)]
+    known = tuple(crop for crop in crops if crop.person is not None and facts_of(crop.attributes))
     if not known:
-        raise DataError(f"nothing is known of what the people of {', '.join(recipe.attribute_recognition.data)} wear")
-    return split_identities(known, recipe.held_out_share, recipe.reasoning_share, recipe.seed)
+        raise DataError(f"nothing is known of what the people of {', '.join(reading.data)} wear")
+    return known
 
 
 def drawn_people(reading: AttributeTraining, folder: Path) -> list[Crop]:
@@ -77,13 +70,14 @@ def drawn_people(reading: AttributeTraining, folder: Path) -> list[Crop]:
 
 
 @torch.inference_mode()
-def calibrated_attributes(network: RetrieverNetwork, crops: Sequence[Crop], recipe: RetrieverRecipe) -> Calibrations:
-    """The calibration of every value on held-out `crops`, some of them cut as in training."""
-    assert recipe.attribute_recognition is not None
+def calibrated_attributes(
+    network: RetrieverNetwork, crops: Sequence[Crop], cut_share: float, seed: int
+) -> Calibrations:
+    """The calibration of every value on held-out `crops`, a `cut_share` of them cut as in training."""
     settings = network.settings
     values, stated = marks_of(crops)
-    random = np.random.default_rng((recipe.seed, 1))
-    pixels, cut = cut_pictures(decode(crops, settings.height, settings.width), recipe.attribute_recognition.cut, random)
+    random = np.random.default_rng((seed, 1))
+    pixels, cut = cut_pictures(decode(crops, settings.height, settings.width), cut_share, random)
     read = []
     with progress("calibrating attributes", len(crops)) as advance:
         for start in range(0, len(crops), BATCH):
