@@ -77,7 +77,8 @@ class RecognisedAttributes(nn.Module):
 
         P(a, b | same) / P(a, b | any two persons) for independent readings: with prior shares π, Σ p_a·p_b/π over the
         values of a family of which one is true, and the product of p_a·p_b/π + (1-p_a)(1-p_b)/(1-π) where several may
-        be. What cannot be seen in one of the two weighs nothing.
+        be. What cannot be seen in one of the two weighs nothing, nor does a family without a
+        calibrated value.
         """
         number = len(self.shares)
         first, second = a[:, :number].float(), b[:, :number].float()
@@ -94,5 +95,5 @@ class RecognisedAttributes(nn.Module):
         prior = share / summed((share * known).expand(1, -1)).clamp(min=1e-4)[:, family]
         one = summed(first / total[0] * second / total[1] / prior * known).clamp(min=1e-4).log()
         log_factor = torch.where(torch.tensor(self.several, device=a.device), by_value, one)
-        seen = (1 - a[:, number:].float()) * (1 - b[:, number:].float())
+        seen = (1 - a[:, number:].float()) * (1 - b[:, number:].float()) * (summed(known.expand(1, -1)) > 0)
         return (seen * log_factor.exp().clamp(max=1e4) + (1 - seen)).log().to(a.dtype)

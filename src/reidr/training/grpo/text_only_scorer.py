@@ -6,17 +6,11 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-from PIL import Image
-
-from reidr.reasoning.inference.prefix_cache import fill
-from reidr.reasoning.inference.sampling import pair_prompts
+from reidr.reasoning.inference.reasoned_score import reasoned_logits
 from reidr.reasoning.models.architectures import adapt
-from reidr.reasoning.prompting.answers import answer_token_ids, yes_probability
+from reidr.reasoning.prompting.answers import yes_probability
 from reidr.reasoning.prompting.grammar import try_parse
-from reidr.reasoning.prompting.prompt import PREFIXES, crop_pixels
-
-BLANK = Image.new("RGB", (64, 128), (128, 128, 128))
+from reidr.reasoning.prompting.prompt import crop_pixels
 
 
 class TextOnlyScorer:
@@ -37,7 +31,6 @@ class TextOnlyScorer:
         return scores
 
 
-@torch.no_grad()
 def text_only_probabilities(model: Any, processor: Any, reasonings: Sequence[str]) -> list[float]:
     """P(same) after each reasoning, with two grey pictures in place of the crops.
 
@@ -47,12 +40,6 @@ def text_only_probabilities(model: Any, processor: Any, reasonings: Sequence[str
         model: the frozen scorer, not wrapped, in evaluation mode; it must not be the model that is being trained, or
             the text could become a code between the two.
     """
-    if not reasonings:
-        return []
-    prefixes = [f"<think>{reasoning}</think>{PREFIXES['score']}" for reasoning in reasonings]
-    adapter = adapt(model, processor, crop_pixels(processor))
-    (opening,) = pair_prompts(adapter, [(BLANK, BLANK)], "think")
-    prompts = [opening.followed_by(processor.tokenizer.encode(text, add_special_tokens=False)) for text in prefixes]
-    logits = fill(adapter, prompts, keep=False).logits[:, list(answer_token_ids(processor.tokenizer))]
-    probabilities: list[float] = yes_probability(logits.double().cpu().numpy()[None]).tolist()
+    logits = reasoned_logits(adapt(model, processor, crop_pixels(processor)), reasonings)
+    probabilities: list[float] = yes_probability(logits[None]).tolist()
     return probabilities

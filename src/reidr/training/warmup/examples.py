@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -16,9 +16,9 @@ from reidr.reasoning.prompting.prompt import render
 from reidr.training.warmup.curriculum import Drawn
 from reidr.training.warmup.rationales import Rationale
 
-Kind = Literal["direct", "after_rationale", "rationale_words"]
-"""What a forward pass is for: the answer right after the prompt, the answer after a rationale of the model's own, or
-the words of that rationale."""
+Kind = Literal["direct", "after_rationale", "reasoned", "rationale_words"]
+"""What a forward pass is for: the answer right after the prompt, the answer after a rationale of the model's own, the
+answer after that rationale with grey pictures in the place of the crops, or the words of that rationale."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ class WarmupModel:
     """The model in training, with the features of the crops it is trained on."""
 
     def __init__(self, base: Any, features: CropFeatures) -> None:
+        """The last of `features` are those of `reasoned_score.BLANK`."""
         self.base, self.features = base, features
+        self.blank = len(features) - 1
         self.words = answer_token_ids(features.processor.tokenizer)
         self.texts = {task: render(features.processor, task) for task in ("score", "think")}
 
@@ -76,6 +78,10 @@ class WarmupModel:
         ids = rationale.ids if whole else rationale.ids[: rationale.answer]
         supported = rationale.worth_imitating(pair.label)
         return WarmupExample(self.texts["think"], pair.places(), ids, rationale.answer, pair.label, supported)
+
+    def reasoned_example(self, example: WarmupExample) -> WarmupExample:
+        """An example after a rationale, with grey pictures in the place of its crops."""
+        return replace(example, crops=(self.blank, self.blank), ids=example.ids[: example.answer])
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from reidr.evaluation.metrics.roc_area import roc_area
+from reidr.reasoning.inference.reasoned_score import reasoned_logits
+from reidr.reasoning.prompting.answers import yes_probability
+from reidr.reasoning.prompting.grammar import try_parse
 from reidr.training.recipes.warmup import WarmupRecipe
 from reidr.training.warmup.examples import WarmupExample, WarmupModel
 from reidr.training.warmup.rationales import health, write_rationales
@@ -17,7 +21,7 @@ from reidr.training.warmup.rationales import health, write_rationales
 def measure(
     recipe: WarmupRecipe, model: WarmupModel, places: Sequence[tuple[int, int]], labels: Sequence[bool]
 ) -> dict[str, Any]:
-    """Direct scores in both orders and one rationale each; empty without pairs.
+    """Direct scores in both orders, one rationale each, and scores read from those alone; empty without pairs.
 
     Args:
         places: (N) pairs of places in the crops' features. labels: (N) True for one person.
@@ -42,10 +46,15 @@ def measure(
         max_new_tokens=recipe.max_new_tokens,
         seed=recipe.seed,
     )
-    above = (yes[same][:, None] > yes[~same]) + 0.5 * (yes[same][:, None] == yes[~same])
+    parsed = [try_parse(each.text) for each in completions]
+    words = reasoned_logits(model.features.adapter, [each.reasoning if each else "" for each in parsed])
+    # Nothing said says nothing: such a pair stands between the others.
+    said = np.array([each is not None for each in parsed])
+    reasoned = np.where(said, yes_probability(words[None]), 0.5)
     measured = health(completions, same.tolist()) | {
+        "reasoned_area": roc_area(reasoned, same),
         "direct_accuracy": float(((yes > 0.5) == same).mean()),
-        "direct_area": float(above.mean()),
+        "direct_area": roc_area(yes, same),
         "direct_said_yes": float((yes > 0.5).mean()),
         "order_flips": float(((orders[0] > 0.5) != (orders[1] > 0.5)).mean()),
     }

@@ -16,6 +16,7 @@ import torch
 from reidr.core.progress import Advance
 from reidr.core.run import prepare_folder
 from reidr.reasoning.inference.crop_features import CropFeatures
+from reidr.reasoning.inference.reasoned_score import BLANK
 from reidr.reasoning.models.architectures import find_architecture
 from reidr.reasoning.models.transformers_model import unwrap
 from reidr.reasoning.types import Pair
@@ -31,6 +32,9 @@ from reidr.training.warmup.examples import ForwardPass, Kind, WarmupExample, War
 from reidr.training.warmup.held_out import measure
 from reidr.training.warmup.objectives.registry import find_objective
 from reidr.training.warmup.rationales import RationaleStore, health, read_rationale, rounded, write_rationales
+
+ANSWERED: tuple[Kind, ...] = ("direct", "after_rationale", "reasoned")
+WITH_RATIONALE: tuple[Kind, ...] = ("after_rationale", "reasoned", "rationale_words")
 
 
 def warm_up(
@@ -103,7 +107,8 @@ class WarmupTrainer:
         self.model = prepare(recipe, checkpoint[0])
         # Evaluation mode throughout: batch norms fitted on whole training sets are kept, and nothing is dropped out.
         base = unwrap(self.model).eval()
-        features = CropFeatures(base, checkpoint[1], [crop.open for crop in crops], learning=recipe.learn_vision)
+        pictures = [*(crop.open for crop in crops), lambda: BLANK]
+        features = CropFeatures(base, checkpoint[1], pictures, learning=recipe.learn_vision)
         self.parts = WarmupModel(base, features)
         self.trained = {name: each for name, each in self.model.named_parameters() if each.requires_grad}
         self.optimiser = torch.optim.AdamW(
@@ -126,13 +131,13 @@ class WarmupTrainer:
         """Take one step; returns its line of the log."""
         recipe = self.recipe
         record: dict[str, Any] = {"step": step + 1, "hard_share": hard_share(recipe, step)}
-        if self.kinds & {"after_rationale", "rationale_words"} and recipe.rationales and step % recipe.regenerate == 0:
+        if self.kinds & set(WITH_RATIONALE) and recipe.rationales and step % recipe.regenerate == 0:
             record |= self._sample_rationales(step)
         share = learning_rate_at(step, recipe.steps, recipe.warmup_steps)
         set_learning_rate(self.optimiser, recipe.learning_rate, share)
         self.optimiser.zero_grad(set_to_none=True)
         groups = self.examples(step, self.curriculum.draw(step))
-        answered = [kind for kind in ("direct", "after_rationale") if groups.get(kind)]
+        answered = [kind for kind in ANSWERED if groups.get(kind)]
         for kind, examples in groups.items():
             share = 1 / len(answered) if kind in answered else 1.0
             record |= self.backward(kind, examples, share)
@@ -155,8 +160,11 @@ class WarmupTrainer:
         ]
         direct = [self.parts.direct_example(pair, swapped) for pair in drawn for swapped in (False, True)]
         groups: dict[Kind, list[WarmupExample]] = {
-            "direct": direct, "after_rationale": after, "rationale_words": after
-        }  # fmt: skip
+            "direct": direct,
+            "after_rationale": after,
+            "reasoned": [self.parts.reasoned_example(each) for each in after],
+            "rationale_words": after,
+        }
         return {kind: examples for kind, examples in groups.items() if kind in self.kinds and examples}
 
     def backward(self, kind: Kind, examples: Sequence[WarmupExample], share: float) -> dict[str, float]:

@@ -9,6 +9,7 @@ from reidr.training.warmup.objectives.objective import WarmupObjective
 _HERE = "reidr.training.warmup.objectives"
 OBJECTIVES = {
     "answer": f"{_HERE}.answer:Answer",
+    "reasoned": f"{_HERE}.reasoned:Reasoned",
     "order_consistency": f"{_HERE}.order_consistency:OrderConsistency",
     "kl": f"{_HERE}.kl:KLDivergence",
     "imitation": f"{_HERE}.imitation:Imitation",
