@@ -77,8 +77,7 @@ class RecognisedAttributes(nn.Module):
 
         P(a, b | same) / P(a, b | any two persons) for independent readings: with prior shares π, Σ p_a·p_b/π over the
         values of a family of which one is true, and the product of p_a·p_b/π + (1-p_a)(1-p_b)/(1-π) where several may
-        be. What cannot be seen in one of the two weighs nothing, nor does a family without a
-        calibrated value.
+        be. What cannot be seen in one of the two weighs nothing; nor does a family of which no value was calibrated.
         """
         number = len(self.shares)
         first, second = a[:, :number].float(), b[:, :number].float()
