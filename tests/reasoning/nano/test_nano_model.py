@@ -12,7 +12,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText
 
 from reidr.data.types import Crop
-from reidr.errors import ReIDError
+from reidr.errors import ReIDError, WeightsError
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.models.processor import load_processor
 from reidr.reasoning.nano.build import build_convolutional
@@ -26,12 +26,15 @@ from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair
 from reidr.retrieval.embedders.network import NetworkSettings, build_network
 
+READS = {"upper colors": ("red", "blue"), "headwear": ("none", "hat"), "shoes": ("boots", "sneakers", "sandals")}
 SENTENCES = ["Upper clothing: red in A, blue in B: differ.", "Upper clothing: same in both.", "Shoes cannot be seen."]
 
 
 def build(merge: int) -> tuple[ConvolutionalForConditionalGeneration, Any]:
     torch.manual_seed(0)
-    settings = NetworkSettings(height=64, width=32, embedding=32, stripe_embedding=16)
+    settings = NetworkSettings(
+        height=64, width=32, embedding=32, stripe_embedding=16, attributes=READS, attribute_width=16
+    )
     network = build_network(settings)
     for _ in range(20):  # batch norms that know the range of what they see; untaught ones let nothing through
         network(2 * torch.rand(8, 3, 64, 32) - 1)
@@ -139,11 +142,35 @@ def test_two_equal_crops_have_cosines_of_one_in_both_directions() -> None:
     inputs = processor.image_processor([image], return_tensors="pt")
     with torch.no_grad():
         keys = model.get_image_features(**inputs, return_dict=True).pooler_output[0][None, :, 64:]
-    _, whole, stripe = keys.split(model.model.comparison.sizes, dim=-1)
+    _, whole, stripe, recognised = keys.split(model.model.comparison.sizes, dim=-1)
     assert torch.allclose((whole * whole).sum(-1), torch.ones(whole.shape[:2]), atol=1e-5)
     assert torch.allclose((stripe * stripe).sum(-1), torch.ones(stripe.shape[:2]), atol=1e-5)
+    agreement = model.model.visual.attributes.agreement(recognised[:, 0], recognised[:, 0])
     with torch.no_grad():
-        assert torch.equal(model.model.comparison(keys, keys), model.model.comparison(keys, keys.clone()))
+        both = (model.model.comparison(keys, other, agreement) for other in (keys, keys.clone()))
+        assert torch.equal(*both)
+
+
+def test_a_comparison_knows_how_far_the_recognised_attributes_agree() -> None:
+    model, processor = build(2)
+    a, b = pictures([(32, 64), (32, 64)])
+    comparison = model.model.comparison
+    torch.nn.init.normal_(comparison.out[0].weight)
+    inputs = processor.image_processor([a, b], return_tensors="pt")
+    with torch.no_grad():
+        tokens = model.get_image_features(**inputs, return_dict=True).pooler_output
+        one, two = (each[None, :, 64:] for each in tokens)
+        told = [comparison(one, two, torch.full((1, len(READS)), level)) for level in (-1.0, 0.0, 1.0, 4.0, 400.0)]
+    assert len({float(each.sum()) for each in told}) == 4
+    assert torch.equal(told[-2], told[-1])  # no family counts for more than a factor of e⁴
+
+
+@pytest.mark.parametrize("lacking", [{"attributes": {}}, {"stripes": 0}])
+def test_a_network_without_attributes_or_stripes_is_refused(lacking: dict[str, Any]) -> None:
+    settings = NetworkSettings(height=64, width=32, embedding=32, stripe_embedding=16, attributes=READS)
+    network = build_network(settings.model_copy(update=lacking))
+    with pytest.raises(WeightsError, match="a stripe or more, and recognise attributes"):
+        build_convolutional(SENTENCES, network, hidden=64, layers=1, vocabulary=300)
 
 
 def test_the_reasoner_scores_thinks_and_tells_with_it() -> None:
