@@ -67,6 +67,7 @@ class InferenceProfile:
         csls: whether CSLS distances take the place of plain ones.
         fusion: which fusion orders candidates: by `weight`, or the `fitted` one wherever it fits.
         asking: which of the first `k` candidates are asked about: all, or those in doubt (`policy`).
+        score: where P(same) of a pair comes from: the direct score, the one read from its rationales alone, or both.
         k: candidates of a query that are put before the reasoner.
         retriever, reasoner: fingerprints of the models that it was tuned with; empty where it does not say.
     """
@@ -85,6 +86,7 @@ class InferenceProfile:
     csls: bool = False
     fusion: Fusion = "weighted"
     asking: Literal["all", "in doubt"] = "all"
+    score: Literal["direct", "reasoned", "both"] = "direct"
     k: Annotated[int, Field(ge=1)] = DEFAULT_K
     retriever: str = ""
     reasoner: str = ""

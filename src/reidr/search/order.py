@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from reidr.core.progress import Advance
 from reidr.evaluation.experiment.candidate_scoring import steps_of
 from reidr.fusion.profile import InferenceProfile
+from reidr.reasoning.backends.reasoned import ScoreKind, pair_scores
 from reidr.reasoning.types import Pair
 from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.ranked_list import RankedList
@@ -60,6 +61,7 @@ class Candidates:
     Attributes:
         listed: (1, m) the ranked list with its surroundings. groups: the n candidates' places in it. pairs: as
         `groups`. gallery: everything that is searched. query_features: (1, D). model: None ranks without a reasoner.
+        kind: which score of the model.
     """
 
     listed: RankedList
@@ -68,6 +70,7 @@ class Candidates:
     gallery: Gallery
     query_features: NDArray[np.float32]
     model: Backend | None
+    kind: ScoreKind = "direct"
 
     @property
     def columns(self) -> NDArray[np.int64]:
@@ -92,7 +95,7 @@ class Candidates:
             new = [number for _, number in places if number not in known]
             if new:
                 steps = None if advance is None else steps_of(advance)
-                fresh = self.model.score([self.pairs[number] for number in new], progress=steps)
+                fresh = pair_scores(self.model, [self.pairs[number] for number in new], self.kind, progress=steps)
                 known.update(zip(new, np.asarray(fresh, dtype=np.float64).tolist(), strict=True))
             for column, number in places:
                 scores[0, column] = known[number]

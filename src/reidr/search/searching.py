@@ -81,7 +81,8 @@ def run(task: Task, *, keep: bool = True, show: Progress = progress) -> Found:
     pairs = [
         Pair(query, store.crops[group.row], float(distance)) for group, distance in zip(groups, distances, strict=True)
     ]
-    candidates = Candidates(listed, groups, pairs, store, features, model)
+    kind = "direct" if profile is None else profile.score
+    candidates = Candidates(listed, groups, pairs, store, features, model, kind)
     return with_matches(task, found, candidates, embedder, profile, show)
 
 

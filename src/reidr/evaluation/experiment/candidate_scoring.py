@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from reidr.core.progress import Advance
 from reidr.data.protocols.trial import Trial
 from reidr.evaluation.experiment.outcome import Progress
+from reidr.reasoning.backends.reasoned import ScoreKind, pair_scores
 from reidr.reasoning.types import Pair
 from reidr.retrieval.ranked_list import RankedList
 
@@ -54,22 +55,25 @@ class PairScorer:
 
     Attributes:
         known: P(same) of the pairs that were scored, also in earlier trials; it grows. batch: pairs at a time.
+        kind: which score.
     """
 
     reasoner: Backend
     trial: Trial
     known: Scores = field(default_factory=dict)
     batch: int = 32
+    kind: ScoreKind = "direct"
 
     def ask(self, ranked: RankedList, wanted: Flags, advance: Advance | None = None) -> Reals:
-        """(Q, m) P(same) of the direct score at the `wanted` (Q, m) places, NaN elsewhere."""
+        """(Q, m) P(same) at the `wanted` (Q, m) places, NaN elsewhere."""
         pairs, places = pairs_at(self.trial, ranked, wanted)
         keys = [(pair.query.id, pair.candidate.id) for pair in pairs]
         new = [place for place, key in enumerate(keys) if key not in self.known]
         steps = None if advance is None else steps_of(advance)
         fresh: Sequence[float] | Reals = []
         if new:
-            fresh = self.reasoner.score([pairs[place] for place in new], batch_size=self.batch, progress=steps)
+            some = [pairs[place] for place in new]
+            fresh = pair_scores(self.reasoner, some, self.kind, batch_size=self.batch, progress=steps)
         self.known.update({keys[place]: float(value) for place, value in zip(new, fresh, strict=True)})
         if advance is not None:
             advance(len(pairs) - len(new))

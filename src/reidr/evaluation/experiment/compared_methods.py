@@ -22,6 +22,7 @@ from reidr.evaluation.experiment.rows import (
     AFTER_K_RECIPROCAL,
     CSLS,
     K_RECIPROCAL,
+    REASONED,
     THINKING,
     VISION_SIMILARITY,
     Role,
@@ -32,6 +33,7 @@ from reidr.fusion.calibration import margin_of
 from reidr.fusion.logistic import fuse_whole, rank_by_probability
 from reidr.fusion.score_predictor import fuse_asked
 from reidr.fusion.weighted import fuse
+from reidr.reasoning.backends.reasoned import reasoned_scores
 from reidr.retrieval.rerankers.csls import with_csls
 
 
@@ -181,6 +183,26 @@ def thinking_row(search: TrialSearch, result: ProfileResult | None = None) -> Ro
     return search.row(variant_of(search, THINKING), fused, Cost(len(pairs), time.perf_counter() - started), note)
 
 
+def reasoned_row(search: TrialSearch, result: ProfileResult | None = None) -> Row | None:
+    """The scores that are read from the words alone; None for a reasoner that cannot do that, or where it is the
+    profile's own score."""
+    backend, settings = search.scorer.reasoner, search.settings
+    possible = backend.capabilities.score_words and backend.capabilities.think
+    if not possible or settings.profile.score == "reasoned":
+        return None
+    started = time.perf_counter()
+    pairs, places = candidate_pairs(search.trial, search.ranked, search.k)
+    with search.progress("reasoning about pairs", ORDERS * len(pairs)) as advance:
+        found = reasoned_scores(backend, pairs, batch_size=settings.batch, progress=steps_of(advance))
+    scores = np.full(search.wanted.shape, np.nan)
+    scores[places] = found.scores
+    fused = fuse(search.ranked, scores, settings.profile.weight)
+    parsed = np.isfinite(found.by_rationale).mean() if len(pairs) else 1.0
+    note = f"P(same) read from the words alone, weight {settings.profile.weight:g}; {parsed:.0%} of rationales readable"
+    cost = Cost(2 * ORDERS * len(pairs), time.perf_counter() - started)
+    return search.row(variant_of(search, REASONED), fused, cost, note)
+
+
 def variant_of(search: TrialSearch, variant: str, role: Role = "reasoner") -> MethodName:
     """A variant of the reasoner's method, called after both."""
     return MethodName(f"{reasoner_name(search)}, {variant}", role, variant)
@@ -197,6 +219,7 @@ METHODS: Mapping[str, ComparedMethod] = {
         ComparedMethod("vision-similarity", vision_similarity_row),
         ComparedMethod("adaptive", adaptive_row),
         ComparedMethod("thinking", thinking_row, needs_all_scores=False),
+        ComparedMethod("reasoned", reasoned_row, needs_all_scores=False),
         ComparedMethod("after-k-reciprocal", after_k_reciprocal_row),
     )
 }

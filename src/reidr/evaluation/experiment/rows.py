@@ -17,7 +17,8 @@ Interval = tuple[float, float]
 
 CSLS, K_RECIPROCAL = "CSLS", "k-reciprocal"
 VISION_SIMILARITY = "vision similarity"
-ADAPTIVE, THINKING, AFTER_K_RECIPROCAL = "adaptive", "thinking", "after k-reciprocal"
+ADAPTIVE, THINKING, REASONED = "adaptive", "thinking", "reasoned"
+AFTER_K_RECIPROCAL = "after k-reciprocal"
 
 
 class Method(Protocol):

@@ -78,7 +78,8 @@ class TrialSearch:
         """Asks the reasoner. Raises ReIDError where there is none."""
         if self.reasoner is None:
             raise ReIDError("this method asks a reasoner, and there is none; name one by --reasoner")
-        return PairScorer(self.reasoner, self.trial, self.known, self.settings.batch)
+        settings = self.settings
+        return PairScorer(self.reasoner, self.trial, self.known, settings.batch, settings.profile.score)
 
     def scores(self) -> Reals:
         """(Q, k) P(same) of the direct score of all first k candidates, asked once; NaN where padded."""

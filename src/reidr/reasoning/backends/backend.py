@@ -25,6 +25,7 @@ class Capabilities:
         direct_score: `score` gives P(same person) without generating a rationale.
         think: `think` generates a rationale and an answer.
         ask_about_crops: `ask_about_crops` answers a question about one crop alone.
+        score_words: `score_words` reads P(same person) from a rationale without pictures.
         vision_similarity: `vision_similarity` gives cosines from the vision encoder without the language model.
         token_probabilities: scores come from the probabilities of the answer tokens, not only from sampled answers.
         rerank: the back end is a reranking server, which only orders candidates by one score.
@@ -33,6 +34,7 @@ class Capabilities:
     direct_score: bool = True
     think: bool = True
     ask_about_crops: bool = False
+    score_words: bool = False
     vision_similarity: bool = False
     token_probabilities: bool = True
     rerank: bool = False
@@ -98,6 +100,10 @@ class Backend(Protocol):
         progress: Progress | None = None,
     ) -> list[str]:
         """The answer to each question about each crop. Only with the capability of this name."""
+        ...
+
+    def score_words(self, reasonings: Sequence[str], *, batch_size: int = 32) -> NDArray[np.float64]:
+        """P(same person) read from each reasoning with the pictures taken away, (N,). Only with `score_words`."""
         ...
 
     def vision_similarity(

@@ -248,6 +248,12 @@ class Engine:
             crops, texts, max_new_tokens=max_new_tokens, batch_size=batch_size, progress=progress
         )
 
+    def score_words(self, reasonings: Sequence[str], *, batch_size: int = 32) -> NDArray[np.float64]:
+        """As `Reasoner.score_words`: each distinct reasoning is read once."""
+        distinct = list(dict.fromkeys(reasonings))
+        scores = dict(zip(distinct, self.reasoner.score_words(distinct, batch_size=batch_size).tolist(), strict=True))
+        return np.array([scores[each] for each in reasonings], dtype=np.float64)
+
     def _work(
         self,
         question: Question,

@@ -28,6 +28,7 @@ from reidr.reasoning.backends.card import Card
 from reidr.reasoning.backends.verdict_cache import pair_key, question_key
 from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.inference.prefix_cache import Filled, crop_prompt, fill
+from reidr.reasoning.inference.reasoned_score import reasoned_logits
 from reidr.reasoning.inference.sampling import Continuation, Sampled, pair_prompts, sample_rows
 from reidr.reasoning.inference.vision_cache import VisionCache, picture_digest
 from reidr.reasoning.models.architectures import adapt
@@ -125,7 +126,7 @@ class Reasoner:
     @property
     def capabilities(self) -> Capabilities:
         """Every task that a generating model in this process can do."""
-        return Capabilities(ask_about_crops=True)
+        return Capabilities(ask_about_crops=True, score_words=True)
 
     @cached_property
     def card(self) -> Card:
@@ -246,6 +247,11 @@ class Reasoner:
             if progress is not None:
                 progress(start + len(batch), len(crops))
         return answers
+
+    @torch.inference_mode()
+    def score_words(self, reasonings: Sequence[str], *, batch_size: int = 32) -> NDArray[np.float64]:
+        """P(same person) read from each reasoning with the pictures taken away, (N,), by the same weights."""
+        return yes_probability(reasoned_logits(self.adapter, reasonings, batch_size)[None])
 
     def question(self, task: Task, settings: Thinking | None = None) -> str:
         """Hash of weights, prompt, pixel budget and settings: what an answer depends on beside the pictures."""

@@ -250,6 +250,10 @@ class RemoteReasoner:
         """Not offered (`capabilities`). Raises ReIDError."""
         raise ReIDError(f"{self.name}: questions about single crops are not asked through a chat server")
 
+    def score_words(self, reasonings: Sequence[str], **_: Any) -> NDArray[np.float64]:
+        """Not offered (`capabilities`). Raises ReIDError."""
+        raise ReIDError(f"{self.name}: no reasoned score is read through a chat server")
+
     def _refused(self, key: str, missing: Missing) -> Thought:
         """The verdict where the server would not answer."""
         made: dict[str, Any] = {"tokens": 0, "seconds": 0.0, "model": self.name, "prompt": prompt_version("think")}
