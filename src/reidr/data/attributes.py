@@ -70,14 +70,14 @@ def common_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
     "not visible" of what a crop hides. A family of which nothing is known is left out, and so is a value that no source
     has, as a manifest may name it. What is in the vocabulary already passes unchanged: joining twice is joining once.
     """
-    from reidr.data.attribute_sources import facts_of
+    from reidr.data.attribute_sources import MARKET_ALONE, facts_of
 
     if any(name in FAMILIES for name in attributes):
         return {name: value for name, value in attributes.items() if name in FAMILIES}
 
     def is_value(name: str, value: str) -> bool:
         try:
-            facts_of({name: value})
+            facts_of(({} if MARKET_ALONE.isdisjoint(attributes) else {"handbag": "no"}) | {name: value})
         except DataError:
             return False
         return True
