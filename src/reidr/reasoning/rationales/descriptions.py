@@ -27,7 +27,7 @@ REGION_WORDS: dict[Region, str] = {
     r"|chinos|jeans|shorts|skirts?|leggings",
     "shoes": r"shoes?|sneakers|boots?|sandals?|slippers|flip-flops|loafers|trainers|footwear|heels",
     "bag": r"bags?|backpacks?|rucksacks?|handbags?|purses?|totes?|briefcases?|suitcases?|satchels?|luggage|umbrellas?"
-    r"|carr(?:y|ies|ied|ying)",
+    r"|folders?|strollers?|carr(?:y|ies|ied|ying)",
     "build": r"(?:body )?builds?|body shape|body type|physique|stature|height",
 }
 REGION = re.compile("|".join(f"(?P<r{i}>\\b(?:{words})\\b)" for i, words in enumerate(REGION_WORDS.values())), re.I)
