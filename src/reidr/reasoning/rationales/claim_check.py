@@ -18,7 +18,7 @@ from reidr.data.types import Crop
 from reidr.data.vocabulary import FAMILIES
 from reidr.reasoning.prompting.questions import QUESTIONS, value_of
 from reidr.reasoning.rationales import cues
-from reidr.reasoning.rationales.claims import BY_NAME, Claim, parse_claims, plain, self_contradictory
+from reidr.reasoning.rationales.claims import BY_NAME, SYNONYMS, Claim, parse_claims, plain, self_contradictory
 from reidr.reasoning.rationales.regions import ADJECTIVES, UNSEEN
 from reidr.reasoning.types import Pair, Progress, Verdict
 
@@ -182,7 +182,7 @@ def says_unseen(answer: str) -> bool:
 
 def names(answer: str, value: str) -> bool:
     """Whether a value stands in an answer, and not behind a "not" or a "no"."""
-    spelt = {value, ADJECTIVES.get(value, value), value.replace("gray", "grey")}
+    spelt = {value, ADJECTIVES.get(value, value), *(word for word, meant in SYNONYMS.items() if meant == value)}
     words = "|".join(re.escape(each) for each in sorted(spelt))
     found = re.search(rf"(?P<no>\b(?:not|no|n't|without)\s+(?:\w+\s+)?)?\b(?:{words})\b", answer, re.I)
     return found is not None and found["no"] is None
