@@ -52,7 +52,11 @@ def test_nothing_known_gives_sentences_without_marks() -> None:
         ([{"upper_color": "other"}], "nothing"),  # Market's word for a colour that nobody marked
         ([{}, {"upper_color": "red"}], "per person"),
         ([{"backpack": "yes", "shoulder_bag": "no", "handbag": "no"}], "per person"),
+        ([{"peta": "upperBodyRed"}], "per person"),
+        ([{"peta": "personalMale"}], "nothing"),
+        ([{"upper colors": "red"}], "per person"),
         ([{"upper_color": "red"}, {"upper_color": UNSEEN}], "per crop"),
+        ([{"upper colors": "red"}, {"upper colors": UNSEEN}], "per crop"),
     ],
 )
 def test_what_is_known_is_read_off_the_attributes(tables: list[dict[str, str]], known: str) -> None:
