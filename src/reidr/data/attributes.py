@@ -111,7 +111,7 @@ def states(said: str, known: str) -> bool | None:
     "Red" is true of "red and white": nobody says that there is nothing else.
     """
     if EITHER in known:
-        return None if said in known.split(EITHER) else False
+        return None if set(said.split(EITHER)) <= set(known.split(EITHER)) else False
     return set(said.split(AND)) <= set(known.split(AND))
 
 

@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from reidr.reasoning.models.qwen import Qwen3VLProcessor
-from reidr.reasoning.nano.config import ConvolutionalConfig, ConvolutionalVisionConfig
+from reidr.reasoning.nano.config import ConvolutionalConfig, ConvolutionalVisionConfig, fields_of
 from reidr.reasoning.nano.model import ConvolutionalForConditionalGeneration
 from reidr.reasoning.prompting.grammar import ANSWER_WORDS, TAGS
 from reidr.reasoning.prompting.prompt import DESCRIBE, PERSON_A, PERSON_B, QUESTIONS
@@ -148,7 +148,7 @@ def build_convolutional(
         text_config=language_config(tokenizer, hidden, layers, key_value_heads),
         vision_config={
             "model_type": ConvolutionalVisionConfig.model_type,
-            "network": settings.model_dump(mode="json"),
+            "network": fields_of(settings),
             "hidden_size": hidden,
             "out_hidden_size": hidden,
             "patch_size": CELL,

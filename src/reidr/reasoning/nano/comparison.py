@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reidr.reasoning.nano.config import ConvolutionalVisionConfig
-from reidr.retrieval.embedders.network import NetworkSettings
 
 
 class Comparison(nn.Module):
@@ -26,7 +25,7 @@ class Comparison(nn.Module):
     def __init__(self, config: ConvolutionalVisionConfig, recognised: int, families: int) -> None:
         """`recognised`: how many probabilities of attributes a token carries; `families`: of how many families."""
         super().__init__()
-        network = NetworkSettings(**(config.network or {}))
+        network = config.settings
         self.heads = config.heads
         self.sizes = (config.key_size, network.embedding, network.stripe_embedding, recognised)
         self.sharpness = nn.Parameter(torch.full((config.heads,), math.log(8.0)))

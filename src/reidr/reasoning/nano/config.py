@@ -11,10 +11,12 @@ from transformers import (
     Qwen3VLTextConfig,
 )
 
+from reidr.retrieval.embedders.network_settings import NetworkSettings
+
 
 class ConvolutionalVisionConfig(PreTrainedConfig):
-    """The vision encoder. `network` are the fields of `NetworkSettings` (None: its defaults), the attributes that it
-    recognises among them; the rest is as in Qwen3-VL."""
+    """The vision encoder. `network` are the fields of `NetworkSettings` as `fields_of` gives them (None: its defaults),
+    the attributes that it recognises among them; the rest is as in Qwen3-VL."""
 
     model_type = "reidr_convolutional_vision"
     base_config_key = "vision_config"
@@ -29,6 +31,22 @@ class ConvolutionalVisionConfig(PreTrainedConfig):
     spatial_merge_size: int = 1
     in_channels: int = 3
     initializer_range: float = 0.02
+
+    @property
+    def settings(self) -> NetworkSettings:
+        """Those of the network."""
+        fields = dict(self.network or {})
+        return NetworkSettings(**fields | {"attributes": dict(fields.get("attributes", ()))})
+
+
+def fields_of(settings: NetworkSettings) -> dict[str, Any]:
+    """The settings of a network for `ConvolutionalVisionConfig.network`.
+
+    Attributes become a list of pairs: their order is that of the weights, and configurations are written with the keys
+    of mappings sorted.
+    """
+    attributes = [[name, list(values)] for name, values in settings.attributes.items()]
+    return settings.model_dump(mode="json") | {"attributes": attributes}
 
 
 class ConvolutionalConfig(Qwen3VLConfig):

@@ -31,7 +31,7 @@ from reidr.errors import ReIDError, WeightsError
 from reidr.reasoning.nano.attributes import RecognisedAttributes
 from reidr.reasoning.nano.comparison import Comparison, whole_and_ends
 from reidr.reasoning.nano.config import ConvolutionalConfig, ConvolutionalVisionConfig, vision_half
-from reidr.retrieval.embedders.network import NetworkSettings, build_network
+from reidr.retrieval.embedders.network import build_network
 
 PLACE = 8  # values of a token that give its place
 LOOK = 17  # values of a token that give its colours and texture
@@ -70,7 +70,7 @@ class ConvolutionalVision(PreTrainedModel):
     def __init__(self, config: ConvolutionalVisionConfig) -> None:
         super().__init__(config)
         self.spatial_merge_size = config.spatial_merge_size
-        settings = NetworkSettings(**(config.network or {}))
+        settings = config.settings
         if settings.stripes < 1 or not settings.attributes:
             raise WeightsError("nano's vision encoder must have a stripe or more, and recognise attributes")
         self.vision_encoder = build_network(settings).eval()
