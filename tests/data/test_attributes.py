@@ -171,7 +171,9 @@ STATES = [
     ("red and white", "red", False),
     ("red and blue", "red and white", False),
     ("trousers", "trousers / jeans", None),
+    ("trousers / jeans", "trousers / jeans", None),
     ("skirt", "trousers / jeans", False),
+    ("trousers / skirt", "trousers / jeans", False),
     ("nothing", "backpack", False),
     ("hat", "none", False),
 ]
