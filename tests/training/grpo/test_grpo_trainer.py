@@ -348,8 +348,8 @@ def test_a_rank_reward_without_lists_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_text_only_scorer_sees_the_text_and_nothing_else() -> None:
-    from reidr.reasoning.prompting.prompt import encode_pairs
     from reidr.reasoning.inference.reasoned_score import BLANK
+    from reidr.reasoning.prompting.prompt import encode_pairs
     from reidr.training.grpo.text_only_scorer import text_only_probabilities
 
     model, processor = lively("qwen3_vl")

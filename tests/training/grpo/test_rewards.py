@@ -251,9 +251,9 @@ def test_text_only(answer: str, probability: float | None, expected: float | Non
     assert text_only_reward(answer, probability) == expected  # type: ignore[arg-type]
 
 
-A = {"upper_color": "red", "upper_pattern": "plain", "lower_kind": "trousers", "lower_color": "black", "hat": "none",
-     "shoes_color": "white", "bag": "not visible"}  # fmt: skip
-B = {**A, "upper_color": "blue", "hat": "cap", "bag": "backpack"}
+A = {"upper colors": "red", "pattern": "plain", "lower garment": "trousers", "lower colors": "black",
+     "headwear": "none", "shoe colors": "white", "carried": "not visible"}  # fmt: skip
+B = {**A, "upper colors": "blue", "headwear": "hat", "carried": "backpack"}
 TRUE = "Different upper clothing: A has a red plain top, B has a blue plain top. Same shoes: white shoes."
 TRUTH = [
     # reasoning, per crop, per person
@@ -269,6 +269,15 @@ TRUTH = [
     ("The shoes are hidden in A.", -1.0, 0.0),  # they are in plain view
     ("Both carry a backpack.", -1.0, 0.0),  # A's crop does not show it: an invention
     ("Same hair: long hair.", 0.0, 0.0),  # nothing is known of hair
+    # What is said to look alike or unlike is as true as the values that are stated of it.
+    ("The lower clothing is somewhat unlike: black trousers in both.", 1 / 3, 1 / 3),
+    ("The lower clothing is somewhat alike: black trousers in A, a red skirt in B.", -1.0, -1.0),
+    ("The lower clothing is somewhat alike.", 0.0, 0.0),  # of that nothing is known
+    ("The lower clothing is much alike.", 1 / 3, 1 / 3),
+    ("The upper clothing is much alike: a red top in A, a blue top in B.", -1.0, -1.0),
+    ("Both have probably black trousers.", 1 / 3, 1 / 3),
+    ("Both have probably blue trousers.", -1.0, -1.0),  # "probably" is no excuse
+    ("Both have black and white shoes.", -1.0, -1.0),  # white alone
     ("The background agrees. Same person, surely.", 0.0, 0.0),
     ("a.", 0.0, 0.0),
 ]

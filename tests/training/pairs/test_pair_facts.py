@@ -29,8 +29,9 @@ def test_each_data_set_tells_what_it_knows() -> None:
     assert four is None
     # All can be seen on the second pair, and still it is drawn: what it would hide could be told.
     assert (one.per_crop, two.per_crop, three.per_crop) == (True, True, False)
-    assert (one.a["hat"], one.b["hat"]) == ("not visible", "cap")
-    assert three.a["hat"] == "none"
+    assert (one.a["headwear"], one.b["headwear"]) == ("not visible", "hat")
+    assert one.a["carried"] == "nothing"
+    assert three.a["headwear"] == "none"
     turned = find(pairs[0].swapped())
     assert turned is not None
     assert (turned.a, turned.b) == (one.b, one.a)
