@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from PIL import Image
 
@@ -19,9 +18,11 @@ from reidr.fusion.provenance import held_out_split, training_data
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.nano.build import TINY, build_nano
 from reidr.retrieval.embedders.network import build_network
+from reidr.retrieval.embedders.retriever import save_retriever
 from reidr.training.grpo.stage import rl_stage
 from reidr.training.pairs.stage import pairs_stage
 from reidr.training.pairs.table import read_columns, read_mined, read_pairs
+from reidr.training.pretraining.finished import VISION_ENCODER, vision_encoder_of
 from reidr.training.recipes.pretraining import PretrainingRecipe
 from reidr.training.recipes.retriever import EmbedderTraining
 from reidr.training.sampling.stage import sample_stage
@@ -100,11 +101,11 @@ def test_drawn_people_stand_beside_photographed_ones_or_do_not(recipe: str, stre
         base = PretrainingRecipe(
             data=data, vision_encoder=vision_encoder, held_out_share=0.3, reasoning_share=0.5, street_people=6
         )
-        (Path(folder) / "vision_encoder").mkdir(parents=True)
+        Path(folder).mkdir()
         write_json(Path(folder) / MANIFEST, {"settings": base.model_dump(mode="json")})
-        torch.save(
-            build_network(vision_encoder[0].network).state_dict(), Path(folder) / "vision_encoder" / "weights.pt"
-        )
+        with pytest.raises(DataError, match=r"vision_encoder/model: missing; the run has not trained"):
+            vision_encoder_of(Path(folder))
+        save_retriever(build_network(vision_encoder[0].network), Path(folder) / VISION_ENCODER, {})
     changes = {"source": "pretraining", "street": street, "data": (), "held_out_street_people": 4}
     for folder, drawn in (("base", street), ("drawn", True)):
         mined = read_mined(pairs_stage(recipe, Path(f"pairs-{folder}"), changes | {"pretraining": folder}))
