@@ -118,7 +118,8 @@ def likeliest(name: str, chances: Mapping[str, float]) -> str | None:
         best = max(chances, key=lambda value: chances[value], default=None)
         return best if best is not None and chances[best] >= LIKELY * max(1.0, total) else None
     likely = sorted((value for value in chances if chances[value] >= LIKELY), key=lambda value: -chances[value])
-    return AND.join(sorted(likely[:MOST_COLORS], key=FAMILIES[name].values.index)) or None
+    likely = likely[:1] if "nothing" in likely[:MOST_COLORS] else likely[:MOST_COLORS]
+    return AND.join(sorted(likely, key=FAMILIES[name].values.index)) or None
 
 
 def hedged(name: str, value: str, recognised: Mapping[str, float]) -> str:
