@@ -135,8 +135,8 @@ class CropFamily:
 
     @property
     def attributes(self) -> list[str]:
-        """Attributes that take more than one value."""
-        return [name for name, values in self.by_value.items() if len(values) > 1]
+        """Attributes that take more than one value; where none does, all that are known."""
+        return [name for name, values in self.by_value.items() if len(values) > 1] or list(self.by_value)
 
     def sampled_value(self, random: np.random.Generator) -> tuple[str, int]:
         """An attribute, and the place of a crop that has a value of it that was drawn before.
