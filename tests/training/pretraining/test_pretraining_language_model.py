@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from reidr.data.attributes import common_attributes
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.reasoning.inference.crop_features import CropFeatures
@@ -23,8 +24,9 @@ from reidr.retrieval.embedders.network import NetworkSettings, build_network
 from reidr.training.pretraining.example_source import CropFamily, ExampleSource
 from reidr.training.pretraining.examples import FREE, Example, completion_loss, example_batch
 from reidr.training.pretraining.language_model import train_language_model
-from reidr.training.pretraining.templates import vocabulary_corpus
-from reidr.training.recipes.pretraining import PretrainingRecipe
+from reidr.training.pretraining.templates import GRADES, vocabulary_corpus
+from reidr.training.pretraining.visible import VisibleCrops
+from reidr.training.recipes.pretraining import LanguageTraining, PretrainingRecipe
 
 COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200), "green": (30, 160, 30), "white": (230, 230, 230)}
 
@@ -42,19 +44,29 @@ def crops() -> list[Crop]:
     return made
 
 
+READS = {"upper colors": tuple(COLORS), "lower colors": tuple(COLORS), "headwear": ("none", "hat")}
+
+
+def known(own: list[Crop]) -> VisibleCrops:
+    """All that is known may be said; nothing is known of how alike they look."""
+    return VisibleCrops(own, [common_attributes(crop.attributes) for crop in own])
+
+
 @pytest.fixture(scope="module")
 def parts() -> tuple[Any, Any]:
-    return fresh(reads={"upper_color": sorted(COLORS), "lower_color": sorted(COLORS)})
+    return fresh()
 
 
-def fresh(reads: dict[str, list[str]] | None = None) -> tuple[Any, Any]:
+def fresh() -> tuple[Any, Any]:
     torch.manual_seed(0)
-    network = build_network(NetworkSettings(height=64, width=32, embedding=32, stripe_embedding=16))
+    network = build_network(
+        NetworkSettings(height=64, width=32, embedding=32, stripe_embedding=16, attributes=READS, attribute_width=16)
+    )
     for _ in range(20):  # batch norms that know the range of what they see; untaught ones let nothing through
         network(2 * torch.rand(8, 3, 64, 32) - 1)
     network.eval()
     texts = vocabulary_corpus(np.random.default_rng(0), 300)
-    return build_convolutional(texts, network, hidden=64, layers=2, vocabulary=400, reads=reads)
+    return build_convolutional(texts, network, hidden=64, layers=2, vocabulary=400)
 
 
 def look(model: Any, processor: Any, dtype: torch.dtype = torch.float32) -> CropFeatures:
@@ -64,7 +76,7 @@ def look(model: Any, processor: Any, dtype: torch.dtype = torch.float32) -> Crop
 
 def test_a_batch_of_looked_at_crops_gives_the_logits_of_the_pixel_path(parts: tuple[Any, Any]) -> None:
     model, processor = parts
-    source, seen = ExampleSource(crops(), processor), look(model, processor)
+    source, seen = ExampleSource(known(crops()), processor), look(model, processor)
     text = "<think>Both have a red top.</think><answer>yes</answer>"
     pair = Example((0, 3), source.compare_prompt, text)
     inputs, labels = example_batch(seen, [pair])
@@ -85,7 +97,7 @@ def test_a_batch_of_looked_at_crops_gives_the_logits_of_the_pixel_path(parts: tu
 
 def test_comparisons_follow_the_grammar_and_their_word_says_nothing_of_the_label(parts: tuple[Any, Any]) -> None:
     _, processor = parts
-    source, random = ExampleSource(crops(), processor), np.random.default_rng(0)
+    source, random = ExampleSource(known(crops()), processor), np.random.default_rng(0)
     counts = {same: dict.fromkeys(ANSWER_WORDS, 0) for same in (True, False)}
     people = [crop.person for crop in crops()]
     for _ in range(5000):
@@ -125,22 +137,76 @@ def test_the_loss_cannot_tell_one_answer_word_from_another(parts: tuple[Any, Any
 
 def test_what_pictures_hide_is_asked_as_often_as_it_happens(parts: tuple[Any, Any]) -> None:
     _, processor = parts
-    hats = ["none"] * 84 + ["cap"] * 6 + [UNSEEN] * 10
-    crops = [
-        Crop(f"{place}", Path("x.jpg"), f"s:{place // 2}", f"s:{place % 2}", attributes={"hat": hat})
+    hats = ["none"] * 84 + ["hat"] * 6 + [UNSEEN] * 10
+    own_crops = [
+        Crop(f"{place}", Path("x.jpg"), f"s:{place // 2}", f"s:{place % 2}", attributes={"headwear": hat})
         for place, hat in enumerate(hats)
     ]
-    own, random = ExampleSource(crops, processor).families["s"], np.random.default_rng(0)
+    own, random = ExampleSource(known(own_crops), processor).families["s"], np.random.default_rng(0)
     drawn = [own.sampled_value(random) for _ in range(2000)]
-    assert all(attribute == "hat" and hats[place] == value for attribute, value, place in drawn)
-    for value, share in (("none", 0.45), ("cap", 0.45), (UNSEEN, 0.1)):
-        assert np.mean([each[1] == value for each in drawn]) == pytest.approx(share, abs=0.04)
-    hidden = [replace(crop, attributes={"hat": UNSEEN}) for crop in crops]
-    mixed = [*hidden, *(replace(crop, id=f"o{crop.id}", attributes={"bag": "none"}) for crop in crops)]
-    asked = ExampleSource([*mixed, replace(crops[0], attributes={"hat": UNSEEN, "bag": UNSEEN})], processor).families[
-        "s"
+    assert {attribute for attribute, _ in drawn} == {"headwear"}
+    for value, share in (("none", 0.45), ("hat", 0.45), (UNSEEN, 0.1)):
+        assert np.mean([hats[place] == value for _, place in drawn]) == pytest.approx(share, abs=0.04)
+    hidden = [replace(crop, attributes={"headwear": UNSEEN}) for crop in own_crops]
+    mixed = [*hidden, *(replace(crop, id=f"o{crop.id}", attributes={"carried": "nothing"}) for crop in own_crops)]
+    mixed.append(replace(own_crops[0], attributes={"headwear": UNSEEN, "carried": UNSEEN}))
+    asked = ExampleSource(known(mixed), processor).families["s"]
+    assert asked.attributes == ["carried"]  # that nobody's hat is seen is no question
+
+
+def test_values_that_are_only_likely_or_stand_with_another_count_as_themselves() -> None:
+    own = CropFamily()
+    values = ["black", "black and white", "probably black", "probably white and red", "white"]
+    for place, value in enumerate(values):
+        own.add(place, crops()[place], {"upper colors": value})
+    # By the first of several: who asks for black gets a top that is black too.
+    assert own.by_value == {"upper colors": {"black": [0, 1, 2], "white": [3, 4]}}
+    assert own.values[2] == own.values[0]
+
+
+def test_an_answer_says_what_may_be_said(parts: tuple[Any, Any]) -> None:
+    _, processor = parts
+    people = [{"upper colors": "probably red"}, {"upper colors": "black and white"}] * 2
+    own_crops = [replace(crop, attributes={}) for crop in crops()[:4]]
+    only_questions = LanguageTraining(comparisons=0, descriptions=0)
+    source = ExampleSource(VisibleCrops(own_crops, people), processor, only_questions)
+    random = np.random.default_rng(0)
+    said = {source.draw(random).completion.removesuffix(source.stop) for _ in range(40)}
+    assert said == {"Probably red.", "Black and white."}
+
+
+def unit(angle: float) -> list[float]:
+    return [float(np.cos(angle)), float(np.sin(angle))]
+
+
+def test_grades_of_likeness_are_quarters_of_the_pairs_that_are_compared(parts: tuple[Any, Any]) -> None:
+    _, processor = parts
+    random = np.random.default_rng(1)
+    own_crops = [
+        Crop(f"{place}", Path("x.jpg"), f"s:{place // 2}", f"s:{place % 2}", attributes={"sleeves": "long"})
+        for place in range(80)
     ]
-    assert asked.attributes == ["bag"]  # that nobody's hat is seen is no question
+    upper, lower = (
+        np.array([unit(angle) for angle in random.uniform(0, np.pi, 80)], dtype=np.float32) for _ in range(2)
+    )
+    visible = VisibleCrops(own_crops, [dict(crop.attributes) for crop in own_crops], upper, lower)
+    source = ExampleSource(visible, processor)
+    drawn = [source.families["s"].pair(random) for _ in range(2000)]
+    for region, rows in (("upper clothing", upper), ("lower clothing", lower)):
+        grades = np.array([source.likeness(*pair)[region] for pair in drawn])  # type: ignore[index]
+        assert np.bincount(grades, minlength=len(GRADES)) / len(grades) == pytest.approx(0.25, abs=0.05)
+        cosines = np.array([float(rows[a] @ rows[b]) for a, b in drawn])
+        for grade in range(1, len(GRADES)):  # the more alike, the higher the grade
+            assert cosines[grades == grade].min() >= cosines[grades == grade - 1].max()
+    # The same of both orders, and of a crop with itself the highest.
+    assert source.likeness(3, 8) == source.likeness(8, 3)
+    assert source.likeness(3, 3) == {"upper clothing": 3, "lower clothing": 3}
+    # What is graded is said; where nothing is known of it, nothing is.
+    said = [source.draw(random).completion for _ in range(300)]
+    assert any("much alike" in text for text in said)
+    plain = ExampleSource(VisibleCrops(own_crops, visible.known), processor)
+    assert plain.likeness(3, 8) is None
+    assert not any("alike" in plain.draw(random).completion for _ in range(300))
 
 
 def recipe(steps: int, save_every: int = 100) -> PretrainingRecipe:
@@ -149,7 +215,7 @@ def recipe(steps: int, save_every: int = 100) -> PretrainingRecipe:
 
 def test_two_and_two_steps_are_four(tmp_path: Path) -> None:
     whole, processor = fresh()
-    source = ExampleSource(crops(), processor)
+    source = ExampleSource(known(crops()), processor)
     for name in ("whole", "parts"):
         (tmp_path / name).mkdir()
     train_language_model(recipe(4, 2), source, tmp_path / "whole", whole, look(whole, processor))
@@ -171,7 +237,9 @@ def test_it_learns_to_say_what_it_sees_and_leaves_the_vision_encoder_alone(tmp_p
     model, processor = fresh()
     before = {name: each.clone() for name, each in model.model.visual.vision_encoder.state_dict().items()}
     connector = model.model.visual.connector[0].weight.detach().clone()
-    log = train_language_model(recipe(50), ExampleSource(crops(), processor), tmp_path, model, look(model, processor))
+    log = train_language_model(
+        recipe(50), ExampleSource(known(crops()), processor), tmp_path, model, look(model, processor)
+    )
     assert log[-1]["loss"] < 0.6 * log[0]["loss"]
     assert all(torch.equal(before[name], each) for name, each in model.model.visual.vision_encoder.state_dict().items())
     assert not torch.equal(connector, model.model.visual.connector[0].weight)
@@ -181,15 +249,24 @@ def test_look_alikes_share_most_of_what_is_known() -> None:
     own = CropFamily()
     random = np.random.default_rng(0)
     for place in range(60):
-        values = {name: str(random.integers(3)) for name in ("upper_color", "lower_color", "hat", "bag", "sleeve")}
-        own.add(place, Crop(f"s/{place}", Path("none.png"), f"s:{place // 2}", f"s:{place % 2}", attributes=values))
+        names = ("upper colors", "lower colors", "headwear", "carried", "sleeves")
+        values = {name: str(random.integers(3)) for name in names}
+        own.add(place, Crop(f"s/{place}", Path("none.png"), f"s:{place // 2}", f"s:{place % 2}"), values)
     apart = [len(own.values[a] & own.values[b]) for a, b in (own.pair(random) for _ in range(2000))]
     # Any two share 5/3 values on average; the most alike of twelve 3 or more: a quarter of all pairs are such.
     assert np.mean(apart) > 5 / 3 + 0.25
     assert np.mean(np.array(apart) >= 3) > 0.3
 
 
-def test_crops_without_attributes_are_refused() -> None:
+@pytest.mark.parametrize("attributes", [{}, {"glasses": "no"}])
+def test_crops_of_which_nothing_can_be_said_are_refused(attributes: dict[str, str]) -> None:
     _, processor = fresh()
-    with pytest.raises(DataError, match="known attributes"):
-        ExampleSource([Crop("a", Path("x.jpg"), "s:1", "s:1")], processor)
+    nobody = [Crop(name, Path("x.jpg"), "s:1", "s:1", attributes=attributes) for name in ("a", "b")]
+    with pytest.raises(DataError, match="persons of whom something is known"):
+        ExampleSource(known(nobody), processor)
+    once = [Crop("a", Path("x.jpg"), "s:1", "s:1", attributes={"sleeves": "long"})]
+    with pytest.raises(DataError, match="some of them with two crops"):
+        ExampleSource(known(once), processor)
+    strangers = [Crop(name, Path("x.jpg"), None, "s:1", attributes={"sleeves": "long"}) for name in ("a", "b")]
+    with pytest.raises(DataError, match="some of them with two crops"):
+        ExampleSource(known(strangers), processor)
