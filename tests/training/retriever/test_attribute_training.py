@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
-from reidr.data.types import Crop
+from reidr.data.types import Crop, ReIDDataset
 from reidr.data.vocabulary import CANNOT_BE_SEEN, VALUES, VOCABULARY
 from reidr.errors import DataError, RecipeError
-from reidr.retrieval.embedders.network import NetworkSettings, build_network
+from reidr.retrieval.embedders.network import NetworkSettings, RetrieverNetwork, build_network
 from reidr.training.recipes.retriever import AttributeTraining, RetrieverRecipe
 from reidr.training.retriever.attributes.calibrate import calibrate, fit_platt
 from reidr.training.retriever.attributes.cutting import SPANS, cut_pictures, hidden_by_cut
 from reidr.training.retriever.attributes.loss import AttributeLoss
-from reidr.training.retriever.attributes.people import described_people, with_attributes
+from reidr.training.retriever.attributes.people import described_people, recognising
 from reidr.training.retriever.attributes.targets import FAMILIES, UNKNOWN, drawing_weights, marks_of, shares_true
 from reidr.training.retriever.attributes.task import AttributeTask, together
 from reidr.training.retriever.network import take_weights
@@ -132,25 +133,77 @@ def test_calibration_counts_persons_and_leaves_out_what_nobody_knows() -> None:
 
 def test_a_network_learns_colours_beside_identities_and_resumes(tmp_path: Path) -> None:
     crops = [person(number, "red" if number % 2 else "blue", image) for number in range(8) for image in range(4)]
-    recipe = with_attributes(
-        RetrieverRecipe(
-            data=(), network=SMALL, imagenet=False, frozen_blocks=0, epochs=9, warmup_epochs=0, batch_persons=4,
-            batch_images=2, learning_rate=4e-3, ema_decay=0.7, attribute_recognition=PEOPLE,
-        )
-    )  # fmt: skip
+    recipe = small_training(epochs=9)
     whole = trained(recipe, crops, tmp_path / "whole")
-    pixels = torch.from_numpy(np.stack([np.asarray(crop.image) for crop in crops])).permute(0, 3, 1, 2).float() / 255
-    mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (SMALL.mean, SMALL.std))
-    with torch.inference_mode():
-        logits = whole.recognise_attributes((pixels - mean) / std)[0][:, RED]
-    red = torch.tensor([crop.attributes["upper_color"] == "red" for crop in crops])
-    assert logits[red].min() > logits[~red].max()
+    assert tells_red(whole, crops)
     stopped = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
         trained(recipe, crops, stopped, stop=4.0)
     again = trained(recipe, crops, stopped)
     for (name, one), (_, two) in zip(whole.state_dict().items(), again.state_dict().items(), strict=True):
         assert torch.equal(one, two), name
+
+
+def small_training(**changes: object) -> RetrieverRecipe:
+    settings = {
+        "data": (), "network": recognising(SMALL, PEOPLE.width), "imagenet": False, "frozen_blocks": 0, "epochs": 9,
+        "warmup_epochs": 0, "batch_persons": 4, "batch_images": 2, "learning_rate": 4e-3, "ema_decay": 0.7,
+        "attribute_recognition": PEOPLE,
+    }  # fmt: skip
+    return RetrieverRecipe(**settings | changes)
+
+
+def pixels_of(crops: list[Crop]) -> torch.Tensor:
+    """(N, 3, H, W) of pictures that have the network's size."""
+    pixels = torch.from_numpy(np.stack([np.asarray(crop.image) for crop in crops])).permute(0, 3, 1, 2).float() / 255
+    mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (SMALL.mean, SMALL.std))
+    return (pixels - mean) / std
+
+
+def tells_red(network: RetrieverNetwork, crops: list[Crop]) -> bool:
+    """Whether every red top is redder to the network than any other."""
+    with torch.inference_mode():
+        logits = network.recognise_attributes(pixels_of(crops))[0][:, RED]
+    red = torch.tensor([crop.attributes["upper_color"] == "red" for crop in crops])
+    return bool(logits[red].min() > logits[~red].max())
+
+
+def test_a_network_that_recognises_has_the_whole_vocabulary_in_its_order() -> None:
+    settings = recognising(SMALL, 24)
+    assert list(settings.attributes) == [family.name for family in VOCABULARY]
+    assert [(name, value) for name, values in settings.attributes.items() for value in values] == list(VALUES)
+    assert settings.attribute_width == 24
+    assert settings.model_copy(update={"attributes": {}, "attribute_width": SMALL.attribute_width}) == SMALL
+
+
+@pytest.mark.parametrize(("frozen", "epochs"), [(0, 10), (16, 2)])
+def test_attributes_alone_are_learned_and_the_embeddings_heads_stay_as_they_were(
+    frozen: int, epochs: int, tmp_path: Path
+) -> None:
+    crops = [person(number, "red" if number % 2 else "blue", image) for number in range(8) for image in range(4)]
+    torch.manual_seed(0)
+    start = build_network(SMALL)
+    for _ in range(10):  # a trunk whose norms know what they see
+        start.train()(pixels_of(crops))
+    start.eval()
+    recipe = small_training(identity_weight=0, epochs=epochs, frozen_blocks=frozen)
+    assert recipe.attribute_recognition is not None
+    task = AttributeTask(recipe.attribute_recognition, crops)
+    network = train_retriever(recipe, crops, tmp_path, None, start, task)
+    before, after = start.state_dict(), network.state_dict()
+    trunk = {name for name in before if name.startswith("trunk.") and not torch.equal(before[name], after[name])}
+    for name, value in before.items():
+        assert name.startswith("trunk.") or torch.equal(value, after[name]), name
+    with torch.inference_mode():
+        same = torch.equal(start(pixels_of(crops)), network(pixels_of(crops)))
+    # Behind a frozen trunk nobody is embedded in another way; else what is shared has learned.
+    assert bool(trunk) is (frozen == 0)
+    assert same is (frozen > 0)
+    losses = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert set(losses[0]) == {"epoch", "seconds", "attribute_loss", "hidden_loss"}
+    if not frozen:
+        assert tells_red(network, crops)
+        assert losses[-1]["attribute_loss"] < 0.7 * losses[0]["attribute_loss"]
 
 
 def trained(recipe: RetrieverRecipe, crops: list[Crop], folder: Path, stop: float = np.inf):  # type: ignore[no-untyped-def]
@@ -182,6 +235,22 @@ def test_a_start_may_lack_the_branch_but_nothing_else() -> None:
 
 
 def test_data_without_descriptions_are_refused(tmp_path: Path) -> None:
-    recipe = RetrieverRecipe(data=(), attribute_recognition=PEOPLE)
     with pytest.raises(DataError, match="nothing is known"):
-        described_people(recipe, [], tmp_path)
+        described_people(PEOPLE, [], tmp_path)
+    unknown = ReIDDataset("x", None, (Crop("a", Image.new("RGB", (2, 4)), "1", "c", attributes={"weather": "rain"}),))
+    with pytest.raises(DataError, match="what the people of x wear"):
+        described_people(PEOPLE.model_copy(update={"data": ("x",)}), [unknown], tmp_path)
+
+
+def test_described_people_are_those_of_photos_and_of_streets_and_nobody_else(tmp_path: Path) -> None:
+    train = [
+        Crop(name, Image.new("RGB", (2, 4)), who, "c", attributes=known)
+        for name, who, known in (("a", "1", {"upper_color": "red"}), ("b", "2", {}), ("c", None, {"hat": "none"}))
+    ]
+    reading = PEOPLE.model_copy(update={"streets": 2, "street_people": 3, "street_seed": 40})
+    found = described_people(reading, [ReIDDataset("x", None, tuple(train))], tmp_path)
+    photos = [crop for crop in found if not str(crop.person).startswith("street")]
+    assert [crop.person for crop in photos] == ["x:1"]
+    drawn = {str(crop.person) for crop in found} - {"x:1"}
+    assert {person.split(":")[0] for person in drawn} == {"street40", "street41"}
+    assert len(drawn) == 6
