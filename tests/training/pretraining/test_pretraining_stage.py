@@ -6,22 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 
 from reidr.core.run import Run, content_hash
 from reidr.data.join import join_training
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.types import Crop, ReIDDataset
-from reidr.retrieval.embedders.network import NetworkSettings, build_network
-from reidr.training.common.device import load_for_training
-from reidr.training.common.identities import hold_out_identities
+from reidr.training.common.identities import hold_out_identities, split_identities
 from reidr.training.pretraining import stage, streets
-from reidr.training.pretraining.attribute_head import values_of
 from reidr.training.pretraining.people import split_people
-from reidr.training.pretraining.reasoner import train_reasoner
 from reidr.training.recipes import data_sets
-from reidr.training.recipes.pretraining import LanguageSize, LanguageTraining, PretrainingRecipe
+from reidr.training.recipes.pretraining import PretrainingRecipe
+from reidr.training.retriever.stage import retriever_stage
 
 PICTURE = Image.new("RGB", (4, 8))
 
@@ -67,7 +63,48 @@ def test_every_person_is_on_one_side_and_the_held_out_are_the_retrievers(
     more = split_people(recipe.model_copy(update={"reasoning_share": 0.6}))
     assert {crop.person for crop in more.held_out} == sides[2]
     assert {crop.person for crop in more.reasoning} > sides[1]
-    assert people.vision_encoder[0].attributes == {"bag": "no", "hat": "hat", "lower_kind": "skirt"}
+    # In the one vocabulary: the table's dress is a skirt, "other" is no colour, and "no" is no bag of the street's.
+    assert people.vision_encoder[0].attributes == {
+        "headwear": "hat", "lower garment": "skirt", "lower length": "long"
+    }  # fmt: skip
+
+
+def test_the_retriever_that_leaves_a_reasoners_people_out_leaves_the_very_same_ones_out(
+    recipe: PretrainingRecipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`train retriever` with the shares and the seed of the pretraining trains on its vision encoder's people."""
+    place_photos(monkeypatch)
+    people = split_people(recipe)
+    taught: list[Any] = []
+
+    def train(own: Any, crops: Any, *_: Any) -> None:
+        taught.extend(crops)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("reidr.training.retriever.train.train_retriever", train)
+    monkeypatch.setattr("reidr.training.retriever.stage.sketch_of", lambda _: None)
+    values = {"data": list(recipe.data), "held_out_share": 0.1, "reasoning_share": 0.35, "seed": recipe.split_seed}
+    monkeypatch.setattr("reidr.training.retriever.stage.stage_values", lambda *_: (values, "test"))
+    with pytest.raises(KeyboardInterrupt):
+        retriever_stage("own", tmp_path / "run", {})
+    assert [crop.id for crop in taught] == [crop.id for crop in people.vision_encoder]
+
+
+@pytest.mark.parametrize(("held_out", "reasoning", "seed"), [(0.1, 0.35, 0), (0.5, 0.0, 3), (0.0, 0.5, 1), (0, 0, 0)])
+def test_the_three_parts_of_a_split_share_nobody_and_leave_nobody_out(
+    held_out: float, reasoning: float, seed: int
+) -> None:
+    crops = join_training([dataset(Path("one"))])
+    parts = split_identities(crops, held_out, reasoning, seed)
+    people = [{crop.person for crop in part} for part in vars(parts).values()]
+    assert sum(map(len, people)) == len(set.union(*people)) == 300
+    assert sorted(crop.id for part in vars(parts).values() for crop in part) == sorted(crop.id for crop in crops)
+    assert (len(people[1]) > 0) == (reasoning > 0)
+    assert (len(people[2]) > 0) == (held_out > 0)
+    # A person's part depends on the person alone: with others, or with fewer crops, it is the same.
+    fewer = split_identities(crops[::7], held_out, reasoning, seed)
+    for name, part in vars(fewer).items():
+        assert {crop.id for crop in part} <= {crop.id for crop in vars(parts)[name]}
 
 
 class Drawn:
@@ -78,14 +115,19 @@ class Drawn:
         self.calls: list[str] = []
         monkeypatch.setattr(stage, "stage_values", lambda *_: (recipe.model_dump(mode="json"), "test"))
         monkeypatch.setattr(stage, "street_people", self.street)
-        monkeypatch.setattr(stage, "train_vision_encoder", lambda *_: self.calls.append("vision_encoder"))
+        monkeypatch.setattr("reidr.training.pretraining.vision_encoder.train_vision_encoder", self.look)
         monkeypatch.setattr("reidr.training.pretraining.reasoner.train_reasoner", self.teach)
+
+    def look(self, recipe: PretrainingRecipe, run: Run, people: Any, source: str) -> tuple[str, tuple[Crop, ...]]:
+        self.calls.append("vision_encoder")
+        return "eyes", (Crop("peta/1", PICTURE, "peta:1", "peta:1", attributes={"peta": "hairLong"}),)
 
     def street(self, folder: Path, people: int, seed: int) -> tuple[Crop, ...]:
         self.calls.append(f"street {seed}")
         return (Crop("street/1", PICTURE, f"street{seed}:1", f"street{seed}:1", attributes={"hat": "cap"}),)
 
-    def teach(self, recipe: PretrainingRecipe, run: Run, network: Any, crops: list[Crop]) -> list[dict[str, float]]:
+    def teach(self, recipe: PretrainingRecipe, run: Run, eyes: Any, crops: list[Crop]) -> list[dict[str, float]]:
+        assert eyes == "eyes"
         self.language = list(crops)
         (run.folder / "model").mkdir()
         return [{"loss": 1.5}]
@@ -100,7 +142,8 @@ def test_the_language_half_never_meets_the_held_out_and_a_finished_stage_does_no
     assert where == tmp_path / "run" / "model"
     people = split_people(recipe)
     taught = {crop.person for crop in drawn.language}
-    assert taught == {crop.person for crop in (*people.vision_encoder, *people.reasoning)} | {"street1001:1"}
+    # Of the people whom the vision encoder knows none: behind eyes that know a person, words are learned by heart.
+    assert taught == {crop.person for crop in people.reasoning} | {"street1001:1", "peta:1"}
     assert (where / stage.PROVENANCE).is_file()
     assert drawn.calls == ["vision_encoder", "street 1001"]
     before = {path: path.stat().st_mtime_ns for path in sorted((tmp_path / "run").rglob("*"))}
@@ -118,7 +161,7 @@ def test_a_recipe_of_the_street_alone_opens_no_photo(tmp_path: Path, monkeypatch
     monkeypatch.setattr("reidr.data.types.read_picture", refuse)
     drawn = Drawn(monkeypatch, PretrainingRecipe(data=()))
     stage.pretraining_stage("nano-street", tmp_path / "run", {})
-    assert [crop.person for crop in drawn.language] == ["street1001:1"]
+    assert [crop.person for crop in drawn.language] == ["peta:1", "street1001:1"]
     manifest = Run(tmp_path / "run", "train pretraining", PretrainingRecipe(data=()).model_dump(mode="json")).manifest
     assert manifest["data"] == dict.fromkeys(("vision_encoder", "reasoning", "held_out"), content_hash([]))
 
@@ -166,42 +209,3 @@ def test_attribute_streets_have_people_and_cameras_of_their_own(tmp_path: Path) 
         assert len({crop.camera for crop in crops if crop.person == person}) == 2
     assert all(crop.attributes for crop in crops)
     assert streets.attribute_streets(tmp_path, recipe.model_copy(update={"attribute_streets": 0})) == ()
-
-
-def test_two_trainings_with_an_attribute_head_between_them(tmp_path: Path) -> None:
-    """The first without an attribute head, the second with one; a second start trains nothing again."""
-    network = build_network(NetworkSettings(height=64, width=32, embedding=32, stripe_embedding=16)).eval()
-    crops = streets.street_people(tmp_path / "street", 6, 1)
-    config = {"steps": 2, "batch": 6, "warmup_steps": 1}
-    recipe = PretrainingRecipe(
-        language=LanguageSize(hidden=64, layers=1, vocabulary=400), attribute_head_steps=3, attribute_head_batch=8,
-        attribute_head_folds=2, second_pass=LanguageTraining(**config), **config,
-    )  # fmt: skip
-    run = Run(tmp_path / "run", "train pretraining", recipe.model_dump(mode="json"))
-    log = train_reasoner(recipe, run, network, crops)
-    assert [line["step"] for line in log] == [2]
-    files = [
-        run.folder / name
-        for name in (
-            "log.jsonl",
-            "second_pass/log.jsonl",
-            "attribute_head.pt",
-            "attribute_head-0.pt",
-            "attribute_head-1.pt",
-        )
-    ]
-    assert all(file.is_file() for file in files)
-    first, second = (
-        torch.load(run.folder / name / "checkpoint.pt", weights_only=True)["model"] for name in ("", "second_pass")
-    )
-    assert not any(".attribute_head." in name for name in first)
-    # What was read is told, and the reader itself is as it was taught.
-    attribute_head = torch.load(run.folder / "attribute_head.pt", weights_only=True)
-    start = "model.visual.attribute_head."
-    for name, value in attribute_head.items():
-        assert torch.equal(second[start + name], value) != name.startswith("to_tokens."), name
-    model, _ = load_for_training(str(run.folder / "model"), half=False)
-    assert set(model.model.visual.attribute_head.reads) == set(values_of(crops))
-    before = {file: file.stat().st_mtime_ns for file in files}
-    assert train_reasoner(recipe, run, network, crops) == []
-    assert {file: file.stat().st_mtime_ns for file in files} == before
