@@ -50,11 +50,12 @@ def holds(settings: object, changes: object) -> bool:
     return bool(settings == changes)
 
 
-def test_nano_street_differs_in_one_line() -> None:
+def test_nano_street_differs_in_its_vision_encoder_and_has_no_photos() -> None:
     photos, street = (read_recipe(RECIPES / f"{name}.yaml") for name in ("nano", "nano-street"))
     assert photos["pretraining"]["data"]
     assert street["pretraining"]["data"] == []
-    assert {**street["pretraining"], "data": photos["pretraining"]["data"]} == photos["pretraining"]
+    own = {name: photos["pretraining"][name] for name in ("data", "vision_encoder", "vision_encoder_street_people")}
+    assert {**street["pretraining"], **own} == photos["pretraining"]
     assert {name: street[name] for name in street if name != "pretraining"} == {
         n: photos[n] for n in photos if n != "pretraining"
     }

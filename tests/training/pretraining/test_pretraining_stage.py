@@ -166,15 +166,24 @@ def test_a_recipe_of_the_street_alone_opens_no_photo(tmp_path: Path, monkeypatch
     assert manifest["data"] == dict.fromkeys(("vision_encoder", "reasoning", "held_out"), content_hash([]))
 
 
-def test_the_shipped_street_recipe_names_no_photos_and_differs_in_nothing_else() -> None:
+def test_the_shipped_street_recipe_names_no_photos_and_differs_in_its_vision_encoder_alone() -> None:
     from reidr.training.recipes.find import stage_values
 
     street, nano = (
         PretrainingRecipe.from_values(*stage_values(name, "pretraining", {})) for name in ("nano-street", "nano")
     )
-    assert street.data == ()
     assert nano.data
-    assert street.model_copy(update={"data": nano.data}) == nano
+    assert street.data == ()
+    assert all(not each.attribute_recognition.data for each in street.vision_encoder if each.attribute_recognition)
+    own = {name: getattr(nano, name) for name in ("data", "vision_encoder", "vision_encoder_street_people")}
+    assert street.model_copy(update=own) == nano
+    for recipe in (street, nano):
+        reads = [each.attribute_recognition is not None for each in recipe.vision_encoder]
+        assert sum(reads) == 1
+        # What is learned later on leaves the trunk alone, and with it all that is recognised.
+        for later in recipe.vision_encoder[reads.index(True) + 1 :]:
+            assert later.frozen_blocks == 16
+            assert later.identity_weight > 0
     retriever = stage_values("nano", "retriever", {})[0]
     # Nobody whom the shipped retriever holds out may teach the reasoner.
     assert (nano.held_out_share, nano.split_seed) == (retriever["held_out_share"], retriever["seed"])
