@@ -147,6 +147,16 @@ CUES = [
     ("Both wear the same light blue shirt. The light grey trousers match. Same shoes.", 1.0, -1.0, -1.0),
     ("Hair: same. Shoes match. Bag: same. It is the same light.", 0.75, -1.0, -1.0),
     ("Hair: same. Shoes match. Bag: same. The light differs.", 0.75, -1.0, -1.0),
+    # How alike two parts look, in four steps: from "somewhat alike" on they agree.
+    ("The upper clothing is much alike. The lower clothing is somewhat alike: blue jeans in both.", 2 / 3, -1.0, -1.0),
+    ("The upper clothing is very unlike: a red top in A, a blue top in B.", -1.0, 1 / 3, -1.0),
+    ("The upper clothing is much alike. The lower clothing is somewhat unlike.", 0.0, 2 / 3, -1.0),
+    # Clothes of one description may look unlike, and unlike ones alike: neither belies itself.
+    ("The upper clothing is somewhat unlike: a red top in both.", -1.0, 1 / 3, -1.0),
+    ("The upper clothing is somewhat alike: a red top in A, a blue top in B.", 1 / 3, -1.0, -1.0),
+    ("Both have probably a red top. Same shoes: probably black shoes.", 2 / 3, -1.0, -1.0),
+    ("The headwear differs: probably a hat in A, probably a hat in B.", -1.0, -1.0, -1.0),
+    ("Both have a folder. Both have no hair. Both have black and white sneakers.", 1.0, -1.0, -1.0),
     (QUESTIONS["think"].replace("<", "").replace(">", ""), 0.0, 0.0, 0.0),
 ]
 
