@@ -39,6 +39,7 @@ TRAINING = {
 }  # fmt: skip
 VISION_ENCODER = {**TRAINING, "epochs": 2, "attributes": 1.0}
 Work = Callable[[], Any]
+READING = {"data": [], "streets": 1, "street_people": 16, "batch": 8, "width": 16}
 
 
 def begin(work: Work) -> Any:
@@ -152,10 +153,9 @@ def recipe(place: Path) -> Path:
     values: dict[str, Any] = {
         "retriever": {"data": ["photos"], "held_out_share": 0.3, **TRAINING},
         "pretraining": {
-            "data": [], "vision_encoder": [VISION_ENCODER, VISION_ENCODER],
-            "vision_encoder_street_people": 4, "street_people": 4, "attribute_streets": 1,
-            "attribute_street_people": 4, "attribute_head_steps": 5, "second_pass": {"steps": 2, "batch": 4},
-            "batch": 4, "steps": 4, "save_every": 2,
+            "data": [], "vision_encoder": [VISION_ENCODER, {**VISION_ENCODER, "attribute_recognition": READING}],
+            "held_out_share": 0.3, "vision_encoder_street_people": 4, "street_people": 4, "attribute_streets": 1,
+            "attribute_street_people": 4, "batch": 4, "steps": 4, "save_every": 2,
         },
         "pairs": {"data": ["photos"], "source": "folds", "folds": 2, "training": TRAINING, "held_out_share": 0.3},
         "warmup": {

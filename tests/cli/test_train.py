@@ -18,12 +18,14 @@ extends: nano-street
 pretraining:
   vision_encoder:
     - {epochs: 1, batch_persons: 4, attributes: 1.0, network: {height: 64, width: 32}}
-    - {epochs: 1, batch_persons: 4, attributes: 1.0, network: {height: 64, width: 32}}
+    - epochs: 1
+      batch_persons: 4
+      network: {height: 64, width: 32}
+      attribute_recognition: {data: [], streets: 1, street_people: 16, batch: 8, width: 16}
+  held_out_share: 0.3
   vision_encoder_street_people: 8
   street_people: 8
   attribute_streets: 1
-  attribute_head_steps: 5
-  second_pass: {steps: 2, batch: 4}
   batch: 4
 """
 
