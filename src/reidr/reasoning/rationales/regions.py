@@ -47,7 +47,8 @@ class Region:
 
     def say(self, visible: Known) -> str | None:
         """Known and visible attributes in words, "probably" before them where any is not sure; None: nothing to say."""
-        words = self.words({name: certain(value) for name, value in visible.items()})
+        said = {name: certain(own) for name, own in visible.items() if EITHER not in own or name == "lower garment"}
+        words = self.words(said)
         unsure = any(value.startswith(PROBABLY) for value in visible.values())
         return f"{PROBABLY}{words}" if words and unsure else words
 

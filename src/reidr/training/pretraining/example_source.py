@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reidr.data.attributes import AND
+from reidr.data.attributes import AND, EITHER
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.reasoning.prompting.grammar import ANSWER_WORDS
@@ -124,7 +124,7 @@ class CropFamily:
         self.values.append(frozenset((name, certain(value)) for name, value in known.items() if name in QUESTIONS))
         self.by_person.setdefault(str(crop.person), []).append((place, crop.camera))
         for name in QUESTIONS:
-            if name in known:
+            if name in known and EITHER not in known[name]:
                 first, *_ = certain(known[name]).split(AND)
                 self.by_value.setdefault(name, {}).setdefault(first, []).append(place)
 
