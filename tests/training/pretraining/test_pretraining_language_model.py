@@ -159,8 +159,10 @@ def test_values_that_are_only_likely_or_stand_with_another_count_as_themselves()
     values = ["black", "black and white", "probably black", "probably white and red", "white"]
     for place, value in enumerate(values):
         own.add(place, crops()[place], {"upper colors": value})
+    own.add(5, crops()[5], {"upper colors": "red", "lower garment": "trousers / jeans"})
     # By the first of several: who asks for black gets a top that is black too.
-    assert own.by_value == {"upper colors": {"black": [0, 1, 2], "white": [3, 4]}}
+    # What is open is no answer, and so not asked about: every value is asked about as often as any other.
+    assert own.by_value == {"upper colors": {"black": [0, 1, 2], "white": [3, 4], "red": [5]}}
     assert own.values[2] == own.values[0]
 
 

@@ -98,6 +98,9 @@ def test_golden_descriptions() -> None:
         ({"carried": "nothing", "bag colors": "red"}, "Carries no bag."),
         ({"bag colors": "red"}, ""),  # of nobody knows what
         ({"hair color": "blond"}, "Has blond hair."),
+        ({"hair color": "black", "hair length": "short / bald"}, "Has black hair."),  # what is open is not said
+        ({"hair color": "black / brown"}, ""),
+        ({"sleeves": "long / short"}, ""),
         ({"hair length": "probably long", "hair color": "red"}, "Has probably long red hair."),
     ],
 )  # fmt: skip
