@@ -175,19 +175,32 @@ def test_tokens_are_told_what_deviates_from_the_usual_and_nothing_of_what_is_hid
     torch.nn.init.normal_(own.to_tokens.weight)
     usual = row(SHARES)
     with torch.no_grad():
-        nothing = own(usual)
+        nothing = own(usual, [1])
         torch.testing.assert_close(nothing, own.to_tokens.bias[None])
-        hat = own(row({**SHARES, ("headwear", "hat"): 1.0}))
+        hat = own(row({**SHARES, ("headwear", "hat"): 1.0}), [1])
         column = own.to_tokens.weight[:, PAIRS.index(("headwear", "hat"))]
         torch.testing.assert_close(hat - nothing, 3 * 0.8 * column[None], atol=1e-5, rtol=1e-5)
         # Hidden: that it is hidden, whatever would be recognised there.
-        hidden = [own(row({**SHARES, **more}, {"headwear": 1.0})) for more in ({}, SURE_HAT, NO_HAT)]
+        hidden = [own(row({**SHARES, **more}, {"headwear": 1.0}), [1]) for more in ({}, SURE_HAT, NO_HAT)]
         assert torch.equal(hidden[0], hidden[1])
         assert torch.equal(hidden[0], hidden[2])
         column = own.to_tokens.weight[:, len(PAIRS)]
         torch.testing.assert_close(hidden[0] - nothing, 3 * column[None], atol=1e-5, rtol=1e-5)
-        # Of any shape: all tokens of a crop at once.
-        assert own(usual.expand(2, 7, -1)).shape == (2, 7, 6)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_each_family_is_told_to_one_token_of_its_crop(size: int) -> None:
+    own = recognised(out=6)
+    torch.nn.init.normal_(own.to_tokens.weight)
+    one, other = row({**SHARES, **SURE_HAT, ("sleeves", "none"): 1.0}), row(SHARES, {"upper colors": 0.7})
+    with torch.no_grad():
+        bias = own.to_tokens.bias
+        together = own(torch.cat([one.expand(size, -1), other.expand(4, -1)]), [size, 4]).split([size, 4])
+        for told, whole in zip(together, (own(one, [1]), own(other, [1])), strict=True):
+            torch.testing.assert_close((told - bias).sum(dim=0), whole[0] - bias, atol=1e-4, rtol=1e-4)
+        # Headwear and sleeves deviate in the first, upper colours are hidden in the second; other tokens say nothing.
+        silent = [int((each - bias).abs().amax(dim=1).le(1e-6).sum()) for each in together]
+    assert silent == [size - len({0 % size, 2 % size}), 3]
 
 
 def photo() -> Image.Image:
