@@ -18,7 +18,7 @@ from reidr.retrieval.embedders.network_settings import NetworkSettings
 from reidr.retrieval.embedders.retriever import Retriever, save_retriever
 from reidr.training.common.identities import hold_out_identities
 from reidr.training.recipes.retriever import AttributeTraining, RetrieverRecipe
-from reidr.training.retriever.attributes.people import calibrated_attributes, with_attributes
+from reidr.training.retriever.attributes.people import calibrated_attributes, recognising
 from reidr.training.retriever.thresholds import choose_thresholds
 
 SETS = ("market1501", "cuhk03-np-train", "peta")
@@ -38,20 +38,16 @@ def export(asked: argparse.Namespace) -> None:
     kept, held_out = hold_out_identities([*photos, *drawn], 0.1, 0)
     described = [crop for crop in held_out if facts_of(crop.attributes)]
     searched = tuple(crop for crop in held_out if str(crop.person).split(":")[0] in SETS[:2])
-    recipe = with_attributes(
-        RetrieverRecipe(
-            data=SETS[:2],
-            network=NetworkSettings(height=192, width=96),
-            frozen_blocks=3,
-            attribute_recognition=AttributeTraining(
-                data=("market1501", "peta"),
-                streets=len(STREETS),
-                street_seed=STREETS[0],
-                street_share=SHARES["street"],
-            ),
-        )
+    reading = AttributeTraining(
+        data=("market1501", "peta"), streets=len(STREETS), street_seed=STREETS[0], street_share=SHARES["street"]
     )
-    network = build_network(recipe.network)
+    recipe = RetrieverRecipe(
+        data=SETS[:2],
+        network=NetworkSettings(height=192, width=96),
+        frozen_blocks=3,
+        attribute_recognition=reading,
+    )
+    network = build_network(recognising(recipe.network, reading.width))
     averaged = torch.load(asked.run / "state.pt", weights_only=True)["ema"]
     for prefix, part in (("module.0.", network), ("module.1.", network.attribute_branch)):
         own = {name.removeprefix(prefix): value for name, value in averaged.items() if name.startswith(prefix)}
@@ -69,7 +65,7 @@ def export(asked: argparse.Namespace) -> None:
         "recipe": recipe.model_dump(mode="json", exclude={"network"}),
         "environment": environment(),
     }
-    calibrations = calibrated_attributes(network, described, recipe)
+    calibrations = calibrated_attributes(network, described, reading.cut, recipe.seed)
     facts["attributes"] = {
         family: {value: vars(own) for value, own in values.items()} for family, values in calibrations.items()
     }

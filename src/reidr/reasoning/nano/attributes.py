@@ -65,12 +65,23 @@ class RecognisedAttributes(nn.Module):
         logits = torch.cat([values, hidden], dim=-1)
         return (logits * self.slopes + self.offsets).sigmoid()
 
-    def forward(self, probabilities: Tensor) -> Tensor:
-        """(…, `size`) → (…, out): what is added to a token of the crop."""
+    def forward(self, probabilities: Tensor, sizes: Sequence[int]) -> Tensor:
+        """(tokens of all pictures, `size`) and how many tokens each picture has → (tokens, out): what is added to each.
+
+        Every token is given a family or two of its own. Were all given the same sum, a question about one family would
+        have to be answered by taking a sum of twenty apart; so it is answered by attending to one token.
+        """
         values, hidden = probabilities.split((len(self.shares), self.rows), dim=-1)
         shown = 1 - hidden[..., self.family_of]
-        update: Tensor = self.to_tokens(GAIN * torch.cat([shown * (values - self.shares), hidden], dim=-1))
-        return update
+        features = GAIN * torch.cat([shown * (values - self.shares), hidden], dim=-1)
+        own: Tensor = self.to_tokens(features * self._places(sizes).to(features))
+        return own
+
+    def _places(self, sizes: Sequence[int]) -> Tensor:
+        """(tokens, `size`) 1 where a token is given that probability: its family's place among the picture's tokens."""
+        families = torch.tensor([*self.family_of, *range(self.rows)])
+        parts = {size: families % size == torch.arange(size)[:, None] for size in set(sizes)}
+        return torch.cat([parts[size] for size in sizes])
 
     def agreement(self, a: Tensor, b: Tensor) -> Tensor:
         """(N, `size`) of two crops → (N, families): log Bayes factors of "the two have the same value there".

@@ -28,6 +28,7 @@ from reidr.retrieval.embedders.network import RetrieverNetwork
 
 HEAD = 32  # size of an attention head; the multimodal rotary sections below must sum to half of it
 CELL = 16  # pixels of a cell of the convolutional map: the trunk halves the picture four times
+PROJECTION_STD = 0.1  # first weights of the projection of what is recognised
 ROTARY_SECTIONS = [4, 6, 6]
 END, START, STOP = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
@@ -160,6 +161,8 @@ def build_convolutional(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = ConvolutionalForConditionalGeneration(config)
+        # Larger than other first weights: what is recognised is what there is to say.
+        torch.nn.init.normal_(model.model.visual.attributes.to_tokens.weight, std=PROJECTION_STD)
     model.model.visual.vision_encoder.load_state_dict(network.state_dict())
     if calibrations is not None:
         model.model.visual.attributes.calibrate(calibrations)

@@ -108,7 +108,8 @@ class ConvolutionalVision(PreTrainedModel):
         cell, whole, stripe, colours, place, recognised = raw.split(self.sizes, dim=-1)
         embeddings = functional.normalize(whole, dim=-1), functional.normalize(stripe, dim=-1)
         key = self.cell_key(torch.cat([cell, colours, place], dim=-1))
-        tokens = self.connector(torch.cat([cell, whole, stripe, colours, place], dim=-1)) + self.attributes(recognised)
+        tokens = self.connector(torch.cat([cell, whole, stripe, colours, place], dim=-1))
+        tokens = tokens + self.attributes(recognised, sizes)
         return torch.cat([tokens, key, *embeddings, recognised], dim=-1)
 
     def before_connector(self, pixel_values: Tensor, grid_thw: Tensor) -> Tensor:

@@ -219,7 +219,7 @@ def check_claim(claim: Claim, a: Values, b: Values, *, per_crop: bool = True) ->
 
     Contradicted where anything it states is known to be false; confirmed where its agreement, difference or hiddenness
     is known to be true and nothing stated is false; else untestable. Two regions agree where all attributes that are
-    visible in both are equal, as in our grammar.
+    visible in both are equal, as in our grammar. A claim of how alike a region looks is judged by its values alone.
 
     Args:
         a, b: attributes of the two crops, of any source that `common_attributes` knows.
@@ -229,13 +229,12 @@ def check_claim(claim: Claim, a: Values, b: Values, *, per_crop: bool = True) ->
     first, second = common_attributes(a), common_attributes(b)
     if claim.agreement == "unseen":
         return mark_of(is_hidden(claim, first, second) if per_crop else None)
+    stated = (is_true(claim.a, first), is_true(claim.b, second))
+    if claim.likeness is not None:
+        # How alike two regions look nobody has written down; the values that are named can be held against the truth.
+        return mark_of(together(list(stated)))
     same = regions_agree(claim, first, second)
     told = same if claim.agreement == "agree" or same is None else not same
-    if claim.likeness is not None and abs(claim.likeness) < 1:
-        told = None  # what looks somewhat alike may be the same or not
-    stated = (is_true(claim.a, first), is_true(claim.b, second))
-    if claim.likeness is not None and told is None:
-        told = together(list(stated))
     return "contradicted" if False in (told, *stated) else mark_of(told)
 
 
