@@ -181,7 +181,7 @@ class RetrieverTrainer:
                 ).float()
             assert self.network.attribute_branch is not None
             logits = self.network.attribute_branch(trunk[len(rows) :])
-            more, parts = self.described.loss(logits, batch.values, batch.hidden)
+            more, parts = self.described.loss(logits, batch.values, batch.hidden, batch.sets)
             loss = self.described.recipe.weight * more
             if len(rows):
                 more, shown = self.identity_loss(self.network.head(trunk[: len(rows)]), rows)

@@ -19,11 +19,13 @@ from reidr.training.retriever.attributes.targets import Marks, drawing_weights, 
 
 @dataclass(frozen=True, eq=False)
 class DescribedBatch:
-    """(N, H, W, 3) pictures with what is known of them, as `AttributeLoss` takes it."""
+    """(N, H, W, 3) pictures with what is known of them and the number of each one's data set, as `AttributeLoss` takes
+    them."""
 
     pixels: NDArray[np.uint8]
     values: Marks
     hidden: Marks
+    sets: NDArray[np.int64]
 
 
 class AttributeTask:
@@ -33,10 +35,14 @@ class AttributeTask:
         self.recipe, self.crops = recipe, list(crops)
         families = [family_of(str(crop.person)) for crop in crops]
         photos = set(families) - {STREET}
-        shares = dict.fromkeys(photos, (1 - recipe.street_share) / max(1, len(photos))) | {STREET: recipe.street_share}
-        self.weights = drawing_weights(self.crops, families, shares)
+        parts = dict.fromkeys(photos, (1 - recipe.street_share) / max(1, len(photos))) | {STREET: recipe.street_share}
+        self.weights = drawing_weights(self.crops, families, parts)
         self.values, self.hidden = marks_of(self.crops)
-        self.loss = AttributeLoss(shares_true(self.values, self.weights), recipe.rarity, recipe.hidden_weight)
+        names, self.sets = np.unique(families, return_inverse=True)
+        shares = [
+            shares_true(self.values, np.where(self.sets == each, self.weights, 0.0)) for each in range(len(names))
+        ]
+        self.loss = AttributeLoss(np.stack(shares), recipe.rarity, recipe.hidden_weight)
         self.pixels = np.empty((0, 0, 0, 3), np.uint8)
 
     def resize(self, height: int, width: int) -> None:
@@ -48,7 +54,7 @@ class AttributeTask:
         """The crops of one step, some of them cut."""
         rows = random.choice(len(self.crops), self.recipe.batch, p=self.weights)
         pixels, cut = cut_pictures(self.pixels[rows], self.recipe.cut, random)
-        return DescribedBatch(pixels, self.values[rows], together(self.hidden[rows], cut))
+        return DescribedBatch(pixels, self.values[rows], together(self.hidden[rows], cut), self.sets[rows])
 
 
 def together(stated: Marks, cut: Marks) -> Marks:
