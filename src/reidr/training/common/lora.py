@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
-LANGUAGE_PROJECTIONS = r".*(language|text)_model.*\.(q|k|v|o|gate|up|down)_proj"
-"""Which modules get an adapter: every projection of the language model, none of the vision encoder."""
+LANGUAGE_PROJECTIONS = r".*(language|text)_model.*\.((q|k|v|o|gate|up|down|out)_proj|in_proj_(qkv|z))"
+"""Which modules get an adapter: every projection of the language model (Qwen3.5's linear attention has the last three),
+none of the vision encoder."""
 
 
 def lora_config(rank: int, alpha: int) -> Any:

@@ -39,6 +39,7 @@ def build_trainer(
 
     from reidr.reasoning.models.architectures import find_architecture
     from reidr.reasoning.models.transformers_model import unwrap
+    from reidr.reasoning.prompting.prompt import crop_pixels
     from reidr.training.grpo.log_callback import StepLog
     from reidr.training.grpo.rollouts.vllm import RolloutServer
     from reidr.training.grpo.text_only_scorer import TextOnlyScorer
@@ -64,7 +65,9 @@ def build_trainer(
         processor=processor,
         server=None if address is None else RolloutServer(address, base, processor),
         args=arguments(recipe, folder),
-        train_dataset=Dataset.from_dict({"pair": list(range(len(drawn)))}).with_transform(row_opener(drawn)),
+        train_dataset=Dataset.from_dict({"pair": list(range(len(drawn)))}).with_transform(
+            row_opener(drawn, with_pictures=crop_pixels(processor) is not None)
+        ),
         peft_config=lora_config(recipe.lora_rank, recipe.lora_alpha),
         callbacks=[StepLog(TrainingLog(folder / LOG), advance)],
     )
@@ -84,18 +87,23 @@ def with_crop_size(processor: Any) -> Any:
     return processor
 
 
-def row_opener(drawn: Sequence[DrawnPair]) -> Callable[[dict[str, list[int]]], dict[str, list[Any]]]:
-    """A function that turns numbers of pairs into rows of the data set; each picture of a batch is opened once."""
+def row_opener(
+    drawn: Sequence[DrawnPair], *, with_pictures: bool
+) -> Callable[[dict[str, list[int]]], dict[str, list[Any]]]:
+    """A function that turns numbers of pairs into rows of the data set; each picture of a batch is opened once.
+
+    `with_pictures`: for TRL's own forward pass. Our passes prepare the pictures of a pair by the architecture's adapter;
+    TRL's processors would cut a crop into many tiles where an architecture works with tiles of one size.
+    """
     from reidr.reasoning.prompting.prompt import pair_messages
 
     def open_rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        rows = {"prompt": [pair_messages(None, "think") for _ in batch["pair"]], "pair": batch["pair"]}
+        if not with_pictures:
+            return rows
         images = {
             number: [drawn[number].shown.query.open(), drawn[number].shown.candidate.open()] for number in batch["pair"]
         }
-        return {
-            "prompt": [pair_messages(None, "think") for _ in batch["pair"]],
-            "images": [images[number] for number in batch["pair"]],
-            "pair": batch["pair"],
-        }
+        return {**rows, "images": [images[number] for number in batch["pair"]]}
 
     return open_rows
