@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 PRESETS = Path(__file__).parent.parent / "presets"
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_ID = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w.-]+))?")
+"""`owner/model`, or `owner/model@revision`: a commit (which never changes), a tag or a branch."""
 
 
 def preset_names() -> list[str]:
@@ -30,10 +31,12 @@ def find_checkpoint(source: str | Path) -> tuple[str, bool]:
     """Where `source` lies, and whether that is on this machine.
 
     A bare name is a preset first, then a folder (write `./nano` for a folder of a preset's name); a name of the form
-    `owner/model` that is no folder is a hub id.
+    `owner/model` that is no folder is a hub id. `owner/model@revision` is fetched once, into the hub's own cache on this
+    machine, and is a folder from then on.
 
     Raises:
-        WeightsError: none of these, or a folder without config.json or without safetensors.
+        WeightsError: none of these, a folder without config.json or without safetensors, or a revision that cannot be
+            fetched.
     """
     folder = PRESETS / str(source) if str(source) in preset_names() else Path(source)
     if folder.is_dir():
@@ -42,10 +45,31 @@ def find_checkpoint(source: str | Path) -> tuple[str, bool]:
         if not any(folder.glob("*.safetensors")):
             raise WeightsError(f"{folder}: has no *.safetensors file; other weight formats are not loaded")
         return str(folder), True
-    if isinstance(source, str) and HUB_ID.fullmatch(source) and not source.startswith("."):
-        return source, False
+    named = HUB_ID.fullmatch(source) if isinstance(source, str) and not source.startswith(".") else None
+    if named is not None:
+        return (named[1], False) if named[2] is None else (fetched(named[1], named[2]), True)
     presets = ", ".join(preset_names()) or "none"
     raise WeightsError(f"{source}: no such checkpoint folder or preset (presets in this package: {presets})")
+
+
+def fetched(model: str, revision: str) -> str:
+    """The folder that holds a hub's `model` at `revision`, fetched where it is not in the cache yet.
+
+    Raises WeightsError where it cannot be had.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    from reidr.reasoning.models.processor import first_line
+
+    patterns = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
+    try:
+        return str(snapshot_download(model, revision=revision, allow_patterns=patterns))
+    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        raise WeightsError(
+            f"{model}@{revision}: cannot be fetched from the Hugging Face Hub ({first_line(error)}); fetch it where there "
+            "is a network (hf download), and give its folder"
+        ) from error
 
 
 def load_model(path: str, *, local_files_only: bool, device: str, dtype: torch.dtype) -> PreTrainedModel:

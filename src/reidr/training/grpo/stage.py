@@ -29,7 +29,7 @@ def rl_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     values, source = stage_values(recipe_name, "rl", changes)
     recipe = ReinforcementStageRecipe.from_values(values, source)
     pairs = read_pairs(recipe.sampled)
-    where = reinforce_stage(recipe, pairs, recipe.model, folder)
+    where = reinforce_stage(recipe.with_steps(len(pairs)), pairs, recipe.model, folder)
     carry_over_once(recipe.model, where, pairs)
     return where
 

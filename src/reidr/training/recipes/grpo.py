@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 from typing import Self
 
@@ -64,3 +65,12 @@ class ReinforcementStageRecipe(ReinforcementRecipe):
     sampled: Path = Field(
         Path("runs/sample/sampled.parquet"), description="file of pairs; of a file by `reidr sample` the kept ones"
     )
+    epochs: float | None = Field(
+        None, gt=0, description="passes over the sampled pairs; sets `steps`, so that no sampled pair is left out"
+    )
+
+    def with_steps(self, pairs: int) -> Self:
+        """The recipe with the steps that `epochs` passes over this many pairs take; itself without `epochs`."""
+        return (
+            self if self.epochs is None else self.model_copy(update={"steps": ceil(self.epochs * pairs / self.pairs)})
+        )

@@ -59,5 +59,14 @@ class PairsRecipe(Recipe):
     )
     negative_ranks: int = Field(20, ge=1, description="negatives are taken from this many first ranks")
     pairs: int = Field(8000, ge=2, description="most training pairs kept, both labels together")
+    pairs_per_image: float | None = Field(
+        None,
+        gt=0,
+        description="training pairs kept for each training image of a data set, in place of `pairs`: a data set's share "
+        "is then that of its images, not an equal one",
+    )
+    validation_lists: bool = Field(
+        True, description="also use the images that MSMT17 lists for validation; without them it has 30,248"
+    )
     held_out_pairs: int = Field(1000, ge=0, description="most validation pairs kept, both labels together")
     seed: int = Field(0, ge=0, description="seed of sampled queries and pairs, and of the folds")
