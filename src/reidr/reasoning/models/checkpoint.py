@@ -31,8 +31,8 @@ def find_checkpoint(source: str | Path) -> tuple[str, bool]:
     """Where `source` lies, and whether that is on this machine.
 
     A bare name is a preset first, then a folder (write `./nano` for a folder of a preset's name); a name of the form
-    `owner/model` that is no folder is a hub id. `owner/model@revision` is fetched once, into the hub's own cache on this
-    machine, and is a folder from then on.
+    `owner/model` that is no folder is a hub id. `owner/model@revision` is fetched once, into the hub's own cache
+    on this machine, and is a folder from then on.
 
     Raises:
         WeightsError: none of these, a folder without config.json or without safetensors, or a revision that cannot be
@@ -57,6 +57,7 @@ def fetched(model: str, revision: str) -> str:
 
     Raises WeightsError where it cannot be had.
     """
+    from httpx import HTTPError
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -65,10 +66,10 @@ def fetched(model: str, revision: str) -> str:
     patterns = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
     try:
         return str(snapshot_download(model, revision=revision, allow_patterns=patterns))
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, HTTPError, OSError, ValueError) as error:
         raise WeightsError(
-            f"{model}@{revision}: cannot be fetched from the Hugging Face Hub ({first_line(error)}); fetch it where there "
-            "is a network (hf download), and give its folder"
+            f"{model}@{revision}: cannot be fetched from the Hugging Face Hub ({first_line(error)}); fetch it where "
+            "there is a network (hf download), and give its folder"
         ) from error
 
 

@@ -13,6 +13,7 @@ from reidr.errors import DataError
 from reidr.reasoning.types import Pair
 from reidr.training.common.log import TrainingLog
 from reidr.training.common.lora import lora_config
+from reidr.training.common.trackers import Tracker
 from reidr.training.grpo.arguments import arguments
 from reidr.training.grpo.drawn_pairs import DrawnPair, draw_pairs
 from reidr.training.grpo.scoring import RolloutScorer
@@ -44,6 +45,7 @@ def build_trainer(
     from reidr.training.grpo.rollouts.vllm import RolloutServer
     from reidr.training.grpo.text_only_scorer import TextOnlyScorer
     from reidr.training.grpo.trainer import PairTrainer
+    from reidr.training.grpo.watch.callbacks import watchers
 
     drawn = draw_pairs(pairs, recipe.steps * recipe.pairs, recipe.seed)
     if recipe.rewards.rank and not any(pair.others for pair in pairs):
@@ -57,6 +59,7 @@ def build_trainer(
         part.requires_grad_(False)
     text_only = TextOnlyScorer(model, processor) if recipe.rewards.text_only else None
     address = recipe.rollout_server
+    log = TrainingLog(folder / LOG, tracker=Tracker(recipe.report_to, folder, recipe.model_dump(mode="json")))
     trainer = PairTrainer(
         recipe,
         RolloutScorer(recipe.rewards, drawn, facts_finder(pairs), text_only),
@@ -69,9 +72,11 @@ def build_trainer(
             row_opener(drawn, with_pictures=crop_pixels(processor) is not None)
         ),
         peft_config=lora_config(recipe.lora_rank, recipe.lora_alpha),
-        callbacks=[StepLog(TrainingLog(folder / LOG), advance)],
+        callbacks=[StepLog(log, advance)],
     )
     trainer.remove_callback(PrinterCallback)
+    for callback in watchers(recipe, pairs, base, processor, log):
+        trainer.add_callback(callback)
     return trainer
 
 

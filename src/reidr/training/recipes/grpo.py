@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from reidr.core.recipe import Recipe
+from reidr.training.common.trackers import REPORT_TO_HELP, ReportTo
 from reidr.training.grpo.rewards.registry import RewardWeights
 
 
@@ -38,6 +39,14 @@ class ReinforcementRecipe(Recipe):
     rollout_server: str | None = Field(
         None, description="URL of a vLLM server that serves the starting checkpoint and writes the rollouts"
     )
+    held_out: Path | None = Field(
+        None, description="file of candidate pairs (`reidr pairs`) whose validation pairs are measured meanwhile"
+    )
+    measure_every: int = Field(
+        0, ge=0, description="steps between two measurements on validation pairs; 0 measures none"
+    )
+    measure_pairs: int = Field(128, ge=2, description="validation pairs measured, one rationale each")
+    report_to: ReportTo = Field("none", description=REPORT_TO_HELP)
     save_every: int = Field(20, ge=1, description="steps between checkpoints")
     seed: int = Field(0, ge=0, description="seed of the order of pairs and of sampling")
 
@@ -50,6 +59,8 @@ class ReinforcementRecipe(Recipe):
             raise ValueError("a rollout_server gets the LoRA adapter of every step: it needs lora_rank above 0")
         if self.rollout_server is not None and self.temperature != 1:
             raise ValueError("a rollout_server reports log-probabilities at temperature 1: leave the temperature at 1")
+        if self.measure_every and self.held_out is None:
+            raise ValueError("measure_every needs held_out, the file of pairs that are measured")
         return self
 
     @property

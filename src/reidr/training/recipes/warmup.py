@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from reidr.core.recipe import Recipe
+from reidr.training.common.trackers import REPORT_TO_HELP, ReportTo
 from reidr.training.recipes.grpo import ReinforcementRecipe
 
 
@@ -59,6 +60,7 @@ class WarmupRecipe(Recipe):
     rows: int = Field(64, ge=2, multiple_of=2, description="sequences per forward and backward pass")
     measure_every: int = Field(50, ge=1, description="steps between two measurements on validation pairs")
     measure_pairs: int = Field(128, ge=2, description="validation pairs measured, one rationale each")
+    report_to: ReportTo = Field("none", description=REPORT_TO_HELP)
     save_every: int = Field(50, ge=1, description="steps between two checkpoints")
     reinforcement: ReinforcementRecipe = Field(
         ReinforcementRecipe(), description="settings of the method `reinforcement`"

@@ -25,6 +25,7 @@ from reidr.training.common.ema import MovingAverage
 from reidr.training.common.log import TrainingLog
 from reidr.training.common.lora import add_lora
 from reidr.training.common.schedule import learning_rate_at, set_learning_rate
+from reidr.training.common.trackers import Tracker
 from reidr.training.recipes.warmup import WarmupRecipe
 from reidr.training.warmup.curriculum import Curriculum, Drawn, choose_measured, hard_share
 from reidr.training.warmup.examples import ForwardPass, Kind, WarmupExample, WarmupModel
@@ -58,7 +59,8 @@ def warm_up(
     prepare_folder(folder)
     trainer = WarmupTrainer(recipe, pairs, held_out, checkpoint, folder)
     first = trainer.checkpoint.load()
-    log = TrainingLog(folder / "log.jsonl")
+    tracker = Tracker(recipe.report_to, folder, recipe.model_dump(mode="json"))
+    log = TrainingLog(folder / "log.jsonl", tracker=tracker)
     log.resume(first)
     explosion = ExplosionCheck(line["loss"] for line in log.read() if "loss" in line)
     if advance is not None:
@@ -77,6 +79,7 @@ def warm_up(
         log.append(rounded(record))
         if advance is not None:
             advance(1)
+    tracker.finish()
     if first == recipe.steps:
         trainer.average.apply()
     trained = trainer.model.merge_and_unload() if recipe.lora_rank else checkpoint[0]
@@ -124,7 +127,7 @@ class WarmupTrainer:
 
     def step(self, step: int) -> dict[str, Any]:
         """Take one step; returns its line of the log."""
-        recipe = self.recipe
+        recipe, began = self.recipe, time.perf_counter()
         record: dict[str, Any] = {"step": step + 1, "hard_share": hard_share(recipe, step)}
         if self.kinds & {"after_rationale", "rationale_words"} and recipe.rationales and step % recipe.regenerate == 0:
             record |= self._sample_rationales(step)
@@ -143,7 +146,9 @@ class WarmupTrainer:
         torch.nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
         self.optimiser.step()
         self.average.update(step)
-        return record | {"seconds": time.perf_counter() - self.started}
+        seconds = time.perf_counter()
+        record["pairs_per_second"] = recipe.batch / (seconds - began)
+        return record | {"seconds": seconds - self.started}
 
     def examples(self, step: int, drawn: Sequence[Drawn]) -> dict[Kind, list[WarmupExample]]:
         """The examples of a step, for each kind of forward pass that an objective takes part in."""
