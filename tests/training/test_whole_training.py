@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,14 @@ from click.testing import CliRunner
 from tiny_reasoners import lively
 
 from reidr.cli.main import reidr
+from reidr.data.load import load_dataset
+from reidr.data.protocols.dataset_overlap import same_family
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
-from reidr.errors import DataError, RecipeError
 from reidr.fusion.provenance import held_out_split, training_data
 from reidr.retrieval.embedders.retriever import Retriever
 from reidr.training.pairs.table import read_columns, read_mined
-from reidr.training.pipeline import train_all
+from reidr.training.pipeline import Choices, WholeTraining
 
 pytest.importorskip("trl")
 
@@ -45,11 +48,25 @@ OWN: dict[str, dict[str, Any]] = {
 def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("streets")
     for name, seed in (("here", 5), ("there", 6)):
-        settings = StreetSettings(
-            seed=seed, train_people=14, test_people=4, crops_per_camera=2, distractors=2, junk=1
-        )
+        settings = StreetSettings(seed=seed, train_people=14, test_people=4, crops_per_camera=2, distractors=2, junk=1)
         render_street(folder / name, settings)
     return folder
+
+
+@pytest.fixture(scope="module")
+def begun(streets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folders of retriever and pairs: no architecture changes them."""
+    folder = tmp_path_factory.mktemp("begun")
+    path = folder / "own.yaml"
+    path.write_text(yaml.safe_dump({"extends": "vision-language", **OWN}))
+    whole = WholeTraining(str(path), folder, Choices(data=entries(streets)))
+    whole.retriever_and_pairs()
+    return folder
+
+
+def entries(streets: Path) -> tuple[str, ...]:
+    """What `--data` is given."""
+    return tuple(f"{name}={streets / name}" for name in ("here", "there"))
 
 
 def own_recipe(folder: Path, architecture: str) -> str:
@@ -72,11 +89,13 @@ def invoke(*words: str) -> str:
 
 @pytest.mark.parametrize("architecture", ["qwen2_5_vl", "qwen3_vl", "qwen3_5", "smolvlm", "internvl"])
 def test_one_command_goes_from_a_checkpoint_to_the_table(
-    architecture: str, streets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    architecture: str, streets: Path, begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     recipe = own_recipe(tmp_path, architecture)
-    words = ["train", recipe, "--run", "run", "--data", f"here={streets / 'here'}", f"there={streets / 'there'}"]
+    for stage in ("retriever", "pairs"):
+        shutil.copytree(begun / stage, tmp_path / "run" / stage)
+    words = ["train", recipe, "--run", "run", "--data", *entries(streets)]
     output = invoke(*words)
     assert "report: run/results.html" in output
     run = tmp_path / "run"
@@ -119,4 +138,11 @@ def test_one_command_goes_from_a_checkpoint_to_the_table(
     before = {path: path.stat().st_mtime_ns for path in kept_files}
     invoke(*words)
     assert {path: path.stat().st_mtime_ns for path in kept_files} == before, "a finished stage does nothing"
-    assert training_data(run / "rl" / "model") == ()  # rendered people are no photos
+
+    # The reasoner knows its data again, whatever they are called then.
+    known = training_data(run / "rl" / "model")
+    assert known == ("here", "there")
+    for name, other in (("here", "there"), ("there", "here")):
+        dataset = replace(load_dataset(streets / name), name="another")
+        assert same_family(dataset, known[known.index(name)]) == "same"  # type: ignore[arg-type]
+        assert same_family(dataset, known[known.index(other)]) == "other"  # type: ignore[arg-type]

@@ -77,19 +77,20 @@ def everything(recipe: str, folder: Path, plan_only: bool, more: tuple[str, ...]
 
     Finished stages are skipped.
     """
-    from reidr.training.plan import plan
+    from reidr.training.plan import check_everything, plan
 
     options["data"] = data_entries((*options["data"], *more), given=bool(options["data"]))
     if plan_only:
         click.echo("\n".join(plan(recipe)))
         return
+    check_everything(recipe, options["pretraining"], options["quick"], options["data"])  # before what takes seconds
     from reidr.training.pipeline import train_all
 
     click.echo(f"report: {train_all(recipe, folder, **options)}")
 
 
 def data_entries(words: tuple[str, ...], *, given: bool) -> tuple[str, ...]:
-    """The data sets after `--data`. Raises click.UsageError for words without it, and for a name that is given twice."""
+    """The data sets after `--data`. Raises click.UsageError for words without it, and for a name that comes twice."""
     from reidr.training.recipes.data_sets import data_name
 
     if words and not given:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reidr.core.progress import progress
-from reidr.core.run import environment
+from reidr.core.run import environment, prepare_folder
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.data.types import ReIDDataset
@@ -62,6 +62,7 @@ def write_page(measured: Evaluated, dataset: ReIDDataset, folder: Path) -> Path:
     from reidr.report.files.store import save_report
     from reidr.retrieval.embedders.registry import load_embedder
 
+    prepare_folder(folder)
     reasoner, retriever = load_reasoner(measured.model), load_embedder(measured.retriever)
     profile, asked = stored_profile(measured.model), measured.settings
     settings = settings_of(profile, k=asked.k, think=asked.think, queries=asked.queries, seed=asked.seed)

@@ -13,7 +13,7 @@ from reidr.errors import DataError
 from reidr.training.evaluate import Evaluated, evaluate_data_sets, evaluate_reasoner, unseen_search
 from reidr.training.grpo.stage import rl_stage
 from reidr.training.pairs.stage import pairs_stage
-from reidr.training.plan import STAGES, check_everything, data_of, plan, starts_from_pretraining
+from reidr.training.plan import STAGES, check_sections, data_of, plan, starts_from_pretraining
 from reidr.training.pretraining.finished import pretraining_recipe
 from reidr.training.pretraining.stage import pretraining_stage
 from reidr.training.quick import QUICK, QUICK_CHECKPOINT, Changes
@@ -119,7 +119,7 @@ class WholeTraining:
 
     def run(self) -> Path:
         """All stages; returns the page of results."""
-        check_everything(self.recipe, self.chosen.pretraining, self.changes(self._data_stage()))
+        check_sections(self.recipe)
         started = time.perf_counter()
         # The stages have run folders of their own; this one holds the pages and protects them from other runs.
         settings = {"recipe": find_recipe(self.recipe).stem, "quick": self.chosen.quick, "seed": self.chosen.seed}
@@ -127,9 +127,6 @@ class WholeTraining:
         page = self._pretrained() if self.pretrains else self._of_checkpoint()
         run.finish("train", started, report=page.relative_to(self.own).as_posix())
         return page
-
-    def _data_stage(self) -> str:
-        return "pretraining" if self.pretrains else "pairs"
 
     def _pretrained(self) -> Path:
         chosen, retriever = self.chosen, self.chosen.retriever or "nano"
@@ -151,26 +148,32 @@ class WholeTraining:
         """The stages of a recipe whose warm-up starts from a published checkpoint."""
         from reidr.report.trained.results_table import write_results_table
 
-        pairs_changes = self.changes("pairs")
-        mined = PairsRecipe.from_values(*stage_values(self.recipe, "pairs", pairs_changes))
         measured = self._evaluation()
-        retriever = self.chosen.retriever
-        if retriever is None:
-            # The same people are held out for tuning by the retriever and by the pairs.
-            split = {"held_out_share": mined.held_out_share, "seed": mined.seed, "data": mined.data}
-            changes = self.changes("retriever", **split)
-            retriever = str(retriever_stage(self.recipe, self.folder / "retriever", changes))
-        check_tunable(self.recipe, pairs_changes, retriever)
-        pairs = pairs_stage(self.recipe, self.folder / "pairs", pairs_changes)
+        retriever, pairs = self.retriever_and_pairs()
         model = self._reasoner(pairs, {})
+        changes = self.changes("pairs")
         if not (model / "tuning_log.json").is_file():
             queries = measured.tuning_queries
-            tuning_stage(self.recipe, model, pairs_changes, retriever=retriever, k=measured.k, queries=queries)
+            tuning_stage(self.recipe, model, changes, retriever=retriever, k=measured.k, queries=queries)
+        mined = PairsRecipe.from_values(*stage_values(self.recipe, "pairs", changes))
         entries = measured.data or (*mined.data, *self.measured)
         pages = evaluate_data_sets(Evaluated(model, retriever, measured), entries, self.own / "evaluation")
         if not pages:
             raise DataError(f"none of {', '.join(entries)} has a test split; name others in the section 'evaluation'")
         return write_results_table([self.own], self.own)
+
+    def retriever_and_pairs(self) -> tuple[str, Path]:
+        """The retriever, by name or folder, and the file of pairs, of a recipe that starts from a checkpoint."""
+        changes = self.changes("pairs")
+        mined = PairsRecipe.from_values(*stage_values(self.recipe, "pairs", changes))
+        retriever = self.chosen.retriever
+        if retriever is None:
+            # The same people are held out for tuning by the retriever and by the pairs.
+            split = {"held_out_share": mined.held_out_share, "seed": mined.seed, "data": mined.data}
+            folder = self.folder / "retriever"
+            retriever = str(retriever_stage(self.recipe, folder, self.changes("retriever", **split)))
+        check_tunable(self.recipe, changes, retriever)
+        return retriever, pairs_stage(self.recipe, self.folder / "pairs", changes)
 
     def _evaluation(self) -> EvaluationRecipe:
         changes = self.changes("evaluation")

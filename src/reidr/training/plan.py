@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from reidr.core.recipe import Recipe
 from reidr.errors import DataError, RecipeError
@@ -82,20 +82,19 @@ def check_sections(recipe: str) -> None:
         raise RecipeError(f"{recipe}: pairs of source {pairs.source} hold nobody out for tuning; use `source: folds`")
 
 
-def check_everything(recipe: str, pretraining: Path | None, changes: dict[str, Any]) -> None:
+def check_everything(recipe: str, pretraining: Path | None, quick: bool, data: Sequence[str] = ()) -> None:
     """`check_sections`, and raise DataError where photos that are needed are missing.
 
-    With a finished `pretraining` no photos are needed. `changes` are to the section that names the photos
-    (`pretraining`, or `pairs` for a recipe without one).
+    `pretraining`, `quick` and `data` as for `train_all`: with a finished pretraining, or with rendered people alone, no
+    photos are needed.
     """
     check_sections(recipe)
+    names = tuple(data) or data_of(recipe)
+    source = f"{find_recipe(recipe)}: {'pretraining' if starts_from_pretraining(recipe) else 'pairs'}"
     if starts_from_pretraining(recipe):
-        if pretraining is None:
-            values, source = stage_values(recipe, "pretraining", changes)
-            check_data(PretrainingRecipe.from_values(values, source).data, source)
+        if pretraining is None and (data or not quick):
+            check_data(names, source)
         return
-    values, source = stage_values(recipe, "pairs", changes)
-    data = PairsRecipe.from_values(values, source).data
-    if not data:
+    if not names:
         raise DataError(f"{source}: names no data sets; give them with --data NAME=PATH")
-    check_data(data, source)
+    check_data(names, source)

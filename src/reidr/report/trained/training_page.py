@@ -61,8 +61,8 @@ PANELS: dict[str, tuple[str, dict[str, str]]] = {
     "Entropy": ("Nats per token.", {"entropy": "entropy", "kl": "KL from the start"}),
     "Gradient": ("", {"gradient_norm": "norm"}),
     "Throughput": (
-        "",
-        {"rollouts_per_second": "rollouts a second", "pairs_per_second": "pairs a second"},
+        "Of whole steps: written, scored and learned from.",
+        {"rollouts_per_second": "rollouts a second"},
     ),
 }
 

@@ -16,6 +16,7 @@ from reidr.core.run import Run, content_hash, in_own_folder
 from reidr.data.join import join_training
 from reidr.data.person_key import PersonKey, dataset_of
 from reidr.data.protocols.dataset_overlap import overlapping_people
+from reidr.data.sketch import sketch_of
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.training.pairs.balance import balance_pairs
@@ -35,7 +36,7 @@ def pairs_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path
     """Mine the candidate pairs of a recipe; returns the Parquet file. A finished run does nothing."""
     values, source = stage_values(recipe_name, "pairs", changes)
     recipe = PairsRecipe.from_values(values, source)
-    crops, forbidden = training_crops(recipe, source)
+    crops, forbidden, sketches = training_crops(recipe, source)
     with_street = recipe.source == "pretraining" and (recipe.street or not crops)
     streets = street_parts(recipe, folder) if with_street else {}
     crops = (*crops, *(crop for part in streets.values() for crop in part))
@@ -63,7 +64,8 @@ def pairs_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path
         raise DataError("no pairs of both labels were found across cameras; the recipe's data sets are too small")
     for sentence in shortfalls(recipe, images, kept):
         click.echo(sentence, err=True)
-    write_pairs(path, kept, recipe.model_dump(mode="json") | {"training_images": dict(images)})
+    facts = {"training_images": dict(images), "pictures": sketches}
+    write_pairs(path, kept, recipe.model_dump(mode="json") | facts)
     counts = Counter(f"{pair.part} {pair.dataset} {'same' if pair.label else 'different'}" for pair in kept)
     run.finish("pairs", started, pairs=len(kept), mined=len(mined), counts=dict(sorted(counts.items())))
     return path
@@ -91,8 +93,11 @@ def shortfalls(recipe: PairsRecipe, images: Mapping[str, int], kept: Sequence[Mi
     ]
 
 
-def training_crops(recipe: PairsRecipe, source: str) -> tuple[tuple[Crop, ...], frozenset[str]]:
-    """The joined training crops, and the test people of the same data sets, whom no pair may show.
+def training_crops(
+    recipe: PairsRecipe, source: str
+) -> tuple[tuple[Crop, ...], frozenset[str], dict[str, tuple[str, ...]]]:
+    """The joined training crops, the test people of the same data sets, whom no pair may show, and a sketch of each
+    data set's pictures by its name (`sketch_of`): a reasoner that keeps them knows its data again under another name.
 
     `source` names the recipe section in messages.
     """
@@ -114,7 +119,8 @@ def training_crops(recipe: PairsRecipe, source: str) -> tuple[tuple[Crop, ...], 
             str(PersonKey(dataset.name, person)) for each in tests for person in overlapping_people(train_only, each)
         }
     # A person on both sides is left out of training.
-    return tuple(crop for crop in training if crop.person not in tested), frozenset(tested)
+    kept = tuple(crop for crop in training if crop.person not in tested)
+    return kept, frozenset(tested), {dataset.name: sketch_of(dataset) for dataset in datasets}
 
 
 def street_parts(recipe: PairsRecipe, folder: Path) -> dict[str, tuple[Crop, ...]]:

@@ -49,7 +49,8 @@ class PairsRecipe(Recipe):
     selection: str = Field(
         "spread-over-ranks",
         description="rule that selects pairs among a query's ranked candidates: `spread-over-ranks`, "
-        "`spread-over-others` (for data sets with many crops of each person), or a function of your own as module:function",
+        "`spread-over-others` (for data sets with many crops of each person), or a function of your own as "
+        "module:function",
     )
     positives: int = Field(
         3, ge=1, description="most positive pairs per query: its worst-ranked true match, then evenly up to its best"
