@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +19,15 @@ from reidr.data.load import load_dataset
 from reidr.data.protocols.dataset_overlap import same_family
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
+from reidr.errors import DataError
 from reidr.fusion.provenance import held_out_split, training_data
 from reidr.retrieval.embedders.retriever import Retriever
+from reidr.training import pipeline
 from reidr.training.pairs.table import read_columns, read_mined
-from reidr.training.pipeline import Choices, WholeTraining
+from reidr.training.pipeline import Choices, WholeTraining, train_all
+from reidr.training.plan import STAGES, check_sections
+from reidr.training.quick import QUICK_CHECKPOINT
+from reidr.training.recipes.find import RECIPES, read_recipe, stage_values
 
 pytest.importorskip("trl")
 
@@ -87,7 +93,11 @@ def invoke(*words: str) -> str:
     return result.output
 
 
-@pytest.mark.parametrize("architecture", ["qwen2_5_vl", "qwen3_vl", "qwen3_5", "smolvlm", "internvl"])
+FAST = ("qwen2_5_vl", "smolvlm")
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("qwen3_vl", "qwen3_5", "internvl")]
+
+
+@pytest.mark.parametrize("architecture", [*FAST, *SLOW])
 def test_one_command_goes_from_a_checkpoint_to_the_table(
     architecture: str, streets: Path, begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,3 +156,102 @@ def test_one_command_goes_from_a_checkpoint_to_the_table(
         dataset = replace(load_dataset(streets / name), name="another")
         assert same_family(dataset, known[known.index(name)]) == "same"  # type: ignore[arg-type]
         assert same_family(dataset, known[known.index(other)]) == "other"  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, dict[str, Any]]]:
+    """What each stage is called with; none does anything."""
+    calls: list[tuple[str, Path, dict[str, Any]]] = []
+
+    def stage(name: str) -> Any:
+        def run(recipe: str, folder: Path, changes: dict[str, Any]) -> Path:
+            calls.append((name, folder, changes))
+            return folder / name
+
+        return run
+
+    for name in ("retriever", "pairs", "warmup", "sample", "rl"):
+        monkeypatch.setattr(pipeline, f"{name}_stage", stage(name))
+    monkeypatch.setattr(pipeline, "check_tunable", lambda *call: calls.append(("check", Path(call[2]), call[1])))
+    monkeypatch.setattr(pipeline, "tuning_stage", lambda recipe, model, changes, **more: calls.append(
+        ("tune", model, {**changes, **more})))  # fmt: skip
+
+    def evaluate(measured: Any, entries: Any, folder: Path) -> dict[str, Path]:
+        calls.append(("evaluate", folder, {"data": tuple(entries), "retriever": measured.retriever}))
+        return {"a": folder}
+
+    monkeypatch.setattr(pipeline, "evaluate_data_sets", evaluate)
+    return calls
+
+
+FOUR = ("market1501=/m", "msmt17=/s", "cuhk03=/c", "prcc=/p")
+
+
+def test_each_stage_gets_what_the_one_before_has_made(taken: list[Any], tmp_path: Path) -> None:
+    page = train_all("qwen2.5-vl-7b", tmp_path, data=FOUR, seed=3, report_to="tensorboard")
+    assert page == tmp_path / "seed-3" / "results.html"
+    assert [name for name, *_ in taken] == ["retriever", "check", "pairs", "warmup", "sample", "rl", "tune", "evaluate"]
+    calls = {name: (folder, changes) for name, folder, changes in taken}
+    own = tmp_path / "seed-3"
+    # Runs of several seeds share retriever and pairs; both hold the same people out.
+    assert calls["retriever"] == (tmp_path / "retriever", {"data": FOUR, "held_out_share": 0.1, "seed": 0})
+    assert calls["pairs"] == (tmp_path / "pairs", {"data": FOUR})
+    pairs = str(tmp_path / "pairs" / "pairs")
+    assert calls["warmup"] == (own / "warmup", {"seed": 3, "report_to": "tensorboard", "pairs": pairs})
+    warm = str(own / "warmup" / "warmup")
+    assert calls["sample"] == (own / "sample", {"seed": 3, "model": warm, "pairs": pairs})
+    sampled = str(own / "sample" / "sample")
+    assert calls["rl"] == (
+        own / "rl",
+        {"seed": 3, "report_to": "tensorboard", "model": warm, "sampled": sampled, "held_out": pairs},
+    )
+    retriever = str(tmp_path / "retriever" / "retriever")
+    assert calls["tune"][1] == {"data": FOUR, "retriever": retriever, "k": 5, "queries": 200}
+    assert calls["evaluate"] == (own / "evaluation", {"data": FOUR, "retriever": retriever})
+
+
+def test_another_retriever_is_taken_and_checked_before_the_first_hour(taken: list[Any], tmp_path: Path) -> None:
+    train_all("qwen2.5-vl-7b", tmp_path, data=FOUR, retriever="nano")
+    assert [name for name, *_ in taken][:2] == ["check", "pairs"]
+    assert taken[-1][2]["retriever"] == "nano"
+
+
+def test_one_data_set_after_the_other_is_left_out(taken: list[Any], tmp_path: Path) -> None:
+    assert train_all("qwen2.5-vl-7b", tmp_path, data=FOUR, leave_out="each") == tmp_path
+    left_out = ("market1501", "msmt17", "cuhk03", "prcc")
+    for name, entry in zip(left_out, FOUR, strict=True):
+        folder = tmp_path / f"without-{name}"
+        others = tuple(each for each in FOUR if each != entry)
+        own = {call: changes for call, where, changes in taken if folder in where.parents or where == folder}
+        assert own["retriever"]["data"] == own["pairs"]["data"] == own["tune"]["data"] == others
+        assert own["evaluate"]["data"] == (*others, entry), "what was left out is measured too"
+    with pytest.raises(DataError, match="ltcc: cannot be left out of the data sets market1501, msmt17"):
+        train_all("qwen2.5-vl-7b", tmp_path, data=FOUR, leave_out="ltcc")
+    with pytest.raises(DataError, match="a: cannot be left out of the data sets a"):
+        train_all("qwen2.5-vl-7b", tmp_path, data=["a=/x"], leave_out="a")
+
+
+def test_quick_changes_only_what_the_stages_know() -> None:
+    for stage, changes in QUICK_CHECKPOINT.items():
+        settings = STAGES[stage].from_values(*stage_values("qwen2.5-vl-7b", stage, changes)).model_dump(mode="json")
+        for name, value in changes.items():
+            own = settings[name] if not isinstance(value, dict) else {key: settings[name][key] for key in value}
+            assert own == value, (stage, name)
+
+
+HUB = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}")
+
+
+PUBLISHED = ("qwen2.5-vl-3b", "qwen2.5-vl-7b", "qwen3-vl-2b", "qwen3-vl-4b", "qwen3-vl-8b", "qwen3.5", "internvl3",
+             "smolvlm2")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_recipes_of_published_checkpoints_name_a_revision_and_share_the_rest(name: str) -> None:
+    sections = read_recipe(RECIPES / f"{name}.yaml")
+    assert HUB.fullmatch(sections["warmup"].pop("model")), "a revision never changes"
+    shared = read_recipe(RECIPES / "vision-language.yaml")
+    assert sections == shared, "what differs is the checkpoint alone"
+    # The adapters of warm-up and reinforcement learning are the same ones.
+    assert all(shared["warmup"][key] == shared["rl"][key] for key in ("lora_rank", "lora_alpha", "max_new_tokens"))
+    check_sections(name)
