@@ -90,7 +90,10 @@ def test_a_retriever_of_a_fold_is_refused_where_another_recipe_holds_its_people_
         check_tunable(recipe(tmp_path, pairs={**pairs, "seed": 1}), {}, fold)
     # A manifest counts as photos as well: a folder is not the only form of data.
     monkeypatch.chdir(tmp_path)
-    lines = [f"{path},{path.name[:4]},{path.name[6]},train" for path in sorted(photos.glob("bounding_box_train/*.jpg"))]
+    lines = [
+        f"{path.relative_to(tmp_path)},{path.name[:4]},{path.name[6]},train"
+        for path in sorted(photos.glob("bounding_box_train/*.jpg"))
+    ]
     (tmp_path / "list.csv").write_text("\n".join(["image,person,camera,split", *lines]) + "\n")
     listed = {**pairs, "data": [str(tmp_path / "list.csv")], "seed": 1}
     assert held_out_people(recipe(tmp_path, pairs=listed), {}, retriever((), None))
