@@ -22,8 +22,8 @@ not known. The page is written by `python scripts/paper_table.py RUN`; RUN is th
 
 The paper's figures are second-hand: its full text could not be had, only its abstract and the leaderboard page that is
 named below. It does not say there which boxes of CUHK03, how many gallery pictures of PRCC, and which cameras of
-VC-Clothes were used; nor is its retriever known. It reorders the first five candidates, so its mAP is mostly that of the
-retriever. Compare a reasoner with the retriever and the oracle of its own row.
+VC-Clothes were used; nor is its retriever known. It reorders the first five candidates, so its mAP is mostly that of
+the retriever. Compare a reasoner with the retriever and the oracle of its own row.
 
 """
 

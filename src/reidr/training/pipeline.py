@@ -107,7 +107,11 @@ class WholeTraining:
     def changes(self, stage: str, **more: Any) -> dict[str, Any]:
         """What is put over the recipe's section of a stage."""
         quick: Changes = (QUICK if self.pretrains else QUICK_CHECKPOINT) if self.chosen.quick else {}
-        found: dict[str, Any] = dict(quick.get(stage, {}))
+        section = read_recipe(find_recipe(self.recipe)).get(stage, {})
+        found: dict[str, Any] = {
+            name: {**section.get(name, {}), **value} if isinstance(value, dict) else value
+            for name, value in quick.get(stage, {}).items()
+        }
         if self.chosen.seed is not None and stage in SEEDED:
             found["seed"] = self.chosen.seed
         if self.chosen.report_to is not None and stage in LOGGED:
