@@ -59,7 +59,7 @@ class Choices:
 
 
 def train_all(recipe: str, folder: Path, **choices: Any) -> Path:
-    """All stages of a recipe; returns the HTML page, or the folder of pages where there are several.
+    """All stages of a recipe; returns the HTML page.
 
     A recipe with a section `pretraining` goes through pretraining, pairs, warm-up, sampling, reinforcement learning,
     tuning and evaluation. One that starts from somebody else's checkpoint trains a retriever instead.
@@ -84,7 +84,11 @@ def train_all(recipe: str, folder: Path, **choices: Any) -> Path:
         others = [entry for each, entry in names.items() if each != name]
         whole = WholeTraining(recipe, folder / f"without-{name}", chosen, others, [names[name]])
         page = whole.run()
-    return page if len(left_out) == 1 else folder
+    if len(left_out) > 1:
+        from reidr.report.trained.results_table import write_results_table
+
+        page = write_results_table([folder], folder)
+    return page
 
 
 class WholeTraining:

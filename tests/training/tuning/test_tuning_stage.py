@@ -99,6 +99,16 @@ def test_a_retriever_of_a_fold_is_refused_where_another_recipe_holds_its_people_
     assert held_out_people(recipe(tmp_path, pairs=listed), {}, retriever((), None))
 
 
+def test_a_retriever_that_says_nothing_is_named(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = {"source": "folds", "data": [str(photos)], "held_out_share": 0.3}
+    held_out_people(recipe(tmp_path, pairs=pairs), {}, retriever(("others",), (0.1, 0)))
+    assert "does not say" not in capsys.readouterr().err
+    held_out_people(recipe(tmp_path, pairs=pairs), {}, retriever((), None))
+    assert "retriever mine does not say what it was trained on" in capsys.readouterr().err
+
+
 def test_people_who_make_no_search_are_said_before_the_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
+
 from reidr.data.join import join_training
 from reidr.data.person_key import in_dataset
 from reidr.data.reading.notes import Note
@@ -60,6 +62,12 @@ def held_out_people(
     datasets = [load_named(name) for name in data]
     say_left_out(datasets)
     held_out = hold_out_identities(join_training(datasets), *split)[1]
+    if not retriever.trained_on:
+        click.echo(
+            f"retriever {retriever.name} does not say what it was trained on: where it knows the people on whom fusion "
+            "is tuned, its distances are trusted too much",
+            err=True,
+        )
     for name, trained_on, own in models:
         check_unknown(name, trained_on, own, datasets, held_out, split)
     return held_out
