@@ -78,13 +78,14 @@ def reinforce(
     """GRPO on `pairs`, resuming from the last checkpoint in `folder`.
 
     Returns:
-        The trained model, LoRA merged into it (with full fine-tuning it is `model` itself), and the lines of
-        log.jsonl.
+        The trained model, its LoRA weights around it where the recipe asks for LoRA (with full fine-tuning it is
+        `model` itself), and the lines of log.jsonl.
 
     Raises:
         DataError: a pair without a label, or no pair of one of the two labels. RecipeError: a reward that does not
             exist, or a training that diverged. ReIDError: a reward or the rollout server failed.
     """
+    from reidr.reasoning.models.transformers_model import unwrap
     from reidr.training.grpo.trl_private import restore_forward
 
     trainer = build_trainer(recipe, pairs, model, processor, folder, advance)
@@ -103,9 +104,7 @@ def reinforce(
             with contextlib.suppress(ReIDError):
                 trainer.server.unload_adapter()
     trained = trainer.accelerator.unwrap_model(trainer.model)
-    if recipe.lora_rank:
-        trained = trained.merge_and_unload()
-    restore_forward(trained)
+    restore_forward(unwrap(trained))
     trained.requires_grad_(True)
     trained.eval()
     return trained, log.read()

@@ -23,7 +23,7 @@ from reidr.training.common.checkpoint import Checkpoint, TrainedWeights
 from reidr.training.common.divergence import ExplosionCheck
 from reidr.training.common.ema import MovingAverage
 from reidr.training.common.log import TrainingLog
-from reidr.training.common.lora import add_lora
+from reidr.training.common.lora import add_lora, continued
 from reidr.training.common.schedule import learning_rate_at, set_learning_rate
 from reidr.training.recipes.warmup import WarmupRecipe
 from reidr.training.warmup.curriculum import Curriculum, Drawn, choose_measured, hard_share
@@ -50,7 +50,7 @@ def warm_up(
         checkpoint: model and processor. advance: called with the number of steps done.
 
     Returns:
-        The trained model, LoRA merged into it, and the lines of the log.
+        The trained model, its LoRA weights around it where the recipe asks for LoRA, and the lines of the log.
 
     Raises:
         DataError: as `Curriculum`. ReIDError: as `CropFeatures`. RecipeError: an objective is unknown.
@@ -79,8 +79,7 @@ def warm_up(
             advance(1)
     if first == recipe.steps:
         trainer.average.apply()
-    trained = trainer.model.merge_and_unload() if recipe.lora_rank else checkpoint[0]
-    trained.requires_grad_(True)
+    trained = trainer.model.requires_grad_(True)
     return trained.eval(), log.read()
 
 
@@ -210,6 +209,7 @@ class WarmupTrainer:
 
 def prepare(recipe: WarmupRecipe, model: Any) -> Any:
     """`model` with gradients where the recipe trains it, inside LoRA where the recipe asks for that."""
+    model = continued(model, recipe.lora_rank, recipe.lora_alpha)
     base = unwrap(model)
     base.requires_grad_(True)
     if recipe.learn_vision != "all":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from typing import ClassVar
 
 import torch
 from torch.nn import functional
 
+from reidr.training.common.lora import starting_weights
 from reidr.training.recipes.warmup import WarmupRecipe
 from reidr.training.warmup.examples import ForwardPass, Kind, WarmupModel
 from reidr.training.warmup.objectives.objective import Loss
@@ -22,7 +24,9 @@ class KLDivergence:
     kinds: ClassVar[frozenset[Kind]] = frozenset(("rationale_words",))
 
     def __init__(self, recipe: WarmupRecipe, model: WarmupModel) -> None:
-        self.start = copy.deepcopy(model.base).requires_grad_(False)
+        self.lora = bool(recipe.lora_rank)
+        # With LoRA the starting model is in the model itself; else it is a copy of as many bytes.
+        self.start = model.base if self.lora else copy.deepcopy(model.base).requires_grad_(False)
         # The starting model sees the same crops through its own connector.
         self.features = model.features.with_model(self.start)
 
@@ -30,7 +34,7 @@ class KLDivergence:
         rows, places, _ = forward.word_places
         texts = [(example.text, example.crops, example.ids) for example in forward.examples]
         now = forward.word_logits.log_softmax(dim=-1)
-        with torch.no_grad():
+        with torch.no_grad(), starting_weights(self.start) if self.lora else nullcontext():
             hidden = self.start.model(**self.features.training_inputs(texts))[0]
             before = self.start.lm_head(hidden[rows, places]).float().log_softmax(dim=-1)
         total = functional.kl_div(now, before, reduction="sum", log_target=True)
