@@ -21,7 +21,7 @@ from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.inference.sampling import sample_completions
 from reidr.reasoning.lora.merge import RoundingLoss, merge_checkpoint, rounding_loss
 from reidr.reasoning.lora.storage import read_lora
-from reidr.reasoning.models.checkpoint import load_model, save_taught
+from reidr.reasoning.models.checkpoint import inference_precision, load_model, save_taught
 from reidr.reasoning.models.processor import load_processor
 from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair
@@ -214,3 +214,13 @@ def test_what_holds_no_lora_weights_cannot_be_merged(trained: tuple[Path, Path, 
     assert "of what was trained away" in done.output
     crop = Crop("a", Image.new("RGB", (64, 128), "red"))
     assert np.isfinite(Reasoner.load(tmp_path / "merged").score([Pair(crop, crop)])).all()
+
+
+def test_weights_in_float32_are_not_rounded_for_inference(trained: tuple[Path, Path, Any], tmp_path: Path) -> None:
+    """On a GPU the base computes in bfloat16, with or without LoRA weights; a merged copy in float32 does not."""
+    base, folder, _ = trained
+    merge_checkpoint(folder, tmp_path / "merged")
+    places = {"base": base, "lora": folder, "merged": tmp_path / "merged"}
+    found = {name: inference_precision(str(each), "cuda", local_files_only=True) for name, each in places.items()}
+    assert found == {"base": torch.bfloat16, "lora": torch.bfloat16, "merged": torch.float32}
+    assert inference_precision(str(base), "cpu", local_files_only=True) == torch.float32

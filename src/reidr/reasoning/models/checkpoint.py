@@ -185,6 +185,20 @@ def save_checkpoint(model: PreTrainedModel, processor: Any, where: Path, card: s
             write_text(folder / "README.md", card)
 
 
+def inference_precision(path: str, device: str, *, local_files_only: bool) -> torch.dtype:
+    """The precision that a checkpoint answers in unless told: float32 on the CPU and where it is stored so."""
+    import torch
+    from transformers import PreTrainedConfig
+
+    if device == "cpu":
+        return torch.float32
+    lora = read_lora(path)
+    place = path if lora is None else lora.place
+    config, _ = PreTrainedConfig.get_config_dict(place, local_files_only=local_files_only)
+    stored = config.get("dtype", config.get("torch_dtype"))
+    return torch.float32 if str(stored).removeprefix("torch.") == "float32" else torch.bfloat16
+
+
 def hash_weights(model: torch.nn.Module) -> str:
     """SHA-256 (hexadecimal) over names, types, shapes and values of all weights, as they are in memory."""
     import torch
