@@ -79,7 +79,7 @@ class Continuation:
 
     def select(self, rows: Tensor) -> None:
         """Go on with these rows, (S,) numbers, alone; a row may be repeated."""
-        self._cache.batch_select_indices(rows)
+        self._cache.reorder_cache(rows)
         self.logits, self._mask, self._position = self.logits[rows], self._mask[rows], self._position[rows]
 
     def append(self, tokens: Tensor) -> None:

@@ -16,6 +16,7 @@ ARCHITECTURES: dict[str, str] = {
     "reidr_convolutional": "reidr.reasoning.models.nano:Nano",
     "qwen2_5_vl": "reidr.reasoning.models.qwen:Qwen2_5_VL",
     "qwen3_vl": "reidr.reasoning.models.qwen:Qwen3_VL",
+    "qwen3_5": "reidr.reasoning.models.qwen:Qwen3_5",
     "idefics3": "reidr.reasoning.models.smolvlm:Idefics3",
     "smolvlm": "reidr.reasoning.models.smolvlm:SmolVLM",
     "internvl": "reidr.reasoning.models.internvl:InternVL",

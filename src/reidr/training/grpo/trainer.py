@@ -19,14 +19,15 @@ from torch import Tensor
 from reidr.core.storage.json_lines import append_json_lines
 from reidr.errors import ReIDError
 from reidr.reasoning.inference.sampling import Completion
-from reidr.reasoning.models.transformers_model import unwrap
-from reidr.reasoning.prompting.prompt import encode_pairs
+from reidr.reasoning.models.architectures import adapt
+from reidr.reasoning.models.vision_language_model import VisionLanguageModel
+from reidr.reasoning.prompting.prompt import crop_pixels, open_pair
 from reidr.training.grpo.rewards.total import Reward
 from reidr.training.grpo.rollouts.local import LocalRollouts
 from reidr.training.grpo.rollouts.source import RolloutSource
 from reidr.training.grpo.rollouts.vllm import RolloutServer
 from reidr.training.grpo.scoring import RolloutScorer
-from reidr.training.grpo.shared_prompts import CompletionRows, shared_log_probabilities
+from reidr.training.grpo.shared_prompts import CompletionRows, GroupPrompt, group_prompts, shared_log_probabilities
 from reidr.training.grpo.statistics import statistics
 from reidr.training.grpo.trl_private import PrivateTrainer
 from reidr.training.recipes.grpo import ReinforcementRecipe
@@ -36,7 +37,7 @@ LARGEST_DIFFERENCE = 1.0
 
 
 class PairTrainer(PrivateTrainer):
-    """A trainer whose data set rows have a `prompt`, two `images` and the number of their pair, `pair`."""
+    """A trainer whose data set rows have a `prompt` and the number of their pair, `pair`."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class PairTrainer(PrivateTrainer):
         self.recipe, self.scorer, self.file = recipe, scorer, completions
         self.processor = processor
         self.groups = torch.empty(0)
+        self.prompts: dict[int, GroupPrompt] = {}
         self.rollouts: list[Completion] = []
         self.rewards: list[Reward] = []
         reference = copy.deepcopy(model).eval() if recipe.beta and not recipe.lora_rank else None
@@ -118,16 +120,18 @@ class PairTrainer(PrivateTrainer):
         # With several processes the wrapper around the model must see the forward pass, and TRL's own is used.
         if self.accelerator.num_processes > 1:
             return super().log_probabilities(model, ids, mask, length, batch_size, **inputs)
-        base = unwrap(self.accelerator.unwrap_model(model))
-        grids = inputs["image_grid_thw"].view(len(ids), 2, 3)
-        patches = inputs["pixel_values"].split(grids.prod(dim=2).sum(dim=1).tolist())
-        rows = CompletionRows(self.groups, ids, mask, inputs["mm_token_type_ids"], grids, patches, length)
+        adapter = self.adapter(model)
+        rows = CompletionRows(self.groups, self.prompts, ids[:, -length:], mask[:, -length:])
         size = batch_size or len(ids)
         parts = []
         for start in range(0, len(ids), size):
             with self.accelerator.autocast():
-                parts.append(shared_log_probabilities(base, rows.part(start, size), self.recipe.temperature))
+                parts.append(shared_log_probabilities(adapter, rows.part(start, size), self.recipe.temperature))
         return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts]), None
+
+    def adapter(self, model: Any) -> VisionLanguageModel:
+        """The architecture's adapter around `model`, as the trainer or its accelerator holds it."""
+        return adapt(self.accelerator.unwrap_model(model), self.processor, crop_pixels(self.processor))
 
     def hand_over_weights(self) -> None:
         """Let the server write with the adapter as it is now."""
@@ -139,7 +143,7 @@ class PairTrainer(PrivateTrainer):
         rows: dict[int, list[int]] = {}
         for row, (group, _) in enumerate(zip(self.groups.tolist(), prompts, strict=True)):
             rows.setdefault(group, []).append(row)
-        images = [pictures_of(prompts[own[0]]) for own in rows.values()]
+        images = [open_pair(self.scorer.drawn[group].shown) for group in rows]
         copies = [len(own) for own in rows.values()]
         groups = self.source.sample(
             images, copies, max_new_tokens=self.recipe.max_new_tokens, seed=self.seed_of_rollouts()
@@ -147,15 +151,9 @@ class PairTrainer(PrivateTrainer):
         order = [row for own in rows.values() for row in own]
         by_row = dict(zip(order, (completion for group in groups for completion in group), strict=True))
         self.rollouts = [by_row[row] for row in range(len(prompts))]
-        inputs = encode_pairs(self.processor, images, "think")
-        masks = inputs["attention_mask"].bool()
-        prompt_ids: list[list[int]] = [[]] * len(prompts)
-        for number, own in enumerate(rows.values()):
-            ids = inputs["input_ids"][number][masks[number]].tolist()
-            for row in own:
-                prompt_ids[row] = ids
+        self.prompts = dict(zip(rows, group_prompts(self.adapter(self.model), images), strict=True))
         return {
-            "prompt_ids": prompt_ids,
+            "prompt_ids": [self.prompts[group].ids.tolist() for group in self.groups.tolist()],
             "completion_ids": [list(completion.ids) for completion in self.rollouts],
             # The model's own rollouts are on-policy: one update per batch of rollouts.
             "logprobs": None if self.server is None else [list(each.log_probabilities) for each in self.rollouts],
@@ -164,11 +162,6 @@ class PairTrainer(PrivateTrainer):
     def seed_of_rollouts(self) -> int:
         """The seed of the batch of rollouts of this step and process."""
         return int(self.recipe.seed * 1_000_003 + self.state.global_step * 1009 + self.accelerator.process_index)
-
-
-def pictures_of(prompt: Any) -> Any:
-    """The two pictures in a prompt's messages."""
-    return tuple(part["image"] for message in prompt for part in message["content"] if part["type"] == "image")
 
 
 def check_server(output: dict[str, Any]) -> None:
