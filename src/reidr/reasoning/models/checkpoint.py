@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from reidr.core.storage.files import filling, write_text
 from reidr.errors import WeightsError
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-Attention = Literal["sdpa", "flash_attention_2", "eager"]
-"""How attention is computed: torch's fused kernels, the package flash-attn, or matrix by matrix."""
+    from reidr.reasoning.models.attention import Attention
+
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 

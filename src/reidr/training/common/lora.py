@@ -12,19 +12,14 @@ from typing import Any
 
 import torch
 
-<<<<<<< HEAD
 from reidr.errors import RecipeError
 from reidr.reasoning.lora.storage import NAME, has_lora
 
-LANGUAGE_PROJECTIONS = r".*(language|text)_model.*\.(q|k|v|o|gate|up|down)_proj"
-"""Which modules get an adapter: every projection of the language model, none of the vision encoder."""
-START = "ref"
-"""Name of a frozen copy of the LoRA weights that a training starts from; TRL takes its reference model from it."""
-=======
 LANGUAGE_PROJECTIONS = r".*(language|text)_model.*\.((q|k|v|o|gate|up|down|out)_proj|in_proj_(qkv|z))"
 """Which modules get an adapter: every projection of the language model (Qwen3.5's linear attention has the last three),
 none of the vision encoder."""
->>>>>>> fce19da
+START = "ref"
+"""Name of a frozen copy of the LoRA weights that a training starts from; TRL takes its reference model from it."""
 
 
 def lora_config(rank: int, alpha: int) -> Any:

@@ -66,35 +66,14 @@ def build_trainer(
         processor=processor,
         server=None if address is None else RolloutServer(address, base, processor),
         args=arguments(recipe, folder),
-<<<<<<< HEAD
-        train_dataset=Dataset.from_dict({"pair": list(range(len(drawn)))}).with_transform(row_opener(drawn)),
-        peft_config=new_lora(model, recipe.lora_rank, recipe.lora_alpha),
-=======
         train_dataset=Dataset.from_dict({"pair": list(range(len(drawn)))}).with_transform(
             row_opener(drawn, with_pictures=crop_pixels(processor) is not None)
         ),
-        peft_config=lora_config(recipe.lora_rank, recipe.lora_alpha),
->>>>>>> fce19da
+        peft_config=new_lora(model, recipe.lora_rank, recipe.lora_alpha),
         callbacks=[StepLog(TrainingLog(folder / LOG), advance)],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-<<<<<<< HEAD
-def row_opener(drawn: Sequence[DrawnPair]) -> Callable[[dict[str, list[int]]], dict[str, list[Any]]]:
-    """A function that turns numbers of pairs into rows of the data set; each picture of a batch is opened once."""
-=======
-def with_crop_size(processor: Any) -> Any:
-    """A copy of `processor` that resizes every picture as a crop: TRL offers no argument for the size."""
-    from reidr.reasoning.prompting.prompt import crop_pixels
-
-    processor = copy.copy(processor)
-    pixels = crop_pixels(processor)
-    if pixels is not None:
-        processor.image_processor = copy.copy(processor.image_processor)
-        processor.image_processor.size = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
-    return processor
 
 
 def row_opener(
@@ -105,7 +84,6 @@ def row_opener(
     `with_pictures`: for TRL's own forward pass. Our passes prepare the pictures of a pair by the architecture's adapter;
     TRL's processors would cut a crop into many tiles where an architecture works with tiles of one size.
     """
->>>>>>> fce19da
     from reidr.reasoning.prompting.prompt import pair_messages
 
     def open_rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:

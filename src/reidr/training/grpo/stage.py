@@ -58,7 +58,7 @@ def reinforce_stage(recipe: ReinforcementRecipe, pairs: Sequence[Pair], source: 
     from reidr.training.common.device import load_for_training
 
     started = time.perf_counter()
-    model, processor = load_for_training(source, half=bool(recipe.lora_rank))
+    model, processor = load_for_training(source, half=bool(recipe.lora_rank), attention=recipe.attention)
     with progress("reinforcing the reasoner", recipe.steps) as advance:
         trained, log = reinforce(recipe, pairs, model, processor, folder, advance)
     save_taught(trained, processor, source, folder / "model")

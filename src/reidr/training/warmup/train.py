@@ -25,6 +25,7 @@ from reidr.training.common.ema import MovingAverage
 from reidr.training.common.log import TrainingLog
 from reidr.training.common.lora import add_lora, continued
 from reidr.training.common.schedule import learning_rate_at, set_learning_rate
+from reidr.training.memory.recompute import recompute_layers
 from reidr.training.recipes.warmup import WarmupRecipe
 from reidr.training.warmup.curriculum import Curriculum, Drawn, choose_measured, hard_share
 from reidr.training.warmup.examples import ForwardPass, Kind, WarmupExample, WarmupModel
@@ -102,7 +103,13 @@ class WarmupTrainer:
         self.model = prepare(recipe, checkpoint[0])
         # Evaluation mode throughout: batch norms fitted on whole training sets are kept, and nothing is dropped out.
         base = unwrap(self.model).eval()
-        features = CropFeatures(base, checkpoint[1], [crop.open for crop in crops], learning=recipe.learn_vision)
+        features = CropFeatures(
+            base,
+            checkpoint[1],
+            [crop.open for crop in crops],
+            learning=recipe.learn_vision,
+            dtype=None if recipe.features == "auto" else getattr(torch, recipe.features),
+        )
         self.parts = WarmupModel(base, features)
         self.trained = {name: each for name, each in self.model.named_parameters() if each.requires_grad}
         self.optimiser = torch.optim.AdamW(
@@ -218,4 +225,7 @@ def prepare(recipe: WarmupRecipe, model: Any) -> Any:
         if recipe.learn_vision == "connector":
             for part in base.model.visual.connecting:
                 part.requires_grad_(True)
-    return add_lora(model, recipe.lora_rank, recipe.lora_alpha, recipe.seed)
+    model = add_lora(model, recipe.lora_rank, recipe.lora_alpha, recipe.seed)
+    if recipe.gradient_checkpointing:
+        recompute_layers(unwrap(model))
+    return model
