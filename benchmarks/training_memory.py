@@ -95,7 +95,7 @@ class LiveTensors(TorchDispatchMode):
 
 
 def configuration(sizes: Sizes, layers: int) -> Any:
-    """The model's configuration; the vision encoder is cut to one block, since a step does not pass through it."""
+    """The model's configuration; the vision encoder is a stub, since a step does not pass through it."""
     from transformers import CONFIG_MAPPING
 
     head = 128
@@ -105,13 +105,16 @@ def configuration(sizes: Sizes, layers: int) -> Any:
         "num_key_value_heads": sizes.key_value_heads, "bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0,
         "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
     }  # fmt: skip
-    vision = {"depth": 1, "out_hidden_size": sizes.hidden, "fullatt_block_indexes": [0], "deepstack_visual_indexes": [0]}
+    vision = {
+        "depth": 1, "hidden_size": 128, "intermediate_size": 128, "num_heads": 4, "out_hidden_size": sizes.hidden,
+        "fullatt_block_indexes": [0], "deepstack_visual_indexes": [0],
+    }  # fmt: skip
     return CONFIG_MAPPING[sizes.kind](text_config=text, vision_config=vision, tie_word_embeddings=sizes.tied)
 
 
 @contextmanager
-def model_of(sizes: Sizes, layers: int) -> Iterator[tuple[Any, list[Any]]]:
-    """A model with LoRA around it, and its trained weights, on tensors without contents."""
+def model_of(sizes: Sizes, layers: int, contents: bool) -> Iterator[tuple[Any, list[Any]]]:
+    """A model with LoRA around it, and its trained weights, on tensors with or without `contents`."""
     from torch._subclasses.fake_tensor import FakeTensorMode
     from transformers import AutoModelForImageTextToText
 
@@ -120,15 +123,15 @@ def model_of(sizes: Sizes, layers: int) -> Iterator[tuple[Any, list[Any]]]:
     with torch.device("meta"):
         base = AutoModelForImageTextToText.from_config(configuration(sizes, layers), dtype=torch.bfloat16)
         model = add_lora(base.eval(), RANK, ALPHA, 0)
-    with FakeTensorMode():
+    with nullcontext() if contents else FakeTensorMode():
         for module in model.modules():
             for name, weights in module._parameters.items():
                 if weights is not None:
-                    filled = torch.empty(weights.shape, dtype=weights.dtype)
+                    filled = torch.zeros(weights.shape, dtype=weights.dtype)
                     module._parameters[name] = torch.nn.Parameter(filled, requires_grad=weights.requires_grad)
             for name, values in module._buffers.items():
                 if values is not None:
-                    module._buffers[name] = torch.empty(values.shape, dtype=values.dtype)
+                    module._buffers[name] = torch.zeros(values.shape, dtype=values.dtype)
         base.tie_weights()
         yield base, [each for each in model.parameters() if each.requires_grad]
 
@@ -184,11 +187,18 @@ class Step:
     peak: int
 
 
-def measure_step(sizes: Sizes, layers: int, loss_of: Callable[[Any, Sizes, bool], torch.Tensor], recomputed: bool) -> Step:
+def measure_step(
+    sizes: Sizes,
+    layers: int,
+    loss_of: Callable[[Any, Sizes, bool], torch.Tensor],
+    recomputed: bool,
+    *,
+    contents: bool = False,
+) -> Step:
     """Count the tensors of the second step of a training; the first makes AdamW's moments."""
     from reidr.training.memory.recompute import recompute_layers, recomputing
 
-    with model_of(sizes, layers) as (base, trained):
+    with model_of(sizes, layers, contents) as (base, trained):
         if recomputed:
             recompute_layers(base)
         optimiser = torch.optim.AdamW(trained, lr=1e-4)
@@ -209,6 +219,11 @@ def measure_step(sizes: Sizes, layers: int, loss_of: Callable[[Any, Sizes, bool]
     return Step(standing + gradients, kept, peak)
 
 
+def sum_of_layers(one: Step, two: Step, layers: int) -> int:
+    """The peak of a step through `layers` layers, from steps through one and two."""
+    return one.peak + (layers - 1) * (two.peak - one.peak)
+
+
 def run_case(name: str) -> dict[str, Any]:
     model, stage, kind = name.split("/")
     sizes, recomputed = MODELS[model], kind == "recomputed"
@@ -216,7 +231,7 @@ def run_case(name: str) -> dict[str, Any]:
     tokens = WARMUP_ROWS * sizes.prompt if stage == "warmup" else GROUPS * (sizes.prompt + ROLLOUTS * (COMPLETION - 1))
     one, two, whole = (measure_step(sizes, layers, loss_of, recomputed) for layers in (1, 2, sizes.layers))
     vision = 2 * sizes.vision
-    added_up = one.peak + (sizes.layers - 1) * (two.peak - one.peak) + vision
+    added_up = sum_of_layers(one, two, sizes.layers) + vision
     return {
         "tokens": tokens,
         "kb_per_token_and_layer": round((two.kept - one.kept) / tokens / 1024, 1),
