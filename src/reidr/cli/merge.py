@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     type=click.Choice(["float32", "bfloat16"]),
     default="float32",
     show_default=True,
-    help="Of the merged weights. bfloat16 takes half the space and rounds most of what was trained away; how much is said.",
+    help="Of the merged weights. bfloat16 takes half the space and loses some of what was trained; how much is said.",
 )
 def command(model: str, folder: Path, precision: Precision) -> None:
     """Merge the LoRA weights of MODEL into a copy of their base, written to FOLDER.

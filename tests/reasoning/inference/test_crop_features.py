@@ -121,7 +121,9 @@ def test_features_have_the_models_precision_and_an_overflow_names_the_crop(reaso
     with torch.no_grad():
         for each in loud.model.visual.merger.parameters():
             each.mul_(1e4)
-    with pytest.raises(ReIDError, match=rf"^{crops[0].id}: its features are not finite numbers in float16, .* bfloat16"):
+    with pytest.raises(
+        ReIDError, match=rf"^{crops[0].id}: its features are not finite numbers in float16, .* bfloat16"
+    ):
         CropFeatures(loud, reasoner.processor, [each.open for each in crops])
     kept = CropFeatures(loud, reasoner.processor, [each.open for each in crops], dtype=torch.bfloat16)
     assert float(kept.kept(0).abs().max()) > 65_504

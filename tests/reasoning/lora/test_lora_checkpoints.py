@@ -155,9 +155,9 @@ def test_merging_in_bfloat16_says_what_it_loses(trained: tuple[Path, Path, Any],
 
 
 def loss_of_first(model: Any) -> str:
-    return next(name for name, layer in model.named_modules() if "default" in getattr(layer, "lora_A", {})).removeprefix(
-        "base_model.model."
-    )
+    return next(
+        name for name, layer in model.named_modules() if "default" in getattr(layer, "lora_A", {})
+    ).removeprefix("base_model.model.")
 
 
 def test_a_base_that_is_absent_or_another_is_one_sentence(trained: tuple[Path, Path, Any], tmp_path: Path) -> None:
@@ -170,10 +170,14 @@ def test_a_base_that_is_absent_or_another_is_one_sentence(trained: tuple[Path, P
         (moved / "adapter_config.json").write_text(json.dumps(settings | values))
 
     put(base_model_name_or_path=str(tmp_path / "gone"))
-    with pytest.raises(WeightsError, match=r"holds LoRA weights on .*gone, which is not there .*base_model_name_or_path"):
+    with pytest.raises(
+        WeightsError, match=r"holds LoRA weights on .*gone, which is not there .*base_model_name_or_path"
+    ):
         Reasoner.load(moved)
     put(base_model_name_or_path="nobody/no-such-model")
-    with pytest.raises(WeightsError, match=r"holds LoRA weights on nobody/no-such-model, .* hf download nobody/no-such-model"):
+    with pytest.raises(
+        WeightsError, match=r"holds LoRA weights on nobody/no-such-model, .* hf download nobody/no-such-model"
+    ):
         Reasoner.load(moved)
     put(peft_type="IA3")
     with pytest.raises(WeightsError, match="holds ia3 weights"):
@@ -193,12 +197,16 @@ def test_a_base_that_is_absent_or_another_is_one_sentence(trained: tuple[Path, P
         Reasoner.load(moved)
 
 
-def test_lora_weights_of_other_programs_load_too(trained: tuple[Path, Path, Any], tmp_path: Path, pairs: list[Pair]) -> None:
+def test_lora_weights_of_other_programs_load_too(
+    trained: tuple[Path, Path, Any], tmp_path: Path, pairs: list[Pair]
+) -> None:
     """Only PEFT's two files, without configuration and processor."""
     _, folder, _ = trained
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         shutil.copy(folder / name, tmp_path / name)
-    np.testing.assert_allclose(Reasoner.load(tmp_path).score(pairs[:2]), Reasoner.load(folder).score(pairs[:2]), atol=1e-6)
+    np.testing.assert_allclose(
+        Reasoner.load(tmp_path).score(pairs[:2]), Reasoner.load(folder).score(pairs[:2]), atol=1e-6
+    )
 
 
 def test_what_holds_no_lora_weights_cannot_be_merged(trained: tuple[Path, Path, Any], tmp_path: Path) -> None:

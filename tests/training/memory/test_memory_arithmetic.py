@@ -40,7 +40,7 @@ def test_layers_added_up_are_the_measured_peak(benchmark: Any, stage: str, recom
 
 
 def test_recomputing_is_what_makes_large_models_fit(benchmark: Any) -> None:
-    """Real widths, one and two layers, added up to all: 80 GB hold a step with room only where layers are recomputed."""
+    """Real widths, one and two layers, added up: 80 GB hold a step with room only where layers are recomputed."""
     importlib.reload(benchmark)
     sizes = benchmark.MODELS["qwen2.5-vl-7b"]
     peaks = {}

@@ -88,7 +88,9 @@ def test_a_warm_up_in_small_parts_has_the_gradient_of_the_whole(
 
 def test_learning_vision_encoders_are_recomputed_too(taught: Any, tmp_path: Path) -> None:
     _, whole = step(taught, tmp_path / "whole", learn_vision="all", features="float32")
-    _, parts = step(taught, tmp_path / "parts", learn_vision="all", features="float32", gradient_checkpointing=True, rows=2)
+    _, parts = step(
+        taught, tmp_path / "parts", learn_vision="all", features="float32", gradient_checkpointing=True, rows=2
+    )
     assert any("visual" in name for name in whole)
     assert_same(whole, parts)
 

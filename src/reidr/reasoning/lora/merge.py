@@ -78,7 +78,9 @@ def rounding_loss(model: Any, precision: Any) -> RoundingLoss:
                 continue
             change = layer.get_delta_weight(NAME).float()
             exact = layer.get_base_layer().weight.float() + change
-            error, size = (float(each.double().square().sum()) for each in (exact.to(precision).float() - exact, change))
+            error, size = (
+                float(each.double().square().sum()) for each in (exact.to(precision).float() - exact, change)
+            )
             lost, taught = lost + error, taught + size
             if size:
                 shares[name.removeprefix("base_model.model.")] = math.sqrt(error / size)

@@ -53,7 +53,13 @@ def front_matter(facts: CardFacts) -> str:
     """What the hub reads."""
     library = "transformers" if facts.lora is None else "peft"
     tags = ["person-re-identification", *(["lora"] if facts.lora else [])]
-    lines = ["---", f"base_model: {facts.base}", f"library_name: {library}", "pipeline_tag: image-text-to-text", "tags:"]
+    lines = [
+        "---",
+        f"base_model: {facts.base}",
+        f"library_name: {library}",
+        "pipeline_tag: image-text-to-text",
+        "tags:",
+    ]
     return "\n".join([*lines, *(f"- {tag}" for tag in tags), "---"])
 
 
@@ -66,7 +72,7 @@ def what_it_is(facts: CardFacts) -> str:
     return (
         f"The folder holds LoRA weights of rank {rank} and alpha {alpha} in {facts.precision}, in PEFT's layout. They"
         f" belong to `{facts.base}`{commit}, which is not part of the folder. Load them beside their base: merging them"
-        " into bfloat16 weights rounds most of what was trained away (`reidr merge --help`)."
+        " into bfloat16 weights rounds part of what was trained away; `reidr merge` says how much."
     )
 
 
@@ -76,8 +82,8 @@ def pictures(processor: Any, facts: CardFacts) -> str:
     if budget is None:
         return f"Every crop is resized to one size: {facts.tokens} visual tokens."
     return (
-        f"Crops are resized to an area of {budget[0]:,} to {budget[1]:,} pixels, {facts.tokens} visual tokens for a crop"
-        " of 128x256 pixels. The processor in this folder does so by itself; the base's own does not."
+        f"Crops are resized to an area of {budget[0]:,} to {budget[1]:,} pixels, {facts.tokens} visual tokens for a"
+        " crop of 128x256 pixels. The processor in this folder does so by itself; the base's own does not."
     )
 
 
@@ -98,8 +104,8 @@ def loading(processor: Any, facts: CardFacts) -> str:
         "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForImageTextToText, AutoProcessor\n\n"
         f'base = AutoModelForImageTextToText.from_pretrained("{facts.base}", dtype="bfloat16"{revision})\n'
         'model = PeftModel.from_pretrained(base, "THIS_FOLDER")\n'
-        'processor = AutoProcessor.from_pretrained("THIS_FOLDER")\n```\n\nvLLM takes the processor of the base, so it is'
-        " told the pixel budget:\n\n```sh\n"
+        'processor = AutoProcessor.from_pretrained("THIS_FOLDER")\n```\n\n'
+        "vLLM takes the processor of the base, so it is told the pixel budget:\n\n```sh\n"
         f"vllm serve {facts.base} --enable-lora --max-lora-rank {facts.lora[0]} --lora-modules reidr=THIS_FOLDER{sized}"
         " --chat-template THIS_FOLDER/chat_template.jinja\n```"
     )

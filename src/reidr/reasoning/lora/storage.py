@@ -1,6 +1,7 @@
 """LoRA weights in PEFT's layout: what training with LoRA leaves, and what `transformers` and vLLM load with their base.
 
-The folder also holds the processor, so that everything but the base itself is there. Nothing is rounded: adapters are trained, kept and loaded in float32, whatever the precision of the base.
+The folder also holds the processor, so that everything but the base itself is there. Nothing is rounded: LoRA weights
+are trained, kept and loaded in float32, whatever the precision of the base.
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ def attach_lora(base: Any, folder: str | Path) -> Any:
         from peft import PeftModel
         from peft.utils import get_peft_model_state_dict
     except ImportError as error:
-        raise WeightsError(f"{folder}: holds LoRA weights; loading them needs peft: pip install 'reidr[train]'") from error
+        raise WeightsError(
+            f"{folder}: holds LoRA weights; loading them needs peft: pip install 'reidr[train]'"
+        ) from error
     try:
         with safe_open(Path(folder) / WEIGHTS, "pt") as file:
             stored = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118

@@ -81,13 +81,13 @@ def row_opener(
 ) -> Callable[[dict[str, list[int]]], dict[str, list[Any]]]:
     """A function that turns numbers of pairs into rows of the data set; each picture of a batch is opened once.
 
-    `with_pictures`: for TRL's own forward pass. Our passes prepare the pictures of a pair by the architecture's adapter;
-    TRL's processors would cut a crop into many tiles where an architecture works with tiles of one size.
+    `with_pictures`: for TRL's own forward pass. Our passes prepare the pictures of a pair by the architecture's
+    adapter; TRL's processors would cut a crop into many tiles where an architecture works with tiles of one size.
     """
     from reidr.reasoning.prompting.prompt import pair_messages
 
     def open_rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
-        rows = {"prompt": [pair_messages(None, "think") for _ in batch["pair"]], "pair": batch["pair"]}
+        rows: dict[str, list[Any]] = {"prompt": [pair_messages(None, "think") for _ in batch["pair"]], "pair": batch["pair"]}
         if not with_pictures:
             return rows
         images = {

@@ -1,8 +1,8 @@
 """A prompt and all its completions as one row: the prompt passes the model once, and every gradient is exact.
 
-A completion attends to the prompt and to itself, never to another completion, and its positions go on from the prompt's
-end: each token computes what it would in a row of its own. Unlike a key-value cache that is continued, one row needs one
-forward pass, which layers can recompute and wrappers around the model can see.
+A completion attends to the prompt and to itself, never to another completion, and its positions go on from the
+prompt's end: each token computes what it would in a row of its own. Unlike a key-value cache that is continued, one row
+needs one forward pass, which layers can recompute and wrappers around the model can see.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ def recompute_layers(model: Any) -> None:
 def recomputing(model: Any) -> Iterator[None]:
     """Within the block, layers that `recompute_layers` has prepared keep their input alone, also in evaluation mode.
 
-    transformers recomputes in training mode only, which would also turn dropout on and move batch norms. Only the layers
-    themselves are told that they train here, not what is in them.
+    transformers recomputes in training mode only, which would also turn dropout on and move batch norms. Only the
+    layers themselves are told that they train here, not what is in them.
     """
     from transformers.modeling_layers import GradientCheckpointingLayer
 

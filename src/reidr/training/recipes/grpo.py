@@ -24,8 +24,8 @@ class ReinforcementRecipe(Recipe):
     backward_rows: int = Field(
         64,
         ge=1,
-        description="rollouts per forward and backward pass; divides pairs x num_generations. Gradients are added up, so"
-        " that fewer change memory alone",
+        description="rollouts per forward and backward pass; divides pairs x num_generations. Gradients are added up,"
+        " so that fewer change memory alone",
     )
     learning_rate: float = Field(2e-5, gt=0, description="learning rate after the warm-up; it stays constant")
     warmup_steps: int = Field(5, ge=0, description="steps over which the learning rate rises from 0")

@@ -61,7 +61,8 @@ class WarmupRecipe(Recipe):
         64,
         ge=2,
         multiple_of=2,
-        description="sequences per forward and backward pass; gradients are added up, so that fewer change memory alone",
+        description="sequences per forward and backward pass; gradients are added up, so that fewer change memory"
+        " alone",
     )
     gradient_checkpointing: bool = Field(
         False, description="keep only the input of each layer and compute the rest again in the backward pass"
@@ -71,8 +72,8 @@ class WarmupRecipe(Recipe):
     )
     features: Literal["auto", "float16", "bfloat16", "float32"] = Field(
         "auto",
-        description="precision of the crops' features, which are kept in main memory; auto: the model's own, float16 for"
-        " a model in float32",
+        description="precision of the crops' features, which are kept in main memory; auto: the model's own, float16"
+        " for a model in float32",
     )
     measure_every: int = Field(50, ge=1, description="steps between two measurements on validation pairs")
     measure_pairs: int = Field(128, ge=2, description="validation pairs measured, one rationale each")
