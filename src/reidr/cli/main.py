@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "Train the retriever and, stage by stage, the reasoner.",
     "pairs": "Choose hard pairs of crops to train the reasoner on.",
     "sample": "Keep the pairs that the reasoner answers neither always nor never rightly.",
+    "merge": "Merge LoRA weights into a copy of the checkpoint that they belong to.",
     "evaluate": "Measure retriever, re-rankers and reasoner on a data set.",
     "compare": "Compare result files: differences, intervals and tests.",
     "report": "Write the HTML report of a finished run again, without measuring.",

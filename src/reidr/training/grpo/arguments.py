@@ -48,7 +48,8 @@ def arguments(recipe: ReinforcementRecipe, folder: Path) -> Any:
         push_to_hub=False,
         use_cpu=not gpu,
         bf16=gpu,
-        gradient_checkpointing=False,
+        gradient_checkpointing=recipe.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
         dataloader_pin_memory=False,
         disable_tqdm=True,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from reidr.core.run import prepare_folder
 from reidr.errors import DataError
 from reidr.reasoning.types import Pair
 from reidr.training.common.log import TrainingLog
-from reidr.training.common.lora import lora_config
+from reidr.training.common.lora import continued, new_lora
 from reidr.training.common.trackers import Tracker
 from reidr.training.grpo.arguments import arguments
 from reidr.training.grpo.drawn_pairs import DrawnPair, draw_pairs
@@ -39,6 +38,7 @@ def build_trainer(
     from transformers import PrinterCallback
 
     from reidr.reasoning.models.architectures import find_architecture
+    from reidr.reasoning.models.processor import with_crop_size
     from reidr.reasoning.models.transformers_model import unwrap
     from reidr.reasoning.prompting.prompt import crop_pixels
     from reidr.training.grpo.log_callback import StepLog
@@ -54,10 +54,11 @@ def build_trainer(
         )
     prepare_folder(folder)
     processor = with_crop_size(processor)
+    model = continued(model, recipe.lora_rank, recipe.lora_alpha)
     base = unwrap(model)
     for part in find_architecture(base.config.model_type).vision_parts(base):
         part.requires_grad_(False)
-    text_only = TextOnlyScorer(model, processor) if recipe.rewards.text_only else None
+    text_only = TextOnlyScorer(model, processor, lora=bool(recipe.lora_rank)) if recipe.rewards.text_only else None
     address = recipe.rollout_server
     log = TrainingLog(folder / LOG, tracker=Tracker(recipe.report_to, folder, recipe.model_dump(mode="json")))
     trainer = PairTrainer(
@@ -71,25 +72,13 @@ def build_trainer(
         train_dataset=Dataset.from_dict({"pair": list(range(len(drawn)))}).with_transform(
             row_opener(drawn, with_pictures=crop_pixels(processor) is not None)
         ),
-        peft_config=lora_config(recipe.lora_rank, recipe.lora_alpha),
+        peft_config=new_lora(model, recipe.lora_rank, recipe.lora_alpha),
         callbacks=[StepLog(log, advance)],
     )
     trainer.remove_callback(PrinterCallback)
     for callback in watchers(recipe, pairs, base, processor, log):
         trainer.add_callback(callback)
     return trainer
-
-
-def with_crop_size(processor: Any) -> Any:
-    """A copy of `processor` that resizes every picture as a crop: TRL offers no argument for the size."""
-    from reidr.reasoning.prompting.prompt import crop_pixels
-
-    processor = copy.copy(processor)
-    pixels = crop_pixels(processor)
-    if pixels is not None:
-        processor.image_processor = copy.copy(processor.image_processor)
-        processor.image_processor.size = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
-    return processor
 
 
 def row_opener(

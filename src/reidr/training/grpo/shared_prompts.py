@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from reidr.reasoning.inference.prefix_cache import Prompt, next_positions, pad_left
+from reidr.reasoning.inference.prefix_cache import Prompt, pad_left
 from reidr.reasoning.models.vision_language_model import PixelInput, TokenBatch, VisionLanguageModel
 from reidr.reasoning.prompting.prompt import Images, render
+from reidr.training.memory.packing import can_be_packed, packed_hidden
+from reidr.training.memory.vocabulary import token_log_probabilities
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,39 +63,28 @@ class CompletionRows:
 def shared_log_probabilities(
     model: VisionLanguageModel, rows: CompletionRows, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """Log-probability and entropy of each completion token, (R, `rows.length`) each; prompts are run once per group.
+    """Log-probability and entropy of each completion token, (R, `rows.length`) each, 0 behind a completion's end.
 
-    Equal to a pass over whole rows, gradients included (tested): the key-value cache of a prompt is part of the graph.
-    An architecture whose cache carries no gradients (`continues_with_gradients`) does pass over whole rows.
+    Equal to a pass over whole rows, gradients included (tested). Prompts are run once per group (`memory.packing`)
+    wherever attention takes any mask; the logits exist for some tokens at a time (`memory.vocabulary`).
     """
-    hidden = (hidden_after_prompts if model.continues_with_gradients else hidden_of_whole_rows)(model, rows)
-    scores = (model.model.get_output_embeddings()(hidden).float() / temperature).log_softmax(dim=-1)
-    chosen = scores.gather(2, rows.ids[:, :, None])[:, :, 0]
-    with torch.no_grad():
-        entropies = -(scores.exp() * scores).sum(dim=-1)
+    hidden = (hidden_of_packed_rows if can_be_packed(model) else hidden_of_whole_rows)(model, rows)
+    written = rows.mask.bool()
+    head = model.model.get_output_embeddings()
+    found = token_log_probabilities(head, hidden[written], rows.ids[written], temperature)
+    chosen, entropies = (each.new_zeros(written.shape).masked_scatter(written, each) for each in found)
     return chosen, entropies
 
 
-def hidden_after_prompts(model: VisionLanguageModel, rows: CompletionRows) -> Tensor:
-    """What predicts each completion token, (R, `rows.length`, values), from prompts that are run once per group."""
+def hidden_of_packed_rows(model: VisionLanguageModel, rows: CompletionRows) -> Tensor:
+    """What predicts each completion token, (R, `rows.length`, size), from prompts that are run once per group."""
     numbers, source = torch.unique(rows.groups, return_inverse=True)
-    source = source.to(rows.ids.device)
     prompts = encoded(model, [rows.prompts[number] for number in numbers.tolist()])
-    batch = pad_left(model, prompts)
-    crops = [crop for prompt in prompts for crop in prompt.crops]
-    begun = model.model.model(**model.inputs(batch, crops), use_cache=True)
-    cache = begun.past_key_values
-    cache.batch_select_indices(source)
-    positions = next_positions(model, prompts)[source][:, None] + torch.arange(rows.length, device=source.device)
-    mask = torch.cat([batch.mask[source], rows.mask], dim=1)
-    # The last token predicts nothing that is kept.
-    rest = TokenBatch(rows.ids[:, :-1], mask[:, :-1], positions[:, :-1].expand(model.axes, -1, -1))
-    more = model.model.model(**model.inputs(rest, ()), past_key_values=cache, use_cache=True)
-    return torch.cat([begun.last_hidden_state[source, -1:], more.last_hidden_state], dim=1)
+    return packed_hidden(model, prompts, source.tolist(), rows.ids, rows.mask)
 
 
 def hidden_of_whole_rows(model: VisionLanguageModel, rows: CompletionRows) -> Tensor:
-    """As `hidden_after_prompts`, with the prompt run for every row; its pictures are still encoded once per group."""
+    """As `hidden_of_packed_rows`, with the prompt run for every row; its pictures are still encoded once per group."""
     numbers = torch.unique(rows.groups).tolist()
     prompts = dict(zip(numbers, encoded(model, [rows.prompts[number] for number in numbers]), strict=True))
     own = [prompts[number] for number in rows.groups.tolist()]

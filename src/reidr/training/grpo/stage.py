@@ -60,7 +60,7 @@ def reinforce_stage(recipe: ReinforcementRecipe, pairs: Sequence[Pair], source: 
     from reidr.training.common.device import load_for_training
 
     started = time.perf_counter()
-    model, processor = load_for_training(source, half=bool(recipe.lora_rank))
+    model, processor = load_for_training(source, half=bool(recipe.lora_rank), attention=recipe.attention)
     with progress("reinforcing the reasoner", recipe.steps) as advance:
         trained, log = reinforce(recipe, pairs, model, processor, folder, advance)
     save_taught(trained, processor, source, folder / "model")
@@ -80,13 +80,14 @@ def reinforce(
     """GRPO on `pairs`, resuming from the last checkpoint in `folder`.
 
     Returns:
-        The trained model, LoRA merged into it (with full fine-tuning it is `model` itself), and the lines of
-        log.jsonl.
+        The trained model, its LoRA weights around it where the recipe asks for LoRA (with full fine-tuning it is
+        `model` itself), and the lines of log.jsonl.
 
     Raises:
         DataError: a pair without a label, or no pair of one of the two labels. RecipeError: a reward that does not
             exist, or a training that diverged. ReIDError: a reward or the rollout server failed.
     """
+    from reidr.reasoning.models.transformers_model import unwrap
     from reidr.training.grpo.trl_private import restore_forward
 
     trainer = build_trainer(recipe, pairs, model, processor, folder, advance)
@@ -105,9 +106,7 @@ def reinforce(
             with contextlib.suppress(ReIDError):
                 trainer.server.unload_adapter()
     trained = trainer.accelerator.unwrap_model(trainer.model)
-    if recipe.lora_rank:
-        trained = trained.merge_and_unload()
-    restore_forward(trained)
+    restore_forward(unwrap(trained))
     trained.requires_grad_(True)
     trained.eval()
     return trained, log.read()

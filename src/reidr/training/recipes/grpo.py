@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from reidr.core.recipe import Recipe
+from reidr.reasoning.models.attention import Attention
 from reidr.training.common.trackers import REPORT_TO_HELP, ReportTo
 from reidr.training.grpo.rewards.registry import RewardWeights
 
@@ -23,7 +24,10 @@ class ReinforcementRecipe(Recipe):
         8, ge=2, description="rollouts per pair (a group); advantages are relative to the group"
     )
     backward_rows: int = Field(
-        64, ge=1, description="rollouts per forward and backward pass; divides pairs x num_generations"
+        64,
+        ge=1,
+        description="rollouts per forward and backward pass; divides pairs x num_generations. Gradients are added up,"
+        " so that fewer change memory alone",
     )
     learning_rate: float = Field(2e-5, gt=0, description="learning rate after the warm-up; it stays constant")
     warmup_steps: int = Field(5, ge=0, description="steps over which the learning rate rises from 0")
@@ -36,6 +40,14 @@ class ReinforcementRecipe(Recipe):
         0, ge=0, description="rank of the LoRA adapters on the language model; 0 trains all weights of it"
     )
     lora_alpha: int = Field(32, ge=1, description="LoRA's scale: adapters are multiplied by lora_alpha / lora_rank")
+    gradient_checkpointing: bool = Field(
+        False, description="keep only the input of each layer and compute the rest again in the backward pass"
+    )
+    attention: Attention | None = Field(
+        None,
+        description="how attention is computed; flash_attention_2 needs the package flash-attn and a GPU, and runs the"
+        " prompt of a group once for each of its rollouts",
+    )
     rollout_server: str | None = Field(
         None, description="URL of a vLLM server that serves the starting checkpoint and writes the rollouts"
     )

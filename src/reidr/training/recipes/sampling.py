@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from reidr.core.recipe import Recipe
+from reidr.reasoning.models.attention import Attention
 from reidr.training.grpo.rewards.registry import RewardWeights
 
 
@@ -52,6 +53,9 @@ class SampleRecipe(Recipe):
     )
     half_precision: bool = Field(
         False, description="sample with bfloat16 weights on a GPU, as reinforcement learning with LoRA does"
+    )
+    attention: Attention | None = Field(
+        None, description="how attention is computed; flash_attention_2 needs the package flash-attn and a GPU"
     )
     rollout_server: str | None = Field(
         None, description="URL of a vLLM server that serves the checkpoint and samples the completions"

@@ -130,11 +130,16 @@ def sampler(
 
 def source_of(recipe: SampleRecipe, model: Any, processor: Any) -> RolloutSource:
     """Who writes the rollouts: the recipe's server, or `model` itself. Raises ReIDError for a server that fails."""
+    from reidr.reasoning.lora.storage import has_lora
+    from reidr.reasoning.models.transformers_model import unwrap
     from reidr.training.grpo.rollouts.local import LocalRollouts
     from reidr.training.grpo.rollouts.vllm import RolloutServer
 
     if recipe.rollout_server is not None:
-        return RolloutServer(recipe.rollout_server, model, processor)
+        server = RolloutServer(recipe.rollout_server, unwrap(model), processor)
+        if has_lora(model):
+            server.load_adapter(model)
+        return server
     return LocalRollouts(model, processor, recipe.temperature)
 
 

@@ -44,7 +44,7 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     from reidr.training.warmup.figures import draw_pass_rates
 
     started = time.perf_counter()
-    model, processor = load_for_training(recipe.model, half=recipe.half_precision)
+    model, processor = load_for_training(recipe.model, half=recipe.half_precision, attention=recipe.attention)
     with progress("sampling rollouts", len(mined)) as advance:
         rollouts = roll_out(recipe, mined, sampler(recipe, mined, model, processor), folder / "rollouts.jsonl", advance)
     rates = [each.pass_rate(recipe.pass_above) for each in rollouts]

@@ -43,7 +43,7 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     from reidr.training.warmup.train import warm_up
 
     started = time.perf_counter()
-    model, processor = load_for_training(recipe.model, half=bool(recipe.lora_rank))
+    model, processor = load_for_training(recipe.model, half=bool(recipe.lora_rank), attention=recipe.attention)
     with progress("warming the reasoner up", recipe.steps) as advance:
         trained, log = warm_up(recipe, pairs, held_out, (model, processor), folder, advance)
     save_taught(trained, processor, recipe.model, where)

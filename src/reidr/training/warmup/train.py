@@ -23,9 +23,10 @@ from reidr.training.common.checkpoint import Checkpoint, TrainedWeights
 from reidr.training.common.divergence import ExplosionCheck
 from reidr.training.common.ema import MovingAverage
 from reidr.training.common.log import TrainingLog
-from reidr.training.common.lora import add_lora
+from reidr.training.common.lora import add_lora, continued
 from reidr.training.common.schedule import learning_rate_at, set_learning_rate
 from reidr.training.common.trackers import Tracker
+from reidr.training.memory.recompute import recompute_layers
 from reidr.training.recipes.warmup import WarmupRecipe
 from reidr.training.warmup.curriculum import Curriculum, Drawn, choose_measured, hard_share
 from reidr.training.warmup.examples import ForwardPass, Kind, WarmupExample, WarmupModel
@@ -51,7 +52,7 @@ def warm_up(
         checkpoint: model and processor. advance: called with the number of steps done.
 
     Returns:
-        The trained model, LoRA merged into it, and the lines of the log.
+        The trained model, its LoRA weights around it where the recipe asks for LoRA, and the lines of the log.
 
     Raises:
         DataError: as `Curriculum`. ReIDError: as `CropFeatures`. RecipeError: an objective is unknown.
@@ -82,8 +83,7 @@ def warm_up(
     tracker.finish()
     if first == recipe.steps:
         trainer.average.apply()
-    trained = trainer.model.merge_and_unload() if recipe.lora_rank else checkpoint[0]
-    trained.requires_grad_(True)
+    trained = trainer.model.requires_grad_(True)
     return trained.eval(), log.read()
 
 
@@ -106,7 +106,13 @@ class WarmupTrainer:
         self.model = prepare(recipe, checkpoint[0])
         # Evaluation mode throughout: batch norms fitted on whole training sets are kept, and nothing is dropped out.
         base = unwrap(self.model).eval()
-        features = CropFeatures(base, checkpoint[1], [crop.open for crop in crops], learning=recipe.learn_vision)
+        features = CropFeatures(
+            base,
+            checkpoint[1],
+            [crop.open for crop in crops],
+            learning=recipe.learn_vision,
+            dtype=None if recipe.features == "auto" else getattr(torch, recipe.features),
+        )
         self.parts = WarmupModel(base, features)
         self.trained = {name: each for name, each in self.model.named_parameters() if each.requires_grad}
         self.optimiser = torch.optim.AdamW(
@@ -213,6 +219,7 @@ class WarmupTrainer:
 
 def prepare(recipe: WarmupRecipe, model: Any) -> Any:
     """`model` with gradients where the recipe trains it, inside LoRA where the recipe asks for that."""
+    model = continued(model, recipe.lora_rank, recipe.lora_alpha)
     base = unwrap(model)
     base.requires_grad_(True)
     if recipe.learn_vision != "all":
@@ -221,4 +228,7 @@ def prepare(recipe: WarmupRecipe, model: Any) -> Any:
         if recipe.learn_vision == "connector":
             for part in base.model.visual.connecting:
                 part.requires_grad_(True)
-    return add_lora(model, recipe.lora_rank, recipe.lora_alpha, recipe.seed)
+    model = add_lora(model, recipe.lora_rank, recipe.lora_alpha, recipe.seed)
+    if recipe.gradient_checkpointing:
+        recompute_layers(unwrap(model))
+    return model

@@ -18,6 +18,7 @@ from reidr.reasoning.backends.chat_server.data_urls import data_url
 from reidr.reasoning.backends.chat_server.endpoint import Endpoint, RefusedError
 from reidr.reasoning.backends.chat_server.served import find_model
 from reidr.reasoning.inference.sampling import Completion
+from reidr.reasoning.lora.storage import write_lora
 from reidr.reasoning.models.qwen import VISION_TOKENS
 from reidr.reasoning.prompting.answers import answer_step, answer_token_ids, decode, end_token_ids
 from reidr.reasoning.prompting.completions import read_completion
@@ -62,7 +63,7 @@ class RolloutServer:
             ReIDError: the server does not take adapters.
         """
         files = tempfile.TemporaryDirectory(prefix="reidr-adapter-")
-        trained.save_pretrained(files.name)
+        write_lora(trained, files.name)
         # A new name each time: under an old name vLLM would read the files again for every batch, or never.
         name = f"reidr-{uuid.uuid4().hex[:12]}"
         try:
