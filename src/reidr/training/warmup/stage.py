@@ -10,6 +10,7 @@ from typing import Any
 from reidr.core.progress import progress
 from reidr.core.run import Run, in_own_folder
 from reidr.reasoning.types import Pair
+from reidr.training.common.processes import across_processes, processes
 from reidr.training.pairs.table import pairs_hash, read_pairs, split_of
 from reidr.training.provenance import carry_over, carry_over_once
 from reidr.training.recipes.find import stage_values
@@ -19,6 +20,7 @@ from reidr.training.recipes.warmup import WarmupRecipe
 SHARED_FIELDS = ("seed", "lora_rank", "lora_alpha", "max_new_tokens", "temperature")
 
 
+@across_processes
 @in_own_folder
 def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Warm a pretrained reasoner up; returns the folder of the finished checkpoint. A finished run does nothing."""
@@ -41,9 +43,10 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     model, processor = load_for_training(recipe.model, half=bool(recipe.lora_rank))
     with progress("warming the reasoner up", recipe.steps) as advance:
         trained, log = warm_up(recipe, pairs, held_out, (model, processor), folder, advance)
-    save_taught(trained, processor, recipe.model, where)
-    carry_over(recipe.model, where, pairs, split_of(recipe.pairs))
-    draw_warmup(log, folder / "warmup.png")
+    if processes().is_first:
+        save_taught(trained, processor, recipe.model, where)
+        carry_over(recipe.model, where, pairs, split_of(recipe.pairs))
+        draw_warmup(log, folder / "warmup.png")
     last = {name: value for name, value in log[-1].items() if name.startswith("held_out_") or name.endswith("loss")}
     run.finish("warmup", started, model="model", pairs=len(pairs), **last)
     return where
