@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -141,18 +142,20 @@ def whole_fsdp(wrapped: Any, module: nn.Module) -> Iterator[None]:
     """Within the block, each process has all weights of `module`, sharded by FSDP 2; `wrapped(work=…)` calls `work`."""
     from torch.distributed.fsdp import FSDPModule
 
-    # FSDP takes the module whose forward pass comes first for the outermost.
-    wrapped(work=lambda: None)
-    parts = [part for part in module.modules() if isinstance(part, FSDPModule)]
+    wrapped(work=lambda: None)  # FSDP takes the module whose forward pass comes first for the outermost
+    parts: list[Any] = [part for part in module.modules() if isinstance(part, FSDPModule)]
+    hooks = [(part._forward_pre_hooks, part._forward_hooks) for part in parts]
     for part in parts:
-        part.set_reshard_after_forward(False, recurse=False)
         part.unshard()
+        # Its hooks note every pass, to fetch weights for the backward pass in that order; there will be none, and these
+        # passes differ from process to process.
+        part._forward_pre_hooks, part._forward_hooks = OrderedDict(), OrderedDict()
     try:
         yield
     finally:
-        for part in parts:
+        for part, (before, after) in zip(parts, hooks, strict=True):
+            part._forward_pre_hooks, part._forward_hooks = before, after
             part.reshard()
-            part.set_reshard_after_forward(part is not module, recurse=False)
 
 
 def add_up(weights: Sequence[nn.Parameter]) -> None:

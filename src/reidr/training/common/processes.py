@@ -243,6 +243,7 @@ def leave() -> None:
     """Part from the others at the end of a job that all of them have finished."""
     import torch.distributed as dist
 
+    processes().wait()
     set_team(None)
     if dist.is_initialized():
         dist.destroy_process_group()
