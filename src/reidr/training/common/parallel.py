@@ -12,8 +12,8 @@ from __future__ import annotations
 import copy
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
@@ -58,12 +58,11 @@ class Parallel:
         refuse_sharding()
         self.team, self.model = processes(), model
         self.optimiser: Any = make_optimiser([each for each in model.parameters() if each.requires_grad])
-        self.sharded = uses_deepspeed() or (uses_fsdp() and self.team.count > 1)
+        self.sharded = is_sharded()
         self.module: Any = Work(model, layers)
-        self._plain: nn.Module | None = None
-        if self.sharded:
-            self._plain = on_processor(model) if self.team.is_first else None
-            self.accelerator = make_accelerator()
+        self._plain = on_processor(model) if self.sharded and self.team.is_first else None
+        self.accelerator = make_accelerator() if self.sharded else None
+        if self.accelerator is not None:
             self.module, self.optimiser = self.accelerator.prepare(self.module, self.optimiser)
         self.trained = {name: each for name, each in model.named_parameters() if each.requires_grad}
 
@@ -81,20 +80,12 @@ class Parallel:
     @contextmanager
     def whole(self) -> Iterator[None]:
         """Within the block each process has all weights."""
-        if not self.sharded:
+        with whole_weights(self.module, self.accelerator) if self.sharded else nullcontext():
             yield
-        elif uses_deepspeed():
-            from trl.models import unwrap_model_for_generation
-
-            with unwrap_model_for_generation(self.module, self.accelerator):
-                yield
-        else:
-            with whole_fsdp(self.module, self.module):
-                yield
 
     def backward(self, loss: Tensor, *, last: bool) -> None:
         """Add the gradients of `loss`, of which the processes' sum is minimised; `last`: of this step."""
-        if not self.sharded:
+        if self.accelerator is None:
             if loss.requires_grad:
                 loss.backward()
         elif uses_deepspeed():
@@ -119,14 +110,20 @@ class Parallel:
 
     def result(self) -> Any:
         """The trained model as one process has it; with sharding in the first process alone, elsewhere None."""
-        if not self.sharded:
-            return self.model
-        whole = {name: for_first(each) for name, each in self.trained.items()}
-        if self._plain is not None:
-            for name, each in self._plain.named_parameters():
-                if name in whole:
-                    each.data.copy_(whole[name])
-        return self._plain
+        return take_out(self.trained, self._plain) if self.sharded else self.model
+
+
+def take_out(trained: Mapping[str, Tensor], plain: nn.Module | None) -> nn.Module | None:
+    """`plain`, a copy of a model from before it was sharded, with its `trained` weights, which all processes give.
+
+    `plain` is the first process's; None in the others.
+    """
+    whole = {name: for_first(each) for name, each in trained.items()}
+    if plain is not None:
+        for name, each in plain.named_parameters():
+            if name in whole:
+                each.data.copy_(whole[name])
+    return plain
 
 
 def on_processor(model: nn.Module) -> nn.Module:
@@ -138,11 +135,18 @@ def on_processor(model: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def whole_fsdp(wrapped: Any, module: nn.Module) -> Iterator[None]:
-    """Within the block, each process has all weights of `module`, sharded by FSDP 2; `wrapped(work=…)` calls `work`."""
+def whole_weights(module: Any, accelerator: Any) -> Iterator[None]:
+    """Within the block, each process has all weights of a module that accelerate has sharded; `module(work=…)` calls
+    `work`. What is computed in it has no gradients, and may differ from process to process."""
+    if uses_deepspeed():
+        from trl.models import unwrap_model_for_generation
+
+        with unwrap_model_for_generation(module, accelerator):
+            yield
+        return
     from torch.distributed.fsdp import FSDPModule
 
-    wrapped(work=lambda: None)  # FSDP takes the module whose forward pass comes first for the outermost
+    module(work=lambda: None)  # FSDP takes the module whose forward pass comes first for the outermost
     parts: list[Any] = [part for part in module.modules() if isinstance(part, FSDPModule)]
     hooks = [(part._forward_pre_hooks, part._forward_hooks) for part in parts]
     for part in parts:
@@ -169,6 +173,11 @@ def add_up(weights: Sequence[nn.Parameter]) -> None:
         dist.all_reduce(flat)
         for each, part in zip(own, flat.split([each.numel() for each in own]), strict=True):
             each.grad = part.view_as(each).to(each.dtype)
+
+
+def is_sharded() -> bool:
+    """Whether the weights are spread over the processes."""
+    return uses_deepspeed() or (uses_fsdp() and processes().count > 1)
 
 
 def uses_fsdp() -> bool:

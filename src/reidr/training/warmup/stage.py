@@ -67,5 +67,5 @@ def _reinforced(recipe: WarmupRecipe, pairs: Sequence[Pair], folder: Path) -> Pa
         own.model_dump() | shared | {"rewards": two_rewards.model_dump()}, "warmup"
     )
     where = reinforce_stage(settings, pairs, recipe.model, folder)
-    carry_over_once(recipe.model, where, pairs)
+    processes().after_first(lambda: carry_over_once(recipe.model, where, pairs))
     return where
