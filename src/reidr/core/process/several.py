@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -120,6 +122,7 @@ def may_speak() -> bool:
     Before they have joined, all meet with the same obstacle, and the first speaks.
     """
     if _team is not None:
+        let_finish()
         return _team.claim_last_word()
     if is_first():
         return True
@@ -129,8 +132,16 @@ def may_speak() -> bool:
     return False
 
 
+def let_finish() -> None:
+    """From now on the launcher's signals, which follow when one of its processes has ended, do not end this one."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+
+
 def keep_quiet() -> None:
-    """Of several processes, all but the first print nothing on standard output."""
+    """Of several processes, all but the first print nothing on standard output, and no warnings of libraries."""
     if not is_first():
+        warnings.simplefilter("ignore")
         # Never closed: it takes the place of a stream that lives as long as the process.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123

@@ -17,7 +17,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from reidr.core.process.several import current_team, launched_together, set_team
+from reidr.core.process.several import current_team, launched_together, let_finish, set_team
 from reidr.core.process.signals import end_although_stuck, what_is_kept
 from reidr.errors import InUseError, OtherProcessError, RecipeError, ReIDError
 
@@ -192,6 +192,7 @@ def joined() -> Iterator[Processes]:
         atexit.unregister(leave)
         if not is_loss(error):
             raise
+        let_finish()
         raise OtherProcessError(
             f"another of the {team.count} processes that share this job has ended, so none of them can go on; "
             f"{what_is_kept()}"
