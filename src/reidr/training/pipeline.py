@@ -12,6 +12,7 @@ from reidr.data.load import load_dataset
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.data.types import ReIDDataset
+from reidr.training.common.processes import across_processes, processes
 from reidr.training.grpo.stage import rl_stage
 from reidr.training.pairs.stage import pairs_stage
 from reidr.training.plan import STAGES, check_sections, plan
@@ -53,6 +54,7 @@ QUICK: Changes = {
 """What `--quick` changes: rendered people alone, few people, few steps. It shows that all stages run, nothing more."""
 
 
+@across_processes
 def train_all(
     recipe: str,
     folder: Path,
@@ -62,6 +64,8 @@ def train_all(
     seed: int | None = None,
 ) -> Path:
     """Pretraining, pairs, warm-up, sampling, reinforcement learning, tuning, evaluation; returns the HTML report.
+
+    Several processes share pairs, warm-up, sampling and reinforcement; the first does the rest, and the others wait.
 
     Args:
         folder: the stages' run folders are made in it, each resumable; a finished stage does nothing.
@@ -77,21 +81,25 @@ def train_all(
         return {**changes.get(stage, {}), **seeded, **more}
 
     check_sections(recipe)
+    team = processes()
     own = folder if seed is None else folder / f"seed-{seed}"
     started = time.perf_counter()
     # The stages have run folders of their own; this one holds the page and protects it from other runs.
     run = Run(own, "train", {"recipe": find_recipe(recipe).stem, "quick": quick, "seed": seed})
     if pretraining is None:
         pretraining = folder / "pretraining"
-        pretraining_stage(recipe, pretraining, of("pretraining"))
+        team.from_first(lambda: pretraining_stage(recipe, folder / "pretraining", of("pretraining")))
     pretraining_recipe(pretraining)  # another folder is refused before an hour is spent
     pairs = pairs_stage(recipe, folder / "pairs", of("pairs", pretraining=str(pretraining)))
     warm = warmup_stage(recipe, own / "warmup", of("warmup", model=str(pretraining / "model"), pairs=str(pairs)))
     sampled = sample_stage(recipe, own / "sample", of("sample", model=str(warm), pairs=str(pairs)))
     model = rl_stage(recipe, own / "rl", of("rl", model=str(warm), sampled=str(sampled)))
-    if not (model / "tuning_log.json").is_file():
-        tuning_stage(recipe, model, of("pretraining"), retriever=retriever, queries=40 if quick else 200)
-    page = evaluate_reasoner(model, pretraining, own, quick, retriever)
+    if not team.from_first((model / "tuning_log.json").is_file):
+        queries = 40 if quick else 200
+        team.from_first(
+            lambda: bool(tuning_stage(recipe, model, of("pretraining"), retriever=retriever, queries=queries))
+        )
+    page = team.from_first(lambda: evaluate_reasoner(model, pretraining, own, quick, retriever))
     run.finish("train", started, report=page.name)
     return page
 

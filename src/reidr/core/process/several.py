@@ -52,12 +52,9 @@ class Team(Protocol):
         """What `make` gives in the first process, in all of them; raises InUseError in the others where it failed."""
         ...
 
-    def claim_last_word(self) -> bool:
-        """Whether this process may say the sentence that the team ends with: True in one of them."""
-        ...
-
 
 _team: Team | None = None
+_claim: Callable[[], bool] | None = None
 
 
 def current_team() -> Team | None:
@@ -66,9 +63,15 @@ def current_team() -> Team | None:
 
 
 def set_team(team: Team | None) -> None:
-    """Let run folders and messages know of a team."""
+    """Let run folders and messages know of a team, or that there is none any more."""
     global _team
     _team = team
+
+
+def set_claim(claim: Callable[[], bool]) -> None:
+    """From now on `claim` says, in one of the processes that have met, that it may say the sentence they end with."""
+    global _claim
+    _claim = claim
 
 
 def launched_together(environment: Mapping[str, str] | None = None) -> Launch | None:
@@ -121,15 +124,19 @@ def may_speak() -> bool:
 
     Before they have joined, all meet with the same obstacle, and the first speaks.
     """
-    if _team is not None:
+    if _claim is not None:
         let_finish()
-        return _team.claim_last_word()
-    if is_first():
-        return True
+    if _claim is not None or is_first():
+        return speaks_last()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)  # the launcher ends us when the first process has ended
     time.sleep(GRACE)
     return False
+
+
+def speaks_last() -> bool:
+    """Whether this process may say what all of them end with, at once; each may ask once."""
+    return is_first() if _claim is None else _claim()
 
 
 def let_finish() -> None:

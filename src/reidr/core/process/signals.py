@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from reidr.core.process.several import current_team, is_first
+from reidr.core.process.several import is_first, speaks_last
 
 PROGRAMS = ("reidr", "reidr.exe", "reidr-script.py")
 MODULE = ("cli", "main.py")
@@ -149,8 +149,7 @@ def farewell(number: int | None = None) -> str:
 
 def say_farewell() -> int:
     """Print the last line, in one of several processes; returns the exit code, 128 and the signal's number."""
-    team = current_team()
-    if is_first() if team is None else team.claim_last_word():
+    if speaks_last():
         with contextlib.suppress(OSError, ValueError):  # nobody reads, or the stream is closed
             print(farewell(), file=sys.stderr, flush=True)
     return 128 + (_received or signal.SIGINT)
@@ -171,8 +170,7 @@ def end_although_stuck(after: float = STUCK) -> None:
         while number not in (signal.SIGINT, signal.SIGTERM):
             number = os.read(reading, 1)[0]
         time.sleep(after)
-        team = current_team()
-        if team is None or team.claim_last_word():
+        if speaks_last():
             _last_word(farewell(number) + "\n")
         os._exit(128 + number)
 

@@ -17,7 +17,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from reidr.core.process.several import current_team, launched_together, let_finish, set_team
+from reidr.core.process.several import current_team, launched_together, let_finish, set_claim, set_team
 from reidr.core.process.signals import end_although_stuck, what_is_kept
 from reidr.errors import InUseError, OtherProcessError, RecipeError, ReIDError
 
@@ -62,18 +62,24 @@ class Processes:
         return found
 
     def from_first(self, make: Callable[[], T]) -> T:
-        """What `make` gives in the first process, in all of them; raises OtherProcessError where it failed there."""
+        """What `make` gives in the first process, in all of them; raises OtherProcessError where it failed there.
+
+        While it is made the first process works alone, so that `make` may be a whole stage.
+        """
         if self.count == 1:
             return make()
         import torch.distributed as dist
 
         said: list[Any] = [False, None]
         if self.is_first:
+            set_team(ALONE)
             try:
                 said = [True, make()]
             except ReIDError:
                 dist.broadcast_object_list(said, src=0, group=self._group)
                 raise
+            finally:
+                set_team(self)
         dist.broadcast_object_list(said, src=0, group=self._group)
         if not said[0]:
             raise OtherProcessError("the first of the processes has failed")
@@ -134,6 +140,7 @@ class Processes:
 
 ALONE = Processes()
 _inside = False  # a stage that several processes share
+_met: Processes | None = None  # they meet once, and share one stage after the other
 
 
 def processes() -> Processes:
@@ -143,8 +150,8 @@ def processes() -> Processes:
 
 
 def local_rank() -> int:
-    """Number of this process among those of its machine; 0 for one that works alone."""
-    return int(os.environ["LOCAL_RANK"]) if processes().count > 1 else 0
+    """Number of this process among those of its machine; 0 for one that was started alone."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if launched_together() is not None else 0
 
 
 def across_processes(stage: Callable[P, R]) -> Callable[P, R]:
@@ -170,45 +177,38 @@ def joined() -> Iterator[Processes]:
 
     Raises as `across_processes`.
     """
-    global _inside
-    team = processes()
-    if team.count == 1:
-        team = join()
-        set_team(team)
+    global _inside, _met
+    if _met is None:
+        _met = join()
+        set_claim(_met.claim_last_word)
         end_although_stuck()
         atexit.register(leave)
-    _inside = True
+    team, _inside = _met, True
+    set_team(team)
     try:
         yield team
-    except OtherProcessError:
-        raise
-    except ReIDError as error:
+    except BaseException as error:
         atexit.unregister(leave)
-        if team.is_first:
-            raise
-        where = f"process {team.rank + 1} of {team.count} (host {socket.gethostname()})"
-        raise type(error)(f"{where}: {error}") from error
-    except RuntimeError as error:
-        atexit.unregister(leave)
-        if not is_loss(error):
-            raise
-        let_finish()
-        raise OtherProcessError(
-            f"another of the {team.count} processes that share this job has ended, so none of them can go on; "
-            f"{what_is_kept()}"
-        ) from error
-    except BaseException:
-        atexit.unregister(leave)
+        if isinstance(error, RuntimeError) and is_loss(error):
+            let_finish()
+            raise OtherProcessError(
+                f"another of the {team.count} processes that share this job has ended, so none of them can go on; "
+                f"{what_is_kept()}"
+            ) from error
+        if isinstance(error, ReIDError) and not isinstance(error, OtherProcessError) and not team.is_first:
+            error.args = (f"process {team.rank + 1} of {team.count} (host {socket.gethostname()}): {error}",)
         raise
     finally:
         _inside = False
+        set_team(None)
 
 
 def join() -> Processes:
-    """Meet the other processes by what their launcher has told all of them. Raises InUseError where it told nothing."""
-    import torch
-    import torch.distributed as dist
+    """Meet the other processes by what their launcher has told all of them.
 
+    Raises InUseError where it told nothing, or there are too few GPUs; RecipeError, MissingExtraError for a kind of
+    sharding that does not work.
+    """
     missing = next((name for name in NEEDED if name not in os.environ), None)
     launch = launched_together()
     if missing is not None and launch is not None:
@@ -216,6 +216,12 @@ def join() -> Processes:
             f"{launch.processes} processes were started together, but not by torchrun or accelerate launch "
             f"({missing} is not set): start one of these on each machine (docs/many-gpus.md)"
         )
+    import torch
+    import torch.distributed as dist
+
+    from reidr.training.common.parallel import refuse_sharding
+
+    refuse_sharding()
     # Every process loads the whole checkpoint: accelerate's way of loading it in one would leave the others' vision
     # features, which are computed before the weights are shared out, without weights.
     os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
@@ -244,9 +250,8 @@ def leave() -> None:
     """Part from the others at the end of a job that all of them have finished."""
     import torch.distributed as dist
 
-    processes().wait()
-    set_team(None)
-    if dist.is_initialized():
+    if _met is not None and dist.is_initialized():
+        _met.wait()
         dist.destroy_process_group()
 
 

@@ -17,20 +17,13 @@ def arguments(recipe: ReinforcementRecipe, folder: Path) -> Any:
     With one update per batch the ratios of new to old probabilities are 1, so nothing is clipped. Several processes
     share the pairs of an update, each with all rollouts of its own.
 
-    Raises RecipeError where they cannot share them equally.
+    Raises RecipeError as `rows_and_passes`.
     """
     import torch
     from trl import GRPOConfig
 
     gpu = torch.cuda.is_available()
-    rollouts = processes().divide(recipe.pairs, "the number of pairs per update") * recipe.num_generations
-    rows = min(recipe.backward_rows, rollouts)
-    if rollouts % rows:
-        raise RecipeError(
-            f"backward_rows ({rows}) must divide the {rollouts} rollouts of an update that each process has; take "
-            f"{recipe.num_generations}, or another number of processes"
-        )
-    passes = rollouts // rows
+    rows, passes = rows_and_passes(recipe)
     return GRPOConfig(
         output_dir=str(folder / CHECKPOINTS),
         max_steps=recipe.steps,
@@ -64,3 +57,18 @@ def arguments(recipe: ReinforcementRecipe, folder: Path) -> Any:
         dataloader_pin_memory=False,
         disable_tqdm=True,
     )
+
+
+def rows_and_passes(recipe: ReinforcementRecipe) -> tuple[int, int]:
+    """Rollouts per forward and backward pass, and passes per update, of each process.
+
+    Raises RecipeError where the processes cannot share the pairs of an update equally.
+    """
+    rollouts = processes().divide(recipe.pairs, "the number of pairs per update") * recipe.num_generations
+    rows = min(recipe.backward_rows, rollouts)
+    if rollouts % rows:
+        raise RecipeError(
+            f"backward_rows ({rows}) must divide the {rollouts} rollouts of an update that each process has; take "
+            f"{recipe.num_generations}, or another number of processes"
+        )
+    return rows, rollouts // rows

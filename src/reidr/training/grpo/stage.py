@@ -15,6 +15,7 @@ from reidr.errors import ReIDError
 from reidr.reasoning.types import Pair
 from reidr.training.common.log import TrainingLog
 from reidr.training.common.processes import across_processes, processes
+from reidr.training.grpo.arguments import rows_and_passes
 from reidr.training.grpo.build import COMPLETIONS, LOG, build_trainer
 from reidr.training.grpo.checkpoints import CHECKPOINTS, last_whole_checkpoint
 from reidr.training.grpo.rewards.registry import check_rewards
@@ -50,6 +51,7 @@ def reinforce_stage(recipe: ReinforcementRecipe, pairs: Sequence[Pair], source: 
         "pairs": content_hash([f"{pair.query.id} {pair.candidate.id} {pair.label}" for pair in pairs]),
         "model": str(source),
     }
+    rows_and_passes(recipe)
     # Who writes the rollouts does not change what is learned: a run may continue with another server.
     settings = recipe.model_dump(mode="json", exclude={"rollout_server"})
     run = Run(folder, "train rl", settings, data, defaults=recipe.defaults())

@@ -29,6 +29,7 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     pairs, held_out = read_pairs(recipe.pairs), read_pairs(recipe.pairs, "held_out")
     if recipe.method == "reinforcement":
         return _reinforced(recipe, pairs, folder)
+    processes().divide(recipe.batch, "the warm-up's batch")
     settings = recipe.model_dump(mode="json", exclude={"reinforcement": {"rollout_server"}})
     run = Run(folder, "train warmup", settings, {"pairs": pairs_hash(pairs)}, defaults=recipe.defaults())
     where = folder / "model"

@@ -110,7 +110,6 @@ class WarmupTrainer:
         folder: Path,
     ) -> None:
         self.recipe, self.team = recipe, processes()
-        self.team.divide(recipe.batch, "the warm-up's batch")
         if recipe.ema_decay and uses_deepspeed():
             raise RecipeError("a moving average of the weights needs DDP or FSDP; with DeepSpeed set ema_decay: 0")
         classes = {name: find_objective(name) for name in recipe.objectives}
