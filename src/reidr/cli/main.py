@@ -11,7 +11,7 @@ import click
 
 from reidr.cli.command import Group
 from reidr.core.process.memory import keep_freed_memory
-from reidr.core.process.several import speak_for_all
+from reidr.core.process.several import keep_quiet, may_speak
 from reidr.core.process.signals import interrupt_when_told, nothing_is_left_to_do, say_farewell, was_interrupted
 from reidr.errors import ReIDError
 
@@ -85,7 +85,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", "`past_key_values` is deprecated", FutureWarning)
     keep_freed_memory()
     try:
-        speak_for_all()
+        keep_quiet()
         interrupt_when_told()
         reidr(standalone_mode=False)
         nothing_is_left_to_do()
@@ -94,10 +94,12 @@ def main() -> None:
             nothing_is_left_to_do()
         raise
     except ReIDError as error:
-        say_error(str(error))
+        if may_speak():
+            say_error(str(error))
         sys.exit(1)
     except click.ClickException as error:
-        error.show()
+        if may_speak():
+            error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(say_farewell())

@@ -10,6 +10,7 @@ from typing import Any
 
 from reidr.core.run import Run
 from reidr.errors import DataError
+from reidr.training.common.processes import across_processes, processes
 from reidr.training.evaluate import Evaluated, evaluate_data_sets, evaluate_reasoner, unseen_search
 from reidr.training.grpo.stage import rl_stage
 from reidr.training.pairs.stage import pairs_stage
@@ -58,11 +59,14 @@ class Choices:
     report_to: str | None = None
 
 
+@across_processes
 def train_all(recipe: str, folder: Path, **choices: Any) -> Path:
     """All stages of a recipe; returns the HTML page.
 
     A recipe with a section `pretraining` goes through pretraining, pairs, warm-up, sampling, reinforcement learning,
     tuning and evaluation. One that starts from somebody else's checkpoint trains a retriever instead.
+
+    Several processes share pairs, warm-up, sampling and reinforcement; the first does the rest, and the others wait.
 
     Args:
         folder: the stages' run folders are made in it, each resumable; a finished stage does nothing.
@@ -87,7 +91,7 @@ def train_all(recipe: str, folder: Path, **choices: Any) -> Path:
     if len(left_out) > 1:
         from reidr.report.trained.results_table import write_results_table
 
-        page = write_results_table([folder], folder)
+        page = processes().from_first(lambda: write_results_table([folder], folder))
     return page
 
 
@@ -107,6 +111,7 @@ class WholeTraining:
         self.data, self.measured = tuple(data or chosen.data), tuple(measured)
         self.pretrains = starts_from_pretraining(recipe)
         self.own = folder if chosen.seed is None else folder / f"seed-{chosen.seed}"
+        self.team = processes()
 
     def changes(self, stage: str, **more: Any) -> dict[str, Any]:
         """What is put over the recipe's section of a stage."""
@@ -138,37 +143,55 @@ class WholeTraining:
 
     def _pretrained(self) -> Path:
         chosen, retriever = self.chosen, self.chosen.retriever or "nano"
-        check_tunable(self.recipe, self.changes("pretraining"), retriever)
+        self._check_tunable(self.changes("pretraining"), retriever)
         pretraining = chosen.pretraining
         if pretraining is None:
             pretraining = self.folder / "pretraining"
-            pretraining_stage(self.recipe, pretraining, self.changes("pretraining"))
+            run = self.folder / "pretraining"
+            self.team.from_first(lambda: pretraining_stage(self.recipe, run, self.changes("pretraining")))
         pretraining_recipe(pretraining)  # another folder is refused before an hour is spent
         changes = self.changes("pairs", pretraining=str(pretraining))
         pairs = pairs_stage(self.recipe, self.folder / "pairs", changes)
         model = self._reasoner(pairs, {"model": str(pretraining / "model")})
-        if not (model / "tuning_log.json").is_file():
-            queries = 40 if chosen.quick else 200
-            tuning_stage(self.recipe, model, self.changes("pretraining"), retriever=retriever, queries=queries)
-        return evaluate_reasoner(model, pretraining, self.own, chosen.quick, retriever)
+        self._tune(model, self.changes("pretraining"), retriever=retriever, queries=40 if chosen.quick else 200)
+        start = pretraining
+        return self.team.from_first(lambda: evaluate_reasoner(model, start, self.own, chosen.quick, retriever))
 
     def _of_checkpoint(self) -> Path:
         """The stages of a recipe whose warm-up starts from a published checkpoint."""
-        from reidr.report.trained.results_table import write_results_table
-
         measured = self._evaluation()
         retriever, pairs = self.retriever_and_pairs()
         model = self._reasoner(pairs, {})
         changes = self.changes("pairs")
-        if not (model / "tuning_log.json").is_file():
-            queries = measured.tuning_queries
-            tuning_stage(self.recipe, model, changes, retriever=retriever, k=measured.k, queries=queries)
+        self._tune(model, changes, retriever=retriever, k=measured.k, queries=measured.tuning_queries)
         mined = PairsRecipe.from_values(*stage_values(self.recipe, "pairs", changes))
         entries = measured.data or (*mined.data, *self.measured)
-        pages = evaluate_data_sets(Evaluated(model, retriever, measured), entries, self.own / "evaluation")
-        if not pages:
+        return self.team.from_first(lambda: self._measure(Evaluated(model, retriever, measured), entries))
+
+    def _measure(self, measured: Evaluated, entries: Sequence[str]) -> Path:
+        """The pages of these data sets and the table of results; returns the latter."""
+        from reidr.report.trained.results_table import write_results_table
+
+        if not evaluate_data_sets(measured, entries, self.own / "evaluation"):
             raise DataError(f"none of {', '.join(entries)} has a test split; name others in the section 'evaluation'")
         return write_results_table([self.own], self.own)
+
+    def _tune(self, model: Path, changes: dict[str, Any], **options: Any) -> None:
+        """`tuning_stage`, unless it is done; it writes into the reasoner's folder."""
+
+        def tune() -> bool:
+            if not (model / "tuning_log.json").is_file():
+                tuning_stage(self.recipe, model, changes, **options)
+            return True
+
+        self.team.from_first(tune)
+
+    def _check_tunable(self, changes: dict[str, Any], retriever: str) -> None:
+        def check() -> bool:
+            check_tunable(self.recipe, changes, retriever)
+            return True
+
+        self.team.from_first(check)
 
     def retriever_and_pairs(self) -> tuple[str, Path]:
         """The retriever, by name or folder, and the file of pairs, of a recipe that starts from a checkpoint."""
@@ -179,8 +202,9 @@ class WholeTraining:
             # The same people are held out for tuning by the retriever and by the pairs.
             split = {"held_out_share": mined.held_out_share, "seed": mined.seed, "data": mined.data}
             folder = self.folder / "retriever"
-            retriever = str(retriever_stage(self.recipe, folder, self.changes("retriever", **split)))
-        check_tunable(self.recipe, changes, retriever)
+            own = self.changes("retriever", **split)
+            retriever = self.team.from_first(lambda: str(retriever_stage(self.recipe, folder, own)))
+        self._check_tunable(changes, retriever)
         return retriever, pairs_stage(self.recipe, self.folder / "pairs", changes)
 
     def _evaluation(self) -> EvaluationRecipe:

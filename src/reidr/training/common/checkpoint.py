@@ -18,6 +18,7 @@ from torch import Tensor
 from reidr.core.process.signals import note_step
 from reidr.core.storage.files import torch_save
 from reidr.errors import WeightsError
+from reidr.training.common.parallel import fill_tensor, for_first
 
 
 class Stateful(Protocol):
@@ -35,14 +36,19 @@ class Stateful(Protocol):
 class Checkpoint:
     """One file, replaced atomically by each save: a run that is killed keeps the save before."""
 
-    def __init__(self, path: Path, parts: Mapping[str, Stateful], unit: str = "step") -> None:
-        """`unit`: what is counted, "step" or "epoch"; its name is the count's key in the file."""
-        self.path, self.parts, self.unit = path, dict(parts), unit
+    def __init__(self, path: Path, parts: Mapping[str, Stateful], unit: str = "step", *, writes: bool = True) -> None:
+        """`unit`: what is counted, "step" or "epoch"; its name is the count's key in the file. `writes`: False in those
+        of several processes that share the training and leave the file to the first."""
+        self.path, self.parts, self.unit, self.writes = path, dict(parts), unit, writes
 
     def save(self, done: int) -> None:
-        """Write the state after `done` steps or epochs. Raises ReIDError where the file cannot be written."""
+        """Write the state after `done` steps or epochs; all processes that share the training have to call it.
+
+        Raises ReIDError where the file cannot be written.
+        """
         state = {name: part.state_dict() for name, part in self.parts.items()}
-        torch_save({**state, self.unit: done}, self.path)
+        if self.writes:
+            torch_save({**state, self.unit: done}, self.path)
         note_step(self.path.parent, self.unit, done)
 
     def load(self) -> int:
@@ -70,12 +76,11 @@ class TrainedWeights:
         self.tensors = tensors
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {name: each.detach() for name, each in self.tensors.items()}
+        return {name: for_first(each) for name, each in self.tensors.items()}
 
-    @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         for name, each in self.tensors.items():
-            each.copy_(state[name])
+            fill_tensor(each, state[name])
 
 
 class TorchRandom:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from reidr.training.common.processes import local_rank
+
 if TYPE_CHECKING:
     from reidr.reasoning.models.attention import Attention
 
 
 def training_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The GPU where there is one, each of several processes its own, else the CPU."""
+    return torch.device("cuda", local_rank()) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def load_for_training(source: str | Path, *, half: bool, attention: Attention | None = None) -> tuple[Any, Any]:
@@ -33,5 +35,5 @@ def load_for_training(source: str | Path, *, half: bool, attention: Attention | 
     path, local = find_checkpoint(source)
     device = training_device()
     precision = torch.bfloat16 if device.type == "cuda" and half else torch.float32
-    model = load_model(path, local_files_only=local, device=device.type, dtype=precision, attention=attention)
+    model = load_model(path, local_files_only=local, device=str(device), dtype=precision, attention=attention)
     return model, load_processor(path, local_files_only=local)

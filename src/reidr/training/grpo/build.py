@@ -76,7 +76,7 @@ def build_trainer(
         callbacks=[StepLog(log, advance)],
     )
     trainer.remove_callback(PrinterCallback)
-    for callback in watchers(recipe, pairs, base, processor, log):
+    for callback in watchers(recipe, pairs, (base, processor), log, trainer.whole):
         trainer.add_callback(callback)
     return trainer
 

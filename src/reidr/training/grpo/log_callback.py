@@ -11,6 +11,7 @@ from reidr.core.process.signals import note_step
 from reidr.core.progress import Advance
 from reidr.training.common.divergence import ExplosionCheck, check_finite
 from reidr.training.common.log import TrainingLog
+from reidr.training.common.processes import processes
 
 LOGGED = {
     "loss": "loss",
@@ -38,7 +39,10 @@ LOGGED = {
 
 
 class StepLog(TrainerCallback):
-    """Writes what the trainer logs, moves the progress bar, and stops a training that diverges before it is saved."""
+    """Writes what the trainer logs, moves the progress bar, and stops a training that diverges before it is saved.
+
+    Of several processes the first does so.
+    """
 
     def __init__(self, log: TrainingLog, advance: Advance | None) -> None:
         self.log, self.advance = log, advance
@@ -54,7 +58,7 @@ class StepLog(TrainerCallback):
         Raises RecipeError where the loss or the gradient is not finite, or the loss has exploded.
         """
         logs: dict[str, Any] = options["logs"]
-        if "entropy" not in logs:
+        if "entropy" not in logs or not processes().is_first:
             return
         when = f"step {state.global_step}"
         self.explosion.check(float(logs["loss"]), when)

@@ -9,7 +9,9 @@ difference between the two models' log-probabilities.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,11 @@ from reidr.core.storage.json_lines import append_json_lines
 from reidr.errors import ReIDError
 from reidr.reasoning.inference.sampling import Completion
 from reidr.reasoning.models.architectures import adapt
+from reidr.reasoning.models.transformers_model import unwrap
 from reidr.reasoning.models.vision_language_model import VisionLanguageModel
 from reidr.reasoning.prompting.prompt import crop_pixels, open_pair
+from reidr.training.common.parallel import is_sharded, whole_weights
+from reidr.training.common.processes import processes
 from reidr.training.grpo.rewards.total import Reward
 from reidr.training.grpo.rollouts.local import LocalRollouts
 from reidr.training.grpo.rollouts.source import RolloutSource
@@ -52,7 +57,7 @@ class PairTrainer(PrivateTrainer):
     ) -> None:
         """`completions` is the JSONL file to which every rollout is appended; `server` writes the rollouts instead of
         the model; `options` are GRPOTrainer's."""
-        self.recipe, self.scorer, self.file = recipe, scorer, completions
+        self.recipe, self.scorer, self.file, self.team = recipe, scorer, completions, processes()
         self.processor = processor
         self.groups = torch.empty(0)
         self.prompts: dict[int, GroupPrompt] = {}
@@ -64,14 +69,22 @@ class PairTrainer(PrivateTrainer):
         self.server = server
         if server is not None:
             self.use_other_engine()
+        if self.accelerator.num_processes > 1:
+            call_in_forward(unwrap(self.model))
         self.source: RolloutSource = server or LocalRollouts(
             self.accelerator.unwrap_model(self.model), processor, recipe.temperature
         )
 
     def reward(self, pair: Sequence[int], log_metric: Callable[[str, float], None], **_: Any) -> list[float | None]:
-        """Totals for TRL; each reward and statistics of the answers go to the log."""
-        self.rewards = self.scorer.score(pair, self.rollouts)
-        for name, value in statistics(self.rewards, self.rollouts, self.scorer.labels(pair), pair).items():
+        """Totals for TRL; each reward and statistics of all processes' answers go to the log."""
+        with nullcontext() if self.scorer.text_only is None else self.whole():
+            self.rewards = self.scorer.score(pair, self.rollouts)
+        sent = [replace(each, parts=dict(each.parts)) for each in self.rewards]  # views of mappings cannot be pickled
+        everyone = self.team.gather((sent, self.rollouts, self.scorer.labels(pair), list(pair)))
+        rewards, rollouts, labels, groups = (
+            [each for own in part for each in own] for part in zip(*everyone, strict=True)
+        )
+        for name, value in statistics(rewards, rollouts, labels, groups).items():
             log_metric(name, value)
         return [reward.total for reward in self.rewards]
 
@@ -90,7 +103,7 @@ class PairTrainer(PrivateTrainer):
         return output
 
     def _write(self, pairs: Sequence[int], advantages: Sequence[float]) -> None:
-        """Append this batch's rollouts to the completions file."""
+        """Append this batch's rollouts, those of all processes, to the completions file."""
         records = []
         for pair, completion, reward, advantage in zip(pairs, self.rollouts, self.rewards, advantages, strict=True):
             record = {
@@ -106,7 +119,9 @@ class PairTrainer(PrivateTrainer):
                 "advantage": advantage,
             }
             records.append(record)
-        append_json_lines(self.file, records)
+        gathered = [record for own in self.team.gather(records) for record in own]
+        if self.team.is_first:
+            append_json_lines(self.file, gathered)
 
     def loss_of(self, model: Any, batch: dict[str, Any]) -> Tensor:
         """As TRL, for the groups of `batch`."""
@@ -117,9 +132,18 @@ class PairTrainer(PrivateTrainer):
         self, model: Any, ids: Tensor, mask: Tensor, length: int, batch_size: int | None, **inputs: Any
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """As TRL, but the prompt of a group is run once (`shared_log_probabilities`)."""
-        # With several processes the wrapper around the model must see the forward pass, and TRL's own is used.
-        if self.accelerator.num_processes > 1:
-            return super().log_probabilities(model, ids, mask, length, batch_size, **inputs)
+        # With several processes the wrapper around the model must see the forward pass.
+        if self.accelerator.num_processes > 1 and model in (self.model, self.model_wrapped):
+            found: tuple[Tensor, Tensor | None, Tensor | None] = model(
+                work=lambda: self.log_probabilities_here(model, ids, mask, length, batch_size, **inputs)
+            )
+            return found
+        return self.log_probabilities_here(model, ids, mask, length, batch_size, **inputs)
+
+    def log_probabilities_here(
+        self, model: Any, ids: Tensor, mask: Tensor, length: int, batch_size: int | None, **inputs: Any
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """`log_probabilities` within the forward pass of what is wrapped around `model`."""
         adapter = self.adapter(model)
         rows = CompletionRows(self.groups, self.prompts, ids[:, -length:], mask[:, -length:])
         size = batch_size or len(ids)
@@ -134,9 +158,18 @@ class PairTrainer(PrivateTrainer):
         return adapt(self.accelerator.unwrap_model(model), self.processor, crop_pixels(self.processor))
 
     def hand_over_weights(self) -> None:
-        """Let the server write with the adapter as it is now."""
-        if self.server is not None:
-            self.server.load_adapter(self.accelerator.unwrap_model(self.model))
+        """Let the server write with the adapter as it is now; the first process gives it."""
+        server = self.server
+        if server is not None:
+            trained = self.accelerator.unwrap_model(self.model)
+            with self.whole():
+                server.use_adapter(self.team.from_first(lambda: server.load_adapter(trained)))
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Within the block each process has all weights, also where they are sharded."""
+        with whole_weights(self.model_wrapped, self.accelerator) if is_sharded() else nullcontext():
+            yield
 
     def roll_out(self, prompts: list[Any]) -> dict[str, Any]:
         """One completion for each of `prompts`; those of one group share the encoded prompt."""
@@ -145,9 +178,10 @@ class PairTrainer(PrivateTrainer):
             rows.setdefault(group, []).append(row)
         images = [open_pair(self.scorer.drawn[group].shown) for group in rows]
         copies = [len(own) for own in rows.values()]
-        groups = self.source.sample(
-            images, copies, max_new_tokens=self.recipe.max_new_tokens, seed=self.seed_of_rollouts()
-        )
+        with self.whole():
+            groups = self.source.sample(
+                images, copies, max_new_tokens=self.recipe.max_new_tokens, seed=self.seed_of_rollouts()
+            )
         order = [row for own in rows.values() for row in own]
         by_row = dict(zip(order, (completion for group in groups for completion in group), strict=True))
         self.rollouts = [by_row[row] for row in range(len(prompts))]
@@ -160,8 +194,19 @@ class PairTrainer(PrivateTrainer):
         }
 
     def seed_of_rollouts(self) -> int:
-        """The seed of the batch of rollouts of this step and process."""
-        return int(self.recipe.seed * 1_000_003 + self.state.global_step * 1009 + self.accelerator.process_index)
+        """The seed of the first pair of this step and process; each further pair has the next one."""
+        first = self.team.rank * self.recipe.pairs // self.team.count
+        return int(self.recipe.seed * 1_000_003 + self.state.global_step * 1009 + first)
+
+
+def call_in_forward(base: Any) -> None:
+    """Let `base(work=…)` call `work`, through whatever is wrapped around `base`: that sees a forward pass."""
+    forward = base.forward
+
+    def called(*arguments: Any, work: Callable[[], Any] | None = None, **options: Any) -> Any:
+        return forward(*arguments, **options) if work is None else work()
+
+    base.forward = called
 
 
 def check_server(output: dict[str, Any]) -> None:

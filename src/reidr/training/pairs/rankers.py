@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from reidr.core.progress import progress
 from reidr.core.run import prepare_folder
@@ -13,13 +12,11 @@ from reidr.data.person_key import dataset_of
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.training.common.identities import hold_out_identities, known_people
-from reidr.training.pairs.folds import Ranker, rank_out_of_fold
+from reidr.training.common.processes import processes
+from reidr.training.pairs.folds import Ranker, rank_out_of_fold, seen_outside, split_folds
 from reidr.training.pretraining.finished import pretraining_recipe, vision_encoder_of
 from reidr.training.pretraining.people import split_people
 from reidr.training.recipes.pairs import PairsRecipe
-
-if TYPE_CHECKING:
-    from reidr.retrieval.embedders.retriever import Retriever
 
 
 def rankers_of(
@@ -65,19 +62,24 @@ def _of_retriever(recipe: PairsRecipe, crops: Sequence[Crop]) -> list[Ranker]:
 
 def _of_folds(recipe: PairsRecipe, crops: Sequence[Crop], folder: Path) -> list[Ranker]:
     """One retriever per fold, trained here, over the people of that fold."""
+    from reidr.retrieval.embedders.retriever import Retriever
+
     kept, validation = hold_out_identities(crops, recipe.held_out_share, recipe.seed)
-    rankers = rank_out_of_fold(
-        kept, names_of(kept), recipe.folds, recipe.seed, lambda seen, fold: fold_retriever(recipe, seen, fold, folder)
+    people = names_of(kept)
+    folds = split_folds(people, recipe.folds, recipe.seed)
+    trained = processes().spread(
+        range(recipe.folds), lambda fold: fold_retriever(recipe, seen_outside(kept, people, folds[fold]), fold, folder)
     )
+    rankers = rank_out_of_fold(kept, people, recipe.folds, recipe.seed, lambda _, fold: Retriever.load(trained[fold]))
     if validation:
         # No fold was trained on them, so any fold's retriever may rank them.
         rankers.append(Ranker(rankers[0].embedder, names_of(validation), 0, "held_out"))
     return rankers
 
 
-def fold_retriever(recipe: PairsRecipe, seen: Sequence[Crop], fold: int, folder: Path) -> Retriever:
-    """Train a fold's retriever, or load it where an earlier start of this run has finished it."""
-    from reidr.retrieval.embedders.retriever import SETTINGS_FILE, Retriever, save_retriever
+def fold_retriever(recipe: PairsRecipe, seen: Sequence[Crop], fold: int, folder: Path) -> Path:
+    """Train a fold's retriever, unless an earlier start of this run has finished it; returns its folder."""
+    from reidr.retrieval.embedders.retriever import SETTINGS_FILE, save_retriever
     from reidr.training.retriever.train import train_retriever
 
     run = folder / f"fold-{fold}"
@@ -90,7 +92,7 @@ def fold_retriever(recipe: PairsRecipe, seen: Sequence[Crop], fold: int, folder:
         split = {"held_out_share": recipe.held_out_share, "seed": recipe.seed}
         facts = {"data": dict(sets), "recipe": split, "images": len(seen), "identities": len(names_of(seen))}
         save_retriever(network, run / "model", facts)
-    return Retriever.load(run / "model")
+    return run / "model"
 
 
 def names_of(crops: Sequence[Crop]) -> frozenset[str]:

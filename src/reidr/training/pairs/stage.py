@@ -19,6 +19,7 @@ from reidr.data.protocols.dataset_overlap import overlapping_people
 from reidr.data.sketch import sketch_of
 from reidr.data.types import Crop
 from reidr.errors import DataError
+from reidr.training.common.processes import across_processes, processes
 from reidr.training.pairs.balance import balance_pairs
 from reidr.training.pairs.mine import mine_pairs
 from reidr.training.pairs.rankers import rankers_of
@@ -31,14 +32,18 @@ from reidr.training.recipes.find import stage_values
 from reidr.training.recipes.pairs import PairsRecipe
 
 
+@across_processes
 @in_own_folder
 def pairs_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
-    """Mine the candidate pairs of a recipe; returns the Parquet file. A finished run does nothing."""
+    """Mine the candidate pairs of a recipe; returns the Parquet file. A finished run does nothing.
+
+    Several processes share embedding, mining and the folds' retrievers; the file's bytes do not depend on their number.
+    """
     values, source = stage_values(recipe_name, "pairs", changes)
     recipe = PairsRecipe.from_values(values, source)
     crops, forbidden, sketches = training_crops(recipe, source)
     with_street = recipe.source == "pretraining" and (recipe.street or not crops)
-    streets = street_parts(recipe, folder) if with_street else {}
+    streets = processes().after_first(lambda: street_parts(recipe, folder)) if with_street else {}
     crops = (*crops, *(crop for part in streets.values() for crop in part))
     data = {"crops": content_hash([crop.id for crop in crops])}
     run = Run(folder, "pairs", recipe.model_dump(mode="json"), data, defaults=recipe.defaults())
@@ -62,10 +67,11 @@ def pairs_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path
     ]
     if not any(pair.part == "train" for pair in kept):
         raise DataError("no pairs of both labels were found across cameras; the recipe's data sets are too small")
-    for sentence in shortfalls(recipe, images, kept):
-        click.echo(sentence, err=True)
-    facts = {"training_images": dict(images), "pictures": sketches}
-    write_pairs(path, kept, recipe.model_dump(mode="json") | facts)
+    if processes().is_first:
+        for sentence in shortfalls(recipe, images, kept):
+            click.echo(sentence, err=True)
+        facts = {"training_images": dict(images), "pictures": sketches}
+        write_pairs(path, kept, recipe.model_dump(mode="json") | facts)
     counts = Counter(f"{pair.part} {pair.dataset} {'same' if pair.label else 'different'}" for pair in kept)
     run.finish("pairs", started, pairs=len(kept), mined=len(mined), counts=dict(sorted(counts.items())))
     return path

@@ -12,6 +12,7 @@ import click
 from reidr.core.progress import progress
 from reidr.core.run import Run, in_own_folder, write_json
 from reidr.errors import DataError
+from reidr.training.common.processes import across_processes, processes
 from reidr.training.grpo.rewards.registry import check_rewards
 from reidr.training.pairs.balance import balance_pairs
 from reidr.training.pairs.table import pairs_hash, read_mined, recipe_of, write_pairs
@@ -20,11 +21,13 @@ from reidr.training.recipes.sampling import SampleRecipe
 from reidr.training.sampling.select import image_budgets
 
 
+@across_processes
 @in_own_folder
 def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Choose the pairs for reinforcement learning; returns the Parquet file of all pairs with numbers and reasons.
 
-    `read_pairs` of that file gives the kept ones. A finished run does nothing; a stopped one goes on.
+    `read_pairs` of that file gives the kept ones. A finished run does nothing; a stopped one goes on. Several processes
+    share the rollouts; the file's bytes do not depend on their number.
     """
     values, source = stage_values(recipe_name, "sample", changes)
     recipe = SampleRecipe.from_values(values, source)
@@ -54,10 +57,11 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
         reasons = select_non_trivial(rates, labels, [p.rank for p in mined], [p.gap for p in mined], recipe)
     else:
         reasons = select_per_data_set(rates, mined, budgets, recipe)
-    write_pairs(path, mined, settings, sampled_columns(rollouts, reasons, recipe))
-    draw_pass_rates(rates, labels, reasons, recipe, folder / "pass_rates.png")
     counts = dict(Counter(reasons).most_common())
-    write_json(folder / "reasons.json", counts)
+    if processes().is_first:
+        write_pairs(path, mined, settings, sampled_columns(rollouts, reasons, recipe))
+        draw_pass_rates(rates, labels, reasons, recipe, folder / "pass_rates.png")
+        write_json(folder / "reasons.json", counts)
     if "kept" not in counts:
         raise DataError(
             f"{path}: no pair was kept ({counts}); widen the band, rank_most or gap_most, or warm up longer"

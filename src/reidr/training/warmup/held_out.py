@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from reidr.training.common.processes import processes
 from reidr.training.warmup.examples import WarmupExample, WarmupModel
 from reidr.training.warmup.rationales import health, write_rationales
 
@@ -55,8 +56,10 @@ def measure(
             for pair, label in zip(places, same, strict=True)
         ]
         parts = [examples[start : start + recipe.rows] for start in range(0, len(examples), recipe.rows)]
-        logits = [model.answer_logits(model.hidden(part), part)[:, model.words[:2]] for part in parts]
-        orders.append(torch.cat(logits).softmax(dim=1)[:, 0].cpu().numpy())
+        logits = processes().spread(
+            parts, lambda part: model.answer_logits(model.hidden(part), part)[:, model.words[:2]].cpu()
+        )
+        orders.append(torch.cat(logits).softmax(dim=1)[:, 0].numpy())
     yes = np.mean(orders, axis=0)
     completions = write_rationales(
         model.features,

@@ -10,6 +10,7 @@ from typing import Any
 from reidr.core.progress import progress
 from reidr.core.run import Run, in_own_folder
 from reidr.reasoning.types import Pair
+from reidr.training.common.processes import across_processes, processes
 from reidr.training.common.trackers import check_report_to
 from reidr.training.pairs.table import pairs_hash, read_pairs, split_of
 from reidr.training.provenance import carry_over, carry_over_once
@@ -20,6 +21,7 @@ from reidr.training.recipes.warmup import WarmupRecipe
 SHARED_FIELDS = ("report_to", "seed", "lora_rank", "lora_alpha", "max_new_tokens", "temperature")
 
 
+@across_processes
 @in_own_folder
 def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Warm a pretrained reasoner up; returns the folder of the finished checkpoint. A finished run does nothing."""
@@ -28,6 +30,7 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     pairs, held_out = read_pairs(recipe.pairs), read_pairs(recipe.pairs, "held_out")
     if recipe.method == "reinforcement":
         return _reinforced(recipe, pairs, folder)
+    processes().divide(recipe.batch, "the warm-up's batch")
     settings = recipe.model_dump(
         mode="json", exclude={"report_to": True, "reinforcement": {"rollout_server", "report_to"}}
     )
@@ -46,10 +49,12 @@ def warmup_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     model, processor = load_for_training(recipe.model, half=bool(recipe.lora_rank), attention=recipe.attention)
     with progress("warming the reasoner up", recipe.steps) as advance:
         trained, log = warm_up(recipe, pairs, held_out, (model, processor), folder, advance)
-    save_taught(trained, processor, recipe.model, where)
-    carry_over(recipe.model, where, pairs, split_of(recipe.pairs))
-    draw_warmup(log, folder / "warmup.png")
-    write_training_page(folder, f"Warm-up of {recipe.model}", log, facts={"pairs": len(pairs), "steps": recipe.steps})
+    if processes().is_first:
+        save_taught(trained, processor, recipe.model, where)
+        carry_over(recipe.model, where, pairs, split_of(recipe.pairs))
+        draw_warmup(log, folder / "warmup.png")
+        facts = {"pairs": len(pairs), "steps": recipe.steps}
+        write_training_page(folder, f"Warm-up of {recipe.model}", log, facts=facts)
     last = {name: value for name, value in log[-1].items() if name.startswith("held_out_") or name.endswith("loss")}
     run.finish("warmup", started, model="model", pairs=len(pairs), **last)
     return where
@@ -70,5 +75,5 @@ def _reinforced(recipe: WarmupRecipe, pairs: Sequence[Pair], folder: Path) -> Pa
         own.model_dump() | shared | {"rewards": two_rewards.model_dump()}, "warmup"
     )
     where = reinforce_stage(settings, pairs, recipe.model, folder)
-    carry_over_once(recipe.model, where, pairs)
+    processes().after_first(lambda: carry_over_once(recipe.model, where, pairs))
     return where

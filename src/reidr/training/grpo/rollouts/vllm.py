@@ -49,15 +49,15 @@ class RolloutServer:
         self._endpoint = Endpoint(address, per_second=None, tries=6, timeout=TIMEOUT, patience=6 * TIMEOUT)
         self._processor, self._pixels = processor, pixels if pixels is not None else crop_pixels(processor)
         self._serving = str(find_model(self._endpoint, named, adapters=False)["id"])
-        self._adapter: tuple[str, tempfile.TemporaryDirectory[str]] | None = None
+        self._adapter: tuple[str, tempfile.TemporaryDirectory[str] | None] | None = None
         vocabulary = processor.tokenizer.get_vocab()
         self._forbidden = {str(vocabulary[token]): FORBIDDEN_BIAS for token in VISION_TOKENS if token in vocabulary}
         self._ends = end_token_ids(model, processor.tokenizer)
         self._words = answer_token_ids(processor.tokenizer)
         self._messages = pair_messages(None, "think")
 
-    def load_adapter(self, trained: Any) -> None:
-        """Let the server write with the adapter of `trained`, a PEFT model, from now on.
+    def load_adapter(self, trained: Any) -> str:
+        """Let the server write with the adapter of `trained`, a PEFT model, from now on; returns the adapter's name.
 
         Raises:
             ReIDError: the server does not take adapters.
@@ -76,6 +76,12 @@ class RolloutServer:
         self.unload_adapter()
         # The files are kept while the adapter is in use: vLLM reads an adapter again that it has evicted.
         self._adapter = name, files
+        return name
+
+    def use_adapter(self, name: str) -> None:
+        """Write with an adapter that another process has loaded."""
+        if self._adapter is None or self._adapter[0] != name:
+            self._adapter = name, None
 
     def unload_adapter(self) -> None:
         """Remove the adapter from the server; rollouts are the starting checkpoint's again. Raises ReIDError."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -24,30 +25,45 @@ COMPLETIONS = "completions.jsonl"
 
 
 def watchers(
-    recipe: ReinforcementRecipe, pairs: Sequence[Pair], base: Any, processor: Any, log: TrainingLog
+    recipe: ReinforcementRecipe,
+    pairs: Sequence[Pair],
+    checkpoint: tuple[Any, Any],
+    log: TrainingLog,
+    whole: Callable[[], AbstractContextManager[None]],
 ) -> list[TrainerCallback]:
-    """The callbacks of a recipe. `base`: the model without LoRA around it (adapters are active inside it).
+    """The callbacks of a recipe.
 
-    Raises DataError where the file of held-out pairs cannot be read.
+    Args:
+        checkpoint: the model without LoRA around it (adapters are active inside it), and its processor.
+        whole: within it each process has all weights, also where they are sharded.
+
+    Raises:
+        DataError: the file of held-out pairs cannot be read.
     """
     found: list[TrainerCallback] = [RolloutPage(pairs, log)]
     if recipe.measure_every and recipe.held_out is not None:
         held_out = choose_measured(read_pairs(recipe.held_out, "held_out"), recipe.measure_pairs, recipe.seed)
         if held_out:
-            found.insert(0, HeldOutMeasurement(recipe, held_out, (base, processor), log))
+            found.insert(0, HeldOutMeasurement(recipe, held_out, checkpoint, (log, whole)))
     return found
 
 
 class HeldOutMeasurement(TrainerCallback):
     """Measures pairs of people from whom nothing is learned: before the first step, and every `measure_every` steps.
 
-    Every process computes the same, so that sharded weights are gathered for it; one writes.
+    All processes share the measurement; one writes.
     """
 
     def __init__(
-        self, recipe: ReinforcementRecipe, pairs: Sequence[Pair], checkpoint: tuple[Any, Any], log: TrainingLog
+        self,
+        recipe: ReinforcementRecipe,
+        pairs: Sequence[Pair],
+        checkpoint: tuple[Any, Any],
+        run: tuple[TrainingLog, Callable[[], AbstractContextManager[None]]],
     ) -> None:
-        self.recipe, self.log = recipe, log
+        """`run`: its log, and the context in which each process has all weights."""
+        self.recipe = recipe
+        self.log, self.whole = run
         self.base, processor = checkpoint
         crops = {crop.id: crop for pair in pairs for crop in (pair.query, pair.candidate)}
         place = {name: number for number, name in enumerate(crops)}
@@ -70,7 +86,8 @@ class HeldOutMeasurement(TrainerCallback):
         training, generator = self.base.training, torch.get_rng_state()
         self.base.eval()
         try:
-            measured = measure(self.recipe, self.model, self.places, self.labels)
+            with self.whole():
+                measured = measure(self.recipe, self.model, self.places, self.labels)
         finally:
             self.base.train(training)
             torch.set_rng_state(generator)  # a training that is watched takes the steps of one that is not
