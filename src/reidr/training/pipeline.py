@@ -12,12 +12,13 @@ from reidr.data.load import load_dataset
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.data.types import ReIDDataset
-from reidr.training.common.processes import across_processes, processes
 from reidr.training.grpo.stage import rl_stage
 from reidr.training.pairs.stage import pairs_stage
 from reidr.training.plan import STAGES, check_sections, plan
 from reidr.training.pretraining.finished import pretraining_recipe
 from reidr.training.pretraining.stage import pretraining_stage
+from reidr.training.processes.joining import across_processes
+from reidr.training.processes.team import processes
 from reidr.training.recipes.data_sets import data_path
 from reidr.training.recipes.find import find_recipe
 from reidr.training.sampling.stage import sample_stage

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from reidr.training.common.processes import local_rank
+from reidr.training.processes.team import local_rank
 
 
 def training_device() -> torch.device:

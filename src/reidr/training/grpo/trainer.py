@@ -23,8 +23,6 @@ from reidr.errors import ReIDError
 from reidr.reasoning.inference.sampling import Completion
 from reidr.reasoning.models.transformers_model import unwrap
 from reidr.reasoning.prompting.prompt import encode_pairs
-from reidr.training.common.parallel import is_sharded, whole_weights
-from reidr.training.common.processes import processes
 from reidr.training.grpo.rewards.total import Reward
 from reidr.training.grpo.rollouts.local import LocalRollouts
 from reidr.training.grpo.rollouts.source import RolloutSource
@@ -33,6 +31,8 @@ from reidr.training.grpo.scoring import RolloutScorer
 from reidr.training.grpo.shared_prompts import CompletionRows, shared_log_probabilities
 from reidr.training.grpo.statistics import statistics
 from reidr.training.grpo.trl_private import PrivateTrainer
+from reidr.training.processes.sharding import is_sharded, whole_weights
+from reidr.training.processes.team import processes
 from reidr.training.recipes.grpo import ReinforcementRecipe
 
 LARGEST_DIFFERENCE = 1.0

@@ -10,10 +10,11 @@ from typing import Any
 from reidr.core.progress import progress
 from reidr.core.run import Run, in_own_folder, write_json
 from reidr.errors import DataError
-from reidr.training.common.processes import across_processes, processes
 from reidr.training.grpo.rewards.registry import check_rewards
 from reidr.training.pairs.balance import balance_pairs
 from reidr.training.pairs.table import pairs_hash, read_mined, write_pairs
+from reidr.training.processes.joining import across_processes
+from reidr.training.processes.team import processes
 from reidr.training.recipes.find import stage_values
 from reidr.training.recipes.sampling import SampleRecipe
 
