@@ -180,6 +180,7 @@ def test_a_process_that_is_stuck_in_a_library_ends_with_its_sentence() -> None:
     )  # fmt: skip
     assert stuck.stdout is not None
     assert stuck.stdout.readline() == "stuck\n"
+    time.sleep(0.5)  # it is printed just before
     stuck.terminate()
     _, said = stuck.communicate(timeout=30)
     assert stuck.returncode == 128 + signal.SIGTERM
