@@ -31,7 +31,8 @@ from reidr.training.grpo.scoring import RolloutScorer
 from reidr.training.grpo.shared_prompts import CompletionRows, shared_log_probabilities
 from reidr.training.grpo.statistics import statistics
 from reidr.training.grpo.trl_private import PrivateTrainer
-from reidr.training.processes.sharding import is_sharded, whole_weights
+from reidr.training.processes.kinds import is_sharded
+from reidr.training.processes.sharding import whole_weights
 from reidr.training.processes.team import processes
 from reidr.training.recipes.grpo import ReinforcementRecipe
 

@@ -6,6 +6,7 @@ A stage that is marked with `across_processes` joins them to a team (`team.py`) 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import socket
 import sys
@@ -64,9 +65,10 @@ def joined() -> Iterator[Processes]:
     if _met is None:
         _met = join()
         set_claim(_met.claim_last_word)
-        if not _met.is_first and is_command(sys.argv):
-            interrupt_when_told()
-        end_although_stuck()
+        if is_command(sys.argv):
+            if not _met.is_first:
+                interrupt_when_told()
+            end_although_stuck()
         atexit.register(leave)
     team, _inside = _met, True
     set_team(team)
@@ -75,7 +77,8 @@ def joined() -> Iterator[Processes]:
     except BaseException as error:
         atexit.unregister(leave)
         if isinstance(error, RuntimeError) and is_loss(error):
-            let_finish()
+            if is_command(sys.argv):
+                let_finish()
             raise OtherProcessError(
                 f"another of the {team.count} processes that share this job has ended, so none of them can go on; "
                 f"{what_is_kept()}"
@@ -98,7 +101,7 @@ def join() -> Processes:
     import torch
     import torch.distributed as dist
 
-    from reidr.training.processes.sharding import refuse_sharding
+    from reidr.training.processes.kinds import refuse_sharding
 
     refuse_sharding()
     # Every process loads the whole checkpoint: accelerate's way of loading it in one would leave the others' vision
@@ -130,8 +133,9 @@ def leave() -> None:
     import torch.distributed as dist
 
     if _met is not None and dist.is_initialized():
-        _met.wait()
-        dist.destroy_process_group()
+        with contextlib.suppress(RuntimeError):  # one of them has been ended after its work
+            _met.wait()
+            dist.destroy_process_group()
 
 
 def is_loss(error: RuntimeError) -> bool:

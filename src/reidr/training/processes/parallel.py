@@ -14,15 +14,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from reidr.training.processes.sharding import (
-    is_sharded,
-    make_accelerator,
-    on_processor,
-    refuse_sharding,
-    take_out,
-    uses_deepspeed,
-    whole_weights,
-)
+from reidr.training.processes.kinds import is_sharded, refuse_sharding, uses_deepspeed
+from reidr.training.processes.sharding import make_accelerator, on_processor, take_out, whole_weights
 from reidr.training.processes.team import processes
 
 T = TypeVar("T")

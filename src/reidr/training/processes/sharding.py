@@ -1,49 +1,18 @@
-"""Weights that are spread over several processes: FSDP 2 or DeepSpeed ZeRO, as `accelerate launch` was told.
-
-How to shard is read from the environment that `accelerate launch` sets by its options or its config file.
-"""
+"""Weights that are spread over several processes: getting the whole of them, and putting it back."""
 
 from __future__ import annotations
 
 import copy
-import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from reidr.errors import MissingExtraError, RecipeError
+from reidr.training.processes.kinds import uses_deepspeed
 from reidr.training.processes.team import processes
-
-
-def is_sharded() -> bool:
-    """Whether the weights are spread over the processes."""
-    return uses_deepspeed() or (uses_fsdp() and processes().count > 1)
-
-
-def uses_fsdp() -> bool:
-    """Whether `accelerate launch` was told to use FSDP."""
-    return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
-
-
-def uses_deepspeed() -> bool:
-    """Whether `accelerate launch` was told to use DeepSpeed."""
-    return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
-
-
-def refuse_sharding() -> None:
-    """Raises MissingExtraError for DeepSpeed where it is not installed, RecipeError for a kind that does not work."""
-    if uses_deepspeed() and find_spec("deepspeed") is None:
-        raise MissingExtraError("accelerate was told to use DeepSpeed, which is not installed: pip install deepspeed")
-    if uses_fsdp() and os.environ.get("FSDP_VERSION", "1") != "2":
-        raise RecipeError(
-            "accelerate was told to use the first version of FSDP; set fsdp_version: 2 in its config file "
-            "(docs/many-gpus.md)"
-        )
 
 
 def make_accelerator() -> Any:

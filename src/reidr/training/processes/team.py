@@ -61,14 +61,14 @@ class Processes:
             set_team(ALONE)
             try:
                 said = [True, make()]
-            except ReIDError:
-                dist.broadcast_object_list(said, src=0, group=self._group)
+            except ReIDError as error:
+                dist.broadcast_object_list([False, str(error)], src=0, group=self._group)
                 raise
             finally:
                 set_team(self)
         dist.broadcast_object_list(said, src=0, group=self._group)
         if not said[0]:
-            raise OtherProcessError("the first of the processes has failed")
+            raise OtherProcessError(said[1])
         made: T = said[1]
         return made
 
