@@ -11,7 +11,7 @@ import click
 
 from reidr.cli.command import Group
 from reidr.core.process.memory import keep_freed_memory
-from reidr.core.process.several import keep_quiet, may_speak
+from reidr.core.process.several import is_first, keep_quiet, may_speak
 from reidr.core.process.signals import interrupt_when_told, nothing_is_left_to_do, say_farewell, was_interrupted
 from reidr.errors import ReIDError
 
@@ -86,7 +86,8 @@ def main() -> None:
     keep_freed_memory()
     try:
         keep_quiet()
-        interrupt_when_told()
+        if is_first():  # of several the others have begun nothing before they meet, and end without a word until then
+            interrupt_when_told()
         reidr(standalone_mode=False)
         nothing_is_left_to_do()
     except SystemExit as end:

@@ -10,13 +10,14 @@ from typing import Any
 
 from reidr.core.run import Run
 from reidr.errors import DataError
-from reidr.training.common.processes import across_processes, processes
 from reidr.training.evaluate import Evaluated, evaluate_data_sets, evaluate_reasoner, unseen_search
 from reidr.training.grpo.stage import rl_stage
 from reidr.training.pairs.stage import pairs_stage
 from reidr.training.plan import STAGES, check_sections, data_of, plan, starts_from_pretraining
 from reidr.training.pretraining.finished import pretraining_recipe
 from reidr.training.pretraining.stage import pretraining_stage
+from reidr.training.processes.joining import across_processes
+from reidr.training.processes.team import processes
 from reidr.training.quick import QUICK, QUICK_CHECKPOINT, Changes
 from reidr.training.recipes.data_sets import data_name
 from reidr.training.recipes.evaluation import EvaluationRecipe

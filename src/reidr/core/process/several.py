@@ -1,6 +1,6 @@
 """Processes that were started together (torchrun, accelerate, srun, mpirun): which of them this is, and who speaks.
 
-What they say to each other needs torch: it is in `training.common.processes`, which sets the `Team` here. Run folders
+What they say to each other needs torch: it is in `training.processes.team`, which sets the `Team` here. Run folders
 and messages ask for it. Whatever has not joined a team is made for one process, and refuses to be one of several.
 """
 
@@ -29,6 +29,7 @@ LAUNCHERS = (
     ("PMI_SIZE", "PMI_RANK"),
     ("MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK"),
 )
+NEEDED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # to meet the others
 GRACE = 3.0  # seconds that the others keep still, so that the first is not ended before it has spoken
 SHARED_COMMANDS = ("pairs", "sample", "train all", "train warmup", "train rl")
 """Commands whose work several processes share."""
@@ -102,8 +103,21 @@ def refuse_several_processes() -> None:
 
 def refuse_to_share(command: str) -> None:
     """`refuse_several_processes` for a command, "train tune" for example, unless several can share its work."""
-    if command not in SHARED_COMMANDS:
+    if command in SHARED_COMMANDS:
+        refuse_missing_launcher()
+    else:
         refuse_several_processes()
+
+
+def refuse_missing_launcher() -> None:
+    """Raises InUseError where this is one of several processes whose launcher does not say how they meet."""
+    launch = launched_together()
+    missing = next((name for name in NEEDED if name not in os.environ), None)
+    if launch is not None and missing is not None:
+        raise InUseError(
+            f"{launch.processes} processes were started together, but not by torchrun or accelerate launch "
+            f"({missing} is not set): start one of these on each machine (docs/many-gpus.md)"
+        )
 
 
 def first_alone(make: Callable[[], T]) -> T:

@@ -18,7 +18,7 @@ from torch import Tensor
 from reidr.core.process.signals import note_step
 from reidr.core.storage.files import torch_save
 from reidr.errors import WeightsError
-from reidr.training.common.parallel import fill_tensor, for_first
+from reidr.training.processes.sharding import fill_tensor, for_first
 
 
 class Stateful(Protocol):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from reidr.training.common.processes import local_rank
+from reidr.training.processes.team import local_rank
 
 if TYPE_CHECKING:
     from reidr.reasoning.models.attention import Attention

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from reidr.training.common.parallel import fill_tensor, for_first
+from reidr.training.processes.sharding import fill_tensor, for_first
 
 
 def averaged_copy(network: nn.Module, decay: float) -> AveragedModel:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from reidr.errors import RecipeError
-from reidr.training.common.processes import processes
 from reidr.training.grpo.checkpoints import CHECKPOINTS
+from reidr.training.processes.team import processes
 from reidr.training.recipes.grpo import ReinforcementRecipe
 
 

@@ -6,7 +6,24 @@ import json
 import re
 from pathlib import Path
 
+from reidr.errors import RecipeError
+from reidr.training.processes.kinds import is_sharded, uses_deepspeed
+
 CHECKPOINTS = "checkpoints"  # the trainer's, in the run folder
+
+
+def refuse_other_sharding(checkpoint: Path) -> None:
+    """Raises RecipeError where a checkpoint was written with weights spread over processes in another way than now."""
+    found = "nothing"
+    for kind, files in (("DeepSpeed", "global_step*"), ("FSDP", "*_fsdp*")):
+        if any(checkpoint.glob(files)):
+            found = kind
+    now = "DeepSpeed" if uses_deepspeed() else "FSDP" if is_sharded() else "nothing"
+    if found != now:
+        raise RecipeError(
+            f"{checkpoint}: the weights of this training were sharded by {found}, and now by {now}; start it as "
+            "before, or choose another run folder"
+        )
 
 
 def last_whole_checkpoint(folder: Path) -> tuple[Path | None, int]:

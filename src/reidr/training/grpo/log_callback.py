@@ -11,7 +11,7 @@ from reidr.core.process.signals import note_step
 from reidr.core.progress import Advance
 from reidr.training.common.divergence import ExplosionCheck, check_finite
 from reidr.training.common.log import TrainingLog
-from reidr.training.common.processes import processes
+from reidr.training.processes.team import processes
 
 LOGGED = {
     "loss": "loss",

@@ -14,13 +14,14 @@ from reidr.core.run import Run, content_hash, in_own_folder
 from reidr.errors import ReIDError
 from reidr.reasoning.types import Pair
 from reidr.training.common.log import TrainingLog
-from reidr.training.common.processes import across_processes, processes
 from reidr.training.common.trackers import check_report_to
 from reidr.training.grpo.arguments import rows_and_passes
 from reidr.training.grpo.build import COMPLETIONS, LOG, build_trainer
-from reidr.training.grpo.checkpoints import CHECKPOINTS, last_whole_checkpoint
+from reidr.training.grpo.checkpoints import CHECKPOINTS, last_whole_checkpoint, refuse_other_sharding
 from reidr.training.grpo.rewards.registry import check_rewards
 from reidr.training.pairs.table import read_pairs
+from reidr.training.processes.joining import across_processes
+from reidr.training.processes.team import processes
 from reidr.training.provenance import carry_over_once
 from reidr.training.recipes.find import stage_values
 from reidr.training.recipes.grpo import ReinforcementRecipe, ReinforcementStageRecipe
@@ -96,14 +97,17 @@ def reinforce(
     """
     from reidr.reasoning.models.transformers_model import unwrap
     from reidr.training.common.lora import add_lora
-    from reidr.training.common.parallel import is_sharded, on_processor, refuse_sharding, take_out
     from reidr.training.grpo.trl_private import restore_forward
+    from reidr.training.processes.kinds import is_sharded, refuse_sharding
+    from reidr.training.processes.sharding import on_processor, take_out
 
     team = processes()
     refuse_sharding()
     plain = on_processor(model) if is_sharded() and team.is_first else None
     trainer = build_trainer(recipe, pairs, model, processor, folder, advance)
     checkpoint, done = team.from_first(lambda: last_whole_checkpoint(folder / CHECKPOINTS))
+    if checkpoint is not None:
+        refuse_other_sharding(checkpoint)
     note_step(folder, "step", done)
     log = TrainingLog(folder / LOG)
     if team.is_first:

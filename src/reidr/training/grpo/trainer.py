@@ -25,8 +25,6 @@ from reidr.reasoning.models.architectures import adapt
 from reidr.reasoning.models.transformers_model import unwrap
 from reidr.reasoning.models.vision_language_model import VisionLanguageModel
 from reidr.reasoning.prompting.prompt import crop_pixels, open_pair
-from reidr.training.common.parallel import is_sharded, whole_weights
-from reidr.training.common.processes import processes
 from reidr.training.grpo.rewards.total import Reward
 from reidr.training.grpo.rollouts.local import LocalRollouts
 from reidr.training.grpo.rollouts.source import RolloutSource
@@ -35,6 +33,9 @@ from reidr.training.grpo.scoring import RolloutScorer
 from reidr.training.grpo.shared_prompts import CompletionRows, GroupPrompt, group_prompts, shared_log_probabilities
 from reidr.training.grpo.statistics import statistics
 from reidr.training.grpo.trl_private import PrivateTrainer
+from reidr.training.processes.kinds import is_sharded
+from reidr.training.processes.sharding import whole_weights
+from reidr.training.processes.team import processes
 from reidr.training.recipes.grpo import ReinforcementRecipe
 
 LARGEST_DIFFERENCE = 1.0

@@ -16,10 +16,10 @@ from reidr.data.person_key import dataset_of
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.retrieval.embedders.embedder import Advance, Embedder, embed_usable_crops
-from reidr.training.common.processes import processes
 from reidr.training.pairs.folds import Ranker
 from reidr.training.pairs.selection import select_candidates
 from reidr.training.pairs.table import MinedPair
+from reidr.training.processes.team import processes
 from reidr.training.recipes.pairs import PairsRecipe
 
 BATCH = 128

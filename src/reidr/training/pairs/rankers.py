@@ -12,10 +12,10 @@ from reidr.data.person_key import dataset_of
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.training.common.identities import hold_out_identities, known_people
-from reidr.training.common.processes import processes
 from reidr.training.pairs.folds import Ranker, rank_out_of_fold, seen_outside, split_folds
 from reidr.training.pretraining.finished import pretraining_recipe, vision_encoder_of
 from reidr.training.pretraining.people import split_people
+from reidr.training.processes.team import processes
 from reidr.training.recipes.pairs import PairsRecipe
 
 

@@ -19,7 +19,6 @@ from reidr.data.protocols.dataset_overlap import overlapping_people
 from reidr.data.sketch import sketch_of
 from reidr.data.types import Crop
 from reidr.errors import DataError
-from reidr.training.common.processes import across_processes, processes
 from reidr.training.pairs.balance import balance_pairs
 from reidr.training.pairs.mine import mine_pairs
 from reidr.training.pairs.rankers import rankers_of
@@ -27,6 +26,8 @@ from reidr.training.pairs.selection import find_selection
 from reidr.training.pairs.table import MinedPair, write_pairs
 from reidr.training.pretraining.finished import pretraining_recipe
 from reidr.training.pretraining.streets import street_people
+from reidr.training.processes.joining import across_processes
+from reidr.training.processes.team import processes
 from reidr.training.recipes.data_sets import load_training_data, without_validation_list
 from reidr.training.recipes.find import stage_values
 from reidr.training.recipes.pairs import PairsRecipe

@@ -15,10 +15,10 @@ from reidr.core.progress import Advance
 from reidr.core.storage.files import write_text
 from reidr.core.storage.json_lines import append_json_lines, read_json_lines
 from reidr.errors import DataError
-from reidr.training.common.processes import processes
 from reidr.training.grpo.rewards.total import total_rewards
 from reidr.training.pairs.attributes import facts_finder
 from reidr.training.pairs.table import MinedPair
+from reidr.training.processes.team import processes
 from reidr.training.recipes.sampling import SampleRecipe
 from reidr.training.sampling.select import Reason
 

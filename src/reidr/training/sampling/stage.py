@@ -12,10 +12,11 @@ import click
 from reidr.core.progress import progress
 from reidr.core.run import Run, in_own_folder, write_json
 from reidr.errors import DataError
-from reidr.training.common.processes import across_processes, processes
 from reidr.training.grpo.rewards.registry import check_rewards
 from reidr.training.pairs.balance import balance_pairs
 from reidr.training.pairs.table import pairs_hash, read_mined, recipe_of, write_pairs
+from reidr.training.processes.joining import across_processes
+from reidr.training.processes.team import processes
 from reidr.training.recipes.find import stage_values
 from reidr.training.recipes.sampling import SampleRecipe
 from reidr.training.sampling.select import image_budgets

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from reidr.training.common.processes import processes
+from reidr.training.processes.team import processes
 from reidr.training.warmup.examples import WarmupExample, WarmupModel
 from reidr.training.warmup.rationales import health, write_rationales
 

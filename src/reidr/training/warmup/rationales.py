@@ -15,7 +15,7 @@ from reidr.reasoning.prompting.grammar import parse_completion, try_parse
 from reidr.reasoning.prompting.prompt import render
 from reidr.reasoning.rationales.claims import parse_claims
 from reidr.reasoning.rationales.support import supports
-from reidr.training.common.processes import processes
+from reidr.training.processes.team import processes
 
 ROWS = 64
 

@@ -10,9 +10,10 @@ from typing import Any
 from reidr.core.progress import progress
 from reidr.core.run import Run, in_own_folder
 from reidr.reasoning.types import Pair
-from reidr.training.common.processes import across_processes, processes
 from reidr.training.common.trackers import check_report_to
 from reidr.training.pairs.table import pairs_hash, read_pairs, split_of
+from reidr.training.processes.joining import across_processes
+from reidr.training.processes.team import processes
 from reidr.training.provenance import carry_over, carry_over_once
 from reidr.training.recipes.find import stage_values
 from reidr.training.recipes.grpo import ReinforcementRecipe

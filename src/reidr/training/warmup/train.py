@@ -26,12 +26,13 @@ from reidr.training.common.divergence import ExplosionCheck
 from reidr.training.common.ema import MovingAverage
 from reidr.training.common.log import TrainingLog
 from reidr.training.common.lora import add_lora, continued
-from reidr.training.common.parallel import Parallel, uses_deepspeed
-from reidr.training.common.processes import processes
 from reidr.training.common.schedule import learning_rate_at, set_learning_rate
-from reidr.training.common.shared_state import optimiser_part
 from reidr.training.common.trackers import Tracker
 from reidr.training.memory.recompute import recompute_layers
+from reidr.training.processes.kinds import uses_deepspeed
+from reidr.training.processes.optimiser_state import optimiser_part
+from reidr.training.processes.parallel import Parallel
+from reidr.training.processes.team import processes
 from reidr.training.recipes.warmup import WarmupRecipe
 from reidr.training.warmup.curriculum import Curriculum, Drawn, choose_measured, hard_share
 from reidr.training.warmup.examples import ForwardPass, Kind, WarmupExample, WarmupModel

@@ -11,9 +11,11 @@ import torch
 from reidr.core.process.several import set_team
 from reidr.errors import InUseError, MissingExtraError, RecipeError
 from reidr.training.common.device import training_device
-from reidr.training.common.parallel import refuse_sharding
-from reidr.training.common.processes import ALONE, Processes, join, processes, refuse_shared_gpus
 from reidr.training.grpo.arguments import rows_and_passes
+from reidr.training.grpo.checkpoints import refuse_other_sharding
+from reidr.training.processes.joining import join, refuse_shared_gpus
+from reidr.training.processes.kinds import refuse_sharding
+from reidr.training.processes.team import ALONE, Processes, processes
 from reidr.training.recipes.grpo import ReinforcementRecipe
 
 
@@ -102,9 +104,23 @@ def test_kinds_of_sharding_that_do_not_work_are_refused(monkeypatch: pytest.Monk
     monkeypatch.setenv("FSDP_VERSION", "2")
     refuse_sharding()
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
-    monkeypatch.setattr("reidr.training.common.parallel.find_spec", lambda name: None)
+    monkeypatch.setattr("reidr.training.processes.kinds.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="pip install deepspeed"):
         refuse_sharding()
+
+
+def test_a_checkpoint_of_another_sharding_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_other_sharding(tmp_path)
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    with pytest.raises(RecipeError, match="were sharded by nothing, and now by DeepSpeed"):
+        refuse_other_sharding(tmp_path)
+    (tmp_path / "global_step40").mkdir()
+    refuse_other_sharding(tmp_path)
+    (tmp_path / "global_step40").rmdir()
+    (tmp_path / "pytorch_model_fsdp_0").mkdir()
+    monkeypatch.delenv("ACCELERATE_USE_DEEPSPEED")
+    with pytest.raises(RecipeError, match="were sharded by FSDP, and now by nothing"):
+        refuse_other_sharding(tmp_path)
 
 
 def test_no_option_of_a_shared_command_is_taken_for_the_launcher_s(tmp_path: Path) -> None:
@@ -127,6 +143,6 @@ def test_no_option_of_a_shared_command_is_taken_for_the_launcher_s(tmp_path: Pat
     parser = get_args_parser()
     theirs = [option for action in parser._actions for option in action.option_strings]
     clashes = {own for own in ours if own.startswith("--") and any(option.startswith(own) for option in theirs)}
-    assert clashes == {"--run"}  # for which --folder stands (docs/many-gpus.md)
+    assert clashes - {"--help"} == {"--run"}  # for which --folder stands (docs/many-gpus.md)
     assert "--folder" in ours
     assert not launch_command_parser().allow_abbrev

@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 
-from reidr.training.common.parallel import Parallel, for_first, shared_as, uses_deepspeed
-from reidr.training.common.processes import processes
+from reidr.training.processes.kinds import uses_deepspeed
+from reidr.training.processes.parallel import Parallel
+from reidr.training.processes.sharding import for_first, shared_as
+from reidr.training.processes.team import processes
 
 
 def optimiser_part(parallel: Parallel, folder: Path) -> OptimiserState | EngineState:
