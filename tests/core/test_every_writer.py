@@ -72,6 +72,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "training/pairs/table.py": {"parquet.write_table": ATOMIC},
     "training/warmup/figures.py": {"figure.savefig": ATOMIC},
     "training/retriever/train.py": {"trainer.checkpoint.save": CHECKPOINT},
+    "training/grpo/rollouts/vllm.py": {"tempfile.TemporaryDirectory": SCRATCH},
     "training/warmup/train.py": {"trainer.checkpoint.save": CHECKPOINT},
     "training/pretraining/language_model.py": {"checkpoint.save": CHECKPOINT},
 }  # fmt: skip
