@@ -36,6 +36,8 @@ INLINE = re.compile(r"`(reidr [^`\n]*)`")
 
 NOT_RUN = {
     r"train nano --quick": "minutes; the stages have tests of their own, in tests/training",
+    r"train qwen2\.5-vl-7b (?!--plan)|runs/7b": "followed with a tiny one in tests/training/test_big_models_page.py",
+    r"train rl qwen2\.5-vl-7b": "a checkpoint of 16 GB; tests/training follow every stage with tiny ones",
     r"qwen2\.5-vl-7b --rollout-server": "a checkpoint of 16 GB and a vLLM server",
     r"cli\.main train rl RECIPE": "torchrun and a warmed-up checkpoint",
     r"serve-model": "serves until it is stopped; tests/service runs it",

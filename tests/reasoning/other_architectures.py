@@ -1,4 +1,4 @@
-"""Tiny models with random weights of the architectures beside Qwen2.5-VL and Qwen3-VL, as their published checkpoints are."""
+"""Tiny models with random weights of the architectures beside Qwen2.5-VL and Qwen3-VL, as they are published."""
 
 from __future__ import annotations
 

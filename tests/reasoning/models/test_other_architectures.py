@@ -1,4 +1,4 @@
-"""SmolVLM, Idefics3, InternVL and Qwen3.5 run through the product's own code, and answer as their own processors' inputs do."""
+"""SmolVLM, Idefics3, InternVL and Qwen3.5 run through the product's own code, and answer as by their own processors."""
 
 from __future__ import annotations
 

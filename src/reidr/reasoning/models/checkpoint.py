@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from reidr.reasoning.models.attention import Attention
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_ID = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w.-]+))?")
+"""`owner/model`, or `owner/model@revision`: a commit (which never changes), a tag or a branch."""
 
 
 def preset_names() -> list[str]:
@@ -32,11 +33,12 @@ def find_checkpoint(source: str | Path) -> tuple[str, bool]:
     """Where `source` lies, and whether that is on this machine.
 
     A bare name is a preset first, then a folder (write `./nano` for a folder of a preset's name); a name of the form
-    `owner/model` that is no folder is a hub id.
+    `owner/model` that is no folder is a hub id. `owner/model@revision` is fetched once, into the hub's own cache
+    on this machine, and is a folder from then on.
 
     Raises:
-        WeightsError: none of these, a folder without config.json or without safetensors, or LoRA weights on a folder
-            that is not there.
+        WeightsError: none of these, a folder without config.json or without safetensors, a revision that cannot be
+            fetched, or LoRA weights on a base that is not there.
     """
     folder = PRESETS / str(source) if str(source) in preset_names() else Path(source)
     if folder.is_dir():
@@ -48,10 +50,32 @@ def find_checkpoint(source: str | Path) -> tuple[str, bool]:
         if lora is not None:
             find_base(folder, lora)
         return str(folder), True
-    if isinstance(source, str) and HUB_ID.fullmatch(source) and not source.startswith("."):
-        return source, False
+    named = HUB_ID.fullmatch(source) if isinstance(source, str) and not source.startswith(".") else None
+    if named is not None:
+        return (named[1], False) if named[2] is None else (fetched(named[1], named[2]), True)
     presets = ", ".join(preset_names()) or "none"
     raise WeightsError(f"{source}: no such checkpoint folder or preset (presets in this package: {presets})")
+
+
+def fetched(model: str, revision: str) -> str:
+    """The folder that holds a hub's `model` at `revision`, fetched where it is not in the cache yet.
+
+    Raises WeightsError where it cannot be had.
+    """
+    from httpx import HTTPError
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    from reidr.reasoning.models.processor import first_line
+
+    patterns = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
+    try:
+        return str(snapshot_download(model, revision=revision, allow_patterns=patterns))
+    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, HTTPError, OSError, ValueError) as error:
+        raise WeightsError(
+            f"{model}@{revision}: cannot be fetched from the Hugging Face Hub ({first_line(error)}); fetch it where "
+            "there is a network (hf download), and give its folder"
+        ) from error
 
 
 def load_model(
@@ -73,8 +97,6 @@ def load_model(
     options: dict[str, Any] = {} if attention is None else {"attn_implementation": attention}
     if lora is None:
         return load_whole(path, device, dtype, local_files_only=local_files_only, **options)
-    if lora.revision is not None:
-        options["revision"] = lora.revision
     try:
         base = load_whole(find_base(path, lora), device, dtype, local_files_only=True, **options)
     except WeightsError as error:
@@ -84,23 +106,19 @@ def load_model(
 
 def find_base(path: str | Path, lora: LoraSettings) -> str:
     """Where the base of the LoRA weights in `path` lies. Raises WeightsError where it is not on this machine."""
-    from huggingface_hub import try_to_load_from_cache
-
-    try:
-        place, local = find_checkpoint(lora.place)
-    except WeightsError as error:
-        raise WeightsError(
-            f"{path}: holds LoRA weights on {lora.base}, which is not there ({error}); put its place into"
-            f" base_model_name_or_path of {SETTINGS}"
-        ) from None
-    # A folder that was given may name any base: what it names is not fetched unasked.
-    if not local and not isinstance(try_to_load_from_cache(place, "config.json", revision=lora.revision), str):
+    place = lora.place
+    if not Path(place).is_dir():
+        # A folder that was given may name any base: what it names is not fetched unasked.
         commit = "" if lora.revision is None else f" --revision {lora.revision}"
+        fetch = f"fetch it with: hf download {place}{commit}" if HUB_ID.fullmatch(place) else "fetch it"
         raise WeightsError(
-            f"{path}: holds LoRA weights on {place}, which is not on this machine; fetch it with: hf download"
-            f" {place}{commit}"
+            f"{path}: holds LoRA weights on {place}, which is not on this machine; {fetch}, or put its folder into"
+            f" base_model_name_or_path of {SETTINGS}"
         )
-    return place
+    try:
+        return find_checkpoint(Path(place))[0]
+    except WeightsError as error:
+        raise WeightsError(f"{path}: the base of its LoRA weights: {error}") from None
 
 
 def load_whole(path: str, device: str, dtype: torch.dtype, **options: Any) -> Any:
@@ -156,20 +174,26 @@ def save_taught(model: Any, processor: Any, source: str | Path, where: Path) -> 
     processor = with_crop_size(processor)
     earlier = read_lora(path)
     if has_lora(model):
-        commit = None if local else getattr(model.config, "_commit_hash", None)
-        base, revision = (lasting_name(source), commit) if earlier is None else (earlier.base, earlier.revision)
-        save_lora(model, processor, where, base, revision)
+        base, revision = lasting_name(source) if earlier is None else (earlier.base, earlier.revision)
+        save_lora(model, processor, where, base, revision or getattr(model.config, "_commit_hash", None))
         return
     stored = None if earlier is not None else AutoConfig.from_pretrained(path, local_files_only=local).dtype
     if stored == torch.float16:
         model.to(stored)
-    save_checkpoint(model, processor, where, card_of(model, processor, lasting_name(source)))
+    save_checkpoint(model, processor, where, card_of(model, processor, *lasting_name(source)))
 
 
-def lasting_name(source: str | Path) -> str:
-    """A checkpoint's name that holds from any working directory: a preset's, a hub id, or a folder's whole path."""
-    path, local = find_checkpoint(source)
-    return str(source) if not local or str(source) in preset_names() else str(Path(path).resolve())
+def lasting_name(source: str | Path) -> tuple[str, str | None]:
+    """A checkpoint's name that holds from any working directory, and its revision where that is given.
+
+    The name is a preset's, a hub id, or a folder's whole path.
+    """
+    named = HUB_ID.fullmatch(str(source))
+    if str(source) in preset_names():
+        return str(source), None
+    if Path(source).is_dir() or named is None:
+        return str(Path(source).resolve()), None
+    return named[1], named[2]
 
 
 def save_checkpoint(model: PreTrainedModel, processor: Any, where: Path, card: str = "") -> None:

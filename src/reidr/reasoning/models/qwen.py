@@ -1,4 +1,4 @@
-"""Qwen2.5-VL, Qwen3-VL and Qwen3.5: pictures of any size, tokens with a row and a column, features added inside the model."""
+"""Qwen2.5-VL, Qwen3-VL and Qwen3.5: pictures of any size, tokens with a row and a column, features added inside."""
 
 from __future__ import annotations
 

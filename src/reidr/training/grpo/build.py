@@ -12,6 +12,7 @@ from reidr.errors import DataError
 from reidr.reasoning.types import Pair
 from reidr.training.common.log import TrainingLog
 from reidr.training.common.lora import continued, new_lora
+from reidr.training.common.trackers import Tracker
 from reidr.training.grpo.arguments import arguments
 from reidr.training.grpo.drawn_pairs import DrawnPair, draw_pairs
 from reidr.training.grpo.scoring import RolloutScorer
@@ -44,6 +45,7 @@ def build_trainer(
     from reidr.training.grpo.rollouts.vllm import RolloutServer
     from reidr.training.grpo.text_only_scorer import TextOnlyScorer
     from reidr.training.grpo.trainer import PairTrainer
+    from reidr.training.grpo.watch.callbacks import watchers
 
     drawn = draw_pairs(pairs, recipe.steps * recipe.pairs, recipe.seed)
     if recipe.rewards.rank and not any(pair.others for pair in pairs):
@@ -58,6 +60,7 @@ def build_trainer(
         part.requires_grad_(False)
     text_only = TextOnlyScorer(model, processor, lora=bool(recipe.lora_rank)) if recipe.rewards.text_only else None
     address = recipe.rollout_server
+    log = TrainingLog(folder / LOG, tracker=Tracker(recipe.report_to, folder, recipe.model_dump(mode="json")))
     trainer = PairTrainer(
         recipe,
         RolloutScorer(recipe.rewards, drawn, facts_finder(pairs), text_only),
@@ -70,9 +73,11 @@ def build_trainer(
             row_opener(drawn, with_pictures=crop_pixels(processor) is not None)
         ),
         peft_config=new_lora(model, recipe.lora_rank, recipe.lora_alpha),
-        callbacks=[StepLog(TrainingLog(folder / LOG), advance)],
+        callbacks=[StepLog(log, advance)],
     )
     trainer.remove_callback(PrinterCallback)
+    for callback in watchers(recipe, pairs, base, processor, log):
+        trainer.add_callback(callback)
     return trainer
 
 
@@ -81,13 +86,16 @@ def row_opener(
 ) -> Callable[[dict[str, list[int]]], dict[str, list[Any]]]:
     """A function that turns numbers of pairs into rows of the data set; each picture of a batch is opened once.
 
-    `with_pictures`: for TRL's own forward pass. Our passes prepare the pictures of a pair by the architecture's
-    adapter; TRL's processors would cut a crop into many tiles where an architecture works with tiles of one size.
+    `with_pictures`: for TRL's own forward pass. Ours prepares the pictures of a pair by the architecture's adapter;
+    TRL's processors would cut a crop into many tiles where an architecture works with tiles of one size.
     """
     from reidr.reasoning.prompting.prompt import pair_messages
 
     def open_rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
-        rows: dict[str, list[Any]] = {"prompt": [pair_messages(None, "think") for _ in batch["pair"]], "pair": batch["pair"]}
+        rows: dict[str, list[Any]] = {
+            "prompt": [pair_messages(None, "think") for _ in batch["pair"]],
+            "pair": batch["pair"],
+        }
         if not with_pictures:
             return rows
         images = {

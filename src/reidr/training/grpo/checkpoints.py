@@ -14,9 +14,9 @@ CHECKPOINTS = "checkpoints"  # the trainer's, in the run folder
 def last_whole_checkpoint(folder: Path) -> tuple[Path | None, int]:
     """The trainer's last complete checkpoint in `folder` and its number of steps; None and 0 where there is none.
 
-    `trainer_state.json` is the last file of a checkpoint that the trainer writes, and only then it removes an older one:
-    a checkpoint whose state cannot be read was interrupted while it was written. One with a truncated file of weights
-    is passed over too; the trainer keeps two.
+    `trainer_state.json` is the last file of a checkpoint that the trainer writes, and only then it removes an older
+    one: a checkpoint whose state cannot be read was interrupted while it was written. One with a truncated file of
+    weights is passed over too; the trainer keeps two.
     """
     whole: list[tuple[int, Path]] = []
     for path in folder.glob("checkpoint-*"):

@@ -14,6 +14,7 @@ from reidr.core.run import Run, content_hash, in_own_folder
 from reidr.errors import ReIDError
 from reidr.reasoning.types import Pair
 from reidr.training.common.log import TrainingLog
+from reidr.training.common.trackers import check_report_to
 from reidr.training.grpo.build import COMPLETIONS, LOG, build_trainer
 from reidr.training.grpo.checkpoints import CHECKPOINTS, last_whole_checkpoint
 from reidr.training.grpo.rewards.registry import check_rewards
@@ -29,7 +30,7 @@ def rl_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     values, source = stage_values(recipe_name, "rl", changes)
     recipe = ReinforcementStageRecipe.from_values(values, source)
     pairs = read_pairs(recipe.sampled)
-    where = reinforce_stage(recipe, pairs, recipe.model, folder)
+    where = reinforce_stage(recipe.with_steps(len(pairs)), pairs, recipe.model, folder)
     carry_over_once(recipe.model, where, pairs)
     return where
 
@@ -48,12 +49,13 @@ def reinforce_stage(recipe: ReinforcementRecipe, pairs: Sequence[Pair], source: 
         "pairs": content_hash([f"{pair.query.id} {pair.candidate.id} {pair.label}" for pair in pairs]),
         "model": str(source),
     }
-    # Who writes the rollouts does not change what is learned: a run may continue with another server.
-    settings = recipe.model_dump(mode="json", exclude={"rollout_server"})
+    # Who writes the rollouts, and who is told, changes nothing that is learned: a run may continue with others.
+    settings = recipe.model_dump(mode="json", exclude={"rollout_server", "report_to"})
     run = Run(folder, "train rl", settings, data, defaults=recipe.defaults())
     if run.finished("rl"):
         return folder / "model"
     check_rewards(recipe.rewards)
+    check_report_to(recipe.report_to)
     from reidr.reasoning.models.checkpoint import save_taught
     from reidr.training.common.device import load_for_training
 

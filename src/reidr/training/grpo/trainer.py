@@ -71,7 +71,7 @@ class PairTrainer(PrivateTrainer):
     def reward(self, pair: Sequence[int], log_metric: Callable[[str, float], None], **_: Any) -> list[float | None]:
         """Totals for TRL; each reward and statistics of the answers go to the log."""
         self.rewards = self.scorer.score(pair, self.rollouts)
-        for name, value in statistics(self.rewards, self.rollouts, self.scorer.labels(pair)).items():
+        for name, value in statistics(self.rewards, self.rollouts, self.scorer.labels(pair), pair).items():
             log_metric(name, value)
         return [reward.total for reward in self.rewards]
 

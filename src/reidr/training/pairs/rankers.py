@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,7 +85,11 @@ def fold_retriever(recipe: PairsRecipe, seen: Sequence[Crop], fold: int, folder:
     if not (run / "model" / SETTINGS_FILE).is_file():
         with progress(f"training the retriever of fold {fold}", recipe.training.epochs) as advance:
             network = train_retriever(recipe.training, seen, run, advance)
-        save_retriever(network, run / "model", {"images": len(seen), "identities": len(names_of(seen))})
+        sets = Counter(dataset_of(str(crop.person)) for crop in seen)
+        # It knows the people of the other folds: whoever takes it for another recipe is told so.
+        split = {"held_out_share": recipe.held_out_share, "seed": recipe.seed}
+        facts = {"data": dict(sets), "recipe": split, "images": len(seen), "identities": len(names_of(seen))}
+        save_retriever(network, run / "model", facts)
     return Retriever.load(run / "model")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 from typing import Self
 
@@ -9,6 +10,7 @@ from pydantic import Field, model_validator
 
 from reidr.core.recipe import Recipe
 from reidr.reasoning.models.attention import Attention
+from reidr.training.common.trackers import REPORT_TO_HELP, ReportTo
 from reidr.training.grpo.rewards.registry import RewardWeights
 
 
@@ -49,6 +51,14 @@ class ReinforcementRecipe(Recipe):
     rollout_server: str | None = Field(
         None, description="URL of a vLLM server that serves the starting checkpoint and writes the rollouts"
     )
+    held_out: Path | None = Field(
+        None, description="file of candidate pairs (`reidr pairs`) whose validation pairs are measured meanwhile"
+    )
+    measure_every: int = Field(
+        0, ge=0, description="steps between two measurements on validation pairs; 0 measures none"
+    )
+    measure_pairs: int = Field(128, ge=2, description="validation pairs measured, one rationale each")
+    report_to: ReportTo = Field("none", description=REPORT_TO_HELP)
     save_every: int = Field(20, ge=1, description="steps between checkpoints")
     seed: int = Field(0, ge=0, description="seed of the order of pairs and of sampling")
 
@@ -61,6 +71,8 @@ class ReinforcementRecipe(Recipe):
             raise ValueError("a rollout_server gets the LoRA adapter of every step: it needs lora_rank above 0")
         if self.rollout_server is not None and self.temperature != 1:
             raise ValueError("a rollout_server reports log-probabilities at temperature 1: leave the temperature at 1")
+        if self.measure_every and self.held_out is None:
+            raise ValueError("measure_every needs held_out, the file of pairs that are measured")
         return self
 
     @property
@@ -76,3 +88,12 @@ class ReinforcementStageRecipe(ReinforcementRecipe):
     sampled: Path = Field(
         Path("runs/sample/sampled.parquet"), description="file of pairs; of a file by `reidr sample` the kept ones"
     )
+    epochs: float | None = Field(
+        None, gt=0, description="passes over the sampled pairs; sets `steps`, so that no sampled pair is left out"
+    )
+
+    def with_steps(self, pairs: int) -> Self:
+        """The recipe with the steps that `epochs` passes over this many pairs take; itself without `epochs`."""
+        return (
+            self if self.epochs is None else self.model_copy(update={"steps": ceil(self.epochs * pairs / self.pairs)})
+        )

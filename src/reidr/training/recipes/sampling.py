@@ -46,6 +46,11 @@ class SampleRecipe(Recipe):
     budget_share: float | None = Field(
         0.209, gt=0, le=1, description="most pairs kept, as a share of all pairs (paper: 20.9 %)"
     )
+    budget_of: Literal["pairs", "training images"] = Field(
+        "pairs",
+        description="what budget_share is a share of: all candidate pairs, or the training images of each data set, "
+        "which then has a budget of its own (the paper's 14.3 K are 20.9 % of 68,445 images)",
+    )
     half_precision: bool = Field(
         False, description="sample with bfloat16 weights on a GPU, as reinforcement learning with LoRA does"
     )

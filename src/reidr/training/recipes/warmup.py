@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from reidr.core.recipe import Recipe
 from reidr.reasoning.models.attention import Attention
+from reidr.training.common.trackers import REPORT_TO_HELP, ReportTo
 from reidr.training.recipes.grpo import ReinforcementRecipe
 
 
@@ -77,6 +78,7 @@ class WarmupRecipe(Recipe):
     )
     measure_every: int = Field(50, ge=1, description="steps between two measurements on validation pairs")
     measure_pairs: int = Field(128, ge=2, description="validation pairs measured, one rationale each")
+    report_to: ReportTo = Field("none", description=REPORT_TO_HELP)
     save_every: int = Field(50, ge=1, description="steps between two checkpoints")
     reinforcement: ReinforcementRecipe = Field(
         ReinforcementRecipe(), description="settings of the method `reinforcement`"

@@ -7,14 +7,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import click
+
 from reidr.core.progress import progress
 from reidr.core.run import Run, in_own_folder, write_json
 from reidr.errors import DataError
 from reidr.training.grpo.rewards.registry import check_rewards
 from reidr.training.pairs.balance import balance_pairs
-from reidr.training.pairs.table import pairs_hash, read_mined, write_pairs
+from reidr.training.pairs.table import pairs_hash, read_mined, recipe_of, write_pairs
 from reidr.training.recipes.find import stage_values
 from reidr.training.recipes.sampling import SampleRecipe
+from reidr.training.sampling.select import image_budgets
 
 
 @in_own_folder
@@ -37,7 +40,7 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
     check_rewards(recipe.rewards)
     from reidr.training.common.device import load_for_training
     from reidr.training.sampling.rollouts import roll_out, sampled_columns, sampler
-    from reidr.training.sampling.select import select_non_trivial
+    from reidr.training.sampling.select import select_non_trivial, select_per_data_set
     from reidr.training.warmup.figures import draw_pass_rates
 
     started = time.perf_counter()
@@ -46,7 +49,11 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
         rollouts = roll_out(recipe, mined, sampler(recipe, mined, model, processor), folder / "rollouts.jsonl", advance)
     rates = [each.pass_rate(recipe.pass_above) for each in rollouts]
     labels = [pair.label for pair in mined]
-    reasons = select_non_trivial(rates, labels, [p.rank for p in mined], [p.gap for p in mined], recipe)
+    budgets = budgets_of(recipe)
+    if budgets is None:
+        reasons = select_non_trivial(rates, labels, [p.rank for p in mined], [p.gap for p in mined], recipe)
+    else:
+        reasons = select_per_data_set(rates, mined, budgets, recipe)
     write_pairs(path, mined, settings, sampled_columns(rollouts, reasons, recipe))
     draw_pass_rates(rates, labels, reasons, recipe, folder / "pass_rates.png")
     counts = dict(Counter(reasons).most_common())
@@ -55,5 +62,30 @@ def sample_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Pat
         raise DataError(
             f"{path}: no pair was kept ({counts}); widen the band, rank_most or gap_most, or warm up longer"
         )
-    run.finish("sample", started, pairs=len(mined), reasons=counts, mean_pass_rate=sum(rates) / len(rates))
+    kept = Counter(pair.dataset for pair, reason in zip(mined, reasons, strict=True) if reason == "kept")
+    for name, most in (budgets or {}).items():
+        if kept[name] < most - 1:
+            click.echo(
+                f"sample: {kept[name]:,} of the {most:,} pairs that the budget of {name} allows were kept; mine more "
+                "pairs per image, or widen band, rank_most or gap_most",
+                err=True,
+            )
+    facts = {"pairs": len(mined), "reasons": counts, "kept": dict(sorted(kept.items())), "budgets": budgets}
+    run.finish("sample", started, **facts, mean_pass_rate=sum(rates) / len(rates))
     return path
+
+
+def budgets_of(recipe: SampleRecipe) -> dict[str, int] | None:
+    """The budget of each data set by its training images; None where pairs are counted, or without a budget.
+
+    Raises DataError where the file of pairs does not say how many images there were.
+    """
+    if recipe.budget_of == "pairs" or recipe.budget_share is None:
+        return None
+    images = recipe_of(recipe.pairs).get("training_images")
+    if not images:
+        raise DataError(
+            f"{recipe.pairs}: does not say how many training images its data sets have; mine the pairs anew "
+            "(reidr pairs), or set budget_of: pairs"
+        )
+    return image_budgets(images, recipe.budget_share)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
+
 from reidr.data.join import join_training
-from reidr.data.load import load_dataset
 from reidr.data.person_key import in_dataset
 from reidr.data.reading.notes import Note
 from reidr.data.types import Crop, ReIDDataset
@@ -19,7 +20,7 @@ from reidr.retrieval.embedders.embedder import Embedder, facts_of
 from reidr.retrieval.embedders.retriever import Retriever
 from reidr.training.common.identities import hold_out_identities, known_people
 from reidr.training.common.left_out import say_left_out
-from reidr.training.recipes.data_sets import data_path
+from reidr.training.recipes.data_sets import data_path, load_named
 from reidr.training.recipes.find import find_recipe, read_recipe, stage_values
 from reidr.training.recipes.pairs import PairsRecipe
 from reidr.training.recipes.pretraining import PretrainingRecipe
@@ -32,8 +33,8 @@ def held_out_people(
     """Photos of the training identities that neither a recipe's reasoner nor `retriever` was trained on; empty for a
     recipe without photos, or where the photos are not on this machine.
 
-    They are those that section `pretraining` held out (`changes` are to it), or section `pairs` for a recipe that
-    starts from somebody else's checkpoint.
+    They are those that section `pretraining` held out, or section `pairs` for a recipe that starts from somebody else's
+    checkpoint; `changes` are to that section.
 
     Args:
         model: the folder of the reasoner, whose provenance is checked too; None: it is not checked.
@@ -50,17 +51,23 @@ def held_out_people(
         pretraining = PretrainingRecipe.from_values(*stage_values(recipe_name, "pretraining", changes))
         data, split = pretraining.data, (pretraining.held_out_share, pretraining.split_seed)
     elif "pairs" in sections:
-        pairs = PairsRecipe.from_values(*stage_values(recipe_name, "pairs", {}))
+        pairs = PairsRecipe.from_values(*stage_values(recipe_name, "pairs", changes))
         data, split = pairs.data, (pairs.held_out_share, pairs.seed)
         if pairs.source != "folds":
             raise RecipeError(f"{recipe_name}: pairs of source {pairs.source} hold nobody out for tuning; use folds")
     else:
         raise RecipeError(f"{recipe_name}: neither 'pretraining' nor 'pairs' says which people were held out")
-    if not data or not all(data_path(name).is_dir() for name in data):
+    if not data or not all(data_path(name).exists() for name in data):
         return ()
-    datasets = [load_dataset(data_path(name)) for name in data]
+    datasets = [load_named(name) for name in data]
     say_left_out(datasets)
     held_out = hold_out_identities(join_training(datasets), *split)[1]
+    if not retriever.trained_on:
+        click.echo(
+            f"retriever {retriever.name} does not say what it was trained on: where it knows the people on whom fusion "
+            "is tuned, its distances are trusted too much",
+            err=True,
+        )
     for name, trained_on, own in models:
         check_unknown(name, trained_on, own, datasets, held_out, split)
     return held_out

@@ -25,6 +25,7 @@ from reidr.training.common.ema import MovingAverage
 from reidr.training.common.log import TrainingLog
 from reidr.training.common.lora import add_lora, continued
 from reidr.training.common.schedule import learning_rate_at, set_learning_rate
+from reidr.training.common.trackers import Tracker
 from reidr.training.memory.recompute import recompute_layers
 from reidr.training.recipes.warmup import WarmupRecipe
 from reidr.training.warmup.curriculum import Curriculum, Drawn, choose_measured, hard_share
@@ -59,7 +60,8 @@ def warm_up(
     prepare_folder(folder)
     trainer = WarmupTrainer(recipe, pairs, held_out, checkpoint, folder)
     first = trainer.checkpoint.load()
-    log = TrainingLog(folder / "log.jsonl")
+    tracker = Tracker(recipe.report_to, folder, recipe.model_dump(mode="json"))
+    log = TrainingLog(folder / "log.jsonl", tracker=tracker)
     log.resume(first)
     explosion = ExplosionCheck(line["loss"] for line in log.read() if "loss" in line)
     if advance is not None:
@@ -78,6 +80,7 @@ def warm_up(
         log.append(rounded(record))
         if advance is not None:
             advance(1)
+    tracker.finish()
     if first == recipe.steps:
         trainer.average.apply()
     trained = trainer.model.requires_grad_(True)
