@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -260,3 +261,16 @@ def test_a_base_of_the_hub_is_found_in_the_cache_by_its_commit(
     shutil.rmtree(tmp_path / "hub")
     with pytest.raises(WeightsError, match=f"hf download owner/model --revision {commit}"):
         Reasoner.load(tmp_path / "lora")
+
+
+def test_what_bfloat16_loses_is_what_the_page_says() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "memory.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\d.]+) % \| (\d+) % \|$", page, re.MULTILINE)
+    assert len(rows) == 5
+    generator = torch.Generator().manual_seed(0)
+    weights = (0.02 * torch.randn(512, 512, generator=generator)).to(torch.bfloat16).float()
+    for share, lost in rows:
+        change = 0.02 * float(share) / 100 * torch.randn(512, 512, generator=generator)
+        exact = weights + change
+        found = (exact.to(torch.bfloat16).float() - exact).norm() / change.norm()
+        assert 100 * float(found) == pytest.approx(float(lost), abs=1)
