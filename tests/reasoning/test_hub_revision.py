@@ -34,3 +34,21 @@ def test_one_that_cannot_be_had_is_one_sentence(hub: Path) -> None:
         find_checkpoint(f"owner/model@{COMMIT}")
     with pytest.raises(WeightsError, match="no such checkpoint folder or preset"):
         find_checkpoint("owner/model@")
+
+
+def test_what_is_taught_names_hub_id_and_commit(hub: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not the folder of this machine's cache: elsewhere the same base is fetched by its name."""
+    from conftest import build_qwen2_5_vl
+    from reidr.reasoning.lora.storage import read_lora
+    from reidr.reasoning.models.checkpoint import save_checkpoint, save_taught
+    from reidr.training.common.lora import add_lora
+
+    model, processor = build_qwen2_5_vl()
+    folder = tmp_path / "snapshot"
+    save_checkpoint(model, processor, folder)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda model, revision, allow_patterns: str(folder))
+    taught = add_lora(model, 2, 4, 0)
+    save_taught(taught, processor, f"owner/model@{COMMIT}", tmp_path / "taught")
+    lora = read_lora(tmp_path / "taught")
+    assert lora is not None
+    assert (lora.base, lora.revision) == ("owner/model", COMMIT)

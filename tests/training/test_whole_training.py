@@ -67,6 +67,7 @@ FAST = ("smolvlm",)  # qwen2_5_vl: test_big_models_page.py
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("qwen3_vl", "qwen3_5", "internvl")]
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("architecture", [*FAST, *SLOW])
 def test_one_command_goes_from_a_checkpoint_to_the_table(
     architecture: str, streets: Path, begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
