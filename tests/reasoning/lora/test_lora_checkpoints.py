@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -171,7 +172,7 @@ def test_a_base_that_is_absent_or_another_is_one_sentence(trained: tuple[Path, P
 
     put(base_model_name_or_path=str(tmp_path / "gone"))
     with pytest.raises(
-        WeightsError, match=r"holds LoRA weights on .*gone, which is not there .*base_model_name_or_path"
+        WeightsError, match=r"holds LoRA weights on .*gone, which is not on this machine; .*base_model_name_or_path"
     ):
         Reasoner.load(moved)
     put(base_model_name_or_path="nobody/no-such-model")
@@ -232,3 +233,44 @@ def test_weights_in_float32_are_not_rounded_for_inference(trained: tuple[Path, P
     found = {name: inference_precision(str(each), "cuda", local_files_only=True) for name, each in places.items()}
     assert found == {"base": torch.bfloat16, "lora": torch.bfloat16, "merged": torch.float32}
     assert inference_precision(str(base), "cpu", local_files_only=True) == torch.float32
+
+
+def test_a_base_of_the_hub_is_found_in_the_cache_by_its_commit(
+    trained: tuple[Path, Path, Any], tmp_path: Path, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `owner/model@commit` leaves it there: no branch points to the commit."""
+    base, _, _ = trained
+    commit = "c" * 40
+    snapshot = tmp_path / "hub" / "models--owner--model" / "snapshots" / commit
+    shutil.copytree(base, snapshot)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    live = load_model(str(snapshot), local_files_only=True, device="cpu", dtype=torch.float32)
+    model = add_lora(live, RANK, ALPHA, 0)
+    save_taught(model, load_processor(snapshot), f"owner/model@{commit}", tmp_path / "lora")
+    settings = read_lora(tmp_path / "lora")
+    assert settings is not None
+    assert (settings.base, settings.revision, settings.place) == ("owner/model", commit, str(snapshot))
+    np.testing.assert_allclose(
+        Reasoner.load(tmp_path / "lora").score(pairs[:2]),
+        Reasoner(model, load_processor(base)).score(pairs[:2]),
+        atol=1e-6,
+    )
+    card = (tmp_path / "lora" / "README.md").read_text()
+    assert f"`owner/model` (commit {commit})" in card
+    assert f'revision="{commit}"' in card
+    shutil.rmtree(tmp_path / "hub")
+    with pytest.raises(WeightsError, match=f"hf download owner/model --revision {commit}"):
+        Reasoner.load(tmp_path / "lora")
+
+
+def test_what_bfloat16_loses_is_what_the_page_says() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "memory.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\d.]+) % \| (\d+) % \|$", page, re.MULTILINE)
+    assert len(rows) == 5
+    generator = torch.Generator().manual_seed(0)
+    weights = (0.02 * torch.randn(512, 512, generator=generator)).to(torch.bfloat16).float()
+    for share, lost in rows:
+        change = 0.02 * float(share) / 100 * torch.randn(512, 512, generator=generator)
+        exact = weights + change
+        found = (exact.to(torch.bfloat16).float() - exact).norm() / change.norm()
+        assert 100 * float(found) == pytest.approx(float(lost), abs=1)

@@ -32,11 +32,11 @@ from reidr.training.warmup.rationales import Rationale, health, read_rationale
 from reidr.training.warmup.train import WarmupTrainer, warm_up
 
 PLACE = Path(__file__).parents[2] / "reasoning" / "conftest.py"
-SPEC = importlib.util.spec_from_file_location("reasoning_conftest", PLACE)
+SPEC = importlib.util.spec_from_file_location("reasoning_conftest_of_warmup", PLACE)
 assert SPEC is not None
 assert SPEC.loader is not None
 TINY = importlib.util.module_from_spec(SPEC)
-sys.modules["reasoning_conftest"] = TINY
+sys.modules[SPEC.name] = TINY
 SPEC.loader.exec_module(TINY)
 taught, BUILDERS, SAME, DIFFERENT = TINY.taught, TINY.BUILDERS, TINY.SAME, TINY.DIFFERENT
 

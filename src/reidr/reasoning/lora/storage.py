@@ -7,6 +7,7 @@ are trained, kept and loaded in float32, whatever the precision of the base.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,16 @@ class LoraSettings:
 
     @property
     def place(self) -> str:
-        """Where the base lies: a folder, or a hub id. It need not be there."""
+        """The folder in which the base lies, a preset's or the hub's cache too; its name where it is not there."""
+        from huggingface_hub import try_to_load_from_cache
+
         preset = PRESETS / self.base
-        return str(preset) if (preset / "config.json").is_file() else self.base
+        if (preset / "config.json").is_file():
+            return str(preset)
+        if Path(self.base).is_dir() or not re.fullmatch(r"[\w.-]+/[\w.-]+", self.base):
+            return self.base
+        cached = try_to_load_from_cache(self.base, "config.json", revision=self.revision)
+        return str(Path(cached).parent) if isinstance(cached, str) else self.base
 
 
 def has_lora(model: Any) -> bool:

@@ -37,8 +37,8 @@ def find_checkpoint(source: str | Path) -> tuple[str, bool]:
     on this machine, and is a folder from then on.
 
     Raises:
-        WeightsError: none of these, a folder without config.json or without safetensors, LoRA weights on a folder that
-            is not there, or a revision that cannot be fetched.
+        WeightsError: none of these, a folder without config.json or without safetensors, a revision that cannot be
+            fetched, or LoRA weights on a base that is not there.
     """
     folder = PRESETS / str(source) if str(source) in preset_names() else Path(source)
     if folder.is_dir():
@@ -97,8 +97,6 @@ def load_model(
     options: dict[str, Any] = {} if attention is None else {"attn_implementation": attention}
     if lora is None:
         return load_whole(path, device, dtype, local_files_only=local_files_only, **options)
-    if lora.revision is not None:
-        options["revision"] = lora.revision
     try:
         base = load_whole(find_base(path, lora), device, dtype, local_files_only=True, **options)
     except WeightsError as error:
@@ -108,23 +106,19 @@ def load_model(
 
 def find_base(path: str | Path, lora: LoraSettings) -> str:
     """Where the base of the LoRA weights in `path` lies. Raises WeightsError where it is not on this machine."""
-    from huggingface_hub import try_to_load_from_cache
-
-    try:
-        place, local = find_checkpoint(lora.place)
-    except WeightsError as error:
-        raise WeightsError(
-            f"{path}: holds LoRA weights on {lora.base}, which is not there ({error}); put its place into"
-            f" base_model_name_or_path of {SETTINGS}"
-        ) from None
-    # A folder that was given may name any base: what it names is not fetched unasked.
-    if not local and not isinstance(try_to_load_from_cache(place, "config.json", revision=lora.revision), str):
+    place = lora.place
+    if not Path(place).is_dir():
+        # A folder that was given may name any base: what it names is not fetched unasked.
         commit = "" if lora.revision is None else f" --revision {lora.revision}"
+        fetch = f"fetch it with: hf download {place}{commit}" if HUB_ID.fullmatch(place) else "fetch it"
         raise WeightsError(
-            f"{path}: holds LoRA weights on {place}, which is not on this machine; fetch it with: hf download"
-            f" {place}{commit}"
+            f"{path}: holds LoRA weights on {place}, which is not on this machine; {fetch}, or put its folder into"
+            f" base_model_name_or_path of {SETTINGS}"
         )
-    return place
+    try:
+        return find_checkpoint(Path(place))[0]
+    except WeightsError as error:
+        raise WeightsError(f"{path}: the base of its LoRA weights: {error}") from None
 
 
 def load_whole(path: str, device: str, dtype: torch.dtype, **options: Any) -> Any:
@@ -180,28 +174,26 @@ def save_taught(model: Any, processor: Any, source: str | Path, where: Path) -> 
     processor = with_crop_size(processor)
     earlier = read_lora(path)
     if has_lora(model):
-        commit = revision_of(source) if local else getattr(model.config, "_commit_hash", None)
-        base, revision = (lasting_name(source), commit) if earlier is None else (earlier.base, earlier.revision)
-        save_lora(model, processor, where, base, revision)
+        base, revision = lasting_name(source) if earlier is None else (earlier.base, earlier.revision)
+        save_lora(model, processor, where, base, revision or getattr(model.config, "_commit_hash", None))
         return
     stored = None if earlier is not None else AutoConfig.from_pretrained(path, local_files_only=local).dtype
     if stored == torch.float16:
         model.to(stored)
-    save_checkpoint(model, processor, where, card_of(model, processor, lasting_name(source)))
+    save_checkpoint(model, processor, where, card_of(model, processor, *lasting_name(source)))
 
 
-def lasting_name(source: str | Path) -> str:
-    """A checkpoint's name that holds from any working directory: a preset's, a hub id, or a folder's whole path."""
-    path, local = find_checkpoint(source)
-    if revision_of(source) is not None:
-        return str(source).partition("@")[0]
-    return str(source) if not local or str(source) in preset_names() else str(Path(path).resolve())
+def lasting_name(source: str | Path) -> tuple[str, str | None]:
+    """A checkpoint's name that holds from any working directory, and its revision where that is given.
 
-
-def revision_of(source: str | Path) -> str | None:
-    """The revision in `owner/model@revision`; None for any other name of a checkpoint."""
+    The name is a preset's, a hub id, or a folder's whole path.
+    """
     named = HUB_ID.fullmatch(str(source))
-    return None if named is None or Path(source).is_dir() else named[2]
+    if str(source) in preset_names():
+        return str(source), None
+    if Path(source).is_dir() or named is None:
+        return str(Path(source).resolve()), None
+    return named[1], named[2]
 
 
 def save_checkpoint(model: PreTrainedModel, processor: Any, where: Path, card: str = "") -> None:

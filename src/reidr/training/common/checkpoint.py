@@ -17,6 +17,7 @@ from torch import Tensor
 
 from reidr.core.process.signals import note_step
 from reidr.core.storage.files import torch_save
+from reidr.core.storage.whole import keeping_version_before, last_whole_version
 from reidr.errors import WeightsError
 from reidr.training.processes.sharding import fill_tensor, for_first
 
@@ -34,7 +35,7 @@ class Stateful(Protocol):
 
 
 class Checkpoint:
-    """One file, replaced atomically by each save: a run that is killed keeps the save before."""
+    """One file, replaced atomically by each save, and the save before: one of both is whole whatever happens."""
 
     def __init__(self, path: Path, parts: Mapping[str, Stateful], unit: str = "step", *, writes: bool = True) -> None:
         """`unit`: what is counted, "step" or "epoch"; its name is the count's key in the file. `writes`: False in those
@@ -48,17 +49,20 @@ class Checkpoint:
         """
         state = {name: part.state_dict() for name, part in self.parts.items()}
         if self.writes:
-            torch_save({**state, self.unit: done}, self.path)
+            with keeping_version_before(self.path):
+                torch_save({**state, self.unit: done}, self.path)
         note_step(self.path.parent, self.unit, done)
 
     def load(self) -> int:
-        """Restore every part where the file is there; returns the finished steps or epochs, 0 without a file.
+        """Restore every part from the last whole file; returns the finished steps or epochs, 0 without a file.
 
-        Raises WeightsError where the file is not a checkpoint of these parts.
+        Raises WeightsError where the file is not a checkpoint of these parts, or none is whole.
         """
-        done = 0
-        if self.path.exists():
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
+        done, place = 0, last_whole_version(self.path)
+        if place is None and self.path.exists():
+            raise WeightsError(f"{self.path}: is damaged, and no whole one is before it; remove it to begin anew")
+        if place is not None:
+            state = torch.load(place, map_location="cpu", weights_only=True)
             missing = next((name for name in (*self.parts, self.unit) if name not in state), None)
             if missing is not None:
                 raise WeightsError(f"{self.path}: has no {missing!r}, so it belongs to another training; remove it")

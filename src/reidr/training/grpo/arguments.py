@@ -45,7 +45,7 @@ def arguments(recipe: ReinforcementRecipe, folder: Path) -> Any:
         shuffle_dataset=False,  # `draw_pairs` has put them in order
         save_strategy="steps",
         save_steps=recipe.save_every,
-        save_total_limit=1,
+        save_total_limit=2,  # the last one may turn out to be truncated
         logging_steps=1,
         logging_nan_inf_filter=False,  # otherwise a loss that is NaN is logged as 0
         seed=recipe.seed,
