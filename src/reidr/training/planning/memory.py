@@ -1,0 +1,240 @@
+"""GPU memory of each stage that runs the vision-language model: what stands all the time, and the largest phase."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from reidr.reasoning.models.transformers_model import unwrap
+from reidr.training.planning.dry_run import (
+    PassMemory,
+    PassOptions,
+    Shape,
+    distinct_groups,
+    grpo_pass,
+    prefill_bytes,
+    warmup_pass,
+)
+from reidr.training.planning.lengths import PromptLengths
+from reidr.training.planning.meta_model import Architecture, build_on_meta
+from reidr.training.planning.meter import bytes_of
+from reidr.training.recipes.grpo import ReinforcementRecipe
+from reidr.training.recipes.sampling import SampleRecipe
+from reidr.training.recipes.warmup import WarmupRecipe
+
+RATIONALE_ROWS = 64  # as `warmup.rationales.ROWS`
+VISION_BATCH = 64  # as `inference.crop_features.BATCH`
+LOGIT_COPIES = 5
+"""Float32 tensors of (rows, vocabulary) alive at once in `inference.sampling.sample_rows`."""
+
+
+@dataclass(frozen=True)
+class StageMemory:
+    """Bytes on one device.
+
+    Attributes:
+        standing: what is there all the time, by name. phases: of each phase, what comes on top, by name.
+        trained: number of trained parameters.
+    """
+
+    standing: dict[str, int]
+    phases: dict[str, dict[str, int]] = field(default_factory=dict)
+    trained: int = 0
+
+    @property
+    def largest(self) -> str:
+        """The phase that takes most."""
+        return max(self.phases, key=lambda name: sum(self.phases[name].values()))
+
+    @property
+    def total(self) -> int:
+        """At the highest point."""
+        return sum(self.standing.values()) + sum(self.phases[self.largest].values())
+
+
+@dataclass(frozen=True)
+class Device:
+    """What decides how a stage is computed.
+
+    Attributes:
+        gpu: on a GPU, LoRA is trained on bfloat16 weights, GRPO under mixed precision, and AdamW updates all weights at
+            once. processes: number of them. sharded: weights, gradients and optimiser are split over the processes.
+    """
+
+    gpu: bool
+    processes: int = 1
+    sharded: bool = False
+
+    def weights_type(self, half: bool) -> torch.dtype:
+        """The type of the frozen weights."""
+        return torch.bfloat16 if self.gpu and half else torch.float32
+
+
+def options_of(recipe: Any, *, mixed: bool) -> PassOptions:
+    """How a stage computes its passes, by its recipe; settings that a stage does not have are off."""
+    return PassOptions(
+        checkpointing=bool(getattr(recipe, "gradient_checkpointing", False)),
+        mixed=mixed,
+        token_chunk=getattr(recipe, "token_chunk", None),
+    )
+
+
+def warmup_memory(
+    recipe: WarmupRecipe, architecture: Architecture, lengths: PromptLengths, crops: int, device: Device
+) -> StageMemory:
+    """Memory of the warm-up; `crops`: distinct crops whose features are kept."""
+    from reidr.training.warmup.train import prepare
+
+    model = prepare(recipe, build_on_meta(architecture, device.weights_type(bool(recipe.lora_rank))))
+    standing, trained = standing_bytes(model, device, averaged=bool(recipe.ema_decay))
+    if recipe.objectives.get("kl") is not None:
+        standing["frozen copy of the start"] = bytes_of(unwrap(model).parameters())
+    standing["crop features"] = feature_bytes(architecture, lengths, recipe.learn_vision) * crops
+    on_cpu = getattr(recipe, "features_on_cpu", False)
+    if on_cpu and device.gpu:
+        standing.pop("crop features")
+    options = options_of(recipe, mixed=False)
+    phases = {"update of the weights": update_bytes(model, device)}
+    for name, shape in warmup_shapes(recipe, lengths).items():
+        phases[name] = parts(warmup_pass(model, shape, options))
+    if recipe.rationales:
+        rows = min(RATIONALE_ROWS, round(recipe.rationales * recipe.batch) * min(recipe.regenerate, recipe.steps))
+        rows = max(rows, min(RATIONALE_ROWS, recipe.measure_pairs))
+        phases["sampling of rationales"] = rollout_bytes(model, architecture, lengths, (rows, rows), recipe.max_new_tokens)
+    return StageMemory(standing, phases, trained)
+
+
+def warmup_shapes(recipe: WarmupRecipe, lengths: PromptLengths) -> dict[str, Shape]:
+    """The passes of a step of the warm-up, with rationales as long as they may be."""
+    from reidr.training.warmup.objectives.registry import find_objective
+
+    kinds = {kind for name in recipe.objectives for kind in find_objective(name).kinds}
+    rationales = min(recipe.rows, round(recipe.rationales * recipe.batch))
+    shapes = {}
+    if "direct" in kinds:
+        shapes["pass over direct answers"] = Shape(min(recipe.rows, 2 * recipe.batch), lengths.score, 0, lengths.crop)
+    for kind, words in (("after_rationale", False), ("rationale_words", True)):
+        if kind in kinds and rationales:
+            name = "pass over words of rationales" if words else "pass over answers after rationales"
+            shapes[name] = Shape(rationales, lengths.think, recipe.max_new_tokens, lengths.crop, words=words)
+    return shapes
+
+
+def grpo_memory(
+    recipe: ReinforcementRecipe, architecture: Architecture, lengths: PromptLengths, device: Device
+) -> StageMemory:
+    """Memory of reinforcement learning. Rollouts by a server take none here."""
+    from reidr.reasoning.models.architectures import find_architecture
+    from reidr.training.common.lora import add_lora
+
+    base = build_on_meta(architecture, device.weights_type(bool(recipe.lora_rank)))
+    for part in find_architecture(base.config.model_type).vision_parts(base):
+        part.requires_grad_(False)
+    model = add_lora(base, recipe.lora_rank, recipe.lora_alpha, recipe.seed)
+    standing, trained = standing_bytes(model, device)
+    copies = (recipe.beta > 0 and not recipe.lora_rank) + (recipe.rewards.text_only > 0)
+    if copies:
+        standing["frozen copies of the start"] = copies * bytes_of(base.parameters())
+    rollouts = recipe.pairs * recipe.num_generations
+    # TRL repeats a pair's pixels for each of its rollouts, in float32.
+    standing["pixels of the batch"] = rollouts * 2 * lengths.patches * pixel_values(architecture) * 4
+    groups = distinct_groups(recipe.rows, recipe.pairs, recipe.num_generations)
+    shape = Shape(recipe.rows, lengths.think, recipe.max_new_tokens, lengths.crop, groups)
+    phases = {
+        "training pass": parts(grpo_pass(model, shape, options_of(recipe, mixed=device.gpu))),
+        "update of the weights": update_bytes(model, device),
+    }
+    if recipe.rollout_server is None:
+        sizes = recipe.pairs, rollouts
+        phases["rollouts"] = rollout_bytes(model, architecture, lengths, sizes, recipe.max_new_tokens)
+    return StageMemory(standing, phases, trained)
+
+
+def sample_memory(
+    recipe: SampleRecipe, architecture: Architecture, lengths: PromptLengths, device: Device
+) -> StageMemory:
+    """Memory of sampling rollouts. With a server, the weights are loaded all the same, for its tokeniser."""
+    model = build_on_meta(architecture, device.weights_type(recipe.half_precision))
+    phases: dict[str, dict[str, int]] = {"rollouts": {}}
+    if recipe.rollout_server is None:
+        sizes = recipe.chunk, recipe.chunk * recipe.rollouts
+        phases["rollouts"] = rollout_bytes(model, architecture, lengths, sizes, recipe.max_new_tokens)
+    return StageMemory({"weights": bytes_of(model.parameters())}, phases)
+
+
+def standing_bytes(model: Any, device: Device, averaged: bool = False) -> tuple[dict[str, int], int]:
+    """Weights, gradients and AdamW's two averages (with that of the weights), and the number of trained parameters."""
+    trained = [each for each in model.parameters() if each.requires_grad]
+    size = bytes_of(trained)
+    share = device.processes if device.sharded else 1
+    standing = {
+        "weights": bytes_of(model.parameters()) // share,
+        "gradients": size // share,
+        "optimiser": (2 + averaged) * size // share,
+    }
+    if device.sharded:
+        # Two layers are whole at a time: the one that is computed and the one that is fetched.
+        layers = unwrap(model).config.get_text_config().num_hidden_layers
+        standing["gathered layers"] = 2 * bytes_of(model.parameters()) // layers
+    elif device.processes > 1:
+        standing["buckets of gradients"] = size
+    return standing, sum(each.numel() for each in trained)
+
+
+def update_bytes(model: Any, device: Device) -> dict[str, int]:
+    """Intermediate results of AdamW: of all trained weights at once on a GPU, of the largest one on a CPU."""
+    sizes = [bytes_of([each]) for each in model.parameters() if each.requires_grad]
+    share = device.processes if device.sharded else 1
+    return {"intermediate results": sum(sizes) // share if device.gpu else 2 * max(sizes, default=0)}
+
+
+def rollout_bytes(
+    model: Any, architecture: Architecture, lengths: PromptLengths, sizes: tuple[int, int], more: int
+) -> dict[str, int]:
+    """Sampling of `sizes` = (prompts, rows) at once, `more` tokens each: at the end of it, or at its beginning."""
+    prompts, rows = sizes
+    element = next(unwrap(model).parameters()).element_size()
+    filled = prefill_bytes(model, prompts, lengths.think, lengths.crop)
+    cache = cache_bytes(architecture, lengths.think + more, element) * rows
+    one_layer = cache // int(architecture.text["num_hidden_layers"])
+    logits = LOGIT_COPIES * rows * int(architecture.text["vocab_size"]) * 4
+    if filled > cache + one_layer + logits:
+        return {"prompts and their key-value cache": filled}
+    return {"key-value cache": cache + one_layer, "logits": logits}
+
+
+def cache_bytes(architecture: Architecture, tokens: int, element: int) -> int:
+    """Keys and values, or the states of recurrent layers, of one row of `tokens` tokens."""
+    text = architecture.text
+    layers, heads = int(text["num_hidden_layers"]), int(text["num_attention_heads"])
+    head = int(text.get("head_dim") or text["hidden_size"] // heads)
+    per_layer = 2 * int(text.get("num_key_value_heads", heads)) * head * element * tokens
+    if "linear_num_value_heads" not in text:
+        return layers * per_layer
+    interval = int(text.get("full_attention_interval", 4))
+    state = int(text["linear_num_value_heads"]) * int(text["linear_key_head_dim"]) * int(text["linear_value_head_dim"])
+    full = layers // interval
+    return full * per_layer + (layers - full) * state * 4
+
+
+def feature_bytes(architecture: Architecture, lengths: PromptLengths, learning: str) -> int:
+    """Bytes that `CropFeatures` keeps of one crop, in half precision (see its docstring for `learning`)."""
+    vision = architecture.vision
+    if learning == "all":
+        return lengths.patches * pixel_values(architecture) * 2
+    layers = 1 + len(vision.get("deepstack_visual_indexes", ()))
+    return lengths.crop * layers * int(architecture.text["hidden_size"]) * 2
+
+
+def pixel_values(architecture: Architecture) -> int:
+    """Numbers that describe one patch: colours of its pixels, in two frames for the models that also see videos."""
+    patch = architecture.vision.get("patch_size", 14)
+    side = int(patch[0] if isinstance(patch, (list, tuple)) else patch)
+    return 3 * int(architecture.vision.get("temporal_patch_size", 2 if "qwen" in architecture.config["model_type"] else 1)) * side**2
+
+
+def parts(memory: PassMemory) -> dict[str, int]:
+    """A pass, as two entries of a phase."""
+    return {"activations": memory.activations, "logits and intermediate results": memory.rest}

@@ -1,0 +1,117 @@
+"""A checkpoint's architecture without its weights: the model on torch's meta device, built from config.json alone."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from reidr.errors import WeightsError
+from reidr.training.planning.kernels import register
+
+PUBLIC_CONFIGS = Path(__file__).parent / "public_configs.json"
+"""Sizes from the config.json of public checkpoints, by hub id (https://huggingface.co/ID/blob/main/config.json).
+
+A test counts the parameters that they make against the published numbers.
+"""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a plan knows of a checkpoint.
+
+    Attributes:
+        name: as the recipe names it. source: where the sizes come from, in words. config: the content of config.json.
+    """
+
+    name: str
+    source: str
+    config: dict[str, Any]
+
+    @property
+    def text(self) -> dict[str, Any]:
+        """The language model's sizes."""
+        found: dict[str, Any] = self.config.get("text_config", self.config)
+        return found
+
+    @property
+    def vision(self) -> dict[str, Any]:
+        """The vision encoder's sizes."""
+        return dict(self.config.get("vision_config", {}))
+
+
+def find_sizes(source: str) -> Architecture:
+    """The architecture of a folder, a preset, a hub id in the local cache, or one of `PUBLIC_CONFIGS`.
+
+    Nothing is downloaded. Raises WeightsError where the sizes are nowhere on this machine.
+    """
+    from transformers import PreTrainedConfig
+
+    from reidr.reasoning.models.checkpoint import PRESETS, find_checkpoint, preset_names
+
+    folder = PRESETS / source if source in preset_names() else Path(source)
+    if (folder / "config.json").is_file():
+        return Architecture(source, f"{folder / 'config.json'}", _read(folder / "config.json"))
+    path, _ = find_checkpoint(source)
+    try:
+        config, _ = PreTrainedConfig.get_config_dict(path, local_files_only=True)
+    except OSError:
+        config = {}
+    if config.get("model_type"):
+        return Architecture(source, "its config.json in the Hugging Face cache", config)
+    known = _read(PUBLIC_CONFIGS)
+    if source in known:
+        return Architecture(source, f"the public config.json of {source}", known[source])
+    raise WeightsError(
+        f"{source}: its sizes are not known here (known: {', '.join(known)}); fetch its config.json with "
+        f"`hf download {source} config.json`, or give the folder of a checkpoint"
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: cannot be read as JSON ({error}); fetch the checkpoint again") from None
+    return content
+
+
+def build_on_meta(architecture: Architecture, dtype: torch.dtype) -> Any:
+    """The model, without contents, in evaluation mode; its attention is `kernels.fused_attention`.
+
+    Raises WeightsError where transformers does not know the architecture or the sizes contradict each other.
+    """
+    from transformers import CONFIG_MAPPING, AutoModelForImageTextToText
+
+    from reidr.reasoning.models.architectures import ARCHITECTURES, find_architecture
+    from reidr.reasoning.models.processor import first_line
+
+    values = {name: value for name, value in architecture.config.items() if name not in ("dtype", "torch_dtype")}
+    kind = str(values.pop("model_type", ""))
+    if kind in ARCHITECTURES:
+        find_architecture(kind)  # makes an architecture of our own known to transformers
+    try:
+        config = CONFIG_MAPPING[kind].from_dict(values)
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model: Any = AutoModelForImageTextToText.from_config(config, dtype=dtype, attn_implementation=register())
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise WeightsError(f"{architecture.name}: no model can be made of its config: {first_line(error)}") from error
+    return model.eval()
+
+
+def language_model(model: Any) -> nn.Module:
+    """The language model of a vision-language model, without its head."""
+    inner = model.model
+    found: nn.Module = inner.language_model if hasattr(inner, "language_model") else inner.text_model
+    return found
+
+
+def count(module: Any, *, trained: bool = False) -> int:
+    """Number of parameters, shared ones once; only those with gradients if `trained`."""
+    return sum(each.numel() for each in module.parameters() if each.requires_grad or not trained)
