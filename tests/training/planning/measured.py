@@ -94,7 +94,7 @@ def warmup_peak(
     """Bytes at the highest point of the second step of a warm-up, the prompts' lengths, and the number of crops."""
     model, processor, _ = built
     trainer = WarmupTrainer(recipe, pairs(4), pairs(4), (model, processor), folder)
-    written = Rationale(tuple([5] * recipe.max_new_tokens), recipe.max_new_tokens - 1, "")
+    written = Rationale(tuple([5] * recipe.max_new_tokens), recipe.max_new_tokens - 1, "Upper clothing: same in both.")
     numbers = range(round(recipe.rationales * recipe.batch))
     trainer.rationales.current = {f"{step} {number}": written for step in (1, 2) for number in numbers}
     with checkpointed(trainer.parts.base, checkpointing):

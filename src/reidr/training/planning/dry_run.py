@@ -32,7 +32,8 @@ class Shape:
     Attributes:
         rows: sequences. prompt: tokens before what is written. completion: tokens after it. crop: image tokens of each
             of the two crops, part of the prompt. groups: distinct prompts among the rows. words: whether there is a
-            loss on every token of the completion, or on the answer word alone.
+            loss on every token of the completion, or on the answer word alone. divergence: whether the words' probabilities
+            are compared with those of the model as it started (objective `kl`).
     """
 
     rows: int
@@ -41,6 +42,7 @@ class Shape:
     crop: int
     groups: int = 0
     words: bool = False
+    divergence: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,24 @@ def warmup_pass(model: Any, shape: Shape, options: PassOptions) -> PassMemory:
         hidden = run(model, embed(model, shape.rows, shape.prompt + shape.completion, shape.crop))
         body()
         if shape.words:
-            chosen = hidden[:, shape.prompt - 1 : -1].flatten(0, 1)
-            wanted = torch.empty(len(chosen), dtype=torch.long, device="meta")
-            return -log_probabilities(model, chosen, wanted, options.token_chunk)[0].sum()
+            return words_loss(model, hidden[:, shape.prompt - 1 : -1].flatten(0, 1), shape.divergence)
         logits = unwrap(model).lm_head(hidden[:, -1]).float()
         wanted = torch.empty(shape.rows, dtype=torch.long, device="meta")
         return functional.cross_entropy(logits, wanted, reduction="none").sum()
 
     return measure(model, loss, options)
+
+
+def words_loss(model: Any, hidden: Tensor, divergence: bool) -> Tensor:
+    """The losses on words: imitation, or the divergence from the starting model (`warmup.objectives.kl`)."""
+    logits = unwrap(model).lm_head(hidden).float()
+    if not divergence:
+        wanted = torch.empty(len(hidden), dtype=torch.long, device="meta")
+        return functional.cross_entropy(logits, wanted, reduction="sum")
+    now = logits.log_softmax(dim=-1)
+    with torch.no_grad():
+        before = unwrap(model).lm_head(hidden.detach()).float().log_softmax(dim=-1)
+    return functional.kl_div(now, before, reduction="sum", log_target=True)
 
 
 def grpo_pass(model: Any, shape: Shape, options: PassOptions) -> PassMemory:
@@ -217,6 +229,29 @@ def computed_as(model: Any, options: PassOptions) -> Iterator[None]:
         if options.checkpointing:
             base.gradient_checkpointing_disable()
             base.eval()
+
+
+def at_full_depth(
+    build: Callable[[int], Any], layers: int, make: Callable[[Any, Shape, PassOptions], PassMemory], shape: Shape,
+    options: PassOptions,
+) -> PassMemory:
+    """A pass through a model of `layers` layers, extrapolated from two shallow ones: all layers keep the same.
+
+    `build` makes the model of a number of layers. A model with recurrent layers repeats in fours, others in ones.
+    """
+    shallow = build(2)
+    period = 4 if is_recurrent(shallow) else 2
+    first, second = period, 2 * period
+    if layers <= second:
+        return make(build(layers), shape, options)
+    low = make(shallow if period == 2 else build(first), shape, options)
+    high = make(build(second), shape, options)
+
+    def at(small: int, large: int) -> int:
+        return small + (large - small) * (layers - first) // period
+
+    activations = at(low.activations, high.activations)
+    return PassMemory(activations, at(low.total, high.total) - activations)
 
 
 def prefill_bytes(model: Any, rows: int, prompt: int, crop: int) -> int:

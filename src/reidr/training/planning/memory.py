@@ -12,6 +12,7 @@ from reidr.training.planning.dry_run import (
     PassMemory,
     PassOptions,
     Shape,
+    at_full_depth,
     distinct_groups,
     grpo_pass,
     prefill_bytes,
@@ -87,7 +88,11 @@ def warmup_memory(
     """Memory of the warm-up; `crops`: distinct crops whose features are kept."""
     from reidr.training.warmup.train import prepare
 
-    model = prepare(recipe, build_on_meta(architecture, device.weights_type(bool(recipe.lora_rank))))
+    def build(layers: int) -> Any:
+        dtype = device.weights_type(bool(recipe.lora_rank))
+        return prepare(recipe, build_on_meta(architecture.with_layers(layers), dtype))
+
+    model = build(architecture.layers)
     standing, trained = standing_bytes(model, device, averaged=bool(recipe.ema_decay))
     if recipe.objectives.get("kl") is not None:
         standing["frozen copy of the start"] = bytes_of(unwrap(model).parameters())
@@ -98,7 +103,7 @@ def warmup_memory(
     options = options_of(recipe, mixed=False)
     phases = {"update of the weights": update_bytes(model, device)}
     for name, shape in warmup_shapes(recipe, lengths).items():
-        phases[name] = parts(warmup_pass(model, shape, options))
+        phases[name] = parts(at_full_depth(build, architecture.layers, warmup_pass, shape, options))
     if recipe.rationales:
         rows = min(RATIONALE_ROWS, round(recipe.rationales * recipe.batch) * min(recipe.regenerate, recipe.steps))
         rows = max(rows, min(RATIONALE_ROWS, recipe.measure_pairs))
@@ -118,7 +123,10 @@ def warmup_shapes(recipe: WarmupRecipe, lengths: PromptLengths) -> dict[str, Sha
     for kind, words in (("after_rationale", False), ("rationale_words", True)):
         if kind in kinds and rationales:
             name = "pass over words of rationales" if words else "pass over answers after rationales"
-            shapes[name] = Shape(rationales, lengths.think, recipe.max_new_tokens, lengths.crop, words=words)
+            divergence = words and "kl" in recipe.objectives
+            shapes[name] = Shape(
+                rationales, lengths.think, recipe.max_new_tokens, lengths.crop, words=words, divergence=divergence
+            )
     return shapes
 
 
@@ -129,21 +137,25 @@ def grpo_memory(
     from reidr.reasoning.models.architectures import find_architecture
     from reidr.training.common.lora import add_lora
 
-    base = build_on_meta(architecture, device.weights_type(bool(recipe.lora_rank)))
-    for part in find_architecture(base.config.model_type).vision_parts(base):
-        part.requires_grad_(False)
-    model = add_lora(base, recipe.lora_rank, recipe.lora_alpha, recipe.seed)
+    def build(layers: int) -> Any:
+        base = build_on_meta(architecture.with_layers(layers), device.weights_type(bool(recipe.lora_rank)))
+        for part in find_architecture(base.config.model_type).vision_parts(base):
+            part.requires_grad_(False)
+        return add_lora(base, recipe.lora_rank, recipe.lora_alpha, recipe.seed)
+
+    model = build(architecture.layers)
     standing, trained = standing_bytes(model, device)
     copies = (recipe.beta > 0 and not recipe.lora_rank) + (recipe.rewards.text_only > 0)
     if copies:
-        standing["frozen copies of the start"] = copies * bytes_of(base.parameters())
+        standing["frozen copies of the start"] = copies * bytes_of(unwrap(model).parameters())
     rollouts = recipe.pairs * recipe.num_generations
     # TRL repeats a pair's pixels for each of its rollouts, in float32.
     standing["pixels of the batch"] = rollouts * 2 * lengths.patches * pixel_values(architecture) * 4
     groups = distinct_groups(recipe.rows, recipe.pairs, recipe.num_generations)
     shape = Shape(recipe.rows, lengths.think, recipe.max_new_tokens, lengths.crop, groups)
+    options = options_of(recipe, mixed=device.gpu)
     phases = {
-        "training pass": parts(grpo_pass(model, shape, options_of(recipe, mixed=device.gpu))),
+        "training pass": parts(at_full_depth(build, architecture.layers, grpo_pass, shape, options)),
         "update of the weights": update_bytes(model, device),
     }
     if recipe.rollout_server is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,18 @@ class Architecture:
         return found
 
     @property
+    def layers(self) -> int:
+        """Number of layers of the language model."""
+        return int(self.text["num_hidden_layers"])
+
+    def with_layers(self, layers: int) -> Architecture:
+        """The same with another number of layers in the language model."""
+        text = self.text | {"num_hidden_layers": layers}
+        if text.get("layer_types"):
+            text["layer_types"] = text["layer_types"][:layers]
+        return replace(self, config=self.config | {"text_config": text})
+
+    @property
     def vision(self) -> dict[str, Any]:
         """The vision encoder's sizes."""
         return dict(self.config.get("vision_config", {}))
@@ -48,12 +60,13 @@ class Architecture:
 def find_sizes(source: str) -> Architecture:
     """The architecture of a folder, a preset, a hub id in the local cache, or one of `PUBLIC_CONFIGS`.
 
-    Nothing is downloaded. Raises WeightsError where the sizes are nowhere on this machine.
+    A revision (`ID@REVISION`) is left out: revisions of a checkpoint have the same sizes. Nothing is downloaded. Raises WeightsError where the sizes are nowhere on this machine.
     """
     from transformers import PreTrainedConfig
 
     from reidr.reasoning.models.checkpoint import PRESETS, find_checkpoint, preset_names
 
+    source, _, _ = source.partition("@") if not Path(source).exists() else (source, "", "")
     folder = PRESETS / source if source in preset_names() else Path(source)
     if (folder / "config.json").is_file():
         return Architecture(source, f"{folder / 'config.json'}", _read(folder / "config.json"))
