@@ -18,9 +18,9 @@ from tiny_reasoners import TINY
 from reidr.data.types import Crop
 from reidr.reasoning.types import Pair
 from reidr.training.grpo.build import build_trainer
-from reidr.training.planning.lengths import PromptLengths
-from reidr.training.planning.meta_model import Architecture
-from reidr.training.planning.meter import MemoryMeter, bytes_of
+from reidr.training.planning.dry_run.lengths import PromptLengths
+from reidr.training.planning.dry_run.model import Architecture
+from reidr.training.planning.dry_run.meter import MemoryMeter, bytes_of
 from reidr.training.recipes.grpo import ReinforcementRecipe
 from reidr.training.recipes.warmup import WarmupRecipe
 from reidr.training.warmup.rationales import Rationale

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from reidr.training.planning.memory import StageMemory
+from reidr.training.planning.dry_run.memory import StageMemory
 from reidr.training.planning.work import COMPLETION_SHARE
 from reidr.training.recipes.grpo import ReinforcementRecipe
 from reidr.training.recipes.sampling import SampleRecipe

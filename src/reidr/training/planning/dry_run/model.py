@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from reidr.errors import WeightsError
-from reidr.training.planning.kernels import register
+from reidr.training.planning.dry_run.kernels import register
+from reidr.training.recipes.pretraining import PretrainingRecipe
 
 PUBLIC_CONFIGS = Path(__file__).parent / "public_configs.json"
 """Sizes from the config.json of public checkpoints, by hub id (https://huggingface.co/ID/blob/main/config.json).
@@ -26,12 +27,14 @@ class Architecture:
     """What a plan knows of a checkpoint.
 
     Attributes:
-        name: as the recipe names it. source: where the sizes come from, in words. config: the content of config.json.
+        name: as the recipe names it, without a revision. source: where the sizes come from, in words. config: the content
+            of config.json. remote: whether the weights have to be downloaded.
     """
 
     name: str
     source: str
     config: dict[str, Any]
+    remote: bool = False
 
     @property
     def text(self) -> dict[str, Any]:
@@ -71,19 +74,45 @@ def find_sizes(source: str) -> Architecture:
     if (folder / "config.json").is_file():
         return Architecture(source, f"{folder / 'config.json'}", _read(folder / "config.json"))
     path, _ = find_checkpoint(source)
+    remote = not _in_cache(path)
     try:
         config, _ = PreTrainedConfig.get_config_dict(path, local_files_only=True)
     except OSError:
         config = {}
     if config.get("model_type"):
-        return Architecture(source, "its config.json in the Hugging Face cache", config)
+        return Architecture(source, "its config.json in the Hugging Face cache", config, remote)
     known = _read(PUBLIC_CONFIGS)
     if source in known:
-        return Architecture(source, f"the public config.json of {source}", known[source])
+        return Architecture(source, f"the public config.json of {source}", known[source], remote=True)
     raise WeightsError(
         f"{source}: its sizes are not known here (known: {', '.join(known)}); fetch its config.json with "
         f"`hf download {source} config.json`, or give the folder of a checkpoint"
     )
+
+
+def _in_cache(hub_id: str) -> bool:
+    """Whether weights of a checkpoint are in the Hugging Face cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    names = ("model.safetensors", "model.safetensors.index.json")
+    return any(isinstance(try_to_load_from_cache(hub_id, name), str) for name in names)
+
+
+def nano_sizes(recipe: PretrainingRecipe) -> Architecture:
+    """The small reasoner that a pretraining makes (`reasoning.nano.build.build_convolutional`)."""
+    own = find_sizes("nano")
+    language = recipe.language
+    text = own.text | {
+        "hidden_size": language.hidden,
+        "intermediate_size": 3 * language.hidden,
+        "num_hidden_layers": language.layers,
+        "num_attention_heads": language.hidden // 32,
+        "num_key_value_heads": language.key_value_heads,
+        "vocab_size": language.vocabulary,
+    }
+    network = recipe.vision_encoder[-1].network.model_dump(mode="json")
+    vision = own.vision | {"network": network, "hidden_size": language.hidden, "out_hidden_size": language.hidden}
+    return Architecture("nano", "the recipe's section pretraining", own.config | {"text_config": text, "vision_config": vision})
 
 
 def _read(path: Path) -> dict[str, Any]:

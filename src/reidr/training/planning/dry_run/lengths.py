@@ -8,7 +8,7 @@ from typing import Any
 
 from reidr.errors import WeightsError
 from reidr.reasoning.prompting.prompt import CROP_PIXELS, PERSON_A, PERSON_B, PREFIXES, QUESTIONS, Task
-from reidr.training.planning.meta_model import Architecture
+from reidr.training.planning.dry_run.model import Architecture
 
 CROP = (64, 128)
 """Width and height of the crops of Market-1501, for which plans are made."""

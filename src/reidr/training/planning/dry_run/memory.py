@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from reidr.reasoning.models.transformers_model import unwrap
-from reidr.training.planning.dry_run import (
+from reidr.training.planning.dry_run.passes import (
     PassMemory,
     PassOptions,
     Shape,
     at_full_depth,
     distinct_groups,
     grpo_pass,
+    measure,
     prefill_bytes,
     warmup_pass,
 )
-from reidr.training.planning.lengths import PromptLengths
-from reidr.training.planning.meta_model import Architecture, build_on_meta
-from reidr.training.planning.meter import bytes_of
+from reidr.training.planning.dry_run.lengths import PromptLengths
+from reidr.training.planning.dry_run.model import Architecture, build_on_meta
+from reidr.training.planning.dry_run.meter import bytes_of
 from reidr.training.recipes.grpo import ReinforcementRecipe
+from reidr.training.recipes.retriever import EmbedderTraining
 from reidr.training.recipes.sampling import SampleRecipe
 from reidr.training.recipes.warmup import WarmupRecipe
 
@@ -174,6 +177,27 @@ def sample_memory(
         sizes = recipe.chunk, recipe.chunk * recipe.rollouts
         phases["rollouts"] = rollout_bytes(model, architecture, lengths, sizes, recipe.max_new_tokens)
     return StageMemory({"weights": bytes_of(model.parameters())}, phases)
+
+
+def embedder_memory(recipe: EmbedderTraining) -> StageMemory:
+    """Memory of the training of an embedding network: a batch of pictures at its full size, forward and backward."""
+    from reidr.retrieval.embedders.network import build_network
+
+    settings = recipe.network
+    with torch.device("meta"):
+        network = build_network(settings).train()
+        pixels = torch.empty(recipe.batch_persons * recipe.batch_images, 3, settings.height, settings.width)
+
+    def loss(body: Callable[[], None]) -> torch.Tensor:
+        pooled, normed = network.pooled_branches(network.feature_map(pixels).float())
+        body()
+        return torch.stack([branch.square().mean() for branch in [*pooled, *normed]]).sum()
+
+    passed = measure(network, loss, PassOptions())
+    size = bytes_of(network.parameters())
+    standing = {"weights": size, "gradients": size, "optimiser": 2 * size, "average of the weights": size}
+    trained = sum(each.numel() for each in network.parameters())
+    return StageMemory(standing, {"training pass": parts(passed)}, trained)
 
 
 def standing_bytes(model: Any, device: Device, averaged: bool = False) -> tuple[dict[str, int], int]:

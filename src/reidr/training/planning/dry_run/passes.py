@@ -20,9 +20,9 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from reidr.reasoning.models.transformers_model import unwrap
-from reidr.training.planning.kernels import MixedPrecision, NoContents
-from reidr.training.planning.meta_model import language_model
-from reidr.training.planning.meter import MemoryMeter, bytes_of
+from reidr.training.planning.dry_run.kernels import MixedPrecision, NoContents
+from reidr.training.planning.dry_run.model import language_model
+from reidr.training.planning.dry_run.meter import MemoryMeter, bytes_of
 
 
 @dataclass(frozen=True)
