@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -27,6 +26,9 @@ from reidr.training.recipes.pretraining import PretrainingRecipe
 
 MATCHES_FIRST = 0.7
 """Share of a query's matches that a retriever ranks before all other people, on people it was not trained on."""
+MUTUAL = 0.25
+"""Share of hard negatives that are selected from both sides and kept once. With the retriever `nano` on a third of the
+people, 28 % of Market-1501's and 8 % of CUHK03's were (2026-11-30); among positives, random choice repeats as many."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def drawable(recipe: PairsRecipe, data: Sequence[PlannedData], pretraining: Pret
         room[name] += min(cells[name, cameras, True], cells[name, cameras, False])
     budgets = asked_of(recipe, crops)
     total = sum(budgets.values()) if isinstance(budgets, dict) else budgets
-    given = {n: min(room[n], budgets[n] // 2) for n in room} if isinstance(budgets, dict) else share_out(room, total // 2)
+    given = (
+        {n: min(room[n], budgets[n] // 2) for n in room} if isinstance(budgets, dict) else share_out(room, total // 2)
+    )
     certain = all(each.found for each in data)
     return Drawn(total, 2 * sum(given.values()) if isinstance(budgets, dict) else 2 * room.total(),
                  {name: 2 * number for name, number in sorted(given.items())}, certain)  # fmt: skip
@@ -110,7 +114,7 @@ def draw(recipe: PairsRecipe, name: str, crops: Sequence[Seen]) -> Counter[tuple
         pairs = [(matches[int(place)], True) for place in chosen]
         strangers = random.integers(len(crops), size=3 * others)
         usable = [p for p in strangers.tolist() if people[p] != people[query] and cameras[p] != cameras[query]]
-        pairs += [(place, False) for place in usable[:others]]
+        pairs += [(place, False) for place in usable[:others] if random.random() >= MUTUAL]
         for place, label in pairs:
             found.setdefault((min(query, place), max(query, place)), label)
     counts: Counter[tuple[str, str, bool]] = Counter()
@@ -127,8 +131,3 @@ def others_near(recipe: PairsRecipe, matches: int) -> int:
         free = max(0, free - round(MATCHES_FIRST * matches))
     # The nearest crops of other people show some of them several times; two crops each, on average.
     return min(recipe.negatives, (free + 1) // 2)
-
-
-def described(recipe: Any) -> str:
-    """The settings that decide how many pairs there are, for advice."""
-    return f"queries {recipe.queries}, positives {recipe.positives}, negatives {recipe.negatives}"

@@ -52,14 +52,41 @@ class StagePlan:
 
 
 @dataclass(frozen=True)
+class Subject:
+    """What the stages with a model share: its sizes and speed, candidate pairs, pairs kept, distinct crops."""
+
+    model: Architecture
+    lengths: PromptLengths
+    speed: work.Speed
+    pairs: Drawn | None
+    kept: int
+    crops: int
+
+
+@dataclass(frozen=True)
+class Server:
+    """A vLLM server that writes the rollouts of reinforcement learning.
+
+    Attributes:
+        needs: bytes of weights, keys and values of all rollouts at once, and what vLLM takes beside. share: of the GPU's
+            memory, for its option --gpu-memory-utilization. beside: whether it fits on the GPU of the training.
+    """
+
+    needs: int
+    share: float
+    beside: bool
+
+
+@dataclass(frozen=True)
 class Plan:
     """The plan of a recipe.
 
     Attributes:
         model: the checkpoint that is trained, None for a recipe of a retriever alone. lengths: of its prompts.
             parameters: of the whole model. download: bytes that have to be fetched. pairs: None without a section for
-            them. kept: most pairs that sampling keeps. free_disk: bytes free where run folders go. problems: what keeps
-            the training from beginning, or would stop it.
+            them. kept: most pairs that sampling keeps. free_disk: bytes free where run folders go. halved: whether
+            a stage trains LoRA on bfloat16 weights. server: None without reinforcement learning on a GPU. subject: what
+            the stages were planned with.
     """
 
     recipe: str
@@ -73,7 +100,9 @@ class Plan:
     download: int
     stages: list[StagePlan]
     free_disk: int
-    problems: list[str] = field(default_factory=list)
+    halved: bool = False
+    server: Server | None = None
+    subject: Subject | None = field(default=None, repr=False)
 
     @property
     def seconds(self) -> float:
@@ -87,7 +116,13 @@ class Plan:
 
 
 def make_plan(sections: Sections, machine: Machine) -> Plan:
-    """The plan of a recipe on a machine. Raises WeightsError where the checkpoint's sizes are not known here."""
+    """The plan of a recipe on a machine.
+
+    Raises WeightsError where the checkpoint's sizes are not known here, RecipeError for weights that are to be sharded
+    over one processor.
+    """
+    if machine.sharded and machine.number == 1:
+        raise RecipeError("--sharded splits the weights over several GPUs: give their number with --gpus")
     data = planned_data(sections.raw)
     pairs, kept, crops = planned_pairs(sections, data)
     model = planned_model(sections)
@@ -96,28 +131,18 @@ def make_plan(sections: Sections, machine: Machine) -> Plan:
     parameters = 0 if built is None else count(built)
     stages = [planned_embedder(sections, name, data, machine) for name in ("retriever", "pretraining", "pairs")]
     planned = [stage for stage in stages if stage is not None]
+    subject = None
     if model is not None and lengths is not None:
         speed = work.Speed(machine.processor, machine.number, built, lengths)
         subject = Subject(model, lengths, speed, pairs, kept, crops)
         planned += [plan_stage(sections, name, machine, subject) for name in WITH_MODEL if name in sections.typed]
     free = shutil.disk_usage(".").free
     download = 0 if model is None or not model.remote else bytes_of(built.parameters())
-    plan = Plan(
-        sections.name, machine, data, pairs, kept, model, lengths, parameters, download, planned, free
-    )
-    return plan_with_problems(plan, sections)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What the stages with a model share: its sizes and speed, candidate pairs, pairs kept, distinct crops."""
-
-    model: Architecture
-    lengths: PromptLengths
-    speed: work.Speed
-    pairs: Drawn | None
-    kept: int
-    crops: int
+    server = planned_server(sections, machine, subject)
+    return Plan(
+        sections.name, machine, data, pairs, kept, model, lengths, parameters, download, planned, free,
+        any(getattr(each, "lora_rank", 0) for each in sections.typed.values()), server, subject,
+    )  # fmt: skip
 
 
 def planned_model(sections: Sections) -> Architecture | None:
@@ -144,9 +169,7 @@ def planned_pairs(sections: Sections, data: Sequence[PlannedData]) -> tuple[Draw
     return drawn, 0 if sample is None else pairs_kept(sample, asked, images), min(crops, images) if images else crops
 
 
-def planned_embedder(
-    sections: Sections, stage: str, data: Sequence[PlannedData], machine: Machine
-) -> StagePlan | None:
+def planned_embedder(sections: Sections, stage: str, data: Sequence[PlannedData], machine: Machine) -> StagePlan | None:
     """A stage that trains embedding networks: the retriever, the pretraining, the retrievers of the folds."""
     recipe = sections.typed.get(stage)
     if recipe is None:
@@ -193,12 +216,16 @@ def plan_stage(sections: Sections, stage: str, machine: Machine, subject: Subjec
     elif stage == "sample":
         pairs = min(subject.pairs.kept, recipe.most_pairs) if subject.pairs is not None else recipe.most_pairs
         seconds, size = work.sample_seconds(recipe, speed, pairs), disk.sample_bytes(recipe, pairs)
-        remarks = (f"{pairs * recipe.rollouts:,} rollouts of {pairs:,} pairs, of which at most {subject.kept:,} are kept",)
+        remarks = (
+            f"{pairs * recipe.rollouts:,} rollouts of {pairs:,} pairs, of which at most {subject.kept:,} are kept",
+        )
     else:
         steps = rl_steps(recipe, subject.kept)
         seconds, size = work.grpo_seconds(recipe, steps, speed), disk.grpo_bytes(recipe, steps, need, whole)
         times = f", each about {steps * recipe.pairs / subject.kept:.2g} times" if subject.kept else ""
-        remarks = (f"{steps:,} steps x {recipe.pairs} pairs = {steps * recipe.pairs:,} draws of {subject.kept:,}{times}",)
+        remarks = (
+            f"{steps:,} steps x {recipe.pairs} pairs = {steps * recipe.pairs:,} draws of {subject.kept:,}{times}",
+        )
     return StagePlan(stage, need, seconds, size, need.total <= machine.processor.usable, remarks)
 
 
@@ -212,27 +239,43 @@ def stage_memory(recipe: Any, stage: str, machine: Machine, subject: Subject) ->
     return memory.grpo_memory(recipe, model, lengths, device)
 
 
-def plan_with_problems(plan: Plan, sections: Sections) -> Plan:
-    """The plan with a sentence for each thing that keeps the training from beginning or would stop it."""
-    processor = plan.machine.processor
+VLLM_BESIDE = int(2.5 * 2**30)
+"""What vLLM takes beside weights and cache: CUDA graphs and the largest batch of pictures."""
+
+
+def planned_server(sections: Sections, machine: Machine, subject: Subject | None) -> Server | None:
+    """The server that could write the rollouts of reinforcement learning."""
+    recipe, processor = sections.typed.get("rl"), machine.processor
+    if recipe is None or subject is None or not processor.gpu or not recipe.lora_rank:
+        return None
+    weights = 2 * count(subject.speed.model)
+    tokens = subject.lengths.think + recipe.max_new_tokens
+    rows = min(work.SERVER_ROWS, recipe.pairs * recipe.num_generations)
+    needs = weights + memory.cache_bytes(subject.model, tokens, 2) * rows + VLLM_BESIDE
+    alone = recipe.model_copy(update={"rollout_server": "http://localhost:8000"})
+    training = memory.grpo_memory(alone, subject.model, subject.lengths, machine.device).total
+    share = min(1.0, needs / processor.memory + 0.01)
+    return Server(needs, share, training + needs <= processor.usable)
+
+
+def problems_of(plan: Plan) -> list[str]:
+    """A sentence for each thing that keeps the training from beginning or would stop it."""
+    processor, found = plan.machine.processor, []
     for each in plan.data:
         if not each.found:
-            plan.problems.append(f"data set {each.name}: {each.path}: {each.problem}")
+            found.append(f"data set {each.name}: {each.path}: {each.problem}")
     if plan.pairs is not None and not plan.pairs.possible and all(each.found for each in plan.data):
-        plan.problems.append("pairs: no pair of both labels can be drawn; the data sets are too small")
+        found.append("pairs: no pair of both labels can be drawn; the data sets are too small")
     for stage in plan.stages:
         if not stage.fits and stage.memory is not None:
-            plan.problems.append(
+            found.append(
                 f"{stage.stage}: needs {stage.memory.total / 2**30:.1f} GiB, and {processor.title} has "
                 f"{processor.usable / 2**30:.1f} GiB for tensors"
             )
-    lora = any(getattr(section, "lora_rank", 0) for section in sections.typed.values())
-    if processor.gpu and not processor.bfloat16 and lora:
-        plan.problems.append(f"{processor.title} does not compute in bfloat16, which training with LoRA uses")
+    if plan.model is not None and processor.gpu and not processor.bfloat16 and plan.halved:
+        found.append(f"{processor.title} does not compute in bfloat16, which training with LoRA uses")
     if plan.disk > plan.free_disk:
-        plan.problems.append(
+        found.append(
             f"disk: the run takes {plan.disk / 2**30:.1f} GiB, and {Path.cwd()} has {plan.free_disk / 2**30:.1f} GiB free"
         )
-    if plan.machine.sharded and plan.machine.number == 1:
-        raise RecipeError("--sharded splits the weights over several GPUs: give their number with --gpus")
-    return plan
+    return found

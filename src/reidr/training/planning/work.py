@@ -79,7 +79,9 @@ class Speed:
         fixed = LAYER_SECONDS[self.processor.gpu] * unwrap(self.model).config.get_text_config().num_hidden_layers
         weights = self.parameters * next(unwrap(self.model).parameters()).element_size()
         traffic = weights / (self.processor.bandwidth * TRAFFIC)
-        step = max(fixed * (LORA_LAYERS if lora else 1), traffic, self.seconds(2 * self.parameters * one) * self.together)
+        step = max(
+            fixed * (LORA_LAYERS if lora else 1), traffic, self.seconds(2 * self.parameters * one) * self.together
+        )
         prompts = self.seconds(2 * self.parameters * self.lengths.think * rows / 8)
         return math.ceil(rows / one) * tokens * step / self.together + prompts if rows else 0.0
 

@@ -110,7 +110,9 @@ def warmup_memory(
     if recipe.rationales:
         rows = min(RATIONALE_ROWS, round(recipe.rationales * recipe.batch) * min(recipe.regenerate, recipe.steps))
         rows = max(rows, min(RATIONALE_ROWS, recipe.measure_pairs))
-        phases["sampling of rationales"] = rollout_bytes(model, architecture, lengths, (rows, rows), recipe.max_new_tokens)
+        phases["sampling of rationales"] = rollout_bytes(
+            model, architecture, lengths, (rows, rows), recipe.max_new_tokens
+        )
     return StageMemory(standing, phases, trained)
 
 
@@ -268,7 +270,11 @@ def pixel_values(architecture: Architecture) -> int:
     """Numbers that describe one patch: colours of its pixels, in two frames for the models that also see videos."""
     patch = architecture.vision.get("patch_size", 14)
     side = int(patch[0] if isinstance(patch, (list, tuple)) else patch)
-    return 3 * int(architecture.vision.get("temporal_patch_size", 2 if "qwen" in architecture.config["model_type"] else 1)) * side**2
+    return (
+        3
+        * int(architecture.vision.get("temporal_patch_size", 2 if "qwen" in architecture.config["model_type"] else 1))
+        * side**2
+    )
 
 
 def parts(memory: PassMemory) -> dict[str, int]:

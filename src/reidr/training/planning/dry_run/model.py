@@ -112,7 +112,9 @@ def nano_sizes(recipe: PretrainingRecipe) -> Architecture:
     }
     network = recipe.vision_encoder[-1].network.model_dump(mode="json")
     vision = own.vision | {"network": network, "hidden_size": language.hidden, "out_hidden_size": language.hidden}
-    return Architecture("nano", "the recipe's section pretraining", own.config | {"text_config": text, "vision_config": vision})
+    return Architecture(
+        "nano", "the recipe's section pretraining", own.config | {"text_config": text, "vision_config": vision}
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

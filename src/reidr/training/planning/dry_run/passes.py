@@ -134,9 +134,7 @@ def continued(model: Any, shape: Shape) -> Tensor:
     prompts = run(model, embed(model, shape.groups, shape.prompt, shape.crop), cache, shape.prompt)
     source = torch.empty(shape.rows, dtype=torch.long, device="meta")
     cache.batch_select_indices(source)
-    rest = run(
-        model, embed(model, shape.rows, shape.completion - 1, 0), cache, shape.prompt + shape.completion - 1
-    )
+    rest = run(model, embed(model, shape.rows, shape.completion - 1, 0), cache, shape.prompt + shape.completion - 1)
     return torch.cat([prompts[source, -1:], rest], dim=1)
 
 
@@ -232,7 +230,10 @@ def computed_as(model: Any, options: PassOptions) -> Iterator[None]:
 
 
 def at_full_depth(
-    build: Callable[[int], Any], layers: int, make: Callable[[Any, Shape, PassOptions], PassMemory], shape: Shape,
+    build: Callable[[int], Any],
+    layers: int,
+    make: Callable[[Any, Shape, PassOptions], PassMemory],
+    shape: Shape,
     options: PassOptions,
 ) -> PassMemory:
     """A pass through a model of `layers` layers, extrapolated from two shallow ones: all layers keep the same.
