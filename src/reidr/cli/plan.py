@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
 import click
@@ -49,6 +50,8 @@ def command(
     from reidr.core.text import shown_lines
 
     to_stdout = prepare_output(json_file)
+    # peft asks transformers for a name that newer versions call otherwise, once for each model that is built.
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
     from reidr.training.planning.advice import advise
     from reidr.training.planning.gpus import find_processor
     from reidr.training.planning.plan import Machine, make_plan, problems_of

@@ -11,8 +11,8 @@ from reidr.training.planning.gpus import TABLE
 from reidr.training.planning.plan import WITH_MODEL, Machine, Plan, Subject, planned_pairs, stage_memory
 from reidr.training.planning.settings import Changes, Sections, read_sections
 
-SHARDED_OVER = (2, 4, 8)
-"""Numbers of GPUs that sharding is tried over."""
+NUMBERS = (2, 4, 8)
+"""Numbers of GPUs that are tried."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Advice:
     """One change that was planned again.
 
     Attributes:
-        stage: for which. change: the option and its value, or another machine. needs: bytes that the stage takes with it,
-            None where it is not about memory. reason: what it is for.
+        stage: for which. change: the option and its value, or another machine. needs: bytes that the stage takes with
+            it, None where it is not about memory. reason: what it is for.
     """
 
     stage: str
@@ -39,7 +39,8 @@ def advise(sections: Sections, plan: Plan) -> list[Advice]:
     for stage in plan.stages:
         if stage.fits or stage.stage not in WITH_MODEL or stage.memory is None:
             continue
-        found += setting_advice(sections, stage.stage, plan.machine, subject)
+        if stage.memory.phases and sum(stage.memory.standing.values()) <= plan.machine.processor.usable:
+            found += setting_advice(sections, stage.stage, plan.machine, subject)
         found += machine_advice(sections.typed[stage.stage], stage.stage, plan.machine, subject)
     return found
 
@@ -83,20 +84,27 @@ def changes_to_try(stage: str, recipe: Any) -> Iterator[dict[str, Any]]:
 def machine_advice(recipe: Any, stage: str, machine: Machine, subject: Subject) -> list[Advice]:
     """The GPU of the table with the least memory that holds the stage as it is, and sharding over several."""
     found = []
-    for number in SHARDED_OVER:
-        if number <= machine.number and machine.sharded:
-            continue
-        several = replace(machine, number=number, sharded=True)
+    for several in larger_machines(machine):
         need = stage_memory(recipe, stage, several, subject)
         if need.total <= machine.processor.usable:
-            found.append(Advice(stage, f"--gpus {number} --sharded", need.total, "FSDP or ZeRO-3 over several GPUs"))
+            how = " --sharded" if several.sharded else ""
+            reason = "FSDP or ZeRO-3 over several GPUs" if several.sharded else "rows split over several GPUs"
+            found.append(Advice(stage, f"--gpus {several.number}{how}", need.total, reason))
             break
-    for processor in sorted(TABLE, key=lambda each: (each.memory, each.tera)):
-        need = stage_memory(recipe, stage, replace(machine, processor=processor), subject)
-        if processor.bfloat16 and need.total <= processor.usable:
-            found.append(Advice(stage, f"--gpu {processor.name}", need.total, f"{processor.title} holds it as it is"))
-            break
+    need = stage_memory(recipe, stage, replace(machine, processor=TABLE[0]), subject)  # the same on every GPU
+    fitting = [each for each in TABLE if each.bfloat16 and need.total <= each.usable]
+    if fitting:
+        smallest = min(fitting, key=lambda each: (each.memory, each.tera))
+        found.append(Advice(stage, f"--gpu {smallest.name}", need.total, f"{smallest.title} holds it as it is"))
     return found
+
+
+def larger_machines(machine: Machine) -> Iterator[Machine]:
+    """More of the same GPUs, first each with all weights, then with the weights split over them."""
+    for number in NUMBERS:
+        for sharded in (False, True):
+            if machine.processor.gpu and (number > machine.number or (sharded and not machine.sharded)):
+                yield replace(machine, number=max(number, machine.number), sharded=sharded)
 
 
 def steps_advice(sections: Sections, plan: Plan) -> Advice | None:

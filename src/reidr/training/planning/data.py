@@ -25,9 +25,9 @@ class PlannedData:
 
     Attributes:
         name, path: as it is named, and where it is or would be. found: whether it is there. problem: why it cannot be
-            read, or that it is missing and what to do. stages: which name it. counted: "read here", "official counts" or
-            "unknown". images, people: labelled training crops and the persons on them. crops: each of these crops; made
-            up, with the official numbers, for a data set that is not here.
+            read, or that it is missing and what to do. stages: which name it. counted: "read here", "official counts"
+            or "unknown". images, people: labelled training crops and the persons on them. crops: each of these crops;
+            made up, with the official numbers, for a data set that is not here.
     """
 
     name: str

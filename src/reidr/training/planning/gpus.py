@@ -23,9 +23,9 @@ class Processor:
     """A GPU, or the CPU of this machine.
 
     Attributes:
-        name: as `--gpu` takes it. title: its whole name. memory: bytes that torch can see of it. tera: 10^12 operations a
-            second of dense matrix products in bfloat16 (on a CPU in float32, measured). bandwidth: bytes a second of its
-            memory. source: of these numbers. bfloat16: whether it computes in it. gpu: False for a CPU.
+        name: as `--gpu` takes it. title: its whole name. memory: bytes that torch can see of it. tera: 10^12 operations
+            a second of dense matrix products in bfloat16 (on a CPU in float32, measured). bandwidth: bytes a second of
+            its memory. source: of these numbers. bfloat16: whether it computes in it. gpu: False for a CPU.
     """
 
     name: str

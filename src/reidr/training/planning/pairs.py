@@ -1,16 +1,17 @@
 """How many candidate pairs a recipe can draw: its mining, with a made-up ranking instead of an embedder's.
 
 Everything that does not depend on features is done as `training/pairs` does it: folds and held-out people by hash, the
-number of queries, positives and negatives of each, other cameras only, each pair once, balance over labels, data sets and
-pairs of cameras. What depends on features is assumed: `MATCHES_FIRST` of a query's matches are ranked before everybody
-else, and which other people are near is random.
+number of queries, positives and negatives of each, other cameras only, each pair once, balance over labels, data sets
+and pairs of cameras. What depends on features is assumed: `MATCHES_FIRST` of a query's matches are ranked before
+everybody else, and which other people are near is random.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 
@@ -29,6 +30,18 @@ MATCHES_FIRST = 0.7
 MUTUAL = 0.25
 """Share of hard negatives that are selected from both sides and kept once. With the retriever `nano` on a third of the
 people, 28 % of Market-1501's and 8 % of CUHK03's were (2026-11-30); among positives, random choice repeats as many."""
+
+
+@dataclass(frozen=True)
+class Mining:
+    """The settings of `PairsRecipe` that decide which pairs a query gives."""
+
+    queries: int
+    positives: int
+    negatives: int
+    negative_ranks: int
+    selection: str
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -62,10 +75,11 @@ def drawable(recipe: PairsRecipe, data: Sequence[PlannedData], pretraining: Pret
         kept = [crop for crop in crops if not is_held_out(crop[0], recipe.held_out_share, recipe.seed)]
         folds = [fold_of(person, recipe.folds, recipe.seed) for person, _ in kept]
         parts = [[c for c, own in zip(kept, folds, strict=True) if own == fold] for fold in range(recipe.folds)]
+    mining = Mining(**{each.name: getattr(recipe, each.name) for each in fields(Mining)})
     cells: Counter[tuple[str, str, bool]] = Counter()
     for part in parts:
         for name in sorted({dataset_of(person) for person, _ in part}):
-            cells.update(draw(recipe, name, [crop for crop in part if dataset_of(crop[0]) == name]))
+            cells.update(draw(mining, name, tuple(crop for crop in part if dataset_of(crop[0]) == name)))
     room: Counter[str] = Counter()
     for name, cameras in {(name, cameras) for name, cameras, _ in cells}:
         room[name] += min(cells[name, cameras, True], cells[name, cameras, False])
@@ -95,7 +109,8 @@ def is_left_to_reasoning(person: str, recipe: PretrainingRecipe) -> bool:
     )
 
 
-def draw(recipe: PairsRecipe, name: str, crops: Sequence[Seen]) -> Counter[tuple[str, str, bool]]:
+@lru_cache(maxsize=32)
+def draw(recipe: Mining, name: str, crops: tuple[Seen, ...]) -> Counter[tuple[str, str, bool]]:
     """Pairs of one search, each once, counted by (data set, pair of cameras, label)."""
     random = np.random.default_rng(recipe.seed)
     people = np.unique([person for person, _ in crops], return_inverse=True)[1]
@@ -124,7 +139,7 @@ def draw(recipe: PairsRecipe, name: str, crops: Sequence[Seen]) -> Counter[tuple
     return counts
 
 
-def others_near(recipe: PairsRecipe, matches: int) -> int:
+def others_near(recipe: Mining, matches: int) -> int:
     """Negatives of a query with so many matches: of other people among the first `negative_ranks` candidates."""
     free = recipe.negative_ranks
     if recipe.selection == "spread-over-ranks":

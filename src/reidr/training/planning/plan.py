@@ -68,8 +68,8 @@ class Server:
     """A vLLM server that writes the rollouts of reinforcement learning.
 
     Attributes:
-        needs: bytes of weights, keys and values of all rollouts at once, and what vLLM takes beside. share: of the GPU's
-            memory, for its option --gpu-memory-utilization. beside: whether it fits on the GPU of the training.
+        needs: bytes of weights, keys and values of all rollouts at once, and what vLLM takes beside. share: of the
+            GPU's memory, for its option --gpu-memory-utilization. beside: whether it fits on the GPU of the training.
     """
 
     needs: int
@@ -137,8 +137,8 @@ def make_plan(sections: Sections, machine: Machine) -> Plan:
         subject = Subject(model, lengths, speed, pairs, kept, crops)
         planned += [plan_stage(sections, name, machine, subject) for name in WITH_MODEL if name in sections.typed]
     free = shutil.disk_usage(".").free
-    download = 0 if model is None or not model.remote else bytes_of(built.parameters())
-    server = planned_server(sections, machine, subject)
+    download = 0 if model is None or built is None or not model.remote else bytes_of(built.parameters())
+    server = planned_server(sections, machine, subject, planned)
     return Plan(
         sections.name, machine, data, pairs, kept, model, lengths, parameters, download, planned, free,
         any(getattr(each, "lora_rank", 0) for each in sections.typed.values()), server, subject,
@@ -243,17 +243,20 @@ VLLM_BESIDE = int(2.5 * 2**30)
 """What vLLM takes beside weights and cache: CUDA graphs and the largest batch of pictures."""
 
 
-def planned_server(sections: Sections, machine: Machine, subject: Subject | None) -> Server | None:
-    """The server that could write the rollouts of reinforcement learning."""
+def planned_server(
+    sections: Sections, machine: Machine, subject: Subject | None, stages: Sequence[StagePlan]
+) -> Server | None:
+    """The server that could write the rollouts of reinforcement learning, which gets LoRA weights alone."""
     recipe, processor = sections.typed.get("rl"), machine.processor
-    if recipe is None or subject is None or not processor.gpu or not recipe.lora_rank:
+    own = next((stage.memory for stage in stages if stage.stage == "rl"), None)
+    if recipe is None or subject is None or own is None or not processor.gpu or not recipe.lora_rank:
         return None
     weights = 2 * count(subject.speed.model)
     tokens = subject.lengths.think + recipe.max_new_tokens
     rows = min(work.SERVER_ROWS, recipe.pairs * recipe.num_generations)
     needs = weights + memory.cache_bytes(subject.model, tokens, 2) * rows + VLLM_BESIDE
-    alone = recipe.model_copy(update={"rollout_server": "http://localhost:8000"})
-    training = memory.grpo_memory(alone, subject.model, subject.lengths, machine.device).total
+    phases = {name: phase for name, phase in own.phases.items() if name != memory.ROLLOUTS}
+    training = StageMemory(own.standing, phases).total
     share = min(1.0, needs / processor.memory + 0.01)
     return Server(needs, share, training + needs <= processor.usable)
 
@@ -275,7 +278,6 @@ def problems_of(plan: Plan) -> list[str]:
     if plan.model is not None and processor.gpu and not processor.bfloat16 and plan.halved:
         found.append(f"{processor.title} does not compute in bfloat16, which training with LoRA uses")
     if plan.disk > plan.free_disk:
-        found.append(
-            f"disk: the run takes {plan.disk / 2**30:.1f} GiB, and {Path.cwd()} has {plan.free_disk / 2**30:.1f} GiB free"
-        )
+        free = plan.free_disk / 2**30
+        found.append(f"disk: the run takes {plan.disk / 2**30:.1f} GiB, and {Path.cwd()} has {free:.1f} GiB free")
     return found

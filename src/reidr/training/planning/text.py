@@ -33,8 +33,8 @@ def heading(plan: Plan) -> str:
     if plan.model is not None and plan.lengths is not None:
         counted = "counted with its tokeniser" if plan.lengths.exact else "estimated"
         lines.append(
-            f"Model: {plan.model.name}, {plan.parameters / 1e9:.3g} billion parameters (from {plan.model.source}); a prompt "
-            f"has {plan.lengths.think} tokens ({counted}), of which {plan.lengths.crop} for each crop"
+            f"Model: {plan.model.name}, {plan.parameters / 1e9:.3g} billion parameters (from {plan.model.source}); a "
+            f"prompt has {plan.lengths.think} tokens ({counted}), of which {plan.lengths.crop} for each crop"
         )
         if plan.download:
             lines.append(f"To download: {plan.download / GIB:.1f} GiB of weights")
@@ -65,12 +65,11 @@ def stages_text(plan: Plan) -> str:
     for stage in plan.stages:
         need = "-" if stage.memory is None else f"{stage.memory.total / GIB:.1f}"
         fits = "yes" if stage.fits else "NO"
-        lines.append(
-            f"{stage.stage:<12} {need:>9} {fits:>5} {stage.seconds / 3600:>8.2f} {stage.disk / GIB:>9.1f}"
-            + "".join(f"  {remark}" for remark in stage.remarks)
-        )
-    lines.append(f"{'together':<12} {'':>9} {'':>5} {plan.seconds / 3600:>8.2f} {plan.disk / GIB:>9.1f}  "
-                 f"{plan.free_disk / GIB:.0f} GiB are free here; hours are right within a factor of about two")  # fmt: skip
+        lines.append(f"{stage.stage:<12} {need:>9} {fits:>5} {stage.seconds / 3600:>8.2f} {stage.disk / GIB:>9.1f}")
+    whole = plan.disk / GIB
+    lines.append(f"{'together':<12} {'':>9} {'':>5} {plan.seconds / 3600:>8.2f} {whole:>9.1f}")
+    lines += [f"  {stage.stage}: {remark}" for stage in plan.stages for remark in stage.remarks]
+    lines.append(f"  Hours are right within a factor of about two. {plan.free_disk / GIB:.0f} GiB are free here.")
     return "\n".join(lines)
 
 

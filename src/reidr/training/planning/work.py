@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from reidr.reasoning.models.transformers_model import unwrap
-from reidr.training.planning.gpus import Processor
 from reidr.training.planning.dry_run.lengths import PromptLengths
 from reidr.training.planning.dry_run.model import count, language_model
+from reidr.training.planning.gpus import Processor
 from reidr.training.recipes.grpo import ReinforcementRecipe
 from reidr.training.recipes.retriever import EmbedderTraining
 from reidr.training.recipes.sampling import SampleRecipe

@@ -44,7 +44,7 @@ def fused_attention(
     groups = query.shape[1] // key.shape[1]
     if groups > 1 and not use_gqa_in_sdpa(attention_mask, key, value):
         key, value = repeat_kv(key, groups), repeat_kv(value, groups)
-    output: Tensor = _FusedAttention.apply(query, key, value, attention_mask)  # type: ignore[no-untyped-call]
+    output: Tensor = _FusedAttention.apply(query, key, value, attention_mask)
     return output.transpose(1, 2).contiguous(), None
 
 

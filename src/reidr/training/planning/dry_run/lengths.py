@@ -57,8 +57,7 @@ def _counted(architecture: Architecture) -> tuple[int, int, int] | None:
 
     from reidr.reasoning.models.checkpoint import find_checkpoint
     from reidr.reasoning.models.processor import load_processor
-    from reidr.reasoning.prompting.prompt import encode_pairs
-    from reidr.reasoning.prompting.prompt import crop_pixels
+    from reidr.reasoning.prompting.prompt import crop_pixels, encode_pairs
 
     try:
         processor: Any = load_processor(find_checkpoint(architecture.name)[0], local_files_only=True)
@@ -69,7 +68,7 @@ def _counted(architecture: Architecture) -> tuple[int, int, int] | None:
         return None
     counted = []
     for task in ("score", "think"):
-        batch = encode_pairs(processor, [pair], task, pixels=crop_pixels(processor))  # type: ignore[arg-type]
+        batch = encode_pairs(processor, [pair], task, pixels=crop_pixels(processor))
         counted.append(int(batch["input_ids"].shape[1]))
     crop = int((batch["input_ids"] == processor.image_token_id).sum()) // 2
     return counted[0], counted[1], crop

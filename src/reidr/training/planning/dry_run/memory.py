@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 
 from reidr.reasoning.models.transformers_model import unwrap
+from reidr.retrieval.embedders.network_settings import NetworkSettings
+from reidr.training.planning.dry_run.depths import Depths
+from reidr.training.planning.dry_run.lengths import PromptLengths
+from reidr.training.planning.dry_run.meter import bytes_of
+from reidr.training.planning.dry_run.model import Architecture, build_on_meta
 from reidr.training.planning.dry_run.passes import (
     PassMemory,
     PassOptions,
     Shape,
-    at_full_depth,
     distinct_groups,
     grpo_pass,
     measure,
     prefill_bytes,
     warmup_pass,
 )
-from reidr.training.planning.dry_run.lengths import PromptLengths
-from reidr.training.planning.dry_run.model import Architecture, build_on_meta
-from reidr.training.planning.dry_run.meter import bytes_of
 from reidr.training.recipes.grpo import ReinforcementRecipe
 from reidr.training.recipes.retriever import EmbedderTraining
 from reidr.training.recipes.sampling import SampleRecipe
@@ -30,6 +32,8 @@ from reidr.training.recipes.warmup import WarmupRecipe
 
 RATIONALE_ROWS = 64  # as `warmup.rationales.ROWS`
 VISION_BATCH = 64  # as `inference.crop_features.BATCH`
+ROLLOUTS = "rollouts"
+"""Name of the phase in which completions are sampled."""
 LOGIT_COPIES = 5
 """Float32 tensors of (rows, vocabulary) alive at once in `inference.sampling.sample_rows`."""
 
@@ -71,6 +75,10 @@ class Device:
     processes: int = 1
     sharded: bool = False
 
+    def share(self, rows: int) -> int:
+        """Rows of one process: they are split over all of them."""
+        return -(-rows // self.processes)
+
     def weights_type(self, half: bool) -> torch.dtype:
         """The type of the frozen weights."""
         return torch.bfloat16 if self.gpu and half else torch.float32
@@ -95,18 +103,18 @@ def warmup_memory(
         dtype = device.weights_type(bool(recipe.lora_rank))
         return prepare(recipe, build_on_meta(architecture.with_layers(layers), dtype))
 
-    model = build(architecture.layers)
+    model = Depths(build, architecture.layers)
     standing, trained = standing_bytes(model, device, averaged=bool(recipe.ema_decay))
     if recipe.objectives.get("kl") is not None:
-        standing["frozen copy of the start"] = bytes_of(unwrap(model).parameters())
+        standing["frozen copy of the start"] = model.of(lambda part: bytes_of(unwrap(part).parameters()))
     standing["crop features"] = feature_bytes(architecture, lengths, recipe.learn_vision) * crops
     on_cpu = getattr(recipe, "features_on_cpu", False)
     if on_cpu and device.gpu:
         standing.pop("crop features")
     options = options_of(recipe, mixed=False)
     phases = {"update of the weights": update_bytes(model, device)}
-    for name, shape in warmup_shapes(recipe, lengths).items():
-        phases[name] = parts(at_full_depth(build, architecture.layers, warmup_pass, shape, options))
+    for name, shape in warmup_shapes(recipe, lengths, device).items():
+        phases[name] = parts(model.passed(partial(warmup_pass, shape=shape, options=options)))
     if recipe.rationales:
         rows = min(RATIONALE_ROWS, round(recipe.rationales * recipe.batch) * min(recipe.regenerate, recipe.steps))
         rows = max(rows, min(RATIONALE_ROWS, recipe.measure_pairs))
@@ -116,15 +124,16 @@ def warmup_memory(
     return StageMemory(standing, phases, trained)
 
 
-def warmup_shapes(recipe: WarmupRecipe, lengths: PromptLengths) -> dict[str, Shape]:
+def warmup_shapes(recipe: WarmupRecipe, lengths: PromptLengths, device: Device) -> dict[str, Shape]:
     """The passes of a step of the warm-up, with rationales as long as they may be."""
     from reidr.training.warmup.objectives.registry import find_objective
 
     kinds = {kind for name in recipe.objectives for kind in find_objective(name).kinds}
-    rationales = min(recipe.rows, round(recipe.rationales * recipe.batch))
+    rationales = min(recipe.rows, device.share(round(recipe.rationales * recipe.batch)))
+    direct = min(recipe.rows, device.share(2 * recipe.batch))
     shapes = {}
     if "direct" in kinds:
-        shapes["pass over direct answers"] = Shape(min(recipe.rows, 2 * recipe.batch), lengths.score, 0, lengths.crop)
+        shapes["pass over direct answers"] = Shape(direct, lengths.score, 0, lengths.crop)
     for kind, words in (("after_rationale", False), ("rationale_words", True)):
         if kind in kinds and rationales:
             name = "pass over words of rationales" if words else "pass over answers after rationales"
@@ -148,24 +157,26 @@ def grpo_memory(
             part.requires_grad_(False)
         return add_lora(base, recipe.lora_rank, recipe.lora_alpha, recipe.seed)
 
-    model = build(architecture.layers)
+    model = Depths(build, architecture.layers)
     standing, trained = standing_bytes(model, device)
     copies = (recipe.beta > 0 and not recipe.lora_rank) + (recipe.rewards.text_only > 0)
     if copies:
-        standing["frozen copies of the start"] = copies * bytes_of(unwrap(model).parameters())
-    rollouts = recipe.pairs * recipe.num_generations
+        standing["frozen copies of the start"] = copies * model.of(lambda part: bytes_of(unwrap(part).parameters()))
+    pairs = device.share(recipe.pairs)
+    rollouts = pairs * recipe.num_generations
+    rows = min(recipe.rows, rollouts)
     # TRL repeats a pair's pixels for each of its rollouts, in float32.
     standing["pixels of the batch"] = rollouts * 2 * lengths.patches * pixel_values(architecture) * 4
-    groups = distinct_groups(recipe.rows, recipe.pairs, recipe.num_generations)
-    shape = Shape(recipe.rows, lengths.think, recipe.max_new_tokens, lengths.crop, groups)
+    groups = distinct_groups(rows, pairs, recipe.num_generations)
+    shape = Shape(rows, lengths.think, recipe.max_new_tokens, lengths.crop, groups)
     options = options_of(recipe, mixed=device.gpu)
     phases = {
-        "training pass": parts(at_full_depth(build, architecture.layers, grpo_pass, shape, options)),
+        "training pass": parts(model.passed(partial(grpo_pass, shape=shape, options=options))),
         "update of the weights": update_bytes(model, device),
     }
     if recipe.rollout_server is None:
-        sizes = recipe.pairs, rollouts
-        phases["rollouts"] = rollout_bytes(model, architecture, lengths, sizes, recipe.max_new_tokens)
+        sizes = pairs, rollouts
+        phases[ROLLOUTS] = rollout_bytes(model, architecture, lengths, sizes, recipe.max_new_tokens)
     return StageMemory(standing, phases, trained)
 
 
@@ -173,22 +184,28 @@ def sample_memory(
     recipe: SampleRecipe, architecture: Architecture, lengths: PromptLengths, device: Device
 ) -> StageMemory:
     """Memory of sampling rollouts. With a server, the weights are loaded all the same, for its tokeniser."""
-    model = build_on_meta(architecture, device.weights_type(recipe.half_precision))
-    phases: dict[str, dict[str, int]] = {"rollouts": {}}
+    dtype = device.weights_type(recipe.half_precision)
+    model = Depths(lambda layers: build_on_meta(architecture.with_layers(layers), dtype), architecture.layers)
+    phases: dict[str, dict[str, int]] = {ROLLOUTS: {}}
     if recipe.rollout_server is None:
         sizes = recipe.chunk, recipe.chunk * recipe.rollouts
-        phases["rollouts"] = rollout_bytes(model, architecture, lengths, sizes, recipe.max_new_tokens)
-    return StageMemory({"weights": bytes_of(model.parameters())}, phases)
+        phases[ROLLOUTS] = rollout_bytes(model, architecture, lengths, sizes, recipe.max_new_tokens)
+    return StageMemory({"weights": model.of(lambda part: bytes_of(part.parameters()))}, phases)
 
 
 def embedder_memory(recipe: EmbedderTraining) -> StageMemory:
     """Memory of the training of an embedding network: a batch of pictures at its full size, forward and backward."""
+    return _embedder_memory(recipe.network.model_dump_json(), recipe.batch_persons * recipe.batch_images)
+
+
+@lru_cache(maxsize=32)
+def _embedder_memory(settings_text: str, batch: int) -> StageMemory:
     from reidr.retrieval.embedders.network import build_network
 
-    settings = recipe.network
+    settings = NetworkSettings.model_validate_json(settings_text)
     with torch.device("meta"):
         network = build_network(settings).train()
-        pixels = torch.empty(recipe.batch_persons * recipe.batch_images, 3, settings.height, settings.width)
+        pixels = torch.empty(batch, 3, settings.height, settings.width)
 
     def loss(body: Callable[[], None]) -> torch.Tensor:
         pooled, normed = network.pooled_branches(network.feature_map(pixels).float())
@@ -202,39 +219,44 @@ def embedder_memory(recipe: EmbedderTraining) -> StageMemory:
     return StageMemory(standing, {"training pass": parts(passed)}, trained)
 
 
-def standing_bytes(model: Any, device: Device, averaged: bool = False) -> tuple[dict[str, int], int]:
+def standing_bytes(model: Depths, device: Device, averaged: bool = False) -> tuple[dict[str, int], int]:
     """Weights, gradients and AdamW's two averages (with that of the weights), and the number of trained parameters."""
-    trained = [each for each in model.parameters() if each.requires_grad]
-    size = bytes_of(trained)
+    weights = model.of(lambda part: bytes_of(part.parameters()))
+    size = model.of(lambda part: bytes_of(trained_of(part)))
     share = device.processes if device.sharded else 1
     standing = {
-        "weights": bytes_of(model.parameters()) // share,
+        "weights": weights // share,
         "gradients": size // share,
         "optimiser": (2 + averaged) * size // share,
     }
     if device.sharded:
         # Two layers are whole at a time: the one that is computed and the one that is fetched.
-        layers = unwrap(model).config.get_text_config().num_hidden_layers
-        standing["gathered layers"] = 2 * bytes_of(model.parameters()) // layers
+        standing["gathered layers"] = 2 * weights // model.layers
     elif device.processes > 1:
         standing["buckets of gradients"] = size
-    return standing, sum(each.numel() for each in trained)
+    return standing, model.of(lambda part: sum(each.numel() for each in trained_of(part)))
 
 
-def update_bytes(model: Any, device: Device) -> dict[str, int]:
+def trained_of(model: Any) -> list[torch.Tensor]:
+    """Parameters that are trained."""
+    return [each for each in model.parameters() if each.requires_grad]
+
+
+def update_bytes(model: Depths, device: Device) -> dict[str, int]:
     """Intermediate results of AdamW: of all trained weights at once on a GPU, of the largest one on a CPU."""
-    sizes = [bytes_of([each]) for each in model.parameters() if each.requires_grad]
+    if not device.gpu:
+        return {"intermediate results": 2 * max((bytes_of([each]) for each in trained_of(model.high)), default=0)}
     share = device.processes if device.sharded else 1
-    return {"intermediate results": sum(sizes) // share if device.gpu else 2 * max(sizes, default=0)}
+    return {"intermediate results": model.of(lambda part: bytes_of(trained_of(part))) // share}
 
 
 def rollout_bytes(
-    model: Any, architecture: Architecture, lengths: PromptLengths, sizes: tuple[int, int], more: int
+    model: Depths, architecture: Architecture, lengths: PromptLengths, sizes: tuple[int, int], more: int
 ) -> dict[str, int]:
     """Sampling of `sizes` = (prompts, rows) at once, `more` tokens each: at the end of it, or at its beginning."""
     prompts, rows = sizes
-    element = next(unwrap(model).parameters()).element_size()
-    filled = prefill_bytes(model, prompts, lengths.think, lengths.crop)
+    element = next(unwrap(model.high).parameters()).element_size()
+    filled = model.of(partial(prefill_bytes, rows=prompts, prompt=lengths.think, crop=lengths.crop))
     cache = cache_bytes(architecture, lengths.think + more, element) * rows
     one_layer = cache // int(architecture.text["num_hidden_layers"])
     logits = LOGIT_COPIES * rows * int(architecture.text["vocab_size"]) * 4

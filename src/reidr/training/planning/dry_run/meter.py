@@ -1,8 +1,8 @@
 """Counting the memory of tensors, operation by operation: on a CPU, on a GPU, and on torch's meta device.
 
-Tensors of the meta device have a shape and a type and no contents, so a training step of a 7B model takes a second there
-and no memory. What is counted is what the tensors hold: an allocator rounds up and keeps some of what was freed, and a
-kernel may need a workspace (`gpus.RESERVED`).
+Tensors of the meta device have a shape and a type and no contents, so a training step of a 7B model takes a second
+there and no memory. What is counted is what the tensors hold: an allocator rounds up and keeps some of what was freed,
+and a kernel may need a workspace (`gpus.RESERVED`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from reidr.errors import WeightsError
 from reidr.training.planning.dry_run.kernels import register
@@ -27,8 +26,8 @@ class Architecture:
     """What a plan knows of a checkpoint.
 
     Attributes:
-        name: as the recipe names it, without a revision. source: where the sizes come from, in words. config: the content
-            of config.json. remote: whether the weights have to be downloaded.
+        name: as the recipe names it, without a revision. source: where the sizes come from, in words. config: the
+            content of config.json. remote: whether the weights have to be downloaded.
     """
 
     name: str
@@ -63,7 +62,9 @@ class Architecture:
 def find_sizes(source: str) -> Architecture:
     """The architecture of a folder, a preset, a hub id in the local cache, or one of `PUBLIC_CONFIGS`.
 
-    A revision (`ID@REVISION`) is left out: revisions of a checkpoint have the same sizes. Nothing is downloaded. Raises WeightsError where the sizes are nowhere on this machine.
+    A revision (`ID@REVISION`) is left out: revisions of a checkpoint have the same sizes. Nothing is downloaded.
+
+    Raises WeightsError where the sizes are nowhere on this machine.
     """
     from transformers import PreTrainedConfig
 
@@ -149,10 +150,10 @@ def build_on_meta(architecture: Architecture, dtype: torch.dtype) -> Any:
     return model.eval()
 
 
-def language_model(model: Any) -> nn.Module:
-    """The language model of a vision-language model, without its head."""
+def language_model(model: Any) -> Any:
+    """The language model of a vision-language model, without its head: a module of transformers."""
     inner = model.model
-    found: nn.Module = inner.language_model if hasattr(inner, "language_model") else inner.text_model
+    found: Any = inner.language_model if hasattr(inner, "language_model") else inner.text_model
     return found
 
 

@@ -1,8 +1,8 @@
 """Training passes on the meta device: the same layers, adapters and losses as in training, on tensors without contents.
 
 What a pass needs beyond weights and optimiser is not estimated by a formula: the pass is made, at its real size, and
-every allocation is counted (`meter`). So a change of the architecture, of the adapters or of transformers is in the plan
-at once.
+every allocation is counted (`meter`). So a change of the architecture, of the adapters or of transformers is in the
+plan at once.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from torch.utils.checkpoint import checkpoint
 
 from reidr.reasoning.models.transformers_model import unwrap
 from reidr.training.planning.dry_run.kernels import MixedPrecision, NoContents
-from reidr.training.planning.dry_run.model import language_model
 from reidr.training.planning.dry_run.meter import MemoryMeter, bytes_of
+from reidr.training.planning.dry_run.model import language_model
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Shape:
     Attributes:
         rows: sequences. prompt: tokens before what is written. completion: tokens after it. crop: image tokens of each
             of the two crops, part of the prompt. groups: distinct prompts among the rows. words: whether there is a
-            loss on every token of the completion, or on the answer word alone. divergence: whether the words' probabilities
-            are compared with those of the model as it started (objective `kl`).
+            loss on every token of the completion, or on the answer word alone. divergence: whether the words'
+            probabilities are compared with those of the model as it started (objective `kl`).
     """
 
     rows: int
@@ -108,8 +108,8 @@ def words_loss(model: Any, hidden: Tensor, divergence: bool) -> Tensor:
 def grpo_pass(model: Any, shape: Shape, options: PassOptions) -> PassMemory:
     """A pass of GRPO: prompts once per group and completions behind them (`grpo.shared_prompts`).
 
-    With checkpointing, whose recomputation allows no cache, and behind recurrent layers, whose state cannot be copied to
-    several rows, whole rows are run as TRL does.
+    With checkpointing, whose recomputation allows no cache, and behind recurrent layers, whose state cannot be copied
+    to several rows, whole rows are run as TRL does.
     """
 
     def loss(body: Callable[[], None]) -> Tensor:
@@ -205,7 +205,7 @@ def measure(model: Any, loss: Callable[[Callable[[], None]], Tensor], options: P
 
             with MixedPrecision() if options.mixed else contextlib.nullcontext():
                 total = loss(body)
-                total.backward()  # type: ignore[no-untyped-call]
+                total.backward()
             del total
         gradients = bytes_of(each.grad for each in model.parameters() if each.grad is not None)
         peak = meter.peak
@@ -227,32 +227,6 @@ def computed_as(model: Any, options: PassOptions) -> Iterator[None]:
         if options.checkpointing:
             base.gradient_checkpointing_disable()
             base.eval()
-
-
-def at_full_depth(
-    build: Callable[[int], Any],
-    layers: int,
-    make: Callable[[Any, Shape, PassOptions], PassMemory],
-    shape: Shape,
-    options: PassOptions,
-) -> PassMemory:
-    """A pass through a model of `layers` layers, extrapolated from two shallow ones: all layers keep the same.
-
-    `build` makes the model of a number of layers. A model with recurrent layers repeats in fours, others in ones.
-    """
-    shallow = build(2)
-    period = 4 if is_recurrent(shallow) else 2
-    first, second = period, 2 * period
-    if layers <= second:
-        return make(build(layers), shape, options)
-    low = make(shallow if period == 2 else build(first), shape, options)
-    high = make(build(second), shape, options)
-
-    def at(small: int, large: int) -> int:
-        return small + (large - small) * (layers - first) // period
-
-    activations = at(low.activations, high.activations)
-    return PassMemory(activations, at(low.total, high.total) - activations)
 
 
 def prefill_bytes(model: Any, rows: int, prompt: int, crop: int) -> int:

@@ -1,4 +1,4 @@
-"""Real training steps on the CPU with every tensor counted, for models large enough that weights do not drown the rest."""
+"""Real training steps on the CPU with every tensor counted, for models whose weights do not drown the rest."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ from PIL import Image
 from tiny_reasoners import TINY
 
 from reidr.data.types import Crop
+from reidr.reasoning.inference.crop_features import CropFeatures
+from reidr.reasoning.inference.generation_settings import Thinking
+from reidr.reasoning.inference.sampling import continue_prompts, pair_prompts
+from reidr.reasoning.models.architectures import adapt
+from reidr.reasoning.prompting.prompt import crop_pixels, render
 from reidr.reasoning.types import Pair
 from reidr.training.grpo.build import build_trainer
 from reidr.training.planning.dry_run.lengths import PromptLengths
-from reidr.training.planning.dry_run.model import Architecture
 from reidr.training.planning.dry_run.meter import MemoryMeter, bytes_of
+from reidr.training.planning.dry_run.model import Architecture
 from reidr.training.recipes.grpo import ReinforcementRecipe
 from reidr.training.recipes.warmup import WarmupRecipe
 from reidr.training.warmup.rationales import Rationale
@@ -40,7 +45,7 @@ class Sizes:
             "hidden_size": self.hidden, "intermediate_size": 3 * self.hidden, "num_hidden_layers": self.layers,
             "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": self.hidden // 4,
             "vocab_size": self.vocabulary, "layer_types": ["full_attention"] * self.layers,
-            "rope_parameters": text["rope_parameters"] | {"mrope_section": [self.hidden // 32] * 2 + [self.hidden // 16]},
+            "rope_parameters": text["rope_parameters"] | {"mrope_section": [self.hidden // n for n in (32, 32, 16)]},
         }  # fmt: skip
 
 
@@ -73,9 +78,9 @@ def pairs(count: int) -> list[Pair]:
 
 def lengths(trainer: WarmupTrainer) -> PromptLengths:
     """Of the prompts that the trainer makes."""
-    parts = trainer.parts
-    score, think = (len(parts.features.prompt(parts.texts[task], (0, 1))[0]) for task in ("score", "think"))
-    crop = parts.features.visual_tokens(0)
+    features, texts = trainer.parts.features, trainer.parts.texts
+    score, think = (len(features.prompt(texts[task], (0, 1))[0]) for task in ("score", "think"))
+    crop = features.visual_tokens(0)
     return PromptLengths(score, think, crop, 4 * crop, exact=True)
 
 
@@ -106,6 +111,27 @@ def warmup_peak(
         with MemoryMeter() as meter:
             trainer.step(2)
     return standing + meter.peak, lengths(trainer), len(trainer.parts.features)
+
+
+def prompt_lengths_of(built: tuple[Any, Any, Architecture]) -> PromptLengths:
+    """Of a model's prompts about crops of 128 x 64 pixels."""
+    model, processor, _ = built
+    features = CropFeatures(model, processor, [each.query.open for each in pairs(1)])
+    score, think = (len(features.prompt(render(processor, task), (0, 0))[0]) for task in ("score", "think"))
+    crop = features.visual_tokens(0)
+    return PromptLengths(score, think, crop, 4 * crop, exact=True)
+
+
+def rollout_peak(built: tuple[Any, Any, Architecture], number: int, copies: int, tokens: int) -> int:
+    """Bytes at the highest point of sampling, weights left out; no row ends before `tokens` tokens."""
+    model, processor, _ = built
+    model.config.text_config.eos_token_id = model.generation_config.eos_token_id = None
+    adapter = adapt(model, processor, crop_pixels(processor))
+    prompts = pair_prompts(adapter, pairs(number)[:number], "think")
+    with MemoryMeter() as meter:
+        sampled = continue_prompts(adapter, prompts, [copies] * number, Thinking(tokens, 1.0, 0))
+    assert int(sampled.lengths.min()) > tokens / 2
+    return meter.peak
 
 
 def grpo_peak(built: tuple[Any, Any, Architecture], recipe: ReinforcementRecipe, folder: Path) -> int:
