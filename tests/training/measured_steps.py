@@ -123,14 +123,13 @@ def prompt_lengths_of(built: tuple[Any, Any, Architecture]) -> PromptLengths:
 
 
 def rollout_peak(built: tuple[Any, Any, Architecture], number: int, copies: int, tokens: int) -> int:
-    """Bytes at the highest point of sampling, weights left out; no row ends before `tokens` tokens."""
+    """Bytes at the highest point of sampling, weights left out; hardly a row ends before `tokens` tokens."""
     model, processor, _ = built
-    model.config.text_config.eos_token_id = model.generation_config.eos_token_id = None
     adapter = adapt(model, processor, crop_pixels(processor))
     prompts = pair_prompts(adapter, pairs(number)[:number], "think")
     with MemoryMeter() as meter:
         sampled = continue_prompts(adapter, prompts, [copies] * number, Thinking(tokens, 1.0, 0))
-    assert int(sampled.lengths.min()) > tokens / 2
+    assert float(sampled.lengths.float().mean()) > 0.9 * tokens
     return meter.peak
 
 

@@ -34,7 +34,7 @@ RATIONALE_ROWS = 64  # as `warmup.rationales.ROWS`
 VISION_BATCH = 64  # as `inference.crop_features.BATCH`
 ROLLOUTS = "rollouts"
 """Name of the phase in which completions are sampled."""
-LOGIT_COPIES = 5
+LOGIT_COPIES = 4
 """Float32 tensors of (rows, vocabulary) alive at once in `inference.sampling.sample_rows`."""
 
 
@@ -259,10 +259,12 @@ def rollout_bytes(
     filled = model.of(partial(prefill_bytes, rows=prompts, prompt=lengths.think, crop=lengths.crop))
     cache = cache_bytes(architecture, lengths.think + more, element) * rows
     one_layer = cache // int(architecture.text["num_hidden_layers"])
-    logits = LOGIT_COPIES * rows * int(architecture.text["vocab_size"]) * 4
-    if filled > cache + one_layer + logits:
+    logits = rows * int(architecture.text["vocab_size"]) * 4
+    # Logits are worked on between two tokens; in a layer, its keys and values are copied to append the new one.
+    beside = max(LOGIT_COPIES * logits, logits + one_layer)
+    if filled > cache + beside:
         return {"prompts and their key-value cache": filled}
-    return {"key-value cache": cache + one_layer, "logits": logits}
+    return {"key-value cache": cache, "logits and a layer's copy": beside}
 
 
 def cache_bytes(architecture: Architecture, tokens: int, element: int) -> int:
