@@ -60,10 +60,8 @@ def test_every_shipped_recipe_is_planned(recipe: str) -> None:
     text, values = plan_text(plan, advice), json.loads(json.dumps(plan_values(plan, advice)))
     assert all(name in text for name in (*wanted, "NVIDIA H100"))
     assert values["problems"] == problems_of(plan)
-    named = {
-        name for stage in ("retriever", "pretraining", "pairs") for name in sections.raw.get(stage, {}).get("data", ())
-    }
-    assert named <= {each["name"] for each in values["data"]}
+    for stage in ("retriever", "pretraining", "pairs"):
+        assert set(sections.raw.get(stage, {}).get("data", ())) <= {each["name"] for each in values["data"]}
 
 
 def test_the_plan_of_the_recipes_says_what_does_not_fit_and_what_would() -> None:
@@ -106,9 +104,8 @@ def test_a_stage_that_nothing_makes_fit_gets_no_setting() -> None:
     assert not plan.stages[0].fits
     assert all(each.change.startswith("--gpu") for each in advise(sections, plan))
     assert plan.subject is not None
-    assert (
-        setting_advice(read_sections("large.yaml", {"warmup": {"rows": 2}}), "warmup", plan.machine, plan.subject) == []
-    )
+    smallest = read_sections("large.yaml", {"warmup": {"rows": 2, "batch": 2}})
+    assert setting_advice(smallest, "warmup", plan.machine, plan.subject) == []
 
 
 def test_missing_data_have_their_own_exit_status_and_say_where_to_ask() -> None:
@@ -178,7 +175,7 @@ def test_more_sequences_of_reinforcement_than_pairs_are_said() -> None:
 def test_the_pairs_of_a_search_are_about_those_that_mining_finds(tmp_path: Path) -> None:
     """Mined by the histogram embedder on a rendered street, against the count without any embedder."""
     from reidr.data.join import join_training
-    from reidr.retrieval.embedders.histogram import Histogram
+    from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
     dataset = render_street(tmp_path / "street", StreetSettings(seed=3, train_people=40, distractors=0, junk=0))
     crops = join_training([dataset])
@@ -190,7 +187,7 @@ def test_the_pairs_of_a_search_are_about_those_that_mining_finds(tmp_path: Path)
 
     mined = []
     for fold, people in enumerate(split_folds({person for person, _ in seen}, 2, recipe.seed)):
-        mined += mine_pairs(recipe, crops, Ranker(Histogram(), people, fold))
+        mined += mine_pairs(recipe, crops, Ranker(HistogramEmbedder(), people, fold))
     kept = balance_pairs(mined, recipe.pairs, recipe.seed)
     assert drawn.possible == pytest.approx(len(kept), rel=0.3)
     assert drawn.asked == 10**6

@@ -90,13 +90,13 @@ def limits_of(here: Accelerator) -> list[str]:
     found = []
     if not here.gpus and here.driver is not None and here.cuda is None:
         found.append(
-            f"the machine has an NVIDIA driver ({here.driver}) and torch is built without CUDA, so the GPU is not used: "
-            "install torch for CUDA (https://pytorch.org/get-started/locally)"
+            f"the machine has an NVIDIA driver ({here.driver}) and torch is built without CUDA, so the GPU is not "
+            "used: install torch for CUDA (https://pytorch.org/get-started/locally)"
         )
     elif not here.gpus and here.cuda is not None:
         found.append(
-            f"torch is built for CUDA {here.cuda} and sees no GPU: check the driver ({here.driver or 'none is loaded'}) "
-            "and CUDA_VISIBLE_DEVICES"
+            f"torch is built for CUDA {here.cuda} and sees no GPU: check the driver ({here.driver or 'none is loaded'})"
+            " and CUDA_VISIBLE_DEVICES"
         )
     if not here.gpus:
         found.append(
@@ -107,25 +107,26 @@ def limits_of(here: Accelerator) -> list[str]:
     smallest = min(memory for _, memory in here.gpus)
     if smallest < SMALL_GPU:
         found.append(
-            f"the GPU has {smallest / GIB:.1f} GiB: 7B and 8B models cannot be trained on it; `reidr plan RECIPE` says which can"
+            f"the GPU has {smallest / GIB:.1f} GiB: 7B and 8B models cannot be trained on it; `reidr plan RECIPE` says "
+            "which can"
         )
     if not here.bfloat16:
         found.append(
-            f"{here.gpus[0][0]} does not compute in bfloat16: LoRA recipes of large models will not work; they need a GPU "
-            "of the Ampere generation or newer"
+            f"{here.gpus[0][0]} does not compute in bfloat16: LoRA recipes of large models will not work; they need a "
+            "GPU of the Ampere generation or newer"
         )
     if len({name for name, _ in here.gpus}) > 1:
         found.append("the GPUs differ: training on all of them is as slow, and has as little memory, as the least one")
     if here.packages["vllm"] is None:
         found.append(
-            "vLLM is not installed: no server for rollouts can be started from this environment. Sampling in the training "
-            "process takes several times as long; install vLLM in an environment of its own and give --rollout-server"
+            "vLLM is not installed: no server for rollouts can be started from this environment. Sampling in the "
+            "training process takes several times as long; install vLLM in an environment of its own and give --rollout-server"
         )
     if here.packages["flash-attn"] is None:
         found.append("flash-attn is not installed: attention is torch's own (sdpa), which gives the same results")
     if here.packages["causal-conv1d"] is None or here.packages["flash-linear-attention"] is None:
         found.append(
-            "causal-conv1d and flash-linear-attention are not both installed: Qwen3.5 works, and its recurrent layers are "
-            "computed many times slower"
+            "causal-conv1d and flash-linear-attention are not both installed: Qwen3.5 works, and its recurrent layers "
+            "are computed many times slower"
         )
     return found
