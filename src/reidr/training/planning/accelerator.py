@@ -120,7 +120,8 @@ def limits_of(here: Accelerator) -> list[str]:
     if here.packages["vllm"] is None:
         found.append(
             "vLLM is not installed: no server for rollouts can be started from this environment. Sampling in the "
-            "training process takes several times as long; install vLLM in an environment of its own and give --rollout-server"
+            "training process takes several times as long; install vLLM in an environment of its own and name it with "
+            "--rollout-server"
         )
     if here.packages["flash-attn"] is None:
         found.append("flash-attn is not installed: attention is torch's own (sdpa), which gives the same results")
