@@ -2,7 +2,7 @@
 
     PYTHONPATH=src python benchmarks/big_models.py --minutes 9 --out big_models      # on a GPU; nothing is downloaded
     PYTHONPATH=src python benchmarks/big_models.py --tiny --minutes 2 --out tiny     # the same on a CPU, tiny
-    PYTHONPATH=src python benchmarks/big_models.py --page big_models/big_models.json # its table into docs/performance.md
+    PYTHONPATH=src python benchmarks/big_models.py --page big_models/big_models.json  # into docs/performance.md
 
 Weights are random, in the shape of a public config (`--model`); so rollouts run to their last token. Each case has a
 process of its own, and one that no time is left for is skipped: the order is by importance. What was measured is
