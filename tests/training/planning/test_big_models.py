@@ -83,8 +83,8 @@ def test_the_table_goes_between_the_marks_of_the_page(script: Any, tmp_path: Pat
     assert "old" not in text
     assert "out of memory" in text
     assert script.BEGIN in script.PAGE.read_text(encoding="utf-8")
+    page.write_text("nothing", encoding="utf-8")
     with pytest.raises(SystemExit, match="no marks"):
-        page.write_text("nothing", encoding="utf-8")
         script.write_page(result, page)
 
 
