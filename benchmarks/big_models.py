@@ -60,7 +60,7 @@ class Setting:
         size = {"pairs": 2, "num_generations": 4, "max_new_tokens": 16, "lora_rank": 8}
         full = {"pairs": 16, "num_generations": 8, "max_new_tokens": 256, "lora_rank": 32, "lora_alpha": 64}
         rewards = {"calibration": 0, "cues": 0}
-        return {"steps": 2, "save_every": 100, "backward_rows": self.rows[1], "rewards": rewards} | (
+        return {"steps": 3, "save_every": 100, "backward_rows": self.rows[1], "rewards": rewards} | (
             size if self.tiny else full
         )
 
@@ -118,23 +118,36 @@ def noise_pairs(count: int) -> list[Any]:
     return same + [Pair(people[i][0], people[(i + 1) % count][1], 0.4, False) for i in range(count)]
 
 
-def measured(work: Callable[[], Any], standing: Callable[[], int]) -> tuple[float, int]:
-    """Seconds of `work`, and bytes at its highest point; `standing`: of what is there before, counted on a CPU only."""
+def seconds_of(work: Callable[[], Any]) -> float:
+    """Wall time of `work`."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def highest_of(work: Callable[[], Any], standing: Callable[[], int]) -> int:
+    """Bytes at the highest point of `work`; `standing`: of what is there before, which a CPU does not tell.
+
+    On a CPU counting takes time, so `work` is not timed with it.
+    """
     import torch
 
     from reidr.training.planning.dry_run.meter import MemoryMeter
 
     if torch.cuda.is_available():
-        torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
-        began = time.perf_counter()
         work()
-        torch.cuda.synchronize()
-        return time.perf_counter() - began, int(torch.cuda.max_memory_allocated())
-    before, began = standing(), time.perf_counter()
+        return int(torch.cuda.max_memory_allocated())
+    before = standing()
     with MemoryMeter() as meter:
         work()
-    return time.perf_counter() - began, before + meter.peak
+    return before + meter.peak
 
 
 def lengths_of(model: Any, processor: Any) -> Any:
@@ -150,7 +163,7 @@ def lengths_of(model: Any, processor: Any) -> Any:
 
 
 def warmup(setting: Setting) -> dict[str, Any]:
-    """The warm-up's second step, its passes at their full length."""
+    """A step of the warm-up after the first, its passes at their full length."""
     from reidr.training.planning import work
     from reidr.training.planning.dry_run.memory import Device, warmup_memory
     from reidr.training.planning.dry_run.meter import bytes_of
@@ -165,7 +178,7 @@ def warmup(setting: Setting) -> dict[str, Any]:
         trainer = WarmupTrainer(recipe, noise_pairs(8), noise_pairs(8), (model, processor), Path(folder))
         written = Rationale(tuple([5] * recipe.max_new_tokens), recipe.max_new_tokens - 1, "")
         numbers = range(round(recipe.rationales * recipe.batch))
-        trainer.rationales.current = {f"{step} {number}": written for step in (1, 2) for number in numbers}
+        trainer.rationales.current = {f"{step} {number}": written for step in (1, 2, 3) for number in numbers}
         trainer.step(1)
 
         def standing() -> int:
@@ -173,7 +186,8 @@ def warmup(setting: Setting) -> dict[str, Any]:
             kept = [part for own in trainer.parts.features._kept for part in own]
             return bytes_of([*trainer.model.parameters(), *states, *kept])
 
-        seconds, peak = measured(lambda: trainer.step(2), standing)
+        seconds = seconds_of(lambda: trainer.step(2))
+        peak = highest_of(lambda: trainer.step(3), standing)
     plan = warmup_memory(recipe, architecture, lengths, len(trainer.parts.features), Device(here.gpu))
     speed = work.Speed(here, 1, model, lengths)
     one = recipe.model_copy(update={"steps": 1, "rationales": 0.0, "measure_pairs": 0})
@@ -197,7 +211,9 @@ def grpo(setting: Setting, ours: bool) -> dict[str, Any]:
         trainer: Any = build_trainer(recipe, noise_pairs(8), model, processor, Path(folder) / "run")
         if not ours:
             trainer = trl_trainer(setting, recipe, trainer.train_dataset, Path(folder))
-        taken: list[tuple[float, int]] = []
+        passes = max(1, recipe.pairs * recipe.num_generations // recipe.rows)
+        times: list[float] = []
+        peaks: list[int] = []
         step = trainer.training_step
 
         def standing() -> int:
@@ -205,16 +221,22 @@ def grpo(setting: Setting, ours: bool) -> dict[str, Any]:
             grads = [each.grad for each in trainer.model.parameters() if each.grad is not None]
             return bytes_of([*trainer.model.parameters(), *states, *grads])
 
-        def timed(*arguments: Any, **options: Any) -> Any:
+        def watched(*arguments: Any, **options: Any) -> Any:
             answer: list[Any] = []
-            taken.append(measured(lambda: answer.append(step(*arguments, **options)), standing))
+
+            def work() -> None:
+                answer.append(step(*arguments, **options))
+
+            # The second step is timed, the third one's memory is counted.
+            if len(times) < 2 * passes:
+                times.append(seconds_of(work))
+            else:
+                peaks.append(highest_of(work, standing))
             return answer[0]
 
-        trainer.training_step = timed
+        trainer.training_step = watched
         trainer.train()
-        passes = max(1, recipe.pairs * recipe.num_generations // recipe.rows)
-        last = taken[-passes:]
-        seconds, peak = sum(each[0] for each in last), max(each[1] for each in last)
+        seconds, peak = sum(times[passes:]), max(peaks)
         if not ours:
             return facts(seconds, peak)
     plan = grpo_memory(recipe, architecture, lengths, Device(here.gpu))
@@ -257,9 +279,9 @@ def scoring(setting: Setting) -> dict[str, Any]:
     random = np.random.default_rng(0)
     pairs = [(int(a), int(b)) for a, b in random.integers(len(crops), size=(number, 2))]
     score_seen_pairs(features, model, pairs[:4], batch=64)
-    seconds, peak = measured(
-        lambda: score_seen_pairs(features, model, pairs, batch=64), lambda: bytes_of(model.parameters())
-    )
+    seconds = seconds_of(lambda: score_seen_pairs(features, model, pairs, batch=64))
+    some = pairs[:64]
+    peak = highest_of(lambda: score_seen_pairs(features, model, some, batch=64), lambda: bytes_of(model.parameters()))
     return facts(seconds, peak) | {"pairs_a_second": round(number / seconds, 2)}
 
 
