@@ -56,8 +56,7 @@ def test_every_shipped_recipe_is_planned(recipe: str) -> None:
             assert stage.memory is not None
             assert 10**7 < stage.memory.total < 200 * 2**30
             assert stage.seconds > 0
-    advice = advise(sections, plan)
-    text, values = plan_text(plan, advice), json.loads(json.dumps(plan_values(plan, advice)))
+    text, values = plan_text(plan, []), json.loads(json.dumps(plan_values(plan, [])))
     assert all(name in text for name in (*wanted, "NVIDIA H100"))
     assert values["problems"] == problems_of(plan)
     for stage in ("retriever", "pretraining", "pairs"):

@@ -16,26 +16,26 @@ class Depths:
 
     def __init__(self, build: Callable[[int], Any], layers: int) -> None:
         """`build` makes the model of a number of layers."""
-        self.layers, self.period = layers, 2
+        self.layers, self.first, self.period = layers, 2, 1
         self.low = build(min(2, layers))
         if is_recurrent(self.low):
-            self.period = 4
+            self.first = self.period = 4
             self.low = build(min(4, layers))
-        self.high = build(min(2 * self.period, layers))
+        self.high = build(min(self.first + self.period, layers))
 
     def of(self, number: Callable[[Any], int]) -> int:
         """A number of the whole model, which grows by the same amount with each layer."""
-        if self.layers <= 2 * self.period:
+        if self.layers <= self.first + self.period:
             return number(self.high)
         return self._extrapolated(number(self.low), number(self.high))
 
     def passed(self, make: Callable[[Any], PassMemory]) -> PassMemory:
         """The memory of a pass through the whole model."""
-        if self.layers <= 2 * self.period:
+        if self.layers <= self.first + self.period:
             return make(self.high)
         low, high = make(self.low), make(self.high)
         activations = self._extrapolated(low.activations, high.activations)
         return PassMemory(activations, self._extrapolated(low.total, high.total) - activations)
 
     def _extrapolated(self, low: int, high: int) -> int:
-        return low + (high - low) * (self.layers - self.period) // self.period
+        return low + (high - low) * (self.layers - self.first) // self.period

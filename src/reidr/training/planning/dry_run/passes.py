@@ -21,7 +21,7 @@ from torch.utils.checkpoint import checkpoint
 
 from reidr.reasoning.models.transformers_model import unwrap
 from reidr.training.planning.dry_run.kernels import MixedPrecision, NoContents
-from reidr.training.planning.dry_run.meter import MemoryMeter, bytes_of
+from reidr.training.planning.dry_run.meter import MemoryMeter
 from reidr.training.planning.dry_run.model import language_model
 
 
@@ -190,28 +190,24 @@ def is_recurrent(model: Any) -> bool:
 
 
 def measure(model: Any, loss: Callable[[Callable[[], None]], Tensor], options: PassOptions) -> PassMemory:
-    """Memory of the second of two passes, whose gradients are added to the first's.
+    """Memory of a pass whose gradients are added to those of an earlier one.
 
     `loss` calls its argument when the layers are done.
     """
     held = 0
+    for each in model.parameters():
+        if each.requires_grad:
+            each.grad = torch.empty_like(each)
     with computed_as(model, options), MemoryMeter() as meter, NoContents():
-        for _ in range(2):
-            meter.peak = meter.now
 
-            def body() -> None:
-                nonlocal held
-                held = meter.now
+        def body() -> None:
+            nonlocal held
+            held = meter.now
 
-            with MixedPrecision() if options.mixed else contextlib.nullcontext():
-                total = loss(body)
-                total.backward()
-            del total
-        gradients = bytes_of(each.grad for each in model.parameters() if each.grad is not None)
-        peak = meter.peak
+        with MixedPrecision() if options.mixed else contextlib.nullcontext():
+            loss(body).backward()  # type: ignore[no-untyped-call]
     model.zero_grad(set_to_none=True)
-    activations = held - gradients
-    return PassMemory(activations, peak - gradients - activations)
+    return PassMemory(held, meter.peak - held)
 
 
 @contextlib.contextmanager
