@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "Render a street of drawn people, search it and write a report.",
     "find": "Find a person in a folder of crops, with a reason for every match.",
     "validate": "Check a data set: files, names, identities, cameras, splits.",
+    "plan": "Say what a training needs: data, pairs, GPU memory, hours, disk.",
     "train": "Train the retriever and, stage by stage, the reasoner.",
     "pairs": "Choose hard pairs of crops to train the reasoner on.",
     "sample": "Keep the pairs that the reasoner answers neither always nor never rightly.",
