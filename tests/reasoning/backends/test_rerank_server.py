@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any
 import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from dialects import Server
 from dialects import network as network
 from PIL import Image
 
+from reidr.cli.main import reidr
 from reidr.cli.shared import SERVER_OPTIONS, asked_of_server
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
@@ -24,6 +27,7 @@ from reidr.reasoning.backends.rerank_server.forms import INSTRUCTION
 from reidr.reasoning.backends.rerank_server.rerank_server import RerankServer, grouped
 from reidr.reasoning.backends.verdict_cache import VerdictCache
 from reidr.reasoning.types import Pair
+from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
 Put = Callable[..., Server]
 URL = "http://localhost:8000/v1/rerank"
@@ -217,3 +221,27 @@ def test_options_that_a_server_cannot_use_are_refused() -> None:
         asked_of_server({**nothing, "reasoner_name": URL, "samples": 3})
     with pytest.raises(click.UsageError, match="--per-second says how a server is asked"):
         asked_of_server({**nothing, "reasoner_name": "nano", "per_second": 1.0})
+
+
+def test_find_asks_a_reranking_server(network: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("reidr.cli.shared.load_retriever", lambda *_, **__: HistogramEmbedder())
+    Path("crops").mkdir()
+    for name in COLOURS[1:]:
+        Image.new("RGB", (64, 128), name).save(f"crops/{name}.png")
+    Image.new("RGB", (64, 128), "red").save("person.png")
+    server = network(vllm)
+    words = ["find", "person.png", "--in", "crops", "--reasoner", URL, "--no-cache", "--json", "found.json"]
+    done = CliRunner().invoke(reidr, [*words, "--concurrency", "2", "--tries", "3"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert "gives scores and writes no reasons" in done.output
+    found = json.loads(Path("found.json").read_text())
+    scores = {match["path"]: match["direct_score"] for match in found["matches"]}
+    wanted = {f"crops/{name}.png": expected(pair) for name, pair in zip(COLOURS[1:], PAIRS, strict=True)}
+    assert {Path(path).name: pytest.approx(score, abs=1e-3) for path, score in scores.items()} == {
+        Path(path).name: score for path, score in wanted.items()
+    }
+    assert len(server.asked) == found["requests"]["requests"]
+    refused = CliRunner().invoke(reidr, [*words, "--samples", "4"])
+    assert refused.exit_code == 2
+    assert "writes no answers" in refused.output
