@@ -35,7 +35,9 @@ class ReinforcementRecipe(Recipe):
     )
     lora_alpha: int = Field(32, ge=1, description="LoRA's scale: adapters are multiplied by lora_alpha / lora_rank")
     rollout_server: str | None = Field(
-        None, description="URL of a vLLM server that serves the starting checkpoint and writes the rollouts"
+        None,
+        description="URL of a vLLM server that serves the starting checkpoint and writes the rollouts; several with "
+        "commas",
     )
     save_every: int = Field(20, ge=1, description="steps between checkpoints")
     seed: int = Field(0, ge=0, description="seed of the order of pairs and of sampling")

@@ -49,7 +49,8 @@ class SampleRecipe(Recipe):
         False, description="sample with bfloat16 weights on a GPU, as reinforcement learning with LoRA does"
     )
     rollout_server: str | None = Field(
-        None, description="URL of a vLLM server that serves the checkpoint and samples the completions"
+        None,
+        description="URL of a vLLM server that serves the checkpoint and samples the completions; several with commas",
     )
     chunk: int = Field(32, ge=1, description="pairs per batch of rollouts; a stopped run resumes after the last batch")
     seed: int = Field(0, ge=0, description="seed of sampling and of the choice among equal pairs")

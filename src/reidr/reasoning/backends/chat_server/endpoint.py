@@ -67,6 +67,10 @@ class FailedError(RefusedError):
     """The server could not answer this request, each time it was asked; others may do."""
 
 
+class LostError(ReIDError):
+    """No usable answer came, each time the server was asked: it is gone, or too slow."""
+
+
 class Endpoint:
     """One server. Safe to use from several threads; setting `stop` ends all waiting and retrying.
 
@@ -196,7 +200,7 @@ class Endpoint:
         message = f"{self.host}: no usable answer after {tries} tries ({said}); is the server running?"
         if refused is not None and refused >= 500:
             raise FailedError(message, refused, said)
-        raise ReIDError(message)
+        raise LostError(message)
 
     def _in_time(self, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """What `ask` gives, which is given up a second after the timeout.

@@ -39,7 +39,7 @@ class ConnectionSettings:
             per_second=self.per_second,
             tries=self.tries,
             timeout=self.timeout,
-            patience=max(self.patience, self.timeout),
+            patience=self.patience,
         )
 
 

@@ -122,7 +122,7 @@ class RerankServer:
                 asked.append([(first, second), (second, first)][:orders])
             wanted = list(dict.fromkeys(one for own in asked for one in own))
             known: dict[Asked, Logits | Missing] = dict(self._recall(question, wanted))
-            groups = {group: pictures for group in grouped([one for one in wanted if one not in known], self._most)}
+            groups = dict.fromkeys(grouped([one for one in wanted if one not in known], self._most), pictures)
             done = 0
             with closing(gather(self._ask, groups, self._settings.concurrency, stop)) as answers:
                 for group, answer in answers:
