@@ -246,8 +246,8 @@ REASONS: tuple[Written, ...] = (
             "The backpack straps are visible on both. A wears a cap that B lacks. Shirts match in color and pattern.",
             {B: "+", T: "-", U: "+"}, "different"),
     Written("Kimi-VL-A3B",
-            "A: blue top, black bottoms, carrying a suitcase. B: blue top, black bottoms, carrying a suitcase. I find no"
-            " mismatch.",
+            "A: blue top, black bottoms, carrying a suitcase. B: blue top, black bottoms, carrying a suitcase. I find"
+            " no mismatch.",
             {U: "+", L: "+", B: "+"}, "same"),
     Written("Kimi-VL-A3B",
             "It's unclear if the trousers match since A's legs are occluded by a bicycle. The hair can be compared and"

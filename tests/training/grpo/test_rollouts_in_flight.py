@@ -170,9 +170,7 @@ def test_a_server_that_is_gone_is_left_out(
 OTHER = neighbour("other_architectures")
 
 
-@pytest.mark.parametrize(
-    "build", [OTHER.build_internvl, lambda: OTHER.build_idefics(True)], ids=["internvl", "smolvlm"]
-)
+@pytest.mark.parametrize("architecture", list(OTHER.OTHERS))
 def test_prompts_of_other_architectures_are_known_here(architecture: str, start: Callable[[Any], Any]) -> None:
     """The tokens that a server must report as its prompt are those that the model here would see."""
     model, processor = OTHER.OTHERS[architecture]()
@@ -181,3 +179,12 @@ def test_prompts_of_other_architectures_are_known_here(architecture: str, start:
     server = start(Vllm(model, processor))
     servers = RolloutServer(server.url, model, processor)
     np.testing.assert_array_equal(servers._prompt_ids(open_pair(pair)), prompt.ids.numpy())
+
+
+def test_a_server_whose_template_opens_a_thought_is_refused(serve: Callable[..., Vllm]) -> None:
+    model, processor = lively("qwen3_vl")
+    server = serve(model, processor)
+    opened = processor.tokenizer.encode("<think>\n", add_special_tokens=False)
+    server.spoil = lambda answer: answer["prompt_token_ids"].extend(opened)
+    with pytest.raises(ReIDError, match=r"opens a thought .* --chat-template"):
+        RolloutServer(server.url, model, processor).sample(TINY.noise_pairs(1), [1], max_new_tokens=4, seed=0)

@@ -22,7 +22,7 @@ from reidr.reasoning.backends.chat_server.served import find_model
 from reidr.reasoning.inference.sampling import Completion, picture_token_ids
 from reidr.reasoning.models.architectures import adapt
 from reidr.reasoning.prompting.answers import answer_step, answer_token_ids, decode, end_token_ids
-from reidr.reasoning.prompting.completions import read_completion
+from reidr.reasoning.prompting.completions import THINK_BEGINS, read_completion
 from reidr.reasoning.prompting.prompt import Images, crop_pixels, open_pair, pair_messages, render
 from reidr.reasoning.types import Pair
 from reidr.training.grpo.rollouts.in_flight import InFlight, Work
@@ -236,13 +236,19 @@ class RolloutServer:
         host = server.endpoint.host
         if answer.get("prompt_token_ids") is None:
             raise ReIDError(f"{host}: its answer lacks the numbers of its tokens; rollouts need vLLM 0.32 or later")
-        if list(answer["prompt_token_ids"]) != list(prompt):
+        theirs = list(answer["prompt_token_ids"])
+        if theirs != list(prompt):
+            if THINK_BEGINS.fullmatch(decode(self._processor.tokenizer, theirs[len(prompt) :]).strip()):
+                raise ReIDError(
+                    f"{host}: its chat template opens a thought for the model, which the trainer leaves to the model;"
+                    " start it with --chat-template, a copy of the checkpoint's template without that tag (docs/servers.md)"
+                )
             size = ""
             if self._pixels is not None:
                 least, most = self._pixels
                 size = f""" and with --mm-processor-kwargs '{{"min_pixels": {least}, "max_pixels": {most}}}'"""
             raise ReIDError(
-                f"{host}: its prompt ({len(answer['prompt_token_ids'])} tokens) is not the trainer's ({len(prompt)} "
+                f"{host}: its prompt ({len(theirs)} tokens) is not the trainer's ({len(prompt)} "
                 f"tokens); start it with the checkpoint that the training starts from{size}"
             )
         try:
