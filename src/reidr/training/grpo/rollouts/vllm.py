@@ -241,7 +241,7 @@ class RolloutServer:
             if THINK_BEGINS.fullmatch(decode(self._processor.tokenizer, theirs[len(prompt) :]).strip()):
                 raise ReIDError(
                     f"{host}: its chat template opens a thought for the model, which the trainer leaves to the model;"
-                    " start it with --chat-template, a copy of the checkpoint's template without that tag (docs/servers.md)"
+                    " start it with --chat-template, a copy of the checkpoint's own without that tag (docs/servers.md)"
                 )
             size = ""
             if self._pixels is not None:
