@@ -24,12 +24,12 @@ UNSEEN = re.compile(
 )
 NOT = r"(?:not|n['’]t|no|never|neither|nor|nothing|hardly|without)\b(?: \w+){0,4}?"
 SAME = (
-    r"(?:same|match(?:es|ing|ed)?|agrees?|similar|identical|consistent|alike|shared?|common|resembles?|corresponds?"
+    r"(?:same|match(?:es|ing|ed)?|agrees?|similar|similarit(?:y|ies)|identical|consistent|alike|shared?|common|resembles?|corresponds?"
     r"|indistinguishable)"
 )
 OTHER = (
     r"(?:differ(?:s|ing|ed)?|different|differently|differences?|mismatch(?:es|ed)?|unlike|contrasts?|contrasting"
-    r"|inconsistent|distinct|var(?:y|ies)|discrepanc(?:y|ies))"
+    r"|inconsistent|inconsistenc(?:y|ies)|distinct|var(?:y|ies)|discrepanc(?:y|ies))"
 )
 DISTRACTING = re.compile(r"\bnot (?:only|just|merely)\b|\bno (?:doubt|question)\b|\bwithout (?:a )?doubt\b", re.I)
 STRONG_AGREE = re.compile(rf"(?:\b{SAME}|{NOT} {OTHER})\b", re.I)
@@ -41,6 +41,12 @@ SEES_NO_DIFFERENCE = re.compile(
     rf"(?:not|n['’]t) (?:see|find|notice|detect|spot|discern|make out)\b(?: \w+){{0,3}}? {OTHER}\b", re.I
 )
 # "…, but the shoes do not": the contrary of what was said before.
+# "Hidden by the bag", "because of the hood": what hides is not what is hidden.
+HIDES = re.compile(
+    r"\b(?:because of|due to|owing to|behind|beneath|under(?:neath)?"
+    r"|(?:hidden|covered|obscured|occluded|blocked|concealed) by)\b",
+    re.I,
+)
 CONTRARY = re.compile(r"\b(?:does|do|did|is|are|was|were)(?: not|n['’]t)\s*(?:\(.*)?$", re.I)
 TOGETHER = re.compile(
     r"\b(?:both )?(?:person )?A and (?:person )?B(?=[ ,.]| both)(?! ?(?:is|has|wears|carries)\b)"
@@ -49,6 +55,7 @@ TOGETHER = re.compile(
 NEITHER_SAME = re.compile(rf"\bneither\b.{{0,80}}\b(?:{SAME})\b", re.I)
 ABSENT_IN_BOTH = re.compile(
     r"\b(?:no|none|nothing|not|without|nobody|nor|lacks?|absent)\b.{0,80}\b(?:either|both|any of (?:them|the two))\b"
+    r"|n['’]t\b.{0,80}\b(?:either|any of (?:them|the two))\b"
     r"|\b(?:neither|no one|nobody|none of (?:them|the two|these))\b|\b(?:both|they)\b.{0,80}\b(?:no|without|lack)\b"
     r"|:\W*none\b",
     re.I,
@@ -58,6 +65,11 @@ ONLY_ONE = re.compile(r"\b(?:only|just)\s+(?:person |image )?(?:A|B|one|the (?:f
 MARKS = re.compile(r"[*_`#]+|^\s*[-•]\s+", re.M)
 ABBREVIATED = re.compile(r"\b(vs|approx|incl|etc)\.", re.I)
 SENTENCE = re.compile(r"[.!?;\n]+(?=\s|$)|\n+|;")
+ONE = re.compile(
+    r"\bOne(?: (?:person|individual|of them|man|woman))?(?= (?:is|has|wears|carries|holds)\b"
+    r"[^.!?;\n]{0,200}[.!?;]\s+(?:and |while )?the other\b)",
+    re.I,
+)
 CLAUSE = re.compile(r",|\b(?:but|while|whereas|although|though|however|and|yet)\b", re.I)
 
 
@@ -81,6 +93,7 @@ def extract_cues(reasoning: str) -> tuple[Cue, ...]:
     text = MARKS.sub(lambda found: " " * len(found[0]), reasoning)
     text = ABBREVIATED.sub(lambda found: found[1] + " ", text)  # no end of a sentence
     text = TOGETHER.sub(lambda found: "neither" if found["neither"] else "both", text)
+    text = ONE.sub("Person A", text)  # and "the other" is always B
     judged: list[tuple[int, Region, Judged]] = []
     described: list[tuple[int, Region, Agreement]] = []
     looks: Looks = {}
@@ -109,7 +122,7 @@ def judgements_of(sentence: str) -> list[tuple[Region, Judged]]:
     """(region, what is said of it) for the judging words of a sentence, in its order."""
     clauses = [clause for clause in CLAUSE.split(sentence) if clause.strip()]
     said = [judgement(clause) for clause in clauses]
-    regions = [[named_region(match) for match in REGION.finditer(clause)] for clause in clauses]
+    regions = [regions_of(clause, one) for clause, one in zip(clauses, said, strict=True)]
     single = [len({mark.lastgroup for mark in PERSON.finditer(clause)}) == 1 for clause in clauses]
     for place in range(len(clauses) - 1, 0, -1):
         # Words of judgement with no region of their own speak of what was named before them, and of "both …, but".
@@ -130,6 +143,14 @@ def judgements_of(sentence: str) -> list[tuple[Region, Judged]]:
         if used is not None:
             found += [(region, used) for region in named]
     return found
+
+
+def regions_of(clause: str, said: Judged | None) -> list[Region]:
+    """The regions that a clause names, without those that only hide the others."""
+    named = list(REGION.finditer(clause))
+    hides = HIDES.search(clause) if said is not None and said.agreement == "unseen" else None
+    hidden = named if hides is None else [match for match in named if match.start() < hides.start()]
+    return [named_region(match) for match in hidden or named]
 
 
 def judgement(clause: str) -> Judged | None:

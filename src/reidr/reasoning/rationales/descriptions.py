@@ -16,17 +16,19 @@ from reidr.reasoning.types import Agreement, Region
 Person = Literal["A", "B"]
 
 REGION_WORDS: dict[Region, str] = {
-    "hair": r"hair|haircuts?|hairstyles?|ponytail|bun|braids?|fringe|bangs|bald|shaved head"
-    r"|(?:\w+-)?haired",
-    "headwear": r"headwear|headgear|hats?|caps?|beanies?|helmets?|hoods?",
+    "hair": r"hair|haircuts?|hairstyles?|hairdos?|ponytails?|pigtails?|bun|braids?|fringe|bangs|bald|shaved head"
+    r"|buzz cuts?|(?:\w+-)?haired",
+    "headwear": r"headwear|headgear|head coverings?|hats?|caps?|beanies?|helmets?|hoods?|headbands?|bandanas?|visors?"
+    r"|(?:any|no|some)thing on (?:the|his|her|their) heads?",
     "upper clothing": r"upper (?:clothing|body|garments?|clothes)|shirts?|t-shirts?|tshirts?|tees?|polos?|tops?"
     r"|jackets?|coats?|hoodies?|sweatshirts?|sweaters?|pullovers?|jumpers?|blouses?|blazers?|parkas?|vests?|cardigans?"
-    r"|dress(?:es)?",
+    r"|windbreakers?|anoraks?|raincoats?|tunics?|dress(?:es)?",
     "sleeves": r"sleeves?|long-sleeved|short-sleeved|sleeveless",
     "lower clothing": r"lower (?:clothing|body|garments?|clothes)|clothing on the legs|trousers|pants|sweatpants|slacks"
-    r"|chinos|jeans|shorts|skirts?|leggings",
-    "shoes": r"shoes?|sneakers|boots?|sandals?|slippers|flip-flops|loafers|trainers|footwear|heels",
-    "bag": r"bags?|backpacks?|rucksacks?|handbags?|purses?|totes?|briefcases?|suitcases?|satchels?|luggage|umbrellas?"
+    r"|chinos|jeans|shorts|skirts?|leggings|bottoms|joggers|tights",
+    "shoes": r"shoes?|sneakers?|boots?|sandals?|slippers|flip-flops|loafers|trainers|footwear|heels",
+    "bag": r"(?:shoulder|messenger|cross-?body|sling|shopping|plastic|paper)[ -]bags?|bags?|backpacks?|knapsacks?"
+    r"|rucksacks?|handbags?|purses?|totes?|briefcases?|suitcases?|satchels?|luggage|umbrellas?"
     r"|carr(?:y|ies|ied|ying)",
     "build": r"(?:body )?builds?|body shape|body type|physique|stature|height",
 }
@@ -40,11 +42,18 @@ SYNONYMS = {"gray": "grey", "blonde": "blond", "violet": "purple", "plaid": "che
             "stripes": "striped", "tshirt": "t-shirt", "tee": "t-shirt", "maroon": "burgundy", "coat": "jacket",
             "parka": "jacket", "blazer": "jacket", "pullover": "sweater", "jumper": "sweater", "sweatshirt": "hoodie",
             "rucksack": "backpack", "purse": "handbag", "trainers": "sneakers", "pants": "trousers",
-            "slacks": "trousers", "chinos": "trousers", "turquoise": "teal"}  # fmt: skip
+            "slacks": "trousers", "chinos": "trousers", "turquoise": "teal", "joggers": "trousers",
+            "sweatpants": "trousers", "knapsack": "backpack", "messenger bag": "shoulder bag",
+            "crossbody bag": "shoulder bag", "cross-body bag": "shoulder bag", "sling bag": "shoulder bag",
+            "plastic bag": "shopping bag", "paper bag": "shopping bag", "windbreaker": "jacket", "anorak": "jacket",
+            "raincoat": "jacket", "sneaker": "sneakers", "ponytail": "tied", "bun": "tied", "braid": "tied",
+            "braids": "tied", "braided": "tied", "tied up": "tied", "tied back": "tied", "pulled back": "tied",
+            "untied": "loose", "hanging down": "loose"}  # fmt: skip
 ATTRIBUTES: dict[str, str] = {
     "colour": COLOURS,
     "shade": r"dark(?:-colou?red)?|light(?:-colou?red)?|pale|bright",
     "length": r"long|short|medium-length|shoulder-length",
+    "style": r"tied(?: up| back)?|pulled back|braided|loose|untied|hanging down",
     "pattern": r"striped|stripes|plain|solid|checked|checkered|plaid|floral|printed|patterned|dotted|camouflage",
 }
 KINDS = {
@@ -52,7 +61,17 @@ KINDS = {
     "upper clothing": ("t-shirt", "jacket", "hoodie", "sweater", "dress", "blouse", "vest", "cardigan", "polo"),
     "lower clothing": ("trousers", "shorts", "skirt", "leggings"),
     "shoes": ("sneakers", "boots", "sandals", "slippers", "loafers"),
-    "bag": ("backpack", "handbag", "suitcase", "umbrella", "briefcase", "satchel", "tote"),
+    "bag": (
+        "backpack",
+        "handbag",
+        "suitcase",
+        "umbrella",
+        "briefcase",
+        "satchel",
+        "tote",
+        "shoulder bag",
+        "shopping bag",
+    ),
 }
 """Kinds that exclude each other. What is only called a shirt, a hat or a bag may be any."""
 
@@ -205,7 +224,8 @@ def read_piece(piece: str, last: list[Region]) -> Iterator[tuple[Region, CheckOu
         else:
             name = next(name for name in ATTRIBUTES if part[name] is not None)
             value = SYNONYMS.get(part[name].lower(), part[name].lower())
-            (found.setdefault(current, CheckOutcome()) if after and current is not None else waiting).add(name, value)
+            own = current is not None and (after or (name == "style" and current == "hair"))  # "her hair tied back"
+            (found.setdefault(current, CheckOutcome()) if own and current is not None else waiting).add(name, value)
     if not found and (waiting.values or waiting.absent or HAS_ONE.fullmatch(piece)):
         found = dict.fromkeys(last, waiting)
     yield from found.items()
@@ -226,6 +246,8 @@ def add_kind(look: CheckOutcome, region: Region, word: str) -> None:
             look.add(name, beginning[0].lower())
     if word in ("bald", "shaved head"):
         look.add("length", "none")
+    if SYNONYMS.get(word) == "tied":
+        look.add("style", "tied")
     if word == "jeans":  # trousers, but not any
         look.values.setdefault("kind", set()).update(("jeans", "trousers"))
 
@@ -241,7 +263,7 @@ def compare(looks: dict[Person, CheckOutcome], *, contrasted: bool) -> Agreement
     if first.absent or second.absent:
         return "agree" if first.absent and second.absent else "differ"
     agreed = partly = False
-    for name in ("colour", "length", "pattern", "kind"):
+    for name in ("colour", "length", "style", "pattern", "kind"):
         one, other = first.values.get(name), second.values.get(name)
         if not one or not other:
             continue
