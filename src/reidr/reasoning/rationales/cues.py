@@ -7,9 +7,19 @@ of: a region that is named without a judgement, and without a description of bot
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reidr.reasoning.rationales.descriptions import CONTRAST, PERSON, REGION, Looks, compare, describe, named_region
+from reidr.reasoning.rationales.descriptions import (
+    BUILT,
+    CONTRAST,
+    PERSON,
+    REGION,
+    Looks,
+    compare,
+    describe,
+    named_region,
+)
 from reidr.reasoning.types import Agreement, Cue, Region
 
 __all__ = ["REGION", "extract_cues", "named_region"]
@@ -19,23 +29,27 @@ UNSEEN = re.compile(
     r"|made out|make out|judged?|determined?|discern(?:ed|ible)?|assess(?:ed)?|confirm(?:ed)?|shown|clear|sure|certain"
     r"|known)|isn['’]t (?:clear|visible|certain)|unseen|invisible|hidden|occluded|obscured|covered|unclear|uncertain"
     r"|unable to|blurr(?:y|ed)|out of (?:view|frame|sight)|cut off|cropped"
+    r"|not possible to (?:see|tell|say|know|judge|compare|determine|assess|confirm)"
     r"|(?:hard|difficult|impossible) to (?:see|tell|judge|compare|make out|discern|determine))\b",
     re.I,
 )
 NOT = r"(?:not|n['’]t|no|never|neither|nor|nothing|hardly|without)\b(?: \w+){0,4}?"
 SAME = (
-    r"(?:same|match(?:es|ing|ed)?|agrees?|similar|similarit(?:y|ies)|identical|consistent|alike|shared?|common|resembles?|corresponds?"
-    r"|indistinguishable)"
+    r"(?:same|match(?:es|ing|ed)?|agrees?|similar|similarit(?:y|ies)|comparable|equal|identical|consistent|alike|shared?|common|resembles?|corresponds?"
+    r"|indistinguishable|so (?:is|are|does|do|has|have)|just (?:like|as))"
 )
 OTHER = (
     r"(?:differ(?:s|ing|ed)?|different|differently|differences?|mismatch(?:es|ed)?|unlike|contrasts?|contrasting"
     r"|inconsistent|inconsistenc(?:y|ies)|distinct|var(?:y|ies)|discrepanc(?:y|ies))"
 )
-DISTRACTING = re.compile(r"\bnot (?:only|just|merely)\b|\bno (?:doubt|question)\b|\bwithout (?:a )?doubt\b", re.I)
+DISTRACTING = re.compile(
+    r"\b(?:could|can) ?(?:not|n['’]t)(?: \w+){0,2} more\b|\bnot (?:only|just|merely)\b|\bno (?:doubt|question)\b|\bwithout (?:a )?doubt\b",
+    re.I,
+)
 STRONG_AGREE = re.compile(rf"(?:\b{SAME}|{NOT} {OTHER})\b", re.I)
 # Said of something of both, or once more: "both have hair" is no word on whether it is alike.
 WEAK_AGREE = re.compile(r"\b(?:both|each|also|as well|too|likewise)\b", re.I)
-DIFFER = re.compile(rf"(?:\b{OTHER}|\bdisagrees?|{NOT} {SAME}|\bdissimilar|\bother colou?r)\b", re.I)
+DIFFER = re.compile(rf"(?:\b{OTHER}|\b{BUILT}|\bdisagrees?|{NOT} {SAME}|\bdissimilar|\bother colou?r)\b", re.I)
 NOT_DIFFER = re.compile(rf"{NOT} {OTHER}\b", re.I)
 SEES_NO_DIFFERENCE = re.compile(
     rf"(?:not|n['’]t) (?:see|find|notice|detect|spot|discern|make out)\b(?: \w+){{0,3}}? {OTHER}\b", re.I
@@ -44,9 +58,14 @@ SEES_NO_DIFFERENCE = re.compile(
 # "Hidden by the bag", "because of the hood": what hides is not what is hidden.
 HIDES = re.compile(
     r"\b(?:because of|due to|owing to|behind|beneath|under(?:neath)?"
+    r"|since|because|as (?:he|she|it|they|the|person|[AB])"
     r"|(?:hidden|covered|obscured|occluded|blocked|concealed) by)\b",
     re.I,
 )
+# "Everything matches except for the bag."
+EXCEPT = re.compile(r"\b(?:except(?:ing)?|apart from|aside from|other than|but for|save for)\b", re.I)
+# "A wears a red top and jeans, just like B": of all that was named before.
+LIKEWISE = re.compile(r"\b(?:just (?:like|as)|(?:and )?so (?:is|are|does|do|has|have))\b", re.I)
 CONTRARY = re.compile(r"\b(?:does|do|did|is|are|was|were)(?: not|n['’]t)\s*(?:\(.*)?$", re.I)
 TOGETHER = re.compile(
     r"\b(?:both )?(?:person )?A and (?:person )?B(?=[ ,.]| both)(?! ?(?:is|has|wears|carries)\b)"
@@ -132,6 +151,9 @@ def judgements_of(sentence: str) -> list[tuple[Region, Judged]]:
             continue
         if before is None or (before.weak and before.agreement != here.agreement):
             said[place - 1] = here
+    like = next((place for place, clause in enumerate(clauses) if LIKEWISE.search(clause)), 0)
+    if like and not regions[like]:
+        said[:like] = [one or Judged("agree") for one in said[:like]]
     # The first clause leans on the first judgement of its sentence, every later one on the clause before it.
     carried = next((one for one in said if one is not None), None)
     found: list[tuple[Region, Judged]] = []
@@ -140,9 +162,24 @@ def judgements_of(sentence: str) -> list[tuple[Region, Judged]]:
             own = Judged("differ" if carried.agreement == "agree" else "agree")
         carried = own or carried
         used = own if alone else carried
-        if used is not None:
+        if used is not None and not (used.agreement == "unseen" and own is None and HIDES.match(clause.strip())):
             found += [(region, used) for region in named]
-    return found
+    return found + contraries(clauses, said)
+
+
+def contraries(clauses: Sequence[str], said: Sequence[Judged | None]) -> list[tuple[Region, Judged]]:
+    """What is excepted from a sentence's judgement."""
+    whole = next((one for one in said if one is not None and one.agreement != "unseen"), None)
+    if whole is None:
+        return []
+    other = Judged("differ" if whole.agreement == "agree" else "agree")
+    excepted = ((EXCEPT.search(clause), clause) for clause in clauses)
+    return [
+        (named_region(match), other)
+        for start, clause in excepted
+        if start is not None
+        for match in REGION.finditer(clause, start.end())
+    ]
 
 
 def regions_of(clause: str, said: Judged | None) -> list[Region]:
@@ -150,6 +187,9 @@ def regions_of(clause: str, said: Judged | None) -> list[Region]:
     named = list(REGION.finditer(clause))
     hides = HIDES.search(clause) if said is not None and said.agreement == "unseen" else None
     hidden = named if hides is None else [match for match in named if match.start() < hides.start()]
+    excepted = EXCEPT.search(clause)
+    if excepted is not None:
+        return [named_region(match) for match in named if match.start() < excepted.start()]
     return [named_region(match) for match in hidden or named]
 
 
