@@ -33,7 +33,8 @@ def phrases(region: Region) -> list[str]:
     said = set()
     for chosen in itertools.product(*values):
         known = {name: value for name, value in zip(region.attributes, chosen, strict=True) if value is not None}
-        said.add(region.say(known))
+        if known.get("bag_color") != "none":  # a bag has a colour, or none is known
+            said.add(region.say(known))
     return sorted(one for one in said if one is not None)
 
 

@@ -50,7 +50,8 @@ MORE: tuple[Written, ...] = (
             " In terms of bags, no bag is visible in the first image, and the second one shows a handbag.",
             {T: "+", B: "-"}, "different"),
     Written("InternVL3-8B",
-            "The hair cannot be compared since Person A is wearing a helmet. The jacket, jeans and boots are identical.",
+            "The hair cannot be compared since Person A is wearing a helmet. The jacket, jeans and boots are"
+            " identical.",
             {H: "0", U: "+", L: "+", S: "+"}, "same"),
     Written("LLaVA-OneVision-7B",
             "Yes, these are the same person. He is wearing the same striped shirt and the same shorts, and he carries"

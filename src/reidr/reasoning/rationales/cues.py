@@ -43,7 +43,8 @@ OTHER = (
     r"|inconsistent|inconsistenc(?:y|ies)|distinct|var(?:y|ies)|discrepanc(?:y|ies))"
 )
 DISTRACTING = re.compile(
-    r"\b(?:could|can) ?(?:not|n['’]t)(?: \w+){0,2} more\b|\bnot (?:only|just|merely)\b|\bno (?:doubt|question)\b|\bwithout (?:a )?doubt\b",
+    r"\b(?:could|can) ?(?:not|n['’]t)(?: \w+){0,2} more\b"
+    r"|\bnot (?:only|just|merely)\b|\bno (?:doubt|question)\b|\bwithout (?:a )?doubt\b",
     re.I,
 )
 STRONG_AGREE = re.compile(rf"(?:\b{SAME}|{NOT} {OTHER})\b", re.I)
@@ -100,6 +101,19 @@ class Judged:
     weak: bool = False
 
 
+@dataclass(frozen=True)
+class Read:
+    """What is read of a text.
+
+    Attributes:
+        cues: its comparisons in their order, each with the number of its sentence, as `sentences` counts them.
+        looks: what is said of each region of each person.
+    """
+
+    cues: tuple[tuple[int, Cue], ...]
+    looks: Looks
+
+
 def extract_cues(reasoning: str) -> tuple[Cue, ...]:
     """The comparisons in `reasoning`, in their order, without repeats.
 
@@ -109,15 +123,25 @@ def extract_cues(reasoning: str) -> tuple[Cue, ...]:
     such a difference also outweighs a mere "both". A region that is said to agree here and to differ there gives both
     cues.
     """
+    return tuple(dict.fromkeys(cue for _, cue in read(reasoning).cues))
+
+
+def sentences(reasoning: str) -> list[str]:
+    """The sentences as they are read: without marks of lists and bold print, "A and B" as "both"."""
     text = MARKS.sub(lambda found: " " * len(found[0]), reasoning)
     text = ABBREVIATED.sub(lambda found: found[1] + " ", text)  # no end of a sentence
     text = TOGETHER.sub(lambda found: "neither" if found["neither"] else "both", text)
     text = ONE.sub("Person A", text)  # and "the other" is always B
+    return SENTENCE.split(text)
+
+
+def read(reasoning: str) -> Read:
+    """As `extract_cues`, with what it is read from; cues may repeat."""
     judged: list[tuple[int, Region, Judged]] = []
     described: list[tuple[int, Region, Agreement]] = []
     looks: Looks = {}
     spoken_of: list[Region] = []
-    for number, sentence in enumerate(SENTENCE.split(text)):
+    for number, sentence in enumerate(sentences(reasoning)):
         judged += [(number, region, said) for region, said in judgements_of(sentence)]
         contrasted = CONTRAST.search(sentence) is not None
         spoken_of, named = describe(sentence, looks, spoken_of)
@@ -134,7 +158,7 @@ def extract_cues(reasoning: str) -> tuple[Cue, ...]:
     # The last word on a region counts: until then, a description may have been half of one.
     final = {region: (number, said) for number, region, said in described if region not in settled}
     cues += [(number, 1, Cue(region, said)) for region, (number, said) in final.items()]
-    return tuple(dict.fromkeys(cue for *_, cue in sorted(cues, key=lambda each: each[:2])))
+    return Read(tuple((number, cue) for number, _, cue in sorted(cues, key=lambda each: each[:2])), looks)
 
 
 def judgements_of(sentence: str) -> list[tuple[Region, Judged]]:
