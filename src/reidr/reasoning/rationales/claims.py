@@ -1,9 +1,9 @@
 """What a reasoning claims of each body region, and whether the known attributes of the two crops bear it out.
 
-Reads the sentences of our own grammar (`pretraining.templates`) with the values they state. A reasoning that is mostly
-other sentences is free prose: it is read as a whole (`cues`, `descriptions`), with the values that it states where they
-are attributes. A single sentence outside the grammar is read for its comparisons alone. Each claim is confirmed,
-contradicted, or untestable where nothing is known.
+Reads the sentences of our own grammar (`pretraining.templates`) with the values they state. A reasoning without any
+sentence that only the grammar writes is free prose: it is read as a whole (`cues`, `descriptions`), with the values
+that it states where they are attributes. Beside the grammar's sentences, any other one is read for its comparisons
+alone. Each claim is confirmed, contradicted, or untestable where nothing is known.
 """
 
 from __future__ import annotations
@@ -110,12 +110,17 @@ def claims_by_sentence(reasoning: str) -> tuple[tuple[str, tuple[Claim, ...]], .
     """
     parts = [part.strip() for part in END_OF_SENTENCE.split(reasoning) if part.strip()]
     own = [parse_sentence(part) for part in parts]
-    if 2 * sum(claim is not None for claim in own) < len(own):
+    if None in own and not any(claim is not None and is_own_form(claim) for claim in own):
         return tuple(zip(parts, prose_claims(reasoning, parts, own), strict=True))
     return tuple(
         (part, (claim,) if claim is not None else tuple(Claim(c.region, c.agreement, part) for c in extract_cues(part)))
         for part, claim in zip(parts, own, strict=True)
     )
+
+
+def is_own_form(claim: Claim) -> bool:
+    """Whether only our grammar writes such a sentence: "Both have a cap." or "cannot be seen" anybody may write."""
+    return claim.whole and claim.agreement != "unseen"
 
 
 def prose_claims(reasoning: str, parts: Sequence[str], own: Sequence[Claim | None]) -> list[tuple[Claim, ...]]:
