@@ -109,9 +109,9 @@ def evaluate_reasoner(model: Path, pretraining: Path, folder: Path, quick: bool,
     from reidr.report import write_report
     from reidr.report.build import build_report
     from reidr.report.files.store import save_report
-    from reidr.retrieval.embedders.retriever import Retriever
+    from reidr.retrieval.embedders.registry import load_embedder
 
-    reasoner, retriever, profile = load_reasoner(model), Retriever.load(retriever_name), stored_profile(model)
+    reasoner, retriever, profile = load_reasoner(model), load_embedder(retriever_name), stored_profile(model)
     dataset = unseen_search(pretraining, folder)
     settings = settings_of(profile, think=3, queries=20 if quick else 200)
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress)

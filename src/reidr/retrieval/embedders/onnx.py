@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -251,7 +251,12 @@ def export_onnx(retriever: Retriever, path: str | Path) -> None:
             verbose=False,
         )
     sidecar = OnnxSettings(
-        height=settings.height, width=settings.width, mean=settings.mean, std=settings.std, flip=settings.flip
+        height=settings.height,
+        width=settings.width,
+        mean=settings.mean,
+        std=settings.std,
+        flip=settings.flip,
+        trained_on=tuple(PurePath(data).name for data in retriever.trained_on),
     )
     write_text(path.with_suffix(".json"), sidecar.model_dump_json(indent=2) + "\n", private=False)
 

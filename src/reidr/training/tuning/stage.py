@@ -15,7 +15,7 @@ from reidr.data.types import Crop, ReIDDataset
 from reidr.fusion.profile import InferenceProfile, OpenSetRule, store_profile
 from reidr.reasoning.backends.local import Engine
 from reidr.reasoning.backends.reference import Reasoner
-from reidr.retrieval.embedders.retriever import Retriever
+from reidr.retrieval.embedders.registry import load_embedder
 from reidr.training.tuning.choices import (
     best_of,
     best_weight,
@@ -54,7 +54,7 @@ def tuning_stage(
     k: int = DEFAULT_K,
     queries: int = 200,
 ) -> InferenceProfile:
-    """Choose how the reasoner in `model` is used beside a retriever (name or folder), and store it with the model.
+    """Choose how the reasoner in `model` is used beside a retriever (as `--retriever`), and store it with the model.
 
     The fusion weight is chosen on the recipe's photos, where they are on this machine: on the training identities that
     neither retriever nor reasoner was trained on. A recipe without photos gets the weight 0 and no other fusion,
@@ -68,7 +68,7 @@ def tuning_stage(
     Raises:
         DataError, RecipeError: as `held_out_people`. WeightsError: a model cannot be loaded.
     """
-    ranker = Retriever.load(retriever)
+    ranker = load_embedder(retriever)
     held_out = held_out_people(recipe_name, changes, ranker, model)
     tuner = Tuner(ranker, Engine(Reasoner.load(model)), k, progress)
     searches = searches_to_tune_on(held_out, queries)
