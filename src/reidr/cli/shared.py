@@ -18,7 +18,8 @@ RETRIEVER_OPTION = click.option(
     "retriever_name",
     default="nano",
     help="Which embedder ranks the gallery: a shipped one (nano, lite, histogram), the folder of a trained one, "
-    "an .onnx file, or one of your own as module:factory. [nano]",
+    "an .onnx file, a checkpoint of torchreid or TransReID (.pth, .safetensors), or one of your own as module:factory. "
+    "[nano]",
 )
 PRECISION_OPTION = click.option(
     "--precision",
@@ -32,7 +33,7 @@ REASONER_OPTION = click.option(
     "reasoner_name",
     default="nano",
     help="Which model compares pairs of pictures: a shipped one (nano), a checkpoint folder, a Hugging Face id, "
-    "the URL of a server, or none. [nano]",
+    "the URL of a chat server or (ending in /rerank or /score) of a reranking server, or none. [nano]",
 )
 SERVER_OPTIONS = {
     "samples": click.option(
