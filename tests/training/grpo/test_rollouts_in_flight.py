@@ -142,7 +142,11 @@ def test_every_server_gets_the_adapter(serve: Callable[..., Vllm]) -> None:
     model, processor = lively("qwen3_vl")
     servers = [serve(model, processor) for _ in range(2)]
     both = RolloutServer(",".join(server.url for server in servers), model, processor)
-    both.load_adapter(get_peft_model(model, lora_config(4, 8)))
+    name = both.load_adapter(get_peft_model(model, lora_config(4, 8)))
+    other = RolloutServer(",".join(server.url for server in servers), model, processor)  # of another process
+    other.use_adapter(name)
+    other.sample(TINY.noise_pairs(2), [1, 1], max_new_tokens=4, seed=0)
+    assert {body["model"] for server in servers for body in server.asked} == {name}
     assert servers[0].told == servers[1].told
     assert [what for what, _ in servers[0].told] == ["load"]
     both.unload_adapter()

@@ -77,7 +77,7 @@ class RolloutServer:
             raise ReIDError("rollout_server names no address")
         self._processor, self._pixels = processor, pixels if pixels is not None else crop_pixels(processor)
         self._model = adapt(model, processor, self._pixels)
-        self._adapter: tuple[str, tempfile.TemporaryDirectory[str]] | None = None
+        self._adapter: tuple[str, tempfile.TemporaryDirectory[str] | None] | None = None
         self._forbidden = {str(number): FORBIDDEN_BIAS for number in picture_token_ids(self._model)}
         self._ends = end_token_ids(model, processor.tokenizer)
         self._words = answer_token_ids(processor.tokenizer)
@@ -90,8 +90,8 @@ class RolloutServer:
         """Pairs with so many completions each that keep all servers busy."""
         return len(self._servers) * min(max(SEQUENCES // copies, FEWEST), MOST)
 
-    def load_adapter(self, trained: Any) -> None:
-        """Let the servers write with the adapter of `trained`, a PEFT model, from now on.
+    def load_adapter(self, trained: Any) -> str:
+        """Let the servers write with the adapter of `trained`, a PEFT model, from now on; returns the adapter's name.
 
         Raises:
             ReIDError: a server does not take adapters.
@@ -111,11 +111,22 @@ class RolloutServer:
         self.unload_adapter()
         # The files are kept while the adapter is in use: vLLM reads an adapter again that it has evicted.
         self._adapter = name, files
+        return name
+
+    def use_adapter(self, name: str) -> None:
+        """Write with an adapter that another process has loaded."""
+        if self._adapter is None or self._adapter[0] != name:
+            self._drop_announced()
+            self._adapter = name, None
+
+    def _drop_announced(self) -> None:
+        """Give up rollouts that would be written by the weights before."""
+        if self._in_flight is not None:
+            self._in_flight.drop()
 
     def unload_adapter(self) -> None:
         """Remove the adapter from the servers; rollouts are the starting checkpoint's again. Raises ReIDError."""
-        if self._in_flight is not None:
-            self._in_flight.drop()  # announced rollouts would be the old weights'
+        self._drop_announced()
         if self._adapter is not None:
             name, _ = self._adapter
             self._adapter = None
