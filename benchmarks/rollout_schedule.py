@@ -3,15 +3,15 @@
     python benchmarks/rollout_schedule.py                     # the table of docs/servers.md
     python benchmarks/rollout_schedule.py --median 60 --servers 4
 
-Arithmetic, not a measurement: servers are simulated, token by token, from the numbers below. One step of decoding takes
-a fixed time, which is that of reading the weights, and a little more for each sequence; what enters a batch is read in
-first. Completions have the lengths of a log-normal distribution, cut at the limit. `client` is what this process needs
-for each pair before it can be sent (decoding and encoding its pictures, laying out its prompt) and after it has come back.
+Arithmetic, not a measurement: servers are simulated, token by token, from the numbers below. One step of decoding
+takes a fixed time, which is that of reading the weights, and a little more for each sequence; what enters a batch is
+read in first. Completions have the lengths of a log-normal distribution, cut at the limit. `client` is what this
+process needs for each pair before it can be sent: decoding and encoding its pictures, laying out its prompt.
 
-The defaults are those of a 7B in bfloat16 on one H100 (15 GB of weights, 3.35 TB/s, some 400 TFLOP/s in use): 4.5 ms for
-the weights and as much again for everything that is no matrix product; 35 microseconds a sequence for its keys and values
-(400 tokens of 57 KB) and its share of sampling; 12 ms for a prompt of 220 tokens and two crops, once for all its
-completions.
+The defaults are those of a 7B in bfloat16 on one H100 (15 GB of weights, 3.35 TB/s, some 400 TFLOP/s in use): 4.5 ms
+for the weights and as much again for everything that is no matrix product; 35 microseconds a sequence for its keys and
+values (400 tokens of 57 KB) and its share of sampling; 12 ms for a prompt of 220 tokens and two crops, once for all
+its completions.
 """
 
 from __future__ import annotations
