@@ -232,6 +232,10 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     seen = [str(note) for note in seen_notes(dataset, training_data_of(retriever, reasoner))]
     if reasoner is not None and (foreign := settings.profile.mismatch(retriever.fingerprint)):
         seen.append(foreign)
+    if reasoner is not None and settings.think and not reasoner.capabilities.think:
+        from reidr.search.searching import NO_REASONS
+
+        seen.append(NO_REASONS)
     document["notes"] += seen
     print_results(outcomes, document, [*warnings_of(dataset), *seen])
     done = Evaluated(outcomes, document, dataset, reasoner, options, started)
