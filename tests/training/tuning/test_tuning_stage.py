@@ -16,7 +16,6 @@ from reidr.data.load import load_dataset
 from reidr.errors import DataError, RecipeError, WeightsError
 from reidr.fusion.profile import InferenceProfile
 from reidr.reasoning.backends.card import Card
-from reidr.retrieval.embedders.retriever import Retriever
 from reidr.training.common.identities import hold_out_identities
 from reidr.training.tuning.held_out import held_out_people, held_out_search
 from reidr.training.tuning.stage import check_tunable
@@ -118,9 +117,9 @@ def test_people_who_make_no_search_are_said_before_the_training(
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (4, 8)).save(path)
     pairs = {"source": "folds", "data": [str(tmp_path / "photos")], "held_out_share": 0.3}
-    with pytest.raises(WeightsError, match="neither a shipped retriever"):
+    with pytest.raises(WeightsError, match="nowhere"):
         check_tunable(recipe(tmp_path, pairs=pairs), {}, "nowhere")
-    monkeypatch.setattr(Retriever, "load", lambda name: retriever((), None))
+    monkeypatch.setattr("reidr.training.tuning.stage.load_embedder", lambda name: retriever((), None))
     with pytest.raises(DataError, match=r"one crop in each camera.*nothing can be tuned"):
         check_tunable(recipe(tmp_path, pairs=pairs), {}, "mine")
 

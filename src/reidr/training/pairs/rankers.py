@@ -39,18 +39,31 @@ def rankers_of(
 
 
 def _of_retriever(recipe: PairsRecipe, crops: Sequence[Crop]) -> list[Ranker]:
-    """A trained retriever, over the people of its training sets that it held out."""
-    from reidr.retrieval.embedders.retriever import Retriever
+    """A retriever over the people that it does not know: those it held out, or all of data that it was not trained on.
 
-    retriever = Retriever.load(recipe.retriever)
-    if retriever.held_out is None:
-        raise DataError(f"retriever {retriever.name} does not say whom it held out; mine with `source: folds`")
+    The latter only for one of another project, which says on what it was trained and holds nobody out.
+    """
+    from reidr.retrieval.embedders.embedder import facts_of
+    from reidr.retrieval.embedders.registry import load_embedder
+
+    retriever = load_embedder(recipe.retriever)
+    said = facts_of(retriever)
+    if said.held_out is None and not said.trained_on:
+        raise DataError(
+            f"retriever {retriever.name} does not say on whom it was trained; name its data sets in the JSON file"
+            ' beside it ({"trained_on": ["msmt17"]}), or mine with `source: folds`'
+        )
     unseen: list[Crop] = []
     for name in sorted({dataset_of(crop.person) for crop in crops}):
         of_set = [crop for crop in crops if dataset_of(crop.person) == name]
-        known = known_people(name, of_set, retriever.trained_on, retriever.held_out)
-        if not known.names:
+        known = known_people(name, of_set, said.trained_on, said.held_out)
+        if not known.names and said.held_out is not None:
             raise DataError(f"retriever {retriever.name} was not trained on {name}; mine with `source: folds`")
+        if known.names and said.held_out is None:
+            raise DataError(
+                f"retriever {retriever.name} was trained on {name} and does not say whom it held out; mine with"
+                " `source: folds`"
+            )
         unseen += (crop for crop in of_set if crop.person not in known.people)
     train, validation = hold_out_identities(unseen, recipe.held_out_share, recipe.seed + 1)
     return [

@@ -49,7 +49,9 @@ class ReinforcementRecipe(Recipe):
         " prompt of a group once for each of its rollouts",
     )
     rollout_server: str | None = Field(
-        None, description="URL of a vLLM server that serves the starting checkpoint and writes the rollouts"
+        None,
+        description="URL of a vLLM server that serves the starting checkpoint and writes the rollouts; several with "
+        "commas",
     )
     held_out: Path | None = Field(
         None, description="file of candidate pairs (`reidr pairs`) whose validation pairs are measured meanwhile"

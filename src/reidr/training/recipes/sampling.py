@@ -58,7 +58,8 @@ class SampleRecipe(Recipe):
         None, description="how attention is computed; flash_attention_2 needs the package flash-attn and a GPU"
     )
     rollout_server: str | None = Field(
-        None, description="URL of a vLLM server that serves the checkpoint and samples the completions"
+        None,
+        description="URL of a vLLM server that serves the checkpoint and samples the completions; several with commas",
     )
     chunk: int = Field(32, ge=1, description="pairs per batch of rollouts; a stopped run resumes after the last batch")
     seed: int = Field(0, ge=0, description="seed of sampling and of the choice among equal pairs")

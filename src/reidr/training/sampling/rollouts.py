@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from reidr.training.sampling.select import Reason
 
 if TYPE_CHECKING:
     from reidr.training.grpo.rollouts.source import RolloutSource
+    from reidr.training.grpo.rollouts.vllm import RolloutServer
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,13 @@ def sampler(
 
     Rewards that need a query's other candidates or a frozen copy do not apply.
     """
-    facts_of = facts_finder([pair.pair() for pair in pairs])
+    from reidr.training.grpo.rollouts.announcing import Announcing
+
+    known = [pair.pair() for pair in pairs]
+    facts_of = facts_finder(known)
     source = source_of(recipe, model, processor)
+    if recipe.rollout_server is not None:
+        source = Announcing(cast("RolloutServer", source), known, recipe.seed * 1_000_003)
 
     def sample(chunk: Sequence[MinedPair], seed: int) -> list[Rollouts]:
         copies = [recipe.rollouts] * len(chunk)

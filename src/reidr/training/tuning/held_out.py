@@ -17,7 +17,6 @@ from reidr.errors import DataError, RecipeError
 from reidr.fusion.provenance import held_out_split, training_data
 from reidr.reasoning.backends.backend import Backend
 from reidr.retrieval.embedders.embedder import Embedder, facts_of
-from reidr.retrieval.embedders.retriever import Retriever
 from reidr.training.common.identities import hold_out_identities, known_people
 from reidr.training.common.left_out import say_left_out
 from reidr.training.recipes.data_sets import data_path, load_named
@@ -28,7 +27,7 @@ from reidr.training.tuning.searches import as_search
 
 
 def held_out_people(
-    recipe_name: str, changes: dict[str, Any], retriever: Retriever, model: Path | None = None
+    recipe_name: str, changes: dict[str, Any], retriever: Embedder, model: Path | None = None
 ) -> tuple[Crop, ...]:
     """Photos of the training identities that neither a recipe's reasoner nor `retriever` was trained on; empty for a
     recipe without photos, or where the photos are not on this machine.
@@ -43,7 +42,8 @@ def held_out_people(
         RecipeError: neither section. DataError: `retriever` or the reasoner was trained on the recipe's data sets,
             under whatever name, and held out other people: distances among them would not be those of strangers.
     """
-    models = [(f"retriever {retriever.name}", retriever.trained_on, retriever.held_out)]
+    said = facts_of(retriever)
+    models = [(f"retriever {retriever.name}", said.trained_on, said.held_out)]
     if model is not None:
         models.append((f"reasoner {model}", training_data(model), held_out_split(model)))
     sections = read_recipe(find_recipe(recipe_name))
@@ -62,7 +62,7 @@ def held_out_people(
     datasets = [load_named(name) for name in data]
     say_left_out(datasets)
     held_out = hold_out_identities(join_training(datasets), *split)[1]
-    if not retriever.trained_on:
+    if not said.trained_on:
         click.echo(
             f"retriever {retriever.name} does not say what it was trained on: where it knows the people on whom fusion "
             "is tuned, its distances are trusted too much",

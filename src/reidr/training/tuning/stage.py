@@ -16,7 +16,7 @@ from reidr.errors import DataError
 from reidr.fusion.profile import InferenceProfile, OpenSetRule, store_profile
 from reidr.reasoning.backends.local import Engine
 from reidr.reasoning.backends.reference import Reasoner
-from reidr.retrieval.embedders.retriever import Retriever
+from reidr.retrieval.embedders.registry import load_embedder
 from reidr.training.plan import starts_from_pretraining
 from reidr.training.tuning.choices import (
     best_of,
@@ -56,7 +56,7 @@ def tuning_stage(
     k: int = DEFAULT_K,
     queries: int = 200,
 ) -> InferenceProfile:
-    """Choose how the reasoner in `model` is used beside a retriever (name or folder), and store it with the model.
+    """Choose how the reasoner in `model` is used beside a retriever (as `--retriever`), and store it with the model.
 
     The fusion weight is chosen on the recipe's photos, where they are on this machine: on the training identities that
     neither retriever nor reasoner was trained on. A recipe without photos gets the weight 0 and no other fusion,
@@ -70,7 +70,7 @@ def tuning_stage(
     Raises:
         DataError, RecipeError: as `held_out_people`. WeightsError: a model cannot be loaded.
     """
-    ranker = Retriever.load(retriever)
+    ranker = load_embedder(retriever)
     held_out = held_out_people(recipe_name, changes, ranker, model)
     tuner = Tuner(ranker, Engine(Reasoner.load(model)), k, progress)
     searches = searches_to_tune_on(held_out, queries, street=starts_from_pretraining(recipe_name) or not held_out)
@@ -87,7 +87,7 @@ def check_tunable(recipe_name: str, changes: dict[str, Any], retriever: str) -> 
     Raises as `held_out_people`; DataError where the held-out people make no search; WeightsError where there is no such
     retriever.
     """
-    held_out = held_out_people(recipe_name, changes, Retriever.load(retriever))
+    held_out = held_out_people(recipe_name, changes, load_embedder(retriever))
     search = as_search(PHOTOS, held_out, len(held_out) + 1, QUERY_SEED)
     if held_out and not (search.query and search.gallery):
         raise DataError(
