@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -200,3 +201,15 @@ def test_a_taught_model_is_kept_in_the_precision_it_came_in(
     written = json.loads((taught / "config.json").read_text())
     assert False not in (written.get("use_cache"), written["text_config"].get("use_cache"))
     assert load_processor(taught).tokenizer.get_vocab() == load_processor(saved).tokenizer.get_vocab()
+
+
+def test_attention_is_chosen_by_name_and_what_is_not_installed_is_said(saved: Path) -> None:
+    options: dict[str, Any] = {"local_files_only": True, "device": "cpu", "dtype": torch.float32}
+    kinds = {
+        kind: load_model(str(saved), **options, attention=kind).config._attn_implementation
+        for kind in ("sdpa", "eager")
+    }
+    assert kinds == {"sdpa": "sdpa", "eager": "eager"}
+    if importlib.util.find_spec("flash_attn") is None:
+        with pytest.raises(WeightsError, match=r"cannot be loaded: .*[Ff]lash"):
+            load_model(str(saved), **options, attention="flash_attention_2")

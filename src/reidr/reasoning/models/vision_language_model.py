@@ -65,8 +65,8 @@ class VisionLanguageModel(Protocol):
         gives_embeddings: whether `embeddings` gives vectors that a cosine compares.
         shares_beginnings: whether a prompt may be continued by texts of several lengths in one batch (not where padding
             between the two would change a layer's state).
-        continues_with_gradients: whether the key-value cache of a prompt is part of the graph, so that a training pass
-            may continue from it (not where a layer keeps a state that is written over in place).
+        continues_with_gradients: whether every layer is attention, so that all completions of a prompt may stand behind
+            it in one row of a training pass (not where a layer keeps a state from token to token).
         has_connector: whether `encode_before_connector` and `connect` are there.
         pixels: (least, greatest) area to which crops are resized; None for the processor's own sizes.
     """
