@@ -205,7 +205,7 @@ def measure(model: Any, loss: Callable[[Callable[[], None]], Tensor], options: P
             held = meter.now
 
         with MixedPrecision() if options.mixed else contextlib.nullcontext():
-            loss(body).backward()  # type: ignore[no-untyped-call]
+            loss(body).backward()
     model.zero_grad(set_to_none=True)
     return PassMemory(held, meter.peak - held)
 
