@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,15 +31,7 @@ STOPPED = 3
     help="Another value of a setting, for example warmup.rows=16; may be given several times.",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the plan as JSON; - for stdout.")
-def command(
-    recipe: str,
-    gpu: str | None,
-    gpus: int,
-    sharded: bool,
-    data: tuple[str, ...],
-    settings: tuple[str, ...],
-    json_file: Path | None,
-) -> None:
+def command(recipe: str, json_file: Path | None, **options: Any) -> None:
     """Say what a training needs and takes: data, pairs, GPU memory of every stage, hours, disk, and what to change.
 
     Nothing is downloaded or trained. Memory is counted in a dry run without weights; hours are estimates.
@@ -58,8 +51,9 @@ def command(
     from reidr.training.planning.settings import parse_changes, read_sections, with_data
     from reidr.training.planning.text import plan_text, plan_values
 
-    sections = read_sections(recipe, with_data(recipe, parse_changes(settings), data))
-    plan = make_plan(sections, Machine(find_processor(gpu), gpus, sharded))
+    changes = with_data(recipe, parse_changes(options["settings"]), options["data"])
+    sections = read_sections(recipe, changes)
+    plan = make_plan(sections, Machine(find_processor(options["gpu"]), options["gpus"], options["sharded"]))
     advice = advise(sections, plan)
     click.echo(shown_lines(plan_text(plan, advice)), err=to_stdout)
     if json_file is not None:
