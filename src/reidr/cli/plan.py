@@ -17,7 +17,7 @@ STOPPED = 3
 
 @click.command("plan", cls=Command)
 @click.argument("recipe", default="nano")
-@click.option("--gpu", help="Plan for this GPU: h200, h100, a100-80gb, a100-40gb, l40s, rtx4090 … [the machine's own]")
+@click.option("--gpu", help="Plan for this GPU: h200, h100, a100-80gb, l40s, rtx4090 and others. [the machine's own]")
 @click.option("--gpus", type=click.IntRange(min=1), default=1, help="How many of them. [1]")
 @click.option(
     "--sharded", is_flag=True, help="Weights, gradients and optimiser are split over the GPUs (FSDP, DeepSpeed ZeRO-3)."
@@ -42,7 +42,7 @@ def command(recipe: str, json_file: Path | None, **options: Any) -> None:
     from reidr.cli.shared import prepare_output, write_output
     from reidr.core.text import shown_lines
 
-    to_stdout = prepare_output(json_file)
+    to_stdout = prepare_output(json_file, [recipe])
     # peft asks transformers for a name that newer versions call otherwise, once for each model that is built.
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
     from reidr.training.planning.advice import advise
