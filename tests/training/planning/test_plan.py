@@ -179,11 +179,11 @@ def test_the_pairs_of_a_search_are_about_those_that_mining_finds(tmp_path: Path)
     from reidr.data.join import join_training
     from reidr.retrieval.embedders.histogram import HistogramEmbedder
 
-    dataset = render_street(tmp_path / "street", StreetSettings(seed=3, train_people=40, distractors=0, junk=0))
+    dataset = render_street(tmp_path / "street", StreetSettings(seed=3, train_people=20, distractors=0, junk=0))
     crops = join_training([dataset])
     recipe = PairsRecipe(source="folds", folds=2, data=("street",), pairs=10**6, held_out_share=0.0, queries=60)
     seen = tuple((str(crop.person), str(crop.camera)) for crop in crops)
-    data = [PlannedData("street", "street", True, ("pairs",), images=len(seen), people=40, crops=seen)]
+    data = [PlannedData("street", "street", True, ("pairs",), images=len(seen), people=20, crops=seen)]
     drawn = drawable(recipe, data, None)
     from reidr.training.pairs.folds import split_folds
 
