@@ -341,17 +341,23 @@ def table(result: dict[str, Any]) -> str:
         if "seconds" not in case:
             lines.append(f"| {name} | – | – | – | – | {case.get('failed') or case.get('skipped')} |")
             continue
-        planned = f"{case['planned_bytes'] / GIB:.2f} GiB" if "planned_bytes" in case else "–"
+        planned = size_text(case["planned_bytes"]) if "planned_bytes" in case else "–"
         expected = f"{case['planned_seconds']:.2f} s" if "planned_seconds" in case else "–"
         remark = f"{case['pairs_a_second']} pairs a second" if "pairs_a_second" in case else ""
         if "memory_error" in case:
             remark = f"plan's memory {case['memory_error']:+.1%}"
-        memory = f"{case['bytes'] / GIB:.2f} GiB"
-        lines.append(f"| {name} | {memory} | {planned} | {case['seconds']:.2f} s | {expected} | {remark} |")
+        lines.append(
+            f"| {name} | {size_text(case['bytes'])} | {planned} | {case['seconds']:.2f} s | {expected} | {remark} |"
+        )
     here = result["machine"]
     lines += ["", f"{result['model']}{' at tiny size' if result['tiny'] else ''}, random weights; {here['processor']}, "
               f"torch {here['torch']}, TRL {here['trl']}, {here['date']}, commit {here['commit']}."]  # fmt: skip
     return "\n".join(lines)
+
+
+def size_text(size: int) -> str:
+    """Bytes for readers."""
+    return f"{size / GIB:.2f} GiB" if size >= GIB else f"{size / 2**20:.1f} MiB"
 
 
 def write_page(result: dict[str, Any], page: Path = PAGE) -> None:

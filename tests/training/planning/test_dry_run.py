@@ -55,7 +55,7 @@ PUBLISHED = {
 @pytest.mark.parametrize(
     ("architecture", "sizes", "changes", "checkpointing"),
     [
-        ("qwen3_vl", Sizes(128, 4), {}, False),
+        pytest.param("qwen3_vl", Sizes(128, 4), {}, False, marks=pytest.mark.slow),
         ("qwen2_5_vl", Sizes(256, 3), {"lora_rank": 8, "ema_decay": 0.9}, False),
         ("qwen3_vl", Sizes(128, 6), {"batch": 16, "rationales": 0.0, "lora_rank": 4}, True),
         pytest.param("qwen2_5_vl", Sizes(128, 6, 6000), WORDS | {"objectives": {"imitation": 1.0}, "lora_rank": 4},
@@ -215,13 +215,9 @@ def test_distinct_prompts_of_a_pass_are_those_of_random_rows(rows: int, pairs: i
 def test_sharding_divides_what_stands_and_a_server_takes_the_rollouts_away() -> None:
     architecture, lengths = build("qwen3_vl", Sizes(64, 4))[2], PromptLengths(90, 90, 8, 32, exact=True)
     recipe = ReinforcementRecipe(**GRPO)
-    one, four, whole = (
-        grpo_memory(recipe, architecture, lengths, Device(True, number, sharded))
-        for number, sharded in ((1, False), (4, True), (4, False))
-    )
+    one, four = (grpo_memory(recipe, architecture, lengths, Device(True, number, number > 1)) for number in (1, 4))
     assert four.standing["weights"] == pytest.approx(one.standing["weights"] / 4, rel=0.01)
-    assert whole.standing["weights"] == one.standing["weights"]
-    assert whole.phases["training pass"]["activations"] < one.phases["training pass"]["activations"]
+    assert four.phases["training pass"]["activations"] < one.phases["training pass"]["activations"]
     served = ReinforcementRecipe(**GRPO, rollout_server="http://localhost:1")
     assert "rollouts" not in grpo_memory(served, architecture, lengths, CPU).phases
     own = sample_memory(SampleRecipe(), architecture, lengths, CPU).total
