@@ -79,8 +79,7 @@ class RolloutServer:
 
     def use_adapter(self, name: str) -> None:
         """Write with an adapter that another process has loaded."""
-        if self._adapter is None or self._adapter[0] != name:
-            self._adapter = name, None
+        self._adapter = name, None
 
     def unload_adapter(self) -> None:
         """Remove the adapter from the server; rollouts are the starting checkpoint's again. Raises ReIDError."""
