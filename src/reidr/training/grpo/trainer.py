@@ -164,7 +164,9 @@ class PairTrainer(PrivateTrainer):
         if server is not None:
             trained = self.accelerator.unwrap_model(self.model)
             with self.whole():
-                server.use_adapter(self.team.from_first(lambda: server.load_adapter(trained)))
+                name = self.team.from_first(lambda: server.load_adapter(trained))
+            if not self.team.is_first:
+                server.use_adapter(name)
 
     @contextmanager
     def whole(self) -> Iterator[None]:

@@ -116,9 +116,8 @@ class RolloutServer:
 
     def use_adapter(self, name: str) -> None:
         """Write with an adapter that another process has loaded."""
-        if self._adapter is None or self._adapter[0] != name:
-            self._drop_announced()
-            self._adapter = name, None
+        self._drop_announced()
+        self._adapter = name, None
 
     def _drop_announced(self) -> None:
         """Give up rollouts that would be written by the weights before."""
