@@ -145,3 +145,27 @@ def test_text_and_kl_are_judged_by_the_starting_point(start: tuple[Path, Path, A
     assert found[0] == pytest.approx(copied[0], abs=1e-6)
     assert found[1] is None
     assert TextOnlyScorer(copy.deepcopy(model), processor).score(texts)[0] != pytest.approx(copied[0], abs=1e-3)
+
+
+def test_a_server_of_the_base_samples_with_the_lora_weights(
+    start: tuple[Path, Path, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reidr.training.recipes.sampling import SampleRecipe
+    from reidr.training.sampling.rollouts import source_of
+
+    handed: list[Any] = []
+
+    class Server:
+        def __init__(self, url: str, model: Any, processor: Any) -> None:
+            assert not has_lora(model)
+
+        def load_adapter(self, trained: Any) -> None:
+            handed.append(trained)
+
+    monkeypatch.setattr("reidr.training.grpo.rollouts.vllm.RolloutServer", Server)
+    base, lora, processor = start
+    recipe = SampleRecipe(rollout_server="http://localhost:8000")
+    for folder, wanted in ((base, 0), (lora, 1)):
+        model = loaded(folder)
+        source_of(recipe, model, processor)
+        assert handed == [model][:wanted]
