@@ -205,7 +205,8 @@ def measure(model: Any, loss: Callable[[Callable[[], None]], Tensor], options: P
             held = meter.now
 
         with MixedPrecision() if options.mixed else contextlib.nullcontext():
-            loss(body).backward()
+            # `Tensor.backward` would turn the mode off, and layers that are computed again would differ.
+            torch.autograd.backward(loss(body))
     model.zero_grad(set_to_none=True)
     return PassMemory(held, meter.peak - held)
 
