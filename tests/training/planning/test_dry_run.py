@@ -83,8 +83,8 @@ def test_the_warm_up_takes_what_its_dry_run_says(
 def test_recomputed_layers_keep_a_fraction() -> None:
     model = add_lora(build_on_meta(build("qwen3_vl", Sizes(64, 4))[2], torch.float32).requires_grad_(False), 4, 8, 0)
     kept, recomputed = (
-        warmup_pass(model, Shape(16, 90, 0, 8), PassOptions(checkpointing=checkpointing)).activations
-        for checkpointing in (False, True)
+        warmup_pass(model, Shape(16, 90, 0, 8), PassOptions(checkpointing=checkpointing, mixed=mixed)).activations
+        for checkpointing, mixed in ((False, False), (True, True))
     )
     assert recomputed < kept / 10
 

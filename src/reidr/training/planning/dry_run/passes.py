@@ -205,9 +205,15 @@ def measure(model: Any, loss: Callable[[Callable[[], None]], Tensor], options: P
             held = meter.now
 
         with MixedPrecision() if options.mixed else contextlib.nullcontext():
-            loss(body).backward()
+            total = loss(body)
+        total.backward()
     model.zero_grad(set_to_none=True)
     return PassMemory(held, meter.peak - held)
+
+
+def in_mixed_precision() -> tuple[contextlib.AbstractContextManager[Any], contextlib.AbstractContextManager[Any]]:
+    """Around the first computation of a layer nothing more, around the second one the precision of the first."""
+    return contextlib.nullcontext(), MixedPrecision()
 
 
 @contextlib.contextmanager
@@ -215,7 +221,9 @@ def computed_as(model: Any, options: PassOptions) -> Iterator[None]:
     """The model with gradient checkpointing where the options ask for it, which transformers does in training mode."""
     base = unwrap(model)
     if options.checkpointing:
-        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        # torch turns modes of its functions off in a backward pass: a layer that is computed again needs its own.
+        again: dict[str, Any] = {"context_fn": in_mixed_precision} if options.mixed else {}
+        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False, **again})
         base.train()
     try:
         yield
