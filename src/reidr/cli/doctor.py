@@ -1,4 +1,4 @@
-"""`reidr doctor`: what is installed, what is missing, how fast this machine is."""
+"""`reidr doctor`: what is installed, what is missing, what will not work, how fast this machine is."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ EXTRAS = {
 
 @click.command("doctor", cls=Command)
 def command() -> None:
-    """Say what is installed, what is missing and how fast this machine is."""
+    """Say what is installed, what is missing, what will not work, and how fast this machine is."""
     from reidr.core.run import environment
+    from reidr.training.planning.accelerator import accelerator_here, facts_of, limits_of
 
     facts = environment()
     click.echo(f"python        {facts['python']} on {facts['platform']}, {os.cpu_count()} cores")
@@ -34,6 +35,10 @@ def command() -> None:
         missing = [module for module in modules if util.find_spec(module) is None]
         state = "complete" if not missing else f"missing {', '.join(missing)}: pip install 'reidr[{extra}]'"
         click.echo(f"extra {extra:<7} {state}")
+    here = accelerator_here()
+    click.echo("\n".join(facts_of(here)))
+    for limit in limits_of(here):
+        click.echo(f"limit         {limit}")
     for problem in problems():
         click.echo(click.style(f"problem       {problem}", fg="yellow"))
     click.echo(f"speed         {embedding_speed():.0f} crops embedded per second")

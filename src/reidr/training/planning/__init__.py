@@ -1,0 +1,1 @@
+"""The plan of a training before anything is spent: data, pairs, memory, hours and disk."""
