@@ -146,20 +146,20 @@ def test_marks_of_several_and_of_open_values_by_hand(sentence: str, mark: str) -
     ("sentence", "mark"),
     [
         # A's and B's tops are the same; their trousers are black and blue; B's shoes are out of sight.
-        ("The upper clothing is much alike.", "confirmed"),
-        ("The upper clothing is very unlike.", "contradicted"),
+        ("The upper clothing is much alike.", "untestable"),
+        ("The upper clothing is very unlike.", "untestable"),
         ("The upper clothing is somewhat alike.", "untestable"),
         ("The upper clothing is somewhat unlike.", "untestable"),
         ("The upper clothing is much alike: a red top in both.", "confirmed"),
         ("The upper clothing is much alike: a blue top in both.", "contradicted"),
         ("The upper clothing is somewhat unlike: a red plain top in both.", "confirmed"),  # as true as what it states
         ("The upper clothing is somewhat alike: a red top in A, a blue top in B.", "contradicted"),
-        ("The upper clothing is very unlike: a red top in both.", "contradicted"),
+        ("The upper clothing is very unlike: a red top in both.", "confirmed"),
         ("The lower clothing is very unlike: black trousers in A, blue trousers in B.", "confirmed"),
         ("The lower clothing is somewhat alike: black trousers in A, blue trousers in B.", "confirmed"),
         ("The lower clothing is somewhat alike: probably black trousers in A, blue trousers in B.", "confirmed"),
         ("Lower clothing is somewhat alike: black trousers in both.", "contradicted"),
-        ("Lower clothing is much alike.", "contradicted"),
+        ("Lower clothing is much alike.", "untestable"),
         ("The shoes are much alike.", "untestable"),
         ("The shoes are somewhat alike: white shoes in both.", "confirmed"),  # true of A, and B's are out of sight
         ("The build is much alike.", "untestable"),

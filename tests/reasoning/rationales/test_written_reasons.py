@@ -51,7 +51,7 @@ def test_claims_are_the_cues_and_stand_in_their_sentences(reason: Written) -> No
     claims = parse_claims(reason.text)
     assert {(claim.region, claim.agreement) for claim in claims} == found(reason)
     assert all(claim.sentence in reason.text for claim in claims)
-    told = {"upper_color": "red", "lower_color": "red", "shoes_color": "red"}
+    told = {"upper colors": "red", "lower colors": "red", "shoe colors": "red"}
     statements = statements_of(reason.text, told, told, "per person")
     assert [statement.text for statement in statements] == [part for part, _ in claims_by_sentence(reason.text)]
     assert sum(len(statement.claims) for statement in statements) == len(claims)
@@ -62,19 +62,25 @@ def test_values_of_free_prose_are_held_against_what_is_known() -> None:
         "A has a white T-shirt. B has a white T-shirt. Both wear black shorts. A carries a red backpack, B has no bag."
     )
     upper, lower, bag = parse_claims(text)
-    assert (upper.a, upper.b) == ({"upper_color": "white"}, {"upper_color": "white"})
-    assert lower.a == lower.b == {"lower_color": "black", "lower_kind": "shorts"}
-    assert (bag.agreement, bag.a, bag.b) == ("differ", {"bag": "backpack", "bag_color": "red"}, {"bag": "none"})
-    known = {"upper_color": "white", "lower_color": "black", "lower_kind": "shorts", "bag": "backpack"}
+    assert (upper.a, upper.b) == ({"upper colors": "white"}, {"upper colors": "white"})
+    assert lower.a == lower.b == {"lower colors": "black", "lower garment": "shorts"}
+    assert (bag.agreement, bag.a, bag.b) == (
+        "differ",
+        {"carried": "backpack", "bag colors": "red"},
+        {"carried": "nothing"},
+    )
+    known = {"upper colors": "white", "lower colors": "black", "lower garment": "shorts", "carried": "backpack"}
     assert check_claim(upper, known, known, per_crop=False) == "confirmed"
-    assert check_claim(upper, known, {**known, "upper_color": "red"}, per_crop=False) == "contradicted"
-    assert check_claim(lower, {**known, "lower_color": "blue"}, {**known, "lower_color": "blue"}) == "contradicted"
-    assert check_claim(bag, known, {**known, "bag": "none"}) == "confirmed"
+    assert check_claim(upper, known, {**known, "upper colors": "red"}, per_crop=False) == "contradicted"
+    assert check_claim(lower, {**known, "lower colors": "blue"}, {**known, "lower colors": "blue"}) == "contradicted"
+    assert check_claim(bag, known, {**known, "carried": "nothing"}) == "confirmed"
 
 
 def test_values_that_do_not_bear_a_comparison_out_are_not_stated() -> None:
-    (claim,) = parse_claims("A wears a blue striped shirt while B wears a blue plain shirt.")
+    (claim,) = parse_claims("A wears a light blue shirt while B wears a dark blue shirt.")
     assert (claim.agreement, claim.a, claim.b) == ("differ", {}, {})
+    (claim,) = parse_claims("A wears a blue striped shirt while B wears a blue plain shirt.")
+    assert (claim.agreement, claim.a["pattern"], claim.b["pattern"]) == ("differ", "striped", "plain")
     (claim,) = parse_claims("The tops are the same: A's is red, B's is blue.")
     assert (claim.agreement, claim.a, claim.b) == ("agree", {}, {})
 

@@ -92,8 +92,8 @@ def test_pictures_are_cut_and_stretched_and_whole_ones_stay_as_they_are() -> Non
 
 
 def test_the_loss_by_hand() -> None:
-    shares = np.full(len(VALUES), 0.5)
-    shares[RED] = 0.1
+    shares = np.full((2, len(VALUES)), 0.5)
+    shares[0, RED], shares[1, RED] = 0.1, 0.2  # the two crops are of two data sets
     loss = AttributeLoss(shares, rarity=1.0, hidden_weight=0.5)
     values = np.full((2, len(VALUES)), UNKNOWN, np.int8)
     values[0, RED], values[1, RED], values[1, HAT] = 1, 0, 1
@@ -102,13 +102,14 @@ def test_the_loss_by_hand() -> None:
     hidden[1] = 0
     hidden[1, FAMILIES.index("headwear")] = 1  # so nothing is learned of the hat
     logits = torch.zeros(2, len(VALUES)), torch.zeros(2, len(FAMILIES))
-    total, parts = loss(logits, values, hidden)
+    sets = np.array([0, 1])
+    total, parts = loss(logits, values, hidden, sets)
     half = float(np.log(2))
-    assert parts["attribute_loss"] == pytest.approx((half * 5 + half * 0.5 / 0.9) / 2, rel=1e-5)
+    assert parts["attribute_loss"] == pytest.approx((half * 5 + half * 0.5 / 0.8) / 2, rel=1e-5)
     assert parts["hidden_loss"] == pytest.approx(half, rel=1e-5)
     assert float(total) == pytest.approx(parts["attribute_loss"] + 0.5 * half, rel=1e-5)
     nothing = np.full_like(values, UNKNOWN), np.full_like(hidden, UNKNOWN)
-    assert float(loss(logits, *nothing)[0]) == 0.0
+    assert float(loss(logits, *nothing, sets)[0]) == 0.0
 
 
 def test_platt_finds_the_slope_it_was_drawn_with() -> None:
