@@ -30,15 +30,18 @@ PAGES = [
 ]
 SHELL = ("", "sh", "bash", "shell", "console", "text")
 INVOCATION = re.compile(
-    r"^(?:[A-Z_]+=\S+ )*(?:docker run .* IMAGE )?(?:reidr|torchrun .*-m (?:-- )?reidr\.cli\.main) (?P<words>.*)$"
+    r"^(?:[A-Z_]+=\S+ )*(?:docker run .* IMAGE )?"
+    r"(?:reidr|(?:torchrun|accelerate launch) .*-m (?:-- )?reidr\.cli\.main) (?P<words>.*)$"
 )
 INLINE = re.compile(r"`(reidr [^`\n]*)`")
 
 NOT_RUN = {
     r"reidr plan": "its exit status depends on the data that are here; tests/training/planning runs it",
     r"train nano --quick": "minutes; the stages have tests of their own, in tests/training",
+    r"train qwen2\.5-vl-7b (?!--plan)|runs/7b": "followed with a tiny one in tests/training/test_big_models_page.py",
+    r"train rl qwen2\.5-vl-7b": "a checkpoint of 16 GB; tests/training follow every stage with tiny ones",
     r"qwen2\.5-vl-7b --rollout-server": "a checkpoint of 16 GB and a vLLM server",
-    r"cli\.main train rl RECIPE": "torchrun and a warmed-up checkpoint",
+    r"cli\.main train ": "several processes; tests/training/test_several_processes.py starts them",
     r"serve-model": "serves until it is stopped; tests/service runs it",
     r"--reasoner https?://": "asks a server that is not here; tests/service and tests/reasoning ask one",
     r"RemoteReasoner\(": "asks a server that is not here; tests/reasoning asks one",
@@ -140,7 +143,8 @@ def test_commands_named_in_a_sentence_parse(page: Path) -> None:
                 pytest.fail(f"{page.name}:{number}: {command}: {error.format_message()}")
 
 
-FOREIGN = {"--host", "--init", "--nproc-per-node", "--run-path"}  # of docker, torchrun and vLLM
+# Of docker, torchrun, accelerate (`--use_fsdp`) and vLLM.
+FOREIGN = {"--host", "--init", "--nproc-per-node", "--max-restarts", "--run-path", "--use", "--fsdp"}
 
 
 def options_of(command: click.Command, context: click.Context) -> set[str]:

@@ -31,3 +31,7 @@ class MissingExtraError(ReIDError):
 
 class InUseError(ReIDError):
     """Another process is at work where this one should be: in its run folder, or beside it where there may be one."""
+
+
+class OtherProcessError(ReIDError):
+    """Of several processes that share a job, another one has failed or ended, so this one cannot go on."""

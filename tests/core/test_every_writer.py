@@ -44,6 +44,15 @@ ALLOWED: dict[str, dict[str, str]] = {
     "report/pictures.py": {"small.save": MEMORY},
     "report/plots.py": {"figure.savefig": MEMORY},
     "core/run.py": {"tempfile.TemporaryFile": "asks whether a folder can be written to; has no name"},
+    "core/storage/whole.py": {
+        "kept.replace": "gives a second link to a whole file its name, in one step",
+        "kept.unlink": "removes that link where the file was not replaced",
+    },
+    "reasoning/lora/saving.py": {"processor.save_pretrained": ATOMIC},
+    "reasoning/lora/storage.py": {
+        "model.save_pretrained": ATOMIC,
+        "(Path(folder) / 'README.md').unlink": "PEFT's card, in the folder that is being filled",
+    },
     "reasoning/models/checkpoint.py": {"model.save_pretrained": ATOMIC, "processor.save_pretrained": ATOMIC},
     "reasoning/backends/chat_server/data_urls.py": {"image.save": MEMORY},
     "reasoning/models/image_only.py": {"super().save_pretrained": "what is written where is the caller's"},
@@ -63,7 +72,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "training/pairs/table.py": {"parquet.write_table": ATOMIC},
     "training/warmup/figures.py": {"figure.savefig": ATOMIC},
     "training/retriever/train.py": {"trainer.checkpoint.save": CHECKPOINT},
-    "training/grpo/rollouts/vllm.py": {"tempfile.TemporaryDirectory": SCRATCH, "trained.save_pretrained": SCRATCH},
+    "training/grpo/rollouts/vllm.py": {"tempfile.TemporaryDirectory": SCRATCH},
     "training/warmup/train.py": {"trainer.checkpoint.save": CHECKPOINT},
     "training/pretraining/language_model.py": {"checkpoint.save": CHECKPOINT},
 }  # fmt: skip

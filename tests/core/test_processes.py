@@ -1,4 +1,4 @@
-"""Several processes that were started together are refused, in one voice."""
+"""Several processes that were started together are refused where they cannot share the work, in one voice."""
 
 from __future__ import annotations
 

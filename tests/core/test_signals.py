@@ -155,3 +155,33 @@ def test_as_process_one_of_a_container(tmp_path: Path) -> None:
     _, said = process.communicate(timeout=30)
     assert "stopped by SIGTERM" in said
     assert process.returncode == 143
+
+
+STUCK = """
+import ctypes
+from pathlib import Path
+from reidr.core.process.signals import end_although_stuck, interrupt_when_told, note_step
+
+interrupt_when_told()
+end_although_stuck(after=0.2)
+note_step(Path("run"), "step", 7)
+lock, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+lock.pthread_mutex_lock(mutex)
+print("stuck", flush=True)
+lock.pthread_mutex_lock(mutex)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the mutex of glibc")
+def test_a_process_that_is_stuck_in_a_library_ends_with_its_sentence() -> None:
+    stuck = subprocess.Popen(
+        [sys.executable, "-c", STUCK], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert stuck.stdout is not None
+    assert stuck.stdout.readline() == "stuck\n"
+    time.sleep(0.5)  # it is printed just before
+    stuck.terminate()
+    _, said = stuck.communicate(timeout=30)
+    assert stuck.returncode == 128 + signal.SIGTERM
+    assert said == "reidr: stopped by SIGTERM; kept: run up to step 7; run the same command again to go on from there\n"

@@ -1,4 +1,4 @@
-"""Tiny models with random weights of the architectures outside the Qwen family, as their published checkpoints are."""
+"""Tiny models with random weights of the architectures beside Qwen2.5-VL and Qwen3-VL, as they are published."""
 
 from __future__ import annotations
 
@@ -98,6 +98,42 @@ def build_internvl() -> tuple[Any, Any]:
     return model, InternVLProcessor(images, tokenizer, image_seq_length=4, chat_template=INTERNVL_TEMPLATE)
 
 
+def build_qwen3_5() -> tuple[Any, Any]:
+    """Qwen3.5: of its three layers the last has keys and values, the others one state each."""
+    from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
+
+    from reidr.reasoning.models.qwen import Qwen3VLProcessor
+    from reidr.reasoning.nano.build import (
+        CHAT_TEMPLATE,
+        NanoSize,
+        build_image_processor,
+        build_tokenizer,
+        special_tokens,
+    )
+
+    tokenizer = build_tokenizer(TEXTS, 300)
+    config = Qwen3_5Config(
+        text_config={
+            "vocab_size": len(tokenizer), "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3,
+            "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32, "max_position_embeddings": 1024,
+            "layer_types": ["linear_attention", "linear_attention", "full_attention"],
+            "linear_key_head_dim": 16, "linear_value_head_dim": 16, "linear_num_key_heads": 2,
+            "linear_num_value_heads": 4, "partial_rotary_factor": 0.5, "tie_word_embeddings": True,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3],
+                                "mrope_interleaved": True, "partial_rotary_factor": 0.5},
+            "bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
+        },
+        vision_config={
+            "depth": 2, "hidden_size": 64, "intermediate_size": 128, "num_heads": 2, "patch_size": 16,
+            "spatial_merge_size": 2, "out_hidden_size": 64, "num_position_embeddings": 256,
+        },
+        **special_tokens(tokenizer),
+        tie_word_embeddings=True,
+    )  # fmt: skip
+    pictures = build_image_processor(NanoSize(patch=16, pixels=(6144, 8192)))
+    return Qwen3_5ForConditionalGeneration(config), Qwen3VLProcessor(pictures, tokenizer, chat_template=CHAT_TEMPLATE)
+
+
 def lively(build: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:
     """With larger random weights: as first initialised, a model gives almost equal answers to everything."""
     with torch.random.fork_rng(), torch.no_grad():
@@ -113,4 +149,5 @@ OTHERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "smolvlm": lambda: build_idefics(True),
     "idefics3": lambda: build_idefics(False),
     "internvl": build_internvl,
+    "qwen3_5": build_qwen3_5,
 }

@@ -58,7 +58,7 @@ def test_every_region_can_be_said_in_its_own_name(region: str, words: str, agree
 
 
 def test_long_input_takes_linear_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert extract_cues("A shoe, " * 20_000) == ()
     assert len(extract_cues("not not not same " * 10_000 + "shoe")) == 1
-    assert time.perf_counter() - began < 5.0  # a quadratic reading takes minutes
+    assert time.process_time() - began < 5.0  # a quadratic reading takes minutes

@@ -117,8 +117,8 @@ def test_any_text_is_read(text: str) -> None:
 
 
 def test_long_prose_takes_linear_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for text in ("one " * 20_000, "A has a red shirt, B has " * 3_000, "one has the other " * 3_000, "no bag " * 10_000,
                  "neither " * 20_000, "in A " * 10_000, "first image " * 10_000, "red " * 20_000):  # fmt: skip
         extract_cues(text)
-    assert time.perf_counter() - began < 8.0
+    assert time.process_time() - began < 8.0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from reidr.reasoning.prompting.prompt import (
     pair_messages,
     prompt_version,
     render,
+    without_open_thought,
 )
 from reidr.reasoning.types import REGIONS, Pair
 
@@ -153,3 +155,24 @@ def test_our_template_writes_what_qwens_does(task: Any) -> None:
         )
         assert ours == expected
     assert render(processor, task).endswith("<answer>" if task == "score" else "assistant\n")
+
+
+@pytest.mark.parametrize("tag", ["<think>", "<think>\n", "<think>\n\n", "◁think▷", "[THINK]", "<thinking> "])
+def test_a_thought_that_the_template_opens_is_left_to_the_model(reasoner: Any, pairs: list[Pair], tag: str) -> None:
+    processor = copy.copy(reasoner.processor)
+    processor.chat_template = (
+        processor.chat_template.rstrip() + "{% if add_generation_prompt %}{{'" + tag + "'}}{% endif %}"
+    )
+    plain = render(reasoner.processor, "score")
+    assert str(processor.apply_chat_template(pair_messages(None, "score"), tokenize=False, add_generation_prompt=True)
+               ).endswith(tag)  # fmt: skip
+    assert render(processor, "score").rstrip() == plain.rstrip()
+    assert render(processor, "think").rstrip() == render(reasoner.processor, "think").rstrip()
+    ours, theirs = (encode_pairs(one, pairs[:1], "score") for one in (reasoner.processor, processor))
+    assert ours["input_ids"].tolist() == theirs["input_ids"].tolist()
+
+
+def test_a_thought_that_is_closed_or_quoted_stays() -> None:
+    for text in ("assistant\n<think>\n\n</think>\n\n", "Write it in <think></think>.", "no <think> here", ""):
+        assert without_open_thought(text) == text
+    assert without_open_thought("say <think>x</think>; assistant\n<think>\n") == "say <think>x</think>; assistant\n"

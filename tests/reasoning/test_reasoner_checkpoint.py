@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -178,11 +179,14 @@ def test_the_tokenizer_gives_every_text_back(saved: Path) -> None:
         assert tokenizer.decode(tokenizer.encode(text), skip_special_tokens=False) == text
 
 
-@pytest.mark.parametrize("precision", [torch.float16, torch.float32])
+@pytest.mark.parametrize("precision", [torch.float16, torch.float32, torch.bfloat16])
 def test_a_taught_model_is_kept_in_the_precision_it_came_in(
     saved: Path, tmp_path: Path, precision: torch.dtype
 ) -> None:
-    """Taught in single precision, with the cache switched off as trainers do."""
+    """Taught in single precision, with the cache switched off as trainers do.
+
+    One that came in bfloat16 stays in float32: steps of training are smaller than what bfloat16 can tell apart.
+    """
     start, taught = tmp_path / "start", tmp_path / "taught"
     load_model(str(saved), local_files_only=True, device="cpu", dtype=precision).save_pretrained(start)
     model = load_model(str(start), local_files_only=True, device="cpu", dtype=torch.float32)
@@ -192,8 +196,20 @@ def test_a_taught_model_is_kept_in_the_precision_it_came_in(
     wanted = {name: value.clone() for name, value in model.state_dict().items()}
     save_taught(model, load_processor(saved), start, taught)
     kept = load_file(taught / "model.safetensors")
-    assert {value.dtype for value in kept.values()} == {precision}
+    assert {value.dtype for value in kept.values()} == {torch.float16 if precision == torch.float16 else torch.float32}
     assert all(torch.allclose(value.float(), wanted[name], rtol=1e-3, atol=1e-6) for name, value in kept.items())
     written = json.loads((taught / "config.json").read_text())
     assert False not in (written.get("use_cache"), written["text_config"].get("use_cache"))
     assert load_processor(taught).tokenizer.get_vocab() == load_processor(saved).tokenizer.get_vocab()
+
+
+def test_attention_is_chosen_by_name_and_what_is_not_installed_is_said(saved: Path) -> None:
+    options: dict[str, Any] = {"local_files_only": True, "device": "cpu", "dtype": torch.float32}
+    kinds = {
+        kind: load_model(str(saved), **options, attention=kind).config._attn_implementation
+        for kind in ("sdpa", "eager")
+    }
+    assert kinds == {"sdpa": "sdpa", "eager": "eager"}
+    if importlib.util.find_spec("flash_attn") is None:
+        with pytest.raises(WeightsError, match=r"cannot be loaded: .*[Ff]lash"):
+            load_model(str(saved), **options, attention="flash_attention_2")

@@ -159,8 +159,8 @@ def refuse(path, sentence):
 
 def test_missing_and_damaged_files(tmp_path):
     refuse(tmp_path / "none.onnx", "none.onnx: no such ONNX file")
-    path = foreign_model(tmp_path / "colour.onnx", sidecar=None)
-    refuse(path, "colour.json: missing; .* height, width, mean, std, flip, channels")
+    path = foreign_model(tmp_path / "colour.onnx", shape=("n", 3, "height", 2), sidecar=None)
+    refuse(path, "leave the size of a picture open; say it in colour.json")
     foreign_model(path)
     path.write_bytes(path.read_bytes()[:30])
     refuse(path, "colour.onnx: onnxruntime cannot load it")
@@ -202,3 +202,22 @@ def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr("reidr.retrieval.embedders.onnx.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="onnx and onnxscript"):
         export_onnx(Retriever(small_network(), "small", "f"), path)
+
+
+def test_without_a_side_file_the_graph_gives_the_size_and_imagenet_the_rest(tmp_path, caplog):
+    path = foreign_model(tmp_path / "colour.onnx", sidecar=None)
+    embedder = OnnxEmbedder.load(path)
+    assert embedder.input_size == (4, 2)
+    assert "no colour.json says how it wants its pictures; taken: 4x2 as in its graph, RGB" in caplog.text
+    OnnxEmbedder.load(path)
+    assert caplog.text.count("no colour.json") == 1
+    colour = (np.array((102, 204, 0)) / 255 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
+    found = embedder.embed_pictures([solid((102, 204, 0))])
+    np.testing.assert_allclose(found[0], colour / np.linalg.norm(colour), atol=1e-5)
+    said = {"height": 4, "width": 2, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "flip": False}
+    path.with_suffix(".json").write_text(json.dumps(said))
+    same = OnnxEmbedder.load(path)
+    assert same.fingerprint == embedder.fingerprint  # the same embeddings
+    path.with_suffix(".json").write_text(json.dumps(said | {"trained_on": ["msmt17"]}))
+    told = OnnxEmbedder.load(path)
+    assert (told.fingerprint, told.trained_on) == (embedder.fingerprint, ("msmt17",))

@@ -69,7 +69,10 @@ def test_a_recipe_with_an_unknown_stage_or_field_is_refused(tmp_path: Path) -> N
     with pytest.raises(RecipeError, match="stepz"):
         plan(str(path))
     path.write_text("pairs: {source: retriever}\n")
-    with pytest.raises(RecipeError, match="one by one"):
+    with pytest.raises(RecipeError, match=r"neither a section 'pretraining' nor a section 'warmup'.*one by one"):
+        train_all(str(path), tmp_path / "runs")
+    path.write_text("extends: vision-language\npairs: {source: retriever}\n")
+    with pytest.raises(RecipeError, match="hold nobody out for tuning"):
         train_all(str(path), tmp_path / "runs")
 
 

@@ -1,4 +1,4 @@
-"""Every stage is refused before its work where another process is in its folder, or several were started together."""
+"""Every stage is refused before its work where another process is in its folder, or several that cannot share it."""
 
 from __future__ import annotations
 

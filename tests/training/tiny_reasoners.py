@@ -24,12 +24,15 @@ def neighbour(name: str) -> Any:
 
 
 TINY = neighbour("conftest")
+OTHERS = neighbour("other_architectures")
 
 
 def lively(architecture: str) -> tuple[Any, Any]:
     """A tiny random model whose answers differ."""
     if architecture == "nano":
         return neighbour("small_nano").build_small_nano()  # type: ignore[no-any-return]
+    if architecture in OTHERS.OTHERS:
+        return OTHERS.lively(OTHERS.OTHERS[architecture])  # type: ignore[no-any-return]
     model, processor = TINY.BUILDERS[architecture]()
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(1)

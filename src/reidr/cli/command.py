@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import click
+
+from reidr.core.process.several import refuse_to_share
 
 
 def refuse_repeats(command: click.Command, context: click.Context, args: list[str]) -> None:
@@ -51,6 +54,20 @@ class Command(click.Command):
         if args or not self.no_args_is_help:
             refuse_repeats(self, context, args)
         return super().parse_args(context, args)
+
+    def invoke(self, context: click.Context) -> Any:
+        refuse_to_share(name_of(context))
+        return super().invoke(context)
+
+
+def name_of(context: click.Context) -> str:
+    """A command by its words: "train rl"."""
+    words: list[str] = []
+    at: click.Context | None = context
+    while at is not None and at.parent is not None:
+        words.insert(0, str(at.info_name))
+        at = at.parent
+    return " ".join(words)
 
 
 class Group(click.Group):

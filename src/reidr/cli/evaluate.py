@@ -11,11 +11,15 @@ import click
 from reidr.cli.command import Command
 from reidr.cli.shared import (
     CACHE_OPTION,
+    CHAT_ONLY,
     LAYOUT_OPTION,
+    PACE,
     PRECISION_OPTION,
     REASONER_OPTION,
     RETRIEVER_OPTION,
     ROOT_OPTION,
+    asked_of_server,
+    server_options,
 )
 from reidr.core.defaults import DEFAULT_K
 
@@ -34,6 +38,7 @@ FILE = click.Path(path_type=Path)
 @RETRIEVER_OPTION
 @PRECISION_OPTION
 @REASONER_OPTION
+@server_options
 @click.option("--features", type=FILE, help="Measure features from this .npy, .npz or .mat file, not a retriever's.")
 @click.option(
     "--query-features", type=FILE, help="With --features: file of the queries' features, if it is another one."
@@ -134,10 +139,11 @@ def command(context: click.Context, /, data: Path | None, **options: Any) -> Non
 
 def identity(data: Path | None, options: dict[str, Any]) -> dict[str, Any]:
     """What makes an evaluation the same one: every option but where to write and whether to cache."""
-    elsewhere = ("folder", "json_file", "csv_file", "latex_file", "figures", "cache")
+    elsewhere = ("folder", "json_file", "csv_file", "latex_file", "figures", "cache", *PACE)
     asked = {"data": data, **{name: value for name, value in options.items() if name not in elsewhere}}
     if asked.get("precision") == "reference":  # evaluations of earlier versions, without the option, stay the same
         del asked["precision"]
+    asked = {name: value for name, value in asked.items() if name not in CHAT_ONLY or value is not None}
     return {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in asked.items()}
 
 
@@ -171,6 +177,7 @@ def check_options(context: click.Context, data: Path | None, options: dict[str, 
                     raise ReIDError(
                         f"{option} needs pictures; name the data set too (reidr evaluate DATA --features …)"
                     )
+    asked_of_server(options)
     if options["reasons"] is not None and options["reasoner_name"] == "none":
         raise ReIDError("--reasons tests what a reasoner writes, and --reasoner is none; name one, or drop --reasons")
 
@@ -208,7 +215,7 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
 
     name = options["reasoner_name"]
     elsewhere = name.startswith(("http://", "https://")) or is_dotted_path(name)
-    served = load_reasoner(name, options["cache"]) if elsewhere else None
+    served = load_reasoner(name, options["cache"], **asked_of_server(options)) if elsewhere else None
     settings = settings_from(options, served)  # before any model is loaded: it refuses what cannot be asked
     retriever: Embedder = (
         given if given is not None else load_retriever(options["retriever_name"], options["precision"])
@@ -225,6 +232,10 @@ def evaluate(dataset: ReIDDataset, given: GivenFeatures | None, options: dict[st
     seen = [str(note) for note in seen_notes(dataset, training_data_of(retriever, reasoner))]
     if reasoner is not None and (foreign := settings.profile.mismatch(retriever.fingerprint)):
         seen.append(foreign)
+    if reasoner is not None and settings.think and not reasoner.capabilities.think:
+        from reidr.search.searching import NO_REASONS
+
+        seen.append(NO_REASONS)
     document["notes"] += seen
     print_results(outcomes, document, [*warnings_of(dataset), *seen])
     done = Evaluated(outcomes, document, dataset, reasoner, options, started)

@@ -12,7 +12,14 @@ import click
 from click.core import ParameterSource
 
 from reidr.cli.command import Command
-from reidr.cli.shared import CACHE_OPTION, PRECISION_OPTION, REASONER_OPTION, RETRIEVER_OPTION
+from reidr.cli.shared import (
+    CACHE_OPTION,
+    PRECISION_OPTION,
+    REASONER_OPTION,
+    RETRIEVER_OPTION,
+    SERVER_OPTIONS,
+    server_options,
+)
 from reidr.core.defaults import DEFAULT_K
 
 if TYPE_CHECKING:
@@ -24,6 +31,7 @@ UNASKED = {
     "adaptive": "--adaptive",
     "reranker": "--reranker",
     "reasoner_name": "--reasoner",
+    **{name: f"--{name.replace('_', '-')}" for name in SERVER_OPTIONS},
 }
 """Options that only mean something where a reasoner may be asked."""
 PATTERN_HELP = 'Camera and time of files in folders, for example "{camera}/{date}/{time}_{}.jpg" (docs/finding.md).'
@@ -98,6 +106,7 @@ class FindCommand(Command):
 @RETRIEVER_OPTION
 @PRECISION_OPTION
 @REASONER_OPTION
+@server_options
 @CACHE_OPTION
 def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: Any) -> None:
     """Find a person in folders of crops; prints the matches with a reason each and writes a report.
@@ -129,7 +138,7 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
         note_run_folder(run.folder)
     name = options["reasoner_name"]
     retriever = shared.load_retriever(options["retriever_name"], options["precision"])
-    reasoner = shared.load_reasoner(name, options["cache"])
+    reasoner = shared.load_reasoner(name, options["cache"], **shared.asked_of_server(options))
     found = carry_out(task.with_models(retriever, reasoner), keep=options["cache"])
     facts = shared.facts_of(
         {
@@ -158,7 +167,7 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
 
 def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> Task:
     """The search, all of its arguments known to be usable. No model is loaded for that."""
-    from reidr.cli.shared import prepare_output
+    from reidr.cli.shared import asked_of_server, prepare_output
     from reidr.core.run import refuse_own
     from reidr.search.query.gallery import check_place
     from reidr.search.task import SearchOptions, prepare
@@ -168,6 +177,7 @@ def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict
         raise click.UsageError(f"--json and --csv both name {files[0]}; give them different files")
     if options["overwrite"] and options["folder"] is None:
         raise click.UsageError("--overwrite belongs to --run: without --run every search gets a folder of its own")
+    asked_of_server(options)
     for place in galleries:
         check_place(place)
     reasoner = options["reasoner_name"]

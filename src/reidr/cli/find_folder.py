@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reidr.cli.shared import CHAT_ONLY
+
 if TYPE_CHECKING:
     from reidr.core.run import Run
 
@@ -19,6 +21,7 @@ def settings_of(people: tuple[Path, ...], galleries: tuple[Path, ...], options: 
     names = ["k", "think", "pattern", "fold", "claim_check", "adaptive", "reranker", "retriever_name", "reasoner_name"]
     if options["precision"] != "reference":  # searches of earlier versions, which had no such option, stay the same
         names.append("precision")
+    names += [name for name in CHAT_ONLY if options[name] is not None]  # as for the precision
     return {
         "people": [str(path.absolute()) for path in people],
         "galleries": [str(path.absolute()) for path in galleries],

@@ -11,7 +11,7 @@ import click
 
 from reidr.cli.command import Group
 from reidr.core.process.memory import keep_freed_memory
-from reidr.core.process.several import speak_for_all
+from reidr.core.process.several import is_first, keep_quiet, may_speak
 from reidr.core.process.signals import interrupt_when_told, nothing_is_left_to_do, say_farewell, was_interrupted
 from reidr.errors import ReIDError
 
@@ -23,6 +23,7 @@ COMMANDS = {
     "train": "Train the retriever and, stage by stage, the reasoner.",
     "pairs": "Choose hard pairs of crops to train the reasoner on.",
     "sample": "Keep the pairs that the reasoner answers neither always nor never rightly.",
+    "merge": "Merge LoRA weights into a copy of the checkpoint that they belong to.",
     "evaluate": "Measure retriever, re-rankers and reasoner on a data set.",
     "compare": "Compare result files: differences, intervals and tests.",
     "report": "Write the HTML report of a finished run again, without measuring.",
@@ -85,8 +86,9 @@ def main() -> None:
     warnings.filterwarnings("ignore", "`past_key_values` is deprecated", FutureWarning)
     keep_freed_memory()
     try:
-        speak_for_all()
-        interrupt_when_told()
+        keep_quiet()
+        if is_first():  # of several the others have begun nothing before they meet, and end without a word until then
+            interrupt_when_told()
         reidr(standalone_mode=False)
         nothing_is_left_to_do()
     except SystemExit as end:
@@ -94,10 +96,12 @@ def main() -> None:
             nothing_is_left_to_do()
         raise
     except ReIDError as error:
-        say_error(str(error))
+        if may_speak():
+            say_error(str(error))
         sys.exit(1)
     except click.ClickException as error:
-        error.show()
+        if may_speak():
+            error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(say_farewell())

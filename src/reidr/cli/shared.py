@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,8 @@ RETRIEVER_OPTION = click.option(
     "retriever_name",
     default="nano",
     help="Which embedder ranks the gallery: a shipped one (nano, lite, histogram), the folder of a trained one, "
-    "an .onnx file, or one of your own as module:factory. [nano]",
+    "an .onnx file, a checkpoint of torchreid or TransReID (.pth, .safetensors), or one of your own as module:factory. "
+    "[nano]",
 )
 PRECISION_OPTION = click.option(
     "--precision",
@@ -32,8 +33,40 @@ REASONER_OPTION = click.option(
     "reasoner_name",
     default="nano",
     help="Which model compares pairs of pictures: a shipped one (nano), a checkpoint folder, a Hugging Face id, "
-    "the URL of a server, or none. [nano]",
+    "the URL of a chat server or (ending in /rerank or /score) of a reranking server, or none. [nano]",
 )
+SERVER_OPTIONS = {
+    "samples": click.option(
+        "--samples",
+        type=click.IntRange(1),
+        help="With a chat server that gives no log-probabilities: answers drawn for each question. [8]",
+    ),
+    "thinking_tokens": click.option(
+        "--thinking-tokens",
+        type=click.IntRange(0),
+        help="With a chat server: tokens more for a model that thinks by itself before it answers. [2048]",
+    ),
+    "concurrency": click.option(
+        "--concurrency", type=click.IntRange(1), help="With a server: requests under way at a time. [8]"
+    ),
+    "per_second": click.option(
+        "--per-second",
+        type=click.FloatRange(0, min_open=True),
+        help="With a server: most requests a second. [no limit]",
+    ),
+    "tries": click.option(
+        "--tries", type=click.IntRange(1), help="With a server: how often a request is sent at most. [8]"
+    ),
+    "timeout": click.option(
+        "--timeout",
+        type=click.FloatRange(0, min_open=True),
+        help="With a server: seconds to wait for one answer. [120]",
+    ),
+}
+"""How a server is asked, by the names of `RemoteSettings`. None of them counts for a model in this process."""
+CHAT_ONLY = ("samples", "thinking_tokens")
+PACE = ("concurrency", "per_second", "tries", "timeout")
+"""Those that change no result."""
 LAYOUT_OPTION = click.option(
     "--layout", help="Read DATA by this layout: a name, or a loader of your own as module:loader. [found by its files]"
 )
@@ -53,6 +86,31 @@ RUNS_OPTION = click.option(
 )
 
 
+def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator that adds `SERVER_OPTIONS` to a command."""
+    for option in reversed(SERVER_OPTIONS.values()):
+        command = option(command)
+    return command
+
+
+def asked_of_server(options: dict[str, Any]) -> dict[str, Any]:
+    """Those of `SERVER_OPTIONS` that were given, for `load_reasoner`.
+
+    Raises click.UsageError for one that the reasoner which `options` name cannot use.
+    """
+    from reidr.reasoning.backends.chat_server.addresses import reranking_of
+
+    name = options["reasoner_name"]
+    given = {key: options[key] for key in SERVER_OPTIONS if options[key] is not None}
+    for key in given:
+        option = f"--{key.replace('_', '-')}"
+        if not name.startswith(("http://", "https://")):
+            raise click.UsageError(f"{option} says how a server is asked, but --reasoner {name} is no server's address")
+        if key in CHAT_ONLY and reranking_of(name):
+            raise click.UsageError(f"{option} belongs to a chat server; a reranking server writes no answers")
+    return given
+
+
 def load_retriever(name: str, precision: Precision = "reference") -> Embedder:
     """The embedder an option names. Raises WeightsError with one sentence."""
     from reidr.retrieval.embedders.registry import load_embedder
@@ -60,14 +118,17 @@ def load_retriever(name: str, precision: Precision = "reference") -> Embedder:
     return load_embedder(name, precision)
 
 
-def load_reasoner(name: str, cache: bool = True) -> Backend | None:
-    """The reasoner an option names, None for `none`; with `cache` it is not asked again what it was asked before."""
+def load_reasoner(name: str, cache: bool = True, **asked: Any) -> Backend | None:
+    """The reasoner an option names, None for `none`; with `cache` it is not asked again what it was asked before.
+
+    `asked`: as `asked_of_server` gives them.
+    """
     if name == "none":
         return None
     from reidr.reasoning.backends.loading import load_reasoner as load
     from reidr.reasoning.backends.verdict_cache import ForgivingCache, default_path
 
-    return load(name, cache=ForgivingCache(default_path()) if cache else None)
+    return load(name, cache=ForgivingCache(default_path()) if cache else None, **asked)
 
 
 def notice_of(reasoner: Backend | None) -> str:

@@ -29,39 +29,77 @@ class StagesOrAll(Group):
 def command() -> None:
     """Train a model: `reidr train RECIPE` runs all stages, `reidr train STAGE RECIPE` one of them.
 
-    RECIPE is a YAML file or the name of a shipped recipe (nano, nano-street, qwen2.5-vl-7b, qwen3-vl-8b). Data sets
-    that a recipe names are looked up in the folder $REIDR_DATA.
+    RECIPE is a YAML file or the name of a shipped recipe: nano, nano-street, qwen2.5-vl-3b, qwen2.5-vl-7b, qwen3-vl-2b,
+    qwen3-vl-4b, qwen3-vl-8b, qwen3.5, internvl3, smolvlm2. Data sets that a recipe names are looked up in the folder
+    $REIDR_DATA.
     """
 
 
 @command.command("all", short_help="all stages, one after the other")
 @click.argument("recipe", default="nano")
+@click.argument("more", nargs=-1, metavar="[NAME=PATH]...")
 @run_option("runs", "Folder that holds the run folders of all stages.")
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="NAME=PATH...",
+    help="Data sets to train on instead of the recipe's, several after one another: market1501=PATH prcc=PATH. NAME "
+    "alone is a folder of $REIDR_DATA. The name says whom a model knows, wherever the folder lies. [the recipe's]",
+)
+@click.option(
+    "--leave-out",
+    metavar="NAME",
+    help="Train without this data set and measure on it too, in RUN/without-NAME; `each` does so with one after the "
+    "other. [none]",
+)
 @click.option(
     "--pretraining", type=click.Path(path_type=Path), help="Start from this finished run of `reidr train pretraining`."
 )
-@click.option("--quick", is_flag=True, help="A test of all stages in minutes: few rendered people, few steps.")
-@click.option("--retriever", default="nano", help="Retriever to tune and evaluate with, by name or folder. [nano]")
+@click.option("--quick", is_flag=True, help="A test of all stages in minutes: few people, few pairs, few steps.")
+@click.option(
+    "--retriever",
+    help="Retriever to tune and evaluate with, by name or folder. [nano; of a recipe that starts from a published "
+    "checkpoint, the one that its section `retriever` trains]",
+)
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
     help="Seed of warm-up, sampling and reinforcement learning; their runs go to RUN/seed-N. [the recipe's]",
 )
+@click.option(
+    "--report-to",
+    type=click.Choice(["none", "tensorboard", "wandb", "trackio"]),
+    help="Where warm-up and reinforcement learning also report their curves. [the recipe's; none]",
+)
 @click.option("--plan", "plan_only", is_flag=True, help="Only check the recipe and print its settings.")
-def everything(recipe: str, folder: Path, plan_only: bool, **options: Any) -> None:
-    """Run all stages: pretraining, pairs, warm-up, sampling, reinforcement learning, tuning, evaluation.
+def everything(recipe: str, folder: Path, plan_only: bool, more: tuple[str, ...], **options: Any) -> None:
+    """Run all stages: pretraining or a retriever, pairs, warm-up, sampling, reinforcement learning, tuning, evaluation.
 
     Finished stages are skipped.
     """
     from reidr.training.plan import check_everything, plan
 
+    options["data"] = data_entries((*options["data"], *more), given=bool(options["data"]))
     if plan_only:
         click.echo("\n".join(plan(recipe)))
         return
-    check_everything(recipe, options["pretraining"], options["quick"])  # before what takes seconds to load
+    check_everything(recipe, options["pretraining"], options["quick"], options["data"])  # before what takes seconds
     from reidr.training.pipeline import train_all
 
     click.echo(f"report: {train_all(recipe, folder, **options)}")
+
+
+def data_entries(words: tuple[str, ...], *, given: bool) -> tuple[str, ...]:
+    """The data sets after `--data`. Raises click.UsageError for words without it, and for a name that comes twice."""
+    from reidr.training.recipes.data_sets import data_name
+
+    if words and not given:
+        raise click.UsageError(f"unexpected argument {words[0]!r}; data sets are named after --data")
+    names = [data_name(word) for word in words]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise click.UsageError(f"two data sets are called {twice}; give each a name of its own: --data NAME=PATH")
+    return words
 
 
 @command.command("retriever", short_help="a retriever")

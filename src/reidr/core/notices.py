@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from reidr.core.process.several import is_first
+
 _said: set[str] = set()
 
 
 def warn_once(sentence: str, *, about: str | None = None) -> None:
-    """Say `sentence` as a warning, unless this process has said it, or another one `about` the same thing, before."""
+    """Say `sentence` as a warning, unless this process has said it, or another one `about` the same thing, before.
+
+    Of several processes that were started together the first says it.
+    """
     key = about or sentence
-    if key not in _said:
+    if key not in _said and is_first():
         _said.add(key)
         logging.getLogger("reidr").warning("reidr: %s", sentence)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from reidr.core.process.several import is_first
 from reidr.core.process.signals import check_interrupted
 
 Advance = Callable[[float], None]
@@ -14,8 +15,13 @@ Advance = Callable[[float], None]
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Advance]:
-    """A bar for `total` steps of `what`; yields `advance(n)`. Without a terminal: one line every 15 seconds."""
-    if sys.stderr.isatty():
+    """A bar for `total` steps of `what`; yields `advance(n)`. Without a terminal: one line every 15 seconds.
+
+    Of several processes that were started together the first shows it.
+    """
+    if not is_first():
+        yield lambda steps: check_interrupted()
+    elif sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from reidr.core.process.several import refuse_several_processes
+from reidr.core.process.several import first_alone, is_first, refuse_several_processes
 from reidr.core.process.signals import note_kept
 from reidr.core.storage.files import cannot_write, make_folder, sweep, write_json
 from reidr.core.storage.lock import FolderLock
@@ -47,7 +47,8 @@ class Run:
     package brought it, is the run's own where it stands at its default, which changes nothing. Nothing in the folder is
     ever deleted, but what killed writers left half written.
 
-    The folder is locked for this process until the object is closed, or no longer used by anybody.
+    The folder is locked for this process until the object is closed, or no longer used by anybody. In a team of
+    processes the first holds the lock, reads and writes; the others know what it knows, and wait for it.
     """
 
     def __init__(
@@ -68,11 +69,21 @@ class Run:
         refuse_several_processes()
         self.folder = folder
         self.settings = json.loads(json.dumps(settings, default=str))
-        self._lock = lock_for_run(folder)
+        self._lock: FolderLock | None = None
+        self._let_go: weakref.finalize[..., Any] | None = None
+        self.manifest: dict[str, Any] = first_alone(lambda: self._take(job, data, defaults))
+        if not is_first() and not is_visible(folder / MANIFEST):
+            raise ReIDError(
+                f"{folder}: is not there on this machine; run folders must lie on a file system that all machines share"
+            )
+
+    def _take(self, job: str, data: dict[str, str] | None, defaults: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Lock the folder and open its manifest."""
+        self._lock = lock_for_run(self.folder)
         # Whoever forgets `close` lets go all the same, with the last name for this object.
         self._let_go = weakref.finalize(self, FolderLock.release, self._lock) if self._lock is not None else None
         try:
-            self._open(job, data, defaults)
+            return self._open(job, data, defaults)
         except BaseException:
             self.close()
             raise
@@ -82,15 +93,15 @@ class Run:
         if self._let_go is not None:
             self._let_go()
 
-    def _open(self, job: str, data: dict[str, str] | None, defaults: Mapping[str, Any] | None) -> None:
+    def _open(self, job: str, data: dict[str, str] | None, defaults: Mapping[str, Any] | None) -> dict[str, Any]:
         """Read the folder's manifest and compare, or write one."""
         folder, path = self.folder, self.folder / MANIFEST
         if path.exists() and not path.is_file():
             raise RecipeError(f"{path}: is no regular file, so the folder is no run's; choose another run folder")
         if path.is_file():
-            self.manifest = _read_manifest(path)
-            kept = filled(self.manifest.get("settings", {}), defaults or {}, self.settings)
-            before = {"job": self.manifest.get("job"), **kept}
+            manifest = _read_manifest(path)
+            kept = filled(manifest.get("settings", {}), defaults or {}, self.settings)
+            before = {"job": manifest.get("job"), **kept}
             now = {"job": job, **self.settings}
             # Another job first: all its settings differ for that reason.
             names = sorted({*before, *now}, key=lambda name: (name != "job", name))
@@ -101,12 +112,12 @@ class Run:
                     f"{folder}: made with other settings ({key}: {before.get(key)!r}, now {now.get(key)!r}); "
                     "choose another run folder, or delete this one"
                 )
-            if data is not None and self.manifest.get("data") not in (None, data):
+            if data is not None and manifest.get("data") not in (None, data):
                 raise RecipeError(
                     f"{folder}: made from other data than now; choose another run folder, or delete this one"
                 )
         else:
-            self.manifest = {
+            manifest = {
                 "job": job,
                 "settings": self.settings,
                 "data": data,
@@ -120,7 +131,8 @@ class Run:
                     f"{folder}: holds results ({foreign}) of a run that it does not describe ({MANIFEST} is missing); "
                     "choose another run folder"
                 )
-            self._write()
+            write_json(path, manifest)
+        return manifest
 
     def finished(self, stage: str) -> dict[str, Any] | None:
         """What `finish` recorded for `stage`, or None when it is not done."""
@@ -130,7 +142,7 @@ class Run:
     def finish(self, stage: str, started: float, **results: Any) -> None:
         """Record that `stage` is done; `started` is a value of `time.perf_counter()`."""
         self.manifest["stages"][stage] = {"seconds": round(time.perf_counter() - started, 2), **results}
-        self._write()
+        first_alone(self._write)
         note_kept(str(self.folder), f"{self.folder} with what is finished in it")
 
     def path(self, name: str) -> Path:
@@ -144,6 +156,14 @@ class Run:
 
     def _write(self) -> None:
         write_json(self.folder / MANIFEST, self.manifest)
+
+
+def is_visible(path: Path, patience: float = 15.0) -> bool:
+    """Whether a file that another machine has just written is there; network mounts take `patience` seconds."""
+    until = time.monotonic() + patience
+    while not path.is_file() and time.monotonic() < until:
+        time.sleep(0.2)
+    return path.is_file()
 
 
 def lock_for_run(folder: Path) -> FolderLock | None:
@@ -172,7 +192,7 @@ def in_own_folder(stage: Callable[Concatenate[str, Path, P], R]) -> Callable[Con
     def guarded(recipe: str, folder: Path, *rest: P.args, **options: P.kwargs) -> R:
         refuse_several_processes()
         # In a folder that is not there yet nobody can be at work, and a refused recipe should not make it.
-        lock = lock_for_run(folder) if folder.is_dir() else None
+        lock = lock_for_run(folder) if is_first() and folder.is_dir() else None
         try:
             return stage(recipe, folder, *rest, **options)
         finally:

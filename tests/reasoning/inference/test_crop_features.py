@@ -110,3 +110,21 @@ def test_features_serve_models_with_the_same_vision_encoder_only() -> None:
         seen.serve(other)
     with pytest.raises(ReIDError, match="another vision encoder"):
         CropFeatures(model, processor, openers).serve(taught)
+
+
+def test_features_have_the_models_precision_and_an_overflow_names_the_crop(reasoner: Any, pairs: list[Pair]) -> None:
+    """bfloat16 holds what the vision encoders of large models give; float16 ends at 65,504."""
+    half = copy.deepcopy(reasoner.model).to(torch.bfloat16)
+    crops = [pairs[0].query, pairs[0].candidate]
+    assert CropFeatures(half, reasoner.processor, [each.open for each in crops])._kept[0][0].dtype == torch.bfloat16
+    loud = copy.deepcopy(reasoner.model)
+    with torch.no_grad():
+        for each in loud.model.visual.merger.parameters():
+            each.mul_(1e4)
+    with pytest.raises(
+        ReIDError, match=rf"^{crops[0].id}: its features are not finite numbers in float16, .* bfloat16"
+    ):
+        CropFeatures(loud, reasoner.processor, [each.open for each in crops])
+    kept = CropFeatures(loud, reasoner.processor, [each.open for each in crops], dtype=torch.bfloat16)
+    assert float(kept.kept(0).abs().max()) > 65_504
+    assert {part.device.type for parts in kept._kept for part in parts} == {"cpu"}

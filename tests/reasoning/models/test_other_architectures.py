@@ -1,4 +1,4 @@
-"""SmolVLM, Idefics3 and InternVL run through the product's own code, and answer as their own processors' inputs do."""
+"""SmolVLM, Idefics3, InternVL and Qwen3.5 run through the product's own code, and answer as by their own processors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reidr.reasoning.prompting.prompt import Task, pair_messages, render
 from reidr.reasoning.types import Pair
 
 ONE_TILE = {"smolvlm": {"do_image_splitting": False}, "idefics3": {"do_image_splitting": False},
-            "internvl": {"crop_to_patches": False}}  # fmt: skip
+            "internvl": {"crop_to_patches": False}, "qwen3_5": {}}  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=list(OTHERS))
@@ -68,7 +68,8 @@ def test_shared_beginnings_change_no_score(other: Reasoner, pairs: list[Pair]) -
     def count(module: Any, args: Any, kwargs: Any) -> None:
         tokens[mode] += kwargs["inputs_embeds"].shape[:2].numel()
 
-    part = other.model.model.language_model if other.name == "internvl" else other.model.model.text_model
+    inner = other.model.model
+    part = inner.language_model if hasattr(inner, "language_model") else inner.text_model
     hook = part.register_forward_pre_hook(count, with_kwargs=True)
     try:
         Engine(other).answer_logits(searches, both_orders=False)
@@ -76,7 +77,8 @@ def test_shared_beginnings_change_no_score(other: Reasoner, pairs: list[Pair]) -
         other.answer_logits(searches, both_orders=False)
     finally:
         hook.remove()
-    assert 0 < tokens["shared"] < tokens["plain"]
+    assert 0 < tokens["shared"] <= tokens["plain"]
+    assert (tokens["shared"] < tokens["plain"]) is other.adapter.shares_beginnings
 
 
 def test_words_are_those_of_transformers_own_loop(other: Reasoner, pairs: list[Pair]) -> None:

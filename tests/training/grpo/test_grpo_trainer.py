@@ -16,6 +16,9 @@ from tiny_reasoners import TINY, lively
 
 from reidr.core.run import Run
 from reidr.errors import DataError, RecipeError
+from reidr.reasoning.lora.storage import has_lora
+from reidr.reasoning.models.checkpoint import save_taught
+from reidr.reasoning.models.vision_language_model import TokenBatch
 from reidr.reasoning.types import Pair
 from reidr.training.grpo.build import build_trainer
 from reidr.training.grpo.drawn_pairs import draw_pairs
@@ -50,13 +53,19 @@ def labelled(count: int) -> list[Pair]:
     ]
 
 
-@pytest.fixture(params=["qwen3_vl", "qwen2_5_vl", "nano"])
+QWEN = ["qwen3_vl", "qwen2_5_vl", "nano"]
+OTHERS = ["smolvlm", "idefics3", "internvl", "qwen3_5"]
+
+
+@pytest.fixture(params=[*QWEN, *OTHERS])
 def reasoner(request: pytest.FixtureRequest) -> tuple[Any, Any]:
     return lively(request.param)
 
 
 def weights(model: Any) -> dict[str, torch.Tensor]:
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+    """A copy of the weights, LoRA merged into them."""
+    whole = copy.deepcopy(model).merge_and_unload() if has_lora(model) else model
+    return {name: value.detach().clone() for name, value in whole.state_dict().items()}
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -127,6 +136,7 @@ def test_loss_advantage_ratio_clipping_and_kl_are_the_references(reasoner: tuple
     assert rewards.std() > 0
     advantages = reference_advantages(rewards, recipe.num_generations)
     np.testing.assert_allclose(batch["advantages"].numpy(), advantages, atol=1e-4)
+    advantages = batch["advantages"].numpy()  # of a group that earned the same, rounding decides the sign
 
     def chances(model: Any) -> np.ndarray:
         trainer.groups = batch["groups"]
@@ -136,9 +146,6 @@ def test_loss_advantage_ratio_clipping_and_kl_are_the_references(reasoner: tuple
                 torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1),
                 torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1),
                 batch["completion_ids"].shape[1],
-                pixel_values=batch["pixel_values"],
-                image_grid_thw=batch["image_grid_thw"],
-                mm_token_type_ids=batch["mm_token_type_ids"],
             )
         return found.double().numpy()
 
@@ -161,6 +168,7 @@ def test_loss_advantage_ratio_clipping_and_kl_are_the_references(reasoner: tuple
     assert min(expected[1:]) > 0, "the case must touch KL and both clips"
 
 
+@pytest.mark.parametrize("reasoner", QWEN, indirect=True)
 def test_shared_prompts_give_trls_own_log_probabilities_and_gradients(
     reasoner: tuple[Any, Any], tmp_path: Path
 ) -> None:
@@ -205,6 +213,55 @@ def test_shared_prompts_give_trls_own_log_probabilities_and_gradients(
         torch.testing.assert_close(mine, their, atol=1e-3 * float(their.abs().max()) + 1e-5, rtol=1e-2)
 
 
+@pytest.mark.parametrize("reasoner", OTHERS, indirect=True)
+def test_prompts_run_once_per_group_give_what_whole_rows_do(reasoner: tuple[Any, Any], tmp_path: Path) -> None:
+    """TRL's own pass would cut crops into tiles; the reference is a pass of every whole row by itself, unpadded."""
+    from reidr.reasoning.prompting.prompt import render
+
+    trainer = build_trainer(RECIPE.model_copy(update={"temperature": 0.8}), labelled(4), *reasoner, tmp_path)
+    batch = rollout_batch(trainer)
+    adapter = trainer.adapter(trainer.model)
+    ids, mask = batch["completion_ids"], batch["completion_mask"]
+    numbers = batch["groups"].tolist()
+    assert len(set(numbers)) == 2
+
+    def learnt(chances: torch.Tensor) -> list[Any]:
+        trainer.model.zero_grad()
+        (chances * torch.arange(1, 9)[:, None]).sum().backward()
+        return [None if each.grad is None else each.grad.clone() for each in trainer.model.parameters()]
+
+    whole = torch.cat([batch["prompt_ids"], ids], dim=1), torch.cat([batch["prompt_mask"], mask], dim=1)
+    chances, entropies, _ = trainer.log_probabilities(trainer.model, *whole, ids.shape[1], 3)
+    assert float(entropies[mask.bool()].min()) > 0
+    ours = learnt(chances * mask)
+
+    rows = []
+    for row, number in enumerate(numbers):
+        pair = trainer.scorer.drawn[number].shown
+        pixels = adapter.read_pixels([adapter.prepare(crop.open()) for crop in (pair.query, pair.candidate)])
+        with torch.no_grad():
+            crops = adapter.encode(pixels)
+        written = adapter.processor.tokenizer.encode(render(adapter.processor, "think"), add_special_tokens=False)
+        prompt, positions = adapter.lay_out(written, [one.shape for one in pixels])
+        length = int(mask[row].sum())
+        tokens = torch.tensor([*prompt, *ids[row, :length].tolist()])[None]
+        start = int(positions.max()) + 1
+        more = torch.arange(start, start + length).expand(len(positions), -1)
+        places = torch.cat([positions, more], dim=1)[:, None]
+        inputs = adapter.inputs(TokenBatch(tokens, torch.ones_like(tokens), places), crops)
+        logits = adapter.model(**inputs, use_cache=False).logits[0, len(prompt) - 1 : -1]
+        own = (logits / 0.8).log_softmax(dim=-1).gather(1, tokens[0, len(prompt) :, None])[:, 0]
+        rows.append(torch.nn.functional.pad(own, (0, ids.shape[1] - length)))
+    theirs = torch.stack(rows)
+    torch.testing.assert_close(chances * mask, theirs, atol=1e-4, rtol=1e-4)
+    expected = learnt(theirs)
+    assert sum(each is not None for each in expected) > 10
+    for mine, their in zip(ours, expected, strict=True):
+        assert (mine is None) == (their is None)
+        if their is not None:
+            torch.testing.assert_close(mine, their, atol=1e-3 * float(their.abs().max()) + 1e-5, rtol=1e-2)
+
+
 class Interrupted(Exception):  # noqa: N818
     """Ctrl-C."""
 
@@ -243,6 +300,8 @@ def test_lora_teaches_the_language_half_and_survives_saving(reasoner: tuple[Any,
     from reidr.reasoning.backends.reference import Reasoner
 
     model, processor = reasoner
+    model.save_pretrained(tmp_path / "base")
+    processor.save_pretrained(tmp_path / "base")
     start = weights(model)
     recipe = RECIPE.model_copy(update={"steps": 2, "lora_rank": 2, "beta": 0.01})
     taught, log = reinforce(recipe, labelled(4), model, processor, tmp_path)
@@ -250,11 +309,10 @@ def test_lora_teaches_the_language_half_and_survives_saving(reasoner: tuple[Any,
     assert log[1]["kl"] > 0
     changed = {name for name, value in weights(taught).items() if not torch.equal(value, start[name])}
     assert changed
-    assert all("language_model" in name for name in changed)
+    assert all("language_model" in name or "text_model" in name for name in changed)
     assert set(weights(taught)) == set(start)
     scores = Reasoner(taught, processor).score(labelled(3))
-    taught.save_pretrained(tmp_path / "model")
-    processor.save_pretrained(tmp_path / "model")
+    save_taught(taught, processor, tmp_path / "base", tmp_path / "model")
     np.testing.assert_allclose(Reasoner.load(tmp_path / "model").score(labelled(3)), scores, atol=1e-6)
 
 
@@ -300,7 +358,8 @@ def test_a_whole_stage_and_what_it_writes(tmp_path: Path) -> None:
     before = (where / "model.safetensors").stat().st_mtime_ns
     assert reinforce_stage(recipe, labelled(4), source, folder) == where
     assert (where / "model.safetensors").stat().st_mtime_ns == before
-    assert Run(folder, "train rl", recipe.model_dump(mode="json")).finished("rl") is not None
+    settings = recipe.model_dump(mode="json", exclude={"rollout_server", "report_to"})
+    assert Run(folder, "train rl", settings).finished("rl") is not None
     with pytest.raises(RecipeError, match="other settings"):
         reinforce_stage(recipe.model_copy(update={"seed": 1}), labelled(4), source, folder)
 

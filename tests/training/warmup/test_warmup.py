@@ -19,6 +19,7 @@ from reidr.errors import DataError, RecipeError
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.inference.sampling import Completion
 from reidr.reasoning.models.architectures import find_architecture
+from reidr.reasoning.models.checkpoint import save_taught
 from reidr.reasoning.prompting.answers import decode
 from reidr.reasoning.prompting.prompt import encode_pairs
 from reidr.reasoning.types import Pair
@@ -31,11 +32,11 @@ from reidr.training.warmup.rationales import Rationale, health, read_rationale
 from reidr.training.warmup.train import WarmupTrainer, warm_up
 
 PLACE = Path(__file__).parents[2] / "reasoning" / "conftest.py"
-SPEC = importlib.util.spec_from_file_location("tiny_reasoners", PLACE)
+SPEC = importlib.util.spec_from_file_location("reasoning_conftest_of_warmup", PLACE)
 assert SPEC is not None
 assert SPEC.loader is not None
 TINY = importlib.util.module_from_spec(SPEC)
-sys.modules["tiny_reasoners"] = TINY
+sys.modules[SPEC.name] = TINY
 SPEC.loader.exec_module(TINY)
 taught, BUILDERS, SAME, DIFFERENT = TINY.taught, TINY.BUILDERS, TINY.SAME, TINY.DIFFERENT
 
@@ -372,14 +373,17 @@ def test_bad_pairs_are_named() -> None:
 
 @pytest.mark.parametrize("name", list(BUILDERS))
 def test_lora_changes_the_language_model_only(tmp_path: Path, name: str) -> None:
-    start = BUILDERS[name]()[0].state_dict()
+    untaught, processor = BUILDERS[name]()
+    start = untaught.state_dict()
+    untaught.save_pretrained(tmp_path / "base")
+    processor.save_pretrained(tmp_path / "base")
     taught, processor, _ = run(tmp_path, name, lora_rank=4, steps=2)
-    changed = {key for key, value in taught.state_dict().items() if not torch.equal(value, start[key])}
-    assert taught.state_dict().keys() == start.keys()
+    whole = copy.deepcopy(taught).merge_and_unload().state_dict()
+    changed = {key for key, value in whole.items() if not torch.equal(value, start[key])}
+    assert whole.keys() == start.keys()
     assert changed
     assert all("language_model" in key and "_proj" in key for key in changed)
-    taught.save_pretrained(tmp_path / "model")
-    processor.save_pretrained(tmp_path / "model")
+    save_taught(taught, processor, tmp_path / "base", tmp_path / "model")
     again = Reasoner.load(tmp_path / "model")
     pairs = labelled_pairs()[:2]
     np.testing.assert_allclose(again.score(pairs), Reasoner(taught, processor).score(pairs), atol=1e-6)
@@ -420,6 +424,7 @@ def test_models_outside_the_qwen_family_are_warmed_up(
     recipe = WarmupRecipe(**SMALL | {"steps": 1} | changes)
     trained, log = warm_up(recipe, labelled_pairs(), labelled_pairs(4, seed=9), (model, processor), tmp_path)
     assert np.isfinite(log[0]["loss"])
+    trained = trained.merge_and_unload() if changes.get("lora_rank") else trained
     moved = {name for name, value in trained.state_dict().items() if not torch.equal(value, before[name])}
     assert moved - names
     assert bool(moved & names) is (changes.get("learn_vision") == "all")

@@ -16,10 +16,11 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from reidr.core.process.several import launched_together
+from reidr.core.process.several import is_first, speaks_last
 
 PROGRAMS = ("reidr", "reidr.exe", "reidr-script.py")
 MODULE = ("cli", "main.py")
+STUCK = 10.0  # seconds that a process has for ending by itself; launchers wait 30 before they kill
 IMPATIENT = 1.0  # seconds after which a second signal means: at once
 
 _received: int | None = None
@@ -80,8 +81,7 @@ def listen(handler: signal._HANDLER) -> None:
 
 
 def _end_at_once(number: int, frame: FrameType | None) -> None:
-    launch = launched_together()
-    if launch is None or launch.rank == 0:  # of several processes one speaks
+    if is_first():  # of several processes one speaks
         _last_word(f"reidr: stopped by {name_of_signal(number)} before anything was begun\n")
     os._exit(128 + number)
 
@@ -135,16 +135,43 @@ def note_step(folder: Path, what: str, number: int) -> None:
         note_kept("training", f"{folder} up to {what} {number}")
 
 
+def what_is_kept() -> str:
+    """What a command that ends early leaves, and what to do next."""
+    if not _kept:
+        return "nothing was kept; run the same command again to begin anew"
+    return f"kept: {'; '.join(_kept.values())}; run the same command again to go on from there"
+
+
 def farewell(number: int | None = None) -> str:
     """The line that an interrupted command ends with."""
-    stopped = f"reidr: stopped by {name_of_signal(number or _received or signal.SIGINT)}"
-    if not _kept:
-        return f"{stopped}; nothing was kept; run the same command again to begin anew"
-    return f"{stopped}; kept: {'; '.join(_kept.values())}; run the same command again to go on from there"
+    return f"reidr: stopped by {name_of_signal(number or _received or signal.SIGINT)}; {what_is_kept()}"
 
 
 def say_farewell() -> int:
-    """Print the last line; returns the exit code, 128 and the signal's number."""
-    with contextlib.suppress(OSError, ValueError):  # nobody reads, or the stream is closed
-        print(farewell(), file=sys.stderr, flush=True)
+    """Print the last line, in one of several processes; returns the exit code, 128 and the signal's number."""
+    if speaks_last():
+        with contextlib.suppress(OSError, ValueError):  # nobody reads, or the stream is closed
+            print(farewell(), file=sys.stderr, flush=True)
     return 128 + (_received or signal.SIGINT)
+
+
+def end_although_stuck(after: float = STUCK) -> None:
+    """From now on a signal ends the process `after` seconds later, even where its exception cannot be raised.
+
+    Python runs its handlers between two of its own instructions; a process that waits in a library for another process,
+    which may be gone, gets to none. Its launcher would kill it without a word.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        number = 0
+        while number not in (signal.SIGINT, signal.SIGTERM):
+            number = os.read(reading, 1)[0]
+        time.sleep(after)
+        if speaks_last():
+            _last_word(farewell(number) + "\n")
+        os._exit(128 + number)
+
+    threading.Thread(target=watch, name="end although stuck", daemon=True).start()

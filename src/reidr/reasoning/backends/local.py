@@ -257,7 +257,8 @@ class Engine:
         progress: Progress | None,
     ) -> Iterator[list[list[Any]]]:
         """Window by window, one answer per prompt of each side: from the cache where known, else computed."""
-        shareable = not self.reasoner.adapter.compares_crops
+        adapter = self.reasoner.adapter
+        shareable = adapter.shares_beginnings and not adapter.compares_crops
         for start, window in batches(pairs, WINDOW * batch_size if batch_size > 0 else batch_size):
             pictures, rows = self._rows(window)
             asked = sides(rows)

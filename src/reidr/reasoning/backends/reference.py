@@ -31,7 +31,7 @@ from reidr.reasoning.inference.prefix_cache import Filled, crop_prompt, fill
 from reidr.reasoning.inference.sampling import Continuation, Sampled, pair_prompts, sample_rows
 from reidr.reasoning.inference.vision_cache import VisionCache, picture_digest
 from reidr.reasoning.models.architectures import adapt
-from reidr.reasoning.models.checkpoint import find_checkpoint, hash_weights, load_model
+from reidr.reasoning.models.checkpoint import find_checkpoint, hash_weights, inference_precision, load_model
 from reidr.reasoning.models.processor import load_processor
 from reidr.reasoning.prompting.answers import (
     answer_probability,
@@ -107,14 +107,15 @@ class Reasoner:
     ) -> Reasoner:
         """Load a checkpoint folder, a preset of the package, or a hub id (`owner/model`; only this may download).
 
-        `device` defaults to the GPU where there is one, `dtype` to bfloat16 there and float32 on the CPU.
+        `device` defaults to the GPU where there is one, `dtype` to float32 on the CPU and to bfloat16 on a GPU, except
+        for weights that are stored in float32: rounding those would lose what was taught.
 
         Raises:
             WeightsError: with what is missing or wrong, and where.
         """
         path, local = find_checkpoint(source)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        dtype = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
+        dtype = dtype or inference_precision(path, device, local_files_only=local)
         processor = load_processor(path, local_files_only=local)
         model = load_model(path, local_files_only=local, device=device, dtype=dtype)
         if not local:

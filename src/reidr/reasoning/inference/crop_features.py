@@ -42,24 +42,26 @@ class CropFeatures:
         open_crop: Sequence[Callable[[], Image.Image]],
         *,
         learning: Learning = "nothing",
-        dtype: torch.dtype = torch.float16,
+        dtype: torch.dtype | None = None,
         advance: Callable[[float], None] | None = None,
     ) -> None:
         """Encode every crop of `open_crop` once.
 
         Args:
             model: a model of a known architecture, with LoRA around it or not.
-            dtype: what is kept is kept in this type; half precision rounds features to three digits, as half-precision
-                inference would.
+            dtype: what is kept is kept in this type, in main memory; None: the model's own, and float16 for a model in
+                float32, which rounds features to three digits, as half-precision inference would.
 
         Raises:
-            ReIDError: `learning="connector"` for a model without a connector that can be trained alone.
+            ReIDError: `learning="connector"` for a model without a connector that can be trained alone; or features of
+                a crop that `dtype` cannot hold.
             ImageError: a picture that cannot be used.
         """
         self.adapter = adapt(model, processor, crop_pixels(processor))
         self.processor, self.learning = processor, learning
         if learning == "connector" and not self.adapter.has_connector:
             self.adapter.encode_before_connector([])
+        kind = dtype or (torch.float16 if self.model.dtype == torch.float32 else self.model.dtype)
         self.shapes: list[Shape] = []
         self._attributes: Tensor | None = None
         self._kept: list[tuple[Tensor, ...]] = []
@@ -68,7 +70,10 @@ class CropFeatures:
             openers = open_crop[start : start + BATCH]
             inputs = self.adapter.read_pixels([self.adapter.prepare(read_picture(opener())) for opener in openers])
             self.shapes += [each.shape for each in inputs]
-            self._kept += [tuple(part.to(dtype) for part in parts) for parts in self._encode(inputs)]
+            kept = [tuple(part.to("cpu", kind) for part in parts) for parts in self._encode(inputs)]
+            for opener, parts in zip(openers, kept, strict=True):
+                check_finite(parts, opener)
+            self._kept += kept
             if advance is not None:
                 advance(len(inputs))
 
@@ -182,6 +187,19 @@ class CropFeatures:
             ids, positions = self.prompt(text, own)
             prompts.append(Prompt(torch.tensor(ids), positions, tuple(next(crops) for _ in own)))
         return prompts
+
+
+def check_finite(parts: Sequence[Tensor], opener: Callable[[], Image.Image]) -> None:
+    """Raise ReIDError naming the crop, where what is kept of it is not finite in the type that it is kept in."""
+    if all(bool(part.isfinite().all()) for part in parts):
+        return
+    crop = getattr(getattr(opener, "__self__", None), "id", "a crop")  # `crop.open` is a method of its crop
+    kind = parts[0].dtype
+    raise ReIDError(
+        f"{crop}: its features are not finite numbers in {str(kind).removeprefix('torch.')}, whose largest is"
+        f" {torch.finfo(kind).max:.3g}; keep features in bfloat16 or float32 (warm-up: features), and if that does not"
+        " help, the weights of the vision encoder are damaged"
+    )
 
 
 BATCH = 64

@@ -99,7 +99,7 @@ def fill_shared(model: VisionLanguageModel, rows: Sequence[PairPrompt]) -> Fille
     heads = [rows[source.index(place)].first_part for place in range(len(places))]
     begun = fill(model, heads)
     index = torch.tensor(source, device=begun.mask.device)
-    begun.cache.batch_select_indices(index)
+    begun.cache.reorder_cache(index)
     rest = pad_left(model, [row.second_part for row in rows])
     mask = torch.cat([begun.mask[index], rest.mask], dim=1)
     crops = [crop for row in rows for crop in row.crops[1:]]

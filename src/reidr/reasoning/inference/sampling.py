@@ -79,7 +79,7 @@ class Continuation:
 
     def select(self, rows: Tensor) -> None:
         """Go on with these rows, (S,) numbers, alone; a row may be repeated."""
-        self._cache.batch_select_indices(rows)
+        self._cache.reorder_cache(rows)
         self.logits, self._mask, self._position = self.logits[rows], self._mask[rows], self._position[rows]
 
     def append(self, tokens: Tensor) -> None:
@@ -90,10 +90,16 @@ class Continuation:
         self.logits, self._position = logits.float(), self._position + 1
 
 
-def sample_rows(model: VisionLanguageModel, rows: Continuation, settings: Thinking) -> Sampled:
+def sample_rows(
+    model: VisionLanguageModel, rows: Continuation, settings: Thinking, noise: Tensor | None = None
+) -> Sampled:
     """Token by token until every row has ended.
 
     Sampling is from the whole vocabulary without picture tokens (no top-k, no top-p); temperature 0 is greedy.
+
+    Args:
+        noise: (R, T) numbers in [0, 1), which choose the tokens instead of the settings' seed: what a row says then
+            does not depend on the rows beside it.
     """
     device, number, length = rows.logits.device, len(rows.logits), settings.max_new_tokens
     generator = torch.Generator(device=device).manual_seed(settings.seed)
@@ -111,7 +117,9 @@ def sample_rows(model: VisionLanguageModel, rows: Continuation, settings: Thinki
     for step in range(length):
         scores = rows.logits / settings.temperature if settings.temperature > 0 else rows.logits
         allowed = scores.index_fill(1, forbidden, -torch.inf)
-        if settings.temperature > 0:
+        if settings.temperature > 0 and noise is not None:
+            token = choose(allowed.softmax(dim=1), noise[alive, step])
+        elif settings.temperature > 0:
             token = torch.multinomial(allowed.softmax(dim=1), 1, generator=generator)
         else:
             token = allowed.argmax(dim=1, keepdim=True)
@@ -132,11 +140,26 @@ def sample_rows(model: VisionLanguageModel, rows: Continuation, settings: Thinki
     return sampled
 
 
+def choose(probabilities: Tensor, noise: Tensor) -> Tensor:
+    """(R, 1) numbers chosen by the inverse of the distribution function of each row, (R, V), at `noise`, (R,).
+
+    Raises RuntimeError as `torch.multinomial` where a probability is not finite.
+    """
+    heights = probabilities.double().cumsum(dim=1)
+    if not bool(heights[:, -1].isfinite().all()):
+        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    return torch.searchsorted(heights, noise.double()[:, None] * heights[:, -1:], right=True)
+
+
 @torch.no_grad()
 def continue_prompts(
-    model: VisionLanguageModel, prompts: Sequence[Prompt], copies: Sequence[int], settings: Thinking
+    model: VisionLanguageModel,
+    prompts: Sequence[Prompt],
+    copies: Sequence[int],
+    settings: Thinking,
+    noise: Tensor | None = None,
 ) -> Sampled:
-    """Continue prompt i `copies[i]` times; the rows of the answer are grouped by prompt.
+    """Continue prompt i `copies[i]` times; the rows of the answer are grouped by prompt. `noise`: see `sample_rows`.
 
     The model is sampled in evaluation mode and handed back in the mode it came in.
     """
@@ -147,7 +170,7 @@ def continue_prompts(
         device = rows.logits.device
         repeats = torch.tensor(list(copies), device=device)
         rows.select(torch.arange(len(copies), device=device).repeat_interleave(repeats))
-        return sample_rows(model, rows, settings)
+        return sample_rows(model, rows, settings, None if noise is None else noise.to(device))
     finally:
         model.model.train(training)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reidr.core.extensions import load_object
 from reidr.errors import WeightsError
+from reidr.reasoning.lora.storage import read_lora
 
 if TYPE_CHECKING:
     from reidr.reasoning.models.vision_language_model import VisionLanguageModel
@@ -15,6 +16,7 @@ ARCHITECTURES: dict[str, str] = {
     "reidr_convolutional": "reidr.reasoning.models.nano:Nano",
     "qwen2_5_vl": "reidr.reasoning.models.qwen:Qwen2_5_VL",
     "qwen3_vl": "reidr.reasoning.models.qwen:Qwen3_VL",
+    "qwen3_5": "reidr.reasoning.models.qwen:Qwen3_5",
     "idefics3": "reidr.reasoning.models.smolvlm:Idefics3",
     "smolvlm": "reidr.reasoning.models.smolvlm:SmolVLM",
     "internvl": "reidr.reasoning.models.internvl:InternVL",
@@ -41,10 +43,13 @@ def find_architecture(model_type: str) -> type[VisionLanguageModel]:
 def model_type_of(path: str | Path, *, local_files_only: bool = True) -> str:
     """The `model_type` that the config.json of a checkpoint folder or hub id names, empty for none.
 
-    Raises OSError where there is no such file.
+    Of LoRA weights it is their base's. Raises OSError where there is no such file.
     """
     from transformers import PreTrainedConfig
 
+    lora = read_lora(path)
+    if lora is not None:
+        path, local_files_only = lora.place, True
     config, _ = PreTrainedConfig.get_config_dict(path, local_files_only=local_files_only)
     return str(config.get("model_type", ""))
 

@@ -1,4 +1,4 @@
-"""Qwen2.5-VL and Qwen3-VL: pictures of any size, tokens with a row and a column, features added inside the model."""
+"""Qwen2.5-VL, Qwen3-VL and Qwen3.5: pictures of any size, tokens with a row and a column, features added inside."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Qwen3VLProcessor(ImageOnly, UpstreamQwen3VLProcessor):
 
 
 class QwenVL(TransformersModel):
-    """What both have in common. The shape of a crop is its grid: (frames, rows, columns) of patches."""
+    """What they have in common. The shape of a crop is its grid: (frames, rows, columns) of patches."""
 
     picture_tokens: ClassVar[tuple[str, ...]] = VISION_TOKENS
     axes: ClassVar[int] = 3
@@ -120,3 +120,11 @@ class Qwen3_VL(QwenVL):  # noqa: N801
     """Qwen3-VL."""
 
     processor_class: ClassVar[type[Any] | None] = Qwen3VLProcessor
+
+
+class Qwen3_5(QwenVL):  # noqa: N801
+    """Qwen3.5: three of four layers keep one state instead of keys and values, written over in place."""
+
+    processor_class: ClassVar[type[Any] | None] = Qwen3VLProcessor
+    shares_beginnings: ClassVar[bool] = False
+    continues_with_gradients: ClassVar[bool] = False

@@ -30,6 +30,8 @@ class TransformersModel:
     axes: ClassVar[int] = 1
     compares_crops: ClassVar[bool] = False
     gives_embeddings: ClassVar[bool] = False
+    shares_beginnings: ClassVar[bool] = True
+    continues_with_gradients: ClassVar[bool] = True
     has_connector: ClassVar[bool] = False
 
     def __init__(self, model: Any, processor: Any, pixels: tuple[int, int] | None = None) -> None:

@@ -63,6 +63,10 @@ class VisionLanguageModel(Protocol):
         compares_crops: whether features of a prompt's first crop depend on its second one. No two prompts then share
             more of their beginning than the text.
         gives_embeddings: whether `embeddings` gives vectors that a cosine compares.
+        shares_beginnings: whether a prompt may be continued by texts of several lengths in one batch (not where padding
+            between the two would change a layer's state).
+        continues_with_gradients: whether every layer is attention, so that all completions of a prompt may stand behind
+            it in one row of a training pass (not where a layer keeps a state from token to token).
         has_connector: whether `encode_before_connector` and `connect` are there.
         pixels: (least, greatest) area to which crops are resized; None for the processor's own sizes.
     """
@@ -72,6 +76,8 @@ class VisionLanguageModel(Protocol):
     axes: ClassVar[int]
     compares_crops: ClassVar[bool]
     gives_embeddings: ClassVar[bool]
+    shares_beginnings: ClassVar[bool]
+    continues_with_gradients: ClassVar[bool]
     has_connector: ClassVar[bool]
     model: Any
     processor: Any

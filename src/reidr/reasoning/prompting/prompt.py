@@ -15,6 +15,7 @@ from PIL import Image
 
 from reidr.data.pictures.images import read_picture
 from reidr.errors import ReIDError
+from reidr.reasoning.prompting.completions import THINK_BEGINS
 from reidr.reasoning.types import Pair
 
 if TYPE_CHECKING:
@@ -147,13 +148,25 @@ def render_crop(processor: ProcessorMixin, text: str) -> str:
     """The prompt that puts `text` (a question, or `DESCRIBE`) beside one crop, with one image token."""
     content = [{"type": "text", "text": PERSON_A}, {"type": "image"}, {"type": "text", "text": text}]
     messages: list[Any] = [{"role": "user", "content": content}]
-    return str(processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    return without_open_thought(processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 
 def render(processor: ProcessorMixin, task: Task, prefix: str | None = None) -> str:
     """The prompt as text with one image token per picture, ending in the beginning of the assistant's turn."""
     text = processor.apply_chat_template(pair_messages(None, task), tokenize=False, add_generation_prompt=True)
-    return str(text) + (PREFIXES[task] if prefix is None else prefix)
+    return without_open_thought(text) + (PREFIXES[task] if prefix is None else prefix)
+
+
+def without_open_thought(text: str) -> str:
+    """A prompt without the tag that the templates of thinking checkpoints (Qwen3-VL-Thinking, Qwen3.5) end it with.
+
+    Left there, the direct answer would stand inside a thought, and a completion in the taught form would open a second
+    one. Without it the model writes its thought between tags of its own, as the question asks.
+    """
+    text = str(text)
+    end = text.rstrip()
+    tag = next((each for each in THINK_BEGINS.finditer(end) if each.end() == len(end)), None)
+    return text if tag is None else text[: tag.start()]
 
 
 def encode_pairs(

@@ -1,22 +1,25 @@
 """What a reasoning claims of each body region, and whether the known attributes of the two crops bear it out.
 
-Reads the sentences of our own grammar (`training.facts`) with the values they state; any other sentence is read for its
-comparisons alone (`reasoning.cues`). Each claim is confirmed, contradicted, or untestable where nothing is known.
+Reads the sentences of our own grammar (`pretraining.templates`) with the values they state. A reasoning without any
+sentence that only the grammar writes is free prose: it is read as a whole (`cues`, `descriptions`), with the values
+that it states where they are attributes. Beside the grammar's sentences, any other one is read for its comparisons
+alone. Each claim is confirmed, contradicted, or untestable where nothing is known.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from reidr.data.attributes import common_attributes
 from reidr.data.synthetic.person.appearance import ATTRIBUTES
-from reidr.reasoning.rationales.cues import extract_cues
+from reidr.reasoning.rationales.cues import REGION, extract_cues, named_region, read
+from reidr.reasoning.rationales.prose_values import stated_values
 from reidr.reasoning.rationales.regions import ADJECTIVES, REGIONS, UNSEEN, value_of_adjective
 from reidr.reasoning.types import REGIONS as REGION_NAMES
-from reidr.reasoning.types import Agreement
+from reidr.reasoning.types import Agreement, Cue
 
 Mark = Literal["confirmed", "contradicted", "untestable"]
 Where = Literal["A", "B", "both", "either"]
@@ -97,15 +100,51 @@ class Claim:
 
 def parse_claims(reasoning: str) -> tuple[Claim, ...]:
     """The claims of `reasoning`, in its order; a sentence that says nothing of a region gives none."""
-    claims: list[Claim] = []
-    for part in END_OF_SENTENCE.split(reasoning):
-        sentence = part.strip()
-        claim = parse_sentence(sentence)
-        if claim is not None:
-            claims.append(claim)
-        else:
-            claims += [Claim(cue.region, cue.agreement, sentence) for cue in extract_cues(sentence)]
-    return tuple(claims)
+    return tuple(claim for _, claims in claims_by_sentence(reasoning) for claim in claims)
+
+
+def claims_by_sentence(reasoning: str) -> tuple[tuple[str, tuple[Claim, ...]], ...]:
+    """The sentences of `reasoning`, each with its claims.
+
+    A claim that only several sentences together make ("A has a red top. B has a blue one.") stands with the last.
+    """
+    parts = [part.strip() for part in END_OF_SENTENCE.split(reasoning) if part.strip()]
+    own = [parse_sentence(part) for part in parts]
+    if None in own and not any(claim is not None and is_own_form(claim) for claim in own):
+        return tuple(zip(parts, prose_claims(reasoning, parts, own), strict=True))
+    return tuple(
+        (part, (claim,) if claim is not None else tuple(Claim(c.region, c.agreement, part) for c in extract_cues(part)))
+        for part, claim in zip(parts, own, strict=True)
+    )
+
+
+def is_own_form(claim: Claim) -> bool:
+    """Whether only our grammar writes such a sentence: "Both have a cap." or "cannot be seen" anybody may write."""
+    return claim.whole and claim.agreement != "unseen"
+
+
+def prose_claims(reasoning: str, parts: Sequence[str], own: Sequence[Claim | None]) -> list[tuple[Claim, ...]]:
+    """The claims of free prose for each of its `parts`; `own`: of those that our grammar might have written too."""
+    whole = read(reasoning)
+    left = dict.fromkeys(cue for _, cue in whole.cues)
+    # What a sentence says by itself stands there, each time that it is said.
+    alone = [[cue for cue in extract_cues(part) if cue in left] for part in parts]
+    for cue in {cue for cues in alone for cue in cues}:
+        del left[cue]
+    for cue in left:
+        last = [
+            place for place, part in enumerate(parts) if cue.region in map(named_region, REGION.finditer(part))
+        ] or [len(parts) - 1]
+        alone[last[-1]].append(cue)
+
+    def claim_of(cue: Cue, part: str, given: Claim | None) -> Claim:
+        if given is not None and (given.region, given.agreement) == (cue.region, cue.agreement):
+            return given
+        return Claim(cue.region, cue.agreement, part, *stated_values(cue, whole.looks, part))
+
+    return [
+        tuple(claim_of(cue, part, given) for cue in cues) for part, given, cues in zip(parts, own, alone, strict=True)
+    ]
 
 
 def parse_sentence(sentence: str) -> Claim | None:

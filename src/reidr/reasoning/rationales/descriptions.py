@@ -15,20 +15,25 @@ from reidr.reasoning.types import Agreement, Region
 
 Person = Literal["A", "B"]
 
+# "B is taller": said of the build, and at once that it differs.
+BUILT = r"(?:is|are|looks?|appears?|seems?)(?: \w+){0,2} (?:taller|heavier|slimmer|thinner|stockier|leaner|bulkier)"
 REGION_WORDS: dict[Region, str] = {
-    "hair": r"hair|haircuts?|hairstyles?|ponytail|bun|braids?|fringe|bangs|bald|shaved head"
-    r"|(?:\w+-)?haired",
-    "headwear": r"headwear|headgear|hats?|caps?|beanies?|helmets?|hoods?",
+    "hair": r"hair|haircuts?|hairstyles?|hairdos?|ponytails?|pigtails?|bun|braids?|fringe|bangs|bald|shaved head"
+    r"|buzz cuts?|(?:\w+-)?haired",
+    "headwear": r"headwear|headgear|head coverings?|hats?|caps?|beanies?|helmets?|hoods?|headbands?|bandanas?|visors?"
+    r"|(?:any|no|some)thing on (?:the|his|her|their) heads?|bare-?headed",
     "upper clothing": r"upper (?:clothing|body|garments?|clothes)|shirts?|t-shirts?|tshirts?|tees?|polos?|tops?"
     r"|jackets?|coats?|hoodies?|sweatshirts?|sweaters?|pullovers?|jumpers?|blouses?|blazers?|parkas?|vests?|cardigans?"
-    r"|dress(?:es)?",
+    r"|windbreakers?|anoraks?|raincoats?|tunics?|dress(?:es)?",
     "sleeves": r"sleeves?|long-sleeved|short-sleeved|sleeveless",
     "lower clothing": r"lower (?:clothing|body|garments?|clothes)|clothing on the legs|trousers|pants|sweatpants|slacks"
-    r"|chinos|jeans|shorts|skirts?|leggings",
-    "shoes": r"shoes?|sneakers|boots?|sandals?|slippers|flip-flops|loafers|trainers|footwear|heels",
-    "bag": r"bags?|backpacks?|rucksacks?|handbags?|purses?|totes?|briefcases?|suitcases?|satchels?|luggage|umbrellas?"
+    r"|chinos|jeans|shorts|skirts?|leggings|bottoms|joggers|tights",
+    "shoes": r"shoes?|sneakers?|boots?|sandals?|slippers|flip-flops|loafers|trainers|footwear|heels|barefoot",
+    "bag": r"(?:shoulder|messenger|cross-?body|sling|shopping|plastic|paper)[ -]bags?|bags?|backpacks?|knapsacks?"
+    r"|rucksacks?|handbags?|purses?|totes?|briefcases?|suitcases?|satchels?|luggage|umbrellas?"
     r"|carr(?:y|ies|ied|ying)",
-    "build": r"(?:body )?builds?|body shape|body type|physique|stature|height",
+    "build": r"(?:body )?builds?|body shape|body type|physique|stature|heights?"
+    rf"|{BUILT}",
 }
 REGION = re.compile("|".join(f"(?P<r{i}>\\b(?:{words})\\b)" for i, words in enumerate(REGION_WORDS.values())), re.I)
 
@@ -40,11 +45,20 @@ SYNONYMS = {"gray": "grey", "blonde": "blond", "violet": "purple", "plaid": "che
             "stripes": "striped", "tshirt": "t-shirt", "tee": "t-shirt", "maroon": "burgundy", "coat": "jacket",
             "parka": "jacket", "blazer": "jacket", "pullover": "sweater", "jumper": "sweater", "sweatshirt": "hoodie",
             "rucksack": "backpack", "purse": "handbag", "trainers": "sneakers", "pants": "trousers",
-            "slacks": "trousers", "chinos": "trousers", "turquoise": "teal"}  # fmt: skip
+            "slacks": "trousers", "chinos": "trousers", "turquoise": "teal", "joggers": "trousers",
+            "sweatpants": "trousers", "knapsack": "backpack", "messenger bag": "shoulder bag",
+            "crossbody bag": "shoulder bag", "cross-body bag": "shoulder bag", "sling bag": "shoulder bag",
+            "plastic bag": "shopping bag", "paper bag": "shopping bag", "windbreaker": "jacket", "anorak": "jacket",
+            "raincoat": "jacket", "sneaker": "sneakers", "ponytail": "tied", "bun": "tied", "braid": "tied",
+            "braids": "tied", "braided": "tied", "tied up": "tied", "tied back": "tied", "pulled back": "tied",
+            "untied": "loose", "hanging down": "loose"}  # fmt: skip
 ATTRIBUTES: dict[str, str] = {
     "colour": COLOURS,
     "shade": r"dark(?:-colou?red)?|light(?:-colou?red)?|pale|bright",
-    "length": r"long|short|medium-length|shoulder-length",
+    "length": r"long|short|medium-length|shoulder-length|(?:to|past|below|over) (?:the|his|her|their) shoulders"
+    r"|down (?:the|his|her|their) back",
+    "texture": r"curly|straight|wavy|frizzy",
+    "style": r"tied(?: up| back)?|pulled back|braided|loose|untied|hanging down",
     "pattern": r"striped|stripes|plain|solid|checked|checkered|plaid|floral|printed|patterned|dotted|camouflage",
 }
 KINDS = {
@@ -52,7 +66,17 @@ KINDS = {
     "upper clothing": ("t-shirt", "jacket", "hoodie", "sweater", "dress", "blouse", "vest", "cardigan", "polo"),
     "lower clothing": ("trousers", "shorts", "skirt", "leggings"),
     "shoes": ("sneakers", "boots", "sandals", "slippers", "loafers"),
-    "bag": ("backpack", "handbag", "suitcase", "umbrella", "briefcase", "satchel", "tote"),
+    "bag": (
+        "backpack",
+        "handbag",
+        "suitcase",
+        "umbrella",
+        "briefcase",
+        "satchel",
+        "tote",
+        "shoulder bag",
+        "shopping bag",
+    ),
 }
 """Kinds that exclude each other. What is only called a shirt, a hat or a bag may be any."""
 
@@ -88,9 +112,11 @@ ABSENT = re.compile(
     re.I,
 )
 CONTRAST = re.compile(r"\b(?:while|whereas|but|however|in contrast|on the other hand|unlike|instead)\b", re.I)
+DRESSED = r"(?:wearing|dressed|carrying|holding)"
 PART = re.compile(
-    rf"(?P<region>{REGION.pattern})|(?P<copula>\b(?:is|are|was|were|looks?|appears?|seems?|colou?red)\b|:)"
-    rf"|(?P<end>[,;]|\b(?:and|with|but|while|whereas|over|under)\b)|(?P<absent>{ABSENT.pattern})|"
+    rf"(?P<region>{REGION.pattern})|(?P<copula>\b(?:is|are|was|were)\b(?! (?:also )?{DRESSED})"
+    rf"|\b(?:looks?|appears?|seems?|colou?red)\b|:)"
+    rf"|(?P<end>[,;]|\b(?:and|with|but|while|whereas|over|under|wears?|{DRESSED})\b)|(?P<absent>{ABSENT.pattern})|"
     + "|".join(rf"(?P<{name}>\b(?:{words})\b)" for name, words in ATTRIBUTES.items()),
     re.I,
 )
@@ -205,7 +231,13 @@ def read_piece(piece: str, last: list[Region]) -> Iterator[tuple[Region, CheckOu
         else:
             name = next(name for name in ATTRIBUTES if part[name] is not None)
             value = SYNONYMS.get(part[name].lower(), part[name].lower())
-            (found.setdefault(current, CheckOutcome()) if after and current is not None else waiting).add(name, value)
+            value = "long" if name == "length" and " " in value else value  # "falls to the shoulders"
+            hair = name == "style" and current == "hair"  # "her hair tied back, black shoes"
+            own = (after or hair) and current is not None
+            (found.setdefault(current, CheckOutcome()) if own and current is not None else waiting).add(name, value)
+    if waiting.values and current is not None:  # "hair that falls to the shoulders", "a shirt in blue"
+        for name, values in waiting.values.items():
+            found.setdefault(current, CheckOutcome()).values.setdefault(name, set()).update(values)
     if not found and (waiting.values or waiting.absent or HAS_ONE.fullmatch(piece)):
         found = dict.fromkeys(last, waiting)
     yield from found.items()
@@ -226,6 +258,10 @@ def add_kind(look: CheckOutcome, region: Region, word: str) -> None:
             look.add(name, beginning[0].lower())
     if word in ("bald", "shaved head"):
         look.add("length", "none")
+    if word in ("barefoot", "bareheaded", "bare-headed"):
+        look.absent = True
+    if SYNONYMS.get(word) == "tied":
+        look.add("style", "tied")
     if word == "jeans":  # trousers, but not any
         look.values.setdefault("kind", set()).update(("jeans", "trousers"))
 
@@ -241,7 +277,7 @@ def compare(looks: dict[Person, CheckOutcome], *, contrasted: bool) -> Agreement
     if first.absent or second.absent:
         return "agree" if first.absent and second.absent else "differ"
     agreed = partly = False
-    for name in ("colour", "length", "pattern", "kind"):
+    for name in ("colour", "length", "texture", "style", "pattern", "kind"):
         one, other = first.values.get(name), second.values.get(name)
         if not one or not other:
             continue

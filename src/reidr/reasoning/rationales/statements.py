@@ -10,7 +10,7 @@ from reidr.data.attributes import common_attributes
 from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.reasoning.rationales.claim_check import CheckedClaim
-from reidr.reasoning.rationales.claims import END_OF_SENTENCE, check_claim, parse_claims
+from reidr.reasoning.rationales.claims import check_claim, claims_by_sentence
 from reidr.reasoning.rationales.regions import REGIONS, UNSEEN
 
 ClaimMark = Literal[
@@ -71,11 +71,10 @@ def mark_checked_statements(reasoning: str, looks: Sequence[CheckedClaim]) -> tu
         looks: of all claims of `reasoning`, in its order, as `claim_check.check_claims` gives them; none at all where
             there was no claim check.
     """
-    sentences = [part.strip() for part in END_OF_SENTENCE.split(reasoning) if part.strip()]
     left = iter(looks)
     found = []
-    for sentence in sentences:
-        own = [next(left) for _ in parse_claims(sentence)] if looks else []
+    for sentence, made in claims_by_sentence(reasoning):
+        own = [next(left) for _ in made] if looks else []
         claims = tuple((each.claim.region, each.ended) for each in own if each.ended is not None)
         found.append(Statement(sentence, claims, "; ".join(each.note for each in own if each.note)))
     return tuple(found)
@@ -96,16 +95,12 @@ def statements_of(
         a, b: attributes of person A (the query) and of person B.
         known: as `what_is_known` says of the data set; with "nothing" no sentence is marked.
     """
-    sentences = [part.strip() for part in END_OF_SENTENCE.split(reasoning) if part.strip()]
     if known == "nothing":
-        return tuple(Statement(sentence) for sentence in sentences)
+        return tuple(Statement(sentence) for sentence, _ in claims_by_sentence(reasoning))
     return tuple(
         Statement(
             sentence,
-            tuple(
-                (claim.region, check_claim(claim, a, b, per_crop=known == "per crop"))
-                for claim in parse_claims(sentence)
-            ),
+            tuple((claim.region, check_claim(claim, a, b, per_crop=known == "per crop")) for claim in claims),
         )
-        for sentence in sentences
+        for sentence, claims in claims_by_sentence(reasoning)
     )

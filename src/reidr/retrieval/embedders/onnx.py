@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from reidr.core.notices import warn_once
 from reidr.core.run import prepare_folder
 from reidr.core.storage.files import replacing, write_text
 from reidr.errors import MissingExtraError, WeightsError
@@ -20,23 +21,26 @@ from reidr.errors import MissingExtraError, WeightsError
 if TYPE_CHECKING:
     from reidr.retrieval.embedders.retriever import Retriever
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 INSTALL = "install with: pip install 'reidr[onnx]'"
 
 
 class OnnxSettings(BaseModel):
     """Preprocessing of an ONNX embedder: the JSON file beside the model, of the same name.
 
-    Pixels are divided by 255 before `mean` and `std` apply; for a model that takes 0 to 255, mean is 0 and std 1/255.
+    Without the file, the size is the graph's own, and mean and deviation are ImageNet's; that is said once. Pixels are
+    divided by 255 before `mean` and `std` apply; for a model that takes 0 to 255, mean is 0 and std 1/255.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     height: int = Field(ge=1, le=4096, description="input height in pixels")
     width: int = Field(ge=1, le=4096, description="input width in pixels")
-    mean: tuple[float, float, float] = Field(description="per channel, in the model's channel order")
-    std: tuple[float, float, float] = Field(description="per channel, in the model's channel order")
-    flip: bool = Field(description="average the embedding of a crop and of its mirror image")
+    mean: tuple[float, float, float] = Field(IMAGENET_MEAN, description="per channel, in the model's channel order")
+    std: tuple[float, float, float] = Field(IMAGENET_STD, description="per channel, in the model's channel order")
+    flip: bool = Field(False, description="average the embedding of a crop and of its mirror image")
     channels: Literal["rgb", "bgr"] = "rgb"
+    trained_on: tuple[str, ...] = Field((), description="data sets that it was trained on, by their names or folders")
 
 
 class OnnxEmbedder:
@@ -48,15 +52,17 @@ class OnnxEmbedder:
         self.path = path
         self.name = path.stem
         self.fingerprint = fingerprint
+        self.trained_on = settings.trained_on
 
     @classmethod
     def load(cls, path: str | Path) -> OnnxEmbedder:
-        """The model at `path` with its preprocessing from the `.json` beside it (`person.onnx`, `person.json`).
+        """The model at `path` with its preprocessing from the `.json` beside it (`person.onnx`, `person.json`), or else
+        with that of ImageNet in the size that its graph has.
 
         Raises MissingExtraError without onnxruntime and WeightsError when a file is missing or does not fit.
         """
         path = Path(path)
-        settings = read_settings(path)
+        given = read_settings(path)
         try:
             import onnx  # noqa: F401 - names the files that the weights lie in
             import onnxruntime
@@ -71,8 +77,10 @@ class OnnxEmbedder:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class of their own
             raise WeightsError(f"{path}: onnxruntime cannot load it ({one_line(error)})") from None
+        settings = given or assumed_settings(path, session.get_inputs())
         check_input(path, session.get_inputs(), settings)
-        digest = hashlib.sha256(settings.model_dump_json().encode() + repr(session.get_providers()).encode())
+        stored = settings.model_dump_json(exclude={"trained_on"})  # as before there was this field
+        digest = hashlib.sha256(stored.encode() + repr(session.get_providers()).encode())
         for part in [path, *external_files(path)]:
             digest.update(part.name.encode("utf-8", "surrogateescape") + bytes.fromhex(content_digest(part)))
         embedder = cls(session, settings, path, digest.hexdigest())
@@ -162,14 +170,17 @@ def content_digest(path: Path) -> str:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def read_settings(path: Path) -> OnnxSettings:
-    """The preprocessing of the model at `path`. Raises WeightsError when model or sidecar are missing or wrong."""
+def read_settings(path: Path) -> OnnxSettings | None:
+    """The preprocessing of the model at `path`, None where no file says it.
+
+    Raises WeightsError when the model is missing or the file beside it is wrong.
+    """
     if not path.is_file():
         raise WeightsError(f"{path}: no such ONNX file")
     sidecar = path.with_suffix(".json")
     keys = ", ".join(OnnxSettings.model_fields)
     if not sidecar.is_file():
-        raise WeightsError(f"{sidecar}: missing; an ONNX model needs it beside it, with {keys}")
+        return None
     try:
         settings = OnnxSettings.model_validate_json(sidecar.read_bytes())
     except ValidationError as error:
@@ -178,6 +189,28 @@ def read_settings(path: Path) -> OnnxSettings:
         raise WeightsError(f"{sidecar}: {place}: {first['msg']}; the keys are {keys}") from None
     if min(settings.std) <= 0:
         raise WeightsError(f"{sidecar}: std {settings.std} must be above 0")
+    return settings
+
+
+def assumed_settings(path: Path, inputs: Sequence[Any]) -> OnnxSettings:
+    """The size that the graph has, with ImageNet's mean and deviation; said once, since other models need others.
+
+    Raises WeightsError where the graph leaves its size open.
+    """
+    sidecar = path.with_suffix(".json")
+    height, width = inputs[0].shape[2:] if len(inputs) == 1 and len(inputs[0].shape) == 4 else (None, None)
+    if not isinstance(height, int) or not isinstance(width, int):
+        found = "; ".join(f"{entry.name} {entry.shape}" for entry in inputs) or "none"
+        raise WeightsError(
+            f"{path}: its inputs ({found}) leave the size of a picture open; say it in {sidecar.name} beside it, with"
+            ' for example {"height": 256, "width": 128}'
+        )
+    settings = OnnxSettings(height=height, width=width)
+    warn_once(
+        f"{path}: no {sidecar.name} says how it wants its pictures; taken: {height}x{width} as in its graph, RGB, mean"
+        f" {IMAGENET_MEAN} and deviation {IMAGENET_STD} of ImageNet, no mirror image",
+        about=f"preprocessing of {path}",
+    )
     return settings
 
 
@@ -218,7 +251,12 @@ def export_onnx(retriever: Retriever, path: str | Path) -> None:
             verbose=False,
         )
     sidecar = OnnxSettings(
-        height=settings.height, width=settings.width, mean=settings.mean, std=settings.std, flip=settings.flip
+        height=settings.height,
+        width=settings.width,
+        mean=settings.mean,
+        std=settings.std,
+        flip=settings.flip,
+        trained_on=tuple(PurePath(data).name for data in retriever.trained_on),
     )
     write_text(path.with_suffix(".json"), sidecar.model_dump_json(indent=2) + "\n", private=False)
 

@@ -1,4 +1,5 @@
-"""Where embedders are found: by name in this table, as a trained folder, an .onnx file or `module:factory`."""
+"""Where embedders are found: by name in this table, as a trained folder, a file (.onnx, .pth, .safetensors) or
+`module:factory`."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from reidr.errors import WeightsError
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.retrieval.embedders.precision import Precision
+from reidr.retrieval.embedders.published.embedder import is_published
 
 EMBEDDERS: dict[str, Callable[[], Embedder]] = {"histogram": HistogramEmbedder}
 """Embedders by name. Trained ones that are shipped (`nano`) are folders of `retrieval/presets` and need no entry."""
@@ -17,9 +19,10 @@ NEEDED = ("name", "fingerprint", "embed_pictures")
 
 
 def load_embedder(source: Embedder | str | Path | None = None, precision: Precision = "reference") -> Embedder:
-    """An embedder by name of `EMBEDDERS` or of a shipped one, trained folder, .onnx file or `module:factory`.
+    """An embedder by name of `EMBEDDERS` or of a shipped one, trained folder, file or `module:factory`.
 
-    None: the shipped default; an embedder is given back as it is.
+    A file is an ONNX model or a checkpoint of another project (`published/`). None: the shipped default; an embedder is
+    given back as it is.
 
     Args:
         precision: of a trained retriever; nothing else has another than its own.
@@ -35,7 +38,7 @@ def load_embedder(source: Embedder | str | Path | None = None, precision: Precis
 
 def check_precision(source: str | Path | None, precision: Precision) -> None:
     """Raises WeightsError where an embedder that is no trained retriever is to be computed fast."""
-    other = source in EMBEDDERS or is_outside(source) or str(source).endswith(".onnx")
+    other = source in EMBEDDERS or is_outside(source) or str(source).endswith(".onnx") or is_published(source)
     if precision != "reference" and other:
         raise WeightsError(f"{source}: only a trained retriever can be computed with {precision} precision")
 
@@ -49,6 +52,10 @@ def _load_by_name(source: str | Path | None, precision: Precision) -> Embedder:
         from reidr.retrieval.embedders.onnx import OnnxEmbedder
 
         return OnnxEmbedder.load(Path(str(source)))
+    if is_published(source):
+        from reidr.retrieval.embedders.published.embedder import PublishedEmbedder
+
+        return PublishedEmbedder.load(str(source))
     from reidr.retrieval.embedders.retriever import Retriever
 
     return Retriever.load(source, precision)
@@ -66,6 +73,9 @@ def check_embedder(source: str | Path) -> None:
     elif str(source).endswith(".onnx"):
         if not Path(source).is_file():
             raise WeightsError(f"{source}: no such ONNX model")
+    elif is_published(source):
+        if not Path(source).is_file():
+            raise WeightsError(f"{source}: no such checkpoint")
     else:
         from reidr.retrieval.embedders.retriever import find_model
 

@@ -17,7 +17,9 @@ from torch import Tensor
 
 from reidr.core.process.signals import note_step
 from reidr.core.storage.files import torch_save
+from reidr.core.storage.whole import keeping_version_before, last_whole_version
 from reidr.errors import WeightsError
+from reidr.training.processes.sharding import fill_tensor, for_first
 
 
 class Stateful(Protocol):
@@ -33,26 +35,34 @@ class Stateful(Protocol):
 
 
 class Checkpoint:
-    """One file, replaced atomically by each save: a run that is killed keeps the save before."""
+    """One file, replaced atomically by each save, and the save before: one of both is whole whatever happens."""
 
-    def __init__(self, path: Path, parts: Mapping[str, Stateful], unit: str = "step") -> None:
-        """`unit`: what is counted, "step" or "epoch"; its name is the count's key in the file."""
-        self.path, self.parts, self.unit = path, dict(parts), unit
+    def __init__(self, path: Path, parts: Mapping[str, Stateful], unit: str = "step", *, writes: bool = True) -> None:
+        """`unit`: what is counted, "step" or "epoch"; its name is the count's key in the file. `writes`: False in those
+        of several processes that share the training and leave the file to the first."""
+        self.path, self.parts, self.unit, self.writes = path, dict(parts), unit, writes
 
     def save(self, done: int) -> None:
-        """Write the state after `done` steps or epochs. Raises ReIDError where the file cannot be written."""
+        """Write the state after `done` steps or epochs; all processes that share the training have to call it.
+
+        Raises ReIDError where the file cannot be written.
+        """
         state = {name: part.state_dict() for name, part in self.parts.items()}
-        torch_save({**state, self.unit: done}, self.path)
+        if self.writes:
+            with keeping_version_before(self.path):
+                torch_save({**state, self.unit: done}, self.path)
         note_step(self.path.parent, self.unit, done)
 
     def load(self) -> int:
-        """Restore every part where the file is there; returns the finished steps or epochs, 0 without a file.
+        """Restore every part from the last whole file; returns the finished steps or epochs, 0 without a file.
 
-        Raises WeightsError where the file is not a checkpoint of these parts.
+        Raises WeightsError where the file is not a checkpoint of these parts, or none is whole.
         """
-        done = 0
-        if self.path.exists():
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
+        done, place = 0, last_whole_version(self.path)
+        if place is None and self.path.exists():
+            raise WeightsError(f"{self.path}: is damaged, and no whole one is before it; remove it to begin anew")
+        if place is not None:
+            state = torch.load(place, map_location="cpu", weights_only=True)
             missing = next((name for name in (*self.parts, self.unit) if name not in state), None)
             if missing is not None:
                 raise WeightsError(f"{self.path}: has no {missing!r}, so it belongs to another training; remove it")
@@ -70,12 +80,11 @@ class TrainedWeights:
         self.tensors = tensors
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {name: each.detach() for name, each in self.tensors.items()}
+        return {name: for_first(each) for name, each in self.tensors.items()}
 
-    @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         for name, each in self.tensors.items():
-            each.copy_(state[name])
+            fill_tensor(each, state[name])
 
 
 class TorchRandom:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from reidr.training.processes.sharding import fill_tensor, for_first
+
 
 def averaged_copy(network: nn.Module, decay: float) -> AveragedModel:
     """A copy of a whole network, buffers included, that follows it at a constant decay by `update_parameters`."""
@@ -39,9 +41,8 @@ class MovingAverage:
             self.trained[name].copy_(each)
 
     def state_dict(self) -> dict[str, Tensor]:
-        return self.average
+        return {name: for_first(each) for name, each in self.average.items()}
 
-    @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         for name, each in self.average.items():
-            each.copy_(state[name])
+            fill_tensor(each, state[name])

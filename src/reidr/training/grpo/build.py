@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ from reidr.core.run import prepare_folder
 from reidr.errors import DataError
 from reidr.reasoning.types import Pair
 from reidr.training.common.log import TrainingLog
-from reidr.training.common.lora import lora_config
+from reidr.training.common.lora import continued, new_lora
+from reidr.training.common.trackers import Tracker
 from reidr.training.grpo.arguments import arguments
 from reidr.training.grpo.drawn_pairs import DrawnPair, draw_pairs
 from reidr.training.grpo.scoring import RolloutScorer
@@ -38,11 +38,14 @@ def build_trainer(
     from transformers import PrinterCallback
 
     from reidr.reasoning.models.architectures import find_architecture
+    from reidr.reasoning.models.processor import with_crop_size
     from reidr.reasoning.models.transformers_model import unwrap
+    from reidr.reasoning.prompting.prompt import crop_pixels
     from reidr.training.grpo.log_callback import StepLog
     from reidr.training.grpo.rollouts.vllm import RolloutServer
     from reidr.training.grpo.text_only_scorer import TextOnlyScorer
     from reidr.training.grpo.trainer import PairTrainer
+    from reidr.training.grpo.watch.callbacks import watchers
 
     drawn = draw_pairs(pairs, recipe.steps * recipe.pairs, recipe.seed)
     if recipe.rewards.rank and not any(pair.others for pair in pairs):
@@ -51,11 +54,13 @@ def build_trainer(
         )
     prepare_folder(folder)
     processor = with_crop_size(processor)
+    model = continued(model, recipe.lora_rank, recipe.lora_alpha)
     base = unwrap(model)
     for part in find_architecture(base.config.model_type).vision_parts(base):
         part.requires_grad_(False)
-    text_only = TextOnlyScorer(model, processor) if recipe.rewards.text_only else None
+    text_only = TextOnlyScorer(model, processor, lora=bool(recipe.lora_rank)) if recipe.rewards.text_only else None
     address = recipe.rollout_server
+    log = TrainingLog(folder / LOG, tracker=Tracker(recipe.report_to, folder, recipe.model_dump(mode="json")))
     trainer = PairTrainer(
         recipe,
         RolloutScorer(recipe.rewards, drawn, facts_finder(pairs), text_only),
@@ -64,38 +69,38 @@ def build_trainer(
         processor=processor,
         server=None if address is None else RolloutServer(address, base, processor),
         args=arguments(recipe, folder),
-        train_dataset=Dataset.from_dict({"pair": list(range(len(drawn)))}).with_transform(row_opener(drawn)),
-        peft_config=lora_config(recipe.lora_rank, recipe.lora_alpha),
-        callbacks=[StepLog(TrainingLog(folder / LOG), advance)],
+        train_dataset=Dataset.from_dict({"pair": list(range(len(drawn)))}).with_transform(
+            row_opener(drawn, with_pictures=crop_pixels(processor) is not None)
+        ),
+        peft_config=new_lora(model, recipe.lora_rank, recipe.lora_alpha),
+        callbacks=[StepLog(log, advance)],
     )
     trainer.remove_callback(PrinterCallback)
+    for callback in watchers(recipe, pairs, (base, processor), log, trainer.whole):
+        trainer.add_callback(callback)
     return trainer
 
 
-def with_crop_size(processor: Any) -> Any:
-    """A copy of `processor` that resizes every picture as a crop: TRL offers no argument for the size."""
-    from reidr.reasoning.prompting.prompt import crop_pixels
+def row_opener(
+    drawn: Sequence[DrawnPair], *, with_pictures: bool
+) -> Callable[[dict[str, list[int]]], dict[str, list[Any]]]:
+    """A function that turns numbers of pairs into rows of the data set; each picture of a batch is opened once.
 
-    processor = copy.copy(processor)
-    pixels = crop_pixels(processor)
-    if pixels is not None:
-        processor.image_processor = copy.copy(processor.image_processor)
-        processor.image_processor.size = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
-    return processor
-
-
-def row_opener(drawn: Sequence[DrawnPair]) -> Callable[[dict[str, list[int]]], dict[str, list[Any]]]:
-    """A function that turns numbers of pairs into rows of the data set; each picture of a batch is opened once."""
+    `with_pictures`: for TRL's own forward pass. Ours prepares the pictures of a pair by the architecture's adapter;
+    TRL's processors would cut a crop into many tiles where an architecture works with tiles of one size.
+    """
     from reidr.reasoning.prompting.prompt import pair_messages
 
     def open_rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        rows: dict[str, list[Any]] = {
+            "prompt": [pair_messages(None, "think") for _ in batch["pair"]],
+            "pair": batch["pair"],
+        }
+        if not with_pictures:
+            return rows
         images = {
             number: [drawn[number].shown.query.open(), drawn[number].shown.candidate.open()] for number in batch["pair"]
         }
-        return {
-            "prompt": [pair_messages(None, "think") for _ in batch["pair"]],
-            "images": [images[number] for number in batch["pair"]],
-            "pair": batch["pair"],
-        }
+        return {**rows, "images": [images[number] for number in batch["pair"]]}
 
     return open_rows

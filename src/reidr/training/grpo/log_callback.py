@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from transformers import TrainerCallback
@@ -10,12 +11,14 @@ from reidr.core.process.signals import note_step
 from reidr.core.progress import Advance
 from reidr.training.common.divergence import ExplosionCheck, check_finite
 from reidr.training.common.log import TrainingLog
+from reidr.training.processes.team import processes
 
 LOGGED = {
     "loss": "loss",
     "reward": "reward",
     "reward_std": "reward_deviation",
     "frac_reward_zero_std": "zero_variance_share",
+    "leverage": "leverage",
     "accuracy_same": "accuracy_same",
     "accuracy_different": "accuracy_different",
     "said_yes": "said_yes",
@@ -36,7 +39,10 @@ LOGGED = {
 
 
 class StepLog(TrainerCallback):
-    """Writes what the trainer logs, moves the progress bar, and stops a training that diverges before it is saved."""
+    """Writes what the trainer logs, moves the progress bar, and stops a training that diverges before it is saved.
+
+    Of several processes the first does so.
+    """
 
     def __init__(self, log: TrainingLog, advance: Advance | None) -> None:
         self.log, self.advance = log, advance
@@ -52,7 +58,7 @@ class StepLog(TrainerCallback):
         Raises RecipeError where the loss or the gradient is not finite, or the loss has exploded.
         """
         logs: dict[str, Any] = options["logs"]
-        if "entropy" not in logs:
+        if "entropy" not in logs or not processes().is_first:
             return
         when = f"step {state.global_step}"
         self.explosion.check(float(logs["loss"]), when)
@@ -60,8 +66,14 @@ class StepLog(TrainerCallback):
         record: dict[str, Any] = {"step": state.global_step}
         record |= {ours: logs[theirs] for theirs, ours in LOGGED.items() if theirs in logs}
         record |= {name: logs[name] for name in logs if name.startswith("reward_") and name not in LOGGED}
+        record |= throughput(record, rollouts_per_step(args))
         rounded = {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in record.items()}
         self.log.append(rounded)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
+        """Whoever is told of the curves has them all."""
+        if self.log.tracker is not None:
+            self.log.tracker.finish()
 
     def on_save(self, args: Any, state: Any, control: Any, **options: Any) -> None:
         """A checkpoint is complete."""
@@ -71,3 +83,17 @@ class StepLog(TrainerCallback):
         """One step further."""
         if self.advance is not None:
             self.advance(1)
+
+
+def rollouts_per_step(args: Any) -> int:
+    """Completions that one update of the weights is computed from, over all processes."""
+    return int(args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size)
+
+
+def throughput(record: Mapping[str, Any], rollouts: int) -> dict[str, float]:
+    """Rollouts and their tokens per second of a whole step: written, scored and learned from."""
+    seconds = record.get("seconds")
+    if not seconds:
+        return {}
+    found = {"rollouts_per_second": rollouts / seconds}
+    return found | ({"tokens_per_second": rollouts * record["tokens"] / seconds} if "tokens" in record else {})

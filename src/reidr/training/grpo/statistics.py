@@ -9,9 +9,15 @@ from reidr.reasoning.inference.sampling import Completion
 from reidr.training.grpo.rewards.total import Reward
 
 
-def statistics(rewards: Sequence[Reward], rollouts: Sequence[Completion], labels: Sequence[bool]) -> dict[str, float]:
-    """Shares of answer words, accuracy per label and mean of each reward; NaN, which TRL leaves out of its means, where
-    there is nothing to average."""
+def statistics(
+    rewards: Sequence[Reward], rollouts: Sequence[Completion], labels: Sequence[bool], groups: Sequence[int]
+) -> dict[str, float]:
+    """Shares of answer words, accuracy per label, mean of each reward, and leverage; NaN, which TRL leaves out of its
+    means, where there is nothing to average.
+
+    Args:
+        groups: rollouts of equal number are of one pair.
+    """
     answers = Counter(reward.answer for reward in rewards)
     parts = {name: [each.parts[name] for each in rewards] for name in rewards[0].parts}
     texts = [completion.text for completion, reward in zip(rollouts, rewards, strict=True) if reward.answer]
@@ -23,6 +29,7 @@ def statistics(rewards: Sequence[Reward], rollouts: Sequence[Completion], labels
         "parsable": 1.0 - answers[None] / len(rewards),
         "said_yes": answers["yes"] / len(rewards),
         "said_insufficient": answers["insufficient"] / len(rewards),
+        "leverage": leverage([completion.probability for completion in rollouts], groups),
         "distinct_texts": len(set(texts)) / len(texts) if texts else float("nan"),
         **{f"accuracy_{name}": mean(values) for name, values in correct.items()},
         **{f"reward_{name}": mean([value for value in values if value is not None]) for name, values in parts.items()},
@@ -32,3 +39,30 @@ def statistics(rewards: Sequence[Reward], rollouts: Sequence[Completion], labels
 def mean(values: Sequence[float]) -> float:
     """The mean; NaN of nothing."""
     return sum(values) / len(values) if values else float("nan")
+
+
+def leverage(probabilities: Sequence[float | None], groups: Sequence[int]) -> float:
+    """Share of the answer's variance within a group that comes from the words before it.
+
+    A rollout z ends in "yes" with the probability P(yes | z), so by the law of total variance the answers of a group
+    vary by Var_z P, which the words decide, and by E_z P(1 - P), which the toss of the answer word decides. Leverage is
+    the first as a share of both, summed over groups (docs/observing.md). At 0 nothing that is learned from right and
+    wrong answers is about the words.
+
+    Args:
+        probabilities: of "yes" at the answer of each rollout; None where it cannot be read.
+
+    Returns:
+        A number in [0, 1]; NaN where no group has two readable rollouts, or their answers are certain and equal.
+    """
+    by_group: dict[int, list[float]] = {}
+    for probability, group in zip(probabilities, groups, strict=True):
+        if probability is not None:
+            by_group.setdefault(group, []).append(probability)
+    words = toss = 0.0
+    for own in by_group.values():
+        if len(own) > 1:
+            centre = mean(own)
+            words += sum((each - centre) ** 2 for each in own) / (len(own) - 1)
+            toss += mean([each * (1 - each) for each in own])
+    return words / (words + toss) if words + toss > 0 else float("nan")

@@ -1,9 +1,10 @@
-"""A frozen copy of the starting model that sees only the reasoning: does the text alone lead to the verdict?"""
+"""The starting model, frozen, sees only the reasoning: does the text alone lead to the verdict?"""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -15,22 +16,30 @@ from reidr.reasoning.models.architectures import adapt
 from reidr.reasoning.prompting.answers import answer_token_ids, yes_probability
 from reidr.reasoning.prompting.grammar import try_parse
 from reidr.reasoning.prompting.prompt import PREFIXES, crop_pixels
+from reidr.training.common.lora import starting_weights
 
 BLANK = Image.new("RGB", (64, 128), (128, 128, 128))
 
 
 class TextOnlyScorer:
-    """Scores reasonings by a copy of `model` as it is now."""
+    """Scores reasonings by `model` as it is now."""
 
-    def __init__(self, model: Any, processor: Any) -> None:
-        self.model, self.processor = copy.deepcopy(model).eval().requires_grad_(False), processor
+    def __init__(self, model: Any, processor: Any, *, lora: bool = False) -> None:
+        """`lora`: LoRA will be trained on `model`, so that its own weights stay as they are; else a copy is made."""
+        self.model, self.processor, self.lora = model, processor, lora
+        if not lora:
+            self.model = copy.deepcopy(model).eval().requires_grad_(False)
 
     def score(self, completions: Sequence[str]) -> list[float | None]:
         """P(same) from the reasoning of each completion; None for a completion that cannot be parsed."""
         reasonings = {
             place: parsed.reasoning for place, text in enumerate(completions) if (parsed := try_parse(text)) is not None
         }
-        probabilities = text_only_probabilities(self.model, self.processor, list(reasonings.values()))
+        training = self.model.training
+        self.model.eval()
+        with starting_weights(self.model) if self.lora else nullcontext():
+            probabilities = text_only_probabilities(self.model, self.processor, list(reasonings.values()))
+        self.model.train(training)
         scores: list[float | None] = [None] * len(completions)
         for place, probability in zip(reasonings, probabilities, strict=True):
             scores[place] = probability

@@ -9,7 +9,9 @@ difference between the two models' log-probabilities.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +21,21 @@ from torch import Tensor
 from reidr.core.storage.json_lines import append_json_lines
 from reidr.errors import ReIDError
 from reidr.reasoning.inference.sampling import Completion
+from reidr.reasoning.models.architectures import adapt
 from reidr.reasoning.models.transformers_model import unwrap
-from reidr.reasoning.prompting.prompt import encode_pairs
+from reidr.reasoning.models.vision_language_model import VisionLanguageModel
+from reidr.reasoning.prompting.prompt import crop_pixels, open_pair
 from reidr.training.grpo.rewards.total import Reward
 from reidr.training.grpo.rollouts.local import LocalRollouts
 from reidr.training.grpo.rollouts.source import RolloutSource
 from reidr.training.grpo.rollouts.vllm import RolloutServer
 from reidr.training.grpo.scoring import RolloutScorer
-from reidr.training.grpo.shared_prompts import CompletionRows, shared_log_probabilities
+from reidr.training.grpo.shared_prompts import CompletionRows, GroupPrompt, group_prompts, shared_log_probabilities
 from reidr.training.grpo.statistics import statistics
 from reidr.training.grpo.trl_private import PrivateTrainer
+from reidr.training.processes.kinds import is_sharded
+from reidr.training.processes.sharding import whole_weights
+from reidr.training.processes.team import processes
 from reidr.training.recipes.grpo import ReinforcementRecipe
 
 LARGEST_DIFFERENCE = 1.0
@@ -36,7 +43,7 @@ LARGEST_DIFFERENCE = 1.0
 
 
 class PairTrainer(PrivateTrainer):
-    """A trainer whose data set rows have a `prompt`, two `images` and the number of their pair, `pair`."""
+    """A trainer whose data set rows have a `prompt` and the number of their pair, `pair`."""
 
     def __init__(
         self,
@@ -51,9 +58,10 @@ class PairTrainer(PrivateTrainer):
     ) -> None:
         """`completions` is the JSONL file to which every rollout is appended; `server` writes the rollouts instead of
         the model; `options` are GRPOTrainer's."""
-        self.recipe, self.scorer, self.file = recipe, scorer, completions
+        self.recipe, self.scorer, self.file, self.team = recipe, scorer, completions, processes()
         self.processor = processor
         self.groups = torch.empty(0)
+        self.prompts: dict[int, GroupPrompt] = {}
         self.rollouts: list[Completion] = []
         self.rewards: list[Reward] = []
         reference = copy.deepcopy(model).eval() if recipe.beta and not recipe.lora_rank else None
@@ -62,14 +70,22 @@ class PairTrainer(PrivateTrainer):
         self.server = server
         if server is not None:
             self.use_other_engine()
+        if self.accelerator.num_processes > 1:
+            call_in_forward(unwrap(self.model))
         self.source: RolloutSource = server or LocalRollouts(
             self.accelerator.unwrap_model(self.model), processor, recipe.temperature
         )
 
     def reward(self, pair: Sequence[int], log_metric: Callable[[str, float], None], **_: Any) -> list[float | None]:
-        """Totals for TRL; each reward and statistics of the answers go to the log."""
-        self.rewards = self.scorer.score(pair, self.rollouts)
-        for name, value in statistics(self.rewards, self.rollouts, self.scorer.labels(pair)).items():
+        """Totals for TRL; each reward and statistics of all processes' answers go to the log."""
+        with nullcontext() if self.scorer.text_only is None else self.whole():
+            self.rewards = self.scorer.score(pair, self.rollouts)
+        sent = [replace(each, parts=dict(each.parts)) for each in self.rewards]  # views of mappings cannot be pickled
+        everyone = self.team.gather((sent, self.rollouts, self.scorer.labels(pair), list(pair)))
+        rewards, rollouts, labels, groups = (
+            [each for own in part for each in own] for part in zip(*everyone, strict=True)
+        )
+        for name, value in statistics(rewards, rollouts, labels, groups).items():
             log_metric(name, value)
         return [reward.total for reward in self.rewards]
 
@@ -88,7 +104,7 @@ class PairTrainer(PrivateTrainer):
         return output
 
     def _write(self, pairs: Sequence[int], advantages: Sequence[float]) -> None:
-        """Append this batch's rollouts to the completions file."""
+        """Append this batch's rollouts, those of all processes, to the completions file."""
         records = []
         for pair, completion, reward, advantage in zip(pairs, self.rollouts, self.rewards, advantages, strict=True):
             record = {
@@ -104,7 +120,9 @@ class PairTrainer(PrivateTrainer):
                 "advantage": advantage,
             }
             records.append(record)
-        append_json_lines(self.file, records)
+        gathered = [record for own in self.team.gather(records) for record in own]
+        if self.team.is_first:
+            append_json_lines(self.file, gathered)
 
     def loss_of(self, model: Any, batch: dict[str, Any]) -> Tensor:
         """As TRL, for the groups of `batch`."""
@@ -115,60 +133,83 @@ class PairTrainer(PrivateTrainer):
         self, model: Any, ids: Tensor, mask: Tensor, length: int, batch_size: int | None, **inputs: Any
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """As TRL, but the prompt of a group is run once (`shared_log_probabilities`)."""
-        # With several processes the wrapper around the model must see the forward pass, and TRL's own is used.
-        if self.accelerator.num_processes > 1:
-            return super().log_probabilities(model, ids, mask, length, batch_size, **inputs)
-        base = unwrap(self.accelerator.unwrap_model(model))
-        grids = inputs["image_grid_thw"].view(len(ids), 2, 3)
-        patches = inputs["pixel_values"].split(grids.prod(dim=2).sum(dim=1).tolist())
-        rows = CompletionRows(self.groups, ids, mask, inputs["mm_token_type_ids"], grids, patches, length)
+        # With several processes the wrapper around the model must see the forward pass.
+        if self.accelerator.num_processes > 1 and model in (self.model, self.model_wrapped):
+            found: tuple[Tensor, Tensor | None, Tensor | None] = model(
+                work=lambda: self.log_probabilities_here(model, ids, mask, length, batch_size, **inputs)
+            )
+            return found
+        return self.log_probabilities_here(model, ids, mask, length, batch_size, **inputs)
+
+    def log_probabilities_here(
+        self, model: Any, ids: Tensor, mask: Tensor, length: int, batch_size: int | None, **inputs: Any
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """`log_probabilities` within the forward pass of what is wrapped around `model`."""
+        adapter = self.adapter(model)
+        rows = CompletionRows(self.groups, self.prompts, ids[:, -length:], mask[:, -length:])
         size = batch_size or len(ids)
         parts = []
         for start in range(0, len(ids), size):
             with self.accelerator.autocast():
-                parts.append(shared_log_probabilities(base, rows.part(start, size), self.recipe.temperature))
+                parts.append(shared_log_probabilities(adapter, rows.part(start, size), self.recipe.temperature))
         return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts]), None
 
+    def adapter(self, model: Any) -> VisionLanguageModel:
+        """The architecture's adapter around `model`, as the trainer or its accelerator holds it."""
+        return adapt(self.accelerator.unwrap_model(model), self.processor, crop_pixels(self.processor))
+
     def hand_over_weights(self) -> None:
-        """Let the server write with the adapter as it is now."""
-        if self.server is not None:
-            self.server.load_adapter(self.accelerator.unwrap_model(self.model))
+        """Let the server write with the adapter as it is now; the first process gives it."""
+        server = self.server
+        if server is not None:
+            trained = self.accelerator.unwrap_model(self.model)
+            with self.whole():
+                name = self.team.from_first(lambda: server.load_adapter(trained))
+            if not self.team.is_first:
+                server.use_adapter(name)
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Within the block each process has all weights, also where they are sharded."""
+        with whole_weights(self.model_wrapped, self.accelerator) if is_sharded() else nullcontext():
+            yield
 
     def roll_out(self, prompts: list[Any]) -> dict[str, Any]:
         """One completion for each of `prompts`; those of one group share the encoded prompt."""
         rows: dict[int, list[int]] = {}
         for row, (group, _) in enumerate(zip(self.groups.tolist(), prompts, strict=True)):
             rows.setdefault(group, []).append(row)
-        images = [pictures_of(prompts[own[0]]) for own in rows.values()]
+        images = [open_pair(self.scorer.drawn[group].shown) for group in rows]
         copies = [len(own) for own in rows.values()]
-        groups = self.source.sample(
-            images, copies, max_new_tokens=self.recipe.max_new_tokens, seed=self.seed_of_rollouts()
-        )
+        with self.whole():
+            groups = self.source.sample(
+                images, copies, max_new_tokens=self.recipe.max_new_tokens, seed=self.seed_of_rollouts()
+            )
         order = [row for own in rows.values() for row in own]
         by_row = dict(zip(order, (completion for group in groups for completion in group), strict=True))
         self.rollouts = [by_row[row] for row in range(len(prompts))]
-        inputs = encode_pairs(self.processor, images, "think")
-        masks = inputs["attention_mask"].bool()
-        prompt_ids: list[list[int]] = [[]] * len(prompts)
-        for number, own in enumerate(rows.values()):
-            ids = inputs["input_ids"][number][masks[number]].tolist()
-            for row in own:
-                prompt_ids[row] = ids
+        self.prompts = dict(zip(rows, group_prompts(self.adapter(self.model), images), strict=True))
         return {
-            "prompt_ids": prompt_ids,
+            "prompt_ids": [self.prompts[group].ids.tolist() for group in self.groups.tolist()],
             "completion_ids": [list(completion.ids) for completion in self.rollouts],
             # The model's own rollouts are on-policy: one update per batch of rollouts.
             "logprobs": None if self.server is None else [list(each.log_probabilities) for each in self.rollouts],
         }
 
     def seed_of_rollouts(self) -> int:
-        """The seed of the batch of rollouts of this step and process."""
-        return int(self.recipe.seed * 1_000_003 + self.state.global_step * 1009 + self.accelerator.process_index)
+        """The seed of the first pair of this step and process; each further pair has the next one."""
+        first = self.team.rank * self.recipe.pairs // self.team.count
+        return int(self.recipe.seed * 1_000_003 + self.state.global_step * 1009 + first)
 
 
-def pictures_of(prompt: Any) -> Any:
-    """The two pictures in a prompt's messages."""
-    return tuple(part["image"] for message in prompt for part in message["content"] if part["type"] == "image")
+def call_in_forward(base: Any) -> None:
+    """Let `base(work=…)` call `work`, through whatever is wrapped around `base`: that sees a forward pass."""
+    forward = base.forward
+
+    def called(*arguments: Any, work: Callable[[], Any] | None = None, **options: Any) -> Any:
+        return forward(*arguments, **options) if work is None else work()
+
+    base.forward = called
 
 
 def check_server(output: dict[str, Any]) -> None:

@@ -12,11 +12,12 @@ from reidr.training.pairs.table import MinedPair
 Key = TypeVar("Key", bound=Hashable)
 
 
-def balance_pairs(pairs: Sequence[MinedPair], most: int, seed: int) -> list[MinedPair]:
+def balance_pairs(pairs: Sequence[MinedPair], most: int | Mapping[str, int], seed: int) -> list[MinedPair]:
     """At most `most` of `pairs`, as many of one label as of the other in every data set and pair of cameras.
 
     The budget is divided evenly over data sets, then over pairs of cameras; what one cannot use goes to the others
-    (`share_out`). Within such a cell pairs are sampled by `seed`. The order of `pairs` is kept.
+    (`share_out`). A mapping gives each data set a budget of its own instead, by name. Within such a cell pairs are
+    sampled by `seed`. The order of `pairs` is kept.
     """
     cells: dict[tuple[str, tuple[str, str]], dict[bool, list[int]]] = {}
     for place, pair in enumerate(pairs):
@@ -27,7 +28,12 @@ def balance_pairs(pairs: Sequence[MinedPair], most: int, seed: int) -> list[Mine
         by_set[name] = by_set.get(name, 0) + size
     random = np.random.default_rng(seed)
     kept: list[int] = []
-    for name, budget in sorted(share_out(by_set, most // 2).items()):
+    budgets = (
+        share_out(by_set, most // 2)
+        if isinstance(most, int)
+        else {name: min(size, most.get(name, 0) // 2) for name, size in by_set.items()}
+    )
+    for name, budget in sorted(budgets.items()):
         own_room = {cell: size for cell, size in room.items() if cell[0] == name}
         for cell, size in sorted(share_out(own_room, budget).items()):
             for label in (True, False):

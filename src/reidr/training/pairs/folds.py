@@ -50,8 +50,12 @@ def rank_out_of_fold(
     Crops of people who are not in `people` (held out for validation) are in no training set, so every ranker may rank
     them too.
     """
-    rankers = []
-    for fold, unseen in enumerate(split_folds(people, folds, seed)):
-        seen = [crop for crop in crops if crop.person in people and crop.person not in unseen]
-        rankers.append(Ranker(train(seen, fold), unseen, fold))
-    return rankers
+    return [
+        Ranker(train(seen_outside(crops, people, unseen), fold), unseen, fold)
+        for fold, unseen in enumerate(split_folds(people, folds, seed))
+    ]
+
+
+def seen_outside(crops: Sequence[Crop], people: Collection[str], unseen: Collection[str]) -> list[Crop]:
+    """The crops of those of `people` who are not in the fold `unseen`."""
+    return [crop for crop in crops if crop.person in people and crop.person not in unseen]

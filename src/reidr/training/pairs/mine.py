@@ -7,6 +7,7 @@ test time. Therefore every pair here shows people that its ranker was not traine
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,15 @@ from numpy.typing import NDArray
 from reidr.data.person_key import dataset_of
 from reidr.data.types import Crop
 from reidr.errors import DataError
-from reidr.retrieval.embedders.embedder import Advance, embed_usable_crops
+from reidr.retrieval.embedders.embedder import Advance, Embedder, embed_usable_crops
 from reidr.training.pairs.folds import Ranker
 from reidr.training.pairs.selection import select_candidates
 from reidr.training.pairs.table import MinedPair
+from reidr.training.processes.team import processes
 from reidr.training.recipes.pairs import PairsRecipe
+
+BATCH = 128
+"""Crops that are embedded at once, whatever the number of processes: the bits of a feature depend on its batch."""
 
 
 def mine_pairs(
@@ -49,7 +54,7 @@ def mine_pairs(
         raise DataError(
             f"person {min(clash)} is a test identity; pairs of test identities may not be used for training"
         )
-    features, kept, _ = embed_usable_crops(ranker.embedder, chosen, advance=advance)
+    features, kept = embed_together(ranker.embedder, chosen, advance)
     sets: dict[str, list[int]] = {}
     for row, position in enumerate(kept):
         sets.setdefault(dataset_of(chosen[position].person), []).append(row)
@@ -62,6 +67,28 @@ def mine_pairs(
     return list(pairs.values())
 
 
+def embed_together(
+    embedder: Embedder, crops: Sequence[Crop], advance: Advance | None = None
+) -> tuple[NDArray[np.float32], list[int]]:
+    """`embed_usable_crops`, its batches shared by all processes: features (M, D) and positions, the same bits as alone.
+
+    `advance` counts the crops of all processes by those of this one.
+    """
+    team = processes()
+
+    def embed(start: int) -> tuple[NDArray[np.float32], list[int]]:
+        part = crops[start : start + BATCH]
+        features, kept, _ = embed_usable_crops(embedder, part, batch=BATCH)
+        if advance is not None:
+            advance(min(len(part) * team.count, len(crops)))
+        return features, [start + place for place in kept]
+
+    parts = team.spread(range(0, len(crops), BATCH), embed)
+    usable = [features for features, kept in parts if kept]
+    whole = np.concatenate(usable) if usable else np.empty((0, 0), dtype=np.float32)
+    return whole, [place for _, kept in parts for place in kept]
+
+
 def _mine_set(
     recipe: PairsRecipe, dataset: str, crops: Sequence[Crop], features: NDArray[np.float32], ranker: Ranker
 ) -> list[MinedPair]:
@@ -70,11 +97,12 @@ def _mine_set(
     order = np.argsort([crop.id for crop in crops])
     if len(order) > recipe.queries:
         order = np.sort(np.random.default_rng(recipe.seed).choice(order, recipe.queries, replace=False))
-    mined: list[MinedPair] = []
-    for query in order.tolist():
+
+    def candidates_of(query: int) -> list[tuple[int, dict[str, Any]]]:
+        """The row of each candidate of a query, and what its pair says of it: all that is sent between processes."""
         gallery = np.flatnonzero(cameras != cameras[query])
         if not len(gallery):
-            continue
+            return []
         squared = 2.0 - 2.0 * (features[gallery] @ features[query]).astype(np.float64)
         distances = np.sqrt(np.maximum(squared, 0.0))
         ranked = np.argsort(distances, kind="stable")
@@ -82,21 +110,23 @@ def _mine_set(
         positives, negatives = select_candidates(recipe, same, people[gallery[ranked]])
         nearest = float(distances[ranked[0]])
         listed = [(float(distances[ranked[i]]), bool(same[i])) for i in range(min(len(ranked), recipe.negative_ranks))]
+        found = []
         for place in [*positives.tolist(), *negatives.tolist()]:
             distance = float(distances[ranked[place]])
-            mined.append(
-                MinedPair(
-                    query=crops[query],
-                    candidate=crops[gallery[ranked[place]]],
-                    dataset=dataset,
-                    part=ranker.part,
-                    fold=ranker.fold,
-                    rank=place + 1,
-                    distance=distance,
-                    gap=distance - nearest,
-                    label=bool(same[place]),
-                    retriever=ranker.embedder.fingerprint,
-                    others=tuple(other for i, other in enumerate(listed) if i != place),
-                )
-            )
-    return mined
+            others = tuple(other for i, other in enumerate(listed) if i != place)
+            facts = {"rank": place + 1, "distance": distance, "gap": distance - nearest, "label": bool(same[place])}
+            found.append((int(gallery[ranked[place]]), {**facts, "others": others}))
+        return found
+
+    queries = order.tolist()
+    fixed: dict[str, Any] = {
+        "dataset": dataset,
+        "part": ranker.part,
+        "fold": ranker.fold,
+        "retriever": ranker.embedder.fingerprint,
+    }
+    return [
+        MinedPair(query=crops[query], candidate=crops[row], **fixed, **facts)
+        for query, found in zip(queries, processes().spread(queries, candidates_of), strict=True)
+        for row, facts in found
+    ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from reidr.core.progress import progress
 from reidr.core.run import prepare_folder
@@ -12,13 +12,11 @@ from reidr.data.person_key import dataset_of
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.training.common.identities import hold_out_identities, known_people
-from reidr.training.pairs.folds import Ranker, rank_out_of_fold
+from reidr.training.pairs.folds import Ranker, rank_out_of_fold, seen_outside, split_folds
 from reidr.training.pretraining.finished import pretraining_recipe, vision_encoder_of
 from reidr.training.pretraining.people import split_people
+from reidr.training.processes.team import processes
 from reidr.training.recipes.pairs import PairsRecipe
-
-if TYPE_CHECKING:
-    from reidr.retrieval.embedders.retriever import Retriever
 
 
 def rankers_of(
@@ -41,18 +39,31 @@ def rankers_of(
 
 
 def _of_retriever(recipe: PairsRecipe, crops: Sequence[Crop]) -> list[Ranker]:
-    """A trained retriever, over the people of its training sets that it held out."""
-    from reidr.retrieval.embedders.retriever import Retriever
+    """A retriever over the people that it does not know: those it held out, or all of data that it was not trained on.
 
-    retriever = Retriever.load(recipe.retriever)
-    if retriever.held_out is None:
-        raise DataError(f"retriever {retriever.name} does not say whom it held out; mine with `source: folds`")
+    The latter only for one of another project, which says on what it was trained and holds nobody out.
+    """
+    from reidr.retrieval.embedders.embedder import facts_of
+    from reidr.retrieval.embedders.registry import load_embedder
+
+    retriever = load_embedder(recipe.retriever)
+    said = facts_of(retriever)
+    if said.held_out is None and not said.trained_on:
+        raise DataError(
+            f"retriever {retriever.name} does not say on whom it was trained; name its data sets in the JSON file"
+            ' beside it ({"trained_on": ["msmt17"]}), or mine with `source: folds`'
+        )
     unseen: list[Crop] = []
     for name in sorted({dataset_of(crop.person) for crop in crops}):
         of_set = [crop for crop in crops if dataset_of(crop.person) == name]
-        known = known_people(name, of_set, retriever.trained_on, retriever.held_out)
-        if not known.names:
+        known = known_people(name, of_set, said.trained_on, said.held_out)
+        if not known.names and said.held_out is not None:
             raise DataError(f"retriever {retriever.name} was not trained on {name}; mine with `source: folds`")
+        if known.names and said.held_out is None:
+            raise DataError(
+                f"retriever {retriever.name} was trained on {name} and does not say whom it held out; mine with"
+                " `source: folds`"
+            )
         unseen += (crop for crop in of_set if crop.person not in known.people)
     train, validation = hold_out_identities(unseen, recipe.held_out_share, recipe.seed + 1)
     return [
@@ -64,19 +75,24 @@ def _of_retriever(recipe: PairsRecipe, crops: Sequence[Crop]) -> list[Ranker]:
 
 def _of_folds(recipe: PairsRecipe, crops: Sequence[Crop], folder: Path) -> list[Ranker]:
     """One retriever per fold, trained here, over the people of that fold."""
+    from reidr.retrieval.embedders.retriever import Retriever
+
     kept, validation = hold_out_identities(crops, recipe.held_out_share, recipe.seed)
-    rankers = rank_out_of_fold(
-        kept, names_of(kept), recipe.folds, recipe.seed, lambda seen, fold: fold_retriever(recipe, seen, fold, folder)
+    people = names_of(kept)
+    folds = split_folds(people, recipe.folds, recipe.seed)
+    trained = processes().spread(
+        range(recipe.folds), lambda fold: fold_retriever(recipe, seen_outside(kept, people, folds[fold]), fold, folder)
     )
+    rankers = rank_out_of_fold(kept, people, recipe.folds, recipe.seed, lambda _, fold: Retriever.load(trained[fold]))
     if validation:
         # No fold was trained on them, so any fold's retriever may rank them.
         rankers.append(Ranker(rankers[0].embedder, names_of(validation), 0, "held_out"))
     return rankers
 
 
-def fold_retriever(recipe: PairsRecipe, seen: Sequence[Crop], fold: int, folder: Path) -> Retriever:
-    """Train a fold's retriever, or load it where an earlier start of this run has finished it."""
-    from reidr.retrieval.embedders.retriever import SETTINGS_FILE, Retriever, save_retriever
+def fold_retriever(recipe: PairsRecipe, seen: Sequence[Crop], fold: int, folder: Path) -> Path:
+    """Train a fold's retriever, unless an earlier start of this run has finished it; returns its folder."""
+    from reidr.retrieval.embedders.retriever import SETTINGS_FILE, save_retriever
     from reidr.training.retriever.train import train_retriever
 
     run = folder / f"fold-{fold}"
@@ -84,8 +100,12 @@ def fold_retriever(recipe: PairsRecipe, seen: Sequence[Crop], fold: int, folder:
     if not (run / "model" / SETTINGS_FILE).is_file():
         with progress(f"training the retriever of fold {fold}", recipe.training.epochs) as advance:
             network = train_retriever(recipe.training, seen, run, advance)
-        save_retriever(network, run / "model", {"images": len(seen), "identities": len(names_of(seen))})
-    return Retriever.load(run / "model")
+        sets = Counter(dataset_of(str(crop.person)) for crop in seen)
+        # It knows the people of the other folds: whoever takes it for another recipe is told so.
+        split = {"held_out_share": recipe.held_out_share, "seed": recipe.seed}
+        facts = {"data": dict(sets), "recipe": split, "images": len(seen), "identities": len(names_of(seen))}
+        save_retriever(network, run / "model", facts)
+    return run / "model"
 
 
 def names_of(crops: Sequence[Crop]) -> frozenset[str]:

@@ -146,11 +146,13 @@ def recipe_of(path: Path) -> dict[str, Any]:
 
 
 def split_of(path: Path) -> dict[str, Any]:
-    """Share and seed of the identities held out when a file of pairs was mined by `folds`; empty for other files."""
+    """Share and seed of the identities held out when a file of pairs was mined by `folds`, and sketches of the pictures
+    of its data sets; empty for other files."""
     mined = recipe_of(path)
     if mined.get("source") != "folds":
         return {}
-    return {"held_out_share": mined["held_out_share"], "split_seed": mined["seed"]}
+    split = {"held_out_share": mined["held_out_share"], "split_seed": mined["seed"]}
+    return split | ({"pictures": mined["pictures"]} if "pictures" in mined else {})
 
 
 def pairs_hash(pairs: Sequence[Pair]) -> str:

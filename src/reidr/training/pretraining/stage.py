@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from reidr.core.progress import progress
 from reidr.core.run import Run, content_hash, in_own_folder, write_json
 from reidr.core.storage.files import torch_save
-from reidr.data.load import load_dataset
 from reidr.data.sketch import sketch_of
 from reidr.fusion.profile import InferenceProfile, store_profile
 from reidr.fusion.provenance import FILE as PROVENANCE
 from reidr.training.common.identities import SplitCrops
 from reidr.training.pretraining.people import split_people
 from reidr.training.pretraining.streets import attribute_streets, street_people
-from reidr.training.recipes.data_sets import data_path
+from reidr.training.recipes.data_sets import load_named, recorded_name
 from reidr.training.recipes.find import stage_values
 from reidr.training.recipes.pretraining import PretrainingRecipe
 
@@ -48,8 +47,9 @@ def pretraining_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -
         *attribute_streets(folder / "attribute-streets", recipe),
     ]
     log = train_reasoner(recipe, run, network, crops)
-    pictures = {name: sketch_of(load_dataset(data_path(name))) for name in recipe.data}
-    write_json(where / PROVENANCE, {**recipe.model_dump(mode="json", include=set(SPLIT)), "pictures": pictures})
+    pictures = {recorded_name(entry): sketch_of(load_named(entry)) for entry in recipe.data}
+    split = recipe.model_dump(mode="json", include=set(SPLIT))
+    write_json(where / PROVENANCE, {**split, "data": list(pictures), "pictures": pictures})
     store_profile(InferenceProfile(0.0, "nothing: it was not trained on verdicts", NOTICE), where)
     run.finish("pretraining", started, model="model", last_loss=log[-1]["loss"] if log else None)
     return where

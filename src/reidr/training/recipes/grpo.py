@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from reidr.core.recipe import Recipe
+from reidr.reasoning.models.attention import Attention
+from reidr.training.common.trackers import REPORT_TO_HELP, ReportTo
 from reidr.training.grpo.rewards.registry import RewardWeights
 
 
@@ -21,7 +24,10 @@ class ReinforcementRecipe(Recipe):
         8, ge=2, description="rollouts per pair (a group); advantages are relative to the group"
     )
     backward_rows: int = Field(
-        64, ge=1, description="rollouts per forward and backward pass; divides pairs x num_generations"
+        64,
+        ge=1,
+        description="rollouts per forward and backward pass; divides pairs x num_generations. Gradients are added up,"
+        " so that fewer change memory alone",
     )
     learning_rate: float = Field(2e-5, gt=0, description="learning rate after the warm-up; it stays constant")
     warmup_steps: int = Field(5, ge=0, description="steps over which the learning rate rises from 0")
@@ -34,9 +40,27 @@ class ReinforcementRecipe(Recipe):
         0, ge=0, description="rank of the LoRA adapters on the language model; 0 trains all weights of it"
     )
     lora_alpha: int = Field(32, ge=1, description="LoRA's scale: adapters are multiplied by lora_alpha / lora_rank")
-    rollout_server: str | None = Field(
-        None, description="URL of a vLLM server that serves the starting checkpoint and writes the rollouts"
+    gradient_checkpointing: bool = Field(
+        False, description="keep only the input of each layer and compute the rest again in the backward pass"
     )
+    attention: Attention | None = Field(
+        None,
+        description="how attention is computed; flash_attention_2 needs the package flash-attn and a GPU, and runs the"
+        " prompt of a group once for each of its rollouts",
+    )
+    rollout_server: str | None = Field(
+        None,
+        description="URL of a vLLM server that serves the starting checkpoint and writes the rollouts; several with "
+        "commas",
+    )
+    held_out: Path | None = Field(
+        None, description="file of candidate pairs (`reidr pairs`) whose validation pairs are measured meanwhile"
+    )
+    measure_every: int = Field(
+        0, ge=0, description="steps between two measurements on validation pairs; 0 measures none"
+    )
+    measure_pairs: int = Field(128, ge=2, description="validation pairs measured, one rationale each")
+    report_to: ReportTo = Field("none", description=REPORT_TO_HELP)
     save_every: int = Field(20, ge=1, description="steps between checkpoints")
     seed: int = Field(0, ge=0, description="seed of the order of pairs and of sampling")
 
@@ -49,6 +73,8 @@ class ReinforcementRecipe(Recipe):
             raise ValueError("a rollout_server gets the LoRA adapter of every step: it needs lora_rank above 0")
         if self.rollout_server is not None and self.temperature != 1:
             raise ValueError("a rollout_server reports log-probabilities at temperature 1: leave the temperature at 1")
+        if self.measure_every and self.held_out is None:
+            raise ValueError("measure_every needs held_out, the file of pairs that are measured")
         return self
 
     @property
@@ -64,3 +90,12 @@ class ReinforcementStageRecipe(ReinforcementRecipe):
     sampled: Path = Field(
         Path("runs/sample/sampled.parquet"), description="file of pairs; of a file by `reidr sample` the kept ones"
     )
+    epochs: float | None = Field(
+        None, gt=0, description="passes over the sampled pairs; sets `steps`, so that no sampled pair is left out"
+    )
+
+    def with_steps(self, pairs: int) -> Self:
+        """The recipe with the steps that `epochs` passes over this many pairs take; itself without `epochs`."""
+        return (
+            self if self.epochs is None else self.model_copy(update={"steps": ceil(self.epochs * pairs / self.pairs)})
+        )

@@ -48,8 +48,9 @@ class PairsRecipe(Recipe):
     queries: int = Field(4000, ge=1, description="most query crops per fold and data set, sampled by the seed")
     selection: str = Field(
         "spread-over-ranks",
-        description="rule that selects pairs among a query's ranked candidates: `spread-over-ranks`, or a function of "
-        "your own as module:function",
+        description="rule that selects pairs among a query's ranked candidates: `spread-over-ranks`, "
+        "`spread-over-others` (for data sets with many crops of each person), or a function of your own as "
+        "module:function",
     )
     positives: int = Field(
         3, ge=1, description="most positive pairs per query: its worst-ranked true match, then evenly up to its best"
@@ -57,7 +58,20 @@ class PairsRecipe(Recipe):
     negatives: int = Field(
         4, ge=1, description="most negative pairs per query: its best-ranked other person, then evenly further down"
     )
-    negative_ranks: int = Field(20, ge=1, description="negatives are taken from this many first ranks")
+    negative_ranks: int = Field(
+        20,
+        ge=1,
+        description="negatives are taken from this many first ranks (of other people, by `spread-over-others`)",
+    )
     pairs: int = Field(8000, ge=2, description="most training pairs kept, both labels together")
+    pairs_per_image: float | None = Field(
+        None,
+        gt=0,
+        description="training pairs kept for each training image of a data set, in place of `pairs`: a data set's "
+        "share is then that of its images, not an equal one",
+    )
+    validation_lists: bool = Field(
+        True, description="also use the images that MSMT17 lists for validation; without them it has 30,248"
+    )
     held_out_pairs: int = Field(1000, ge=0, description="most validation pairs kept, both labels together")
     seed: int = Field(0, ge=0, description="seed of sampled queries and pairs, and of the folds")

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from reidr.core.recipe import Recipe
+from reidr.reasoning.models.attention import Attention
 from reidr.training.grpo.rewards.registry import RewardWeights
 
 
@@ -45,11 +46,20 @@ class SampleRecipe(Recipe):
     budget_share: float | None = Field(
         0.209, gt=0, le=1, description="most pairs kept, as a share of all pairs (paper: 20.9 %)"
     )
+    budget_of: Literal["pairs", "training images"] = Field(
+        "pairs",
+        description="what budget_share is a share of: all candidate pairs, or the training images of each data set, "
+        "which then has a budget of its own (the paper's 14.3 K are 20.9 % of 68,445 images)",
+    )
     half_precision: bool = Field(
         False, description="sample with bfloat16 weights on a GPU, as reinforcement learning with LoRA does"
     )
+    attention: Attention | None = Field(
+        None, description="how attention is computed; flash_attention_2 needs the package flash-attn and a GPU"
+    )
     rollout_server: str | None = Field(
-        None, description="URL of a vLLM server that serves the checkpoint and samples the completions"
+        None,
+        description="URL of a vLLM server that serves the checkpoint and samples the completions; several with commas",
     )
     chunk: int = Field(32, ge=1, description="pairs per batch of rollouts; a stopped run resumes after the last batch")
     seed: int = Field(0, ge=0, description="seed of sampling and of the choice among equal pairs")

@@ -8,6 +8,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from reidr.core.recipe import Recipe
+from reidr.reasoning.models.attention import Attention
+from reidr.training.common.trackers import REPORT_TO_HELP, ReportTo
 from reidr.training.recipes.grpo import ReinforcementRecipe
 
 
@@ -56,9 +58,27 @@ class WarmupRecipe(Recipe):
     )
     lora_rank: int = Field(0, ge=0, description="rank of LoRA on the language model; 0 trains all its weights")
     lora_alpha: int = Field(32, ge=1, description="scaling of LoRA")
-    rows: int = Field(64, ge=2, multiple_of=2, description="sequences per forward and backward pass")
+    rows: int = Field(
+        64,
+        ge=2,
+        multiple_of=2,
+        description="sequences per forward and backward pass; gradients are added up, so that fewer change memory"
+        " alone",
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="keep only the input of each layer and compute the rest again in the backward pass"
+    )
+    attention: Attention | None = Field(
+        None, description="how attention is computed; flash_attention_2 needs the package flash-attn and a GPU"
+    )
+    features: Literal["auto", "float16", "bfloat16", "float32"] = Field(
+        "auto",
+        description="precision of the crops' features, which are kept in main memory; auto: the model's own, float16"
+        " for a model in float32",
+    )
     measure_every: int = Field(50, ge=1, description="steps between two measurements on validation pairs")
     measure_pairs: int = Field(128, ge=2, description="validation pairs measured, one rationale each")
+    report_to: ReportTo = Field("none", description=REPORT_TO_HELP)
     save_every: int = Field(50, ge=1, description="steps between two checkpoints")
     reinforcement: ReinforcementRecipe = Field(
         ReinforcementRecipe(), description="settings of the method `reinforcement`"

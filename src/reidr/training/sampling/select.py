@@ -6,12 +6,13 @@ Where every rollout of a pair passes, or none does, all advantages of its group 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import numpy as np
 
 from reidr.errors import DataError
+from reidr.training.pairs.table import MinedPair
 from reidr.training.recipes.sampling import SampleRecipe
 
 Reason = Literal["kept", "retriever is sure", "never passes", "always passes", "label balance", "over budget"]
@@ -24,6 +25,7 @@ def select_non_trivial(
     ranks: Sequence[int],
     gaps: Sequence[float],
     recipe: SampleRecipe,
+    budget: int | None = None,
 ) -> list[Reason]:
     """Why each of N pairs is kept or dropped; the first reason that applies, in this order.
 
@@ -33,6 +35,8 @@ def select_non_trivial(
        nearest to 1/2 (the most variance in the group's rewards) first and equals in random order, until one label has
        run out or the budget is spent. What remains of a label is "label balance" where the other label ran out, else
        "over budget".
+
+    `budget`: most pairs kept; None takes the recipe's share of these pairs.
 
     The rule "random" skips 1 and 2 and takes pairs at random; "all" does so without a budget. Both keep labels
     balanced, so that only the choice differs.
@@ -62,13 +66,49 @@ def select_non_trivial(
             own.sort(key=lambda place: (abs(pass_rates[place] - 0.5), random_order[place]))
         else:
             own.sort(key=lambda place: random_order[place])
-    per_label = min(budget_of(number, recipe) // 2, len(eligible[True]), len(eligible[False]))
+    most = budget_of(number, recipe) if budget is None else budget
+    per_label = min(most // 2, len(eligible[True]), len(eligible[False]))
     for label, own in eligible.items():
         # The other label ran out although the budget had room for two more pairs.
-        short = len(eligible[not label]) == per_label and 2 * per_label + 2 <= budget_of(number, recipe)
+        short = len(eligible[not label]) == per_label and 2 * per_label + 2 <= most
         for turn, place in enumerate(own):
             reasons[place] = "kept" if turn < per_label else "label balance" if short else "over budget"
     return reasons
+
+
+def select_per_data_set(
+    pass_rates: Sequence[float], pairs: Sequence[MinedPair], budgets: Mapping[str, int], recipe: SampleRecipe
+) -> list[Reason]:
+    """`select_non_trivial` within each data set, up to its own budget; what one cannot use, no other gets."""
+    reasons: list[Reason] = ["over budget"] * len(pairs)
+    for name in sorted({pair.dataset for pair in pairs}):
+        places = [place for place, pair in enumerate(pairs) if pair.dataset == name]
+        own = [pairs[place] for place in places]
+        chosen = select_non_trivial(
+            [pass_rates[place] for place in places],
+            [pair.label for pair in own],
+            [pair.rank for pair in own],
+            [pair.gap for pair in own],
+            recipe,
+            len(own) if recipe.rule == "all" else budgets.get(name, 0),
+        )
+        for place, reason in zip(places, chosen, strict=True):
+            reasons[place] = reason
+    return reasons
+
+
+def image_budgets(images: Mapping[str, int], share: float) -> dict[str, int]:
+    """Even numbers of pairs, `share` of all training images together, divided by each data set's images.
+
+    Largest remainders get what rounding down leaves over: 20.9 % of Market-1501, MSMT17, CUHK03 and PRCC are 14,304.
+    """
+    total = sum(images.values())
+    exact = {name: share * number / 2 for name, number in images.items()}
+    halves = {name: int(value) for name, value in exact.items()}
+    left = int(share * total / 2) - sum(halves.values())
+    for name in sorted(exact, key=lambda each: (halves[each] - exact[each], each))[:left]:
+        halves[name] += 1
+    return {name: 2 * half for name, half in halves.items()}
 
 
 def budget_of(number: int, recipe: SampleRecipe) -> int:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
+
 from reidr.data.join import join_training
-from reidr.data.load import load_dataset
 from reidr.data.person_key import in_dataset
 from reidr.data.reading.notes import Note
 from reidr.data.types import Crop, ReIDDataset
@@ -16,10 +17,9 @@ from reidr.errors import DataError, RecipeError
 from reidr.fusion.provenance import held_out_split, training_data
 from reidr.reasoning.backends.backend import Backend
 from reidr.retrieval.embedders.embedder import Embedder, facts_of
-from reidr.retrieval.embedders.retriever import Retriever
 from reidr.training.common.identities import hold_out_identities, known_people
 from reidr.training.common.left_out import say_left_out
-from reidr.training.recipes.data_sets import data_path
+from reidr.training.recipes.data_sets import data_path, load_named
 from reidr.training.recipes.find import find_recipe, read_recipe, stage_values
 from reidr.training.recipes.pairs import PairsRecipe
 from reidr.training.recipes.pretraining import PretrainingRecipe
@@ -27,13 +27,13 @@ from reidr.training.tuning.searches import as_search
 
 
 def held_out_people(
-    recipe_name: str, changes: dict[str, Any], retriever: Retriever, model: Path | None = None
+    recipe_name: str, changes: dict[str, Any], retriever: Embedder, model: Path | None = None
 ) -> tuple[Crop, ...]:
     """Photos of the training identities that neither a recipe's reasoner nor `retriever` was trained on; empty for a
     recipe without photos, or where the photos are not on this machine.
 
-    They are those that section `pretraining` held out (`changes` are to it), or section `pairs` for a recipe that
-    starts from somebody else's checkpoint.
+    They are those that section `pretraining` held out, or section `pairs` for a recipe that starts from somebody else's
+    checkpoint; `changes` are to that section.
 
     Args:
         model: the folder of the reasoner, whose provenance is checked too; None: it is not checked.
@@ -42,7 +42,8 @@ def held_out_people(
         RecipeError: neither section. DataError: `retriever` or the reasoner was trained on the recipe's data sets,
             under whatever name, and held out other people: distances among them would not be those of strangers.
     """
-    models = [(f"retriever {retriever.name}", retriever.trained_on, retriever.held_out)]
+    said = facts_of(retriever)
+    models = [(f"retriever {retriever.name}", said.trained_on, said.held_out)]
     if model is not None:
         models.append((f"reasoner {model}", training_data(model), held_out_split(model)))
     sections = read_recipe(find_recipe(recipe_name))
@@ -50,17 +51,23 @@ def held_out_people(
         pretraining = PretrainingRecipe.from_values(*stage_values(recipe_name, "pretraining", changes))
         data, split = pretraining.data, (pretraining.held_out_share, pretraining.split_seed)
     elif "pairs" in sections:
-        pairs = PairsRecipe.from_values(*stage_values(recipe_name, "pairs", {}))
+        pairs = PairsRecipe.from_values(*stage_values(recipe_name, "pairs", changes))
         data, split = pairs.data, (pairs.held_out_share, pairs.seed)
         if pairs.source != "folds":
             raise RecipeError(f"{recipe_name}: pairs of source {pairs.source} hold nobody out for tuning; use folds")
     else:
         raise RecipeError(f"{recipe_name}: neither 'pretraining' nor 'pairs' says which people were held out")
-    if not data or not all(data_path(name).is_dir() for name in data):
+    if not data or not all(data_path(name).exists() for name in data):
         return ()
-    datasets = [load_dataset(data_path(name)) for name in data]
+    datasets = [load_named(name) for name in data]
     say_left_out(datasets)
     held_out = hold_out_identities(join_training(datasets), *split)[1]
+    if not said.trained_on:
+        click.echo(
+            f"retriever {retriever.name} does not say what it was trained on: where it knows the people on whom fusion "
+            "is tuned, its distances are trusted too much",
+            err=True,
+        )
     for name, trained_on, own in models:
         check_unknown(name, trained_on, own, datasets, held_out, split)
     return held_out

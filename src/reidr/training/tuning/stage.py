@@ -12,10 +12,12 @@ from reidr.core.run import write_json
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import street_crops
 from reidr.data.types import Crop, ReIDDataset
+from reidr.errors import DataError
 from reidr.fusion.profile import InferenceProfile, OpenSetRule, store_profile
 from reidr.reasoning.backends.local import Engine
 from reidr.reasoning.backends.reference import Reasoner
-from reidr.retrieval.embedders.retriever import Retriever
+from reidr.retrieval.embedders.registry import load_embedder
+from reidr.training.plan import starts_from_pretraining
 from reidr.training.tuning.choices import (
     best_of,
     best_weight,
@@ -54,7 +56,7 @@ def tuning_stage(
     k: int = DEFAULT_K,
     queries: int = 200,
 ) -> InferenceProfile:
-    """Choose how the reasoner in `model` is used beside a retriever (name or folder), and store it with the model.
+    """Choose how the reasoner in `model` is used beside a retriever (as `--retriever`), and store it with the model.
 
     The fusion weight is chosen on the recipe's photos, where they are on this machine: on the training identities that
     neither retriever nor reasoner was trained on. A recipe without photos gets the weight 0 and no other fusion,
@@ -68,10 +70,10 @@ def tuning_stage(
     Raises:
         DataError, RecipeError: as `held_out_people`. WeightsError: a model cannot be loaded.
     """
-    ranker = Retriever.load(retriever)
+    ranker = load_embedder(retriever)
     held_out = held_out_people(recipe_name, changes, ranker, model)
     tuner = Tuner(ranker, Engine(Reasoner.load(model)), k, progress)
-    searches = searches_to_tune_on(held_out, queries)
+    searches = searches_to_tune_on(held_out, queries, street=starts_from_pretraining(recipe_name) or not held_out)
     measured = {search.name: tuner.measure(search) for search in searches}
     profile, tried = tuned(tuner, searches[-1], measured)
     store_profile(profile, model)
@@ -79,10 +81,30 @@ def tuning_stage(
     return profile
 
 
-def searches_to_tune_on(held_out: Sequence[Crop], queries: int) -> list[ReIDDataset]:
-    """A rendered street, and the held-out photos where there are any; what is tuned on the last one counts."""
-    street = StreetSettings(seed=STREET_SEED, train_people=60, crops_per_camera=2, distractors=0, junk=0)
-    searches = [as_search(STREET, tuple(street_crops(street, "train")), queries, STREET_SEED)]
+def check_tunable(recipe_name: str, changes: dict[str, Any], retriever: str) -> None:
+    """Find out before hours of training whether a reasoner of this recipe can be tuned beside a retriever.
+
+    Raises as `held_out_people`; DataError where the held-out people make no search; WeightsError where there is no such
+    retriever.
+    """
+    held_out = held_out_people(recipe_name, changes, load_embedder(retriever))
+    search = as_search(PHOTOS, held_out, len(held_out) + 1, QUERY_SEED)
+    if held_out and not (search.query and search.gallery):
+        raise DataError(
+            "the held-out training people have one crop in each camera, or are seen by one camera only: nothing can be "
+            "searched for among them, so nothing can be tuned; hold more people out (held_out_share)"
+        )
+
+
+def searches_to_tune_on(held_out: Sequence[Crop], queries: int, *, street: bool) -> list[ReIDDataset]:
+    """A rendered street if `street`, and the held-out photos where there are any; what is tuned on the last one counts.
+
+    A reasoner that was never shown rendered people need not be measured on them.
+    """
+    searches = []
+    if street:
+        settings = StreetSettings(seed=STREET_SEED, train_people=60, crops_per_camera=2, distractors=0, junk=0)
+        searches.append(as_search(STREET, tuple(street_crops(settings, "train")), queries, STREET_SEED))
     if held_out:
         searches.append(as_search(PHOTOS, held_out, 2 * queries, QUERY_SEED))
     return searches

@@ -13,6 +13,7 @@ from torch import Tensor
 from reidr.reasoning.inference.crop_features import CropFeatures
 from reidr.reasoning.prompting.answers import answer_token_ids
 from reidr.reasoning.prompting.prompt import render
+from reidr.training.memory.recompute import recomputing
 from reidr.training.warmup.curriculum import Drawn
 from reidr.training.warmup.rationales import Rationale
 
@@ -49,8 +50,9 @@ class WarmupModel:
 
     def hidden(self, examples: Sequence[WarmupExample]) -> Tensor:
         """(N, length, size) last hidden states."""
-        inputs = self.features.training_inputs([(each.text, each.crops, each.ids) for each in examples])
-        hidden: Tensor = self.base.model(**inputs)[0]
+        with recomputing(self.base):
+            inputs = self.features.training_inputs([(each.text, each.crops, each.ids) for each in examples])
+            hidden: Tensor = self.base.model(**inputs)[0]
         return hidden
 
     def prompt_length(self, example: WarmupExample) -> int:
@@ -111,11 +113,13 @@ class ForwardPass:
         return rows, places, indices
 
     @cached_property
-    def word_logits(self) -> Tensor:
-        """(tokens, vocabulary) float32 logits at `word_places`; with gradients."""
+    def word_hidden(self) -> Tensor:
+        """(tokens, size) hidden states at `word_places`; with gradients.
+
+        Their logits would be (tokens, vocabulary): `memory.vocabulary` computes with them a few tokens at a time.
+        """
         rows, places, _ = self.word_places
-        logits: Tensor = self.model.base.lm_head(self.hidden[rows, places]).float()
-        return logits
+        return self.hidden[rows, places]
 
     @property
     def word_count(self) -> int:

@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from reidr.training.recipes.warmup import WarmupRecipe
+from reidr.training.processes.team import processes
 from reidr.training.warmup.examples import WarmupExample, WarmupModel
 from reidr.training.warmup.rationales import health, write_rationales
 
 
+class Measuring(Protocol):
+    """What of a recipe measuring depends on; see `WarmupRecipe`."""
+
+    @property
+    def rows(self) -> int:
+        """Sequences per forward pass."""
+        ...
+
+    @property
+    def temperature(self) -> float:
+        """Of sampled rationales."""
+        ...
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Of a rationale."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of sampling."""
+        ...
+
+
 @torch.no_grad()
 def measure(
-    recipe: WarmupRecipe, model: WarmupModel, places: Sequence[tuple[int, int]], labels: Sequence[bool]
+    recipe: Measuring, model: WarmupModel, places: Sequence[tuple[int, int]], labels: Sequence[bool]
 ) -> dict[str, Any]:
     """Direct scores in both orders and one rationale each; empty without pairs.
 
@@ -32,8 +56,10 @@ def measure(
             for pair, label in zip(places, same, strict=True)
         ]
         parts = [examples[start : start + recipe.rows] for start in range(0, len(examples), recipe.rows)]
-        logits = [model.answer_logits(model.hidden(part), part)[:, model.words[:2]] for part in parts]
-        orders.append(torch.cat(logits).softmax(dim=1)[:, 0].cpu().numpy())
+        logits = processes().spread(
+            parts, lambda part: model.answer_logits(model.hidden(part), part)[:, model.words[:2]].cpu()
+        )
+        orders.append(torch.cat(logits).softmax(dim=1)[:, 0].numpy())
     yes = np.mean(orders, axis=0)
     completions = write_rationales(
         model.features,

@@ -15,6 +15,7 @@ from reidr.reasoning.prompting.grammar import parse_completion, try_parse
 from reidr.reasoning.prompting.prompt import render
 from reidr.reasoning.rationales.claims import parse_claims
 from reidr.reasoning.rationales.support import supports
+from reidr.training.processes.team import processes
 
 ROWS = 64
 
@@ -66,15 +67,19 @@ def write_rationales(
     max_new_tokens: int,
     seed: int,
 ) -> list[Completion]:
-    """One completion of the thinking prompt for each pair of crops, given by their places in `features`."""
+    """One completion of the thinking prompt for each pair of crops, given by their places in `features`.
+
+    Several processes share the batches, whose seeds do not depend on who samples them.
+    """
     text = render(features.processor, "think")
-    written: list[Completion] = []
-    for start in range(0, len(places), ROWS):
+
+    def write(start: int) -> list[Completion]:
         rows = [(text, pair) for pair in places[start : start + ROWS]]
         settings = Thinking(max_new_tokens, temperature, seed + start)
         sampled = continue_prompts(features.adapter, features.prompts(rows), [1] * len(rows), settings)
-        written += read_completions(features.adapter, sampled)
-    return written
+        return read_completions(features.adapter, sampled)
+
+    return [each for written in processes().spread(range(0, len(places), ROWS), write) for each in written]
 
 
 def read_rationale(features: CropFeatures, completion: Completion) -> Rationale | None:

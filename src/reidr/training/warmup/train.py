@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 
 from reidr.core.progress import Advance
 from reidr.core.run import prepare_folder
+from reidr.errors import RecipeError
 from reidr.reasoning.inference.crop_features import CropFeatures
 from reidr.reasoning.models.architectures import find_architecture
 from reidr.reasoning.models.transformers_model import unwrap
@@ -23,8 +25,14 @@ from reidr.training.common.checkpoint import Checkpoint, TrainedWeights
 from reidr.training.common.divergence import ExplosionCheck
 from reidr.training.common.ema import MovingAverage
 from reidr.training.common.log import TrainingLog
-from reidr.training.common.lora import add_lora
+from reidr.training.common.lora import add_lora, continued
 from reidr.training.common.schedule import learning_rate_at, set_learning_rate
+from reidr.training.common.trackers import Tracker
+from reidr.training.memory.recompute import recompute_layers
+from reidr.training.processes.kinds import uses_deepspeed
+from reidr.training.processes.optimiser_state import optimiser_part
+from reidr.training.processes.parallel import Parallel
+from reidr.training.processes.team import processes
 from reidr.training.recipes.warmup import WarmupRecipe
 from reidr.training.warmup.curriculum import Curriculum, Drawn, choose_measured, hard_share
 from reidr.training.warmup.examples import ForwardPass, Kind, WarmupExample, WarmupModel
@@ -44,23 +52,29 @@ def warm_up(
     """Train on labelled `pairs` by the recipe's objectives; resumes from `folder/checkpoint.pt`.
 
     A resumed run takes the steps that the whole run would have taken, bit for bit. `log.jsonl` gets a line per step,
-    and every `measure_every` steps measurements on `held_out` pairs, from which nothing is learned.
+    and every `measure_every` steps measurements on `held_out` pairs, from which nothing is learned. Several processes
+    share each step, and take the steps of one but for the order in which numbers are added.
 
     Args:
         checkpoint: model and processor. advance: called with the number of steps done.
 
     Returns:
-        The trained model, LoRA merged into it, and the lines of the log.
+        The trained model, its LoRA weights around it where the recipe asks for LoRA, and the lines of the log. Where
+        the weights are sharded, the first process alone has the model, the others None.
 
     Raises:
-        DataError: as `Curriculum`. ReIDError: as `CropFeatures`. RecipeError: an objective is unknown.
+        DataError: as `Curriculum`. ReIDError: as `CropFeatures`. RecipeError: an objective is unknown, the processes
+            cannot share a step, or as `Parallel`.
     """
+    team = processes()
     prepare_folder(folder)
     trainer = WarmupTrainer(recipe, pairs, held_out, checkpoint, folder)
     first = trainer.checkpoint.load()
-    log = TrainingLog(folder / "log.jsonl")
-    log.resume(first)
-    explosion = ExplosionCheck(line["loss"] for line in log.read() if "loss" in line)
+    tracker = Tracker(recipe.report_to, folder, recipe.model_dump(mode="json"))
+    log = TrainingLog(folder / "log.jsonl", tracker=tracker)
+    if team.is_first:
+        log.resume(first)
+    explosion = ExplosionCheck(line["loss"] for line in team.from_first(log.read) if "loss" in line)
     if advance is not None:
         advance(first)
     for step in range(first, recipe.steps):
@@ -74,14 +88,18 @@ def warm_up(
             trainer.average.apply()
         if (step + 1) % recipe.measure_every == 0 or last:
             record |= trainer.measure()
-        log.append(rounded(record))
+        if team.is_first:
+            log.append(rounded(record))
         if advance is not None:
             advance(1)
+    tracker.finish()
     if first == recipe.steps:
         trainer.average.apply()
-    trained = trainer.model.merge_and_unload() if recipe.lora_rank else checkpoint[0]
+    trained, lines = trainer.parallel.result(), team.from_first(log.read)
+    if trained is None:
+        return None, lines
     trained.requires_grad_(True)
-    return trained.eval(), log.read()
+    return trained.eval(), lines
 
 
 class WarmupTrainer:
@@ -95,7 +113,9 @@ class WarmupTrainer:
         checkpoint: tuple[Any, Any],
         folder: Path,
     ) -> None:
-        self.recipe = recipe
+        self.recipe, self.team = recipe, processes()
+        if recipe.ema_decay and uses_deepspeed():
+            raise RecipeError("a moving average of the weights needs DDP or FSDP; with DeepSpeed set ema_decay: 0")
         classes = {name: find_objective(name) for name in recipe.objectives}
         self.curriculum = Curriculum(recipe, pairs)
         self.held_out = choose_measured(held_out, recipe.measure_pairs, recipe.seed)
@@ -103,22 +123,32 @@ class WarmupTrainer:
         self.model = prepare(recipe, checkpoint[0])
         # Evaluation mode throughout: batch norms fitted on whole training sets are kept, and nothing is dropped out.
         base = unwrap(self.model).eval()
-        features = CropFeatures(base, checkpoint[1], [crop.open for crop in crops], learning=recipe.learn_vision)
-        self.parts = WarmupModel(base, features)
-        self.trained = {name: each for name, each in self.model.named_parameters() if each.requires_grad}
-        self.optimiser = torch.optim.AdamW(
-            self.trained.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
+        features = CropFeatures(
+            base,
+            checkpoint[1],
+            [crop.open for crop in crops],
+            learning=recipe.learn_vision,
+            dtype=None if recipe.features == "auto" else getattr(torch, recipe.features),
         )
+        self.parts = WarmupModel(base, features)
+        self.objectives = {name: each(recipe, self.parts) for name, each in classes.items()}
+        self.parallel = Parallel(
+            self.model,
+            getattr(base, "_no_split_modules", None),
+            lambda weights: torch.optim.AdamW(
+                weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
+            ),
+        )
+        self.trained, self.optimiser = self.parallel.trained, self.parallel.optimiser
         self.average = MovingAverage(self.trained, recipe.ema_decay)
         self.rationales = RationaleStore()
         parts: dict[str, Any] = {
             "weights": TrainedWeights(self.trained),
             "average": self.average,
-            "optimiser": self.optimiser,
+            "optimiser": optimiser_part(self.parallel, folder),
             "rationales": self.rationales,
         }
-        self.checkpoint = Checkpoint(folder / "checkpoint.pt", parts)
-        self.objectives = {name: each(recipe, self.parts) for name, each in classes.items()}
+        self.checkpoint = Checkpoint(folder / "checkpoint.pt", parts, writes=self.team.is_first)
         self.kinds: set[Kind] = {kind for each in self.objectives.values() for kind in each.kinds}
         self.started = time.perf_counter()
 
@@ -130,18 +160,19 @@ class WarmupTrainer:
             record |= self._sample_rationales(step)
         share = learning_rate_at(step, recipe.steps, recipe.warmup_steps)
         set_learning_rate(self.optimiser, recipe.learning_rate, share)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.parallel.zero_grad()
         groups = self.examples(step, self.curriculum.draw(step))
         answered = [kind for kind in ("direct", "after_rationale") if groups.get(kind)]
+        logged: dict[str, float] = {}
         for kind, examples in groups.items():
             share = 1 / len(answered) if kind in answered else 1.0
-            record |= self.backward(kind, examples, share)
+            logged |= self.backward(kind, examples, share, last=kind == [*groups][-1])
+        record |= self.team.sum(logged)
         losses = [record[f"{kind}_loss"] for kind in answered if f"{kind}_loss" in record]
         losses = losses or [value for name, value in record.items() if name.endswith("_loss")]
         if losses:
             record["loss"] = sum(losses) / len(losses)
-        torch.nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
-        self.optimiser.step()
+        self.parallel.step(1.0)
         self.average.update(step)
         return record | {"seconds": time.perf_counter() - self.started}
 
@@ -159,22 +190,51 @@ class WarmupTrainer:
         }  # fmt: skip
         return {kind: examples for kind, examples in groups.items() if kind in self.kinds and examples}
 
-    def backward(self, kind: Kind, examples: Sequence[WarmupExample], share: float) -> dict[str, float]:
-        """Add the gradients of all objectives of this kind of pass, times `share`; returns what they log."""
+    def backward(
+        self, kind: Kind, examples: Sequence[WarmupExample], share: float, *, last: bool = True
+    ) -> dict[str, float]:
+        """Add the gradients of all objectives of this kind of pass, times `share`; returns what they log.
+
+        `last`: whether it is the last kind of the step.
+        """
         log: dict[str, float] = {}
-        for start in range(0, len(examples), self.recipe.rows):
-            part = examples[start : start + self.recipe.rows]
-            forward = ForwardPass(kind, examples, part, self.parts.hidden(part), self.parts)
-            total = torch.zeros((), device=forward.hidden.device)
-            for name, objective in self.objectives.items():
-                loss = objective(forward) if kind in objective.kinds else None
-                if loss is not None:
-                    total = total + self.recipe.objectives[name] * loss.total / loss.number
-                    for key, value in loss.log.items():
-                        log[key] = log.get(key, 0.0) + value
-            if total.requires_grad:
-                (total * share).backward()
+        passes = self.passes(kind, examples)
+        for number, part in enumerate(passes):
+            own: dict[str, float] = {}
+            # A process that has no examples left takes the pass for the others' sake: it does not count.
+            forward = partial(self.losses, kind, examples, part or examples[:2], own)
+            total = self.parallel.run(forward) * (share if part else 0.0)
+            self.parallel.backward(total, last=last and number + 1 == len(passes))
+            for key, value in own.items() if part else ():
+                log[key] = log.get(key, 0.0) + value
         return log
+
+    def passes(self, kind: Kind, examples: Sequence[WarmupExample]) -> list[Sequence[WarmupExample]]:
+        """This process's share of the examples of one kind in passes, the two orders of a pair together.
+
+        Sharded weights are fetched in every pass, so that all processes must take as many: some may be empty.
+        """
+        unit = 2 if kind == "direct" else 1
+        units = [examples[start : start + unit] for start in range(0, len(examples), unit)]
+        own = [example for each in self.team.share(units) for example in each]
+        longest = unit * -(-len(units) // self.team.count) if self.parallel.sharded else len(own)
+        return [own[start : start + self.recipe.rows] for start in range(0, longest, self.recipe.rows)]
+
+    def losses(
+        self, kind: Kind, group: Sequence[WarmupExample], part: Sequence[WarmupExample], log: dict[str, float]
+    ) -> torch.Tensor:
+        """The weighted sum of the objectives of one pass over `part` of `group`; adds what they log to `log`."""
+        forward = ForwardPass(kind, group, part, self.parts.hidden(part), self.parts)
+        total = torch.zeros((), device=forward.hidden.device)
+        for name, objective in self.objectives.items():
+            loss = objective(forward) if kind in objective.kinds else None
+            if loss is not None:
+                total = total + self.recipe.objectives[name] * loss.total / loss.number
+                for key, value in loss.log.items():
+                    log[key] = log.get(key, 0.0) + value
+        if self.parallel.sharded and not total.requires_grad:
+            total = total + 0 * forward.hidden.float().sum()
+        return total
 
     def _sample_rationales(self, step: int) -> dict[str, float]:
         """Sample the rationales of this round: for the first pairs of each of its steps, as they will be shown."""
@@ -187,12 +247,14 @@ class WarmupTrainer:
             for each in range(step, last)
             for place in range(number)
         }
-        completions = write_rationales(
-            self.parts.features,
-            [pair.places() for pair in pairs.values()],
-            temperature=recipe.temperature,
-            max_new_tokens=recipe.max_new_tokens,
-            seed=recipe.seed * 1_000_003 + step,
+        completions = self.parallel.run_alone(
+            lambda: write_rationales(
+                self.parts.features,
+                [pair.places() for pair in pairs.values()],
+                temperature=recipe.temperature,
+                max_new_tokens=recipe.max_new_tokens,
+                seed=recipe.seed * 1_000_003 + step,
+            )
         )
         parsed = {
             key: read_rationale(self.parts.features, completion)
@@ -205,11 +267,13 @@ class WarmupTrainer:
 
     def measure(self) -> dict[str, Any]:
         """Scores and rationales of the validation pairs (`held_out.measure`)."""
-        return measure(self.recipe, self.parts, self.held_out_places, [bool(pair.label) for pair in self.held_out])
+        labels = [bool(pair.label) for pair in self.held_out]
+        return self.parallel.run_alone(lambda: measure(self.recipe, self.parts, self.held_out_places, labels))
 
 
 def prepare(recipe: WarmupRecipe, model: Any) -> Any:
     """`model` with gradients where the recipe trains it, inside LoRA where the recipe asks for that."""
+    model = continued(model, recipe.lora_rank, recipe.lora_alpha)
     base = unwrap(model)
     base.requires_grad_(True)
     if recipe.learn_vision != "all":
@@ -218,4 +282,7 @@ def prepare(recipe: WarmupRecipe, model: Any) -> Any:
         if recipe.learn_vision == "connector":
             for part in base.model.visual.connecting:
                 part.requires_grad_(True)
-    return add_lora(model, recipe.lora_rank, recipe.lora_alpha, recipe.seed)
+    model = add_lora(model, recipe.lora_rank, recipe.lora_alpha, recipe.seed)
+    if recipe.gradient_checkpointing:
+        recompute_layers(unwrap(model))
+    return model

@@ -12,6 +12,8 @@ from reidr.errors import ReIDError
 
 KEY_VARIABLE = "REIDR_API_KEY"
 CHAT = "/chat/completions"
+EMBEDDINGS = "/embeddings"
+RERANKING = ("/rerank", "/score")
 
 
 def check_address(url: str) -> tuple[str, str, bool]:
@@ -29,7 +31,7 @@ def check_address(url: str) -> tuple[str, str, bool]:
     if parts.query:
         raise ReIDError(f"{named}: no query (?…) belongs into an address: leave it out; a key goes into {KEY_VARIABLE}")
     path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
-    for ending in (CHAT, "/models"):
+    for ending in (CHAT, "/models", *RERANKING):
         path = path.removesuffix(ending)
     while path.endswith("/v1/v1"):
         path = path.removesuffix("/v1")
@@ -56,3 +58,9 @@ def bases_of(address: str) -> Sequence[str]:
         return (address,)
     bare = parse.urlsplit(address).path == ""
     return (f"{address}/v1", address) if bare else (address, f"{address}/v1")
+
+
+def reranking_of(url: str) -> str | None:
+    """The path of `RERANKING` that an address ends in, `http://host:8000/v1/rerank#model`; None where it does not."""
+    address = url.partition("#")[0].rstrip("/")
+    return next((path for path in RERANKING if address.endswith(path)), None)

@@ -19,7 +19,14 @@ from typing import Any
 import httpx
 
 from reidr.errors import ReIDError
-from reidr.reasoning.backends.chat_server.addresses import CHAT, KEY_VARIABLE, bases_of, check_address
+from reidr.reasoning.backends.chat_server.addresses import (
+    CHAT,
+    EMBEDDINGS,
+    KEY_VARIABLE,
+    RERANKING,
+    bases_of,
+    check_address,
+)
 from reidr.reasoning.backends.chat_server.replies import LONGEST_LINE, error_in, harmless, retry_after, words_of
 
 PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})  # states that a second try may find gone
@@ -36,7 +43,7 @@ TLS_ADVICE = (
 )
 LONGEST_PAUSE = 60.0  # seconds
 LARGEST_ANSWER = 16_000_000  # bytes
-EMBEDDINGS = "/embeddings"
+QUESTIONS = (CHAT, EMBEDDINGS, *RERANKING)  # what counts as a request
 
 
 class RefusedError(ReIDError):
@@ -58,6 +65,10 @@ class RefusedError(ReIDError):
 
 class FailedError(RefusedError):
     """The server could not answer this request, each time it was asked; others may do."""
+
+
+class LostError(ReIDError):
+    """No usable answer came, each time the server was asked: it is gone, or too slow."""
 
 
 class Endpoint:
@@ -163,7 +174,7 @@ class Endpoint:
         began, said, refused = time.monotonic(), "", None
         for attempt in range(self._tries):
             self._wait_for_turn()
-            if method == "POST" and path in (CHAT, EMBEDDINGS):
+            if method == "POST" and path in QUESTIONS:
                 with self._turn:
                     self.requests += 1
                     self.retried += attempt > 0
@@ -189,7 +200,7 @@ class Endpoint:
         message = f"{self.host}: no usable answer after {tries} tries ({said}); is the server running?"
         if refused is not None and refused >= 500:
             raise FailedError(message, refused, said)
-        raise ReIDError(message)
+        raise LostError(message)
 
     def _in_time(self, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """What `ask` gives, which is given up a second after the timeout.
@@ -278,8 +289,8 @@ class Endpoint:
             raise Passing(
                 "its answer is no JSON, or not all of it" if text.strip() else "its answer is empty"
             ) from None
-        if isinstance(found, list) and answer.request.method == "GET":
-            return {"data": found}  # a bare list of models, as Together's
+        if isinstance(found, list) and (answer.request.method == "GET" or answer.url.path.endswith(RERANKING)):
+            return {"data": found}  # a bare list of models, as Together's; of scores, as SGLang's
         if not isinstance(found, dict):
             raise Passing("its answer is no JSON object")
         trouble = error_in(found)

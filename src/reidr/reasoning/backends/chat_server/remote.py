@@ -21,9 +21,9 @@ from reidr.data.types import Crop
 from reidr.errors import ReIDError
 from reidr.reasoning.backends.backend import Capabilities
 from reidr.reasoning.backends.card import Card, read_card
+from reidr.reasoning.backends.chat_server.addresses import EMBEDDINGS
 from reidr.reasoning.backends.chat_server.data_urls import data_url, fit, picture_request
 from reidr.reasoning.backends.chat_server.dialect import Chat
-from reidr.reasoning.backends.chat_server.endpoint import EMBEDDINGS, Endpoint
 from reidr.reasoning.backends.chat_server.gathering import Breaker, Missing, gather
 from reidr.reasoning.backends.chat_server.questions_sent import Asker, Kind, Score, Thought
 from reidr.reasoning.backends.chat_server.replies import Reply, embeddings_in
@@ -70,13 +70,7 @@ class RemoteReasoner:
         """
         settings = RemoteSettings(**options)
         address, _, named = url.partition("#")
-        self._endpoint = Endpoint(
-            address,
-            per_second=settings.per_second,
-            tries=settings.tries,
-            timeout=settings.timeout,
-            patience=settings.patience,
-        )
+        self._endpoint = settings.connect(address)
         self._served = find_model(self._endpoint, model or named)
         self.model = str(self._served["id"])
         self.name = f"{self.model} at {self._endpoint.host}"

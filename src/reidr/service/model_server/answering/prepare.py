@@ -10,7 +10,7 @@ from PIL import Image
 
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.inference.vision_cache import picture_digest
-from reidr.reasoning.prompting.prompt import COMPARE, PREFIXES, QUESTIONS
+from reidr.reasoning.prompting.prompt import COMPARE, PREFIXES, QUESTIONS, without_open_thought
 from reidr.service.model_server.answering.messages import read_conversation
 from reidr.service.model_server.answering.requests import (
     ChatRequest,
@@ -127,11 +127,9 @@ class Preparer:
         options = {} if request.chat_template_kwargs is None else request.chat_template_kwargs.model_dump()
         processor: Any = self.reasoner.processor
         try:
-            return str(
-                processor.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=not self._unopened(request), **options
-                )
-            )
+            opened = not self._unopened(request)
+            text = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=opened, **options)
+            return without_open_thought(text) if opened else str(text)
         except TemplateError as error:
             raise RequestError(f"the model's chat template refuses these messages: {error}") from None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.inference.sampling import Completion, continue_prompts, pair_prompts, read_completions
 from reidr.reasoning.models.architectures import adapt
@@ -25,12 +27,21 @@ class LocalRollouts:
     ) -> list[list[Completion]]:
         """As `RolloutSource.sample`, all pairs in one batch; prompt and pictures of a pair are encoded once.
 
+        The completions of pair i are chosen by `seed` + i alone, whatever pairs stand beside it: processes that share
+        the pairs of a batch write what one would write.
+
         Raises RecipeError also where the model's probabilities are not finite.
         """
         adapter = adapt(self.model, self.processor, crop_pixels(self.processor))
         settings = Thinking(max_new_tokens, self.temperature, seed)
+        noise = torch.cat(
+            [
+                torch.rand(number, max_new_tokens, generator=torch.Generator().manual_seed(seed + place))
+                for place, number in enumerate(copies)
+            ]
+        )
         try:
-            sampled = continue_prompts(adapter, pair_prompts(adapter, pairs, "think"), copies, settings)
+            sampled = continue_prompts(adapter, pair_prompts(adapter, pairs, "think"), copies, settings, noise)
         except RuntimeError as error:
             # torch.multinomial says so where weights have grown so large that their logits overflow.
             if "probability tensor contains" not in str(error):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch.nn import functional
-
+from reidr.training.memory.vocabulary import token_log_probabilities
 from reidr.training.recipes.warmup import WarmupRecipe
 from reidr.training.warmup.examples import ForwardPass, Kind, WarmupModel
 from reidr.training.warmup.objectives.objective import Loss
@@ -17,7 +16,7 @@ class Imitation:
     kinds: ClassVar[frozenset[Kind]] = frozenset(("rationale_words",))
 
     def __init__(self, recipe: WarmupRecipe, model: WarmupModel) -> None:
-        pass
+        self.head = model.base.lm_head
 
     def __call__(self, forward: ForwardPass) -> Loss | None:
         rows, _, indices = forward.word_places
@@ -26,5 +25,5 @@ class Imitation:
             return None
         tokens = forward.tensor([forward.examples[row].ids[index] for row, index in zip(rows, indices, strict=True)])
         chosen = forward.tensor(supported)
-        total = functional.cross_entropy(forward.word_logits[chosen], tokens[chosen], reduction="sum")
+        total = -token_log_probabilities(self.head, forward.word_hidden[chosen], tokens[chosen])[0].sum()
         return Loss(total, forward.word_count, {"imitation_loss": float(total.detach()) / forward.word_count})

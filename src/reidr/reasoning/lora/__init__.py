@@ -1,0 +1,1 @@
+"""Checkpoints that are LoRA weights (Hu et al. 2022) on another checkpoint: writing, reading, merging."""

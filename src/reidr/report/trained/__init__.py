@@ -1,0 +1,1 @@
+"""Pages of trainings: curves, rollouts, and one table of results."""

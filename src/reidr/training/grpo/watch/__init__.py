@@ -1,0 +1,1 @@
+"""What is watched during reinforcement learning: held-out pairs, and a page with rollouts."""
