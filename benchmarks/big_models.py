@@ -210,7 +210,7 @@ def grpo(setting: Setting, ours: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         trainer: Any = build_trainer(recipe, noise_pairs(8), model, processor, Path(folder) / "run")
         if not ours:
-            trainer = trl_trainer(setting, recipe, trainer.train_dataset, Path(folder))
+            trainer = trl_trainer(setting, recipe, Path(folder))
         passes = max(1, recipe.pairs * recipe.num_generations // recipe.rows)
         times: list[float] = []
         peaks: list[int] = []
@@ -244,15 +244,25 @@ def grpo(setting: Setting, ours: bool) -> dict[str, Any]:
     return facts(seconds, peak, plan.total, work.grpo_seconds(recipe, 1, speed))
 
 
-def trl_trainer(setting: Setting, recipe: Any, dataset: Any, folder: Path) -> Any:
-    """`GRPOTrainer` as it comes, on the same rows with the same settings and a reward that takes no time."""
+def trl_trainer(setting: Setting, recipe: Any, folder: Path) -> Any:
+    """`GRPOTrainer` as it comes, on as many rows with the same settings and a reward that takes no time."""
+    from datasets import Dataset
     from trl import GRPOTrainer
 
     from reidr.reasoning.models.qwen import VISION_TOKENS
+    from reidr.reasoning.prompting.prompt import pair_messages
     from reidr.training.common.lora import lora_config
     from reidr.training.grpo.arguments import arguments
 
     model, processor, _ = build(setting)
+    pairs = noise_pairs(8)
+
+    def rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        shown = [pairs[number % len(pairs)] for number in batch["pair"]]
+        images = [[pair.query.open(), pair.candidate.open()] for pair in shown]
+        return {"prompt": [pair_messages(None, "think") for _ in shown], "images": images}
+
+    dataset = Dataset.from_dict({"pair": list(range(recipe.steps * recipe.pairs))}).with_transform(rows)
     settings = arguments(recipe, folder / "trl")
     vocabulary = processor.tokenizer.get_vocab()
     settings.generation_kwargs = {"suppress_tokens": [vocabulary[t] for t in VISION_TOKENS if t in vocabulary]}
