@@ -42,6 +42,9 @@ demo: $(VENV)/.installed  ## the main job: a street is rendered, searched, thoug
 test: $(VENV)/.installed-dev  ## the fast tests (under 4 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
+test-whole: $(VENV)/.installed-dev  ## whole commands: several processes, a killed one, every recipe planned (two minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "whole and not slow"
+
 test-all: $(VENV)/.installed-dev  ## every test, the slow ones and those on real photos too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
 

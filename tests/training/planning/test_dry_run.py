@@ -181,6 +181,7 @@ def test_the_meter_counts_storages_once_and_forgets_what_is_freed() -> None:
     assert bytes_of([weights, view, weights[3:]]) == 4000
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_public_sizes_make_the_published_number_of_parameters(name: str) -> None:
     model = build_on_meta(find_sizes(f"{name}@main"), torch.bfloat16)

@@ -41,7 +41,6 @@ def place_photos(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two data sets, "one" and "two", wherever they are looked for."""
     monkeypatch.setattr(data_sets, "check_data", lambda *_: None)
     monkeypatch.setattr(data_sets, "load_dataset", dataset)
-    monkeypatch.setattr(stage, "load_dataset", dataset)
 
 
 @pytest.fixture
@@ -114,7 +113,6 @@ def test_a_recipe_of_the_street_alone_opens_no_photo(tmp_path: Path, monkeypatch
         raise AssertionError(f"{path} was opened")
 
     monkeypatch.setattr(data_sets, "load_dataset", refuse)
-    monkeypatch.setattr(stage, "load_dataset", refuse)
     monkeypatch.setattr("reidr.data.types.read_picture", refuse)
     drawn = Drawn(monkeypatch, PretrainingRecipe(data=()))
     stage.pretraining_stage("nano-street", tmp_path / "run", {})

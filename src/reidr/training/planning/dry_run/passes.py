@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from reidr.reasoning.models.transformers_model import unwrap
+from reidr.training.memory.recompute import switch_checkpointing
 from reidr.training.memory.vocabulary import divergence, token_log_probabilities
 from reidr.training.planning.dry_run.kernels import MixedPrecision, NoContents
 from reidr.training.planning.dry_run.meter import MemoryMeter
@@ -196,13 +197,13 @@ def computed_as(model: Any, options: PassOptions) -> Iterator[None]:
     if options.checkpointing:
         # torch turns modes of its functions off in a backward pass: a layer that is computed again needs its own.
         again: dict[str, Any] = {"context_fn": in_mixed_precision} if options.mixed else {}
-        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False, **again})
+        switch_checkpointing(base, {"use_reentrant": False, **again})
         base.train()
     try:
         yield
     finally:
         if options.checkpointing:
-            base.gradient_checkpointing_disable()
+            switch_checkpointing(base, None)
             base.eval()
 
 
