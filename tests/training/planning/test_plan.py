@@ -93,6 +93,7 @@ def test_the_plan_of_the_recipes_says_what_does_not_fit_and_what_would() -> None
     assert make_plan(sections, Machine(find_processor(larger.split()[1]))).stages[0].fits
 
 
+@pytest.mark.whole
 def test_a_stage_that_nothing_makes_fit_gets_no_setting() -> None:
     Path("large.yaml").write_text("warmup: {model: Qwen/Qwen3-VL-8B-Instruct, lora_rank: 32}\n", encoding="utf-8")
     sections = read_sections("large.yaml", {})

@@ -26,7 +26,7 @@ from reidr.training.recipes.pretraining import LanguageSize, LanguageTraining, P
 PICTURE = Image.new("RGB", (4, 8))
 
 
-def dataset(path: Path) -> ReIDDataset:
+def dataset(path: Path, name: str | None = None) -> ReIDDataset:
     """300 persons of two crops, attributes as Market-1501's table has them."""
     attributes = {"bag": "no"} | {"hat": "yes", "lower_kind": "dress", "lower_length": "long", "upper_color": "other"}
     train = tuple(
@@ -34,7 +34,7 @@ def dataset(path: Path) -> ReIDDataset:
         for person in range(300)
         for camera in (1, 2)
     )
-    return ReIDDataset(Path(path).name, None, train)
+    return ReIDDataset(name or Path(path).name, None, train)
 
 
 def place_photos(monkeypatch: pytest.MonkeyPatch) -> None:
