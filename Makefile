@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export KMP_BLOCKTIME ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint types check docs results wheel clean
+.PHONY: help install demo test test-whole test-all lint types check docs results wheel clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ demo: $(VENV)/.installed  ## the main job: a street is rendered, searched, thoug
 
 test: $(VENV)/.installed-dev  ## the fast tests (under 4 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-whole: $(VENV)/.installed-dev  ## whole commands: several processes, a killed one, every recipe planned (two minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "whole and not slow"
 
 test-all: $(VENV)/.installed-dev  ## every test, the slow ones and those on real photos too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"

@@ -53,16 +53,14 @@ class Setting:
 
     def warmup(self) -> dict[str, Any]:
         size = {"batch": 4, "max_new_tokens": 24, "lora_rank": 8} if self.tiny else {"batch": 16, "max_new_tokens": 256}
-        lora = {"lora_rank": 32, "lora_alpha": 64} | size
+        lora = {"lora_rank": 32, "lora_alpha": 64, "gradient_checkpointing": True} | size
         return {"steps": 4, "regenerate": 100, "rationales": 0.5, "measure_pairs": 2, "rows": self.rows[0]} | lora
 
     def grpo(self) -> dict[str, Any]:
         size = {"pairs": 2, "num_generations": 4, "max_new_tokens": 16, "lora_rank": 8}
         full = {"pairs": 16, "num_generations": 8, "max_new_tokens": 256, "lora_rank": 32, "lora_alpha": 64}
-        rewards = {"calibration": 0, "cues": 0}
-        return {"steps": 3, "save_every": 100, "backward_rows": self.rows[1], "rewards": rewards} | (
-            size if self.tiny else full
-        )
+        rest = {"rewards": {"calibration": 0, "cues": 0}, "gradient_checkpointing": True}
+        return {"steps": 3, "save_every": 100, "backward_rows": self.rows[1], **rest, **(size if self.tiny else full)}
 
 
 def build(setting: Setting) -> tuple[Any, Any, Any]:
@@ -210,7 +208,7 @@ def grpo(setting: Setting, ours: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         trainer: Any = build_trainer(recipe, noise_pairs(8), model, processor, Path(folder) / "run")
         if not ours:
-            trainer = trl_trainer(setting, recipe, trainer.train_dataset, Path(folder))
+            trainer = trl_trainer(setting, recipe, Path(folder))
         passes = max(1, recipe.pairs * recipe.num_generations // recipe.rows)
         times: list[float] = []
         peaks: list[int] = []
@@ -244,15 +242,25 @@ def grpo(setting: Setting, ours: bool) -> dict[str, Any]:
     return facts(seconds, peak, plan.total, work.grpo_seconds(recipe, 1, speed))
 
 
-def trl_trainer(setting: Setting, recipe: Any, dataset: Any, folder: Path) -> Any:
-    """`GRPOTrainer` as it comes, on the same rows with the same settings and a reward that takes no time."""
+def trl_trainer(setting: Setting, recipe: Any, folder: Path) -> Any:
+    """`GRPOTrainer` as it comes, on as many rows with the same settings and a reward that takes no time."""
+    from datasets import Dataset
     from trl import GRPOTrainer
 
     from reidr.reasoning.models.qwen import VISION_TOKENS
+    from reidr.reasoning.prompting.prompt import pair_messages
     from reidr.training.common.lora import lora_config
     from reidr.training.grpo.arguments import arguments
 
     model, processor, _ = build(setting)
+    pairs = noise_pairs(8)
+
+    def rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        shown = [pairs[number % len(pairs)] for number in batch["pair"]]
+        images = [[pair.query.open(), pair.candidate.open()] for pair in shown]
+        return {"prompt": [pair_messages(None, "think") for _ in shown], "images": images}
+
+    dataset = Dataset.from_dict({"pair": list(range(recipe.steps * recipe.pairs))}).with_transform(rows)
     settings = arguments(recipe, folder / "trl")
     vocabulary = processor.tokenizer.get_vocab()
     settings.generation_kwargs = {"suppress_tokens": [vocabulary[t] for t in VISION_TOKENS if t in vocabulary]}
@@ -376,7 +384,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--minutes", type=float, default=9.0, help="stop in time for this")
     parser.add_argument("--tiny", action="store_true", help="a tiny model, for a CPU")
     parser.add_argument("--model", default="Qwen/Qwen2.5-VL-7B-Instruct", help="whose sizes: a Qwen2.5-VL")
-    parser.add_argument("--rows", type=int, nargs=2, default=(16, 8), help="of a pass of the warm-up, and of GRPO")
+    parser.add_argument("--rows", type=int, nargs=2, default=(64, 16), help="of a pass of the warm-up, and of GRPO")
     parser.add_argument("--out", type=Path, default=Path("big_models"), help="folder for big_models.json and .md")
     parser.add_argument("--page", type=Path, help="only write the table of this JSON into docs/performance.md")
     parser.add_argument("--child", help=argparse.SUPPRESS)

@@ -74,6 +74,12 @@ def build_qwen2_5_vl() -> tuple[Any, Any]:
     return model, Qwen2_5_VLProcessor(pictures, tokenizer, chat_template=system + CHAT_TEMPLATE)
 
 
+@pytest.fixture
+def tiny_qwen2_5_vl() -> tuple[Any, Any]:
+    """A tiny Qwen2.5-VL and its processor, anew for each test."""
+    return build_qwen2_5_vl()
+
+
 BUILDERS: dict[str, Callable[[], tuple[Any, Any]]] = {"qwen3_vl": build_qwen3_vl, "qwen2_5_vl": build_qwen2_5_vl}
 
 

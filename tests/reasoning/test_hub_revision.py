@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,14 +37,15 @@ def test_one_that_cannot_be_had_is_one_sentence(hub: Path) -> None:
         find_checkpoint("owner/model@")
 
 
-def test_what_is_taught_names_hub_id_and_commit(hub: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_is_taught_names_hub_id_and_commit(
+    hub: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_qwen2_5_vl: tuple[Any, Any]
+) -> None:
     """Not the folder of this machine's cache: elsewhere the same base is fetched by its name."""
-    from conftest import build_qwen2_5_vl
     from reidr.reasoning.lora.storage import read_lora
     from reidr.reasoning.models.checkpoint import save_checkpoint, save_taught
     from reidr.training.common.lora import add_lora
 
-    model, processor = build_qwen2_5_vl()
+    model, processor = tiny_qwen2_5_vl
     folder = tmp_path / "snapshot"
     save_checkpoint(model, processor, folder)
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda model, revision, allow_patterns: str(folder))

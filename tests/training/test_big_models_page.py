@@ -16,6 +16,8 @@ from reidr.cli.main import reidr
 from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 
+pytestmark = pytest.mark.whole
+
 pytest.importorskip("trl")
 
 REPOSITORY = Path(__file__).parents[2]

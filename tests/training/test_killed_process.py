@@ -18,6 +18,8 @@ from tiny_reasoners import lively
 from reidr.data.types import Crop
 from reidr.training.pairs.table import MinedPair, write_pairs
 
+pytestmark = pytest.mark.whole
+
 pytest.importorskip("trl")
 LAST_KEPT = (KILLED_IN_STEP - 1) // 2 * 2  # the last checkpoint before the step in which the process is killed
 

@@ -93,6 +93,7 @@ def test_from_photos_to_sampled_pairs(recipe: str) -> None:
     assert [file.stat().st_mtime_ns for file in files] == before
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("street", [True, False])
 def test_drawn_people_stand_beside_photographed_ones_or_do_not(recipe: str, street: bool) -> None:
     """Pairs of a base's vision encoder; where there are no photos drawn people are mined whatever the recipe says."""

@@ -22,6 +22,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from tiny_reasoners import TINY
 
+pytestmark = pytest.mark.whole
+
 pytest.importorskip("trl")
 
 NETWORK = {"height": 32, "width": 32, "embedding": 16, "stripes": 2, "stripe_embedding": 8, "flip": False}
@@ -108,7 +110,12 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def numbers(path: Path) -> list[dict[str, float]]:
     """The lines of a log, without times and without what there was nothing of."""
     return [
-        {key: value for key, value in line.items() if key != "seconds" and value is not None} for line in lines(path)
+        {
+            key: value
+            for key, value in line.items()
+            if key != "seconds" and not key.endswith("_per_second") and value is not None
+        }
+        for line in lines(path)
     ]
 
 

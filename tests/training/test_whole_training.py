@@ -29,6 +29,8 @@ from reidr.training.plan import STAGES, check_sections
 from reidr.training.quick import QUICK_CHECKPOINT
 from reidr.training.recipes.find import RECIPES, read_recipe, stage_values
 
+pytestmark = pytest.mark.whole
+
 pytest.importorskip("trl")
 
 

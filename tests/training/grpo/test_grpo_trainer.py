@@ -136,7 +136,8 @@ def test_loss_advantage_ratio_clipping_and_kl_are_the_references(reasoner: tuple
     assert rewards.std() > 0
     advantages = reference_advantages(rewards, recipe.num_generations)
     np.testing.assert_allclose(batch["advantages"].numpy(), advantages, atol=1e-4)
-    advantages = batch["advantages"].numpy()  # of a group that earned the same, rounding decides the sign
+    # Of a reward that is its group's mean only rounding decides the sign, and with it what counts as clipped.
+    advantages = batch["advantages"].double().numpy()
 
     def chances(model: Any) -> np.ndarray:
         trainer.groups = batch["groups"]

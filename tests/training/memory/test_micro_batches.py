@@ -135,6 +135,7 @@ def test_recomputed_layers_keep_their_input_alone(taught: Any, tmp_path: Path) -
     assert kept[True] < kept[False] / 3
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("architecture", "rank"), [("qwen3_vl", 2), ("qwen2_5_vl", 0), ("nano", 0), ("smolvlm", 2)])
 def test_a_reinforcement_in_small_parts_has_the_gradient_of_the_whole(
     tmp_path: Path, architecture: str, rank: int

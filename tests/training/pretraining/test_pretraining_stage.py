@@ -22,7 +22,7 @@ from reidr.training.retriever.stage import retriever_stage
 PICTURE = Image.new("RGB", (4, 8))
 
 
-def dataset(path: Path) -> ReIDDataset:
+def dataset(path: Path, name: str | None = None) -> ReIDDataset:
     """300 persons of two crops, attributes as Market-1501's table has them."""
     attributes = {"bag": "no"} | {"hat": "yes", "lower_kind": "dress", "lower_length": "long", "upper_color": "other"}
     train = tuple(
@@ -30,14 +30,13 @@ def dataset(path: Path) -> ReIDDataset:
         for person in range(300)
         for camera in (1, 2)
     )
-    return ReIDDataset(Path(path).name, None, train)
+    return ReIDDataset(name or Path(path).name, None, train)
 
 
 def place_photos(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two data sets, "one" and "two", wherever they are looked for."""
     monkeypatch.setattr(data_sets, "check_data", lambda *_: None)
     monkeypatch.setattr(data_sets, "load_dataset", dataset)
-    monkeypatch.setattr(stage, "load_dataset", dataset)
 
 
 @pytest.fixture
@@ -157,7 +156,6 @@ def test_a_recipe_of_the_street_alone_opens_no_photo(tmp_path: Path, monkeypatch
         raise AssertionError(f"{path} was opened")
 
     monkeypatch.setattr(data_sets, "load_dataset", refuse)
-    monkeypatch.setattr(stage, "load_dataset", refuse)
     monkeypatch.setattr("reidr.data.types.read_picture", refuse)
     drawn = Drawn(monkeypatch, PretrainingRecipe(data=()))
     stage.pretraining_stage("nano-street", tmp_path / "run", {})

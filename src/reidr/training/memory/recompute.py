@@ -6,6 +6,7 @@ token, instead of some fifty; a step takes about a third longer. The gradients a
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +14,20 @@ from typing import Any
 
 def recompute_layers(model: Any) -> None:
     """Let the layers of a transformers model (not wrapped) be recomputed in the passes within `recomputing`."""
-    model.gradient_checkpointing_enable({"use_reentrant": False})
+    switch_checkpointing(model, {"use_reentrant": False})
+
+
+def switch_checkpointing(model: Any, options: dict[str, Any] | None) -> None:
+    """Turn transformers' gradient checkpointing on with `options` of torch's, or off with None.
+
+    By its name of transformers 5.19, which later versions know too, and call old.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        if options is None:
+            model.gradient_checkpointing_disable()
+        else:
+            model.gradient_checkpointing_enable(options)
 
 
 @contextmanager

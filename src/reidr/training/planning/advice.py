@@ -13,6 +13,8 @@ from reidr.training.planning.settings import Changes, Sections, read_sections
 
 NUMBERS = (2, 4, 8)
 """Numbers of GPUs that are tried."""
+NEARLY = 0.98
+"""Share of the pairs asked for that is enough: the number of pairs is an estimate."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def steps_advice(sections: Sections, plan: Plan) -> Advice | None:
 
 def pairs_advice(sections: Sections, plan: Plan) -> Advice | None:
     """A number of pairs that can be drawn, where the recipe asks for more."""
-    if plan.pairs is None or plan.pairs.possible >= plan.pairs.asked or not plan.pairs.possible:
+    if plan.pairs is None or plan.pairs.possible >= NEARLY * plan.pairs.asked or not plan.pairs.possible:
         return None
     recipe = sections.typed["pairs"]
     reason = f"about {plan.pairs.possible:,} of the {plan.pairs.asked:,} pairs asked for can be drawn"

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reidr.data.checks.official_counts import OFFICIAL, identify
-from reidr.data.load import load_dataset
 from reidr.errors import DataError
-from reidr.training.recipes.data_sets import SOURCES, VARIABLE, data_path
+from reidr.training.recipes.data_sets import SOURCES, VARIABLE, data_name, data_path, load_named
 
 Seen = tuple[str, str]
 """A crop: who is on it, and the camera."""
@@ -58,13 +57,13 @@ def look_at(name: str, stages: Iterable[str]) -> PlannedData:
     path, stages = data_path(name), tuple(stages)
     if not path.exists():
         crops = made_up(name)
-        ask = SOURCES.get(name.partition("=")[0])
+        ask = SOURCES.get(data_name(name))
         problem = f"no such folder; put it there, or set {VARIABLE} to the folder that holds it"
         problem += f". {ask}" if ask else ""
         counted = "official counts" if crops else "unknown"
         return PlannedData(name, str(path), False, stages, problem, counted, len(crops), _people(crops), crops)
     try:
-        dataset = load_dataset(path)
+        dataset = load_named(name)
     except DataError as error:
         return PlannedData(name, str(path), False, stages, str(error))
     crops = tuple(
@@ -78,7 +77,7 @@ def look_at(name: str, stages: Iterable[str]) -> PlannedData:
 def made_up(name: str) -> tuple[Seen, ...]:
     """Crops as many as a data set of this name officially has, spread evenly over its people and their cameras."""
     nothing = {split: {"images": 0, "persons": 0} for split in ("train", "query", "gallery")}
-    name = name.partition("=")[0]
+    name = data_name(name)
     key = identify(name, nothing)
     if key is None:
         return ()

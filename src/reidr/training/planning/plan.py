@@ -205,7 +205,8 @@ def plan_stage(sections: Sections, stage: str, machine: Machine, subject: Subjec
     """A stage that runs the vision-language model."""
     recipe, speed = sections.typed[stage], subject.speed
     need = stage_memory(recipe, stage, machine, subject)
-    whole = bytes_of(speed.model.parameters())
+    # LoRA weights are what a training leaves.
+    whole = need.standing["gradients"] if getattr(recipe, "lora_rank", 0) else bytes_of(speed.model.parameters())
     remarks: tuple[str, ...] = ()
     if stage == "warmup":
         seconds = work.warmup_seconds(recipe, speed, subject.crops)

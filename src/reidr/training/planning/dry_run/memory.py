@@ -19,7 +19,7 @@ from reidr.training.planning.dry_run.passes import (
     PassMemory,
     PassOptions,
     Shape,
-    distinct_groups,
+    drawn_groups,
     grpo_pass,
     measure,
     prefill_bytes,
@@ -89,7 +89,6 @@ def options_of(recipe: Any, *, mixed: bool) -> PassOptions:
     return PassOptions(
         checkpointing=bool(getattr(recipe, "gradient_checkpointing", False)),
         mixed=mixed,
-        token_chunk=getattr(recipe, "token_chunk", None),
     )
 
 
@@ -105,12 +104,11 @@ def warmup_memory(
 
     model = Depths(build, architecture.layers)
     standing, trained = standing_bytes(model, device, averaged=bool(recipe.ema_decay))
-    if recipe.objectives.get("kl") is not None:
+    if "kl" in recipe.objectives and not recipe.lora_rank:
         standing["frozen copy of the start"] = model.of(lambda part: bytes_of(unwrap(part).parameters()))
     standing["crop features"] = feature_bytes(architecture, lengths, recipe.learn_vision) * crops
-    on_cpu = getattr(recipe, "features_on_cpu", False)
-    if on_cpu and device.gpu:
-        standing.pop("crop features")
+    if device.gpu:
+        standing.pop("crop features")  # they are kept in main memory
     options = options_of(recipe, mixed=False)
     phases = {"update of the weights": update_bytes(model, device)}
     for name, shape in warmup_shapes(recipe, lengths, device).items():
@@ -159,16 +157,15 @@ def grpo_memory(
 
     model = Depths(build, architecture.layers)
     standing, trained = standing_bytes(model, device)
-    copies = (recipe.beta > 0 and not recipe.lora_rank) + (recipe.rewards.text_only > 0)
+    # With LoRA the model as it started is in the model itself.
+    copies = 0 if recipe.lora_rank else (recipe.beta > 0) + (recipe.rewards.text_only > 0)
     if copies:
         standing["frozen copies of the start"] = copies * model.of(lambda part: bytes_of(unwrap(part).parameters()))
     pairs = device.share(recipe.pairs)
     rollouts = pairs * recipe.num_generations
     rows = min(recipe.rows, rollouts)
-    # TRL repeats a pair's pixels for each of its rollouts, in float32.
-    standing["pixels of the batch"] = rollouts * 2 * lengths.patches * pixel_values(architecture) * 4
-    groups = distinct_groups(rows, pairs, recipe.num_generations)
-    shape = Shape(rows, lengths.think, recipe.max_new_tokens, lengths.crop, groups)
+    groups, most = drawn_groups(rows, pairs, recipe.num_generations)
+    shape = Shape(rows, lengths.think, recipe.max_new_tokens, lengths.crop, groups, most)
     options = options_of(recipe, mixed=device.gpu)
     phases = {
         "training pass": parts(model.passed(partial(grpo_pass, shape=shape, options=options))),

@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from reidr.reasoning.models.transformers_model import unwrap
+from reidr.training.memory.recompute import switch_checkpointing
+from reidr.training.memory.vocabulary import divergence, token_log_probabilities
 from reidr.training.planning.dry_run.kernels import MixedPrecision, NoContents
 from reidr.training.planning.dry_run.meter import MemoryMeter
 from reidr.training.planning.dry_run.model import language_model
@@ -31,7 +33,8 @@ class Shape:
 
     Attributes:
         rows: sequences. prompt: tokens before what is written. completion: tokens after it. crop: image tokens of each
-            of the two crops, part of the prompt. groups: distinct prompts among the rows. words: whether there is a
+            of the two crops, part of the prompt. groups: distinct prompts among the rows. most: rows of the prompt that
+            has most of them. words: whether there is a
             loss on every token of the completion, or on the answer word alone. divergence: whether the words'
             probabilities are compared with those of the model as it started (objective `kl`).
     """
@@ -41,6 +44,7 @@ class Shape:
     completion: int
     crop: int
     groups: int = 0
+    most: int = 1
     words: bool = False
     divergence: bool = False
 
@@ -69,13 +73,11 @@ class PassOptions:
 
     Attributes:
         checkpointing: activations of a layer are computed again in the backward pass. mixed: matrix products in
-            bfloat16 whatever the weights are (`torch.autocast`). token_chunk: tokens whose logits are computed at once,
-            the others' being computed again in the backward pass; None: all at once.
+            bfloat16 whatever the weights are (`torch.autocast`).
     """
 
     checkpointing: bool = False
     mixed: bool = False
-    token_chunk: int | None = None
 
 
 def warmup_pass(model: Any, shape: Shape, options: PassOptions) -> PassMemory:
@@ -93,67 +95,38 @@ def warmup_pass(model: Any, shape: Shape, options: PassOptions) -> PassMemory:
     return measure(model, loss, options)
 
 
-def words_loss(model: Any, hidden: Tensor, divergence: bool) -> Tensor:
+def words_loss(model: Any, hidden: Tensor, divergent: bool) -> Tensor:
     """The losses on words: imitation, or the divergence from the starting model (`warmup.objectives.kl`)."""
-    logits = unwrap(model).lm_head(hidden).float()
-    if not divergence:
-        wanted = torch.empty(len(hidden), dtype=torch.long, device="meta")
-        return functional.cross_entropy(logits, wanted, reduction="sum")
-    now = logits.log_softmax(dim=-1)
-    with torch.no_grad():
-        before = unwrap(model).lm_head(hidden.detach()).float().log_softmax(dim=-1)
-    return functional.kl_div(now, before, reduction="sum", log_target=True)
+    head = unwrap(model).lm_head
+    if divergent:
+        return divergence(head, hidden, head, hidden.detach()).sum()
+    wanted = torch.empty(len(hidden), dtype=torch.long, device="meta")
+    return -token_log_probabilities(head, hidden, wanted)[0].sum()
 
 
 def grpo_pass(model: Any, shape: Shape, options: PassOptions) -> PassMemory:
-    """A pass of GRPO: prompts once per group and completions behind them (`grpo.shared_prompts`).
-
-    With checkpointing, whose recomputation allows no cache, and behind recurrent layers, whose state cannot be copied
-    to several rows, whole rows are run as TRL does.
-    """
+    """A pass of GRPO: a prompt and its completions in one row (`memory.packing`), or whole rows where layers recur."""
 
     def loss(body: Callable[[], None]) -> Tensor:
-        if options.checkpointing or is_recurrent(model):
+        if is_recurrent(model):
             whole = run(model, embed(model, shape.rows, shape.prompt + shape.completion, shape.crop))
             hidden = whole[:, shape.prompt - 1 : -1]
         else:
-            hidden = continued(model, shape)
+            hidden = packed(model, shape)
         body()
         wanted = torch.empty(shape.rows * shape.completion, dtype=torch.long, device="meta")
-        chosen, _ = log_probabilities(model, hidden.flatten(0, 1), wanted, options.token_chunk)
-        return -chosen.sum()
+        return -token_log_probabilities(unwrap(model).lm_head, hidden.flatten(0, 1), wanted)[0].sum()
 
     return measure(model, loss, options)
 
 
-def continued(model: Any, shape: Shape) -> Tensor:
+def packed(model: Any, shape: Shape) -> Tensor:
     """(rows, completion, size) hidden states that predict the tokens of completions behind shared prompts."""
-    from transformers import DynamicCache
-
-    cache = DynamicCache(config=language_model(unwrap(model)).config)
-    prompts = run(model, embed(model, shape.groups, shape.prompt, shape.crop), cache, shape.prompt)
-    source = torch.empty(shape.rows, dtype=torch.long, device="meta")
-    cache.batch_select_indices(source)
-    rest = run(model, embed(model, shape.rows, shape.completion - 1, 0), cache, shape.prompt + shape.completion - 1)
-    return torch.cat([prompts[source, -1:], rest], dim=1)
-
-
-def log_probabilities(model: Any, hidden: Tensor, wanted: Tensor, chunk: int | None) -> tuple[Tensor, Tensor]:
-    """Log-probabilities of the tokens `wanted` and entropies, (N,) each, after (N, size) hidden states."""
-
-    def of(part: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        scores = (unwrap(model).lm_head(part).float() / 1.0).log_softmax(dim=-1)
-        with torch.no_grad():
-            entropies = -(scores.exp() * scores).sum(dim=-1)
-        return scores.gather(1, tokens[:, None])[:, 0], entropies
-
-    if chunk is None:
-        return of(hidden, wanted)
-    parts: list[tuple[Tensor, Tensor]] = [
-        checkpoint(of, hidden[start : start + chunk], wanted[start : start + chunk], use_reentrant=False)
-        for start in range(0, len(hidden), chunk)
-    ]
-    return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+    length = shape.prompt + shape.most * (shape.completion - 1)
+    mask = torch.empty(shape.groups, 1, length, length, dtype=torch.bool, device="meta")
+    hidden = run(model, embed(model, shape.groups, length, shape.crop), mask=mask)
+    places = torch.empty(shape.rows, shape.completion, dtype=torch.long, device="meta")
+    return hidden.flatten(0, 1)[places]
 
 
 def embed(model: Any, rows: int, length: int, crop: int) -> Tensor:
@@ -167,8 +140,8 @@ def embed(model: Any, rows: int, length: int, crop: int) -> Tensor:
     return words.masked_scatter(places, features)
 
 
-def run(model: Any, inputs: Tensor, cache: Any = None, seen: int = 0) -> Tensor:
-    """Last hidden states; with a cache, behind what it holds, `seen` tokens in all, and with a mask for padding."""
+def run(model: Any, inputs: Tensor, cache: Any = None, mask: Tensor | None = None) -> Tensor:
+    """Last hidden states, of each token from those before it, or from those that a mask (rows, 1, T, T) names."""
     base = unwrap(model)
     language = language_model(base)
     rows, length, _ = inputs.shape
@@ -177,7 +150,8 @@ def run(model: Any, inputs: Tensor, cache: Any = None, seen: int = 0) -> Tensor:
     if cache is not None:
         named = "cache" in inspect.signature(language.forward).parameters
         options["cache" if named else "past_key_values"] = cache
-        mask = torch.empty(rows, 1, length, seen, dtype=torch.bool, device="meta")
+        mask = torch.empty(rows, 1, length, length, dtype=torch.bool, device="meta")
+    if mask is not None:
         options["attention_mask"] = {"full_attention": mask, "linear_attention": None} if is_recurrent(model) else mask
     positions = torch.empty(axes, dtype=torch.long, device="meta")
     hidden: Tensor = language(inputs_embeds=inputs, position_ids=positions, **options)[0]
@@ -223,13 +197,13 @@ def computed_as(model: Any, options: PassOptions) -> Iterator[None]:
     if options.checkpointing:
         # torch turns modes of its functions off in a backward pass: a layer that is computed again needs its own.
         again: dict[str, Any] = {"context_fn": in_mixed_precision} if options.mixed else {}
-        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False, **again})
+        switch_checkpointing(base, {"use_reentrant": False, **again})
         base.train()
     try:
         yield
     finally:
         if options.checkpointing:
-            base.gradient_checkpointing_disable()
+            switch_checkpointing(base, None)
             base.eval()
 
 
@@ -239,21 +213,16 @@ def prefill_bytes(model: Any, rows: int, prompt: int, crop: int) -> int:
 
     with torch.no_grad(), MemoryMeter() as meter, NoContents():
         cache = DynamicCache(config=language_model(unwrap(model)).config)
-        run(model, embed(model, rows, prompt, crop), cache, prompt)
+        run(model, embed(model, rows, prompt, crop), cache)
     return meter.peak
 
 
-def distinct_groups(rows: int, pairs: int, copies: int) -> int:
-    """How many of `pairs` groups of `copies` rows are among `rows` rows drawn at random, rounded up.
+def drawn_groups(rows: int, pairs: int, copies: int) -> tuple[int, int]:
+    """Of `rows` rows drawn at random from `pairs` groups of `copies` rows: distinct groups, and rows of the largest.
 
-    TRL shuffles the rows of a batch of rollouts before it cuts them into passes.
+    TRL shuffles the rows of a batch of rollouts before it cuts them into passes. Means of many draws, rounded up.
     """
-    total = pairs * copies
-    if rows >= total:
-        return pairs
-    absent = math.exp(
-        sum(math.log(total - copies - place) - math.log(total - place) for place in range(rows))
-        if total - copies - rows + 1 > 0
-        else -math.inf
-    )
-    return min(rows, math.ceil(pairs * (1 - absent)))
+    random = np.random.default_rng(0)
+    counts = [np.bincount(random.permutation(pairs * copies)[:rows] // copies) for _ in range(500)]
+    groups, most = (float(np.mean([number(each) for each in counts])) for number in (np.count_nonzero, np.max))
+    return min(rows, pairs, math.ceil(groups - 1e-9)), min(rows, copies, math.ceil(most - 1e-9))
