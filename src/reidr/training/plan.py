@@ -65,6 +65,12 @@ def data_of(recipe: str) -> tuple[str, ...]:
     return PairsRecipe.from_values(*stage_values(recipe, "pairs", {})).data
 
 
+def described_data(recipe: str) -> tuple[str, ...]:
+    """The data sets whose attributes the vision encoder of a recipe's pretraining learns."""
+    trainings = PretrainingRecipe.from_values(*stage_values(recipe, "pretraining", {})).vision_encoder
+    return tuple(name for each in trainings if each.attribute_recognition for name in each.attribute_recognition.data)
+
+
 def check_sections(recipe: str) -> None:
     """Raise RecipeError where a section of a recipe for all stages is wrong or missing."""
     plan(recipe)
@@ -93,7 +99,8 @@ def check_everything(recipe: str, pretraining: Path | None, quick: bool, data: S
     source = f"{find_recipe(recipe)}: {'pretraining' if starts_from_pretraining(recipe) else 'pairs'}"
     if starts_from_pretraining(recipe):
         if pretraining is None and (data or not quick):
-            check_data(names, source)
+            described = () if quick else described_data(recipe)
+            check_data(dict.fromkeys((*names, *described)), source)
         return
     if not names:
         raise DataError(f"{source}: names no data sets; give them with --data NAME=PATH")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from reidr.data.attributes import AND
+from reidr.data.attributes import AND, EITHER, same_value
 from reidr.data.vocabulary import FAMILIES
 from reidr.reasoning.prompting.questions import QUESTIONS, answer_of
 from reidr.reasoning.rationales.regions import PROBABLY, REGIONS, UNSEEN, Known, Region, certain
@@ -66,7 +66,7 @@ def compare(
     hidden: list[str] = []
     for region in shuffled(random):
         first, second = region.visible(a), region.visible(b)
-        common = [name for name in region.attributes if name in first and name in second]
+        common = [name for name in region.attributes if comparable(first.get(name), second.get(name))]
         said_a = region.say({name: first[name] for name in common})
         said_b = region.say({name: second[name] for name in common})
         words = words_of(region) | {"a": said_a, "b": said_b}
@@ -88,6 +88,14 @@ def compare(
             words["where"] = "both" if hidden_a and hidden_b else "A" if hidden_a else "B"
             hidden.append(choose(HIDDEN, random).format(**words))
     return " ".join((seen + hidden)[:regions])
+
+
+def comparable(one: str | None, other: str | None) -> bool:
+    """Whether two values of one attribute can be compared: both known, and not one open where the other may be it."""
+    if one is None or other is None:
+        return False
+    one, other = certain(one), certain(other)
+    return (EITHER in one) == (EITHER in other) or same_value(one, other) is not None
 
 
 def words_of(region: Region) -> dict[str, str | None]:

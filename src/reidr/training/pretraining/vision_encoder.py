@@ -20,7 +20,12 @@ from reidr.training.pretraining.streets import street_people
 from reidr.training.recipes.data_sets import load_training_data
 from reidr.training.recipes.pretraining import PretrainingRecipe
 from reidr.training.recipes.retriever import AttributeTraining, EmbedderTraining
-from reidr.training.retriever.attributes.people import calibrated_attributes, described_people, recognising
+from reidr.training.retriever.attributes.people import (
+    calibrated_attributes,
+    check_somebody_is_held_out,
+    described_people,
+    recognising,
+)
 from reidr.training.retriever.attributes.task import AttributeTask
 from reidr.training.retriever.train import train_retriever
 
@@ -42,6 +47,7 @@ def train_vision_encoder(
     )
     folder = run.folder / VISION_ENCODER
     if not (folder / SETTINGS_FILE).is_file():
+        check_somebody_is_held_out(split.held_out)
         started = time.perf_counter()
         network, crops = trained(
             recipe, run.folder, people.vision_encoder, AttributeTask(reading, split.vision_encoder)

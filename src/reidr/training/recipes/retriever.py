@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reidr.core.recipe import Recipe
 from reidr.retrieval.embedders.network_settings import NetworkSettings
@@ -84,6 +84,12 @@ class EmbedderTraining(Recipe):
         None, description="train the network to recognise attributes too; without it, it learns identities alone"
     )
     seed: int = Field(0, ge=0, description="seed of initial weights, batches, augmentation and the identity split")
+
+    @model_validator(mode="after")
+    def _learns_something(self) -> Self:
+        if not self.identity_weight and self.attribute_recognition is None:
+            raise ValueError("identity_weight: 0 needs attribute_recognition: without both there is nothing to learn")
+        return self
 
 
 class RetrieverRecipe(EmbedderTraining):

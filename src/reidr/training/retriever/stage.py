@@ -41,7 +41,12 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
     if run.finished("retriever"):
         return run.folder / "model"
     from reidr.retrieval.embedders.retriever import Retriever, save_retriever
-    from reidr.training.retriever.attributes.people import calibrated_attributes, described_people, recognising
+    from reidr.training.retriever.attributes.people import (
+        calibrated_attributes,
+        check_somebody_is_held_out,
+        described_people,
+        recognising,
+    )
     from reidr.training.retriever.attributes.task import AttributeTask
     from reidr.training.retriever.thresholds import choose_thresholds
     from reidr.training.retriever.train import train_retriever
@@ -51,6 +56,7 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
     task, strangers, training = None, tuple[Crop, ...](), recipe
     if attributes is not None:
         people = split_crops(described_people(attributes, described, folder / "streets"))
+        check_somebody_is_held_out(people.held_out)
         task, strangers = AttributeTask(attributes, people.vision_encoder), people.held_out
         training = recipe.model_copy(update={"network": recognising(recipe.network, attributes.width)})
     with progress("training the retriever", recipe.epochs) as advance:

@@ -16,7 +16,7 @@ from reidr.data.synthetic.settings import StreetSettings
 from reidr.data.synthetic.street import render_street
 from reidr.data.types import Crop, ReIDDataset
 from reidr.data.vocabulary import VOCABULARY
-from reidr.errors import DataError
+from reidr.errors import DataError, RecipeError
 from reidr.retrieval.embedders.network import NetworkSettings, RetrieverNetwork
 from reidr.retrieval.embedders.preprocess import decode, normalise
 from reidr.training.pretraining.streets import of_street
@@ -67,6 +67,15 @@ def drawn_people(reading: AttributeTraining, folder: Path) -> list[Crop]:
             )
             advance(1)
     return crops
+
+
+def check_somebody_is_held_out(held_out: Sequence[Crop]) -> None:
+    """Raise RecipeError where there is nobody to calibrate on: before anything is trained."""
+    if not held_out:
+        raise RecipeError(
+            "attribute_recognition: no described person is held out, and probabilities are calibrated on such people; "
+            "raise held_out_share or give more people"
+        )
 
 
 @torch.inference_mode()
