@@ -109,7 +109,8 @@ def configuration(sizes: Sizes, layers: int) -> Any:
         "depth": 1, "hidden_size": 128, "intermediate_size": 128, "num_heads": 4, "out_hidden_size": sizes.hidden,
         "fullatt_block_indexes": [0], "deepstack_visual_indexes": [0],
     }  # fmt: skip
-    return CONFIG_MAPPING[sizes.kind](text_config=text, vision_config=vision, tie_word_embeddings=sizes.tied)
+    made: Any = CONFIG_MAPPING[sizes.kind]
+    return made(text_config=text, vision_config=vision, tie_word_embeddings=sizes.tied)
 
 
 @contextmanager

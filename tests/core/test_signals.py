@@ -32,7 +32,19 @@ WORKS = {
         'note_kept("a", "3 new embeddings in a"); note_kept("a", "5 new embeddings in a"); time.sleep(30)',
         "kept: 5 new embeddings in a; run the same command again to go on from there",
     ),
-    # The exception may come where Python swallows it, or where somebody makes another one of it.
+    # Python drops what is raised in the callback of a weak reference, as the import system has them.
+    "in a callback": (
+        """
+    import weakref
+    class Thing: pass
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: time.sleep(1))
+    del thing
+    time.sleep(30)
+    """,
+        "nothing was kept",
+    ),
+    # The exception may come where somebody swallows it, or where somebody makes another one of it.
     "swallows": (
         """
     try: time.sleep(30)

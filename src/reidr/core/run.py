@@ -340,7 +340,7 @@ def git_commit() -> str | None:
 
 
 def content_hash(items: Sequence[str]) -> str:
-    """A short hash of a sequence of strings, in order: for telling one list of files from another."""
+    """A short hash of a sequence of strings, in order: equal lists of files have equal hashes."""
     digest = hashlib.sha256()
     for item in items:
         digest.update(item.encode("utf-8", "surrogateescape") + b"\0")

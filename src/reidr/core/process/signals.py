@@ -21,6 +21,7 @@ from reidr.core.process.several import is_first, speaks_last
 PROGRAMS = ("reidr", "reidr.exe", "reidr-script.py")
 MODULE = ("cli", "main.py")
 STUCK = 10.0  # seconds that a process has for ending by itself; launchers wait 30 before they kill
+AGAIN = 0.05  # seconds after which a signal is sent again whose exception Python swallowed
 IMPATIENT = 1.0  # seconds after which a second signal means: at once
 
 _received: int | None = None
@@ -57,6 +58,35 @@ def interrupt_when_told() -> None:
     _received = None
     _kept.clear()
     listen(_interrupt)
+    _send_again_what_python_swallows()
+
+
+def _send_again_what_python_swallows() -> None:
+    """An exception that is raised in a callback (of a weak reference, say, while modules are imported) ends nowhere.
+
+    Python would print its traceback and go on; here the same signal comes once more, a moment later.
+    """
+    before = sys.unraisablehook
+    if getattr(before, "__name__", "") == _hear_of_lost.__name__:
+        return
+
+    def hook(lost: sys.UnraisableHookArgs) -> None:
+        if not _hear_of_lost(lost):
+            before(lost)
+
+    hook.__name__ = _hear_of_lost.__name__
+    sys.unraisablehook = hook
+
+
+def _hear_of_lost(lost: sys.UnraisableHookArgs) -> bool:
+    global _received
+    if not isinstance(lost.exc_value, Interrupted):
+        return False
+    _received = None
+    again = threading.Timer(AGAIN, os.kill, (os.getpid(), lost.exc_value.number))
+    again.daemon = True
+    again.start()
+    return True
 
 
 def nothing_is_left_to_do() -> None:

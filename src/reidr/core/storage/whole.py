@@ -1,4 +1,4 @@
-"""Telling whole files of weights from truncated ones, and keeping the version before beside the newest.
+"""Recognising truncated files of weights, and keeping the version before beside the newest.
 
 A file that is replaced in one step survives a process that is killed. It does not survive a disk that loses what it had
 promised to keep, a copy that was cut off, or a quota on a network mount: then the version before is what is left.

@@ -109,7 +109,7 @@ def sample_outfit(random: np.random.Generator, label: str) -> Outfit:
 
 
 def with_other(random: np.random.Generator, person: Person, fact: str) -> Person:
-    """`person` with another value of the telling `fact` in the only outfit."""
+    """`person` with another value of the distinguishing `fact` in the only outfit."""
     outfit = person.outfits[0]
 
     def other(values: Sequence[str], now: str) -> str:
