@@ -7,7 +7,7 @@ behind an overconfident network trusts it more than it deserves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +39,7 @@ class RecognisedAttributes(nn.Module):
         self.register_buffer("slopes", torch.ones(values + self.rows))
         self.register_buffer("offsets", torch.zeros(values + self.rows))
         self.register_buffer("shares", torch.full((values,), 0.5))
-        self.to_tokens = nn.Linear(self.size + self.rows, out)  # the last ones say which family a token is given
+        self.to_tokens = nn.Linear(values + self.rows, out)
         # Lists, not tensors: transformers builds models without memory for tensors, and fills in the saved ones alone.
         self.family_of = [place for place, own in enumerate(self.families.values()) for _ in own]
         self.several = [name in FAMILIES and FAMILIES[name].several for name in self.families]
@@ -74,27 +74,12 @@ class RecognisedAttributes(nn.Module):
         values, hidden = probabilities.split((len(self.shares), self.rows), dim=-1)
         shown = 1 - hidden[..., self.family_of]
         features = GAIN * torch.cat([shown * (values - self.shares), hidden], dim=-1)
-        features = torch.cat([features, torch.ones_like(hidden)], dim=-1)
         own: Tensor = self.to_tokens(features * self._places(sizes).to(features))
         return own
 
-    @torch.no_grad()
-    def start_from_words(self, embedding_of: Callable[[str], Tensor], std: float) -> None:
-        """First weights of `to_tokens`: what is recognised looks like the words that say it.
-
-        So an answer is found by copying, which a language model learns much sooner than sixty words for sixty numbers.
-
-        Args:
-            embedding_of: the (out,) input embedding of a word. std: standard deviation of the weights.
-        """
-        words = [value for values in self.families.values() for value in values]
-        words += [CANNOT_BE_SEEN] * self.rows + list(self.families)
-        rows = torch.stack([embedding_of(word) for word in words])
-        self.to_tokens.weight.copy_((rows * (std / rows.std(dim=1, keepdim=True).clamp(min=1e-6))).T)
-
     def _places(self, sizes: Sequence[int]) -> Tensor:
-        """(tokens, values of `to_tokens`) 1 where a token is given that number: the place of its family."""
-        families = torch.tensor([*self.family_of, *range(self.rows), *range(self.rows)])
+        """(tokens, `size`) 1 where a token is given that probability: its family's place among the picture's tokens."""
+        families = torch.tensor([*self.family_of, *range(self.rows)])
         parts = {size: families % size == torch.arange(size)[:, None] for size in set(sizes)}
         return torch.cat([parts[size] for size in sizes])
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from torch import Tensor
 from transformers import (
     PreTrainedTokenizerFast,
     Qwen2VLImageProcessorPil,
@@ -162,10 +161,8 @@ def build_convolutional(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = ConvolutionalForConditionalGeneration(config)
-    # Larger than other first weights: what is recognised is what there is to say.
-    model.model.visual.attributes.start_from_words(
-        lambda word: embedding_of(word, tokenizer, model.get_input_embeddings().weight), PROJECTION_STD
-    )
+        # Larger than other first weights: what is recognised is what there is to say.
+        torch.nn.init.normal_(model.model.visual.attributes.to_tokens.weight, std=PROJECTION_STD)
     model.model.visual.vision_encoder.load_state_dict(network.state_dict())
     if calibrations is not None:
         model.model.visual.attributes.calibrate(calibrations)
@@ -173,16 +170,6 @@ def build_convolutional(
     size = NanoSize(patch=CELL, merge=merge, pixels=(area, area + area // 8))
     images = build_image_processor(size, settings.mean, settings.std)
     return model, Qwen3VLProcessor(images, tokenizer, chat_template=CHAT_TEMPLATE)
-
-
-def embedding_of(words: str, tokenizer: PreTrainedTokenizerFast, rows: Tensor) -> Tensor:
-    """Mean embedding of the tokens that words begin with, at the start of a sentence and within one."""
-    first = [
-        tokenizer(text, add_special_tokens=False).input_ids[0]
-        for word in words.split()
-        for text in (f" {word}", word.capitalize())
-    ]
-    return rows[first].mean(dim=0)
 
 
 def language_config(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int, heads: int) -> dict[str, Any]:
