@@ -194,6 +194,7 @@ def test_marks_of_how_alike_it_looks_by_hand(sentence: str, mark: str) -> None:
         ("The upper clothing differs: a red top in A, a red horizontally striped top in B.", False),
         ("The upper clothing differs: a red top in A, a red and white top in B.", False),
         ("The upper clothing differs: a red and white top in A, a red and white top in B.", True),
+        ("The upper clothing differs: a red and white top in A, a white and red top in B.", True),
         ("The bag differs: a backpack and an umbrella in A, a backpack and an umbrella in B.", True),
         ("The upper clothing differs: probably a red top in A, probably a red top in B.", True),
         ("The upper clothing differs: a red top in A, a red top under a black jacket in B.", False),

@@ -287,7 +287,8 @@ def self_contradictory(claim: Claim) -> bool:
     if claim.likeness is not None:
         return False
     shared = claim.a.keys() & claim.b.keys()
-    if claim.agreement != "differ" or not shared or any(claim.a[name] != claim.b[name] for name in shared):
+    unlike = [name for name in shared if not same_value(claim.a[name], claim.b[name])]
+    if claim.agreement != "differ" or not shared or unlike:
         return False
     alone = {name: value for name, value in {**claim.a, **claim.b}.items() if name not in shared}
     return all(value == BY_ABSENCE.get(name, value) for name, value in alone.items())

@@ -55,7 +55,8 @@ def train_language_model(
         share = learning_rate_at(step, settings.steps, settings.warmup_steps)
         set_learning_rate(optimiser, settings.learning_rate, share)
         optimiser.zero_grad(set_to_none=True)
-        total = backward(model, features, [source.draw(random) for _ in range(settings.batch)])
+        examples = [source.draw(random) for _ in range(settings.batch)]
+        total = backward(model, features, examples, settings.precision)
         check_finite({"loss": total}, f"step {step + 1}")
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
@@ -89,14 +90,16 @@ def optimiser_of(settings: LanguageTraining, model: Any) -> tuple[list[torch.nn.
     return parameters, torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=0.05, betas=(0.9, 0.98))
 
 
-def backward(model: Any, features: CropFeatures, examples: Sequence[Example]) -> float:
-    """Add the gradients of the mean loss of `examples`; returns it."""
+def backward(model: Any, features: CropFeatures, examples: Sequence[Example], precision: str = "float32") -> float:
+    """Add the gradients of the mean loss of `examples`; returns it. `precision`: as in `LanguageTraining`."""
     total, words = 0.0, answer_token_ids(features.processor.tokenizer)
     # Sequences of similar length are batched together; the gradients add up.
     numbers = [len(example.crops) for example in examples]
     for number in sorted(set(numbers)):
         inputs, labels = example_batch(features, [each for each in examples if len(each.crops) == number])
-        loss = completion_loss(model(**inputs).logits, labels, words).sum() / len(examples)
+        with torch.autocast(labels.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            logits = model(**inputs).logits
+        loss = completion_loss(logits.float(), labels, words).sum() / len(examples)
         loss.backward()
         total += float(loss.detach())
     return total

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from reidr.core.recipe import Recipe
@@ -31,6 +33,9 @@ class LanguageTraining(Recipe):
     )
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of AdamW")
     warmup_steps: int = Field(50, ge=0, description="steps of linear learning-rate warm-up")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="number format of the language model's matrix products; weights are always float32"
+    )
     save_every: int = Field(100, ge=1, description="steps between two checkpoints")
     seed: int = Field(0, ge=0, description="seed of the examples and of new weights")
 
