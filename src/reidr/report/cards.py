@@ -13,6 +13,7 @@ from reidr.data.types import Crop
 from reidr.evaluation.experiment.outcome import Outcome
 from reidr.fusion.ask_policy import explain
 from reidr.fusion.calibration import margin_of
+from reidr.fusion.weighted import SCORE_NAMES
 from reidr.reasoning.rationales.statements import Known, statements_of
 from reidr.reasoning.types import Verdict
 from reidr.report import Candidate, QueryCard
@@ -169,6 +170,8 @@ def candidate(outcome: Outcome, position: int, index: int, place: Place, known: 
         cues=() if verdict is None else tuple(f"{cue.region}: {cue.agreement}" for cue in verdict.cues),
         answer=None if verdict is None else verdict.answer,
         score_direct=score,
+        score_name=SCORE_NAMES[outcome.settings.profile.score],
+        score_words=None if verdict is None else verdict.words,
         score_thinking=verdict.probability if thought and verdict is not None else None,
         sampled=verdict is not None and verdict.sampled,
         no_score=wanted and score is None,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from reidr.evaluation.experiment.rows import ADAPTIVE, Row
 from reidr.evaluation.experiment.search import ORDERS, Cost, MethodName, Reals, TrialSearch
 from reidr.fusion.ask_policy import asked_pairs, policy_name
+from reidr.fusion.weighted import SCORE_NAMES
 from reidr.retrieval.ranked_list import RankedList
 from reidr.retrieval.score_normalisation import has_z_norm, normalised_distances
 
@@ -60,7 +61,7 @@ def profile_row(search: TrialSearch) -> ProfileResult:
     else:
         fitted = result.by == "fused score"
         note = "fused into one fitted probability" if fitted else f"weight {profile.weight:g}"
-        note = f"direct score, both orders, {note}"
+        note = f"{SCORE_NAMES[profile.score]}, both orders, {note}"
         method = MethodName(reasoner_name(search), "reasoner")
     row = search.row(method, result.ranked, cost, note)
     return ProfileResult(row, result.scores, result.ranked, result.thresholded, asked, search.similarities())
