@@ -179,7 +179,7 @@ def edited_number(edited: EditedClaims | None) -> ReasonNumber:
         "Edited claims followed",
         "One claim of a reason is turned round (what agrees differs, what differs agrees) and nothing else; then the "
         "words are scored anew with the pictures taken away. The share of edits after which that score moved the way "
-        "the new claim says. That the words are its cause holds by construction; this says whether it reads them right.",
+        "the new claim says. By construction the words are its cause; this says whether they are read rightly.",
         "95 % or more",
         "50 %: the words are read, and not understood",
         None if edited is None else edited.followed,

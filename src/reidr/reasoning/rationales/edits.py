@@ -81,7 +81,8 @@ def changed(stated: Mapping[str, str]) -> dict[str, str]:
     """What is stated of a crop, with another value of the first attribute that has one."""
     for name, value in stated.items():
         parts = set(value.replace(EITHER, AND).split(AND))
-        possible = [each for each in FAMILIES[name].values if each not in parts and each not in ABSENT]
+        others = [each for each in FAMILIES[name].values if each not in parts]
+        possible = [each for each in others if each not in ABSENT] or others
         if possible:
             # Not always the same: of values in a fixed order the one as far on as the stated one stands.
             return {**stated, name: possible[sum(map(ord, value)) % len(possible)]}
