@@ -159,4 +159,4 @@ def test_the_command_tunes_any_recipe_s_model(tmp_path: Path, monkeypatch: pytes
     run = CliRunner().invoke(reidr, words)
     assert run.exit_code == 0, run.output
     assert "fusion weight 0.4" in run.output
-    assert asked == [("qwen2.5-vl-7b", tmp_path, {}, {"retriever": "other"})]
+    assert asked == [("qwen2.5-vl-7b", tmp_path, {}, {"retriever": "other", "words": False})]
