@@ -153,6 +153,9 @@ def test_evaluate_shows_it_on_every_card(kind: str, compare: tuple[str, ...]) ->
     (outcome,) = run_experiment(people(), Bands(), reader, settings, silent)  # type: ignore[arg-type]
     assert [row.variant for row in outcome.rows if row.role == "reasoner"].count("reasoned") == bool(compare)
     report = build_report([outcome], title="t", facts={})
+    calls = {"direct": 2 * 3 + 4 * 3, "reasoned": 4 * 3, "both": 2 * 3 + 4 * 3}[kind]
+    assert [card.calls for card in report.query_cards] == [calls] * 4
+    assert next(row for row in outcome.rows if row.role == "reasoner").calls == 4 * (6 if kind == "direct" else calls)
     shown = [each for card in report.query_cards for each in card.candidates if each.score_direct is not None]
     assert len(shown) == 4 * 3
     assert all(each.score_words == pytest.approx(read("The shoes agree: white shoes in both.")) for each in shown)

@@ -66,12 +66,16 @@ def status_of(trial: Trial, position: int, matches: int) -> str:
 
 
 def cost_of(outcome: Outcome, position: int) -> dict[str, Any]:
-    """Calls for one query, two for each pair that was scored and one for each thought, and what the thoughts cost."""
+    """Calls for one query, and what the thoughts cost: two for each direct score, one for each thought, and four where
+    its words were scored alone (written and read in both orders)."""
     if outcome.scores is None:
         return {}
     query = outcome.trial.query[position].id
     thoughts = [verdict for (first, _), verdict in outcome.verdicts.items() if first == query]
-    return {"calls": 2 * int(np.isfinite(outcome.scores[position]).sum()) + len(thoughts), **thought_cost(thoughts)}
+    scored = int(np.isfinite(outcome.scores[position]).sum())
+    direct = 0 if outcome.settings.profile.score == "reasoned" else 2 * scored
+    calls = direct + sum(1 if each.words is None else 4 for each in thoughts)
+    return {"calls": calls, **thought_cost(thoughts)}
 
 
 def thought_cost(thoughts: Sequence[Verdict]) -> dict[str, Any]:

@@ -44,7 +44,8 @@ def profile_row(search: TrialSearch) -> ProfileResult:
 
     Raises ReIDError where only the pairs in doubt are to be asked, and that needs a policy or longer lists.
     """
-    profile, before, started = search.settings.profile, len(search.known), time.perf_counter()
+    profile, started = search.settings.profile, time.perf_counter()
+    before, silent = len(search.known), len(search.verdicts)
     in_doubt = profile.asking == "in doubt"
     if in_doubt:
         with search.progress("scoring the pairs in doubt, rank by rank", search.k) as advance:
@@ -52,7 +53,9 @@ def profile_row(search: TrialSearch) -> ProfileResult:
     else:
         result = profile.reranker().run(search.ranked, search.context())
     asked = np.isfinite(result.scores) if in_doubt else asked_by_policy(search)
-    cost = Cost(ORDERS * (len(search.known) - before), time.perf_counter() - started)
+    direct = 0 if profile.score == "reasoned" else len(search.known) - before
+    words = len(search.verdicts) - silent  # written and then read, in both orders
+    cost = Cost(ORDERS * (direct + 2 * words), time.perf_counter() - started)
     if in_doubt:
         assert profile.policy is not None
         per_query = np.isfinite(result.scores).sum() / len(search.ranked)

@@ -132,11 +132,11 @@ def score_pairs(
         return PairScores(said.scores, unknown, said.scores, [own[0] for own in said.verdicts])
     direct = np.asarray(backend.score(pairs, batch_size=batch_size), dtype=np.float64)
     # A pair without a direct score is in doubt as no other.
-    chosen = np.flatnonzero(~np.isfinite(direct) | (entropy(direct) >= least_doubt))
+    chosen = np.flatnonzero(~np.isfinite(direct) | (entropy(direct) >= least_doubt)).tolist()
     said = reasoned_scores(backend, [pairs[row] for row in chosen], batch_size=batch_size, progress=progress)
     reasoned = unknown.copy()
     reasoned[chosen] = said.scores
-    for row, own in zip(chosen.tolist(), said.verdicts, strict=True):
+    for row, own in zip(chosen, said.verdicts, strict=True):
         silent[row] = own[0]
     return PairScores(mean_log_odds(direct, reasoned), direct, reasoned, silent)
 

@@ -73,8 +73,9 @@ def opposite_of(claim: Claim) -> str | None:
         return None
     again = parse_sentence(sentence)
     # What is said of a region may be less than what was understood of it ("a top" of an unknown garment).
-    opposite = again is not None and again.region == claim.region and again.agreement != claim.agreement
-    return sentence if opposite and (agrees or claim.likeness is not None or again.a != again.b) else None
+    if again is None or again.region != claim.region or again.agreement == claim.agreement:
+        return None
+    return sentence if agrees or claim.likeness is not None or again.a != again.b else None
 
 
 def changed(stated: Mapping[str, str]) -> dict[str, str]:
