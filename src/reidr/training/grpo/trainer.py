@@ -157,18 +157,21 @@ class PairTrainer(PrivateTrainer):
         """As TRL, for the groups of `batch`; and the losses of the right answer word that the recipe asks for."""
         self.groups = batch["groups"]
         loss = super().loss_of(model, batch)
-        share = len(self.groups) * self.args.gradient_accumulation_steps  # a row that cannot be read counts as 0
         if self.recipe.answer_loss:
             rows = CompletionRows(self.groups, self.prompts, batch["answered_ids"], batch["answered_mask"])
-            value = self.through(model, lambda: with_pictures(self.adapter(model), rows)) / share
-            loss = loss + self.recipe.answer_loss * value
-            self.note("answer_loss", value.item() * self.args.gradient_accumulation_steps)
+            value = self.through(model, lambda: with_pictures(self.adapter(model), rows))
+            loss = loss + self.recipe.answer_loss * self._of_a_pass("answer_loss", value)
         if self.recipe.judge_loss:
             ids, mask = batch["judged_ids"], batch["judged_mask"]
-            value = self.through(model, lambda: with_words_alone(self.adapter(model), ids, mask)) / share
-            loss = loss + self.recipe.judge_loss * value
-            self.note("judge_loss", value.item() * self.args.gradient_accumulation_steps)
+            value = self.through(model, lambda: with_words_alone(self.adapter(model), ids, mask))
+            loss = loss + self.recipe.judge_loss * self._of_a_pass("judge_loss", value)
         return loss
+
+    def _of_a_pass(self, name: str, total: Tensor) -> Tensor:
+        """The part of a loss that one pass adds, from its sum over rows; a row that cannot be read counts as 0."""
+        mean = total / len(self.groups)
+        self.note(name, self.accelerator.gather(mean.detach()).mean().item())
+        return mean / self.args.gradient_accumulation_steps
 
     def through(self, model: Any, work: Callable[[], Any]) -> Any:
         """`work()`, within a forward pass of what several processes have put around `model`: it must see it."""
