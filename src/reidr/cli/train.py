@@ -169,7 +169,7 @@ def tune(recipe: str, model: Path, retriever: str, words: bool) -> None:
 
     find_recipe(recipe)
     find_checkpoint(model)
-    from reidr.training.tuning.stage import tuning_stage
+    from reidr.training.tuning.stage import TuningOptions, tuning_stage
 
-    profile = tuning_stage(recipe, model, {}, retriever=retriever, words=words)
+    profile = tuning_stage(recipe, model, {}, retriever=retriever, how=TuningOptions(words=words))
     click.echo(f"fusion weight {profile.weight}, chosen on {profile.chosen_on}: {model / 'inference_profile.json'}")

@@ -152,7 +152,7 @@ def test_a_prompt_is_encoded_in_one_pass_of_a_step(tmp_path: Path, monkeypatch: 
 def test_the_losses_of_the_right_word_are_those_of_whole_rows(kind: str, tmp_path: Path) -> None:
     """The reference: each row by itself, unpadded, through the model; `qwen3_5` cannot be packed."""
     from reidr.training.grpo.judging.answer_loss import (
-        after_own_words,
+        after_pictures,
         after_words_alone,
         with_pictures,
         with_words_alone,
@@ -184,7 +184,7 @@ def test_the_losses_of_the_right_word_are_those_of_whole_rows(kind: str, tmp_pat
 
     said = [one.text.split("<think>")[1].split("</think>")[0] for one in completions if one.answer_logits]
     readable = [place for place, one in enumerate(completions) if one.answer_logits is not None]
-    own = after_own_words(adapter, completions, labels)
+    own = after_pictures(adapter, completions, labels)
     assert own.readable.tolist() == [True, True, False, True]
     for part in ("pictures", "words"):
         images = [(BLANK, BLANK)] * 2 if part == "words" else [(p.query.open(), p.candidate.open()) for p in pairs]

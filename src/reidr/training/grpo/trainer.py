@@ -26,7 +26,7 @@ from reidr.reasoning.models.transformers_model import unwrap
 from reidr.reasoning.models.vision_language_model import VisionLanguageModel
 from reidr.reasoning.prompting.prompt import crop_pixels, open_pair
 from reidr.training.grpo.judging.answer_loss import (
-    after_own_words,
+    after_pictures,
     after_words_alone,
     with_pictures,
     with_words_alone,
@@ -120,7 +120,7 @@ class PairTrainer(PrivateTrainer):
         adapter, labels = self.adapter(self.model), self.scorer.labels(pairs)
         found: dict[str, Tensor] = {}
         if self.recipe.answer_loss:
-            own = after_own_words(adapter, self.rollouts, labels)
+            own = after_pictures(adapter, self.rollouts, labels)
             found |= {"answered_ids": own.ids, "answered_mask": own.mask}
             kept = torch.ones_like(output["completion_mask"])
             rows = own.readable.nonzero()[:, 0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +49,30 @@ NOTICE = "Reasons are generated text: read them as a witness's words, not as evi
 Curve = list[tuple[float, float, float]]
 
 
+@dataclass(frozen=True)
+class TuningOptions:
+    """What is asked of a reasoner while it is tuned.
+
+    Attributes:
+        k: candidates of a query. queries: at most so many of the street, twice as many of photos. words: whether it is
+            also asked for its words, to choose which score counts.
+    """
+
+    k: int = DEFAULT_K
+    queries: int = 200
+    words: bool = False
+
+
+DEFAULTS = TuningOptions()
+
+
 def tuning_stage(
     recipe_name: str,
     model: Path,
     changes: dict[str, Any],
     *,
     retriever: str = "nano",
-    k: int = DEFAULT_K,
-    queries: int = 200,
-    words: bool = False,
+    how: TuningOptions = DEFAULTS,
 ) -> InferenceProfile:
     """Choose how the reasoner in `model` is used beside a retriever (as `--retriever`), and store it with the model.
 
@@ -68,7 +83,7 @@ def tuning_stage(
 
     On the same people are chosen: the weights after k-reciprocal re-ranking and for the whole list, the fitted fusion
     and whether it or the weight orders candidates, the calibration, the policy of asking, and the score by which absent
-    people are recognised. With `words` also whether P(same) is read from its words, and about which pairs they are
+    people are recognised. With `how.words` also whether P(same) is read from its words, and about which pairs they are
     bought (`score_of_words`), which takes two rationales for each pair. What was tried is written to `tuning_log.json`.
 
     Raises:
@@ -77,11 +92,11 @@ def tuning_stage(
     """
     ranker = load_embedder(retriever)
     held_out = held_out_people(recipe_name, changes, ranker, model)
-    tuner = Tuner(ranker, Engine(Reasoner.load(model)), k, progress)
-    searches = searches_to_tune_on(held_out, queries, street=starts_from_pretraining(recipe_name) or not held_out)
+    tuner = Tuner(ranker, Engine(Reasoner.load(model)), how.k, progress)
+    searches = searches_to_tune_on(held_out, how.queries, street=starts_from_pretraining(recipe_name) or not held_out)
     measured = {search.name: tuner.measure(search) for search in searches}
     tried_words: dict[str, Any] = {}
-    if words:
+    if how.words:
         name, own = searches[-1].name, measured[searches[-1].name]
         choice = score_of_words(own, tuner.reasoned(own))
         measured[name] = tuner.take(own, choice.kind, choice.least_doubt, choice.scores)

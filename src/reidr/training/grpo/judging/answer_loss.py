@@ -73,7 +73,7 @@ def answer_places(model: VisionLanguageModel, completions: Sequence[Completion])
     return [place(one) for one in completions]
 
 
-def after_own_words(model: VisionLanguageModel, completions: Sequence[Completion], labels: Sequence[bool]) -> Answered:
+def after_pictures(model: VisionLanguageModel, completions: Sequence[Completion], labels: Sequence[bool]) -> Answered:
     """Each completion up to its answer, then the right word; to be read behind the pair's own prompt."""
     yes, no, _ = answer_token_ids(model.processor.tokenizer)
     places = answer_places(model, completions)
