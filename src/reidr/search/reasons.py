@@ -47,11 +47,11 @@ def reasons(
     if silent:
         with show("thinking about pairs", len(silent)) as advance:
             new = model.think([pairs[i] for i in silent], progress=steps_of(advance))
-        for i, verdict in zip(silent, new, strict=True):
-            verdicts[i] = verdict
+        for i, fresh in zip(silent, new, strict=True):
+            verdicts[i] = fresh
     for i in chosen:
         verdicts[i] = verdicts[i] if said[i] is None else said[i]
-    some, thoughts = [pairs[i] for i in chosen], [verdict for i in chosen if (verdict := verdicts[i]) is not None]
+    some, thoughts = [pairs[i] for i in chosen], [each for i in chosen if (each := verdicts[i]) is not None]
     if task.options.claim_check and model.capabilities.ask_about_crops:
         with show("looking at each crop again", len(chosen)) as advance:
             seen = check_claims(model, some, thoughts, share_of_steps(advance, len(chosen)))

@@ -128,14 +128,16 @@ class PrivateTrainer(GRPOTrainer):
 
         There is one update per batch of rollouts, to which the order of its rows makes no difference.
         """
-        if not self.model.training:
+        trainer: Any = self  # TRL's types say None of what is there as soon as a training has begun
+        if not trainer.model.training:
             evaluated: dict[str, Any] = super()._prepare_inputs(generation_batch)
             return evaluated
-        passes = self.args.steps_per_generation
-        if self._step % (passes * self.num_iterations) == 0 or self._buffered_inputs is None:
-            scored = split_pixel_values_by_grid(self._generate_and_score_completions(generation_batch))
-            self._buffered_inputs = [unsplit_pixel_values_by_grid(part) for part in split_tensor_dict(scored, passes)]
-        inputs: dict[str, Any] = self._buffered_inputs[self._step % passes]
+        passes = trainer.args.steps_per_generation
+        if trainer._step % (passes * trainer.num_iterations) == 0 or trainer._buffered_inputs is None:
+            scored: Any = split_pixel_values_by_grid(self._generate_and_score_completions(generation_batch))
+            parts: Any = split_tensor_dict(scored, passes)
+            trainer._buffered_inputs = [unsplit_pixel_values_by_grid(part) for part in parts]
+        inputs: dict[str, Any] = trainer._buffered_inputs[trainer._step % passes]
         return inputs
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
