@@ -104,20 +104,16 @@ def after_words_alone(
 
 def with_pictures(model: VisionLanguageModel, rows: CompletionRows) -> Tensor:
     """Sum of the negative log-probabilities of the last token of each row that is not empty, with gradients."""
-    kept = rows.mask.any(dim=1)
-    if not bool(kept.any()):
-        return rows.ids.new_zeros((), dtype=torch.float)
-    some = CompletionRows(rows.groups[kept.to(rows.groups.device)], rows.prompts, rows.ids[kept], rows.mask[kept])
+    kept, mask, counts = _some(rows.mask)
+    some = CompletionRows(rows.groups[kept.to(rows.groups.device)], rows.prompts, rows.ids[kept], mask)
     hidden = (hidden_of_packed_rows if can_be_packed(model) else hidden_of_whole_rows)(model, some)
-    return _last_words(model, hidden, some.ids, some.mask)
+    return counts * _last_words(model, hidden, some.ids, some.mask)
 
 
 def with_words_alone(model: VisionLanguageModel, ids: Tensor, mask: Tensor) -> Tensor:
     """As `with_pictures`, for rows (R, length) behind the thinking prompt about two grey pictures."""
-    kept = mask.any(dim=1)
-    if not bool(kept.any()):
-        return ids.new_zeros((), dtype=torch.float)
-    ids, mask = ids[kept], mask[kept]
+    kept, mask, counts = _some(mask)
+    ids = ids[kept]
     (opening,) = group_prompts(model, [(BLANK, BLANK)])
     if can_be_packed(model):
         (prompt,) = encoded(model, [opening])
@@ -126,7 +122,21 @@ def with_words_alone(model: VisionLanguageModel, ids: Tensor, mask: Tensor) -> T
     else:
         groups = torch.zeros(len(ids), dtype=torch.long)
         hidden = hidden_of_whole_rows(model, CompletionRows(groups, {0: opening}, ids, mask))
-    return _last_words(model, hidden, ids, mask)
+    return counts * _last_words(model, hidden, ids, mask)
+
+
+def _some(mask: Tensor) -> tuple[Tensor, Tensor, float]:
+    """Which rows, (R,), are not empty, their masks, and 1; of none that is not, the first token of one row, and 0.
+
+    Several processes that share the weights of a model must all run it, also one that has nothing to learn.
+    """
+    kept = mask.any(dim=1)
+    if bool(kept.any()):
+        return kept, mask[kept], 1.0
+    kept[0] = True
+    first = torch.zeros_like(mask[:1])
+    first[0, 0] = 1
+    return kept, first, 0.0
 
 
 def _last_words(model: VisionLanguageModel, hidden: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
