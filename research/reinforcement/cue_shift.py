@@ -1,8 +1,10 @@
 """Experiment A of README.md: trained on people told apart by some cues in one street, judged on other cues in another.
 
     python research/reinforcement/cue_shift.py --model runs/pretraining/model --run runs/cue-shift --seeds 0 1 2 3 4
+    python research/reinforcement/tables.py A runs/cue-shift
 
-Resumable: what a seed's arm has written to results.jsonl is not done again.
+Resumable: what a seed's arm has written to results.jsonl is not done again. Arms called D are judged by their direct
+score, arms called B by their reasoned one; the warm-up, from which all start, by both.
 """
 
 from __future__ import annotations
@@ -51,7 +53,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
 NOT_VISIBLE = "not visible"
 WARM, STEPS, PAIRS, GROUP, SHARE = 90, 200, 16, 8, 0.209
 RATE, WARM_RATE, KL, PRICE, TRUTH = 5e-5, 3e-4, 0.02, 0.02, 0.3
+POLICY = 10.0
+"""Weight of the policy gradient, a mean over tokens, beside the judge's cross-entropy, a mean over rationales."""
 TOKENS = 90
+LEAST_LEVERAGE, LEAST_AREA, LOOK = 0.2, 0.6, 50
+"""The stop rules of README.md: of the warm-up's words, and the step by which held-out people are rewarded more."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,7 @@ class Task:
     crops: list[Crop]
     warm: list[TwinPair]
     train: list[TwinPair]
+    watched: list[TwinPair]
     tests: dict[str, list[TwinPair]]
 
 
@@ -140,23 +147,29 @@ def task_of(people: int, pairs: int, tested: int) -> Task:
     """The pairs of both streets, crops of one list."""
     first, second = World(700, people), World(701, people // 3)
     names = sorted(first.by_person)
-    cut = int(0.3 * len(names)), int(0.85 * len(names))
+    cut = [int(share * len(names)) for share in (0.3, 0.8, 0.85)]
     warm = first.pairs(pairs // 3, SEEN, names[: cut[0]])
     train = first.pairs(pairs, SEEN, names[cut[0] : cut[1]])
+    watched = first.pairs(min(200, tested), SEEN, names[cut[1] : cut[2]])
     tests = {
-        f"{kind} S0": first.pairs(tested, cues, names[cut[1] :]) for kind, cues in (("seen", SEEN), ("unseen", UNSEEN))
+        f"{kind} S0": first.pairs(tested, cues, names[cut[2] :]) for kind, cues in (("seen", SEEN), ("unseen", UNSEEN))
     }
     offset = len(first.crops)
     for kind, cues in (("seen", SEEN), ("unseen", UNSEEN)):
         own = second.pairs(tested, cues, sorted(second.by_person))
         tests[f"{kind} S1"] = [replace(pair, a=pair.a + offset, b=pair.b + offset) for pair in own]
-    return Task(first.crops + second.crops, warm, train, tests)
+    return Task(first.crops + second.crops, warm, train, watched, tests)
 
 
 class Arm:
-    """One model in training: what it can do, and how its scores are read."""
+    """One model in training: what it can do, and how its scores are read.
+
+    Attributes:
+        speaker: whose words it judges; itself, unless its words were never to change.
+    """
 
     def __init__(self, base: Any, features: CropFeatures, crops: Sequence[Crop], seed: int) -> None:
+        self.speaker = self
         self.base = copy.deepcopy(base).eval()
         for part in (self.base.model.visual.vision_encoder,):
             part.requires_grad_(False)
@@ -209,7 +222,7 @@ class Arm:
         """(P(same) of the words alone, mean of two rationales in each order; leverage)."""
         table = []
         for swapped in (False, True):
-            written = self.write(pairs, 2, swapped)
+            written = self.speaker.write(pairs, 2, swapped)
             table.append(self.judged([one for own in written for one in own]).reshape(len(pairs), 2))
         each = np.concatenate(table, axis=1)
         p = each.mean(axis=1)
@@ -374,7 +387,7 @@ def policy_step(
         before, _ = start.word_log_probabilities(pairs, said, whole)
     difference = before - now
     kl = ((difference.exp() - difference - 1) * mask).sum() / mask.sum()
-    loss = -(torch.from_numpy(advantage).float()[:, None] * now).sum() / mask.sum() * 10 + KL * kl
+    loss = -POLICY * (torch.from_numpy(advantage).float()[:, None] * now).sum() / mask.sum() + KL * kl
     arm.step(optimiser, loss if more is None else loss + more)
     return {
         "reward": float(np.mean(rewards)),
@@ -429,7 +442,7 @@ ARMS: dict[str, tuple[Step, str]] = {
 
 
 def shares(arm: Arm, pairs: Sequence[TwinPair]) -> dict[str, list[TwinPair]]:
-    """All pairs, a fifth at random, and a fifth that is neither always right nor always wrong by the warm-up's words."""
+    """All pairs, a fifth at random, and a fifth that the warm-up's words get neither always right nor always wrong."""
     random = np.random.default_rng((arm.seed, 2))
     number = round(SHARE * len(pairs))
     some = [pairs[int(place)] for place in random.permutation(len(pairs))[: 3 * number]]
@@ -443,102 +456,135 @@ def shares(arm: Arm, pairs: Sequence[TwinPair]) -> dict[str, list[TwinPair]]:
     }
 
 
-def measured(arm: Arm, tests: dict[str, list[TwinPair]]) -> dict[str, Any]:
-    """Direct and reasoned areas of each test, and leverage."""
+def measured(arm: Arm, tests: dict[str, list[TwinPair]], readings: Sequence[str]) -> dict[str, Any]:
+    """The areas of each test by each reading ("direct", "reasoned"), and the leverage of the latter."""
     found: dict[str, Any] = {}
     for name, pairs in tests.items():
         label = np.array([pair.label for pair in pairs])
-        direct = arm.direct(pairs)
-        reasoned, leverage = arm.reasoned(pairs)
-        found[name] = {
-            "direct": round(roc_area(direct, label), 4),
-            "reasoned": round(roc_area(reasoned, label), 4),
-            "leverage": round(leverage, 4),
-        }
-        found[f"{name} scores"] = {"direct": np.round(direct, 4).tolist(), "reasoned": np.round(reasoned, 4).tolist()}
+        scores: dict[str, NDArray[np.float64]] = {}
+        found[name] = {}
+        if "direct" in readings:
+            scores["direct"] = arm.direct(pairs)
+        if "reasoned" in readings:
+            scores["reasoned"], leverage = arm.reasoned(pairs)
+            found[name]["leverage"] = round(leverage, 4)
+        found[name] |= {reading: round(roc_area(values, label), 4) for reading, values in scores.items()}
+        found[f"{name} scores"] = {reading: np.round(values, 4).tolist() for reading, values in scores.items()}
     return found
 
 
+def words_carry(line: dict[str, Any]) -> bool:
+    """Whether the warm-up passes the stop rules: its words decide, and say something of the unseen cues."""
+    own = line["unseen S0"]
+    return bool(own["leverage"] >= LEAST_LEVERAGE and own["reasoned"] >= LEAST_AREA)
+
+
+def right(arm: Arm, pairs: Sequence[TwinPair]) -> float:
+    """Mean P(right word | words) of pairs of people from whom nothing is learned, one rationale each."""
+    p = arm.judged([one for own in arm.speaker.write(pairs, 1) for one in own])
+    return float(np.mean([value if pair.label else 1 - value for value, pair in zip(p, pairs, strict=True)]))
+
+
+def train(name: str, arm: Arm, pairs: Sequence[TwinPair], warm: Arm, task: Task, steps: int) -> dict[str, Any]:
+    """Train one arm; its curve, and where a reinforcement of words was stopped because nothing was gained."""
+    step, _ = ARMS[name]
+    rate = RATE if "RL" in name or "GRPO" in name else WARM_RATE
+    optimiser, random = arm.optimiser(rate), np.random.default_rng((arm.seed, 3))
+    watched = name.startswith("B-RL") and bool(task.watched)
+    before, stopped, log = right(arm, task.watched) if watched else 0.0, None, []
+    for number in range(1, steps + 1):
+        log.append(step(arm, pairs, random, optimiser, warm))
+        if watched and number == LOOK and right(arm, task.watched) <= before:
+            stopped = number
+            break
+    return {"curve": curve_of(log)} | ({} if stopped is None else {"stopped": stopped})
+
+
+def curve_of(log: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+    """Means over twenty steps of all that was logged."""
+    names = sorted({key for each in log for key in each})
+    return [
+        {key: round(float(np.mean([each[key] for each in log[at : at + 20] if key in each] or [np.nan])), 4)
+         for key in names}
+        for at in range(0, len(log), 20)
+    ]  # fmt: skip
+
+
 def main() -> None:
-    wanted = argparse.ArgumentParser(description=__doc__)
+    wanted = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     wanted.add_argument("--model", type=Path, required=True)
     wanted.add_argument("--run", type=Path, required=True)
     wanted.add_argument("--seeds", type=int, nargs="+", default=[0])
-    wanted.add_argument("--arms", nargs="+", default=list(ARMS))
+    wanted.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     wanted.add_argument("--people", type=int, default=2000)
     wanted.add_argument("--pairs", type=int, default=6000)
     wanted.add_argument("--tested", type=int, default=1000)
+    wanted.add_argument("--warm", type=int, default=WARM, help="steps of the warm-up")
     wanted.add_argument("--steps", type=int, default=STEPS)
+    wanted.add_argument(
+        "--go-on", action="store_true", help="train the arms although the warm-up's words carry nothing"
+    )
     asked = wanted.parse_args()
     asked.run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     task = task_of(asked.people, asked.pairs, asked.tested)
-    base, processor = (
-        load_model(str(asked.model), local_files_only=True, device="cpu", dtype=torch.float32),
-        load_processor(str(asked.model)),
-    )
-    kept = asked.run / "features.pt"
+    base = load_model(str(asked.model), local_files_only=True, device="cpu", dtype=torch.float32)
+    features = features_of(base, load_processor(str(asked.model)), task, asked.run / "features.pt")
+    tests = {
+        name: {"person": [pair.person for pair in pairs], "label": [pair.label for pair in pairs]}
+        for name, pairs in task.tests.items()
+    }
+    (asked.run / "tests.json").write_text(json.dumps(tests))
+    for seed in asked.seeds:
+        run_seed(asked, task, base, features, seed)
+
+
+def features_of(base: Any, processor: Any, task: Task, kept: Path) -> CropFeatures:
+    """What the frozen vision encoder gives for all crops and the grey picture, kept in a file."""
     pictures = [*(crop.open for crop in task.crops), lambda: BLANK]
-    if kept.exists():
-        features = CropFeatures(base, processor, pictures[:1], learning="connector")
-        stored = torch.load(kept, weights_only=True)
-        features.shapes, features._kept = [features.shapes[0]] * 0, []
-        features.shapes, features._kept = (
-            [tuple(each) for each in stored["shapes"]],
-            [(each,) for each in stored["kept"]],
-        )
-    else:
+    if not kept.exists():
         features = CropFeatures(base, processor, pictures, learning="connector")
         torch.save(
             {"shapes": [tuple(each) for each in features.shapes], "kept": [each[0] for each in features._kept]}, kept
         )
+        return features
+    features, stored = CropFeatures(base, processor, [], learning="connector"), torch.load(kept, weights_only=True)
+    if len(stored["shapes"]) != len(pictures):
+        raise SystemExit(f"{kept} is of other crops; choose another --run")
+    features.shapes = [tuple(each) for each in stored["shapes"]]
+    features._kept = [(each,) for each in stored["kept"]]
+    return features
+
+
+def run_seed(asked: argparse.Namespace, task: Task, base: Any, features: CropFeatures, seed: int) -> None:
+    """Warm-up and arms of one seed, as far as they are not done."""
     results = asked.run / "results.jsonl"
-    done = set()
-    if results.exists():
-        done = {(line["seed"], line["arm"]) for line in map(json.loads, results.read_text().splitlines())}
-    people = {name: [pair.person for pair in pairs] for name, pairs in task.tests.items()}
-    (asked.run / "tests.json").write_text(
-        json.dumps({"people": people, "label": {n: [p.label for p in v] for n, v in task.tests.items()}})
-    )
-    for seed in asked.seeds:
-        warm = Arm(base, features, task.crops, seed)
-        path = asked.run / f"warm-{seed}.pt"
-        if path.exists():
-            warm.base.load_state_dict(torch.load(path, weights_only=True))
-        else:
-            torch.manual_seed(seed)
-            warm_up(warm, task.warm)
-            torch.save(warm.base.state_dict(), path)
-        if (seed, "warm-up") not in done:
-            write(results, {"seed": seed, "arm": "warm-up", **measured(warm, task.tests)})
-        own = shares(warm, task.train)
-        for name in asked.arms:
-            if (seed, name) in done:
-                continue
-            step, share = ARMS[name]
-            torch.manual_seed(seed)
-            began, arm = time.time(), Arm(warm.base, features, task.crops, seed)
-            optimiser, random = (
-                arm.optimiser(RATE if "RL" in name or "GRPO" in name else WARM_RATE),
-                np.random.default_rng((seed, 3)),
-            )
-            log = []
-            for _ in range(asked.steps):
-                log.append(step(arm, own[share], random, optimiser, warm))
-            curve = [
-                {key: round(float(np.mean([each.get(key, 0.0) for each in log[at : at + 20]])), 4) for key in log[0]}
-                for at in range(0, len(log), 20)
-            ]
-            write(
-                results,
-                {
-                    "seed": seed,
-                    "arm": name,
-                    "seconds": round(time.time() - began),
-                    "curve": curve,
-                    **measured(arm, task.tests),
-                },
-            )
+    lines = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    done = {line["arm"]: line for line in lines if line["seed"] == seed}
+    warm, path = Arm(base, features, task.crops, seed), asked.run / f"warm-{seed}.pt"
+    if path.exists():
+        warm.base.load_state_dict(torch.load(path, weights_only=True))
+    else:
+        torch.manual_seed(seed)
+        warm_up(warm, task.warm, asked.warm)
+        torch.save(warm.base.state_dict(), path)
+    if "warm-up" not in done:
+        done["warm-up"] = {"seed": seed, "arm": "warm-up", **measured(warm, task.tests, ("direct", "reasoned"))}
+        write(results, done["warm-up"])
+    if not words_carry(done["warm-up"]) and not asked.go_on:
+        print(f"seed {seed}: the warm-up's words carry too little (README.md, stop rules): mend the words, or --go-on")
+        return
+    left = [name for name in asked.arms if name not in done]
+    own = shares(warm, task.train) if left else {}
+    for name in left:
+        torch.manual_seed(seed)
+        began, arm = time.time(), Arm(warm.base, features, task.crops, seed)
+        if name.startswith("B-judge"):
+            arm.speaker = warm
+        found = train(name, arm, own[ARMS[name][1]], warm, task, asked.steps)
+        readings = ("direct",) if name.startswith("D") else ("reasoned",)
+        line = {"seed": seed, "arm": name, "seconds": round(time.time() - began), **found}
+        write(results, line | measured(arm, task.tests, readings))
 
 
 def write(path: Path, line: dict[str, Any]) -> None:

@@ -46,7 +46,8 @@ RECIPE: dict[str, Any] = {
     "rl": {
         "model": "../taught", "sampled": "pairs/pairs.parquet", "steps": 3, "pairs": 4, "num_generations": 4,
         "backward_rows": 4, "max_new_tokens": 48, "learning_rate": 1e-3, "warmup_steps": 0, "save_every": 2,
-        "lora_rank": 2, "beta": 0.05, "rewards": {**NONE_OF_THE_PACKAGE, "outside_rewards:varied": 1.0},
+        "lora_rank": 2, "beta": 0.05, "judge_loss": 0.5, "answer_loss": 0.5, "advantage": "leave-one-out",
+        "rewards": {**NONE_OF_THE_PACKAGE, "outside_rewards:varied": 1.0, "reasoned": 0.5},
     },
 }  # fmt: skip
 STAGES: list[several_stages.Entry] = [
@@ -152,6 +153,7 @@ def test_the_curve_of_a_reinforcement(one_and_two: tuple[Path, Path], name: str)
     one, two = one_and_two
     expected, found = numbers(one / "rl/log.jsonl"), numbers(two / name / "log.jsonl")
     assert [line["step"] for line in found] == [1, 2, 3]
+    assert all(line["judge_loss"] > 0 and line["answer_loss"] > 0 for line in expected)
     for ours, theirs in zip(found, expected, strict=True):
         # TRL logs means of means over the rows of each pass, which are others with two processes. The loss, of which
         # the KL divergence is a part, is no such mean.

@@ -28,6 +28,7 @@ from reidr.training.pipeline import Choices, WholeTraining, train_all
 from reidr.training.plan import STAGES, check_sections
 from reidr.training.quick import QUICK_CHECKPOINT
 from reidr.training.recipes.find import RECIPES, read_recipe, stage_values
+from reidr.training.tuning.stage import TuningOptions
 
 pytestmark = pytest.mark.whole
 
@@ -179,7 +180,7 @@ def test_each_stage_gets_what_the_one_before_has_made(taken: list[Any], tmp_path
         {"seed": 3, "report_to": "tensorboard", "model": warm, "sampled": sampled, "held_out": pairs},
     )
     retriever = str(tmp_path / "retriever" / "retriever")
-    assert calls["tune"][1] == {"data": FOUR, "retriever": retriever, "k": 5, "queries": 200}
+    assert calls["tune"][1] == {"data": FOUR, "retriever": retriever, "how": TuningOptions(5, 200)}
     assert calls["evaluate"] == (own / "evaluation", {"data": FOUR, "retriever": retriever})
 
 

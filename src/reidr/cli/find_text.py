@@ -74,7 +74,7 @@ def numbers(match: Match, found: Found) -> str:
         parts.insert(0, f"{found.order_by} {match.order_value:.3f}")
     mark = marked(match.sampled, match.bounded)
     if match.probability is not None:
-        name = "P(same)" if match.calibrated else "direct score"
+        name = "P(same)" if match.calibrated else found.score_name
         parts.append(f"{name} {match.probability:.2f}{mark}")
     elif found.order_by != "distance":
         parts.append("no score")
@@ -85,7 +85,8 @@ def numbers(match: Match, found: Found) -> str:
     after = f"after reasoning {ANSWERS[verdict.answer]}, {score}{marked(verdict.sampled, verdict.bounded)}"
     if not verdict.parsable:
         after = "its reasoning gave no answer" + (f" ({verdict.problem})" if verdict.problem else "")
-    return "  ".join(parts) + f"; {after}"
+    alone = "" if verdict.words is None else f"; the words alone say {verdict.words:.2f}"
+    return "  ".join(parts) + f"; {after}{alone}"
 
 
 def marked(sampled: bool, bounded: bool) -> str:

@@ -159,14 +159,17 @@ def rl(recipe: str, folder: Path, **options: Any) -> None:
     help="Folder of the trained reasoner. [runs/rl/model]",
 )
 @click.option("--retriever", default="nano", help="Retriever to use it with, by name or folder. [nano]")
-def tune(recipe: str, model: Path, retriever: str) -> None:
+@click.option(
+    "--words", is_flag=True, help="Also choose whether P(same) is read from its words: two rationales for each pair."
+)
+def tune(recipe: str, model: Path, retriever: str, words: bool) -> None:
     """Choose fusion weight, calibration and ask policy on held-out identities; written into MODEL."""
     from reidr.reasoning.models.checkpoint import find_checkpoint
     from reidr.training.recipes.find import find_recipe
 
     find_recipe(recipe)
     find_checkpoint(model)
-    from reidr.training.tuning.stage import tuning_stage
+    from reidr.training.tuning.stage import TuningOptions, tuning_stage
 
-    profile = tuning_stage(recipe, model, {}, retriever=retriever)
+    profile = tuning_stage(recipe, model, {}, retriever=retriever, how=TuningOptions(words=words))
     click.echo(f"fusion weight {profile.weight}, chosen on {profile.chosen_on}: {model / 'inference_profile.json'}")

@@ -36,7 +36,8 @@ class Policy:
         unsure: candidates are asked about only where their predicted score has at least this entropy in bits; 0: all.
         most: candidates of one query asked at most. sure: no further candidate is asked after a score of at least this
             (`NEVER`: all are). doubtful: for a direct score with at least this entropy in bits reasons are written
-            (`NEVER`: for none). first, last: ranks of the z-norm.
+            (`NEVER`: for none). words: where the profile's score is "both", words decide beside a direct score with at
+            least this entropy in bits (0: beside every one). first, last: ranks of the z-norm.
     """
 
     band: float
@@ -47,9 +48,10 @@ class Policy:
     first: int = 11
     last: int = 50
     unsure: float = 0.0
+    words: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("band", "sure", "doubtful", "unsure"):
+        for name in ("band", "sure", "doubtful", "unsure", "words"):
             real_number(getattr(self, name), f"policy: {name}", least=0.0, infinite=True)
         if self.clear is not None:
             real_number(self.clear, "policy: clear", infinite=True)
@@ -151,6 +153,7 @@ def policy_name(policy: Policy) -> str:
     words += [f"predicted score of {policy.unsure:g} bits"] if policy.unsure > 0 else []
     words += [f"until {policy.sure:g}"] if policy.sure < NEVER else []
     words += [f"reasons from {policy.doubtful:g} bits"] if policy.doubtful < NEVER else []
+    words += [f"words decide from {policy.words:g} bits"] if policy.words > 0 else []
     return ", ".join(words)
 
 

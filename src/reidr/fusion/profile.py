@@ -22,7 +22,7 @@ from reidr.fusion.ask_policy import Policy
 from reidr.fusion.calibration import Calibration
 from reidr.fusion.logistic import LogisticFusion
 from reidr.fusion.score_predictor import ScorePredictor
-from reidr.fusion.weighted import Fusion
+from reidr.fusion.weighted import Fusion, ScoreKind
 from reidr.retrieval.embedders.precision import reference_fingerprint
 
 if TYPE_CHECKING:
@@ -86,10 +86,15 @@ class InferenceProfile:
     csls: bool = False
     fusion: Fusion = "weighted"
     asking: Literal["all", "in doubt"] = "all"
-    score: Literal["direct", "reasoned", "both"] = "direct"
+    score: ScoreKind = "direct"
     k: Annotated[int, Field(ge=1)] = DEFAULT_K
     retriever: str = ""
     reasoner: str = ""
+
+    @property
+    def least_doubt(self) -> float:
+        """Entropy in bits of a direct score from which on words are bought for it, where the score is "both"."""
+        return 0.0 if self.policy is None else self.policy.words
 
     def reranker(self) -> ProfileReranker:
         """The one re-ranker that this profile describes."""

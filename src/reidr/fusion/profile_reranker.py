@@ -12,7 +12,7 @@ from reidr.errors import ReIDError
 from reidr.fusion.ask_policy import ask_in_doubt
 from reidr.fusion.calibration import margin_of
 from reidr.fusion.logistic import probabilities_for_threshold, rank_by_probability
-from reidr.fusion.weighted import fuse, fuse_for_threshold, fused_distances
+from reidr.fusion.weighted import SCORE_NAMES, fuse, fuse_for_threshold, fused_distances
 from reidr.retrieval.ranked_list import RankedList
 from reidr.retrieval.rerankers.csls import with_csls
 from reidr.retrieval.rerankers.reranker import Advance, RerankContext
@@ -117,7 +117,7 @@ class ProfileReranker:
             values = fitted.probabilities(ranked, margin_of(scores), similarities)
             rule = (
                 "The order is that of the fused score, 0 to 1, higher is likelier: a regression fitted on training "
-                "identities makes it of distance, rank, surroundings and direct score."
+                f"identities makes it of distance, rank, surroundings and {SCORE_NAMES[profile.score]}."
             )
             order = rank_by_probability(ranked, values)
             thresholded = probabilities_for_threshold(ranked, values)
@@ -138,7 +138,7 @@ class ProfileReranker:
         kind = "distance" if ranked.local is None else "CSLS distance"
         rule = (
             f"The order is that of the fused distance, smaller is nearer: {1 - weight:g} x {kind} + "
-            f"{weight:g} x 2 x (1 - direct score)."
+            f"{weight:g} x 2 x (1 - {SCORE_NAMES[self.profile.score]})."
         )
         values = fused_distances(ranked, filled, weight)
         thresholded = fuse_for_threshold(ranked, comparable, weight)

@@ -15,6 +15,15 @@ from reidr.retrieval.average_precision import hits_in_order, precision_sums
 from reidr.retrieval.ranked_list import RankedList
 
 Fusion = Literal["weighted", "fitted"]
+ScoreKind = Literal["direct", "reasoned", "both"]
+"""Where P(same) of a pair comes from: the answer right after the pictures; the answer read from rationales with the
+pictures taken away; or the mean log-odds of the two."""
+SCORE_NAMES: dict[ScoreKind, str] = {
+    "direct": "direct score",
+    "reasoned": "reasoned score",
+    "both": "direct and reasoned score",
+}
+"""What each is called wherever it is shown."""
 WEIGHTS = tuple(round(0.05 * i, 2) for i in range(21))
 
 

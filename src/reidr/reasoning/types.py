@@ -83,6 +83,8 @@ class Verdict:
             verdict is "insufficient", carries no evidence, and should be counted.
         sampled: `probability` is a share of answers that were drawn, not read from the model's probabilities.
         bounded: `probability` is the least or greatest that fits the written word's own, all that the server lists.
+        words: P(same) in [0, 1] that the same model reads from `reasoning` alone, with the pictures taken away; None
+            where it was not asked for it.
         problem: one line that says why there is no answer or no score; empty where there is both.
     """
 
@@ -99,12 +101,15 @@ class Verdict:
     sampled: bool = False
     problem: str = ""
     bounded: bool = False
+    words: float | None = None
 
     def __post_init__(self) -> None:
         if self.answer not in get_args(Answer):
             raise ReIDError(f"verdict: answer must be one of {', '.join(get_args(Answer))}, not {self.answer!r}")
         if self.probability is not None and not 0.0 <= self.probability <= 1.0:
             raise ReIDError(f"verdict: probability must lie in [0, 1] or be None, not {self.probability!r}")
+        if self.words is not None and not 0.0 <= self.words <= 1.0:
+            raise ReIDError(f"verdict: what the words alone say must lie in [0, 1] or be None, not {self.words!r}")
         if self.tokens < 0 or not (math.isfinite(self.seconds) and self.seconds >= 0):
             raise ReIDError(f"verdict: tokens {self.tokens!r} and seconds {self.seconds!r} must be at least 0")
         if not self.key:

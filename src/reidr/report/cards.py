@@ -13,6 +13,7 @@ from reidr.data.types import Crop
 from reidr.evaluation.experiment.outcome import Outcome
 from reidr.fusion.ask_policy import explain
 from reidr.fusion.calibration import margin_of
+from reidr.fusion.weighted import SCORE_NAMES
 from reidr.reasoning.rationales.statements import Known, statements_of
 from reidr.reasoning.types import Verdict
 from reidr.report import Candidate, QueryCard
@@ -65,12 +66,16 @@ def status_of(trial: Trial, position: int, matches: int) -> str:
 
 
 def cost_of(outcome: Outcome, position: int) -> dict[str, Any]:
-    """Calls for one query, two for each pair that was scored and one for each thought, and what the thoughts cost."""
+    """Calls for one query, and what the thoughts cost: two for each direct score, one for each thought, and four where
+    its words were scored alone (written and read in both orders)."""
     if outcome.scores is None:
         return {}
     query = outcome.trial.query[position].id
     thoughts = [verdict for (first, _), verdict in outcome.verdicts.items() if first == query]
-    return {"calls": 2 * int(np.isfinite(outcome.scores[position]).sum()) + len(thoughts), **thought_cost(thoughts)}
+    scored = int(np.isfinite(outcome.scores[position]).sum())
+    direct = 0 if outcome.settings.profile.score == "reasoned" else 2 * scored
+    calls = direct + sum(1 if each.words is None else 4 for each in thoughts)
+    return {"calls": calls, **thought_cost(thoughts)}
 
 
 def thought_cost(thoughts: Sequence[Verdict]) -> dict[str, Any]:
@@ -169,6 +174,8 @@ def candidate(outcome: Outcome, position: int, index: int, place: Place, known: 
         cues=() if verdict is None else tuple(f"{cue.region}: {cue.agreement}" for cue in verdict.cues),
         answer=None if verdict is None else verdict.answer,
         score_direct=score,
+        score_name=SCORE_NAMES[outcome.settings.profile.score],
+        score_words=None if verdict is None else verdict.words,
         score_thinking=verdict.probability if thought and verdict is not None else None,
         sampled=verdict is not None and verdict.sampled,
         no_score=wanted and score is None,

@@ -39,6 +39,8 @@ class Candidate:
             takes; None where it was not asked. score_thinking: the same after it thought.
         probability: P(same) in [0, 1]: the direct score calibrated on training identities; None where it was not asked
             or nothing is stored to calibrate it with.
+        score_name: what `score_direct` is called; it may be read from words too. score_words: P(same) that the
+            reasoner reads from what it wrote alone, the pictures taken away; None where it was not asked for it.
         reasoning: what the reasoner wrote, None where it only scored or was not asked.
         statements: the reasoning again, sentence by sentence, with the marks of its claims.
         cues: what its reasoning names, as short phrases. answer: its verdict.
@@ -62,6 +64,8 @@ class Candidate:
     answer: Answer | None = None
     score_direct: float | None = None
     score_thinking: float | None = None
+    score_name: str = "direct score"
+    score_words: float | None = None
     statements: tuple[Statement, ...] = ()
     tokens: int | None = None
     seconds: float | None = None
@@ -73,7 +77,7 @@ class Candidate:
             raise ReIDError(f"report candidate {self.id!r}: mark {self.mark!r} is not one of {get_args(Mark)}")
         if self.answer is not None and self.answer not in get_args(Answer):
             raise ReIDError(f"report candidate {self.id!r}: answer {self.answer!r} is not one of {get_args(Answer)}")
-        for name in ("probability", "score_direct", "score_thinking"):
+        for name in ("probability", "score_direct", "score_thinking", "score_words"):
             value = getattr(self, name)
             if value is not None:
                 check_share(value, f"report candidate {self.id!r}: {name}")

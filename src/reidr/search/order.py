@@ -4,14 +4,16 @@ Every number has one name, in the terminal, on the page, in JSON and in CSV:
 
 - *distance*: the retriever's, in [0, 2], smaller is nearer;
 - *direct score*: the reasoner's answer without words, the share of "yes" among "yes" and "no", not calibrated;
-- *P(same)*: the direct score after the calibration of the inference profile; there is none without one;
+- *reasoned score*: the same, read from the words that it wrote, with the pictures taken away; which of the two counts,
+  or their mean, the inference profile says;
+- *P(same)*: the score that counts after the calibration of the inference profile; there is none without one;
 - *fused distance* or *fused score*: what the profile's fusion makes of the above, and decides the order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +22,9 @@ from numpy.typing import NDArray
 from reidr.core.progress import Advance
 from reidr.evaluation.experiment.candidate_scoring import steps_of
 from reidr.fusion.profile import InferenceProfile
-from reidr.reasoning.backends.reasoned import ScoreKind, pair_scores
-from reidr.reasoning.types import Pair
+from reidr.fusion.weighted import ScoreKind
+from reidr.reasoning.backends.reasoned import score_pairs
+from reidr.reasoning.types import Pair, Verdict
 from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.ranked_list import RankedList
 from reidr.retrieval.rerankers.reranker import RerankContext, Reranker, checked_list
@@ -42,15 +45,15 @@ class Order:
         by: the name of the number that decides ("distance", "fused distance", "fused score", or a re-ranker's name).
         rule: how it is made, one sentence. places: the candidates, best first.
         values: (n,) that number of each candidate, in the order in which they were given.
-        direct: (n,) direct scores, NaN where the reasoner was not asked. probabilities: (n,) P(same): those scores
-            calibrated; NaN where there is none, or nothing to calibrate it with.
+        scores: (n,) the scores that count, NaN where the reasoner was not asked. probabilities: (n,) P(same): those
+            scores calibrated; NaN where there is none, or nothing to calibrate it with.
     """
 
     by: str
     rule: str
     places: tuple[int, ...]
     values: Reals
-    direct: Reals
+    scores: Reals
     probabilities: Reals
 
 
@@ -61,7 +64,8 @@ class Candidates:
     Attributes:
         listed: (1, m) the ranked list with its surroundings. groups: the n candidates' places in it. pairs: as
         `groups`. gallery: everything that is searched. query_features: (1, D). model: None ranks without a reasoner.
-        kind: which score of the model.
+        kind: which score of the model. least_doubt: as `score_pairs`. said: by number of the candidate, what counts
+            was made of: the direct score and the reasoned one, NaN where not asked, and the words. It grows.
     """
 
     listed: RankedList
@@ -71,6 +75,8 @@ class Candidates:
     query_features: NDArray[np.float32]
     model: Backend | None
     kind: ScoreKind = "direct"
+    least_doubt: float = 0.0
+    said: dict[int, tuple[float, float, Verdict | None]] = field(default_factory=dict)
 
     @property
     def columns(self) -> NDArray[np.int64]:
@@ -95,8 +101,11 @@ class Candidates:
             new = [number for _, number in places if number not in known]
             if new:
                 steps = None if advance is None else steps_of(advance)
-                fresh = pair_scores(self.model, [self.pairs[number] for number in new], self.kind, progress=steps)
-                known.update(zip(new, np.asarray(fresh, dtype=np.float64).tolist(), strict=True))
+                some = [self.pairs[number] for number in new]
+                found = score_pairs(self.model, some, self.kind, least_doubt=self.least_doubt, progress=steps)
+                known.update(zip(new, found.scores.tolist(), strict=True))
+                parts = zip(found.direct.tolist(), found.reasoned.tolist(), found.verdicts, strict=True)
+                self.said.update(zip(new, parts, strict=True))
             for column, number in places:
                 scores[0, column] = known[number]
             return scores
@@ -136,10 +145,10 @@ def by_profile(candidates: Candidates, profile: InferenceProfile, advance: Advan
     """The order of the inference profile's re-ranker, the one that `evaluate` measures."""
     result = profile.reranker().run(candidates.listed, candidates.context(), advance)
     columns = candidates.columns
-    values, direct = result.values[0, columns], result.scores[0, columns]
+    values, scores = result.values[0, columns], result.scores[0, columns]
     chance = result.probabilities[0, columns] if profile.calibration else np.full(len(columns), np.nan)
     places = sorted_places(-values if result.by == "fused score" else values)
-    return Order(result.by, result.rule, places, values, direct, chance)
+    return Order(result.by, result.rule, places, values, scores, chance)
 
 
 def by_reranker(candidates: Candidates, reranker: Reranker, source: str, advance: Advance) -> Order:
@@ -152,13 +161,13 @@ def by_reranker(candidates: Candidates, reranker: Reranker, source: str, advance
     places = tuple(sorted(range(len(columns)), key=lambda number: place_of[candidates.groups[number].row]))
     distances = np.append(reranked.distances[0], np.full(len(lost), np.inf))
     values = np.array([distances[place_of[group.row]] for group in candidates.groups])
-    direct = nothing
+    scores = nothing
     if context.asked:
         wanted = np.zeros((1, candidates.size), dtype=bool)
         wanted[0, columns] = True
-        direct = context.scores(candidates.listed, wanted, advance)[0, columns]
+        scores = context.scores(candidates.listed, wanted, advance)[0, columns]
     rule = f"The order is that of the re-ranker {reranker.name}, smaller is nearer."
-    return Order(reranker.name, rule, places, values, direct, nothing)
+    return Order(reranker.name, rule, places, values, scores, nothing)
 
 
 def sorted_places(values: Reals) -> tuple[int, ...]:

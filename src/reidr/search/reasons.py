@@ -19,13 +19,22 @@ if TYPE_CHECKING:
 
 
 def reasons(
-    task: Task, pairs: Sequence[Pair], doubts: Sequence[str], order: Order, model: Backend | None, show: Progress
+    task: Task,
+    pairs: Sequence[Pair],
+    doubts: Sequence[str],
+    order: Order,
+    reasoner: tuple[Backend | None, Sequence[Verdict | None]],
+    show: Progress,
 ) -> tuple[list[Verdict | None], list[tuple[CheckedClaim, ...]]]:
     """The verdict of each pair and the claim check at it, where it was thought about.
 
     Left to itself a search gives no reasons where query or candidate can hardly show a person: there is nothing to see,
     and words would be found all the same.
+
+    Args:
+        reasoner: the model, and for each pair the words that it wrote already for the sake of its score.
     """
+    model, said = reasoner
     verdicts: list[Verdict | None] = [None] * len(pairs)
     looks: list[tuple[CheckedClaim, ...]] = [()] * len(pairs)
     if task.options.think is None:
@@ -34,11 +43,15 @@ def reasons(
         chosen = list(order.places[: task.options.think])
     if model is None or not model.capabilities.think or not chosen:
         return verdicts, looks
-    some = [pairs[i] for i in chosen]
-    with show("thinking about pairs", len(chosen)) as advance:
-        thoughts = model.think(some, progress=steps_of(advance))
-    for i, verdict in zip(chosen, thoughts, strict=True):
-        verdicts[i] = verdict
+    silent = [i for i in chosen if said[i] is None]
+    if silent:
+        with show("thinking about pairs", len(silent)) as advance:
+            new = model.think([pairs[i] for i in silent], progress=steps_of(advance))
+        for i, fresh in zip(silent, new, strict=True):
+            verdicts[i] = fresh
+    for i in chosen:
+        verdicts[i] = verdicts[i] if said[i] is None else said[i]
+    some, thoughts = [pairs[i] for i in chosen], [each for i in chosen if (each := verdicts[i]) is not None]
     if task.options.claim_check and model.capabilities.ask_about_crops:
         with show("looking at each crop again", len(chosen)) as advance:
             seen = check_claims(model, some, thoughts, share_of_steps(advance, len(chosen)))

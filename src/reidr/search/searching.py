@@ -15,6 +15,7 @@ from reidr.data.pictures.pixels import pixel_digest
 from reidr.data.types import Crop
 from reidr.errors import DataError, ImageError
 from reidr.fusion.profile import InferenceProfile
+from reidr.fusion.weighted import SCORE_NAMES
 from reidr.reasoning.types import Pair, RequestCounts
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.embedders.registry import load_embedder
@@ -81,8 +82,9 @@ def run(task: Task, *, keep: bool = True, show: Progress = progress) -> Found:
     pairs = [
         Pair(query, store.crops[group.row], float(distance)) for group, distance in zip(groups, distances, strict=True)
     ]
-    kind = "direct" if profile is None else profile.score
-    candidates = Candidates(listed, groups, pairs, store, features, model, kind)
+    candidates = Candidates(listed, groups, pairs, store, features, model)
+    if profile is not None:
+        candidates.kind, candidates.least_doubt = profile.score, profile.least_doubt
     return with_matches(task, found, candidates, embedder, profile, show)
 
 
@@ -101,26 +103,29 @@ def with_matches(
     started = RequestCounts() if model is None else model.counts
     order = ordered(task, candidates, profile, show)
     scored = RequestCounts() if model is None else model.counts - started
-    direct, chance = order.direct, order.probabilities
-    verdicts, looks = reasons(task, pairs, doubts, order, model, show)
+    scores, chance = order.scores, order.probabilities
+    said = [candidates.said.get(i, (np.nan, np.nan, None)) for i in range(len(pairs))]
+    verdicts, looks = reasons(task, pairs, doubts, order, (model, [words for *_, words in said]), show)
     identical = copies_of(task.query, [pair.candidate for pair in pairs])
     rest = [group for group, same in zip(groups, identical, strict=True) if not same]
-    believed = presence(candidates.listed, rest, direct[~identical], embedder, profile)
+    believed = presence(candidates.listed, rest, scores[~identical], embedder, profile)
     absent = believed.sentence if believed.belief == "perhaps absent" else ""
     believed = with_reservations(believed, task.query, bool(rest))
     matches = tuple(
         Match(
             pairs[i].candidate,
             float(distances[i]),
-            number(chance[i] if np.isfinite(chance[i]) else direct[i]),
+            number(chance[i] if np.isfinite(chance[i]) else scores[i]),
             verdicts[i],
             i + 1,
             looks[i],
             order_value=float(order.values[i]),
-            direct_score=number(direct[i]),
+            direct_score=number(said[i][0]),
+            reasoned_score=number(said[i][1]),
+            score=number(scores[i]),
             calibrated=bool(np.isfinite(chance[i])),
-            sampled=scored.sampled > 0 and bool(np.isfinite(direct[i])),
-            bounded=scored.bounded > 0 and bool(np.isfinite(direct[i])),
+            sampled=scored.sampled > 0 and bool(np.isfinite(scores[i])),
+            bounded=scored.bounded > 0 and bool(np.isfinite(scores[i])),
             like=tuple(candidates.gallery.crops[row] for row in groups[i].like),
             shown_time=time_of(pairs[i].candidate, task.gallery),
             doubt=doubts[i],
@@ -138,6 +143,7 @@ def with_matches(
         presence=believed,
         order_by=order.by,
         order_rule=order.rule,
+        score_name=SCORE_NAMES[candidates.kind],
         counts=counts,
     )
 

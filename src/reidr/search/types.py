@@ -19,13 +19,16 @@ class Match:
 
     Attributes:
         crop: the gallery crop. distance: the retriever's, in [0, 2], smaller is nearer.
-        probability: P(same) in [0, 1], the direct score as calibrated on training identities. Where nothing is stored
-            to calibrate it with, the direct score itself (`calibrated` is False). None: no score, or no reasoner.
-        verdict: the reasoner's words and answer, where it thought about this candidate.
+        probability: P(same) in [0, 1], the score that counts (`Found.score_name`) as calibrated on training identities.
+            Where nothing is stored to calibrate it with, that score itself (`calibrated` is False). None: no score, or
+            no reasoner.
+        verdict: the reasoner's words and answer, where it thought about this candidate, and what its words alone say.
         rank_before: 1-based place by the retriever's distance among the matches, which are in the order after fusion.
         looks: the claims of its words, each with how a claim check at its crops ended; empty where there was none.
         order_value: the number that decides the order, named by `Found.order_by`.
-        direct_score: the reasoner's answer without words, not calibrated. sampled: it is a share of drawn answers.
+        direct_score: the reasoner's answer without words, not calibrated. reasoned_score: the same read from its words
+            alone, in both orders; None where it was not asked for. score: the one that counts.
+            sampled: a score is a share of drawn answers.
             bounded: it is the least or greatest that fits, all that a server tells. Of a search in which a server gave
             only some scores so, all are marked.
         like: near-duplicates folded into this match (`folding`). shown_time: its date and time for reading.
@@ -41,6 +44,8 @@ class Match:
     looks: tuple[CheckedClaim, ...] = ()
     order_value: float = 0.0
     direct_score: float | None = None
+    reasoned_score: float | None = None
+    score: float | None = None
     calibrated: bool = False
     sampled: bool = False
     bounded: bool = False
@@ -60,7 +65,8 @@ class Found:
         matches: in order. searched: how many crops were compared. folded: how many of them stand behind a match.
         problems: one sentence for each unusable picture. left_out: what was not searched, by reason, these included.
         absent: a sentence where the nearest crop is so far that the person may well not be in the gallery, else empty.
-        order_by: the name of the number that decides the order; `order_rule` says how it is made.
+        order_by: the name of the number that decides the order; `order_rule` says how it is made. score_name: which
+            score of the reasoner counts.
         warnings: why the result cannot be relied on. notes: how the gallery was read.
         counts: what the reasoner was asked. gallery: what was searched, for titles. nobody: a sentence where there was
             no other crop to compare with, else empty.
@@ -83,3 +89,4 @@ class Found:
     counts: RequestCounts = field(default_factory=RequestCounts)
     gallery: str = ""
     nobody: str = ""
+    score_name: str = "direct score"

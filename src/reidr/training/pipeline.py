@@ -25,7 +25,7 @@ from reidr.training.recipes.find import find_recipe, read_recipe, stage_values
 from reidr.training.recipes.pairs import PairsRecipe
 from reidr.training.retriever.stage import retriever_stage
 from reidr.training.sampling.stage import sample_stage
-from reidr.training.tuning.stage import check_tunable, tuning_stage
+from reidr.training.tuning.stage import TuningOptions, check_tunable, tuning_stage
 from reidr.training.warmup.stage import warmup_stage
 
 __all__ = ["QUICK", "STAGES", "evaluate_reasoner", "plan", "train_all", "unseen_search"]
@@ -154,7 +154,8 @@ class WholeTraining:
         changes = self.changes("pairs", pretraining=str(pretraining))
         pairs = pairs_stage(self.recipe, self.folder / "pairs", changes)
         model = self._reasoner(pairs, {"model": str(pretraining / "model")})
-        self._tune(model, self.changes("pretraining"), retriever=retriever, queries=40 if chosen.quick else 200)
+        how = TuningOptions(queries=40 if chosen.quick else 200)
+        self._tune(model, self.changes("pretraining"), retriever, how)
         start = pretraining
         return self.team.from_first(lambda: evaluate_reasoner(model, start, self.own, chosen.quick, retriever))
 
@@ -164,7 +165,7 @@ class WholeTraining:
         retriever, pairs = self.retriever_and_pairs()
         model = self._reasoner(pairs, {})
         changes = self.changes("pairs")
-        self._tune(model, changes, retriever=retriever, k=measured.k, queries=measured.tuning_queries)
+        self._tune(model, changes, retriever, TuningOptions(measured.k, measured.tuning_queries))
         mined = PairsRecipe.from_values(*stage_values(self.recipe, "pairs", changes))
         entries = measured.data or (*mined.data, *self.measured)
         return self.team.from_first(lambda: self._measure(Evaluated(model, retriever, measured), entries))
@@ -177,12 +178,12 @@ class WholeTraining:
             raise DataError(f"none of {', '.join(entries)} has a test split; name others in the section 'evaluation'")
         return write_results_table([self.own], self.own)
 
-    def _tune(self, model: Path, changes: dict[str, Any], **options: Any) -> None:
+    def _tune(self, model: Path, changes: dict[str, Any], retriever: str, how: TuningOptions) -> None:
         """`tuning_stage`, unless it is done; it writes into the reasoner's folder."""
 
         def tune() -> bool:
             if not (model / "tuning_log.json").is_file():
-                tuning_stage(self.recipe, model, changes, **options)
+                tuning_stage(self.recipe, model, changes, retriever=retriever, how=how)
             return True
 
         self.team.from_first(tune)

@@ -132,19 +132,19 @@ def test_reinforcement_goes_on_with_the_warm_ups_weights(start: tuple[Path, Path
 
 
 def test_text_and_kl_are_judged_by_the_starting_point(start: tuple[Path, Path, Any]) -> None:
-    from reidr.training.grpo.text_only_scorer import TextOnlyScorer
+    from reidr.training.grpo.judging.words_judge import WordsJudge
 
     _, lora, processor = start
     texts = ["<think>Shoes cannot be seen.</think><answer>yes</answer>", "no form at all"]
     model = continued(loaded(lora), RANK, ALPHA)
-    copied = TextOnlyScorer(loaded(lora), processor).score(texts)
-    scorer = TextOnlyScorer(model, processor, lora=True)
+    copied = WordsJudge(loaded(lora), processor, "frozen").score(texts)
+    scorer = WordsJudge(model, processor, "frozen", lora=True)
     assert scorer.model is model
     shake(model, 5)
     found = scorer.score(texts)
     assert found[0] == pytest.approx(copied[0], abs=1e-6)
     assert found[1] is None
-    assert TextOnlyScorer(copy.deepcopy(model), processor).score(texts)[0] != pytest.approx(copied[0], abs=1e-3)
+    assert WordsJudge(copy.deepcopy(model), processor, "frozen").score(texts)[0] != pytest.approx(copied[0], abs=1e-3)
 
 
 def test_a_server_of_the_base_samples_with_the_lora_weights(

@@ -410,11 +410,11 @@ def test_a_rank_reward_without_lists_is_refused(tmp_path: Path) -> None:
 def test_the_text_only_scorer_sees_the_text_and_nothing_else() -> None:
     from reidr.reasoning.inference.reasoned_score import BLANK
     from reidr.reasoning.prompting.prompt import encode_pairs
-    from reidr.training.grpo.text_only_scorer import text_only_probabilities
+    from reidr.training.grpo.judging.words_judge import words_probabilities
 
     model, processor = lively("qwen3_vl")
     texts = ["Upper clothing: same in both.", "Shoes cannot be seen.", "a"]
-    found = text_only_probabilities(model.eval(), processor, texts)
+    found = words_probabilities(model.eval(), processor, texts)
     for text, chance in zip(texts, found, strict=True):
         batch = encode_pairs(processor, [(BLANK, BLANK)], "think", f"<think>{text}</think><answer>")
         with torch.no_grad():
@@ -422,7 +422,7 @@ def test_the_text_only_scorer_sees_the_text_and_nothing_else() -> None:
         yes, no = (logits[processor.tokenizer.convert_tokens_to_ids(word)] for word in ("yes", "no"))
         assert chance == pytest.approx(float(torch.sigmoid(yes - no)), abs=1e-5)
     assert len(set(found)) == 3
-    assert text_only_probabilities(model, processor, []) == []
+    assert words_probabilities(model, processor, []) == []
 
 
 @pytest.mark.parametrize(

@@ -283,8 +283,9 @@ TRUTH = [
     ("The lower clothing is somewhat unlike: black trousers in both.", 1 / 3, 1 / 3),
     ("The lower clothing is somewhat alike: black trousers in A, a red skirt in B.", -1.0, -1.0),
     ("The lower clothing is somewhat alike.", 0.0, 0.0),  # of that nothing is known
-    ("The lower clothing is much alike.", 1 / 3, 1 / 3),
-    ("The upper clothing is much alike: a red top in A, a blue top in B.", -1.0, -1.0),
+    ("The lower clothing is much alike.", 0.0, 0.0),  # nobody has written down how alike two regions look
+    ("The upper clothing is much alike: a red top in A, a blue top in B.", 1 / 3, 1 / 3),  # both values are true
+    ("The upper clothing is much alike: a red top in both.", -1.0, -1.0),
     ("Both have probably black trousers.", 1 / 3, 1 / 3),
     ("Both have probably blue trousers.", -1.0, -1.0),  # "probably" is no excuse
     ("Both have black and white shoes.", -1.0, -1.0),  # white alone

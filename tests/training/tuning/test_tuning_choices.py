@@ -29,6 +29,7 @@ from reidr.training.tuning.choices import (
     calibrated,
     fitted_fusion,
     policies_of,
+    score_of_words,
     score_predictor,
     weight_curve,
     whole_weight,
@@ -188,3 +189,41 @@ def test_absent_people_are_recognised_by_the_score_that_misses_fewest(tuner: Tun
     missed = dict(choice.missed)
     assert missed[choice.name] == min(missed.values())
     assert {"distance", "fused distance", "1 - P(same)"} <= set(missed)
+
+
+def words_that(found: Any, right: float, seed: int = 0) -> NDArray[np.float64]:
+    """Reasoned scores of which the share `right` are the truth and the others its opposite."""
+    told = np.random.default_rng(seed).random(found.scores.shape) < right
+    return np.where(np.isfinite(found.scores), np.where(found.truth == told, 0.97, 0.03), np.nan)
+
+
+def test_words_are_bought_only_where_they_pay(tuner: Tuner, search: Any) -> None:
+    found = tuner.measure(search)
+    useless = score_of_words(found, np.where(np.isfinite(found.scores), 0.5, np.nan))
+    assert (useless.kind, useless.rationales) == ("direct", 0)
+    np.testing.assert_array_equal(useless.scores, found.scores)
+    useful = score_of_words(found, words_that(found, 0.97))
+    assert useful.kind != "direct"
+    values = {(kind, least): value for kind, least, _, value in useful.tried}
+    best = max(values.values())
+    assert values[useful.kind, useful.least_doubt] >= max(best - 0.001, values["direct", 0.0] + 0.005)
+    cheaper = [value for _, _, share, value in useful.tried if share < useful.rationales]
+    assert all(value < best - 0.001 for value in cheaper)
+    # A direct score that is right wherever it is sure needs no words there.
+    sure = np.where(found.truth, 0.999, 0.001)
+    unsure = np.random.default_rng(1).random(sure.shape) < 0.3
+    half = replace(found, scores=np.where(np.isfinite(found.scores), np.where(unsure, 0.5, sure), np.nan))
+    bought = score_of_words(half, words_that(half, 1.0))
+    assert (bought.kind, bought.least_doubt) == ("both", 0.95)
+    assert bought.rationales == pytest.approx(unsure[np.isfinite(found.scores)].mean())
+
+
+def test_what_was_chosen_is_asked_from_then_on(tuner: Tuner, search: Any) -> None:
+    found = tuner.measure(search)
+    taken = tuner.take(found, "both", 0.8, 1 - found.scores)
+    witness: Any = tuner.reasoner
+    before = len(witness.asked)
+    again = tuner.measure(search)
+    assert len(witness.asked) == before
+    np.testing.assert_array_equal(again.scores, taken.scores)
+    assert (tuner.kind, tuner.least_doubt) == ("both", 0.8)

@@ -18,7 +18,7 @@ from reidr.fusion.profile import InferenceProfile
 from reidr.reasoning.backends.card import Card
 from reidr.training.common.identities import hold_out_identities
 from reidr.training.tuning.held_out import held_out_people, held_out_search
-from reidr.training.tuning.stage import check_tunable
+from reidr.training.tuning.stage import TuningOptions, check_tunable
 
 PEOPLE = 40
 
@@ -159,4 +159,4 @@ def test_the_command_tunes_any_recipe_s_model(tmp_path: Path, monkeypatch: pytes
     run = CliRunner().invoke(reidr, words)
     assert run.exit_code == 0, run.output
     assert "fusion weight 0.4" in run.output
-    assert asked == [("qwen2.5-vl-7b", tmp_path, {}, {"retriever": "other"})]
+    assert asked == [("qwen2.5-vl-7b", tmp_path, {}, {"retriever": "other", "how": TuningOptions()})]

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from reidr.core.progress import Advance
 from reidr.data.protocols.trial import Trial
 from reidr.evaluation.experiment.outcome import Progress
-from reidr.reasoning.backends.reasoned import ScoreKind, pair_scores
-from reidr.reasoning.types import Pair
+from reidr.fusion.weighted import ScoreKind
+from reidr.reasoning.backends.reasoned import score_pairs
+from reidr.reasoning.types import Pair, Verdict
 from reidr.retrieval.ranked_list import RankedList
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ class PairScorer:
 
     Attributes:
         known: P(same) of the pairs that were scored, also in earlier trials; it grows. batch: pairs at a time.
-        kind: which score.
+        kind: which score. least_doubt: as `score_pairs`. verdicts: by (query id, candidate id) the words that scores
+            were read from, each with what it says alone; it grows.
     """
 
     reasoner: Backend
@@ -63,6 +65,8 @@ class PairScorer:
     known: Scores = field(default_factory=dict)
     batch: int = 32
     kind: ScoreKind = "direct"
+    least_doubt: float = 0.0
+    verdicts: dict[tuple[str, str], Verdict] = field(default_factory=dict)
 
     def ask(self, ranked: RankedList, wanted: Flags, advance: Advance | None = None) -> Reals:
         """(Q, m) P(same) at the `wanted` (Q, m) places, NaN elsewhere."""
@@ -73,7 +77,12 @@ class PairScorer:
         fresh: Sequence[float] | Reals = []
         if new:
             some = [pairs[place] for place in new]
-            fresh = pair_scores(self.reasoner, some, self.kind, batch_size=self.batch, progress=steps)
+            found = score_pairs(
+                self.reasoner, some, self.kind, least_doubt=self.least_doubt, batch_size=self.batch, progress=steps
+            )
+            fresh = found.scores
+            said = zip(new, found.verdicts, strict=True)
+            self.verdicts.update({keys[place]: verdict for place, verdict in said if verdict is not None})
         self.known.update({keys[place]: float(value) for place, value in zip(new, fresh, strict=True)})
         if advance is not None:
             advance(len(pairs) - len(new))

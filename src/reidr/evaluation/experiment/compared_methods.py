@@ -172,7 +172,9 @@ def thinking_row(search: TrialSearch, result: ProfileResult | None = None) -> Ro
     pairs, places = candidate_pairs(search.trial, search.ranked, first)
     with search.progress("thinking about pairs", len(pairs)) as advance:
         thoughts = search.scorer.reasoner.think(pairs, batch_size=settings.batch, progress=steps_of(advance))
-    search.verdicts |= {(p.query.id, p.candidate.id): v for p, v in zip(pairs, thoughts, strict=True)}
+    for pair, verdict in zip(pairs, thoughts, strict=True):
+        # The same words may have been scored alone already.
+        search.verdicts.setdefault((pair.query.id, pair.candidate.id), verdict)
     after = result.scores.copy()
     after[places] = [verdict.evidence for verdict in thoughts]
     after = np.where(np.isnan(after), result.scores, after)
@@ -196,6 +198,7 @@ def reasoned_row(search: TrialSearch, result: ProfileResult | None = None) -> Ro
         found = reasoned_scores(backend, pairs, batch_size=settings.batch, progress=steps_of(advance))
     scores = np.full(search.wanted.shape, np.nan)
     scores[places] = found.scores
+    search.verdicts |= {(p.query.id, p.candidate.id): own[0] for p, own in zip(pairs, found.verdicts, strict=True)}
     fused = fuse(search.ranked, scores, settings.profile.weight)
     parsed = np.isfinite(found.by_rationale).mean() if len(pairs) else 1.0
     note = f"P(same) read from the words alone, weight {settings.profile.weight:g}; {parsed:.0%} of rationales readable"

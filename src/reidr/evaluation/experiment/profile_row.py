@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from reidr.evaluation.experiment.rows import ADAPTIVE, Row
 from reidr.evaluation.experiment.search import ORDERS, Cost, MethodName, Reals, TrialSearch
 from reidr.fusion.ask_policy import asked_pairs, policy_name
+from reidr.fusion.weighted import SCORE_NAMES
 from reidr.retrieval.ranked_list import RankedList
 from reidr.retrieval.score_normalisation import has_z_norm, normalised_distances
 
@@ -43,7 +44,8 @@ def profile_row(search: TrialSearch) -> ProfileResult:
 
     Raises ReIDError where only the pairs in doubt are to be asked, and that needs a policy or longer lists.
     """
-    profile, before, started = search.settings.profile, len(search.known), time.perf_counter()
+    profile, started = search.settings.profile, time.perf_counter()
+    before, silent = len(search.known), len(search.verdicts)
     in_doubt = profile.asking == "in doubt"
     if in_doubt:
         with search.progress("scoring the pairs in doubt, rank by rank", search.k) as advance:
@@ -51,7 +53,9 @@ def profile_row(search: TrialSearch) -> ProfileResult:
     else:
         result = profile.reranker().run(search.ranked, search.context())
     asked = np.isfinite(result.scores) if in_doubt else asked_by_policy(search)
-    cost = Cost(ORDERS * (len(search.known) - before), time.perf_counter() - started)
+    direct = 0 if profile.score == "reasoned" else len(search.known) - before
+    words = len(search.verdicts) - silent  # written and then read, in both orders
+    cost = Cost(ORDERS * (direct + 2 * words), time.perf_counter() - started)
     if in_doubt:
         assert profile.policy is not None
         per_query = np.isfinite(result.scores).sum() / len(search.ranked)
@@ -60,7 +64,7 @@ def profile_row(search: TrialSearch) -> ProfileResult:
     else:
         fitted = result.by == "fused score"
         note = "fused into one fitted probability" if fitted else f"weight {profile.weight:g}"
-        note = f"direct score, both orders, {note}"
+        note = f"{SCORE_NAMES[profile.score]}, both orders, {note}"
         method = MethodName(reasoner_name(search), "reasoner")
     row = search.row(method, result.ranked, cost, note)
     return ProfileResult(row, result.scores, result.ranked, result.thresholded, asked, search.similarities())

@@ -79,7 +79,10 @@ class TrialSearch:
         if self.reasoner is None:
             raise ReIDError("this method asks a reasoner, and there is none; name one by --reasoner")
         settings = self.settings
-        return PairScorer(self.reasoner, self.trial, self.known, settings.batch, settings.profile.score)
+        profile = settings.profile
+        return PairScorer(
+            self.reasoner, self.trial, self.known, settings.batch, profile.score, profile.least_doubt, self.verdicts
+        )
 
     def scores(self) -> Reals:
         """(Q, k) P(same) of the direct score of all first k candidates, asked once; NaN where padded."""

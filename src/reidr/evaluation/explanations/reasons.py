@@ -1,4 +1,5 @@
-"""Reasons that are tested: order flips, words against verdicts, erased cues, words alone, and claims against facts.
+"""Reasons that are tested: order flips, words against verdicts, erased cues, words alone, claims turned round, and
+claims against facts.
 
 Every number comes with a 95 % percentile bootstrap over the queries' persons (all pairs of a person drawn together), so
 that many candidates of one query, or many queries of one person, do not pass for many independent cases.
@@ -22,6 +23,7 @@ from reidr.evaluation.explanations.claims_tested import (
     marked_claims,
 )
 from reidr.evaluation.explanations.cue_masking import Erased, masking_of, score_erased
+from reidr.evaluation.explanations.edited_claims import Scores, edited_claims, edited_scores
 from reidr.evaluation.explanations.masking import MasksOf
 from reidr.evaluation.explanations.reasons_tested import Estimate, ReasonCase, ReasonsTested, estimate
 from reidr.evaluation.explanations.text_alone import read_from_text
@@ -71,6 +73,7 @@ def measure_reasons(
         claims=claims_tested(pairs, claims, groups, seed, per_crop),
         checked_claims=None if given.checks is None else claim_checks_tested(given.checks, claims, groups, seed),
         cases=cases_of(pairs, given, claims),
+        edited=None if given.edited is None else edited_claims(given.edited, groups, seed),
     )
 
 
@@ -82,6 +85,7 @@ class Given:
         scores, scores_swapped: (N,) direct scores in each order of the crops; NaN where a server gave none.
         verdicts, verdicts_swapped: with words, in each order. erased: direct scores without regions.
         checks: what it says of single crops, claim by claim; None where it cannot be asked about one.
+        edited: the reasoned score after each edit of its words; None where it reads no words alone.
     """
 
     scores: NDArray[np.float64]
@@ -90,6 +94,7 @@ class Given:
     verdicts_swapped: Sequence[Verdict]
     erased: Sequence[Erased | None]
     checks: Sequence[tuple[CheckedClaim, ...]] | None
+    edited: Sequence[Scores] | None = None
 
     @property
     def direct(self) -> NDArray[np.float64]:
@@ -115,7 +120,11 @@ def answers_of(reasoner: Backend, pairs: Sequence[Pair], masks_of: MasksOf, prog
     if reasoner.capabilities.ask_about_crops:
         with progress("asking about single crops", len(pairs)) as advance:
             checks = check_claims(reasoner, pairs, verdicts, share_of_steps(advance, len(pairs)))
-    return Given(scores[0], scores[1], verdicts, others, erased, checks)
+    edited: list[Scores] | None = None
+    if reasoner.capabilities.score_words:
+        with progress("turning claims round", len(pairs)) as advance:
+            edited = edited_scores(reasoner, verdicts, advance)
+    return Given(scores[0], scores[1], verdicts, others, erased, checks, edited)
 
 
 def cases_of(pairs: Sequence[Pair], given: Given, claims: Sequence[MarkedClaims]) -> tuple[ReasonCase, ...]:

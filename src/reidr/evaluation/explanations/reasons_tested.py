@@ -85,6 +85,25 @@ class CheckedClaims:
 
 
 @dataclass(frozen=True)
+class EditedClaims:
+    """How the reasoned score moves when one claim of a rationale is turned round (`rationales.edits`).
+
+    Attributes:
+        followed: share of edits after which the score moved towards the verdict that the edited claim supports; one
+            that does not move it does not count as followed. moved: mean movement in that direction, in the score's
+            own unit.
+        to_different, to_same: the share by direction; None where no claim was turned that way.
+        edits: how many.
+    """
+
+    followed: Estimate
+    moved: Estimate
+    to_different: Estimate | None
+    to_same: Estimate | None
+    edits: int
+
+
+@dataclass(frozen=True)
 class ReasonCase:
     """One pair for a page. Probabilities are direct scores, uncalibrated: of both whole crops (None where there is
     none), and with a region erased.
@@ -122,6 +141,7 @@ class ReasonsTested:
         agreement: share of verdicts that their words support (`rationales.support`), among parsable ones with cues.
         agreement_by_chance: the same were the texts dealt out to the verdicts at random.
         silent: share of parsable verdicts whose words compare nothing.
+        edited: how the reasoned score follows edits of its words; None where the reasoner cannot read words alone.
         masking, text_alone, claims, looked_again: see there; the last is None where the reasoner cannot be asked about
             one crop alone, or nothing it claims can be. cases: every pair, for pages.
     """
@@ -140,6 +160,7 @@ class ReasonsTested:
     claims: ClaimsTested
     checked_claims: CheckedClaims | None
     cases: tuple[ReasonCase, ...]
+    edited: EditedClaims | None = None
 
     def numbers(self) -> dict[str, Any]:
         """Everything as plain values for JSON; of the cases only how many there are."""

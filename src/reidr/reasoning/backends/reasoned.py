@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from reidr.errors import ReIDError
+from reidr.fusion.ask_policy import entropy
+from reidr.fusion.weighted import ScoreKind
 from reidr.reasoning.backends.backend import Backend
 from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.types import Pair, Progress, Verdict
 
-ScoreKind = Literal["direct", "reasoned", "both"]
-"""Where P(same) of a pair comes from: the answer right after the pictures; the answer read from rationales with the
-pictures taken away; or the mean log-odds of the two."""
 LEAST = 1e-6  # probabilities nearer to 0 or 1 are taken for these in a mean of log-odds
 ORDERS = 2
 
@@ -29,12 +27,29 @@ class ReasonedScores:
     Attributes:
         scores: (N,) P(same), the mean over the rationales in both orders; NaN where no rationale can be read.
         by_rationale: (N, rationales) each one's own; NaN for one that cannot be read.
-        verdicts: of each pair its rationales: those with the query as person A first.
+        verdicts: of each pair its rationales, those with the query as person A first; each with what its words alone
+            say (`Verdict.words`).
     """
 
     scores: NDArray[np.float64]
     by_rationale: NDArray[np.float64]
     verdicts: list[tuple[Verdict, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class PairScores:
+    """Scores of N pairs by what was asked for.
+
+    Attributes:
+        scores: (N,) the P(same) that counts; NaN for a pair without a score.
+        direct, reasoned: (N,) what it was made of; NaN where it was not asked.
+        verdicts: of each pair the words with the query as person A; None where none were asked for.
+    """
+
+    scores: NDArray[np.float64]
+    direct: NDArray[np.float64]
+    reasoned: NDArray[np.float64]
+    verdicts: list[Verdict | None]
 
 
 def reasoned_scores(
@@ -78,29 +93,56 @@ def reasoned_scores(
         table[rows, kept] = backend.score_words(words, batch_size=batch_size)
     said = np.isfinite(table).sum(axis=1)
     means = np.where(said > 0, np.nansum(table, axis=1) / np.maximum(said, 1), np.nan)
-    return ReasonedScores(means, table, [tuple(each) for each in zip(*columns, strict=True)])
+    said_alone = [
+        tuple(
+            replace(each, words=float(value)) if np.isfinite(value) else each
+            for each, value in zip(own, values, strict=True)
+        )
+        for own, values in zip(zip(*columns, strict=True), table, strict=True)
+    ]
+    return ReasonedScores(means, table, said_alone)
 
 
-def pair_scores(
+def score_pairs(
     backend: Backend,
     pairs: Sequence[Pair],
     kind: ScoreKind = "direct",
     *,
+    least_doubt: float = 0.0,
     batch_size: int = 32,
     progress: Progress | None = None,
-) -> NDArray[np.float64]:
-    """P(same) of each pair, (N,), as `kind` says; NaN for a pair without a score.
+) -> PairScores:
+    """P(same) of each pair as `kind` says.
 
-    For "both" a pair whose rationales cannot be read keeps its direct score. Raises ReIDError as `reasoned_scores`.
+    For "both" a pair whose rationales cannot be read keeps its direct score.
+
+    Args:
+        least_doubt: for "both", words are asked for where the direct score has at least this entropy in bits (0: about
+            every pair); the other pairs keep their direct score.
+
+    Raises ReIDError as `reasoned_scores`.
     """
+    unknown = np.full(len(pairs), np.nan)
+    silent: list[Verdict | None] = [None] * len(pairs)
     if kind == "direct":
-        return backend.score(pairs, batch_size=batch_size, progress=progress)
-    reasoned = reasoned_scores(backend, pairs, batch_size=batch_size, progress=progress).scores
-    return reasoned if kind == "reasoned" else mean_log_odds(backend.score(pairs, batch_size=batch_size), reasoned)
+        direct = np.asarray(backend.score(pairs, batch_size=batch_size, progress=progress), dtype=np.float64)
+        return PairScores(direct, direct, unknown, silent)
+    if kind == "reasoned":
+        said = reasoned_scores(backend, pairs, batch_size=batch_size, progress=progress)
+        return PairScores(said.scores, unknown, said.scores, [own[0] for own in said.verdicts])
+    direct = np.asarray(backend.score(pairs, batch_size=batch_size), dtype=np.float64)
+    # A pair without a direct score is in doubt as no other.
+    chosen = np.flatnonzero(~np.isfinite(direct) | (entropy(direct) >= least_doubt)).tolist()
+    said = reasoned_scores(backend, [pairs[row] for row in chosen], batch_size=batch_size, progress=progress)
+    reasoned = unknown.copy()
+    reasoned[chosen] = said.scores
+    for row, own in zip(chosen, said.verdicts, strict=True):
+        silent[row] = own[0]
+    return PairScores(mean_log_odds(direct, reasoned), direct, reasoned, silent)
 
 
 def mean_log_odds(direct: NDArray[np.float64], reasoned: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) P(same) whose log-odds are the mean of both; where there is no reasoned score, the direct one."""
+    """(N,) P(same) whose log-odds are the mean of both; where one is missing, the other."""
     odds = [logit(np.clip(each, LEAST, 1 - LEAST)) for each in (direct, reasoned)]
     both: NDArray[np.float64] = np.where(np.isfinite(reasoned), expit((odds[0] + odds[1]) / 2), direct)
-    return both
+    return np.where(np.isfinite(direct), both, reasoned)

@@ -22,12 +22,22 @@ STEPS_SHOWN = 3  # first, middle and last step
 GROUPS_SHOWN = 4  # pairs of each of them
 # Title → what it means, and name in the log → its label.
 PANELS: dict[str, tuple[str, dict[str, str]]] = {
-    "Loss": ("", {"loss": "loss", "direct_loss": "direct", "after_rationale_loss": "after a rationale"}),
+    "Loss": (
+        "",
+        {
+            "loss": "loss",
+            "direct_loss": "direct",
+            "after_rationale_loss": "after a rationale",
+            "judge_loss": "from the words alone",
+            "answer_loss": "after its words",
+        },
+    ),
     "Reward": ("Mean over the rollouts of a step.", {"reward": "reward", "reward_deviation": "deviation in a group"}),
     "Held-out pairs": (
         "People from whom nothing is learned. Area: share of pairs of pairs that the direct score orders rightly.",
         {
             "held_out_direct_area": "area, direct",
+            "held_out_reasoned_area": "area, words alone",
             "held_out_direct_accuracy": "accuracy, direct",
             "held_out_thinking_accuracy": "accuracy, thinking",
             "held_out_order_flips": "order flips",

@@ -38,7 +38,7 @@ def document_of(found: Found, *, created: str, facts: Mapping[str, str | int | f
     """The document of a search."""
     reliable = not all(found.doubts) or not found.doubts
     verdicts = [match.verdict for match in found.matches if match.verdict is not None]
-    scored = sum(match.direct_score is not None for match in found.matches)
+    scored = sum(match.score is not None for match in found.matches)
     counts = found.counts.stored()
     return SearchDocument(
         created=created,
@@ -52,6 +52,7 @@ def document_of(found: Found, *, created: str, facts: Mapping[str, str | int | f
         folded=found.folded,
         order_by=found.order_by,
         order_rule=found.order_rule,
+        score_name=found.score_name,
         presence=PresenceEntry(
             belief=found.presence.belief,
             sentence=found.presence.sentence,
@@ -105,6 +106,8 @@ def match_entry(match: Match, rank: int, reliable: bool) -> MatchEntry:
         distance=match.distance,
         rank_by_distance=match.rank_before,
         direct_score=match.direct_score,
+        reasoned_score=match.reasoned_score,
+        score=match.score,
         p_same=match.probability if match.calibrated else None,
         sampled=match.sampled,
         bounded=match.bounded,
@@ -124,6 +127,7 @@ def verdict_entry(match: Match, reliable: bool) -> VerdictEntry | None:
     return VerdictEntry(
         answer=verdict.answer,
         score=verdict.probability,
+        words_alone=verdict.words,
         sampled=verdict.sampled,
         bounded=verdict.bounded,
         readable=verdict.parsable,
@@ -142,7 +146,8 @@ def verdict_entry(match: Match, reliable: bool) -> VerdictEntry | None:
 
 CSV_COLUMNS = (
     "rank", "id", "path", "camera", "time", "shown_time", "order_by", "order_value", "distance", "rank_by_distance",
-    "direct_score", "p_same", "sampled", "bounded", "answer", "score_after_reasoning", "score_after_reasoning_sampled",
+    "direct_score", "reasoned_score", "p_same", "sampled", "bounded", "answer", "score_after_reasoning",
+    "score_after_reasoning_sampled", "words_alone",
     "readable", "reliable", "identical_to_query", "doubt", "like_count", "like", "reasoning", "sha256",
 )  # fmt: skip
 
@@ -159,7 +164,12 @@ def csv_of(document: SearchDocument) -> str:
         values = match.model_dump() | {"order_by": document.order_by, "like": "|".join(each.id for each in match.like)}
         if match.verdict is not None:
             said = match.verdict
-            values |= {"answer": said.answer, "score_after_reasoning": said.score, "readable": said.readable}
+            values |= {
+                "answer": said.answer,
+                "words_alone": said.words_alone,
+                "score_after_reasoning": said.score,
+                "readable": said.readable,
+            }
             values |= {"score_after_reasoning_sampled": said.sampled, "reliable": said.reliable}
             values["reasoning"] = said.reasoning
         writer.writerow([cell(values.get(name)) for name in CSV_COLUMNS])

@@ -46,6 +46,9 @@ class VerdictEntry(Part):
 
     answer: Literal["same", "different", "insufficient"] = Field(description="its verdict")
     score: float | None = Field(description="the reasoner's own, after its words, not calibrated; null: no score")
+    words_alone: float | None = Field(
+        None, description="P(same) that it reads from its words with the pictures taken away; null: not asked"
+    )
     sampled: bool = Field(description="`score` is a share of drawn answers")
     bounded: bool = Field(description="`score` is the least or greatest that fits what a server tells")
     readable: bool = Field(description="false: its completion could not be read, or there was none")
@@ -68,9 +71,15 @@ class MatchEntry(PictureEntry):
     distance: float = Field(description="of the retriever's embeddings, 0 to 2")
     rank_by_distance: int = Field(description="place in the retriever's own order, from 1")
     direct_score: float | None = Field(description="not calibrated; null: no reasoner, or no score")
-    p_same: float | None = Field(description="calibrated direct score; null: no score, or no stored calibration")
-    sampled: bool = Field(description="`direct_score` is a share of drawn answers")
-    bounded: bool = Field(description="`direct_score` is the least or greatest that fits what a server tells")
+    reasoned_score: float | None = Field(
+        None, description="read from its words alone, in both orders; null: the inference profile does not ask for it"
+    )
+    score: float | None = Field(None, description="the one of these that counts, not calibrated: `score_name`")
+    p_same: float | None = Field(
+        description="the score that counts (`score_name`), calibrated; null: no score, or no stored calibration"
+    )
+    sampled: bool = Field(description="a score is a share of drawn answers")
+    bounded: bool = Field(description="a score is the least or greatest that fits what a server tells")
     identical_to_query: bool = Field(description="the same pixels as the query")
     like_count: int = Field(description="near-duplicates folded into this match")
     like: list[PictureEntry] = Field(description="those near-duplicates")
@@ -122,6 +131,9 @@ class SearchDocument(Part):
         "re-ranker calls itself"
     )
     order_rule: str = Field(description="how that number is made, one sentence")
+    score_name: str = Field(
+        "direct score", description="which score of the reasoner counts, as the inference profile says"
+    )
     presence: PresenceEntry = Field(description="whether the person is believed to be there")
     warnings: list[str] = Field(description="why the result may not be reliable")
     notes: list[str] = Field(description="how the gallery was read")

@@ -39,7 +39,7 @@ def arguments(recipe: ReinforcementRecipe, folder: Path) -> Any:
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.gradient_norm,
         loss_type="dapo",
-        scale_rewards="group",
+        scale_rewards="group" if recipe.advantage == "normalised" else "none",
         # A rollout that was cut off cannot be parsed: its reward is low, and it should not be left out.
         mask_truncated_completions=False,
         shuffle_dataset=False,  # `draw_pairs` has put them in order

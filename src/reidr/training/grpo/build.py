@@ -20,6 +20,7 @@ from reidr.training.pairs.attributes import facts_finder
 from reidr.training.recipes.grpo import ReinforcementRecipe
 
 if TYPE_CHECKING:
+    from reidr.training.grpo.judging.words_judge import WordsJudge
     from reidr.training.grpo.trainer import PairTrainer
 
 LOG, COMPLETIONS = "log.jsonl", "completions.jsonl"
@@ -43,7 +44,6 @@ def build_trainer(
     from reidr.reasoning.prompting.prompt import crop_pixels
     from reidr.training.grpo.log_callback import StepLog
     from reidr.training.grpo.rollouts.vllm import RolloutServer
-    from reidr.training.grpo.text_only_scorer import TextOnlyScorer
     from reidr.training.grpo.trainer import PairTrainer
     from reidr.training.grpo.watch.callbacks import watchers
 
@@ -58,12 +58,11 @@ def build_trainer(
     base = unwrap(model)
     for part in find_architecture(base.config.model_type).vision_parts(base):
         part.requires_grad_(False)
-    text_only = TextOnlyScorer(model, processor, lora=bool(recipe.lora_rank)) if recipe.rewards.text_only else None
     address = recipe.rollout_server
     log = TrainingLog(folder / LOG, tracker=Tracker(recipe.report_to, folder, recipe.model_dump(mode="json")))
     trainer = PairTrainer(
         recipe,
-        RolloutScorer(recipe.rewards, drawn, facts_finder(pairs), text_only),
+        RolloutScorer(recipe.rewards, drawn, facts_finder(pairs), **judges(recipe, model, processor)),
         folder / COMPLETIONS,
         model=model,
         processor=processor,
@@ -79,6 +78,18 @@ def build_trainer(
     for callback in watchers(recipe, pairs, (base, processor), log, trainer.whole):
         trainer.add_callback(callback)
     return trainer
+
+
+def judges(recipe: ReinforcementRecipe, model: Any, processor: Any) -> dict[str, WordsJudge | None]:
+    """Who reads words alone for the rewards `text_only` and `reasoned`, as `RolloutScorer` takes them."""
+    from reidr.training.grpo.judging.words_judge import WordsJudge
+
+    rewards, lora = recipe.rewards, bool(recipe.lora_rank)
+    frozen = None
+    if rewards.text_only or (rewards.reasoned and recipe.judge == "frozen"):
+        frozen = WordsJudge(model, processor, "frozen", lora=lora)
+    policy = WordsJudge(model, processor, "policy", lora=lora) if recipe.judge == "policy" else frozen
+    return {"text_only": frozen if rewards.text_only else None, "judge": policy if rewards.reasoned else None}
 
 
 def row_opener(

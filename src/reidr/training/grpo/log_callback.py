@@ -7,10 +7,12 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from reidr.core.notices import warn_once
 from reidr.core.process.signals import note_step
 from reidr.core.progress import Advance
 from reidr.training.common.divergence import ExplosionCheck, check_finite
 from reidr.training.common.log import TrainingLog
+from reidr.training.grpo.statistics import low_leverage
 from reidr.training.processes.team import processes
 
 LOGGED = {
@@ -27,6 +29,8 @@ LOGGED = {
     "distinct_texts": "distinct_texts",
     "entropy": "entropy",
     "kl": "kl",
+    "answer_loss": "answer_loss",
+    "judge_loss": "judge_loss",
     "sampling/sampling_logp_difference/mean": "server_difference",
     "completions/mean_length": "tokens",
     "completions/max_length": "tokens_most",
@@ -71,7 +75,9 @@ class StepLog(TrainerCallback):
         self.log.append(rounded)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
-        """Whoever is told of the curves has them all."""
+        """Whoever is told of the curves has them all; and a training whose words decided nothing says so."""
+        if processes().is_first and (problem := low_leverage(self.log.read())):
+            warn_once(problem)
         if self.log.tracker is not None:
             self.log.tracker.finish()
 

@@ -13,7 +13,7 @@ from reidr.training.grpo.rewards.total import Reward, total_rewards
 
 if TYPE_CHECKING:
     from reidr.reasoning.inference.sampling import Completion
-    from reidr.training.grpo.text_only_scorer import TextOnlyScorer
+    from reidr.training.grpo.judging.words_judge import WordsJudge
 
 
 class RolloutScorer:
@@ -24,10 +24,19 @@ class RolloutScorer:
         weights: RewardWeights,
         drawn: Sequence[DrawnPair],
         facts_of: Callable[[Pair], Facts | None],
-        text_only: TextOnlyScorer | None,
+        *,
+        text_only: WordsJudge | None = None,
+        judge: WordsJudge | None = None,
     ) -> None:
-        """`facts_of`: see `pairs.attributes.facts_finder`; `text_only`: of the reward of that name, None without it."""
-        self.weights, self.drawn, self.facts_of, self.text_only = weights, drawn, facts_of, text_only
+        """`facts_of`: see `pairs.attributes.facts_finder`. `text_only`, `judge`: who reads P(same) from words alone for
+        the rewards `text_only` and `reasoned`; None without them."""
+        self.weights, self.drawn, self.facts_of = weights, drawn, facts_of
+        self.text_only, self.judge = text_only, judge
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether a model is asked to read words alone."""
+        return self.text_only is not None or self.judge is not None
 
     def describe(self, number: int) -> dict[str, Any]:
         """What is written about a pair beside each of its completions."""
@@ -41,12 +50,19 @@ class RolloutScorer:
     def score(self, numbers: Sequence[int], completions: Sequence[Completion]) -> list[Reward]:
         """The reward of each completion; completion i is about pair `numbers[i]`. Raises as `total_rewards`."""
         texts = [completion.text for completion in completions]
+        unknown: list[float | None] = [None] * len(texts)
+        frozen = unknown if self.text_only is None else self.text_only.score(texts)
+        if self.judge is None or self.judge is self.text_only:
+            read = unknown if self.judge is None else frozen
+        else:
+            read = self.judge.score(texts)
         return total_rewards(
             texts,
             self.labels(numbers),
             self.weights,
             probability=[completion.probability for completion in completions],
-            text_only_probability=[None] * len(texts) if self.text_only is None else self.text_only.score(texts),
+            text_only_probability=frozen,
+            reasoned_probability=read,
             rank_context=[rank_context(self.drawn[number].mined) for number in numbers],
             facts=[self.facts_of(self.drawn[number].shown) for number in numbers],
         )

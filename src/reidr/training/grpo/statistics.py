@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from reidr.reasoning.inference.sampling import Completion
 from reidr.training.grpo.rewards.total import Reward
+
+LEAST_LEVERAGE = 0.05
+"""Below it a run says that its words had next to nothing to learn from."""
 
 
 def statistics(
@@ -29,11 +34,19 @@ def statistics(
         "parsable": 1.0 - answers[None] / len(rewards),
         "said_yes": answers["yes"] / len(rewards),
         "said_insufficient": answers["insufficient"] / len(rewards),
-        "leverage": leverage([completion.probability for completion in rollouts], groups),
+        "leverage": leverage(decisive(rewards, rollouts), groups),
         "distinct_texts": len(set(texts)) / len(texts) if texts else float("nan"),
         **{f"accuracy_{name}": mean(values) for name, values in correct.items()},
         **{f"reward_{name}": mean([value for value in values if value is not None]) for name, values in parts.items()},
     }
+
+
+def decisive(rewards: Sequence[Reward], rollouts: Sequence[Completion]) -> list[float | None]:
+    """P(same) of each rollout as it is rewarded: read from the words alone where that was asked for, else where the
+    answer word was written, with the pictures in view."""
+    if any(each.reasoned is not None for each in rewards):
+        return [each.reasoned for each in rewards]
+    return [completion.probability for completion in rollouts]
 
 
 def mean(values: Sequence[float]) -> float:
@@ -66,3 +79,18 @@ def leverage(probabilities: Sequence[float | None], groups: Sequence[int]) -> fl
             words += sum((each - centre) ** 2 for each in own) / (len(own) - 1)
             toss += mean([each * (1 - each) for each in own])
     return words / (words + toss) if words + toss > 0 else float("nan")
+
+
+def low_leverage(log: Sequence[Mapping[str, Any]]) -> str:
+    """A sentence where the mean leverage of a training's steps is under `LEAST_LEVERAGE`; else empty.
+
+    `log`: lines of log.jsonl.
+    """
+    known = [float(line["leverage"]) for line in log if line.get("leverage") is not None]
+    known = [value for value in known if math.isfinite(value)]
+    if not known or mean(known) >= LEAST_LEVERAGE:
+        return ""
+    return (
+        f"the words decided {100 * mean(known):.1f} % of the variance of the answers within a group (leverage), under "
+        f"{100 * LEAST_LEVERAGE:.0f} %: right and wrong answers taught them next to nothing (docs/observing.md)"
+    )

@@ -25,6 +25,12 @@ from reidr.reasoning.models.architectures import adapt
 from reidr.reasoning.models.transformers_model import unwrap
 from reidr.reasoning.models.vision_language_model import VisionLanguageModel
 from reidr.reasoning.prompting.prompt import crop_pixels, open_pair
+from reidr.training.grpo.judging.answer_loss import (
+    after_pictures,
+    after_words_alone,
+    with_pictures,
+    with_words_alone,
+)
 from reidr.training.grpo.rewards.total import Reward
 from reidr.training.grpo.rollouts.local import LocalRollouts
 from reidr.training.grpo.rollouts.source import RolloutSource
@@ -78,7 +84,7 @@ class PairTrainer(PrivateTrainer):
 
     def reward(self, pair: Sequence[int], log_metric: Callable[[str, float], None], **_: Any) -> list[float | None]:
         """Totals for TRL; each reward and statistics of all processes' answers go to the log."""
-        with nullcontext() if self.scorer.text_only is None else self.whole():
+        with self.whole() if self.scorer.reads_words else nullcontext():
             self.rewards = self.scorer.score(pair, self.rollouts)
         sent = [replace(each, parts=dict(each.parts)) for each in self.rewards]  # views of mappings cannot be pickled
         everyone = self.team.gather((sent, self.rollouts, self.scorer.labels(pair), list(pair)))
@@ -100,8 +106,30 @@ class PairTrainer(PrivateTrainer):
         output["groups"] = self.groups
         if self.server is not None:
             check_server(output)
+        if self.recipe.advantage == "leave-one-out":
+            # TRL gives the difference to the mean of the whole group, in which each rollout takes part itself.
+            output["advantages"] *= self.recipe.num_generations / (self.recipe.num_generations - 1)
         self._write(pairs, output["advantages"].tolist())
-        return output
+        return output | self._right_answers(pairs, output)
+
+    def _right_answers(self, pairs: Sequence[int], output: dict[str, Any]) -> dict[str, Tensor]:
+        """What the losses of the right answer word need, row by row, where the recipe asks for them.
+
+        Where the answer word after the pictures has its own loss, the sampled one has no advantage.
+        """
+        adapter, labels = self.adapter(self.model), self.scorer.labels(pairs)
+        found: dict[str, Tensor] = {}
+        if self.recipe.answer_loss:
+            own = after_pictures(adapter, self.rollouts, labels)
+            found |= {"answered_ids": own.ids, "answered_mask": own.mask}
+            kept = torch.ones_like(output["completion_mask"])
+            rows = own.readable.nonzero()[:, 0]
+            kept[rows, own.mask.sum(dim=1)[rows] - 1] = 0
+            found["advantages"] = output["advantages"][:, None] * kept
+        if self.recipe.judge_loss:
+            alone = after_words_alone(adapter, self.rollouts, labels)
+            found |= {"judged_ids": alone.ids, "judged_mask": alone.mask}
+        return {name: each.to(output["completion_ids"].device) for name, each in found.items()}
 
     def _write(self, pairs: Sequence[int], advantages: Sequence[float]) -> None:
         """Append this batch's rollouts, those of all processes, to the completions file."""
@@ -115,6 +143,7 @@ class PairTrainer(PrivateTrainer):
                 "ended": completion.ended,
                 "answer": reward.answer,
                 "probability": completion.probability,
+                **({} if reward.reasoned is None else {"reasoned": reward.reasoned}),
                 "reward": reward.total,
                 "parts": dict(reward.parts),
                 "advantage": advantage,
@@ -125,21 +154,39 @@ class PairTrainer(PrivateTrainer):
             append_json_lines(self.file, gathered)
 
     def loss_of(self, model: Any, batch: dict[str, Any]) -> Tensor:
-        """As TRL, for the groups of `batch`."""
+        """As TRL, for the groups of `batch`; and the losses of the right answer word that the recipe asks for."""
         self.groups = batch["groups"]
-        return super().loss_of(model, batch)
+        loss = super().loss_of(model, batch)
+        if self.recipe.answer_loss:
+            rows = CompletionRows(self.groups, self.prompts, batch["answered_ids"], batch["answered_mask"])
+            value = self.through(model, lambda: with_pictures(self.adapter(model), rows))
+            loss = loss + self.recipe.answer_loss * self._of_a_pass("answer_loss", value)
+        if self.recipe.judge_loss:
+            ids, mask = batch["judged_ids"], batch["judged_mask"]
+            value = self.through(model, lambda: with_words_alone(self.adapter(model), ids, mask))
+            loss = loss + self.recipe.judge_loss * self._of_a_pass("judge_loss", value)
+        return loss
+
+    def _of_a_pass(self, name: str, total: Tensor) -> Tensor:
+        """The part of a loss that one pass adds, from its sum over rows; a row that cannot be read counts as 0."""
+        mean = total / len(self.groups)
+        self.note(name, self.accelerator.gather(mean.detach()).mean().item())
+        return mean / self.args.gradient_accumulation_steps
+
+    def through(self, model: Any, work: Callable[[], Any]) -> Any:
+        """`work()`, within a forward pass of what several processes have put around `model`: it must see it."""
+        if self.accelerator.num_processes > 1 and model in (self.model, self.model_wrapped):
+            return model(work=work)
+        return work()
 
     def log_probabilities(
         self, model: Any, ids: Tensor, mask: Tensor, length: int, batch_size: int | None, **inputs: Any
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """As TRL, but the prompt of a group is run once (`shared_log_probabilities`)."""
-        # With several processes the wrapper around the model must see the forward pass.
-        if self.accelerator.num_processes > 1 and model in (self.model, self.model_wrapped):
-            found: tuple[Tensor, Tensor | None, Tensor | None] = model(
-                work=lambda: self.log_probabilities_here(model, ids, mask, length, batch_size, **inputs)
-            )
-            return found
-        return self.log_probabilities_here(model, ids, mask, length, batch_size, **inputs)
+        found: tuple[Tensor, Tensor | None, Tensor | None] = self.through(
+            model, lambda: self.log_probabilities_here(model, ids, mask, length, batch_size, **inputs)
+        )
+        return found
 
     def log_probabilities_here(
         self, model: Any, ids: Tensor, mask: Tensor, length: int, batch_size: int | None, **inputs: Any

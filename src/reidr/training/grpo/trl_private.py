@@ -13,11 +13,23 @@ from torch import Tensor
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # for `rollout_func`
 from trl import GRPOTrainer
-from trl.trainer.utils import add_fused_lm_head
+from trl.trainer.utils import (
+    add_fused_lm_head,
+    split_pixel_values_by_grid,
+    split_tensor_dict,
+    unsplit_pixel_values_by_grid,
+)
 
 PRIVATE = {
     "rollout_func": "experimental argument: completions of one prompt share its prefill; TRL encodes it for each",
     "_generate_and_score_completions": "a batch's groups are needed before its rollouts, its advantages for the log",
+    "_prepare_inputs": "TRL shuffles the rows of a batch before it cuts them into passes: groups would be torn apart",
+    "_step": "whether a batch is used up",
+    "_buffered_inputs": "the passes of a batch",
+    "split_pixel_values_by_grid": "how TRL cuts a batch into passes",
+    "split_tensor_dict": "the same",
+    "unsplit_pixel_values_by_grid": "the same",
+    "_metrics": "numbers for the log from within the loss",
     "_compute_loss": "a batch's groups are needed by the forward pass",
     "_get_per_token_logps_and_entropies": "the prompt of a group is run once; TRL runs it for each row",
     "beta": "TRL loads the reference model by path and class when `GRPOConfig.beta` is set; ours may have neither",
@@ -106,6 +118,27 @@ class PrivateTrainer(GRPOTrainer):
             model, ids, mask, length, batch_size=batch_size, **inputs
         )
         return found
+
+    def note(self, name: str, value: float) -> None:
+        """Log a number; TRL takes the mean over the passes of a step."""
+        self._metrics["train"][name].append(value)
+
+    def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
+        """As TRL, but the rows stay in order: the rollouts of a pair are in one pass, and its prompt is run once.
+
+        There is one update per batch of rollouts, to which the order of its rows makes no difference.
+        """
+        trainer: Any = self  # TRL's types say None of what is there as soon as a training has begun
+        if not trainer.model.training:
+            evaluated: dict[str, Any] = super()._prepare_inputs(generation_batch)
+            return evaluated
+        passes = trainer.args.steps_per_generation
+        if trainer._step % (passes * trainer.num_iterations) == 0 or trainer._buffered_inputs is None:
+            scored: Any = split_pixel_values_by_grid(self._generate_and_score_completions(generation_batch))
+            parts: Any = split_tensor_dict(scored, passes)
+            trainer._buffered_inputs = [unsplit_pixel_values_by_grid(part) for part in parts]
+        inputs: dict[str, Any] = trainer._buffered_inputs[trainer._step % passes]
+        return inputs
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         return self.score_rollouts(inputs)

@@ -121,15 +121,22 @@ def grpo_seconds(recipe: ReinforcementRecipe, steps: int, speed: Speed) -> float
     rollouts = recipe.pairs * recipe.num_generations
     mean = round(COMPLETION_SHARE * recipe.max_new_tokens)
     passes = rollouts // recipe.rows
-    # In each pass a prompt is run once for all its completions there (`shared_prompts`).
-    tokens = rollouts * mean + passes * min(recipe.rows, recipe.pairs) * speed.lengths.think
+    # In each pass a prompt is run once for all its completions there (`shared_prompts`); groups stay together.
+    prompts = passes * math.ceil(recipe.rows / recipe.num_generations)
+    tokens = rollouts * mean + prompts * speed.lengths.think
+    # The right answer word after the words, and after the words alone, is one more pass each.
+    trained = tokens * (2 if recipe.answer_loss else 1)
+    trained += rollouts * mean + rollouts // 8 * speed.lengths.think if recipe.judge_loss else 0
+    readers = bool(recipe.rewards.reasoned) + bool(recipe.rewards.text_only)
+    read = speed.seconds(2 * speed.parameters * readers * rollouts * (mean + speed.lengths.think))
     own = recipe.rollout_server is None
     written = (
         speed.writing(rollouts, rollouts, recipe.max_new_tokens, bool(recipe.lora_rank))
         if own
         else speed.served(rollouts, recipe.max_new_tokens)
     )
-    return steps * (written + speed.training(tokens, recipe) + speed.encoding(2 * recipe.pairs * (1 + passes)))
+    encoded = 2 * (recipe.pairs + prompts * (2 if recipe.answer_loss else 1))
+    return steps * (written + read + speed.training(trained, recipe) + speed.encoding(encoded))
 
 
 def embedder_seconds(recipe: EmbedderTraining, crops: int, processor: Processor, cores: int) -> float:

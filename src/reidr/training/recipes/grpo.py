@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -22,6 +22,28 @@ class ReinforcementRecipe(Recipe):
     pairs: int = Field(8, ge=1, description="pairs per update, as many of one person as of two")
     num_generations: int = Field(
         8, ge=2, description="rollouts per pair (a group); advantages are relative to the group"
+    )
+    advantage: Literal["normalised", "leave-one-out"] = Field(
+        "normalised",
+        description="what a rollout's reward is compared with: the mean of its group, divided by the group's standard"
+        " deviation (GRPO); or the mean of the other rollouts of its group, undivided (RLOO)",
+    )
+    judge: Literal["policy", "frozen"] = Field(
+        "policy",
+        description="who reads the words alone for the reward `reasoned`: the model as it learns, or as it was at the"
+        " start",
+    )
+    judge_loss: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the cross-entropy of the right answer word after the words of the rollouts alone: the"
+        " judge learns beside its speaker",
+    )
+    answer_loss: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the cross-entropy of the right answer word after pictures and words of the rollouts, in"
+        " the place of the policy gradient of the drawn answer word",
     )
     backward_rows: int = Field(
         64,
@@ -73,6 +95,8 @@ class ReinforcementRecipe(Recipe):
             raise ValueError("a rollout_server gets the LoRA adapter of every step: it needs lora_rank above 0")
         if self.rollout_server is not None and self.temperature != 1:
             raise ValueError("a rollout_server reports log-probabilities at temperature 1: leave the temperature at 1")
+        if self.judge_loss and self.judge == "frozen" and self.rewards.reasoned:
+            raise ValueError("a frozen judge learns nothing: leave judge_loss at 0, or set judge: policy")
         if self.measure_every and self.held_out is None:
             raise ValueError("measure_every needs held_out, the file of pairs that are measured")
         return self

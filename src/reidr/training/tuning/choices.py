@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,13 @@ from numpy.typing import NDArray
 from reidr.errors import ReIDError
 from reidr.evaluation.experiment.cost_curve import Study
 from reidr.evaluation.experiment.policy_choice import choose_policies
-from reidr.fusion.ask_policy import Policy
+from reidr.fusion.ask_policy import Policy, entropy
 from reidr.fusion.calibration import Calibration, choose_calibration, margin_of
 from reidr.fusion.fusion_choice import FusionChoice, choose_fusion
 from reidr.fusion.logistic import LogisticFusion, choose_whole_weight, fit_logistic_fusion
 from reidr.fusion.score_predictor import ScorePredictor, fit_score_predictor, fuse_asked
-from reidr.fusion.weighted import WeightChoice, choose_weight
+from reidr.fusion.weighted import ScoreKind, WeightChoice, choose_weight
+from reidr.reasoning.backends.reasoned import mean_log_odds
 from reidr.retrieval.ranked_list import RankedList
 from reidr.retrieval.score_normalisation import has_z_norm
 from reidr.training.tuning.measure import Measured, plain
@@ -24,6 +26,52 @@ SHARE = 0.35
 """Share of the calls for all of the first k that the stored policy may cost."""
 BUDGETS = (0.5, 1.0, 2.0, 3.0, 5.0)
 """Mean calls (pairs) per query for which further policies are stored."""
+DOUBTS = (0.95, 0.8, 0.5, 0.0)
+"""Entropies in bits of the direct score from which on words may be bought, dearest last."""
+LEAST_GAIN, TOLERANCE = 0.005, 0.001
+"""mAP that words must add to the direct score to be bought, and that a cheaper way may lack of the best."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreOfWords:
+    """Which score counts, and what it costs.
+
+    Attributes:
+        kind, least_doubt: as `score_pairs`. scores: (Q, k) P(same) by it. rationales: share of the pairs that it
+            writes about. tried: (kind, least doubt, share, mAP at its best weight) of each way.
+    """
+
+    kind: ScoreKind
+    least_doubt: float
+    scores: NDArray[np.float64]
+    rationales: float
+    tried: tuple[tuple[str, float, float, float], ...]
+
+
+def score_of_words(measured: Measured, reasoned: NDArray[np.float64]) -> ScoreOfWords:
+    """The direct score, the words beside it where it is in doubt, or the words alone: the cheapest that is worth it.
+
+    Words are bought only where they add at least `LEAST_GAIN` to the mAP over the first k at the best fusion weight; of
+    the ways that do, the one with fewest rationales within `TOLERANCE` of the best is taken.
+
+    Args:
+        reasoned: (Q, k) of `Tuner.reasoned`.
+    """
+    direct, doubt = measured.scores, entropy(measured.scores)
+    ways: list[tuple[ScoreKind, float, NDArray[np.float64], float]] = [("direct", 0.0, direct, 0.0)]
+    scored = np.isfinite(direct)
+    for least in DOUBTS if has_z_norm(measured.ranked) else DOUBTS[-1:]:  # else no policy says what is in doubt
+        bought = scored & (doubt >= least)
+        words = np.where(bought, reasoned, np.nan)
+        ways.append(("both", least, mean_log_odds(direct, words), float(bought.sum() / max(1, scored.sum()))))
+    ways.append(("reasoned", 0.0, reasoned, 1.0))
+    found = [max(row[1] for row in weight_curve(replace(measured, scores=scores))) for _, _, scores, _ in ways]
+    worth = [place for place in range(1, len(ways)) if found[place] >= found[0] + LEAST_GAIN]
+    best = max((found[place] for place in worth), default=0.0)
+    near = [place for place in worth if found[place] >= best - TOLERANCE]
+    chosen = min(near, key=lambda place: (ways[place][3], -found[place])) if near else 0
+    tried = tuple((kind, least, share, value) for (kind, least, _, share), value in zip(ways, found, strict=True))
+    return ScoreOfWords(*ways[chosen], tried)
 
 
 def best_of(measured: Measured) -> Measured:

@@ -9,14 +9,21 @@ from numpy.typing import NDArray
 
 from reidr.data.protocols.trial import Trial, find_protocol, trials
 from reidr.data.types import ReIDDataset
-from reidr.evaluation.experiment.candidate_scoring import PairScorer, doubled, leave_out
+from reidr.evaluation.experiment.candidate_scoring import (
+    PairScorer,
+    candidate_pairs,
+    doubled,
+    leave_out,
+    steps_of,
+)
 from reidr.evaluation.experiment.experiment import DEPTH, Progress, embed_trial
 from reidr.evaluation.experiment.trial_reranking import rerank_trial
 from reidr.evaluation.metrics import RankingResult, evaluate_features
 from reidr.evaluation.metrics.open_set import searches_of
 from reidr.evaluation.metrics.open_set_scores import ScoreChoice, choose_score, lists_to_threshold
-from reidr.fusion.weighted import WeightChoice, choose_weight
+from reidr.fusion.weighted import ScoreKind, WeightChoice, choose_weight
 from reidr.reasoning.backends.backend import Backend
+from reidr.reasoning.backends.reasoned import reasoned_scores
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.ranked_list import RankedList
 from reidr.retrieval.rerankers.csls import with_csls
@@ -50,6 +57,8 @@ class Tuner:
     def __init__(self, retriever: Embedder, reasoner: Backend, k: int, progress: Progress) -> None:
         self.retriever, self.reasoner, self.k, self.progress = retriever, reasoner, k, progress
         self.known: dict[tuple[str, str], float] = {}
+        self.kind: ScoreKind = "direct"
+        self.least_doubt = 0.0
 
     def measure(self, search: ReIDDataset, protocol: str = "standard", seed: int = 0) -> Measured:
         """Rank the search and score the first k candidates of every query."""
@@ -62,6 +71,25 @@ class Tuner:
         vision_similarities = PairScorer(self.reasoner, trial).vision_similarity(ranked, k, self.progress)
         scores = self._score(trial, ranked.top(k))
         return Measured(trial, ranked, scores, trial.shows_person(ranked.indices[:, :k]), base, vision_similarities)
+
+    def reasoned(self, measured: Measured) -> NDArray[np.float64]:
+        """(Q, k) what the words alone say of the pairs of `measured`, NaN where they cannot be read.
+
+        Raises ReIDError as `reasoned_scores`.
+        """
+        pairs, places = candidate_pairs(measured.trial, measured.ranked, measured.scores.shape[1])
+        table = np.full(measured.scores.shape, np.nan)
+        with self.progress("reasoning about pairs", 2 * len(pairs)) as advance:
+            table[places] = reasoned_scores(self.reasoner, pairs, progress=steps_of(advance)).scores
+        return table
+
+    def take(self, measured: Measured, kind: ScoreKind, least_doubt: float, scores: NDArray[np.float64]) -> Measured:
+        """From now on score by `kind` (`score_pairs`): `scores` are those of `measured` by it; others are asked."""
+        self.kind, self.least_doubt = kind, least_doubt
+        pairs, places = candidate_pairs(measured.trial, measured.ranked, scores.shape[1])
+        keys = [(pair.query.id, pair.candidate.id) for pair in pairs]
+        self.known = dict(zip(keys, scores[places].tolist(), strict=True))
+        return replace(measured, scores=scores)
 
     def after_k_reciprocal(self, search: ReIDDataset) -> WeightChoice:
         """The fusion weight for the first k of k-reciprocal re-ranking."""
@@ -92,7 +120,8 @@ class Tuner:
     def _score(self, trial: Trial, ranked: RankedList) -> NDArray[np.float64]:
         wanted = ranked.indices >= 0
         with self.progress("scoring pairs", int(wanted.sum())) as advance:
-            return PairScorer(self.reasoner, trial, self.known).ask(ranked, wanted, advance)
+            scorer = PairScorer(self.reasoner, trial, self.known, kind=self.kind, least_doubt=self.least_doubt)
+            return scorer.ask(ranked, wanted, advance)
 
 
 def plain(measured: Measured) -> Measured:

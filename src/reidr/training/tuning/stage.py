@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from reidr.training.tuning.choices import (
     calibrated,
     fitted_fusion,
     policies_of,
+    score_of_words,
     score_predictor,
     weight_curve,
     whole_weight,
@@ -47,14 +49,30 @@ NOTICE = "Reasons are generated text: read them as a witness's words, not as evi
 Curve = list[tuple[float, float, float]]
 
 
+@dataclass(frozen=True)
+class TuningOptions:
+    """What is asked of a reasoner while it is tuned.
+
+    Attributes:
+        k: candidates of a query. queries: at most so many of the street, twice as many of photos. words: whether it is
+            also asked for its words, to choose which score counts.
+    """
+
+    k: int = DEFAULT_K
+    queries: int = 200
+    words: bool = False
+
+
+DEFAULTS = TuningOptions()
+
+
 def tuning_stage(
     recipe_name: str,
     model: Path,
     changes: dict[str, Any],
     *,
     retriever: str = "nano",
-    k: int = DEFAULT_K,
-    queries: int = 200,
+    how: TuningOptions = DEFAULTS,
 ) -> InferenceProfile:
     """Choose how the reasoner in `model` is used beside a retriever (as `--retriever`), and store it with the model.
 
@@ -65,17 +83,26 @@ def tuning_stage(
 
     On the same people are chosen: the weights after k-reciprocal re-ranking and for the whole list, the fitted fusion
     and whether it or the weight orders candidates, the calibration, the policy of asking, and the score by which absent
-    people are recognised. What was tried is written to `tuning_log.json`.
+    people are recognised. With `how.words` also whether P(same) is read from its words, and about which pairs they are
+    bought (`score_of_words`), which takes two rationales for each pair. What was tried is written to `tuning_log.json`.
 
     Raises:
-        DataError, RecipeError: as `held_out_people`. WeightsError: a model cannot be loaded.
+        DataError, RecipeError: as `held_out_people`. WeightsError: a model cannot be loaded. ReIDError: words are to be
+            scored, and the reasoner cannot do that.
     """
     ranker = load_embedder(retriever)
     held_out = held_out_people(recipe_name, changes, ranker, model)
-    tuner = Tuner(ranker, Engine(Reasoner.load(model)), k, progress)
-    searches = searches_to_tune_on(held_out, queries, street=starts_from_pretraining(recipe_name) or not held_out)
+    tuner = Tuner(ranker, Engine(Reasoner.load(model)), how.k, progress)
+    searches = searches_to_tune_on(held_out, how.queries, street=starts_from_pretraining(recipe_name) or not held_out)
     measured = {search.name: tuner.measure(search) for search in searches}
+    tried_words: dict[str, Any] = {}
+    if how.words:
+        name, own = searches[-1].name, measured[searches[-1].name]
+        choice = score_of_words(own, tuner.reasoned(own))
+        measured[name] = tuner.take(own, choice.kind, choice.least_doubt, choice.scores)
+        tried_words = {"scores_of_words": [list(each) for each in choice.tried]}
     profile, tried = tuned(tuner, searches[-1], measured)
+    tried |= tried_words
     store_profile(profile, model)
     write_json(model / LOG, tried)  # last: where it exists the stage is finished
     return profile
@@ -135,8 +162,10 @@ def tuned(
         f"{NOTICE} {STREET_ONLY_NOTICE}" if street_only else NOTICE,
         k_reciprocal_weight=None if street_only else after.weight,
         calibration=None if calibration is None else calibration[0],
-        policy=None if policies is None else policies[0],
-        policies=() if policies is None else tuple(policies[1]),
+        policy=None if policies is None else replace(policies[0], words=tuner.least_doubt),
+        policies=()
+        if policies is None
+        else tuple((cost, replace(each, words=tuner.least_doubt)) for cost, each in policies[1]),
         open_set=None if absent is None else OpenSetRule(absent.name, dict(absent.thresholds)),
         whole_weight=None if street_only else whole.weight,
         fitted=fitted,
@@ -145,6 +174,7 @@ def tuned(
         retriever=tuner.retriever.fingerprint,
         k=tuner.k,
         fusion="weighted" if fusion is None else fusion.fusion,
+        score=tuner.kind,
     )
     tried = {
         "weights": curves,

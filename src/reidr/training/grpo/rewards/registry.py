@@ -17,8 +17,8 @@ from reidr.errors import RecipeError
 _HERE = "reidr.training.grpo.rewards"
 REWARDS = {
     name: f"{_HERE}.{name}:reward"
-    for name in ("format", "identity", "calibration", "cues", "rank", "text_only", "truth")
-}
+    for name in ("format", "identity", "calibration", "cues", "rank", "text_only", "truth", "price")
+} | {name: f"{_HERE}.exact:{name}" for name in ("likelihood", "reasoned")}
 
 
 class RewardWeights(Recipe):
@@ -28,7 +28,13 @@ class RewardWeights(Recipe):
     __pydantic_extra__: dict[str, float]
 
     format: float = Field(0.2, ge=0, description="the completion follows the grammar")
-    identity: float = Field(1.0, ge=0, description="the answer word is right")
+    identity: float = Field(1.0, ge=0, description="the answer word, as it was drawn, is right")
+    likelihood: float = Field(
+        0.0, ge=0, description="P(right word | pictures, words), exactly instead of by the drawn word (VeriFree)"
+    )
+    reasoned: float = Field(
+        0.0, ge=0, description="P(right word | words) with the pictures taken away, exactly; `judge` says who reads it"
+    )
     calibration: float = Field(0.5, ge=0, description="the probability at the answer word is honest (RLCR)")
     cues: float = Field(0.3, ge=0, description="body regions are compared, and the comparisons support a right answer")
     rank: float = Field(0.0, ge=0, description="the probability improves the order of the query's candidates")
@@ -36,6 +42,7 @@ class RewardWeights(Recipe):
         0.0, ge=0, description="a frozen copy of the model reaches the verdict from the reasoning alone"
     )
     truth: float = Field(0.0, ge=0, description="what is claimed of body regions is true, where attributes are known")
+    price: float = Field(0.0, ge=0, description="each claim costs an eighth of this weight")
 
     @model_validator(mode="after")
     def _can_be_found(self) -> Self:
@@ -63,7 +70,8 @@ class RewardFunction(Protocol):
     It is called with keyword arguments, each a list with one entry per completion, and takes the rest as `**_`:
     `completions` (texts without the end token), `parsed` (`ParsedAnswer`, None where the grammar is broken), `label`
     (True: the same person), `probability` (P(same) where the answer word was written, or None),
-    `text_only_probability`, `rank_context` and `facts` (None where they are unknown; see `columns.py`).
+    `text_only_probability` and `reasoned_probability` (P(same) from the words alone, by a frozen copy of the starting
+    model and by the judge of the recipe), `rank_context` and `facts` (None where they are unknown; see `columns.py`).
 
     It returns one number per completion, by convention in [-1, 1], or None where the reward does not apply.
     """

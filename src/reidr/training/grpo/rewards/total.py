@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -13,7 +13,7 @@ from reidr.reasoning.prompting.grammar import AnswerWord, ParsedAnswer, try_pars
 from reidr.training.grpo.rewards.identity import identity_reward
 from reidr.training.grpo.rewards.registry import RewardWeights, find_reward
 
-PROBABILITIES = ("probability", "text_only_probability")
+PROBABILITIES = ("probability", "text_only_probability", "reasoned_probability")
 OPTIONAL_COLUMNS = (*PROBABILITIES, "rank_context", "facts")
 """Columns that are None throughout where the caller does not know them."""
 
@@ -25,13 +25,15 @@ class Reward:
     Attributes:
         total: the weighted sum. parts: each reward by name, unweighted, None where it does not apply.
         answer: None for a completion that cannot be parsed. correct: whether the answer word is the label's (False for
-            "insufficient" and for a completion that cannot be parsed).
+            "insufficient" and for a completion that cannot be parsed). reasoned: P(same) that was read from its words
+            alone; None where it was not.
     """
 
     total: float
     parts: Mapping[str, float | None]
     answer: AnswerWord | None
     correct: bool
+    reasoned: float | None = None
 
 
 def total_rewards(
@@ -67,10 +69,11 @@ def total_rewards(
         **known,
     }
     values = {name: values_of(name, given) for name in weights.by_name()}
-    return [
+    found = [
         weighted(answer, same, {name: own[row] for name, own in values.items()}, weights)
         for row, (answer, same) in enumerate(zip(parsed, label, strict=True))
     ]
+    return [replace(each, reasoned=read) for each, read in zip(found, known["reasoned_probability"], strict=True)]
 
 
 def values_of(name: str, columns: Mapping[str, Sequence[Any]]) -> list[float | None]:

@@ -14,6 +14,7 @@ from reidr.reasoning.inference.crop_features import CropFeatures
 from reidr.reasoning.types import Pair
 from reidr.report.trained.training_page import groups_of, write_training_page
 from reidr.training.common.log import TrainingLog
+from reidr.training.grpo.statistics import low_leverage
 from reidr.training.pairs.table import read_pairs
 from reidr.training.recipes.grpo import ReinforcementRecipe
 from reidr.training.warmup.curriculum import choose_measured
@@ -118,4 +119,6 @@ class RolloutPage(TrainerCallback):
         groups = groups_of(read_json_lines(folder / COMPLETIONS), self.pictures)
         steps = f"{state.global_step} of {state.max_steps}"
         facts: dict[str, str | int | float] = {"steps": steps, "pairs": self.number}
+        if problem := low_leverage(self.log.read()):
+            facts["leverage"] = problem
         write_training_page(folder, f"Reinforcement learning in {folder.name}", self.log.read(), groups, facts)
