@@ -12,7 +12,7 @@ from reidr.errors import DataError
 from reidr.service.store.records import CropFilter, StoredCrop
 from reidr.service.store.store import GalleryStore
 
-CAMERAS = ("north", "süd", "o'st \"gate\"")
+CAMERAS = ("north", "süd", 'o\'st "gate"')
 DIMENSIONS = 8
 
 
@@ -83,7 +83,9 @@ class Operations:
         """The next change, to be done to each store alike."""
         crops = twin.crops()
         ids, tracks = [crop.id for crop in crops], sorted({crop.track for crop in crops})
-        kind = self.random.choice(["add", "again", "delete", "merge", "split", "assign"], p=[0.4, 0.1, 0.1, 0.13, 0.14, 0.13])
+        kind = self.random.choice(
+            ["add", "again", "delete", "merge", "split", "assign"], p=[0.4, 0.1, 0.1, 0.13, 0.14, 0.13]
+        )
         key = self.key()
         if kind == "add":
             names = sorted({f"crop {self.random.integers(60):02}" for _ in range(self.random.integers(1, 6))})
@@ -116,8 +118,7 @@ def outcome(change: Callable[[GalleryStore], Any], store: GalleryStore) -> Any:
     """What a change returns, or that it was refused."""
     try:
         return change(store)
-    except DataError as error:
-        assert str(error)
+    except DataError:
         return "refused"
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from time import time as now
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
+from time import time as now
 from typing import Any
 
 import numpy as np

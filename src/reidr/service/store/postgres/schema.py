@@ -69,7 +69,9 @@ def prepare(connection: Connection, schema: str) -> None:
             f'administrator do it once: CREATE EXTENSION vector; CREATE SCHEMA "{schema}" AUTHORIZATION that user'
         ) from error
     except UndefinedFile as error:
-        raise DataError("the database server has no pgvector; install it there (package postgresql-NN-pgvector)") from error
+        raise DataError(
+            "the database server has no pgvector; install it there (package postgresql-NN-pgvector)"
+        ) from error
     if found != (SCHEMA,):
         raise DataError(
             f"the gallery's tables are of another version than {SCHEMA}, which this program knows; use the version of "

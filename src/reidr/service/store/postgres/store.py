@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pgvector import Vector
 from pgvector.psycopg import register_vector
-from psycopg import Connection, Error, IsolationLevel, OperationalError
+from psycopg import Connection, Error, OperationalError
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
 
