@@ -28,7 +28,16 @@ from reidr.errors import DataError
 from reidr.service.store.changes import ChangingStore, no_such_crop
 from reidr.service.store.qdrant.change import META, QdrantChange, operation_of
 from reidr.service.store.qdrant.points import LABELS, crop_of, filter_of, lets_nothing_through
-from reidr.service.store.records import EVERYTHING, CropFilter, Hit, Operation, StoredCrop, StoredTrack, StoreFacts
+from reidr.service.store.records import (
+    EVERYTHING,
+    CropFilter,
+    Hit,
+    IndexFacts,
+    Operation,
+    StoredCrop,
+    StoredTrack,
+    StoreFacts,
+)
 from reidr.service.store.rules import check_filter, same_model, unit_vectors
 from reidr.service.store.tracks import tracks_of
 
@@ -191,6 +200,10 @@ class QdrantStore(ChangingStore):
             for each in found
         ]
         return sorted(hits, key=lambda hit: (hit.distance, hit.id))[:k]
+
+    def build_index(self) -> IndexFacts | None:
+        """See `GalleryStore.build_index`: Qdrant makes its index by itself."""
+        return None
 
     def close(self) -> None:
         """Let go of the connection."""

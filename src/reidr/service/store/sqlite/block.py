@@ -32,6 +32,11 @@ def block_path(folder: Path, token: str) -> Path:
     return folder / f"vectors-{token}.f32"
 
 
+def numbering_of(rows: SqliteRows) -> int:
+    """How often the rows have been numbered anew."""
+    return int(rows.run("SELECT numbering FROM gallery")[0][0])
+
+
 def state(rows: SqliteRows) -> tuple[str, int, int | None, int]:
     """What the database says: token and valid rows of the block, length of the vectors, number of the last crop row."""
     token, valid, dimensions = rows.run("SELECT block, block_rows, dimensions FROM gallery")[0]
