@@ -29,17 +29,18 @@ class CandidatePool:
     """At most `room` candidates of one track."""
 
     def __init__(self, room: int) -> None:
-        self.room, self.stretch, self.begun = max(room, 2), FIRST_STRETCH, 0.0
+        self.room, self.stretch = max(room, 2), FIRST_STRETCH
+        self.begun: float | None = None
         self.held: dict[int, Candidate] = {}
 
     def wants(self, seconds: float, quality: float) -> bool:
         """Whether a crop of this time and quality would be kept."""
-        own = self.held.get(self._slot(seconds))
+        own = None if self.begun is None else self.held.get(self._slot(seconds))
         return own is None or quality > own.quality
 
     def add(self, candidate: Candidate) -> None:
         """Keep a candidate that is wanted, in the place of the one of its stretch of time."""
-        if not self.held:
+        if self.begun is None:
             self.begun = candidate.place.seconds
         self.held[self._slot(candidate.place.seconds)] = candidate
         while len(self.held) > self.room:
@@ -54,7 +55,7 @@ class CandidatePool:
         return tuple(self.held[slot] for slot in sorted(self.held))
 
     def _slot(self, seconds: float) -> int:
-        return int((seconds - self.begun) / self.stretch + 1e-6) if self.held or self.begun else 0
+        return int((seconds - (self.begun or 0.0)) / self.stretch + 1e-6)
 
 
 def encoded(crop: Pixels) -> bytes:
