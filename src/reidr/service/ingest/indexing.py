@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import batched
+from itertools import islice
 from typing import Any
 
 from reidr.core.process.signals import note_kept
@@ -97,8 +97,11 @@ class Indexer:
         """
         book = self.book(source, gallery)
         progress = book.begin(again=again)
-        if again:
+        if progress.stale:  # said before it is done: a kill in between leaves no track of before
+            book.write(progress)
             gallery.store.delete(CropFilter(recordings=frozenset({source.recording.label})))
+            progress = replace(progress, stale=False)
+            book.write(progress)
         before = "all" if progress.finished else "part" if progress.stretch else "nothing"
         if not progress.finished:
             self.crops.introduce(gallery.store)
@@ -119,14 +122,14 @@ class Indexer:
             if stretch.is_over():
                 progress = stretch.close(frame.place)
                 book.write(progress)
-                note_kept("index", kept_so_far(source, progress, frame.place))
+                note_kept("index", kept_so_far(source, frame.place))
                 stretch = self._stretch(source, gallery.store, progress)
             stretch.see(frame, found)
             advance(frame.place.seconds - done)
             done = frame.place.seconds
         progress = stretch.close(None)
         book.write(progress)
-        note_kept("index", f"{source.recording.name} is indexed; the same command goes on with what is left.")
+        note_kept("index", f"{source.recording.name}, whole")
         return progress
 
     def _stretch(self, source: FrameSource, store: GalleryStore, progress: Progress) -> Stretch:
@@ -141,7 +144,8 @@ class Indexer:
 
     def _seen(self, source: FrameSource, begin: Place | None) -> Iterator[tuple[Frame, Any]]:
         """Every frame to look at, with the people in it."""
-        for frames in batched(source.frames(self.settings.fps, begin), self.detector.batch):
+        coming = source.frames(self.settings.fps, begin)
+        while frames := list(islice(coming, self.detector.batch)):
             answers = self.detector.detect([frame.pixels for frame in frames])
             yield from zip(frames, check_detections(answers, len(frames), self.detector.name), strict=True)
 
@@ -205,9 +209,6 @@ def all_tracks(store: GalleryStore, which: CropFilter) -> list[StoredTrack]:
     return sorted(found, key=lambda track: (track.start if track.start is not None else 0.0, track.id))
 
 
-def kept_so_far(source: FrameSource, progress: Progress, place: Place) -> str:
-    """What an interrupted command says."""
-    return (
-        f"The first {length_in_words(place.seconds)} of {source.recording.name} are indexed; the same command goes on from "
-        "there."
-    )
+def kept_so_far(source: FrameSource, place: Place) -> str:
+    """What an interrupted command says it has kept."""
+    return f"the first {length_in_words(place.seconds)} of {source.recording.name}"

@@ -24,6 +24,7 @@ class Progress:
         name, label, camera: of the recording. settings: what decides which tracks come out; with other settings it has
             to be indexed again. generation: how often that was done. stretch: number of the next stretch.
         next: where it begins; None: at the beginning, or after the end. carried: who was in the picture then.
+        stale: tracks of an earlier generation may still be in the gallery; nothing of this one is.
         frames: looked at so far. left_out: tracks too short to be kept. finished: nothing is left to do.
     """
 
@@ -32,6 +33,7 @@ class Progress:
     camera: str
     settings: Mapping[str, Any]
     generation: int = 0
+    stale: bool = False
     stretch: int = 0
     next: Place | None = None
     carried: Mapping[str, Any] = field(default_factory=dict)
@@ -78,7 +80,7 @@ class ProgressBook:
         if known is None:
             return fresh
         if again:
-            return replace(fresh, generation=known.generation + 1)
+            return replace(fresh, generation=known.generation + 1, stale=True)
         other = next((key for key, value in self.settings.items() if known.settings.get(key) != value), None)
         if other is not None:
             option = NAMES.get(other, other)
