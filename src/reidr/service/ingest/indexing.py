@@ -137,7 +137,7 @@ class Indexer:
         rate = min(settings.fps or source.recording.frame_rate, source.recording.frame_rate)
         follower = Follower(
             make_tracker(settings.tracker, rate, settings.confidence),
-            FollowSettings(source.recording.key, settings.crops_per_track, self.crops.height or HEIGHT),
+            FollowSettings(source.recording.key, settings.crops_per_track, (self.crops.input_size or (HEIGHT, 0))[0]),
             progress.carried,
         )
         return Stretch(source, store, progress, follower, TrackEmbedder(self.crops, settings.crops_per_track), [], [])
