@@ -46,8 +46,10 @@ def write_contact_sheet(
         crops = store.crops(CropFilter(tracks=frozenset({track.id})))
         ids += [crop.id for crop in crops]
         cameras.setdefault(track.camera, []).append(shown_track(track, crops))
-    page = environment().get_template("contact_sheet.html.j2").render(
-        title=title, cameras=cameras, tracks=len(tracks), on_page=len(on_page), crops=len(ids)
+    page = (
+        environment()
+        .get_template("contact_sheet.html.j2")
+        .render(title=title, cameras=cameras, tracks=len(tracks), on_page=len(on_page), crops=len(ids))
     )
     records.put("export", str(path.resolve()), {"what": "contact sheet", "crops": ids})
     write_text(path, shown_lines(page))

@@ -1,4 +1,4 @@
-"""From crops to what a gallery store keeps: embedded, their attributes recognised, of each track the best ones chosen."""
+"""From crops to what a gallery store keeps: embedded, attributes recognised, of each track the best ones chosen."""
 
 from __future__ import annotations
 

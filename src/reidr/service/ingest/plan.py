@@ -1,4 +1,4 @@
-"""What is to be indexed: each source found out and opened before the first long step, so that a slip is said at once."""
+"""What is to be indexed: each source is opened before the first long step, so that a slip is said at once."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ class Asked:
     """What the user says of the sources.
 
     Attributes:
-        cameras, starts: none, one for all sources, or one for each in their order. detector: whether there is one: without
-            it folders hold ready crops, with it frames. duration: seconds of a live stream. frame_rate: of folders of frames.
+        cameras, starts: none, one for all sources, or one for each in their order. detector: whether there is one:
+            without it folders hold ready crops, with it frames. duration: seconds of a live stream. frame_rate: of
+            folders of frames.
     """
 
     sources: tuple[str, ...]
@@ -71,7 +72,9 @@ def plan_of(asked: Asked) -> Plan:
             raise DataError(f"{source}: no such video, folder or manifest")
         if is_manifest(path) or (path.is_dir() and not asked.detector):
             if asked.detector:
-                raise DataError(f"{source}: is a manifest of ready crops, in which nobody has to be detected; leave out --detector")
+                raise DataError(
+                    f"{source}: is a manifest of ready crops, in which nobody has to be detected; leave out --detector"
+                )
             crops.append(ready_crops(path, CropFacts(camera, start, asked.pattern, asked.frame_rate)))
         elif path.is_dir():
             recordings += frame_folders(path, FrameFacts(camera, start, asked.pattern, asked.frame_rate))
@@ -115,8 +118,8 @@ def check_detector(name: str, asked: Asked) -> None:
     """Raises DataError where people have to be found, and no detector is named."""
     if not asked.detector:
         raise DataError(
-            f"{name}: people have to be found in it; name a detector with --detector, for example an ONNX file of YOLOX, "
-            "RT-DETR, D-FINE or RF-DETR (docs/index-video.md)"
+            f"{name}: people have to be found in it; name a detector with --detector, for example an ONNX file of "
+            "YOLOX, RT-DETR, D-FINE or RF-DETR (docs/index-video.md)"
         )
 
 
@@ -124,8 +127,8 @@ def check_number(option: str, given: Sequence[object], sources: Sequence[str]) -
     """Raises DataError unless an option is given never, once, or once for each source."""
     if len(given) not in (0, 1, len(sources)):
         raise DataError(
-            f"{option} is given {len(given)} times for {len(sources)} sources; give it once for all of them, or once for each "
-            "in their order"
+            f"{option} is given {len(given)} times for {len(sources)} sources; give it once for all of them, or once "
+            "for each in their order"
         )
 
 

@@ -63,7 +63,7 @@ class CropFacts:
 
 @dataclass
 class IndexedCrops:
-    """What came of a source of crops. known: were in the gallery already. problems: a sentence for each unusable file."""
+    """What came of a source. known: were in the gallery already. problems: a sentence for each unusable file."""
 
     source: ReadyCrops
     added: int = 0
@@ -107,7 +107,9 @@ def ready_crops(source: Path, facts: CropFacts) -> ReadyCrops:
         raise DataError(f"pattern {pattern!r}: no path in {source} follows it, for example {some_of(strange, 1)}")
     remarks = [str(note) for note in listing.notes]
     if strange:
-        remarks.append(f"left out {number_of(len(strange), 'picture')} that do not follow the pattern: {some_of(strange)}")
+        remarks.append(
+            f"left out {number_of(len(strange), 'picture')} that do not follow the pattern: {some_of(strange)}"
+        )
     return ReadyCrops(source.name or str(source), tuple(made), with_untimed(source, made, remarks))
 
 
@@ -126,7 +128,8 @@ def checked_camera(camera: str | None, source: Path, name: str) -> str:
     """Raises DataError where nobody says the camera."""
     if camera is None:
         raise DataError(
-            f"{source}: nothing says which camera took {name}; name it with --camera, or say with --pattern where it stands"
+            f"{source}: nothing says which camera took {name}; name it with --camera, or say with --pattern where it "
+            "stands"
         )
     return camera
 

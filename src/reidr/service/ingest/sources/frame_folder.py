@@ -88,8 +88,8 @@ def frame_folders(folder: Path, facts: FrameFacts) -> list[FrameFolder]:
     Times are those of the pattern's {date} and {time} (local time), else the frame's number (the pattern's {frame}, or
     its place in the order of the names, where 9 comes before 10) divided by the frame rate.
 
-    The folder's name is the camera where nothing says another. Raises DataError where nobody says the frame rate, or where
-    no path follows the pattern.
+    The folder's name is the camera where nothing says another. Raises DataError where nobody says the frame rate, or
+    where no path follows the pattern.
     """
     by_camera: dict[str, list[tuple[PathFacts | None, Path]]] = {}
     strange = []
@@ -110,7 +110,8 @@ def frame_folders(folder: Path, facts: FrameFacts) -> list[FrameFolder]:
         made.append(FrameFolder(name, timed, own, start))
         if strange:
             made[-1].remarks.append(
-                f"{folder}: left out {number_of(len(strange), 'picture')} that do not follow the pattern: {some_of(strange)}"
+                f"{folder}: left out {number_of(len(strange), 'picture')} that do not follow the pattern: "
+                f"{some_of(strange)}"
             )
     return made
 
@@ -126,8 +127,8 @@ def timed_frames(
         return moments[0][0], [FrameFile(path, moment - moments[0][0]) for moment, path in moments]
     if facts.frame_rate is None:
         raise DataError(
-            f"{folder}: its names tell no time; say how many frames a second were taken with --frame-rate, or where the "
-            "names hold date and time with --pattern"
+            f"{folder}: its names tell no time; say how many frames a second were taken with --frame-rate, or where "
+            "the names hold date and time with --pattern"
         )
     counted = [None if found is None else found.time for found, _ in files]
     numbers = [
