@@ -167,7 +167,7 @@ class SqliteStore(SqlStore):
                     block.extend(self.folder, rows)
 
     def _current(self, rows: SqliteRows) -> Snapshot | None:
-        """The snapshot of a transaction, None where the block is behind; threads that need the same one make it once."""
+        """The snapshot of a transaction, None where the block is behind; threads that need one make it once."""
         now, snapshot = block.state(rows), self._snapshot
         if snapshot is not None and (snapshot.number, snapshot.numbering) == (now.number, now.numbering):
             return snapshot
