@@ -94,7 +94,7 @@ class SqliteStore(SqlStore):
             finish_removals(self.folder, connection)
 
     def search(
-        self, vectors: NDArray[np.float32], k: int, which: CropFilter = EVERYTHING, *, exact: bool = True
+        self, vectors: NDArray[np.float32], k: int, which: CropFilter = EVERYTHING, *, exact: bool | None = None
     ) -> list[list[Hit]]:
         check_filter(which)
         k = whole_number(k, "k", least=1)
@@ -104,7 +104,13 @@ class SqliteStore(SqlStore):
             return hits_of(rows, found, k)
 
     def _nearest(
-        self, rows: SqliteRows, snapshot: Snapshot, queries: NDArray[np.float32], k: int, which: CropFilter, exact: bool
+        self,
+        rows: SqliteRows,
+        snapshot: Snapshot,
+        queries: NDArray[np.float32],
+        k: int,
+        which: CropFilter,
+        exact: bool | None,
     ) -> Found:
         """Rows and distances for each query: at least the k nearest where there are as many."""
         mask, few = wanted_rows(rows, snapshot, which)
