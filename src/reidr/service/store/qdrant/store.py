@@ -171,7 +171,7 @@ class QdrantStore(ChangingStore):
     def search(
         self, vectors: NDArray[np.float32], k: int, which: CropFilter = EVERYTHING, *, exact: bool | None = None
     ) -> list[list[Hit]]:
-        """See `GalleryStore.search`. Unless `exact` by Qdrant's own HNSW index, which it makes when there are many crops."""
+        """See `GalleryStore.search`. Unless `exact` by the HNSW index that Qdrant makes when there are many crops."""
         check_filter(which)
         k = whole_number(k, "k", least=1)
         with self._reading() as rows:

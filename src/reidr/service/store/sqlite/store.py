@@ -131,7 +131,7 @@ class SqliteStore(SqlStore):
                 return None
             identity = (status.st_ino, status.st_mtime_ns, snapshot.numbering)
             if self._index is None or self._index[0] != identity:
-                made = lists.load(self.folder, snapshot.numbering)
+                made = lists.read_index(self.folder, snapshot.numbering)
                 self._index = None if made is None else (identity, made)
             if self._index is None:
                 return None
@@ -150,13 +150,13 @@ class SqliteStore(SqlStore):
             (removed,) = rows.run("SELECT count(*) FROM removed WHERE number > ?", [snapshot.number])[0]
             if removed or block.state(rows).numbering != snapshot.numbering:
                 raise DataError("crops were removed while the index was being made; make it again")
-            lists.save(self.folder, made, snapshot.numbering)
+            lists.write_index(self.folder, made, snapshot.numbering)
         return made.facts
 
     def facts(self) -> StoreFacts:
         """See `GalleryStore.facts`."""
         with self._reading() as rows:
-            made = lists.load(self.folder, block.state(rows).numbering)
+            made = lists.read_index(self.folder, block.state(rows).numbering)
         return replace(super().facts(), index=None if made is None else made.facts)
 
     @contextlib.contextmanager
