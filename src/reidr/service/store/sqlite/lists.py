@@ -69,11 +69,16 @@ class Lists:
             found += among(vectors, query[None], k, rows)
         return found
 
-    def grown(self, vectors: NDArray[np.float32], alive: NDArray[np.bool_]) -> Lists:
-        """With the rows that were added since put into their lists."""
+    def fitted(self, vectors: NDArray[np.float32], alive: NDArray[np.bool_]) -> Lists:
+        """For so many rows: those that were added since put into their lists, or those that are not there yet left out.
+
+        An index that another process has just made may know of more rows than a transaction that began before.
+        """
         known = len(self.assigned)
-        if known >= len(vectors):
+        if known == len(vectors):
             return self
+        if known > len(vectors):
+            return Lists(self.centres, self.assigned[: len(vectors)], self.probes, self.facts)
         fresh = np.where(alive[known:], nearest_centres(vectors[known:], self.centres), -1)
         return Lists(self.centres, np.concatenate([self.assigned, fresh.astype(np.int32)]), self.probes, self.facts)
 
