@@ -1,4 +1,4 @@
-"""The vectors of a gallery in SQLite as one file to compute with: mapped into memory, brought up to date piece by piece.
+"""The vectors of a gallery in SQLite as one file to compute with: mapped into memory, brought up to date bit by bit.
 
 The file `vectors-TOKEN.f32` holds little-endian float32 rows; row i is the vector of the crop of number i + 1, and zero
 where that crop is no more. It is derived: the database has every vector too, and says which file is valid and how many
@@ -15,7 +15,7 @@ import mmap
 import os
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,17 +32,44 @@ def block_path(folder: Path, token: str) -> Path:
     return folder / f"vectors-{token}.f32"
 
 
-def state(rows: SqliteRows) -> tuple[str, int, int | None, int]:
-    """What the database says: token and valid rows of the block, length of the vectors, number of the last crop row."""
-    token, valid, dimensions = rows.run("SELECT block, block_rows, dimensions FROM gallery")[0]
-    last = rows.run("SELECT coalesce(max(row), 0) FROM crops")[0][0]
-    return token, valid, dimensions, last
+class State(NamedTuple):
+    """What the database says.
+
+    Attributes:
+        token, valid: which block is the right one, and how many of its rows are. dimensions: length of the vectors.
+        numbering: how often the rows have been numbered anew. last: number of the last crop row. number: of the last
+            operation.
+    """
+
+    token: str
+    valid: int
+    dimensions: int | None
+    numbering: int
+    last: int
+    number: int
 
 
-def is_current(folder: Path, rows: SqliteRows) -> bool:
+def state(rows: SqliteRows) -> State:
+    """The state as of a transaction."""
+    found = rows.run(
+        "SELECT block, block_rows, dimensions, numbering, (SELECT coalesce(max(row), 0) FROM crops), "
+        "(SELECT coalesce(max(number), 0) FROM operations) FROM gallery"
+    )
+    return State(*found[0])
+
+
+def is_current(folder: Path, now: State) -> bool:
     """Whether the block has every crop."""
-    token, valid, _, last = state(rows)
-    return last <= valid and (not last or block_path(folder, token).is_file())
+    size = now.valid * (now.dimensions or 0) * 4
+    return now.last <= now.valid and (not now.last or size_of(block_path(folder, now.token)) >= size)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; -1 where it is not there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1
 
 
 def extend(folder: Path, rows: SqliteRows) -> None:
@@ -50,11 +77,11 @@ def extend(folder: Path, rows: SqliteRows) -> None:
 
     Raises ReIDError where the file cannot be written.
     """
-    token, valid, dimensions, last = state(rows)
+    token, valid, dimensions, _, last, _ = state(rows)
     if dimensions is None or last == 0:
         return
     path = block_path(folder, token)
-    if not token or not path.is_file() or path.stat().st_size < valid * dimensions * 4:
+    if not token or size_of(path) < valid * dimensions * 4:
         token, valid = secrets.token_hex(8), 0
         path = block_path(folder, token)
         remove_others(folder, token)
@@ -77,7 +104,7 @@ def _append(handle: int, rows: SqliteRows, first: int, last: int, dimensions: in
     part = np.zeros((last - first, dimensions), dtype="<f4")
     for row, vector in rows.run("SELECT row, vector FROM vectors WHERE row > ? AND row <= ?", [first, last]):
         part[row - first - 1] = np.frombuffer(vector, dtype="<f4")
-    write_all(handle, memoryview(part).cast("B"), first * dimensions * 4)
+    write_all(handle, memoryview(part.tobytes()), first * dimensions * 4)
     return last
 
 
@@ -93,7 +120,7 @@ def erase(folder: Path, rows: SqliteRows, removed: list[int]) -> None:
 
     Raises ReIDError where the file cannot be written.
     """
-    token, valid, dimensions, _ = state(rows)
+    token, valid, dimensions, *_ = state(rows)
     path = block_path(folder, token)
     if not token or dimensions is None or not path.is_file():
         remove_others(folder, "")
