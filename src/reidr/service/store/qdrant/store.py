@@ -52,8 +52,11 @@ FACTS = ["track", "camera", "recording", "quality", "person", "begins", "ends"]
 class QdrantStore(ChangingStore):
     """See `GalleryStore`, and the module for what Qdrant cannot do. Two collections: NAME and NAME-operations."""
 
-    def __init__(self, client: QdrantClient, address: str, name: str = "reidr") -> None:
-        """The gallery `name` of a client. Raises DataError where the server cannot be used."""
+    def __init__(self, client: QdrantClient, address: str, name: str = "reidr", *, local: bool = False) -> None:
+        """The gallery `name` of a client, perhaps in its `local` mode. Raises DataError where it cannot be used."""
+        self._exactness: dict[bool, models.SearchParams | None] = {
+            exact: None if local else models.SearchParams(exact=exact) for exact in (True, False)
+        }  # the local mode is always exact
         self.client, self.address, self.name = client, address, name
         self._one_at_a_time = threading.RLock()
         with self._reading() as rows:
@@ -186,19 +189,19 @@ class QdrantStore(ChangingStore):
                 query=query.tolist(),
                 query_filter=filter_of(which),
                 limit=limit,
-                search_params=models.SearchParams(exact=exact),
+                search_params=self._exactness[exact],
                 with_payload=["id", "track", "camera", "start", "end"],
             ).points
             if len(found) < limit or found[-1].score < found[k - 1].score - TIES:
                 break
             limit *= 2
-        hits = [
-            Hit(
-                *((each.payload or {}).get(field) for field in ("id", "track", "camera", "start", "end")),
-                distance=float(np.clip(1.0 - each.score, 0.0, 2.0)),
+        hits = []
+        for each in found:
+            known = each.payload or {}
+            distance = float(np.clip(1.0 - each.score, 0.0, 2.0))
+            hits.append(
+                Hit(known["id"], known["track"], known["camera"], known.get("start"), known.get("end"), distance)
             )
-            for each in found
-        ]
         return sorted(hits, key=lambda hit: (hit.distance, hit.id))[:k]
 
     def build_index(self) -> IndexFacts | None:
@@ -218,7 +221,7 @@ def open_qdrant(address: str) -> QdrantStore:
     if address.startswith("qdrant:"):
         folder = Path(address.removeprefix("qdrant:"))
         try:
-            return QdrantStore(QdrantClient(path=str(folder)), address)
+            return QdrantStore(QdrantClient(path=str(folder)), address, local=True)
         except RuntimeError as error:  # its word for a folder that another client has open
             raise DataError(f"{shown(str(folder))}: {error}") from error
     parts = urlsplit(address)
