@@ -154,8 +154,15 @@ def test_data_sets_are_whole(store: GalleryStore, records: RecordStore, tmp_path
 
 
 def test_exports_are_noted_for_an_erasure(store: GalleryStore, records: RecordStore, tmp_path: Path) -> None:
-    paths = [export_case(store, records, "c1", form, tmp_path) for form in ("html", "csv")]
-    assert {record.key for record in records.of_kind("export")} == {str(path.absolute()) for path in paths}
+    paths = [export_case(store, records, "c1", form, tmp_path) for form in ("html", "coco")]
+    noted = {Path(record.key): record.value for record in records.of_kind("export")}
+    files = {
+        path.resolve() for path in tmp_path.rglob("*") if path.suffix in (".html", ".jpg") or path.name == "labels.json"
+    }
+    assert set(noted) == files
+    assert all(CONFIRMED in noted[path.resolve()]["tracks"] for path in paths)
+    (one,) = {value["crops"][0] for path, value in noted.items() if path.name == "000001.jpg"}
+    assert one.partition("/")[0] == CONFIRMED
     with pytest.raises(DataError, match="no form of export"):
         export_case(store, records, "c1", "pdf", tmp_path)  # type: ignore[arg-type]
 

@@ -7,7 +7,7 @@ whole picture; where it stood in its frame is an attribute.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -49,7 +49,11 @@ class Labelled:
         return {name: value for name, value in known.items() if value is not None}
 
 
-def write_data_set(form: Form, crops: Iterator[Labelled], folder: Path, name: str) -> int:
+Note = Callable[[Path, Sequence[StoredCrop]], None]
+"""Is told of a file that is going to be written, and of the crops that it shows or names."""
+
+
+def write_data_set(form: Form, crops: Iterator[Labelled], folder: Path, name: str, note: Note) -> int:
     """Write crops in one of the two forms; returns how many.
 
     Raises DataError where the folder holds anything already, ReIDError where it cannot be written.
@@ -57,13 +61,17 @@ def write_data_set(form: Form, crops: Iterator[Labelled], folder: Path, name: st
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder}: is there already; remove it, or choose another folder")
     written: list[tuple[str, tuple[int, int], dict[str, Any]]] = []
+    named: list[StoredCrop] = []
     with new_folder(folder) as place:
         make_folder(place / PICTURES)
         for number, labelled in enumerate(crops, start=1):
             content, suffix, size = file_of(labelled)
             file = f"{number:06d}{suffix}"
+            note(folder / PICTURES / file, [labelled.crop])
             write_bytes(place / PICTURES / file, content)
+            named.append(labelled.crop)
             written.append((file, size, labelled.attributes()))
+        note(folder / LABELS, named)
         write_json(place / LABELS, coco(written, name) if form == "coco" else fiftyone(written))
     return len(written)
 

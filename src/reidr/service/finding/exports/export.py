@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -18,12 +17,12 @@ from reidr.service.finding.cases import case_of, request_of
 from reidr.service.finding.exports.data_sets import LABELS, Labelled, write_data_set
 from reidr.service.finding.exports.pictures import document_of, shown_pictures
 from reidr.service.records.records import RecordStore
-from reidr.service.store.records import CropFilter
+from reidr.service.security.erasure.kept_records import note_export
+from reidr.service.store.records import CropFilter, StoredCrop
 from reidr.service.store.store import GalleryStore
 
 ExportForm = Literal["html", "csv", "json", "coco", "fiftyone"]
 FORMS: tuple[ExportForm, ...] = get_args(ExportForm)
-KIND = "export"  # records of files that were written: an erasure looks there for what it must reach
 
 
 def export_text(store: GalleryStore, records: RecordStore, name: str, form: Literal["html", "csv", "json"]) -> str:
@@ -48,20 +47,28 @@ def export_case(store: GalleryStore, records: RecordStore, name: str, form: Expo
         raise DataError(f"{form!r} is no form of export; take one of {', '.join(FORMS)}")
     case = case_of(records, name)
     prepare_folder(folder)
+    tracks = [] if case.answer is None else [track.track for track in case.answer.tracks()]
     if form == "coco" or form == "fiftyone":
         path = folder / f"{name}-{form}"
-        note_export(records, name, path)
-        write_data_set(form, labelled(store, case), path, f"case {name}")
+
+        def note(file: Path, crops: Sequence[StoredCrop]) -> None:
+            own = {crop.track for crop in crops}
+            note_export(records, file, crops=[crop.id for crop in crops], tracks=own, case=name)
+
+        write_data_set(form, labelled(store, case), path, f"case {name}", note)
         return path / LABELS
     path = folder / f"{name}.{form}"
-    note_export(records, name, path)
+    note_export(records, path, crops=crops_named(case), tracks=tracks, case=name)
     write_text(path, export_text(store, records, name, form))
     return path
 
 
-def note_export(records: RecordStore, name: str, path: Path) -> None:
-    """Keep where a case is going to be written: reports and exports are erased with the people in them."""
-    records.put(KIND, str(path.absolute()), {"case": name, "time": time.time()})
+def crops_named(case: Case) -> list[str]:
+    """Crops that a case shows or names: where one of them is erased, what was written of the case goes too."""
+    answer = case.answer
+    shown = [] if answer is None else [track.best for track in answer.tracks()]
+    shown += [] if answer is None else [picture.id for picture in answer.query if picture.stored]
+    return [*shown, *(crop for decision in case.decisions for crop in decision.crops)]
 
 
 def labelled(store: GalleryStore, case: Case) -> Iterator[Labelled]:
