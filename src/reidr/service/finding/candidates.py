@@ -77,8 +77,8 @@ def euclidean(cosine_distance: float) -> float:
 
 
 def looks_limit(retriever: Embedder) -> float:
-    """How near two tracks must be to show one person by their looks: nearer than 1 in 100 absent people come (or the
-    rarest rate that is stored); without stored thresholds looks forbid nothing."""
+    """How near two tracks must be to be one appearance by their looks: nearer than 1 in 100 absent people come to
+    anybody (or the rarest rate that is stored). Without stored thresholds looks forbid nothing."""
     thresholds = facts_of(retriever).thresholds
     return thresholds[min(thresholds, key=float)] if thresholds else float("inf")
 
@@ -132,7 +132,8 @@ def csls_of_store(store: GalleryStore, ranked: RankedList, gallery: Gallery, whi
     """CSLS distances of the listed crops: their surroundings are looked up in what is searched (`with_csls`)."""
     if store.count(which) < FIRST + LEAST:
         return ranked
-    found = store.search(gallery.features, LAST + 1, which)
+    # A mean over forty neighbours: an approximate index, where the store has one, is as good.
+    found = store.search(gallery.features, LAST + 1, which, exact=False)
     around = np.zeros(len(gallery))
     for row, (crop, hits) in enumerate(zip(gallery.ids, found, strict=True)):
         others = [euclidean(hit.distance) for hit in hits if hit.id != crop][FIRST - 1 : LAST]
