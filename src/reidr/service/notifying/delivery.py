@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from reidr.core.notices import warn_once
 from reidr.errors import ConflictError, ReIDError
@@ -52,7 +53,7 @@ def tell(store: GalleryStore, records: RecordStore, target: Target, event: Event
     """Send one message if it is due. Returns "sent", "waiting", "given up", or "" where there was nothing to do."""
     key = f"{target.name} {event.id}"
     known = records.get(KIND, key)
-    state = known.value if known else {"tries": 0, "due": 0.0, "over": False, "case": event.case}
+    state: dict[str, Any] = known.value if known else {"tries": 0, "due": 0.0, "over": False, "case": event.case}
     if state["over"]:
         return ""
     if state["due"] > moment:
