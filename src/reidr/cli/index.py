@@ -116,7 +116,7 @@ def settings_of(options: dict[str, Any]) -> IndexSettings:
 def load_models(plan: Plan, options: dict[str, Any], settings: IndexSettings) -> Any:
     """An `Indexer` where people have to be found, else a `CropEmbedder` alone. The tracker is tried once, too."""
     from reidr.cli.shared import load_retriever
-    from reidr.service.ingest.detection.detector import load_detector
+    from reidr.service.ingest.detection.loading import load_detector
     from reidr.service.ingest.embedding import CropEmbedder
     from reidr.service.ingest.indexing import Indexer
     from reidr.service.ingest.tracking.tracker import make_tracker

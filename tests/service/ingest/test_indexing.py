@@ -14,7 +14,7 @@ from reidr.data.pictures.images import read_picture
 from reidr.errors import DataError
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.service.ingest import indexing
-from reidr.service.ingest.detection.detector import load_detector
+from reidr.service.ingest.detection.loading import load_detector
 from reidr.service.ingest.embedding import CropEmbedder
 from reidr.service.ingest.indexing import Gallery, Indexer, IndexSettings
 from reidr.service.ingest.recordings import KIND

@@ -143,7 +143,7 @@ def test_what_nobody_says_is_asked_for(folder: Path, tmp_path: Path) -> None:
         ready_crops(folder, CropFacts())
     with pytest.raises(DataError, match=r"no path in .* follows it, for example gate/0"):
         ready_crops(folder, CropFacts(pattern=PathPattern("{camera}.png")))
-    with pytest.raises(DataError, match="tells the time of day, but no date; add .date. to it"):
+    with pytest.raises(DataError, match=r"tells the time of day, but no date; add .date. to it"):
         ready_crops(folder, CropFacts(pattern=PathPattern("{camera}/{track}/{}_{time}_{}.jpg")))
     noon = datetime(2026, 11, 30, 12).timestamp()
     dated = ready_crops(folder, CropFacts(start=noon, pattern=PathPattern("{camera}/{track}/{}_{time}_{}.jpg")))
