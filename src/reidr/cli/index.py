@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,13 +76,11 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
     from reidr.service.store.opening import open_store
 
     models = load_models(plan, options, settings)
-    store = open_store(options["gallery"])
-    records = open_records(options["records"] or options["gallery"])
-    try:
+    with (
+        closing(open_records(options["records"] or options["gallery"])) as records,
+        closing(open_store(options["gallery"])) as store,
+    ):
         carry_out(plan, models, Gallery(store, records), options)
-    finally:
-        store.close()
-        records.close()
 
 
 def planned(sources: tuple[str, ...], options: dict[str, Any]) -> Plan:
