@@ -12,7 +12,14 @@ import click
 from click.core import ParameterSource
 
 from reidr.cli.command import Command
-from reidr.cli.gallery_options import GalleryPlace, check_gallery, gallery_options, is_gallery, refuse_gallery_options
+from reidr.cli.gallery_options import (
+    GalleryPlace,
+    check_gallery,
+    gallery_option,
+    gallery_options,
+    is_gallery,
+    refuse_gallery_options,
+)
 from reidr.cli.shared import (
     CACHE_OPTION,
     PRECISION_OPTION,
@@ -47,10 +54,9 @@ class FindCommand(Command):
         if context.resilient_parsing:
             return rest
         people, galleries, wearing = (context.params[name] for name in ("people", "galleries", "wearing"))
-        if any(is_gallery(place) for place in galleries):
+        if gallery_option(context) or any(is_gallery(place) for place in galleries):
             check_gallery(context)
             return rest
-        refuse_gallery_options(context)
         if context.params["describe"] and (galleries or wearing is not None):
             raise click.UsageError("--describe looks at PERSON pictures alone; leave out --in and --wearing", context)
         if not people and wearing is None:
@@ -131,6 +137,7 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
 
         find_in_gallery(people, str(galleries[0]), options)
         return
+    refuse_gallery_options(click.get_current_context())
     if options["describe"] or options["wearing"] is not None:
         from reidr.cli.find_words import describe_people, search_by_words
 
