@@ -20,6 +20,7 @@ COMMANDS = {
     "find": "Find a person in a folder of crops or a gallery, with reasons.",
     "case": "Show, decide about and export searches of a gallery that were kept.",
     "index": "Find the people in videos and put them into a gallery.",
+    "gallery": "Look at a gallery, index it, or move it to another database or model.",
     "validate": "Check a data set: files, names, identities, cameras, splits.",
     "plan": "Say what a training needs: data, pairs, GPU memory, hours, disk.",
     "train": "Train the retriever and, stage by stage, the reasoner.",
