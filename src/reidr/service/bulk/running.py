@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -28,12 +29,15 @@ def run_tasks(
 
     Raises MissingExtraError without Ray, ReIDError where the cluster cannot be reached or a worker fails.
     """
+    todo = list(tasks)
+    if not todo:
+        return
     if workers == 0:
         work = make()
-        for task in tasks:
+        for task in todo:
             yield task.id, work(task)
         return
-    yield from on_ray(list(tasks), make, workers, cluster)
+    yield from on_ray(todo, make, workers, cluster)
 
 
 def on_ray(tasks: list[Task], make: Callable[[], Work], workers: int, cluster: str | None) -> Iterator[Result]:
@@ -44,8 +48,8 @@ def on_ray(tasks: list[Task], make: Callable[[], Work], workers: int, cluster: s
         import ray.data
     except ImportError:
         raise MissingExtraError("several workers need Ray; install with: pip install 'reidr[cluster]'") from None
-    if not tasks:
-        return
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     started = connect(ray, workers, cluster)
     try:
         context = ray.data.DataContext.get_current()
@@ -73,7 +77,7 @@ def connect(ray: Any, workers: int, cluster: str | None) -> bool:
     quiet = {"log_to_driver": False, "logging_level": "error", "include_dashboard": False}
     try:
         if cluster is None:
-            ray.init(num_cpus=workers, object_store_memory=MEMORY, **quiet)
+            ray.init(num_cpus=workers + 1, object_store_memory=MEMORY, **quiet)
         else:
             ray.init(address=cluster, log_to_driver=False, logging_level="error")
     except (ConnectionError, ValueError, OSError, RuntimeError) as error:
