@@ -36,9 +36,7 @@ def picture_of(text: str, name: str, limits: ServiceLimits) -> tuple[bytes, Imag
         raise RequestError(str(error), 422) from None
 
 
-def stored_crops(
-    given: Sequence[NewCrop], embedder: CropEmbedder, limits: ServiceLimits
-) -> list[StoredCrop]:
+def stored_crops(given: Sequence[NewCrop], embedder: CropEmbedder, limits: ServiceLimits) -> list[StoredCrop]:
     """The crops as a gallery keeps them, embedded. Raises RequestError naming the first that cannot be used."""
     pictures = [picture_of(crop.picture, f"crops.{place}.picture", limits) for place, crop in enumerate(given)]
     vectors, attributes = embedder.embed([image for _, image in pictures])

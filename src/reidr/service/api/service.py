@@ -117,7 +117,7 @@ class Asking:
 
         return await self.service.work.run(self.request, lane, kind, done_once)
 
-    def note(self, action: str, why: str | None, asked: Any, answered: Any) -> None:
+    def note(self, action: str, why: str | None, asked: dict[str, Any], answered: dict[str, Any]) -> None:
         """Write down who asked what and what came back. Blocking: for the threads of the queue."""
         version = self.store.facts().version
-        audit.write(self.records, self.caller.name, action, why or "", asked, answered, version)
+        audit.write(self.records, audit.Entry(self.caller.name, action, why or "", asked, answered, version))

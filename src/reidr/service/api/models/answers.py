@@ -34,8 +34,6 @@ class GalleryAnswer(Answer):
     name: str
     store: str
     cameras: list[str]
-    start: Time | None
-    end: Time | None
     crops: int
     tracks: int
     version: int = Field(description="Number of the last change; kept with every search and decision.")
@@ -251,21 +249,22 @@ class DecisionAnswer(Answer):
     """One decision of a case."""
 
     track: str
-    decision: Literal["same", "different", "none"]
+    decision: Literal["same", "different", "none"] = Field(description="none: an earlier decision was taken back.")
     by: str
-    why: str | None
+    why: str
     time: Time
 
 
 class CaseAnswer(Answer):
-    """A case: whom somebody looks for, the searches made for it, and what was decided."""
+    """A case: whom somebody looks for, and what was decided about what was found."""
 
     id: str
     created: Time
-    why: str | None
-    searches: list[str]
-    decisions: list[DecisionAnswer]
-    threshold: str | None
+    by: str
+    why: str
+    search_token: str | None = Field(description="Of its last search; null before the first.")
+    decisions: list[DecisionAnswer] = Field(description="All of them, oldest first; the last one about a track counts.")
+    threshold: str = Field(description="How often an absent person comes as near, at this site, in words.")
 
 
 class CasesAnswer(Answer):
