@@ -49,7 +49,10 @@ class FoundTrack(Part):
     best: str = Field(description="id of the crop that is shown and was put before the reasoner: the nearest one")
     rank: int = Field(description="place in the order of tracks, from 1")
     distance: float | None = Field(description="of the nearest crop; null: the query is words alone")
-    order_value: float = Field(description="the number that decides the order; `order_by` names it")
+    order_value: float | None = Field(
+        description="the number that decides the order; `order_by` names it; null: confirmed, and first for that reason"
+    )
+    score: float | None = Field(None, description="that number of this track which `presence.score` names")
     direct_score: float | None = Field(description="of the reasoner, not calibrated; null: it was not asked")
     p_same: float | None = Field(
         description="probability that it is the same person: the direct score as calibrated by the inference profile "
@@ -60,6 +63,7 @@ class FoundTrack(Part):
     travel: TravelEvidence | None = Field(None, description="null: no travel time is known for it")
     doubtful: bool = Field(False, description="the answer is in doubt there: reasons are written for such tracks")
     doubt: str = Field("", description="why the crop can hardly be one of a person; empty where nothing speaks against")
+    person: str | None = Field(None, description="a label that a named human gave to all its crops")
     identical_to_query: bool = Field(False, description="the crop has the same pixels as a picture of the query")
     decided: Decided = Field("undecided", description="what was decided about it in this case")
 
