@@ -1,4 +1,4 @@
-"""The vectors of a gallery in SQLite as one file to compute with: mapped into memory, brought up to date piece by piece.
+"""The vectors of a gallery in SQLite as one file to compute with: mapped into memory, brought up to date bit by bit.
 
 The file `vectors-TOKEN.f32` holds little-endian float32 rows; row i is the vector of the crop of number i + 1, and zero
 where that crop is no more. It is derived: the database has every vector too, and says which file is valid and how many
@@ -77,7 +77,7 @@ def _append(handle: int, rows: SqliteRows, first: int, last: int, dimensions: in
     part = np.zeros((last - first, dimensions), dtype="<f4")
     for row, vector in rows.run("SELECT row, vector FROM vectors WHERE row > ? AND row <= ?", [first, last]):
         part[row - first - 1] = np.frombuffer(vector, dtype="<f4")
-    write_all(handle, memoryview(part).cast("B"), first * dimensions * 4)
+    write_all(handle, memoryview(part.tobytes()), first * dimensions * 4)
     return last
 
 

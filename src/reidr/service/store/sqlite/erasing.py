@@ -21,9 +21,9 @@ def removals_wait(rows: SqliteRows) -> bool:
 def finish_removals(folder: Path, connection: sqlite3.Connection) -> None:
     """Erase what removals have left: rows of the block, stale pages of the database, its write-ahead log.
 
-    SQLite overwrites what it deletes (`secure_delete`), but pages may hold older copies of rows that were moved to other
-    pages: only `VACUUM` writes every page anew. The rows are marked as erased last, so that whoever opens the gallery
-    after a kill does the rest.
+    SQLite overwrites what it deletes (`secure_delete`), but pages may hold older copies of rows that were moved to
+    other pages: only `VACUUM` writes every page anew. The rows are marked as erased last, so that whoever opens the
+    gallery after a kill does the rest.
 
     Raises DataError where another process reads for so long that its log cannot be emptied.
     """

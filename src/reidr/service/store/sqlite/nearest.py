@@ -24,7 +24,9 @@ def nearest(
         more where further ones tie with them but for rounding. Equal vectors have equal distances.
     """
     best = [_Best(k) for _ in queries]
-    columns = np.ascontiguousarray(queries.T) if len(queries) > 1 else queries[0] if len(queries) else None
+    if not len(queries):
+        return []
+    columns = np.ascontiguousarray(queries.T) if len(queries) > 1 else queries[0]
     for first in range(0, len(vectors), PIECE):
         piece = vectors[first : first + PIECE]
         rows = None

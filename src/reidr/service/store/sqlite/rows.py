@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -34,7 +33,7 @@ class SqliteRows(SqlRows):
         return json.dumps(list(labels))
 
     def contents(self, ids: Collection[str]) -> dict[str, tuple[bytes, Any, Any]]:
-        found = {}
+        found: dict[str, tuple[bytes, Any, Any]] = {}
         for part in parts_of(ids):
             rows = self.run(
                 "SELECT id, picture, vector, attributes FROM crops JOIN pictures USING (row) JOIN vectors USING (row) "
@@ -46,16 +45,6 @@ class SqliteRows(SqlRows):
                 for id, picture, vector, attributes in rows
             }
         return found
-
-    def number(self) -> int:
-        """Number of the last operation."""
-        return int(self.run("SELECT coalesce(max(number), 0) FROM operations")[0][0])
-
-    def record(self, kind: str, key: str | None, changed: int, details: dict[str, Any]) -> None:
-        self.run(
-            "INSERT INTO operations (number, kind, key, time, changed, details) VALUES (?, ?, ?, ?, ?, ?)",
-            [self.number() + 1, kind, key, time.time(), changed, json.dumps(details)],
-        )
 
     def write(self, crops: Sequence[CheckedCrop], replaced: Collection[str]) -> None:
         if replaced:

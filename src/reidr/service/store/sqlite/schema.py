@@ -9,8 +9,8 @@ from pathlib import Path
 from reidr.core.storage.files import PRIVATE_FILE, allow, cannot_write, make_folder
 from reidr.core.text import shown
 from reidr.errors import DataError
+from reidr.service.store.sql_store import SCHEMA
 
-SCHEMA = 1
 FILE = "gallery.sqlite"
 PATIENCE = 120.0  # seconds to wait for another process that is changing the gallery
 

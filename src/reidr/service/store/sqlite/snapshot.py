@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,7 @@ def current(folder: Path, rows: SqliteRows, before: Snapshot | None) -> Snapshot
     return fresh
 
 
-def _grown(column: NDArray | None, length: int, empty: object) -> NDArray:  # type: ignore[type-arg]
+def _grown(column: NDArray[Any] | None, length: int, empty: object) -> NDArray[Any]:
     """A copy of the column, longer by empty values: readers of the old one go on undisturbed."""
     grown = np.full(length, empty)
     if column is not None:
@@ -102,7 +103,7 @@ def _read_changes(rows: SqliteRows, fresh: Snapshot, since: int) -> None:
 def wanted_rows(
     rows: SqliteRows, snapshot: Snapshot, which: CropFilter
 ) -> tuple[NDArray[np.bool_] | None, NDArray[np.int64] | None]:
-    """What a filter leaves: (N,) a mask, None for all rows; or in place of it the rows, where SQLite finds them quickly.
+    """What a filter leaves: (N,) a mask, None for all rows; or in place of it the rows, which SQLite finds quickly.
 
     Ids, tracks and persons are looked up in the database's indexes; the rest in the columns.
     """

@@ -6,7 +6,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,29 +15,27 @@ from numpy.typing import NDArray
 from reidr.core.checks import whole_number
 from reidr.core.text import shown
 from reidr.errors import DataError
-from reidr.service.store.changes import ChangingStore
 from reidr.service.store.records import (
     EVERYTHING,
     CropFilter,
     Hit,
-    Operation,
-    StoredCrop,
-    StoredTrack,
-    StoreFacts,
 )
 from reidr.service.store.rules import check_filter, unit_vectors
+from reidr.service.store.sql_store import SqlStore
 from reidr.service.store.sqlite import block
 from reidr.service.store.sqlite.erasing import finish_removals, removals_wait
 from reidr.service.store.sqlite.nearest import among, nearest
 from reidr.service.store.sqlite.rows import SqliteRows
-from reidr.service.store.sqlite.schema import SCHEMA, connect, open_file
+from reidr.service.store.sqlite.schema import connect, open_file
 from reidr.service.store.sqlite.snapshot import Snapshot, current, rows_by_number, wanted_rows
 
 Found = list[tuple[NDArray[np.int64], NDArray[np.float64]]]
 
 
-class SqliteStore(ChangingStore):
+class SqliteStore(SqlStore):
     """See `GalleryStore`. The folder holds `gallery.sqlite` and, derived from it, the block of vectors."""
+
+    kind = "sqlite"
 
     def __init__(self, folder: Path) -> None:
         """Open the gallery in `folder`, made where there is none; an erasure that was cut short is finished first.
@@ -45,6 +43,7 @@ class SqliteStore(ChangingStore):
         Raises DataError for a folder whose file is no gallery, ReIDError where it cannot be written.
         """
         self.folder = folder
+        self.address = str(folder)
         self.path = open_file(folder)
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._all: list[sqlite3.Connection] = []
@@ -94,48 +93,6 @@ class SqliteStore(ChangingStore):
     def _after_removal(self) -> None:
         with self._connection() as connection:
             finish_removals(self.folder, connection)
-
-    def facts(self) -> StoreFacts:
-        with self._reading() as rows:
-            model, name, dimensions, attributes = rows.run(
-                "SELECT model, model_name, dimensions, attribute_model FROM gallery"
-            )[0]
-            crops, tracks = rows.run("SELECT count(*), count(DISTINCT track) FROM crops")[0]
-            cameras = tuple(camera for (camera,) in rows.run("SELECT DISTINCT camera FROM crops ORDER BY camera"))
-            version = rows.number()
-        address = str(self.folder)
-        return StoreFacts(
-            "sqlite", address, model, name, dimensions, attributes, crops, tracks, cameras, version, SCHEMA
-        )
-
-    def set_model(self, fingerprint: str, name: str, dimensions: int, attribute_model: str | None = None) -> None:
-        with self._changing() as rows:
-            rows.name_model(fingerprint, name, dimensions, attribute_model)
-
-    def get(self, ids: Sequence[str]) -> list[StoredCrop]:
-        with self._reading() as rows:
-            return rows.get(ids)
-
-    def crops(self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000) -> list[StoredCrop]:
-        check_filter(which)
-        with self._reading() as rows:
-            return rows.page(which, after, whole_number(limit, "limit", least=0))
-
-    def tracks(
-        self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000
-    ) -> list[StoredTrack]:
-        check_filter(which)
-        with self._reading() as rows:
-            return rows.tracks(which, after, whole_number(limit, "limit", least=0))
-
-    def count(self, which: CropFilter = EVERYTHING) -> int:
-        check_filter(which)
-        with self._reading() as rows:
-            return rows.count(which)
-
-    def history(self, *, after: int = 0, limit: int = 1000) -> list[Operation]:
-        with self._reading() as rows:
-            return rows.history(after, whole_number(limit, "limit", least=0))
 
     def search(
         self, vectors: NDArray[np.float32], k: int, which: CropFilter = EVERYTHING, *, exact: bool = True
