@@ -1,0 +1,260 @@
+"""What callers get."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from reidr.service.api.models.fields import Answer, Share, Time
+
+Decided = Literal["same", "different"]
+
+
+class Problem(Answer):
+    """An error as RFC 9457 has it (`application/problem+json`)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str = Field(description="One sentence: what is wrong, and what to do.")
+    errors: list[FieldError] | None = Field(None, description="Of a request that has the wrong form: each wrong field.")
+
+
+class FieldError(Answer):
+    """One wrong field."""
+
+    field: str = Field(description="Where it is, by names and places: crops.0.camera.")
+    detail: str
+
+
+class GalleryAnswer(Answer):
+    """What the gallery holds, and who is asking."""
+
+    name: str
+    store: str
+    cameras: list[str]
+    start: Time | None
+    end: Time | None
+    crops: int
+    tracks: int
+    version: int = Field(description="Number of the last change; kept with every search and decision.")
+    retriever: str
+    reasoner: str | None
+    words: bool = Field(description="Whether the crops' attributes are known, so that words can be searched for.")
+    threshold: str | None = Field(description="How often a match that is shown as likely is wrong here, in words.")
+    caller: str
+    roles: list[str]
+
+
+class CropAnswer(Answer):
+    """One crop of the gallery, without its picture."""
+
+    id: str
+    camera: str
+    track: str
+    recording: str | None
+    time: Time | None
+    start: Time | None
+    end: Time | None
+    frame: int | None
+    box: list[float] | None
+    quality: float | None
+    person: str | None
+    picture: str = Field(description="Where its picture is.")
+
+
+class CropsAnswer(Answer):
+    """A page of crops in the order of their ids. after: what to ask the next page with; null on the last one."""
+
+    crops: list[CropAnswer]
+    after: str | None
+
+
+class TrackAnswer(Answer):
+    """One track of the gallery."""
+
+    id: str
+    camera: str
+    recording: str | None
+    start: Time | None
+    end: Time | None
+    crops: int
+    best: str = Field(description="The id of its best crop.")
+    person: str | None
+    picture: str = Field(description="Where the picture of its best crop is.")
+
+
+class TracksAnswer(Answer):
+    """A page of tracks in the order of their ids. after: what to ask the next page with; null on the last one."""
+
+    tracks: list[TrackAnswer]
+    after: str | None
+
+
+class EnrolmentAnswer(Answer):
+    """What an enrolment changed."""
+
+    added: int = Field(description="How many crops are new or changed.")
+    ids: list[str]
+    version: int
+
+
+class ChangeAnswer(Answer):
+    """What a merge or split changed."""
+
+    changed: int
+    version: int
+
+
+class ErasureAnswer(Answer):
+    """The receipt of an erasure: what was asked, and how much of what was removed."""
+
+    receipt: str
+    erased: dict[str, int]
+    details: dict[str, Any]
+
+
+class TermAnswer(Answer):
+    """One thing that a description asks for."""
+
+    text: str
+    families: list[str]
+
+
+class DescriptionAnswer(Answer):
+    """How a description is understood."""
+
+    terms: list[TermAnswer]
+    corrected: dict[str, str] = Field(description="Words that were read as others.")
+    unmapped: list[str] = Field(description="Words that no attribute stands for.")
+    not_used: list[str] = Field(description="Words that are never searched for: gender, age, origin, religion, health.")
+
+
+class AppearanceTrack(Answer):
+    """One track of an appearance."""
+
+    id: str
+    start: Time | None
+    end: Time | None
+    recording: str | None
+    likelihood: Share | None
+    crops: int
+    best: str
+    picture: str
+    decision: Decided | None
+
+
+class AppearanceAnswer(Answer):
+    """One time that the person was perhaps seen by one camera: tracks that follow each other."""
+
+    rank: int
+    id: str
+    camera: str
+    start: Time | None
+    end: Time | None
+    recording: str | None
+    likelihood: Share | None = Field(description="P(same), calibrated; null where there is none.")
+    doubtful: bool = Field(description="Whether the reasoner will think about it.")
+    best: str
+    picture: str
+    tracks: list[AppearanceTrack]
+    decision: Decided | None
+
+
+class SearchResults(Answer):
+    """`GET /v1/searches/{search_token}`: what was found, best first, page by page."""
+
+    search_token: str
+    case: str
+    created: Time
+    gallery_version: int
+    presence: str = Field(description="One sentence: whether the person is in the gallery at all.")
+    belief: Literal["probably there", "perhaps there", "perhaps absent", "unknown"]
+    threshold: str | None
+    words: DescriptionAnswer | None
+    searched: int = Field(description="How many crops were searched.")
+    notes: list[str]
+    total: int = Field(description="How many appearances were found.")
+    appearances: list[AppearanceAnswer]
+    after: int | None = Field(description="What to ask the next page with; null on the last one.")
+
+
+class ClaimAnswer(Answer):
+    """One thing that a reason states: of which region, and whether it is confirmed when asked again of each crop."""
+
+    text: str
+    region: str | None
+    outcome: str | None = Field(description="consistent, not visible, inconsistent, self-contradictory; null: unasked.")
+    note: str = ""
+    query_box: list[float] | None = Field(None, description="left, top, right, bottom in shares of the query's picture.")
+    crop_box: list[float] | None = Field(None, description="left, top, right, bottom in shares of the crop.")
+
+
+class ReasonAnswer(Answer):
+    """What the reasoner thinks of one pair of pictures."""
+
+    track: str | None
+    crop: str | None
+    answer: Literal["yes", "no", "insufficient"]
+    likelihood: Share | None
+    text: str
+    claims: list[ClaimAnswer]
+    problem: str = ""
+
+
+class ExplanationAnswer(ReasonAnswer):
+    """`POST /v1/explanations`."""
+
+    distance: float | None = Field(description="Cosine distance of the two embeddings, 0 to 2.")
+
+
+class DecisionAnswer(Answer):
+    """One decision of a case."""
+
+    track: str
+    decision: Literal["same", "different", "none"]
+    by: str
+    why: str | None
+    time: Time
+
+
+class CaseAnswer(Answer):
+    """A case: whom somebody looks for, the searches made for it, and what was decided."""
+
+    id: str
+    created: Time
+    why: str | None
+    searches: list[str]
+    decisions: list[DecisionAnswer]
+    threshold: str | None
+
+
+class CasesAnswer(Answer):
+    """A page of cases in the order of their ids."""
+
+    cases: list[CaseAnswer]
+    after: str | None
+
+
+class AuditRow(Answer):
+    """One row of the audit log; it holds the hash of the row before it."""
+
+    number: int
+    entry: dict[str, Any]
+
+
+class AuditAnswer(Answer):
+    """A page of the audit log, oldest first."""
+
+    rows: list[AuditRow]
+    after: int | None
+
+
+class Health(Answer):
+    """`/healthz` and `/readyz`."""
+
+    status: Literal["ok", "starting", "ending", "unavailable"]
+
+
+Problem.model_rebuild()
