@@ -187,8 +187,10 @@ class ClaimAnswer(Answer):
     region: str | None
     outcome: str | None = Field(description="consistent, not visible, inconsistent, self-contradictory; null: unasked.")
     note: str = ""
-    query_box: list[float] | None = Field(None, description="left, top, right, bottom in shares of the query's picture.")
-    crop_box: list[float] | None = Field(None, description="left, top, right, bottom in shares of the crop.")
+    query_box: list[float] | None = Field(
+        None, description="The region in shares of the query's picture."
+    )
+    crop_box: list[float] | None = Field(None, description="The region in shares of the crop.")
 
 
 class ReasonAnswer(Answer):

@@ -51,8 +51,10 @@ class Enrolment(Strict):
 class SearchQuestion(Interval):
     """`POST /v1/searches`: pictures of one person, a track, words, or several of them."""
 
-    pictures: Annotated[list[Picture], Field(max_length=PICTURES)] = []
-    track: Label | None = Field(None, description="Search for the person of this track.")
+    pictures: Annotated[list[Picture], Field(max_length=PICTURES)] = Field([], description="Of one person.")
+    tracks: Annotated[list[Label], Field(max_length=PICTURES)] = Field(
+        [], description="Tracks of the gallery that show the person."
+    )
     words: Annotated[str, Field(min_length=1, max_length=500)] | None = Field(
         None, description="A description, such as: red top, black backpack, no hat.", examples=["red top, no hat"]
     )
@@ -64,7 +66,7 @@ class SearchQuestion(Interval):
     @model_validator(mode="after")
     def asks_for_somebody(self) -> SearchQuestion:
         """Something to search for is given."""
-        if not self.pictures and self.track is None and self.words is None and self.case is None:
+        if not self.pictures and not self.tracks and self.words is None and self.case is None:
             raise ValueError("give pictures, a track, words, or a case to go on with")
         return self
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from reidr.data.pictures.images import open_image
 from reidr.errors import ImageError
+from reidr.service.http.errors import RequestError
 from reidr.service.model_server.answering.requests import ChatRequest, TextPart, read_request
-from reidr.service.model_server.http.errors import RequestError
 from reidr.service.model_server.limits import Limits
 
 DATA_URL = re.compile(r"data:image/(?:png|jpeg|jpg|webp)(?:;[\w.-]{1,40}=[\w.-]{1,40}){0,4};base64,", re.I | re.A)
