@@ -91,16 +91,19 @@ const post = (path, value, signal) =>
   json(path, { method: "POST", body: JSON.stringify(value), signal, headers: { "Idempotency-Key": changeKey() } });
 const name = encodeURIComponent;
 
+/** Query parameters; those of lists are repeated, those without a value left out. */
 function parameters(values) {
-  const pairs = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return pairs.length ? `?${new URLSearchParams(pairs)}` : "";
+  const pairs = Object.entries(values).flatMap(([key, value]) => [value].flat().map((each) => [key, each]));
+  const given = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return given.length ? `?${new URLSearchParams(given)}` : "";
 }
 
 export const gallery = () => json("v1/gallery", { patient: false });
-export const understand = (words, signal) => post("v1/descriptions", { words }, signal);
+export const understand = (words, signal) =>
+  json("v1/descriptions", { method: "POST", body: JSON.stringify({ words }), signal });
 export const tracks = (which) => json(`v1/tracks${parameters(which)}`);
 export const search = (question, signal) => post("v1/searches", question, signal);
-export const results = (token, start, signal) => json(`v1/searches/${name(token)}${parameters({ start })}`, { signal });
+export const results = (token, after = null) => json(`v1/searches/${name(token)}${parameters({ after })}`);
 export const decide = (decision) => post("v1/decisions", decision);
 export const caseOf = (id) => json(`v1/cases/${name(id)}`);
 export const exported = (id, format) => ask(`v1/cases/${name(id)}/export${parameters({ format })}`);

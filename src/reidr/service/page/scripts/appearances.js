@@ -9,9 +9,9 @@ import { DECIDED, capital, counted, likelihood, span } from "./wording.js";
  * The item of an appearance. `deciding(tracks, decision, why)` is called with the ids of the tracks that a decision is
  * about; `opening()` when its line is pressed; `query` is {url, name} of the picture beside it, or null.
  */
-export function appearanceItem(appearance, number, { query, deciding, opening }) {
+export function appearanceItem(appearance, number, { query, ofWords, deciding, opening }) {
   const id = `appearance-${number}`;
-  const shown = likelihood(appearance.likelihood);
+  const shown = likelihood(appearance.likelihood, ofWords);
   const badge = make("span", { class: "badge" });
   const brief = make("span", { class: "brief" });
   const line = make(
@@ -19,9 +19,8 @@ export function appearanceItem(appearance, number, { query, deciding, opening })
     { type: "button", class: "line", "aria-expanded": "false", "aria-controls": `${id}-detail`, onclick: opening },
     make("span", { class: "rank" }, make("span", { class: "aside" }, "Rank "), String(number + 1)),
     make("span", { class: "thumb" }, photo(appearance.picture, "")),
-    make("span", { class: "what" }, make("span", { class: "place" }, appearance.camera), make("span", { class: "when" }, span(appearance.start, appearance.end)), brief),
+    make("span", { class: "what" }, make("span", { class: "place" }, appearance.camera), badge, make("span", { class: "when" }, span(appearance.start, appearance.end)), brief),
     make("span", { class: `chance ${shown.kind}` }, make("b", {}, shown.number), make("span", {}, capital(shown.words)), gauge(appearance.likelihood)),
-    badge,
   );
   const detail = make("div", { class: "detail", id: `${id}-detail`, hidden: true });
   const element = make("li", { class: "appearance", id }, make("h3", {}, line), detail);

@@ -75,12 +75,18 @@ export function understoodLines({ terms, corrected, unmapped, not_used: unused }
   const pairs = Object.entries(corrected).map(([word, other]) => `“${word}” as “${other}”`);
   return [
     terms.length
-      ? make("ul", { class: "terms", "aria-label": "Searched for" }, terms.map((term) => make("li", {}, term.text)))
+      ? make("ul", { class: "terms", "aria-label": "Searched for" }, terms.map(({ text }) => make("li", {}, termParts(text))))
       : make("p", { class: "wrong" }, "Nothing here can be searched for yet. Name garments, colours, bags, hats, hair or shoes."),
     pairs.length > 0 && make("p", {}, `Read ${listed(pairs)}.`),
     unmapped.length > 0 && make("p", {}, `Not searched for, because no attribute stands for it: ${quoted(unmapped)}.`),
     unused.length > 0 && make("p", {}, `Never searched for (gender, age, origin, religion or health): ${quoted(unused)}.`),
   ];
+}
+
+/** "upper colors: red" as its value and, smaller, what it is a value of. */
+function termParts(text) {
+  const [, not, family, value] = /^(not )?(?:(.*): )?(.*)$/.exec(text);
+  return [make("b", {}, `${not ? "no " : ""}${value}`), family && make("small", {}, ` ${family}`)];
 }
 
 /** The request of what the form holds; null where nobody is asked for. */

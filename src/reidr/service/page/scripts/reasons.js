@@ -82,10 +82,10 @@ export function markRegion(figures, claim) {
     const box = measured(claim) ?? ABOUT[claim.region];
     if (!box) continue;
     const [left, top, right, bottom] = box.map((share) => Math.min(Math.max(share, 0), 1) * 100);
-    const about = measured(claim) ? "" : " about";
+    const kind = `${measured(claim) ? "" : " about"}${top < 10 ? " high" : ""}`;
     figure.querySelector(".frame").append(
-      make("span", { class: `region-mark${about}`, "aria-hidden": "true", style: { left: `${left}%`, top: `${top}%`, width: `${right - left}%`, height: `${bottom - top}%` } },
-        make("span", {}, about ? `about here: ${claim.region}` : claim.region)),
+      make("span", { class: `region-mark${kind}`, "aria-hidden": "true", style: { left: `${left}%`, top: `${top}%`, width: `${right - left}%`, height: `${bottom - top}%` } },
+        make("span", {}, measured(claim) ? claim.region : `${claim.region}, about here`)),
     );
   }
 }

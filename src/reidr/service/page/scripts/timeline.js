@@ -1,7 +1,7 @@
 // The time line: a row for each camera, a mark for each appearance. Marks are buttons and go by arrow keys.
 
 import { fill, make, sign } from "./dom.js";
-import { DECIDED, capital, clockOf, counted, likelihood, shortClockOf, shortDayOf, span, zone } from "./wording.js";
+import { DECIDED, capital, clockOf, counted, likelihood, shortClockOf, shortDayOf, span } from "./wording.js";
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
@@ -14,7 +14,7 @@ const TICK = 84;
  * Draws the appearances into `place` and returns {update, select}: `update()` after decisions or a new width, `select(i)`
  * marks one. `chosen(i)` is called when a mark is pressed.
  */
-export function timeLine(place, appearances, chosen) {
+export function timeLine(place, appearances, ofWords, chosen) {
   let marks = [];
   let selected = 0;
   const observer = new ResizeObserver(() => draw());
@@ -25,7 +25,7 @@ export function timeLine(place, appearances, chosen) {
     const timed = appearances.filter((each) => each.start !== null);
     const broad = Math.max(place.clientWidth - labelBreadth(), 120);
     const scale = timed.length ? scaleOf(timed, broad) : null;
-    marks = appearances.map((each, number) => mark(each, number, () => chosen(number)));
+    marks = appearances.map((each, number) => mark(each, number, ofWords, () => chosen(number)));
     const cameras = [...new Set(appearances.map((each) => each.camera))].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
     const rows = cameras.map((camera) => row(camera, scale, broad));
     fill(place, rows, scale && axis(scale, broad));
@@ -83,7 +83,7 @@ export function timeLine(place, appearances, chosen) {
 }
 
 const time = (text) => new Date(text).getTime();
-const labelBreadth = () => (matchMedia("(max-width: 40rem)").matches ? 72 : 112);
+const labelBreadth = () => (matchMedia("(max-width: 40rem)").matches ? 88 : 112);
 
 function freeLane(ends, left) {
   const free = ends.findIndex((end) => end <= left);
@@ -107,8 +107,8 @@ export function nextMark(appearances, here, key) {
   return near.sort((a, b) => far(a) - far(b))[0]?.number ?? null;
 }
 
-function mark(appearance, number, pressed) {
-  const { kind, words, number: percent } = likelihood(appearance.likelihood);
+function mark(appearance, number, ofWords, pressed) {
+  const { kind, words, number: percent } = likelihood(appearance.likelihood, ofWords);
   const decided = appearance.decision;
   const said = decided ? `decided: ${DECIDED[decided]}` : [words, percent].filter(Boolean).join(", ");
   const label = `${number + 1}: camera ${appearance.camera}, ${span(appearance.start, appearance.end)}, ${said}`;
@@ -141,7 +141,7 @@ function axis(scale, broad) {
   return make(
     "div",
     { class: "axis", "aria-hidden": "true" },
-    make("span", { class: "camera" }, zone()),
+    make("span", { class: "camera" }),
     make("div", { class: "lanes" }, inside.map(({ at, label }) => make("span", { class: "tick", style: { left: `${at * 100}%` } }, label))),
   );
 }

@@ -1,17 +1,21 @@
 // How numbers and times are said.
 
 const LEVELS = [
-  [0.95, "very likely the same person", "likely"],
-  [0.75, "likely the same person", "likely"],
-  [0.4, "perhaps the same person", "perhaps"],
-  [0.1, "unlikely the same person", "unlikely"],
-  [0, "very unlikely the same person", "unlikely"],
+  [0.95, "very likely", "likely"],
+  [0.75, "likely", "likely"],
+  [0.4, "perhaps", "perhaps"],
+  [0.1, "unlikely", "unlikely"],
+  [0, "very unlikely", "unlikely"],
 ];
 
-/** A calibrated probability in words, with the kind of mark it gets: "likely", "perhaps", "unlikely" or "unknown". */
-export function likelihood(value) {
+/**
+ * A calibrated probability in words, with the kind of mark it gets: "likely", "perhaps", "unlikely" or "unknown".
+ * `ofWords`: it is that a description holds, not that it is the same person.
+ */
+export function likelihood(value, ofWords = false) {
   if (value === null || value === undefined) return { words: "no probability", kind: "unknown", number: "" };
-  const [, words, kind] = LEVELS.find(([least]) => value >= least);
+  const [, level, kind] = LEVELS.find(([least]) => value >= least);
+  const words = `${level} ${ofWords ? "as described" : "the same person"}`;
   // 0.997 is not 100 %, and 0.003 is not 0 %.
   const percent = Math.round(value * 100);
   const number = percent === 100 && value < 1 ? "over 99 %" : percent === 0 && value > 0 ? "under 1 %" : `${percent} %`;
