@@ -131,17 +131,32 @@ class DescriptionAnswer(Answer):
     not_used: list[str] = Field(description="Words that are never searched for: gender, age, origin, religion, health.")
 
 
+class TermFound(Answer):
+    """One thing that the words ask for, at one track."""
+
+    text: str
+    wanted: bool = Field(description="false: it must not be there.")
+    likelihood: Share | None = Field(description="That it holds; null where nothing is known.")
+
+
 class AppearanceTrack(Answer):
-    """One track of an appearance."""
+    """One track of an appearance: the crops that one camera took of one person, one after the other."""
 
     id: str
+    camera: str
     start: Time | None
     end: Time | None
     recording: str | None
-    likelihood: Share | None
+    likelihood: Share | None = Field(description="P(same), calibrated; null where there is none.")
+    distance: float | None = Field(description="Of the embeddings, 0 to 2; null for words alone.")
     crops: int
     best: str
     picture: str
+    doubtful: bool = Field(description="Whether the reasoner thinks about it when it is asked for reasons.")
+    doubt: str = Field(description="Why the picture can hardly show a person; empty where nothing speaks against it.")
+    identical_to_query: bool
+    terms: list[TermFound]
+    travel: str | None = Field(description="What the time between two cameras says about it.")
     decision: Decided | None
 
 
@@ -154,12 +169,20 @@ class AppearanceAnswer(Answer):
     start: Time | None
     end: Time | None
     recording: str | None
-    likelihood: Share | None = Field(description="P(same), calibrated; null where there is none.")
-    doubtful: bool = Field(description="Whether the reasoner will think about it.")
+    likelihood: Share | None = Field(description="Of its best track: P(same), calibrated; null where there is none.")
+    doubtful: bool
     best: str
     picture: str
     tracks: list[AppearanceTrack]
     decision: Decided | None
+
+
+class QueryPicture(Answer):
+    """A picture of the person who is searched for."""
+
+    id: str
+    picture: str | None = Field(description="Where it is, if it is a crop of the gallery; else null.")
+    doubt: str = Field(description="Why it can hardly show a person; empty where nothing speaks against it.")
 
 
 class SearchResults(Answer):
@@ -169,28 +192,34 @@ class SearchResults(Answer):
     case: str
     created: Time
     gallery_version: int
+    query: list[QueryPicture]
     presence: str = Field(description="One sentence: whether the person is in the gallery at all.")
     belief: Literal["probably there", "perhaps there", "perhaps absent", "unknown"]
-    threshold: str | None
-    words: DescriptionAnswer | None
+    threshold: str = Field(description="How often an absent person comes as near, at this site, in words.")
+    words: str = Field(description="The description that was searched for; empty without one.")
+    terms: list[str] = Field(description="What was understood of it.")
     searched: int = Field(description="How many crops were searched.")
+    order: str = Field(description="How the order is made, one sentence.")
+    warnings: list[str] = Field(description="Why the result may not be reliable.")
     notes: list[str]
     total: int = Field(description="How many appearances were found.")
     appearances: list[AppearanceAnswer]
     after: int | None = Field(description="What to ask the next page with; null on the last one.")
 
 
-class ClaimAnswer(Answer):
-    """One thing that a reason states: of which region, and whether it is confirmed when asked again of each crop."""
+class StatementAnswer(Answer):
+    """One sentence of a reason, and what became of its claims when they were checked at each crop alone."""
 
     text: str
-    region: str | None
-    outcome: str | None = Field(description="consistent, not visible, inconsistent, self-contradictory; null: unasked.")
-    note: str = ""
-    query_box: list[float] | None = Field(
-        None, description="The region in shares of the query's picture."
-    )
-    crop_box: list[float] | None = Field(None, description="The region in shares of the crop.")
+    claims: list[ClaimAnswer]
+    note: str
+
+
+class ClaimAnswer(Answer):
+    """What one sentence claims of one body region."""
+
+    region: str
+    outcome: str = Field(description="consistent, not visible, inconsistent, self-contradictory; empty: not checked.")
 
 
 class ReasonAnswer(Answer):
@@ -198,17 +227,24 @@ class ReasonAnswer(Answer):
 
     track: str | None
     crop: str | None
-    answer: Literal["yes", "no", "insufficient"]
-    likelihood: Share | None
+    query: str | None
+    answer: Literal["same", "different", "insufficient"]
+    score: Share | None = Field(description="The reasoner's own after its words, not calibrated.")
     text: str
-    claims: list[ClaimAnswer]
-    problem: str = ""
+    statements: list[StatementAnswer]
+    regions: dict[str, dict[str, list[float]]] = Field(
+        description="Where each body region lies in the pictures `query` and `candidate`: left, top, right, bottom in"
+        " shares of the picture; empty where it is not known."
+    )
+    reliable: bool = Field(description="false: one of the pictures can hardly show a person.")
+    problem: str = Field(description="Why there is no answer or no score; empty where there is both.")
 
 
 class ExplanationAnswer(ReasonAnswer):
     """`POST /v1/explanations`."""
 
-    distance: float | None = Field(description="Cosine distance of the two embeddings, 0 to 2.")
+    distance: float | None = Field(description="Of the two embeddings, 0 to 2.")
+    likelihood: Share | None = Field(description="P(same), calibrated; null where there is none.")
 
 
 class DecisionAnswer(Answer):
@@ -260,3 +296,4 @@ class Health(Answer):
 
 
 Problem.model_rebuild()
+StatementAnswer.model_rebuild()

@@ -1,0 +1,138 @@
+"""What one process holds of a gallery to search it: the mapped vectors, and per row what filters ask most often."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reidr.service.store.records import CropFilter
+from reidr.service.store.sqlite.block import block_path, map_block, state
+from reidr.service.store.sqlite.rows import SqliteRows
+
+
+@dataclass(eq=False)
+class Snapshot:
+    """The gallery as of operation `number`; row i is the crop of number i + 1.
+
+    Attributes:
+        vectors: (N, D), mapped. alive: (N,) rows that are crops. begins, ends: (N,) NaN where unknown.
+        cameras, recordings: (N,) places in `camera_names`, `recording_names`; -1 for none.
+    """
+
+    number: int
+    token: str
+    vectors: NDArray[np.float32]
+    alive: NDArray[np.bool_]
+    begins: NDArray[np.float64]
+    ends: NDArray[np.float64]
+    cameras: NDArray[np.int32]
+    recordings: NDArray[np.int32]
+    camera_names: dict[str | None, int] = field(default_factory=lambda: {None: -1})
+    recording_names: dict[str | None, int] = field(default_factory=lambda: {None: -1})
+
+    @property
+    def all_alive(self) -> bool:
+        """Whether every row is a crop."""
+        return bool(self.alive.all())
+
+
+def current(folder: Path, rows: SqliteRows, before: Snapshot | None) -> Snapshot:
+    """The snapshot of a transaction whose block is current: `before` itself, or a new one made from its columns.
+
+    Raises FileNotFoundError where another process has renamed the block since the transaction began.
+    """
+    number = rows.number()
+    if before is not None and before.number == number:
+        return before
+    token, _, dimensions, last = state(rows)
+    vectors = map_block(block_path(folder, token), last, dimensions or 0)
+    known = before if before is not None and len(before.alive) <= last else None
+    since = -1 if known is None else known.number
+    fresh = Snapshot(
+        number,
+        token,
+        vectors,
+        _grown(None if known is None else known.alive, last, False),
+        _grown(None if known is None else known.begins, last, np.nan),
+        _grown(None if known is None else known.ends, last, np.nan),
+        _grown(None if known is None else known.cameras, last, np.int32(-1)),
+        _grown(None if known is None else known.recordings, last, np.int32(-1)),
+    )
+    if known is not None:
+        fresh.camera_names, fresh.recording_names = dict(known.camera_names), dict(known.recording_names)
+    _read_changes(rows, fresh, since)
+    return fresh
+
+
+def _grown(column: NDArray | None, length: int, empty: object) -> NDArray:  # type: ignore[type-arg]
+    """A copy of the column, longer by empty values: readers of the old one go on undisturbed."""
+    grown = np.full(length, empty)
+    if column is not None:
+        grown[: len(column)] = column
+    return grown
+
+
+def _read_changes(rows: SqliteRows, fresh: Snapshot, since: int) -> None:
+    """Bring the columns up to date with the operations behind number `since`."""
+    changed = rows.run(
+        "SELECT row, begins, ends, camera, recording FROM crops" + (" WHERE changed > ?" if since >= 0 else ""),
+        [since] if since >= 0 else [],
+    )
+    if changed:
+        numbers, begins, ends, cameras, recordings = zip(*changed, strict=True)
+        places = np.asarray(numbers, dtype=np.int64) - 1
+        fresh.alive[places] = True
+        fresh.begins[places] = np.asarray(begins, dtype=np.float64)
+        fresh.ends[places] = np.asarray(ends, dtype=np.float64)
+        for names, labels, column in (
+            (fresh.camera_names, cameras, fresh.cameras),
+            (fresh.recording_names, recordings, fresh.recordings),
+        ):
+            column[places] = [names.setdefault(label, len(names) - 1) for label in labels]
+    removed = rows.run("SELECT row FROM removed WHERE number > ?", [since])
+    if removed:
+        places = np.asarray(removed, dtype=np.int64)[:, 0] - 1
+        fresh.alive[places[places < len(fresh.alive)]] = False
+
+
+def wanted_rows(
+    rows: SqliteRows, snapshot: Snapshot, which: CropFilter
+) -> tuple[NDArray[np.bool_] | None, NDArray[np.int64] | None]:
+    """What a filter leaves: (N,) a mask, None for all rows; or in place of it the rows, where SQLite finds them quickly.
+
+    Ids, tracks and persons are looked up in the database's indexes; the rest in the columns.
+    """
+    if which.ids is not None or which.tracks is not None or which.persons is not None:
+        condition, values = rows.where(which)
+        found = rows.run(f"SELECT row FROM crops WHERE {condition} ORDER BY row", values)
+        return None, np.asarray(found, dtype=np.int64).reshape(-1) - 1
+    parts = [] if snapshot.all_alive else [snapshot.alive]
+    if which.since is not None:
+        parts.append(snapshot.ends >= which.since)
+    if which.until is not None:
+        parts.append(snapshot.begins <= which.until)
+    for labels, names, column in (
+        (which.cameras, snapshot.camera_names, snapshot.cameras),
+        (which.recordings, snapshot.recording_names, snapshot.recordings),
+    ):
+        if labels is not None:
+            parts.append(np.isin(column, [names[label] for label in labels if label in names]))
+    if not parts:
+        return None, None
+    mask = parts[0]
+    for part in parts[1:]:
+        mask = mask & part
+    return mask, None
+
+
+def rows_by_number(rows: SqliteRows, numbers: list[int]) -> dict[int, tuple[str, str, str, float | None, float | None]]:
+    """id, track, camera, start and end of the crops of these numbers."""
+    found = rows.run(
+        "SELECT row, id, track, camera, start_time, end_time FROM crops WHERE row IN (SELECT value FROM json_each(?))",
+        [json.dumps(numbers)],
+    )
+    return {row[0]: row[1:] for row in found}
