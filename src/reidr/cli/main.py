@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": "Measure retriever, re-rankers and reasoner on a data set.",
     "compare": "Compare result files: differences, intervals and tests.",
     "report": "Write the HTML report of a finished run again, without measuring.",
+    "serve": "Serve a gallery: a page to find people on, and an HTTP API.",
     "serve-model": "Serve a reasoner over an OpenAI-compatible API.",
     "inventory": "List stored data about people: embeddings, scores, reports.",
     "forget": "Remove stored data about given crops, with a receipt.",

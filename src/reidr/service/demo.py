@@ -18,6 +18,7 @@ from reidr.data.synthetic.settings import StreetSettings
 from reidr.errors import ReIDError
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.gallery import cache_folder
+from reidr.search.description import DEFAULT
 from reidr.service.ingest.embedding import CropEmbedder
 from reidr.service.store.opening import open_store
 from reidr.service.store.records import StoredCrop
@@ -44,6 +45,11 @@ class DemoGallery:
     folder: Path
     people: Path
     is_new: bool
+
+
+def demo_retriever() -> str:
+    """The shipped retriever that recognises attributes, so that words can be searched for too."""
+    return DEFAULT
 
 
 def demo_folder(embedder: Embedder) -> Path:

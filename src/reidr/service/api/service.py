@@ -22,6 +22,7 @@ from reidr.service.security import audit
 from reidr.service.store.store import GalleryStore
 
 if TYPE_CHECKING:
+    from reidr.search.appearances.travel import TravelTime
     from reidr.service.finding.models import Models
 
 Result = TypeVar("Result")
@@ -33,9 +34,17 @@ class SearchService:
     """One gallery, served. It does not own store and records: whoever opened them closes them."""
 
     def __init__(
-        self, store: GalleryStore, records: RecordStore, models: Models, limits: ServiceLimits | None = None
+        self,
+        store: GalleryStore,
+        records: RecordStore,
+        models: Models,
+        limits: ServiceLimits | None = None,
+        *,
+        travel_times: tuple[TravelTime, ...] = (),
     ) -> None:
+        """`travel_times`: how long people take between this site's cameras."""
         self.store, self.records, self.models = store, records, models
+        self.travel_times = travel_times
         self.limits = limits or ServiceLimits()
         self.metrics = Metrics()
         self.work = WorkQueue(self.limits, self.metrics)
