@@ -69,7 +69,9 @@ class Served:
     type=click.Path(path_type=Path),
     help="CSV table of how long people take between cameras: from, to, least, usual, most (seconds).",
 )
-@click.option("--max-waiting", type=click.IntRange(1), help="Most requests that wait for the models; more get 429. [64]")
+@click.option(
+    "--max-waiting", type=click.IntRange(1), help="Most requests that wait for the models; more get 429. [64]"
+)
 @click.option("--max-request", type=click.IntRange(1), help="Most bytes of a request. [16000000]")
 @click.option("--max-memory", type=click.IntRange(1), help="Most bytes of all requests held at one time. [256000000]")
 @click.option(

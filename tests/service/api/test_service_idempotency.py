@@ -63,7 +63,9 @@ def test_a_key_whose_process_died_is_taken_over_and_an_old_one_forgotten(records
     assert second.operation == first.operation  # the stores know by it what was done already
     finish(records, second, 200, {})
     assert forget_old(records) == 0
-    records.put("request", second.operation, {"digest": "asked", "time": 1.0, "state": "done", "status": 200, "answer": {}})
+    records.put(
+        "request", second.operation, {"digest": "asked", "time": 1.0, "state": "done", "status": 200, "answer": {}}
+    )
     assert isinstance(claim(records, "ada", "k", "another", now=2.0 + KEPT_SECONDS), Claim)
     assert forget_old(records, now=4.0 + 2 * KEPT_SECONDS) == 1
     assert records.get("request", second.operation) is None

@@ -46,7 +46,8 @@ def test_work_is_done_in_order_by_one_thread_and_more_than_fits_is_refused_with_
 
     async def scenario(work: WorkQueue) -> None:
         waiting = [
-            asyncio.create_task(work.run(Connection(), "models", "search", lambda n=n: job(n))) for n in range(4)  # type: ignore[arg-type, misc]
+            asyncio.create_task(work.run(Connection(), "models", "search", lambda n=n: job(n)))
+            for n in range(4)  # type: ignore[arg-type, misc]
         ]
         await asyncio.sleep(0.05)
         with pytest.raises(RequestError) as full:

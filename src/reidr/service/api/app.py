@@ -50,7 +50,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
+        generate_unique_id_function=lambda route: "-".join((*map(str, route.tags), route.name)),
     )
     app.state.service = service
     app.add_middleware(Gate, limits=service.limits, metrics=service.metrics, identify=identifier(service, keyed))
@@ -85,7 +85,7 @@ def document_of(app: FastAPI) -> dict[str, Any]:
         schemas = document["components"]["schemas"]
         for own in ("HTTPValidationError", "ValidationError"):
             schemas.pop(own, None)
-        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= problem.pop("$defs", {})
         schemas["Problem"] = problem
         app.openapi_schema = document

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
+from fastapi.security import HTTPBearer
 
-from reidr.service.api.callers import Caller, needs
+from reidr.service.api.callers import Caller
 from reidr.service.api.service import Asking
+from reidr.service.http.errors import RequestError
 
 
-def asking(role: str) -> Callable[..., Asking]:
-    """A dependency: what a route works with, for callers with this role."""
+bearer = HTTPBearer(auto_error=False, scheme_name="key", description="A key of `reidr keys add`.")
 
-    def made(request: Request, caller: Annotated[Caller, Depends(needs(role))]) -> Asking:
+
+class Needs:
+    """A dependency: what a route works with, for callers who have a role."""
+
+    def __init__(self, role: str) -> None:
+        self.role = role
+
+    def __call__(self, request: Request, _: Annotated[Any, Depends(bearer)] = None) -> Asking:
+        """Raises RequestError (403) for a caller without the role. Who calls, the gate has found before."""
+        caller: Caller = request.scope["state"]["caller"]
+        if self.role not in caller.roles:
+            raise RequestError(f"this key may not do that: it lacks the role {self.role}", 403)
         return Asking(request.app.state.service, request, caller)
 
-    return made
 
-
-ToSearch = Annotated[Asking, Depends(asking("search"))]
-ToEnrol = Annotated[Asking, Depends(asking("enrol"))]
-ToDecide = Annotated[Asking, Depends(asking("decide"))]
-ToErase = Annotated[Asking, Depends(asking("erase"))]
-ToAudit = Annotated[Asking, Depends(asking("audit"))]
+ToSearch = Annotated[Asking, Depends(Needs("search"))]
+ToEnrol = Annotated[Asking, Depends(Needs("enrol"))]
+ToDecide = Annotated[Asking, Depends(Needs("decide"))]
+ToErase = Annotated[Asking, Depends(Needs("erase"))]
+ToAudit = Annotated[Asking, Depends(Needs("audit"))]
 
 
 def once(

@@ -88,6 +88,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         405: "The method is not taken here",
         408: "The request came in too slowly",
         409: "It contradicts what is there, or the same request is under way",
+        410: "The case was searched again since",
         411: "The length of the body is not known",
         413: "The request is too large",
         415: "The body is not application/json",

@@ -126,7 +126,16 @@ class Asking:
 
         return await self.service.work.run(self.request, lane, kind, done_once)
 
-    def note(self, action: str, why: str | None, asked: dict[str, Any], answered: dict[str, Any]) -> None:
+    def note(
+        self,
+        action: str,
+        why: str | None,
+        asked: dict[str, Any],
+        answered: dict[str, Any],
+        *,
+        verified_by: str | None = None,
+    ) -> None:
         """Write down who asked what and what came back. Blocking: for the threads of the queue."""
         version = self.store.facts().version
-        audit.write(self.records, audit.Entry(self.caller.name, action, why or "", asked, answered, version))
+        entry = audit.Entry(self.caller.name, action, why or "", asked, answered, version, verified_by)
+        audit.write(self.records, entry)

@@ -40,7 +40,7 @@ class GalleryAnswer(Answer):
     retriever: str
     reasoner: str | None
     words: bool = Field(description="Whether the crops' attributes are known, so that words can be searched for.")
-    threshold: str | None = Field(description="How often a match that is shown as likely is wrong here, in words.")
+    threshold: str = Field(description="How often an absent person comes as near, at this site, in words.")
     caller: str
     roles: list[str]
 
@@ -103,14 +103,6 @@ class ChangeAnswer(Answer):
 
     changed: int
     version: int
-
-
-class ErasureAnswer(Answer):
-    """The receipt of an erasure: what was asked, and how much of what was removed."""
-
-    receipt: str
-    erased: dict[str, int]
-    details: dict[str, Any]
 
 
 class TermAnswer(Answer):

@@ -7,15 +7,17 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
+from reidr.search.appearances.case import Case
+from reidr.search.appearances.types import Decided
 from reidr.service.api.asking import ToDecide, ToSearch, once
 from reidr.service.api.converting import case_answer
-from reidr.service.api.exporting import exported
 from reidr.service.api.models.answers import CaseAnswer, CasesAnswer
 from reidr.service.api.models.fields import Label
 from reidr.service.api.models.requests import NewDecision
 from reidr.service.api.problems import responses
+from reidr.service.api.searching import known_case
 from reidr.service.api.service import Asking
-from reidr.service.finding.cases import case_of, cases, decide
+from reidr.service.finding import cases
 from reidr.service.http.errors import RequestError
 
 Form = Literal["html", "csv", "json", "coco", "fiftyone"]
@@ -39,7 +41,7 @@ def case_routes() -> APIRouter:
         ask: ToSearch, after: Label | None = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
     ) -> CasesAnswer:
         """Cases in the order of their ids, page by page."""
-        found = await ask.read("list", lambda: cases(ask.records, after=after, limit=limit))
+        found = await ask.read("list", lambda: page_of_cases(ask, after, limit))
         last = found[-1].id if len(found) == limit else None
         return CasesAnswer(cases=[case_answer(case) for case in found], after=last)
 
@@ -48,9 +50,23 @@ def case_routes() -> APIRouter:
         """One case with all its decisions."""
         return case_answer(await ask.read("case", lambda: known_case(ask, case)))
 
-    @router.get("/v1/cases/{case}/export", response_class=Response, responses=responses(404))
-    async def export(case: Label, ask: ToDecide, form: Annotated[Form, Query(alias="format")] = "html") -> Response:
-        """A case as one file: everybody but the person who was found is blurred."""
-        return await ask.read("export", lambda: exported(ask, known_case(ask, case), form))
-
     return router
+
+
+def page_of_cases(ask: Asking, after: str | None, limit: int) -> list[Case]:
+    """Some cases in the order of their names."""
+    records = ask.records.of_kind(cases.CASE, after=after, limit=limit)
+    return [cases.case_of(ask.records, record.key) for record in records]
+
+
+def decided(ask: Asking, body: NewDecision) -> CaseAnswer:
+    """Keep a decision, and write down who stands for it."""
+    case, by = known_case(ask, body.case), body.by or ask.caller.name
+    word: Decided = "undecided" if body.decision == "none" else body.decision
+    if case.answer is None or body.track not in {track.track for track in case.answer.tracks()}:
+        raise RequestError("the case's last search did not find this track", 404)
+    saying = cases.Saying(body.track, word, by, body.why or "")
+    case = cases.decide(ask.store, ask.service.models, ask.records, case.id, saying)
+    asked = {"case": case.id, "track": body.track, "decision": body.decision}
+    ask.note("decide", body.why, asked, {"decisions": len(case.decisions)}, verified_by=by)
+    return case_answer(case)

@@ -11,14 +11,15 @@ from pydantic import Field
 from reidr.service.api.asking import ToEnrol, ToErase, ToSearch, once
 from reidr.service.api.crops import crop_answer, stored_crops
 from reidr.service.api.filters import Page, Which
-from reidr.service.api.models.answers import CropAnswer, CropsAnswer, EnrolmentAnswer, ErasureAnswer
+from reidr.service.api.models.answers import CropAnswer, CropsAnswer, EnrolmentAnswer
 from reidr.service.api.models.fields import Label, Reason
 from reidr.service.api.models.requests import Enrolment
 from reidr.service.api.problems import responses
 from reidr.service.api.service import Asking
 from reidr.service.http.errors import RequestError
 from reidr.service.ingest.embedding import CropEmbedder
-from reidr.service.security import erasure
+from reidr.service.security.erasure.erasing import erase
+from reidr.service.security.erasure.receipts import Erasure, Receipt
 from reidr.service.store.records import EVERYTHING, CropFilter, StoredCrop
 
 PICTURE_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PN": "image/png", b"RIF": "image/webp"}
@@ -31,6 +32,7 @@ class ErasureQuery(Which):
     """`DELETE /v1/crops`."""
 
     why: Reason = Field(description="Why they are erased; kept in the audit log.")
+    verified_by: Label | None = Field(None, description="Who looked at the crops, where a picture has found them.")
 
 
 def crop_routes() -> APIRouter:
@@ -53,13 +55,13 @@ def crop_routes() -> APIRouter:
         after = found[-1].id if len(found) == page.limit else None
         return CropsAnswer(crops=[crop_answer(crop) for crop in found], after=after)
 
-    @router.delete("/v1/crops", response_model=ErasureAnswer, dependencies=[Depends(once)], responses=responses(409))
+    @router.delete("/v1/crops", response_model=Receipt, dependencies=[Depends(once)], responses=responses(409))
     async def erased(which: Annotated[ErasureQuery, Query()], ask: ToErase) -> Response:
         """Erase crops for good: pictures, vectors, indexes, caches, and what is known to hold them. Gives a receipt."""
         if which.filter() == EVERYTHING:
             raise RequestError("say which crops are to be erased; a request for all of them is not taken", 422)
         asked = which.model_dump_json()
-        return await ask.change("stores", "erase", asked, lambda operation: erase(ask, which, operation))
+        return await ask.change("stores", "erase", asked, lambda _: erased_crops(ask, which))
 
     @router.get("/v1/crops/{crop:path}/picture", response_class=Response, responses=PICTURES | responses(404))
     async def picture(crop: Label, ask: ToSearch) -> Response:
@@ -94,7 +96,6 @@ def enrolled(ask: Asking, body: Enrolment, operation: str | None) -> EnrolmentAn
     return EnrolmentAnswer(added=added, ids=ids, version=ask.store.facts().version)
 
 
-def erase(ask: Asking, which: ErasureQuery, operation: str | None) -> ErasureAnswer:
+def erased_crops(ask: Asking, which: ErasureQuery) -> Receipt:
     """Erase crops; the erasure writes its own row of the audit log."""
-    receipt = erasure.erase(ask.store, ask.records, which.filter(), ask.caller.name, which.why, operation)
-    return ErasureAnswer(receipt=receipt.id, erased=dict(receipt.counts), details=receipt.details)
+    return erase(ask.store, ask.records, Erasure(which.filter(), ask.caller.name, which.why, which.verified_by))

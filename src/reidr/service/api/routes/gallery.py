@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from reidr.search.presence import Presence
 from reidr.search.words.parse import parse_description
 from reidr.service.api.asking import ToSearch
 from reidr.service.api.models.answers import DescriptionAnswer, GalleryAnswer, TermAnswer
 from reidr.service.api.models.requests import DescriptionText
 from reidr.service.api.problems import responses
 from reidr.service.api.service import Asking
+from reidr.service.finding.models import Models
 from reidr.service.finding.site import site_of
 
 
@@ -43,10 +45,16 @@ def gallery_answer(ask: Asking) -> GalleryAnswer:
         retriever=models.retriever.name,
         reasoner=None if models.reasoner is None else models.reasoner.name,
         words=facts.attribute_model is not None,
-        threshold=site_of(ask.records, models).sentence,
+        threshold=site_of(ask.records).thresholds(models, compared_by(models)).sentence,
         caller=ask.caller.name,
         roles=sorted(ask.caller.roles),
     )
+
+
+def compared_by(models: Models) -> Presence:
+    """The score by which these models tell whether somebody is there, of no search yet."""
+    rule = None if models.profile is None else models.profile.open_set
+    return Presence("unknown", "", "distance" if rule is None else rule.score)
 
 
 def description_answer(words: str) -> DescriptionAnswer:

@@ -16,10 +16,9 @@ from reidr.service.api.models.answers import ReasonAnswer, SearchResults
 from reidr.service.api.models.fields import Label
 from reidr.service.api.models.requests import SearchQuestion
 from reidr.service.api.problems import responses
-from reidr.service.api.searching import case_of_token, searched
+from reidr.service.api.searching import case_of_token, searched, thoughts
 from reidr.service.api.service import Asking
 from reidr.service.api.streaming import EVENTS, HEADERS, events_of
-from reidr.service.finding.cases import think_case
 from reidr.service.http.errors import RequestError
 
 FIRST_PAGE = 50
@@ -45,7 +44,7 @@ def search_routes() -> APIRouter:
         asked = body.model_dump_json()
         return await ask.change("models", "search", asked, lambda _: first_page(searched(ask, body)), 201)
 
-    @router.get("/v1/searches/{search_token}", responses=responses(404))
+    @router.get("/v1/searches/{search_token}", responses=responses(404, 410))
     async def results(
         search_token: Label,
         ask: ToSearch,
@@ -56,15 +55,17 @@ def search_routes() -> APIRouter:
         case, answer = await ask.read("results", lambda: case_of_token(ask, search_token))
         return results_of(answer, case, after, limit)
 
-    @router.get("/v1/searches/{search_token}/reasons", response_class=Response, responses={**responses(404), **STREAM})
+    @router.get(
+        "/v1/searches/{search_token}/reasons", response_class=Response, responses={**responses(404, 410), **STREAM}
+    )
     async def reasons(search_token: Label, ask: ToSearch) -> Response:
         """What the reasoner thinks of the doubtful tracks, as it is thought: server-sent events."""
-        case, _ = await ask.read("results", lambda: case_of_token(ask, search_token))
+        case, answer = await ask.read("results", lambda: case_of_token(ask, search_token))
         if ask.service.streams >= ask.service.limits.streams:
             ask.service.metrics.refused.labels("streams").inc()
             raise RequestError(f"{ask.service.limits.streams} streams of reasons are open already; try again", 429)
         ask.service.streams += 1
-        return StreamingResponse(counted(ask, case), media_type=EVENTS, headers=HEADERS)
+        return StreamingResponse(counted(ask, case, answer), media_type=EVENTS, headers=HEADERS)
 
     return router
 
@@ -75,14 +76,10 @@ def first_page(found: tuple[Case, SearchAnswer]) -> SearchResults:
     return results_of(answer, case, 0, FIRST_PAGE)
 
 
-async def counted(ask: Asking, case: Case) -> AsyncIterator[bytes]:
+async def counted(ask: Asking, case: Case, answer: SearchAnswer) -> AsyncIterator[bytes]:
     """The events of one stream, which is open as long as they come."""
-    service = ask.service
     try:
-        thinking = events_of(
-            ask, "reason", lambda: think_case(ask.store, service.models, ask.records, case.id), reason_answer
-        )
-        async for piece in thinking:
+        async for piece in events_of(ask, "reason", lambda: thoughts(ask, case, answer), reason_answer):
             yield piece
     finally:
-        service.streams -= 1
+        ask.service.streams -= 1
