@@ -79,8 +79,7 @@ def by_looks(search: Search) -> Outcome:
     words = described(store, request.words, search.which, own) if request.words.strip() else None
     if words is not None:
         place = {track.track: track for track in tracks}
-        order = fused_tracks([track.track for track in tracks], [words.tracks[row] for row in words.order()])
-        tracks = [place[track] for track in order]
+        tracks = [place[track] for track in fused_tracks(list(place), words)]
     first = confirmed_tracks(store, search.models, person, search.which, request.confirmed, search.profile)
     if not tracks:
         return Outcome(first, "distance", "", Presence("unknown", NOBODY), words=words)

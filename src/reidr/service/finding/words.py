@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from reidr.data.vocabulary import VALUES
 from reidr.errors import DataError
 from reidr.search.appearances.types import TermFound
-from reidr.search.by_words import WordsFound, understood
+from reidr.search.by_words import RANK_CONSTANT, WordsFound, understood
 from reidr.search.words.rank import rank_by_description, term_probability
 from reidr.search.words.types import DescriptionQuery
 from reidr.service.store.records import CropFilter, StoredCrop
@@ -111,16 +112,14 @@ def told(query: DescriptionQuery, unknown: int) -> list[str]:
     return sentences
 
 
-def fused_tracks(by_looks: Sequence[str], by_words: Sequence[str]) -> list[str]:
+def fused_tracks(by_looks: Sequence[str], words: Described) -> list[str]:
     """Tracks by both orders, by the sum of 1 / (60 + rank) (`search.by_words`); ties as by looks.
 
-    A track that is not in the order by words, because nothing is known of it, has no share of that.
+    Tracks that fit the words equally well have the same rank there. One of which nothing is known has no share of it.
     """
-    from reidr.search.by_words import RANK_CONSTANT
-
-    value = dict.fromkeys(by_looks, 0.0)
-    for order in (by_looks, by_words):
-        for rank, track in enumerate(order, start=1):
-            if track in value:
-                value[track] += 1.0 / (RANK_CONSTANT + rank)
+    ranks = rankdata(-words.scores, method="min")
+    share = {track: 1.0 / (RANK_CONSTANT + float(rank)) for track, rank in zip(words.tracks, ranks, strict=True)}
+    value = {
+        track: 1.0 / (RANK_CONSTANT + rank) + share.get(track, 0.0) for rank, track in enumerate(by_looks, start=1)
+    }
     return sorted(by_looks, key=lambda track: -value[track])
