@@ -63,6 +63,12 @@ def checked(crops: Sequence[StoredCrop], dimensions: int | None) -> list[Checked
         if crop.id in seen:
             raise DataError(f"crop {shown(crop.id)} is given twice in one call; give every crop an id of its own")
         seen.add(crop.id)
+    for crop in clean:
+        if len(crop.vector) != dimensions:
+            raise DataError(
+                f"crop {shown(crop.id)}: its vector has {len(crop.vector)} numbers, those of the gallery {dimensions}; "
+                "use the model that filled it"
+            )
     if clean:
         unit_vectors([crop.vector for crop in clean], dimensions, [crop.id for crop in clean])
     return [CheckedCrop(crop, digest_of(crop)) for crop in clean]

@@ -8,7 +8,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from reidr.service.store.records import EVERYTHING, CropFilter, Hit, Operation, StoredCrop, StoredTrack, StoreFacts
+from reidr.service.store.records import (
+    EVERYTHING,
+    CropFilter,
+    Hit,
+    IndexFacts,
+    Operation,
+    StoredCrop,
+    StoredTrack,
+    StoreFacts,
+)
 
 
 class GalleryStore(Protocol):
@@ -63,6 +72,12 @@ class GalleryStore(Protocol):
         """The k nearest crops of each of (Q, D) unit rows among those that pass the filter, nearest first.
 
         Equal distances are ordered by id. With `exact=False` a store may answer by an approximate index.
+        """
+
+    def build_index(self) -> IndexFacts | None:
+        """Make the approximate index anew, and measure its recall; None where the database keeps one by itself.
+
+        It pays from some hundred thousand crops. What is added later is found, what is erased leaves it too.
         """
 
     def history(self, *, after: int = 0, limit: int = 1000) -> list[Operation]:

@@ -13,7 +13,8 @@ from reidr.service.store.sql_store import SCHEMA
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS gallery (
-    schema int NOT NULL, model text, model_name text, dimensions int, attribute_model text, erasing boolean NOT NULL
+    schema int NOT NULL, model text, model_name text, dimensions int, attribute_model text, erasing boolean NOT NULL,
+    index text
 );
 CREATE TABLE IF NOT EXISTS crops (
     id text COLLATE "C" PRIMARY KEY, camera text COLLATE "C" NOT NULL, track text COLLATE "C" NOT NULL,
@@ -32,7 +33,9 @@ CREATE TABLE IF NOT EXISTS operations (
     details text NOT NULL
 );
 """
-"""gallery.erasing: a removal whose bytes may still be in the files of the tables. Pictures are compressed already."""
+"""gallery.erasing: a removal whose bytes may still be in the files of the tables. index: `IndexFacts` in JSON. Pictures
+are compressed already."""
+LONGEST_INDEXED = 2000  # numbers of a vector that pgvector can index
 INLINE = 1500  # numbers of a vector up to which a row of the table holds it itself, which makes exact search quick
 
 
@@ -61,7 +64,7 @@ def prepare(connection: Connection, schema: str) -> None:
             if connection.execute("SELECT to_regclass('gallery')").fetchone() == (None,):
                 connection.execute(TABLES)
             if not connection.execute("SELECT 1 FROM gallery").fetchone():
-                connection.execute("INSERT INTO gallery VALUES (%s, NULL, NULL, NULL, NULL, false)", [SCHEMA])
+                connection.execute("INSERT INTO gallery VALUES (%s, NULL, NULL, NULL, NULL, false, NULL)", [SCHEMA])
             found = connection.execute("SELECT schema FROM gallery").fetchone()
     except InsufficientPrivilege as error:
         raise DataError(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +20,9 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from reidr.core.checks import whole_number
 from reidr.errors import DataError
 from reidr.service.store.postgres.rows import PostgresRows
-from reidr.service.store.postgres.schema import first_line, gallery_of, lock, prepare, use
-from reidr.service.store.records import EVERYTHING, CropFilter, Hit
+from reidr.service.store.postgres.schema import LONGEST_INDEXED, first_line, gallery_of, lock, prepare, use
+from reidr.service.store.recall import measured_recall
+from reidr.service.store.records import EVERYTHING, CropFilter, Hit, IndexFacts, StoreFacts
 from reidr.service.store.rules import check_filter, unit_vectors
 from reidr.service.store.sql_store import SqlStore
 
@@ -106,11 +110,35 @@ class PostgresStore(SqlStore):
                 # An HNSW index would answer the same statement, approximately; those of filters are read as bitmaps.
                 rows.run("SET LOCAL enable_indexscan = off")
             else:
-                rows.run("SET LOCAL hnsw.iterative_scan = relaxed_order")
+                rows.run("SET LOCAL hnsw.iterative_scan = relaxed_order")  # goes on until k crops pass the filter
                 rows.run(f"SET LOCAL hnsw.ef_search = {min(1000, max(100, 2 * k))}")
             return [nearest(rows, query, k, which, exact) for query in queries]
 
+    def build_index(self) -> IndexFacts | None:
+        """See `GalleryStore.build_index`: pgvector's HNSW index. The gallery cannot be changed meanwhile."""
+        dimensions = self.facts().dimensions
+        if dimensions is None or dimensions > LONGEST_INDEXED:
+            raise DataError(
+                f"{self.address}: has no vectors, or longer ones than pgvector indexes ({LONGEST_INDEXED} numbers)"
+            )
+        begun = time.monotonic()
+        with self._changing() as rows:
+            rows.run("DROP INDEX IF EXISTS crops_vector")
+            rows.run("CREATE INDEX crops_vector ON crops USING hnsw (vector vector_ip_ops)")
+        seconds = time.monotonic() - begun
+        made = IndexFacts("hnsw", self.count(), measured_recall(self), seconds)
+        with self._changing() as rows:
+            rows.run("UPDATE gallery SET index = ?", [json.dumps(asdict(made))])
+        return made
+
+    def facts(self) -> StoreFacts:
+        """See `GalleryStore.facts`."""
+        with self._reading() as rows:
+            (told,) = rows.run("SELECT index FROM gallery")[0]
+        return replace(super().facts(), index=None if told is None else IndexFacts(**json.loads(told)))
+
     def close(self) -> None:
+        """Let go of the connections."""
         self._pool.close()
 
 
@@ -123,7 +151,7 @@ def nearest(rows: PostgresRows, query: NDArray[np.float32], k: int, which: CropF
         f"WHERE {condition} ORDER BY {order} LIMIT ?"
     )
     found: Sequence[tuple[Any, ...]] = rows.run(statement, [Vector(query), *values, k])
-    hits = [Hit(*row[:5], distance=min(2.0, max(0.0, 1.0 + row[5]))) for row in found]
+    hits = [Hit(*row[:5], min(2.0, max(0.0, 1.0 + row[5]))) for row in found]
     return sorted(hits, key=lambda hit: (hit.distance, hit.id))
 
 

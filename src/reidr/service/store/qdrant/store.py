@@ -28,7 +28,16 @@ from reidr.errors import DataError
 from reidr.service.store.changes import ChangingStore, no_such_crop
 from reidr.service.store.qdrant.change import META, QdrantChange, operation_of
 from reidr.service.store.qdrant.points import LABELS, crop_of, filter_of, lets_nothing_through
-from reidr.service.store.records import EVERYTHING, CropFilter, Hit, Operation, StoredCrop, StoredTrack, StoreFacts
+from reidr.service.store.records import (
+    EVERYTHING,
+    CropFilter,
+    Hit,
+    IndexFacts,
+    Operation,
+    StoredCrop,
+    StoredTrack,
+    StoreFacts,
+)
 from reidr.service.store.rules import check_filter, same_model, unit_vectors
 from reidr.service.store.tracks import tracks_of
 
@@ -43,8 +52,11 @@ FACTS = ["track", "camera", "recording", "quality", "person", "begins", "ends"]
 class QdrantStore(ChangingStore):
     """See `GalleryStore`, and the module for what Qdrant cannot do. Two collections: NAME and NAME-operations."""
 
-    def __init__(self, client: QdrantClient, address: str, name: str = "reidr") -> None:
-        """The gallery `name` of a client. Raises DataError where the server cannot be used."""
+    def __init__(self, client: QdrantClient, address: str, name: str = "reidr", *, local: bool = False) -> None:
+        """The gallery `name` of a client, perhaps in its `local` mode. Raises DataError where it cannot be used."""
+        self._exactness: dict[bool, models.SearchParams | None] = {
+            exact: None if local else models.SearchParams(exact=exact) for exact in (True, False)
+        }  # the local mode is always exact
         self.client, self.address, self.name = client, address, name
         self._one_at_a_time = threading.RLock()
         with self._reading() as rows:
@@ -177,20 +189,24 @@ class QdrantStore(ChangingStore):
                 query=query.tolist(),
                 query_filter=filter_of(which),
                 limit=limit,
-                search_params=models.SearchParams(exact=exact),
+                search_params=self._exactness[exact],
                 with_payload=["id", "track", "camera", "start", "end"],
             ).points
             if len(found) < limit or found[-1].score < found[k - 1].score - TIES:
                 break
             limit *= 2
-        hits = [
-            Hit(
-                *((each.payload or {}).get(field) for field in ("id", "track", "camera", "start", "end")),
-                distance=float(np.clip(1.0 - each.score, 0.0, 2.0)),
+        hits = []
+        for each in found:
+            known = each.payload or {}
+            distance = float(np.clip(1.0 - each.score, 0.0, 2.0))
+            hits.append(
+                Hit(known["id"], known["track"], known["camera"], known.get("start"), known.get("end"), distance)
             )
-            for each in found
-        ]
         return sorted(hits, key=lambda hit: (hit.distance, hit.id))[:k]
+
+    def build_index(self) -> IndexFacts | None:
+        """See `GalleryStore.build_index`: Qdrant makes its index by itself."""
+        return None
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -205,7 +221,7 @@ def open_qdrant(address: str) -> QdrantStore:
     if address.startswith("qdrant:"):
         folder = Path(address.removeprefix("qdrant:"))
         try:
-            return QdrantStore(QdrantClient(path=str(folder)), address)
+            return QdrantStore(QdrantClient(path=str(folder)), address, local=True)
         except RuntimeError as error:  # its word for a folder that another client has open
             raise DataError(f"{shown(str(folder))}: {error}") from error
     parts = urlsplit(address)

@@ -17,7 +17,7 @@ PATIENCE = 120.0  # seconds to wait for another process that is changing the gal
 TABLES = """
 CREATE TABLE gallery (
     schema INTEGER NOT NULL, model TEXT, model_name TEXT, dimensions INTEGER, attribute_model TEXT,
-    block TEXT NOT NULL, block_rows INTEGER NOT NULL
+    block TEXT NOT NULL, block_rows INTEGER NOT NULL, numbering INTEGER NOT NULL
 );
 CREATE TABLE crops (
     row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, camera TEXT NOT NULL, track TEXT NOT NULL,
@@ -40,8 +40,8 @@ CREATE TABLE operations (
     changed INTEGER NOT NULL, details TEXT NOT NULL
 );
 """
-"""crops.row: 1, 2, 3 … never used twice; the place of its vector in the block. changed: the operation that last wrote
-it. removed: rows that are no more; erased: 1 once their bytes are out of every file."""
+"""crops.row: 1, 2, 3 …, the place of its vector in the block; never used twice within a numbering. changed: the
+operation that last wrote it. removed: rows that are no more; erased: 1 once their bytes are out of every file."""
 
 
 def open_file(folder: Path) -> Path:
@@ -64,7 +64,7 @@ def open_file(folder: Path) -> Path:
         if not tables:
             for statement in TABLES.split(";\n"):
                 connection.execute(statement)
-            connection.execute("INSERT INTO gallery VALUES (?, NULL, NULL, NULL, NULL, '', 0)", [SCHEMA])
+            connection.execute("INSERT INTO gallery VALUES (?, NULL, NULL, NULL, NULL, '', 0, 0)", [SCHEMA])
         elif "gallery" not in tables:
             raise DataError(f"{shown(str(path))}: an SQLite file, but no gallery; choose another folder")
         connection.execute("COMMIT")
