@@ -13,13 +13,13 @@ from reidr.errors import DataError, ReIDError
 from reidr.service.records.opening import open_records
 from reidr.service.security import keys as module
 from reidr.service.security.binding import check_binding, is_loopback
-from reidr.service.security.keys import ROLES, add_key, any_good_key, holder_of, keys, revoke_key
+from reidr.service.security.keys import ROLES, add_key, has_keys, known_key, keys, revoke_key
 
 
 def test_a_key_opens_what_its_roles_say_and_its_text_is_kept_nowhere(tmp_path: Path) -> None:
     records = open_records(tmp_path)
     key, text = add_key(records, "Ines", ["decide", "search"])
-    found = holder_of(records, text)
+    found = known_key(records, text)
     assert found == key
     assert found is not None
     assert (found.holder, found.roles) == ("Ines", ("search", "decide"))
@@ -39,22 +39,22 @@ def test_no_other_text_opens_anything() -> None:
         "", "reidr", text[:-1], text + "0", text.upper(), text.replace("_", "-"), "ä" + text[1:], "x" * 10_000,
         text[:19] + other[19:], "reidr_000000000000_" + "0" * 64, text[:-1] + ("0" if text[-1] != "0" else "1"),
     ]  # fmt: skip
-    assert [holder_of(records, each) for each in wrong] == [None] * len(wrong)
-    assert holder_of(records, f" {text}\n") is not None
+    assert [known_key(records, each) for each in wrong] == [None] * len(wrong)
+    assert known_key(records, f" {text}\n") is not None
 
 
 def test_revoked_and_expired_keys_open_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     records = NaiveRecords()
     first, text = add_key(records, "a", ["search"])
     _, short = add_key(records, "b", ["search"], expires=time.time() + 60)
-    assert holder_of(records, short) is not None
+    assert known_key(records, short) is not None
     assert revoke_key(records, first.id).revoked is not None
-    assert holder_of(records, text) is None
-    assert any_good_key(records)
+    assert known_key(records, text) is None
+    assert has_keys(records)
     later = time.time() + 61
     monkeypatch.setattr(module.time, "time", lambda: later)
-    assert holder_of(records, short) is None
-    assert not any_good_key(records)
+    assert known_key(records, short) is None
+    assert not has_keys(records)
     assert [key.holder for key in keys(records)] == ["a", "b"]
 
 
@@ -63,9 +63,9 @@ def test_known_and_unknown_keys_are_both_compared_in_constant_time(monkeypatch: 
     _, text = add_key(records, "a", ["search"])
     compared = []
     monkeypatch.setattr(hmac, "compare_digest", lambda a, b: compared.append((len(a), len(b))) or a == b)
-    assert holder_of(records, text)
+    assert known_key(records, text)
     for wrong in ("", "reidr_000000000000_" + "0" * 64):
-        assert holder_of(records, wrong) is None
+        assert known_key(records, wrong) is None
     assert compared == [(64, 64)] * 3
 
 

@@ -11,7 +11,7 @@ def check_binding(host: str, *, has_keys: bool, tls: bool = False) -> list[str]:
     """What the operator must know of listening at `host`; nothing to say where only this machine can reach it.
 
     Args:
-        has_keys: whether a good key exists (`keys.any_good_key`). tls: whether the service itself speaks HTTPS.
+        has_keys: whether a good key exists (`keys.has_keys`). tls: whether the service itself speaks HTTPS.
 
     Raises:
         ReIDError: others could reach it, and there are no keys.
@@ -28,8 +28,8 @@ def check_binding(host: str, *, has_keys: bool, tls: bool = False) -> list[str]:
     if tls:
         return []
     return [
-        f"keys and pictures travel to {host} as they are: put TLS in front (a reverse proxy such as Caddy or nginx, with"
-        " the service on 127.0.0.1 behind it), unless this network is private already"
+        f"keys and pictures travel to {host} unencrypted: put TLS in front (a reverse proxy such as Caddy or nginx, "
+        "with the service on 127.0.0.1 behind it), unless this network is private already"
     ]
 
 

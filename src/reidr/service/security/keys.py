@@ -1,4 +1,4 @@
-"""API keys: 256 random bits that are shown once; what is kept is their SHA-256, whose they are, and what they may do."""
+"""API keys: 256 random bits, shown once; kept are their SHA-256, whose they are, and what they may do."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def add_key(
     return key, f"{PREFIX}_{key.id}_{secret}"
 
 
-def holder_of(records: RecordStore, text: str) -> Key | None:
+def known_key(records: RecordStore, text: str) -> Key | None:
     """The key that a caller showed, or None where it is none, was revoked, or has expired.
 
     The hashes are compared in constant time, and an unknown key is compared with a hash too. (An attacker who could
@@ -102,7 +102,7 @@ def keys(records: RecordStore) -> list[Key]:
     return sorted(found, key=lambda key: (key.created, key.id))
 
 
-def any_good_key(records: RecordStore) -> bool:
+def has_keys(records: RecordStore) -> bool:
     """Whether at least one key opens something now."""
     now = time.time()
     return any(key.is_good(now) for key in keys(records))

@@ -8,6 +8,7 @@ pseudonymisation.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -21,30 +22,11 @@ KIND, KEY = "audit-secret", "1"
 HEAD = "~"  # a pseudonym begins with it
 DIGITS = 24
 NAMING = frozenset(
-    [
-        "id",
-        "ids",
-        "crop",
-        "crops",
-        "track",
-        "tracks",
-        "person",
-        "persons",
-        "picture",
-        "pictures",
-        "best",
-        "into",
-        "query",
-        "queries",
-        "candidate",
-        "candidates",
-        "matches",
-        "confirmed",
-        "rejected",
-        "known",
-        "appearance",
-        "appearances",
-    ]
+    {
+        *("id", "ids", "crop", "crops", "track", "tracks", "person", "persons", "picture", "pictures", "best", "into"),
+        *("query", "queries", "candidate", "candidates", "matches", "confirmed", "rejected", "known"),
+        *("appearance", "appearances", "merged", "split"),
+    }
 )
 """Fields whose texts name crops, tracks, people or pictures."""
 
@@ -56,10 +38,8 @@ class Pseudonyms:
         """Reads the gallery's secret, which is made the first time."""
         found = records.get(KIND, KEY)
         if found is None:
-            try:
+            with contextlib.suppress(ConflictError):  # another process was quicker
                 records.put(KIND, KEY, {"secret": secrets.token_hex(32)}, version=0)
-            except ConflictError:  # another process was quicker
-                pass
             found = records.get(KIND, KEY)
         assert found is not None
         self._secret = bytes.fromhex(found.value["secret"])
@@ -75,7 +55,7 @@ class Pseudonyms:
         Args:
             naming: whether a text here names a crop, track, person or picture.
 
-        Bytes are always pictures. Texts that are pseudonyms already stay. Field names stay: give ids as texts, in lists.
+        Bytes are always pictures. Texts that are pseudonyms already stay. Field names stay: give ids as texts.
         """
         if isinstance(value, bytes):
             return self.of(value)
