@@ -29,9 +29,12 @@ from reidr.service.api.models.answers import (
     DecisionAnswer,
     DescriptionAnswer,
     GalleryAnswer,
+    QueryPicture,
     ReasonAnswer,
     SearchResults,
+    StatementAnswer,
     TermAnswer,
+    TermFound,
     TrackAnswer,
     TracksAnswer,
 )
@@ -45,13 +48,18 @@ STREET = StreetSettings(
 )  # fmt: skip
 CAMERAS = {"1": "station hall", "2": "north gate"}
 CHANCES = (0.97, 0.91, 0.83, 0.55, 0.42, 0.18, 0.07, 0.03)
-CLAIMS = (
-    ("Both wear a dark blue jacket over a light shirt.", "upper clothing", "consistent", ""),
-    ("Both carry a black backpack.", "bag", "consistent", ""),
-    ("A has short dark hair; the hair of B cannot be seen.", "hair", "not visible", ""),
-    ("Both wear brown shoes.", "shoes", "inconsistent", "asked alone: B: black"),
-    ("The trousers differ: both are grey.", "lower clothing", "self-contradictory", ""),
+STATEMENTS = (
+    ("Both wear a pink top with long sleeves.", {"upper clothing": "consistent", "sleeves": "consistent"}, ""),
+    ("Both carry an orange backpack.", {"bag": "consistent"}, ""),
+    ("A has long black hair; the hair of B cannot be seen.", {"hair": "not visible"}, ""),
+    ("Both wear brown shoes.", {"shoes": "inconsistent"}, "asked alone: B: black"),
+    ("The trousers differ: both are blue.", {"lower clothing": "self-contradictory"}, ""),
+    ("So it is likely one person.", {}, ""),
 )
+REGIONS = {
+    "query": {"upper clothing": [0.2, 0.2, 0.8, 0.5], "bag": [0.25, 0.25, 0.75, 0.5]},
+    "candidate": {"upper clothing": [0.1, 0.15, 0.9, 0.45]},
+}
 
 
 @dataclass
@@ -113,7 +121,8 @@ class StreetService:
         order = self.ordered()
         for rank, (chance, each) in enumerate(zip(self.found, order, strict=False), start=1):
             several = [each, order[-1]] if rank == 2 else [each]
-            tracks = [self.appearance_track(own, chance) for own in several]
+            terms = [] if words is None else terms_found(words, chance)
+            tracks = [self.appearance_track(own, chance, terms) for own in several]
             first = tracks[0]
             appearances.append(
                 AppearanceAnswer(
@@ -127,8 +136,10 @@ class StreetService:
             presence="Probably in the gallery: the smallest distance is 0.412; of searches for absent persons among"
             " held-out training people only 1% came below 0.480.",
             belief="probably there" if words is None else "unknown", threshold=self.threshold(),
-            words=None if words is None else described(words), searched=28, notes=[], total=len(appearances),
-            appearances=appearances, after=None,
+            query=[QueryPicture(id="picture 1", picture=None, doubt="")] if words is None else [],
+            words=words or "", terms=[] if words is None else [term.text for term in described(words).terms],
+            searched=28, order="By the probability that it is the same person.", warnings=[], notes=[],
+            total=len(appearances), appearances=appearances, after=None,
         )  # fmt: skip
 
     def ordered(self) -> list[Track]:
@@ -136,11 +147,13 @@ class StreetService:
         person = self.tracks[0].person
         return sorted(self.tracks, key=lambda each: each.person != person)
 
-    def appearance_track(self, each: Track, chance: float) -> AppearanceTrack:
+    def appearance_track(self, each: Track, chance: float, terms: list[TermFound]) -> AppearanceTrack:
         track = self.track(each)
         return AppearanceTrack(
-            id=each.id, start=track.start, end=track.end, recording=track.recording, likelihood=chance,
-            crops=track.crops, best=track.best, picture=track.picture, decision=self.decided(each.id),
+            id=each.id, camera=each.camera, start=track.start, end=track.end, recording=track.recording,
+            likelihood=chance, distance=1 - chance, crops=track.crops, best=track.best, picture=track.picture,
+            doubtful=0.1 < chance < 0.95, doubt="", identical_to_query=False, terms=terms, travel=None,
+            decision=self.decided(each.id),
         )  # fmt: skip
 
     def case(self) -> CaseAnswer:
@@ -154,17 +167,18 @@ class StreetService:
         doubtful = [each for chance, each in zip(self.found, self.ordered(), strict=False) if 0.1 < chance < 0.95]
         for number, each in enumerate(doubtful):
             await asyncio.sleep(self.slow)
-            claims = [
-                ClaimAnswer(
-                    text=text, region=region, outcome=outcome, note=note,
-                    query_box=[0.2, 0.2, 0.8, 0.5] if region == "upper clothing" else None,
-                    crop_box=[0.1, 0.15, 0.9, 0.45] if region == "upper clothing" else None,
+            statements = [
+                StatementAnswer(
+                    text=text, note=note,
+                    claims=[ClaimAnswer(region=region, outcome=outcome) for region, outcome in claims.items()],
                 )
-                for text, region, outcome, note in CLAIMS[: 5 - number % 3]
+                for text, claims, note in STATEMENTS[number % 3 :]
             ]  # fmt: skip
             reason = ReasonAnswer(
-                track=each.id, crop=f"{each.id}/0", answer=("yes", "yes", "no", "insufficient")[number % 4],
-                likelihood=0.8, text=" ".join(claim.text for claim in claims), claims=claims,
+                track=each.id, crop=f"{each.id}/0", query="picture 1",
+                answer=("same", "same", "different", "insufficient")[number % 4], score=0.8,
+                text=" ".join(each.text for each in statements), statements=statements, regions=REGIONS,
+                reliable=number != 3, problem="",
             )  # fmt: skip
             yield f"event: reason\ndata: {reason.model_dump_json()}\n\n"
         yield "event: done\ndata: {}\n\n"
@@ -186,6 +200,14 @@ def jpeg(picture: Image.Image) -> bytes:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=92)
     return file.getvalue()
+
+
+def terms_found(words: str, chance: float) -> list[TermFound]:
+    """The terms of a description, each a little less likely than the one before."""
+    return [
+        TermFound(text=term.text, wanted=not term.text.startswith("not "), likelihood=chance**number)
+        for number, term in enumerate(described(words).terms, start=1)
+    ]
 
 
 def described(words: str) -> DescriptionAnswer:
@@ -251,7 +273,7 @@ def add_searches(app: FastAPI, service: StreetService) -> None:
             return problem(400, "Bad request", "Picture 1 cannot be read: the file ends too early.")
         time.sleep(service.slow)
         service.questions.append(question.model_dump())
-        return service.results(question.words if not question.pictures and not question.track else None)
+        return service.results(question.words if not question.pictures and not question.tracks else None)
 
     @app.get("/v1/searches/{token}")
     def results(token: str) -> SearchResults:

@@ -2,18 +2,21 @@
 
 import * as api from "./api.js";
 import { make, fill, sign } from "./dom.js";
-import { markRegion, showReason, verdict } from "./reasons.js";
+import { markRegions, showReason, verdict } from "./reasons.js";
 import { DECIDED, capital, counted, likelihood, span } from "./wording.js";
 
 /**
- * The item of an appearance. `deciding(tracks, decision, why)` is called with the ids of the tracks that a decision is
- * about; `opening()` when its line is pressed; `query` is {url, name} of the picture beside it, or null.
+ * The item of an appearance. `pictures` holds the query's by id, {url} or {path}, and `name`; `ofWords`: there are none.
+ * `deciding(tracks, decision, why)` is called with the ids of the tracks that a decision is about; `opening()` when its
+ * line is pressed.
  */
-export function appearanceItem(appearance, number, { query, ofWords, deciding, opening }) {
+export function appearanceItem(appearance, number, { pictures, ofWords, deciding, opening }) {
   const id = `appearance-${number}`;
-  const shown = likelihood(appearance.likelihood, ofWords);
+  const reasons = new Map(); // by track
+  const best = appearance.tracks.find((track) => track.best === appearance.best) ?? appearance.tracks[0];
   const badge = make("span", { class: "badge" });
   const brief = make("span", { class: "brief" });
+  const shown = likelihood(appearance.likelihood, ofWords);
   const line = make(
     "button",
     { type: "button", class: "line", "aria-expanded": "false", "aria-controls": `${id}-detail`, onclick: opening },
@@ -24,9 +27,11 @@ export function appearanceItem(appearance, number, { query, ofWords, deciding, o
   );
   const detail = make("div", { class: "detail", id: `${id}-detail`, hidden: true });
   const element = make("li", { class: "appearance", id }, make("h3", {}, line), detail);
-  let reason = null;
-  let parts = null;
+  let parts = null; // what the detail is made of, from when it is first opened
   let only = null; // one track of several, where a decision shall be about it alone
+  let state = [appearance.doubtful ? "The reasoner has not come to this one yet." : "Not among the doubtful ones: the reasoner was not asked about it.", false];
+
+  const track = () => only ?? best;
 
   function open(is) {
     line.setAttribute("aria-expanded", String(is));
@@ -36,40 +41,56 @@ export function appearanceItem(appearance, number, { query, ofWords, deciding, o
   }
 
   function build() {
-    const a = query && figure("The person", query.name, make("img", { src: query.url, alt: `The person: ${query.name}` }), "a");
-    const b = figure("Found", "", photo(appearance.picture, `Found: camera ${appearance.camera}, ${span(appearance.start, appearance.end)}`), "b");
-    parts = { a, b, decide: make("div", { class: "decide", role: "group", "aria-label": `Your decision on number ${number + 1}` }), reason: make("div", { class: "reason" }) };
+    const a = pictures.size > 0 && figure("The person", "a");
+    parts = {
+      a,
+      b: figure("Found", "b"),
+      remarks: make("div", { class: "remarks" }),
+      decide: make("div", { class: "decide", role: "group", "aria-label": `Your decision on number ${number + 1}` }),
+      reason: make("div", { class: "reason" }),
+    };
+    const question = pictures.size ? "Do both pictures show one person?" : "Is this the person?";
     fill(
       detail,
-      make("div", { class: "pair" }, a, b, strip()),
-      make("div", { class: "judge" }, make("p", { class: "question" }, query ? "Do both pictures show one person?" : "Is this the person?"), parts.decide, parts.reason),
+      make("div", { class: `pair${a ? "" : " alone"}` }, a, parts.b, strip()),
+      make("div", { class: "judge" }, make("p", { class: "question" }, question), parts.decide, parts.remarks, parts.reason),
     );
+    tellTrack();
+  }
+
+  /** Shows the track that is looked at: its picture, what is known of it, its decision and its reason. */
+  function tellTrack() {
+    const { picture, start, end } = track();
+    fill(parts.b.querySelector(".frame"), photo(picture, `Found: camera ${appearance.camera}, ${span(start, end)}`));
+    fill(parts.remarks, remarks(track()));
     tellDecision();
-    if (reason) tellReason(reason);
-    else fill(parts.reason, make("p", { class: "soft" }, appearance.doubtful ? "The reasoner will think about this one." : "Not among the doubtful ones: the reasoner was not asked about it."));
+    tellReason();
   }
 
   /** The tracks of an appearance that has several. */
   function strip() {
     if (appearance.tracks.length < 2) return null;
-    const buttons = appearance.tracks.map((track) =>
-      make("button", { type: "button", class: "track", "aria-pressed": "false", "aria-label": `Track of ${span(track.start, track.end)}`, title: span(track.start, track.end), onclick: () => choose(track) }, photo(track.picture, "")),
-    );
-    function choose(track) {
-      only = only === track ? null : track;
+    const buttons = appearance.tracks.map((each) => {
+      const when = span(each.start, each.end);
+      return make("button", { type: "button", class: "track", "aria-pressed": "false", "aria-label": `Track of ${when}`, title: when, onclick: () => choose(each) }, photo(each.picture, ""));
+    });
+    const note = make("p", {});
+    const say = () => (note.textContent = only ? "You decide on the chosen track alone." : `${counted(buttons.length, "track")} follow each other. Choose one to decide on it alone.`);
+    function choose(each) {
+      only = only === each ? null : each;
       buttons.forEach((button, place) => button.setAttribute("aria-pressed", String(appearance.tracks[place] === only)));
-      parts.b.querySelector(".frame").replaceChildren(photo((only ?? appearance).picture, `Found: camera ${appearance.camera}, ${span((only ?? appearance).start, (only ?? appearance).end)}`));
-      tellDecision();
+      say();
+      tellTrack();
     }
-    return make("div", { class: "strip" }, make("p", {}, `${counted(appearance.tracks.length, "track")} follow each other. Choose one to decide on it alone.`), make("div", { class: "tracks" }, buttons));
+    say();
+    return make("div", { class: "strip" }, note, make("div", { class: "tracks" }, buttons));
   }
 
-  const tracksDecidedOn = () => (only ? [only] : appearance.tracks).map((track) => track.id);
   const decision = () => (only ?? appearance).decision;
 
   function decide(what) {
     const why = parts?.decide.querySelector("input")?.value.trim() || null;
-    deciding(tracksDecidedOn(), what, why);
+    deciding((only ? [only] : appearance.tracks).map((each) => each.id), what, why);
   }
 
   function tellDecision() {
@@ -93,22 +114,51 @@ export function appearanceItem(appearance, number, { query, ofWords, deciding, o
     if (held) (parts.decide.querySelector(`[data-what="${held}"]`) ?? parts.decide.querySelector("button")).focus();
   }
 
-  function tellReason(given) {
-    reason = given;
-    if (!given.problem) fill(brief, verdict(given.answer));
-    if (!parts) return;
-    const figures = [[parts.a, (claim) => claim.query_box], [parts.b, (claim) => claim.crop_box]];
-    showReason(parts.reason, given, (claim) => markRegion(figures, claim));
+  /** Takes a reason of one of its tracks. */
+  function takeReason(reason) {
+    reasons.set(reason.track, reason);
+    const first = reasons.get(best.id) ?? reason;
+    fill(brief, first.text !== "" && verdict(first.answer));
+    if (parts) tellReason();
   }
 
-  /** Says how the reasons stand while there are none of this one. */
-  function tellState(text, busy = false) {
-    if (reason || !parts) return;
-    fill(parts.reason, make("p", { class: busy ? "soft thinking" : "soft" }, text));
+  function tellReason() {
+    const reason = reasons.get(track().id);
+    const picture = pictures.get(reason?.query) ?? [...pictures.values()][0];
+    if (parts.a) fill(parts.a.querySelector(".frame"), picture.url ? make("img", { src: picture.url, alt: `The person: ${picture.name}` }) : photo(picture.path, "The person"));
+    if (!reason) {
+      const [words, busy] = track().doubtful || reasons.size === 0 ? state : ["The reasoner was asked about another track of this appearance.", false];
+      return fill(parts.reason, !ofWords && make("p", { class: busy ? "soft thinking" : "soft" }, words));
+    }
+    return showReason(parts.reason, reason, (regions) => {
+      markRegions(parts.a, regions, reason.regions.query);
+      markRegions(parts.b, regions, reason.regions.candidate);
+    });
+  }
+
+  /** Says how it stands with the reasons while none is there. */
+  function tellState(words, busy = false) {
+    state = [words, busy];
+    if (parts && !reasons.size) tellReason();
   }
 
   tellDecision();
-  return { element, line, appearance, open, decide, tellDecision, tellReason, tellState, decision, hasReason: () => reason !== null };
+  return { element, line, appearance, open, decide, decision, tellDecision, takeReason, tellState, hasReason: () => reasons.size > 0 };
+}
+
+/** What a search knows of a track besides its probability. */
+function remarks(track) {
+  return [
+    track.identical_to_query && make("p", { class: "soft" }, "The very picture that was searched for."),
+    track.doubt && make("p", { class: "wrong" }, `Can hardly show one person: ${track.doubt}`),
+    track.travel && make("p", { class: "soft" }, track.travel),
+    track.terms.length > 0 &&
+      make("ul", { class: "fits", "aria-label": "How well the words fit" }, track.terms.map((term) => {
+        const { kind, words, number } = likelihood(term.likelihood, true);
+        const said = kind === "unknown" ? "not known" : words.replace(" as described", "");
+        return make("li", { class: kind }, make("span", {}, term.text), make("b", {}, number), make("span", {}, said));
+      })),
+  ];
 }
 
 /** A picture of the gallery that comes when it has come; `alt` is "" where words beside it say the same. */
@@ -121,8 +171,8 @@ export function photo(path, alt) {
   return image;
 }
 
-function figure(caption, name, image, letter) {
-  return make("figure", { class: `side ${letter}` }, make("div", { class: "frame" }, image), make("figcaption", {}, make("b", {}, caption), name && ` ${name}`));
+function figure(caption, letter) {
+  return make("figure", { class: `side ${letter}` }, make("div", { class: "frame" }), make("figcaption", {}, caption));
 }
 
 /** The probability as a line: its length says what the number says. */

@@ -1,5 +1,7 @@
 // Elements from names, attributes and children. Text stays text: nothing here ever reads markup.
 
+const isThere = (child) => child !== null && child !== undefined && child !== false && child !== "";
+
 /**
  * An element. Attributes: strings are set as they are, true as an empty attribute, false and null not at all; names that
  * begin with "on" take a listener, `style` takes an object (set through the object model, as the security policy wants).
@@ -12,7 +14,7 @@ export function make(name, attributes = {}, ...children) {
     else if (key === "style") Object.assign(element.style, value);
     else element.setAttribute(key, value === true ? "" : String(value));
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat(2).filter(isThere));
   return element;
 }
 
@@ -33,7 +35,7 @@ export const find = (id) => document.getElementById(id);
 
 /** Replaces what an element holds. */
 export function fill(element, ...children) {
-  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(...children.flat(2).filter(isThere));
 }
 
 /** Tells people who hear the page rather than see it. */

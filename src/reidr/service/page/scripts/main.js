@@ -83,7 +83,7 @@ async function search(again = false) {
   running = new AbortController();
   const stop = showBusy("Searching", () => running.abort());
   try {
-    show(await api.search(asked, running.signal), !asked.pictures.length && !asked.track && !again);
+    show(await api.search(asked, running.signal), !asked.pictures.length && !asked.tracks && !again);
   } catch (problem) {
     tell(problem);
   } finally {
@@ -95,10 +95,20 @@ function show(answer, ofWords) {
   caseId = answer.case;
   history.replaceState(null, "", `#search=${encodeURIComponent(answer.search_token)}`);
   document.body.classList.add("asked");
-  const [first] = queryPictures();
-  results.showResults(answer, { query: first ? { url: first.url, name: first.name } : null, ofWords, deciding });
+  results.showResults(answer, { pictures: picturesOf(answer), ofWords, deciding });
   refreshCase();
   results.readReasons();
+}
+
+/** The query's pictures by id, as {url} of one's own or {path} of one of the gallery; own ones are in the order of sending. */
+function picturesOf(answer) {
+  const own = queryPictures().filter((each) => each.blob);
+  const given = answer.query.map(({ id, picture }) => {
+    if (picture) return [id, { path: picture, name: "" }];
+    const mine = own.shift();
+    return [id, mine ? { url: mine.url, name: mine.name } : null];
+  });
+  return new Map(given.filter(([, each]) => each));
 }
 
 /** An earlier search by its token, after the page was loaded anew. */
@@ -106,7 +116,7 @@ async function restore(token) {
   const stop = showBusy("Opening the search", () => {});
   try {
     const answer = await api.results(token);
-    show(answer, answer.words !== null);
+    show(answer, answer.query.length === 0);
   } catch (problem) {
     history.replaceState(null, "", location.pathname);
     if (problem.status !== 404) tell(problem);

@@ -98,13 +98,13 @@ export async function question() {
     cameras: [...document.querySelectorAll("input[name=camera]:checked")].map((input) => input.value),
     max_matches: Number(find("most").value),
   };
-  const track = pictures.find((each) => each.track);
-  if (track) asked.track = track.track.id;
+  const tracks = pictures.filter((each) => each.track).map((each) => each.track.id);
+  if (tracks.length) asked.tracks = tracks;
   if (words && !find("words-part").hidden) asked.words = words;
   for (const [name, field] of [["start", find("since")], ["end", find("until")]]) {
     if (field.value) asked[name] = new Date(field.value).toISOString();
   }
-  return asked.pictures.length || asked.track || asked.words ? asked : null;
+  return asked.pictures.length || asked.tracks || asked.words ? asked : null;
 }
 
 /** What is wrong with the times, or "". */

@@ -15,8 +15,6 @@ const ABOUT = {
   build: [0, 0, 1, 1],
 };
 
-const SIGNS = { yes: "mark-same", no: "mark-different", insufficient: "mark-insufficient" };
-const CLASSES = { yes: "same", no: "different", insufficient: "insufficient" };
 const STAMPS = {
   consistent: ["claim-consistent", "asked again of one picture alone, the reasoner says the same"],
   "not visible": ["claim-not-visible", "asked again, it says that this cannot be seen"],
@@ -25,46 +23,53 @@ const STAMPS = {
 };
 
 export function verdict(answer) {
-  return make("span", { class: `mark ${CLASSES[answer]}` }, sign(SIGNS[answer]), ANSWERS[answer]);
+  return make("span", { class: `mark ${answer}` }, sign(`mark-${answer}`), ANSWERS[answer]);
 }
 
-export function stamp(outcome) {
-  const [id, meaning] = STAMPS[outcome];
-  return make("span", { class: `stamp ${outcome.replace(" ", "-")}`, title: meaning }, sign(id, 12), outcome);
+/** How the check of a claim ended: sign, word and colour. An outcome of another version is said as it is. */
+function stamp(outcome) {
+  const [id, meaning] = STAMPS[outcome] ?? [null, null];
+  return make("span", { class: `stamp ${outcome.replace(" ", "-")}`, title: meaning }, id && sign(id, 12), outcome);
 }
 
 /**
- * Fills `place` with a reason. `mark(claim | null)` is called with the claim whose region shall be shown: the one under
- * the pointer, else the one with the focus, else the one that was pressed.
+ * Fills `place` with a reason. `mark(regions)` is called with the regions that shall be shown on the pictures: those of
+ * the statement under the pointer, else of the one with the focus, else of the one that was pressed.
  */
 export function showReason(place, reason, mark) {
-  if (reason.problem) return fill(place, make("p", { class: "soft" }, reason.problem));
-  const head = make("p", { class: "says" }, "The reasoner says: ", verdict(reason.answer), tally(reason.claims));
-  if (!reason.claims.length) return fill(place, head, make("blockquote", {}, reason.text || "(no words)"));
-  let pressed = null;
-  const list = make("ol", { class: "claims", "aria-label": "What it wrote, claim by claim" });
-  for (const claim of reason.claims) {
-    const button = make(
-      "button",
-      { type: "button", class: "claim", "aria-pressed": "false" },
-      make("span", { class: "statement" }, claim.text, claim.note && make("small", { class: "instead" }, claim.note)),
-      make("span", { class: "about" }, claim.region && make("span", { class: "region" }, claim.region), claim.outcome && stamp(claim.outcome)),
-    );
-    if (claim.region) {
-      const leave = () => mark(pressed);
-      button.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && mark(claim));
-      button.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && leave());
-      button.addEventListener("focus", () => mark(claim));
-      button.addEventListener("blur", leave);
-      button.addEventListener("click", () => {
-        pressed = pressed === claim ? null : claim;
-        for (const other of list.querySelectorAll(".claim")) other.setAttribute("aria-pressed", String(other === button && pressed === claim));
-        mark(pressed);
-      });
-    }
-    list.append(make("li", {}, button));
-  }
-  fill(place, head, list);
+  const problem = reason.problem && make("p", { class: "soft" }, reason.problem);
+  if (reason.problem && !reason.text) return fill(place, problem);
+  const claims = reason.statements.flatMap((statement) => statement.claims);
+  const parts = [
+    make("p", { class: "says" }, "The reasoner says: ", verdict(reason.answer), tally(claims)),
+    problem,
+    !reason.reliable && make("p", { class: "wrong" }, "Do not rely on these words: one of the pictures can hardly show a person."),
+  ];
+  if (!claims.length) return fill(place, parts, make("blockquote", {}, reason.text || "(no words)"));
+  const list = make("ol", { class: "claims", "aria-label": "What it wrote, statement by statement" });
+  let pressed = [];
+  const press = (button, regions) => {
+    const was = button.getAttribute("aria-pressed") === "true";
+    for (const other of list.querySelectorAll("button.claim")) other.setAttribute("aria-pressed", String(other === button && !was));
+    pressed = was ? [] : regions;
+    mark(pressed);
+  };
+  list.append(...reason.statements.map((statement) => make("li", {}, statementOf(statement, mark, () => mark(pressed), press))));
+  return fill(place, parts, list);
+}
+
+function statementOf(statement, mark, leave, press) {
+  const regions = statement.claims.map((claim) => claim.region);
+  const words = make("span", { class: "statement" }, statement.text, statement.note && make("small", { class: "instead" }, statement.note));
+  if (!regions.length) return make("p", { class: "claim" }, words);
+  const about = statement.claims.map((claim) => make("span", { class: "about" }, make("span", { class: "region" }, claim.region), claim.outcome && stamp(claim.outcome)));
+  const button = make("button", { type: "button", class: "claim", "aria-pressed": "false" }, words, make("span", { class: "abouts" }, about));
+  button.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && mark(regions));
+  button.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && leave());
+  button.addEventListener("focus", () => mark(regions));
+  button.addEventListener("blur", leave);
+  button.addEventListener("click", () => press(button, regions));
+  return button;
 }
 
 function tally(claims) {
@@ -74,18 +79,17 @@ function tally(claims) {
   return make("small", {}, `${good} of ${checked.length} claims consistent`);
 }
 
-/** Draws a claim's region on the two figures; null takes the marks away. */
-export function markRegion(figures, claim) {
-  for (const [figure, measured] of figures) {
-    figure?.querySelector(".region-mark")?.remove();
-    if (!figure || !claim?.region) continue;
-    const box = measured(claim) ?? ABOUT[claim.region];
+/** Draws regions on a figure, where they were measured (`measured` has boxes by region) or about where they must be. */
+export function markRegions(figure, regions, measured = {}) {
+  if (!figure) return;
+  for (const mark of figure.querySelectorAll(".region-mark")) mark.remove();
+  for (const [number, region] of [...new Set(regions)].entries()) {
+    const box = measured[region] ?? ABOUT[region];
     if (!box) continue;
     const [left, top, right, bottom] = box.map((share) => Math.min(Math.max(share, 0), 1) * 100);
-    const kind = `${measured(claim) ? "" : " about"}${top < 10 ? " high" : ""}`;
-    figure.querySelector(".frame").append(
-      make("span", { class: `region-mark${kind}`, "aria-hidden": "true", style: { left: `${left}%`, top: `${top}%`, width: `${right - left}%`, height: `${bottom - top}%` } },
-        make("span", {}, measured(claim) ? claim.region : `${claim.region}, about here`)),
-    );
+    const kind = `${measured[region] ? "" : " about"}${top < 10 || number % 2 ? " low" : ""}`; // where its name stands
+    const place = { left: `${left}%`, top: `${top}%`, width: `${right - left}%`, height: `${bottom - top}%` };
+    const words = measured[region] ? region : `${region}, about here`;
+    figure.querySelector(".frame").append(make("span", { class: `region-mark${kind}`, "aria-hidden": "true", style: place }, make("span", {}, words)));
   }
 }

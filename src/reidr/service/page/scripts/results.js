@@ -23,7 +23,7 @@ let context = {};
 
 export const current = () => shown;
 
-/** Shows the answer to a search. `given`: {query, ofWords, deciding}. */
+/** Shows the answer to a search. `given`: {pictures, ofWords, deciding}. */
 export function showResults(answer, given) {
   stopReasons();
   line?.end();
@@ -57,7 +57,12 @@ function tellPresence(answer) {
     find("presence").textContent = BELIEFS[answer.belief];
     find("grounds").textContent = known && grounds ? grounds.charAt(0).toUpperCase() + grounds.slice(1) : answer.presence;
   }
-  fill(find("notes"), [searched, ...answer.notes].map((note) => make("p", {}, note)));
+  fill(
+    find("notes"),
+    answer.warnings.map((warning) => make("p", { class: "wrong" }, warning)),
+    answer.words && make("p", {}, `Searched for: ${answer.terms.join("; ") || "nothing of these words"}.`),
+    [searched, answer.order, ...answer.notes].map((note) => make("p", {}, note)),
+  );
 }
 
 /** How often a match shown as likely is wrong here, in words; it changes with decisions. */
@@ -132,6 +137,7 @@ export function stopReasons() {
 /** Reads the reasons as they are thought. */
 export async function readReasons() {
   const doubtful = items.filter((item) => item.appearance.doubtful);
+  const expected = doubtful.flatMap((item) => item.appearance.tracks).filter((track) => track.doubtful).length;
   const status = find("thinking");
   status.textContent = "";
   if (!doubtful.length) return;
@@ -139,7 +145,7 @@ export async function readReasons() {
   const { signal } = stream;
   const of = new Map(items.flatMap((item) => item.appearance.tracks.map((track) => [track.id, item])));
   let came = 0;
-  const tell = () => (status.textContent = `The reasoner is thinking: ${came} of ${doubtful.length} doubtful appearances.`);
+  const tell = () => (status.textContent = `The reasoner is thinking about the doubtful ones: ${came} of ${expected} done.`);
   tell();
   doubtful.forEach((item) => item.tellState("The reasoner is thinking about this one.", true));
   try {
@@ -147,8 +153,8 @@ export async function readReasons() {
       if (kind === "problem") throw new api.Problem(value.status, value.title, value.detail);
       if (kind === "done") break;
       const item = kind === "reason" ? of.get(value.track) : null;
-      if (!item || item.hasReason()) continue;
-      item.tellReason(value);
+      if (!item) continue;
+      item.takeReason(value);
       came += 1;
       tell();
     }

@@ -23,8 +23,8 @@ export function likelihood(value, ofWords = false) {
 }
 
 export const ANSWERS = {
-  yes: "one person",
-  no: "two persons",
+  same: "one person",
+  different: "two persons",
   insufficient: "too little can be seen",
 };
 
