@@ -120,7 +120,8 @@ class AttributeRecogniser:
         if not pictures or self.retriever.fast is not None:
             return self.retriever.embed_pictures(pictures), self.embed_pictures(pictures)
         assert network.attribute_branch is not None
-        embedded, read = [], []
+        embedded: list[Tensor] = []
+        read: list[tuple[Tensor, Tensor]] = []
         with torch.inference_mode():
             for each in self._both_sides(pictures):
                 trunk = network.trunk(each)

@@ -1,4 +1,4 @@
-"""From crops to what a gallery store keeps: embedded, their attributes recognised, of each track the best ones chosen."""
+"""From crops to what a gallery store keeps: embedded, attributes recognised, of each track the best ones chosen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reidr.data.pictures.images import read_picture
-from reidr.data.vocabulary import VALUES
 from reidr.errors import WeightsError
 from reidr.retrieval.embedders.embedder import Embedder, facts_of
 from reidr.service.ingest.sources.frame import Recording
@@ -51,12 +50,16 @@ class CropEmbedder:
 
         NaN where the network does not recognise a value; None without a network that recognises any.
         """
+        parts = [self._embed(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH)]
+        if not parts:
+            return np.empty((0, 0), np.float32), []
+        return np.concatenate([rows for rows, _ in parts]), [each for _, read in parts for each in read]
+
+    def _embed(self, pictures: Sequence[Image.Image]) -> tuple[Vectors, list[Attributes | None]]:
         if self.recogniser is None:
             return self.embedder.embed_pictures(pictures), [None] * len(pictures)
         vectors, rows = self.recogniser.embed_too(pictures)
-        expected = self.recogniser.table(rows).expected().astype(np.float16)
-        assert expected.shape[1] == len(VALUES)
-        return vectors, list(expected)
+        return vectors, list(self.recogniser.table(rows).expected().astype(np.float16))
 
     def introduce(self, store: GalleryStore) -> None:
         """Tell the store whose vectors come. Raises DataError where it holds those of another model."""
@@ -65,10 +68,9 @@ class CropEmbedder:
         store.set_model(self.embedder.fingerprint, self.embedder.name, vectors.shape[1], attribute_model)
 
     @property
-    def height(self) -> int | None:
-        """Of the retriever's input; None where it does not say."""
-        size = facts_of(self.embedder).input_size
-        return None if size is None else size[0]
+    def input_size(self) -> tuple[int, int] | None:
+        """(height, width) of the retriever's input; None where it does not say."""
+        return facts_of(self.embedder).input_size
 
 
 @dataclass
@@ -81,19 +83,13 @@ class TrackEmbedder:
     def keep(self, parts: Sequence[TrackPart], recording: Recording) -> list[StoredCrop]:
         """The best and most different crops of each part, embedded. Vectors are those of the stored pictures."""
         candidates = [candidate for part in parts for candidate in part.candidates]
-        vectors: list[Vectors] = []
-        attributes: list[Attributes | None] = []
-        for start in range(0, len(candidates), BATCH):
-            block = candidates[start : start + BATCH]
-            rows, read = self.crops.embed([read_picture(each.picture, "a crop") for each in block])
-            vectors += list(rows)
-            attributes += read
+        vectors, attributes = self.crops.embed([read_picture(each.picture, "a crop") for each in candidates])
         kept, first = [], 0
         for part in parts:
             own = slice(first, first + len(part.candidates))
             first = own.stop
             quality = np.array([candidate.quality for candidate in part.candidates])
-            for place in choose_crops(np.stack(vectors[own]), quality, self.crops_per_track):
+            for place in choose_crops(vectors[own], quality, self.crops_per_track):
                 kept.append(stored_crop(part, place, recording, vectors[own][place], attributes[own][place]))
         return kept
 

@@ -33,7 +33,8 @@ class IndexSettings:
     """What decides which tracks come out.
 
     Attributes:
-        fps: frames a second to look at; 0: all. crops_per_track: most crops of each track (of each stretch of a long one).
+        fps: frames a second to look at; 0: all. crops_per_track: most crops of each track, or of each stretch of a
+            long one.
         confidence: detector's score from which a detection may begin a track. tracker: `tracking.tracker`.
     """
 
@@ -56,8 +57,8 @@ class IndexedRecording:
     """What came of a recording.
 
     Attributes:
-        tracks: in the gallery, in the order of their times. frames: looked at, now and before. left_out: tracks of too few
-            frames. before: "nothing", "part" or "all" of it was indexed already. remarks: what could not be read.
+        tracks: in the gallery, in the order of their times. frames: looked at, now and before. left_out: tracks of
+            too few frames. before: "nothing", "part" or "all" of it was indexed already. remarks: what could not be read.
     """
 
     source: FrameSource
@@ -137,7 +138,7 @@ class Indexer:
         rate = min(settings.fps or source.recording.frame_rate, source.recording.frame_rate)
         follower = Follower(
             make_tracker(settings.tracker, rate, settings.confidence),
-            FollowSettings(source.recording.key, settings.crops_per_track, self.crops.height or HEIGHT),
+            FollowSettings(source.recording.key, settings.crops_per_track, (self.crops.input_size or (HEIGHT, 0))[0]),
             progress.carried,
         )
         return Stretch(source, store, progress, follower, TrackEmbedder(self.crops, settings.crops_per_track), [], [])

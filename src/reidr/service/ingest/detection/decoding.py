@@ -58,7 +58,7 @@ def yolox_detections(
 def detr_detections(boxes: Reals, logits: Reals, people: tuple[int, ...], size: tuple[int, int]) -> Detections:
     """People among (queries, 4) middles and sides in shares of the frame, and (queries, classes) logits.
 
-    Each class has a sigmoid of its own; there is no suppression, for each person is asked for once (Carion et al. 2020).
+    Each class has a sigmoid of its own; there is no suppression: each person is asked for once (Carion et al. 2020).
     """
     scores = (0.5 * (1 + np.tanh(0.5 * logits[:, list(people)]))).max(axis=1)
     best = strongest(scores)

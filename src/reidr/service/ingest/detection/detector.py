@@ -23,7 +23,8 @@ class Detections:
     """People in one frame.
 
     Attributes:
-        boxes: (N, 4) float32: left, top, right, bottom in pixels of the frame, within it. scores: (N,) float32 in [0, 1].
+        boxes: (N, 4) float32: left, top, right, bottom in pixels of the frame, within it.
+        scores: (N,) float32 in [0, 1].
     """
 
     boxes: NDArray[np.float32]

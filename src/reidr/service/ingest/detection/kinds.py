@@ -3,8 +3,10 @@
 | kind | input | outputs |
 | --- | --- | --- |
 | yolox | one picture, 0 to 255, BGR, letterbox | (N, cells, 5 + classes), decoded or not (Ge et al. 2021) |
-| detr-sizes | picture and `orig_target_sizes` | labels, boxes, scores: RT-DETR (Zhao et al. 2024), D-FINE (Peng et al. 2024), DEIM |
-| detr | one picture | (N, queries, 4) boxes and (N, queries, classes) logits: the same, RF-DETR (Robinson et al. 2025) |
+| detr-sizes | picture and `orig_target_sizes` | labels, boxes, scores: RT-DETR, D-FINE, DEIM |
+| detr | one picture | (N, queries, 4) boxes and (N, queries, classes) logits: the same, and RF-DETR |
+
+RT-DETR: Zhao et al. 2024. D-FINE: Peng et al. 2024. RF-DETR: Robinson et al. 2025.
 """
 
 from __future__ import annotations
@@ -77,8 +79,8 @@ def recognise(facts: GraphFacts) -> Recognised:
         raise not_recognised(facts)
     if height is None or width is None:
         raise WeightsError(
-            f'{facts.path}: its graph leaves the size of a picture open; say it in {facts.sidecar} beside it, for example '
-            '{"height": 640, "width": 640}'
+            f"{facts.path}: its graph leaves the size of a picture open; say it in {facts.sidecar} beside it, for "
+            'example {"height": 640, "width": 640}'
         )
     kind, classes, imagenet, outputs = found
     return Recognised(kind, height, width, classes, imagenet, pictures[0], others[0] if others else None, outputs)
@@ -136,8 +138,8 @@ def not_recognised(facts: GraphFacts) -> WeightsError:
     """The sentence about a graph that is none of the kinds."""
     has = f"inputs {spelt(facts.inputs)}; outputs {spelt(facts.outputs)}"
     return WeightsError(
-        f"{facts.path}: not recognised as a detector ({has}); recognised are YOLOX, RT-DETR, D-FINE and RF-DETR, or give one "
-        "of your own as module:factory (docs/index-video.md)"
+        f"{facts.path}: not recognised as a detector ({has}); recognised are YOLOX, RT-DETR, D-FINE and RF-DETR, or give "
+        "one of your own as module:factory (docs/index-video.md)"
     )
 
 
@@ -157,7 +159,9 @@ def person_classes(facts: GraphFacts, classes: int | None) -> tuple[int, ...]:
         if people:
             return people
         some = ", ".join(list(names.values())[:5])
-        raise WeightsError(f"{facts.path}: none of its classes is a person (it knows {some}); take a detector of people")
+        raise WeightsError(
+            f"{facts.path}: none of its classes is a person (it knows {some}); take a detector of people"
+        )
     if classes in (1, COCO_CLASSES):
         return (0,)
     if classes in COCO_IDS:

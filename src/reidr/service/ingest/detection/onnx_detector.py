@@ -153,13 +153,13 @@ class OnnxDetector:
             whole[: size[1], : size[0]] = np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
         else:
             whole = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
-        pixels = whole[..., ::-1] if self.channels == "bgr" else whole
-        pixels = pixels.astype(np.float32)
+        ordered = whole[..., ::-1] if self.channels == "bgr" else whole
+        pixels: NDArray[np.float32] = ordered.astype(np.float32)
         if self.normalise != "none":
             pixels /= 255
         if self.normalise == "imagenet":
             mean, deviation = (np.array(each, np.float32) for each in IMAGENET)
-            pixels = (pixels - mean) / deviation
+            pixels = ((pixels - mean) / deviation).astype(np.float32)
         return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
     def _try_once(self, facts: GraphFacts) -> None:
@@ -175,7 +175,9 @@ class OnnxDetector:
             self.strides, classes = strides, rows.shape[1] - 5
             self.decoded = is_decoded(rows, self.kind.height, self.kind.width, strides)
         if classes is not None and max(self.people) >= classes:
-            raise WeightsError(f"{self.path}: has {classes} classes, counted from 0; person class {max(self.people)} is none")
+            raise WeightsError(
+                f"{self.path}: has {classes} classes, counted from 0; person class {max(self.people)} is none"
+            )
         self._decode([output[0] for output in outputs], frame)
 
 
@@ -188,7 +190,7 @@ def read_settings(path: Path) -> DetectorSettings:
         raise WeightsError(f"{path}: no such detector; name the ONNX file of a person detector")
     sidecar = path.with_suffix(".json")
     if not sidecar.is_file():
-        return DetectorSettings()  # type: ignore[call-arg]
+        return DetectorSettings()
     try:
         return DetectorSettings.model_validate_json(sidecar.read_bytes())
     except ValidationError as error:

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from reidr.core.text import number_of, some_of
-from reidr.core.times import local_seconds
 from reidr.data.pictures.images import open_image
 from reidr.data.reading.folder import list_crops
-from reidr.data.reading.path_pattern import PathPattern
+from reidr.data.reading.path_pattern import PathFacts, PathPattern
 from reidr.errors import DataError, ImageError
 from reidr.service.ingest.sources.frame import Frame, Place, Recording, Selector
+from reidr.service.ingest.sources.moments import moment_of
 from reidr.service.ingest.sources.video import content_key_of
 
 DIGITS = re.compile(r"(\d+)")
@@ -37,7 +37,6 @@ class FrameFolder:
         """`files` in their order, at least one. Raises DataError where the first cannot be read."""
         self.files = tuple(files)
         self.remarks: list[str] = []
-        self._unreadable: list[str] = []
         first = open_image(files[0].path)
         length = files[-1].seconds if len(files) > 1 else 0.0
         self.recording = Recording(
@@ -69,59 +68,76 @@ class FrameFolder:
             self.remarks.append(f"{number_of(len(unreadable), 'frame')} cannot be read: {some_of(unreadable, 1)}")
 
 
-def frame_folders(
-    folder: Path, camera: str | None, start: float | None, pattern: PathPattern | None, frame_rate: float | None
-) -> list[FrameFolder]:
+@dataclass(frozen=True)
+class FrameFacts:
+    """What the user says of a folder of frames: None where its names say it.
+
+    Attributes:
+        start: when the first frame was taken. frame_rate: how many were taken a second.
+    """
+
+    camera: str | None = None
+    start: float | None = None
+    pattern: PathPattern | None = None
+    frame_rate: float | None = None
+
+
+def frame_folders(folder: Path, facts: FrameFacts) -> list[FrameFolder]:
     """The recordings in a folder: one, or with `{camera}` in the pattern one of each camera.
 
     Times are those of the pattern's {date} and {time} (local time), else the frame's number (the pattern's {frame}, or
-    its place in the order of the names, where 9 comes before 10) divided by `frame_rate`.
+    its place in the order of the names, where 9 comes before 10) divided by the frame rate.
 
-    Raises DataError where nobody says the camera, the rate, or where no path follows the pattern.
+    The folder's name is the camera where nothing says another. Raises DataError where nobody says the frame rate, or
+    where no path follows the pattern.
     """
-    by_camera: dict[str, list[tuple[float | None, bool, Path]]] = {}
-    crops = sorted(list_crops(folder).crops, key=lambda crop: natural(crop.id))
+    by_camera: dict[str, list[tuple[PathFacts | None, Path]]] = {}
     strange = []
-    for crop in crops:
-        facts = pattern.read(crop.id) if pattern is not None else None
-        if pattern is not None and facts is None:
+    for crop in sorted(list_crops(folder).crops, key=lambda crop: natural(crop.id)):
+        found = facts.pattern.read(crop.id) if facts.pattern is not None else None
+        if facts.pattern is not None and found is None:
             strange.append(crop.id)
             continue
-        own = facts.camera if facts is not None and facts.camera is not None else camera
-        if own is None:
-            raise DataError(f"{folder}: no camera; name it with --camera, or say in --pattern where its name stands")
-        time = facts.time if facts is not None else None
-        by_camera.setdefault(own, []).append((time, facts is not None and facts.unit == "seconds", Path(folder / crop.id)))
+        own = (found.camera if found is not None else None) or facts.camera or folder.resolve().name
+        by_camera.setdefault(own, []).append((found, folder / crop.id))
     if not by_camera:
-        raise DataError(f"pattern {pattern.template!r}: no path in {folder} follows it, for example {strange[0]}")  # type: ignore[union-attr]
+        template = "" if facts.pattern is None else facts.pattern.template
+        raise DataError(f"pattern {template!r}: no path in {folder} follows it, for example {strange[0]}")
     made = []
     for own, files in by_camera.items():
-        name = folder.name if len(by_camera) == 1 else f"{folder.name}/{own}"
-        begun, timed = times_of(folder, files, frame_rate)
-        made.append(FrameFolder(name, timed, own, start if begun is None else begun))
+        name = folder.resolve().name if len(by_camera) == 1 else f"{folder.resolve().name}/{own}"
+        start, timed = timed_frames(folder, files, facts)
+        made.append(FrameFolder(name, timed, own, start))
         if strange:
-            made[-1].remarks.append(f"{folder}: left out {number_of(len(strange), 'picture')} that do not follow the pattern: {some_of(strange)}")
+            made[-1].remarks.append(
+                f"{folder}: left out {number_of(len(strange), 'picture')} that do not follow the pattern: "
+                f"{some_of(strange)}"
+            )
     return made
 
 
-def times_of(
-    folder: Path, files: Sequence[tuple[float | None, bool, Path]], frame_rate: float | None
+def timed_frames(
+    folder: Path, files: Sequence[tuple[PathFacts | None, Path]], facts: FrameFacts
 ) -> tuple[float | None, list[FrameFile]]:
-    """When the first frame was taken, where the names say it, and the frames in the order of their times."""
-    clocks = all(seconds and time is not None for time, seconds, _ in files)
-    if clocks:
-        moments = sorted((float(time or 0), path) for time, _, path in files)
-        day = moments[0][0] > 86_400  # a time of day alone tells no date
-        timed = [FrameFile(path, moment - moments[0][0]) for moment, path in moments]
-        return local_seconds(moments[0][0]) if day else None, timed
-    if frame_rate is None:
+    """When the first frame was taken, and the frames in the order of their times."""
+    clocks = [found for found, _ in files if found is not None and found.unit == "seconds" and found.time is not None]
+    if len(clocks) == len(files):
+        template = "" if facts.pattern is None else facts.pattern.template
+        moments = sorted((moment_of(found, facts.start, None, template) or 0.0, path) for found, path in files)
+        return moments[0][0], [FrameFile(path, moment - moments[0][0]) for moment, path in moments]
+    if facts.frame_rate is None:
         raise DataError(
-            f"{folder}: its names tell no time; say how many frames a second were taken with --frame-rate, or where the "
-            "names hold date and time with --pattern"
+            f"{folder}: its names tell no time; say how many frames a second were taken with --frame-rate, or where "
+            "the names hold date and time with --pattern"
         )
-    numbered = all(time is not None for time, _, _ in files)
-    numbers = sorted((float(time or 0) if numbered else place, path) for place, (time, _, path) in enumerate(files))
-    return None, [FrameFile(path, (number - numbers[0][0]) / frame_rate) for number, path in numbers]
+    counted = [None if found is None else found.time for found, _ in files]
+    numbers = [
+        (float(place) if time is None else time, path)
+        for place, (time, (_, path)) in enumerate(zip(counted, files, strict=True))
+    ]
+    if None not in counted:
+        numbers.sort()
+    return facts.start, [FrameFile(path, (number - numbers[0][0]) / facts.frame_rate) for number, path in numbers]
 
 
 def natural(name: str) -> list[tuple[int, int | str]]:

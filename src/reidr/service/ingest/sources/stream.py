@@ -107,12 +107,13 @@ class LiveStream:
         while not over.is_set() and time.monotonic() - begun < self.duration:
             reason = "it ended"
             try:
-                for number, seconds, frame in self._decoded(begun, number):
+                for place, seconds, frame in self._decoded(begun, number):
+                    number = place + 1
                     if over.is_set() or seconds >= self.duration:
                         over.set()
                         break
                     if selector.takes(seconds):
-                        ready = Frame(Place(number, number, seconds), upright(frame))
+                        ready = Frame(Place(place, place, seconds), upright(frame))
                         dropped += put_when_free(waiting, ready, over) if self.waits else put_newest(waiting, ready)
             except (DataError, av.error.FFmpegError, OSError) as error:
                 reason = reason_of(error)
@@ -121,11 +122,13 @@ class LiveStream:
             lost += 1
             over.wait(max(0.0, min(PAUSE, self.duration - (time.monotonic() - begun))))
         if lost:
-            self.remarks.append(f"{self.name}: the connection was lost {number_of(lost, 'time')}, the last time because {reason}")
+            self.remarks.append(
+                f"{self.name}: the connection was lost {number_of(lost, 'time')}, the last time because {reason}"
+            )
         if dropped:
             self.remarks.append(
-                f"{self.name}: {number_of(dropped, 'frame')} in {length_in_words(time.monotonic() - begun)} were passed "
-                "over because looking at them takes longer than the camera needs; a lower --fps asks for fewer"
+                f"{self.name}: {number_of(dropped, 'frame')} in {length_in_words(time.monotonic() - begun)} were "
+                "passed over because looking at them takes longer than the camera needs; a lower --fps asks for fewer"
             )
         put_when_free(waiting, None, threading.Event())
 

@@ -123,7 +123,9 @@ class VideoFile:
         with opened_file(self.path) as container:
             yield from self._chosen(container, per_second, begin, 0)
 
-    def _chosen(self, container: av.container.InputContainer, per_second: float, begin: Place | None, number: int) -> Iterator[Frame]:
+    def _chosen(
+        self, container: av.container.InputContainer, per_second: float, begin: Place | None, number: int
+    ) -> Iterator[Frame]:
         """Frames of an open container; the first of them has `number`, or where that is `begin`'s, the first kept."""
         selector, last, seeking = Selector(per_second), -1.0, begin is not None and number == begin.number > 0
         for frame in self._decoded(container):

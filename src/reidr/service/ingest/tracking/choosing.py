@@ -12,8 +12,8 @@ LEAST_DISTANCE = 0.01  # cosine; what is nearer to a chosen one shows the same a
 def choose_crops(vectors: NDArray[np.float32], quality: NDArray[np.float64], number: int) -> list[int]:
     """Places of at most `number` crops, in the order in which they are chosen.
 
-    Farthest-point sampling (Gonzalez 1985) in which a distance counts as much as the crop is good: each next one has the
-    largest quality · cosine distance to the nearest chosen one.
+    Farthest-point sampling (Gonzalez 1985) in which a distance counts as much as the crop is good: each next one has
+    the largest quality · cosine distance to the nearest chosen one.
 
     Args:
         vectors: (N, D) unit rows, N at least 1. quality: (N,) in [0, 1].

@@ -2,7 +2,7 @@
 
 A recording is worked through in stretches, so that work that is cut short goes on near where it was. Where a stretch
 ends while people are in the picture, the next one begins a new tracker, shows it the last frames' detections again and
-lets it go on with the same track labels. Whether work was cut short there or not, the same is done: the result is equal.
+lets it go on with the same track labels. Whether work was cut short there or not, the same is done, with one result.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class LiveTrack:
 
 @dataclass(frozen=True)
 class FollowSettings:
-    """How people are followed. key: of the recording, which labels begin with. full_height: of the retriever's input."""
+    """How people are followed. key: of the recording; labels begin with it. full_height: of the retriever's input."""
 
     key: str
     crops_per_track: int
@@ -82,9 +82,7 @@ class Follower:
         for label, frames in self.carried.get("tracks", {}).items():
             self.live[label] = LiveTrack(label, self._pool(), -1.0, -1.0, int(frames))
         for seen in self.carried.get("frames", ()):
-            found = Detections(
-                np.array(seen["boxes"], np.float32).reshape(-1, 4), np.array(seen["scores"], np.float32)
-            )
+            found = Detections(np.array(seen["boxes"], np.float32).reshape(-1, 4), np.array(seen["scores"], np.float32))
             numbers = self.tracker.update(found, seen["seconds"])
             for number, label in zip(numbers.tolist(), seen["labels"], strict=True):
                 if number >= 0 and label in self.live and label not in self._labels.values():
@@ -105,9 +103,12 @@ class Follower:
         return self._ended(lambda track: seconds - track.last > LOST)
 
     def carry(self) -> tuple[list[TrackPart], dict[str, Any]]:
-        """End the stretch: the parts of all who are still followed, and what the next stretch needs, in JSON's types."""
+        """End the stretch: the parts of all who are still followed, and what the next stretch needs, as JSON."""
         tracks = {track.label: track.frames for track in self.live.values()}
-        return self._ended(lambda _: True, last=False), {"tracks": tracks, "frames": list(self._recent)} if tracks else {}
+        return self._ended(lambda _: True, last=False), {
+            "tracks": tracks,
+            "frames": list(self._recent),
+        } if tracks else {}
 
     def finish(self) -> list[TrackPart]:
         """End the recording."""

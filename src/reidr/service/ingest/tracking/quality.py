@@ -25,9 +25,7 @@ CUT = {"left": 0.6, "top": 0.75, "right": 0.6, "bottom": 0.7}
 BEHIND = 0.5  # how much a box counts that lies farther from the camera
 
 
-def quality_of(
-    frame: Pixels, box: Box, score: float, others: NDArray[np.float32], full_height: int = HEIGHT
-) -> float:
+def quality_of(frame: Pixels, box: Box, score: float, others: NDArray[np.float32], full_height: int = HEIGHT) -> float:
     """The quality of a crop.
 
     Args:

@@ -35,12 +35,12 @@ def make_tracker(name: str, frame_rate: float, confidence: float) -> Tracker:
     Raises MissingExtraError without the library, WeightsError for an unknown name.
     """
     if is_dotted_path(name) and not Path(name).exists():
-        made: Tracker = make_object(
-            name, "tracker", NEEDED, WeightsError, frame_rate=frame_rate, confidence=confidence
-        )
+        made: Tracker = make_object(name, "tracker", NEEDED, WeightsError, frame_rate=frame_rate, confidence=confidence)
         return made
     if name not in TRACKERS:
-        raise WeightsError(f"no tracker {name!r}; there are {', '.join(TRACKERS)}, or one of your own as module:factory")
+        raise WeightsError(
+            f"no tracker {name!r}; there are {', '.join(TRACKERS)}, or one of your own as module:factory"
+        )
     return LibraryTracker(library_tracker(name, frame_rate, confidence))
 
 
