@@ -186,9 +186,9 @@ def open_records_of(served: Served, gallery: str) -> RecordStore:
 def binding(host: str, records: RecordStore) -> tuple[list[str], bool]:
     """What must be said of listening at `host`, and whether a key is wanted. Raises ReIDError where that is refused."""
     from reidr.service.security.binding import check_binding
-    from reidr.service.security.keys import any_good_key
+    from reidr.service.security.keys import has_keys
 
-    keyed = any_good_key(records)
+    keyed = has_keys(records)
     return check_binding(host, has_keys=keyed), keyed
 
 

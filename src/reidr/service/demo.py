@@ -22,6 +22,7 @@ from reidr.search.description import DEFAULT
 from reidr.service.ingest.embedding import CropEmbedder
 from reidr.service.store.opening import open_store
 from reidr.service.store.records import StoredCrop
+from reidr.service.store.sqlite.schema import SCHEMA
 
 STREET = StreetSettings(
     cameras=2, cameras_per_person=2, test_people=14, crops_per_camera=3, queries_per_person=1, distractors=30, junk=0
@@ -54,7 +55,7 @@ def demo_retriever() -> str:
 
 def demo_folder(embedder: Embedder) -> Path:
     """Where the demo for this embedder is kept: beside the cache of embeddings."""
-    return cache_folder().parent / f"demo-gallery-{DRAWING}-{embedder.fingerprint[:12]}"
+    return cache_folder().parent / f"demo-gallery-{DRAWING}.{SCHEMA}-{embedder.fingerprint[:12]}"
 
 
 def demo_gallery(embedder: Embedder, advance: Advance | None = None) -> DemoGallery:

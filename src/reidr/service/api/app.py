@@ -72,7 +72,7 @@ def identifier(service: SearchService, keyed: bool) -> Callable[[str], Caller | 
         return None
 
     def identify(text: str) -> Caller | None:
-        key = keys.holder_of(service.records, text)
+        key = keys.known_key(service.records, text)
         return None if key is None else Caller(key.holder, frozenset(key.roles))
 
     return identify

@@ -11,7 +11,6 @@ from reidr.service.api.callers import Caller
 from reidr.service.api.service import Asking
 from reidr.service.http.errors import RequestError
 
-
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="A key of `reidr keys add`.")
 
 

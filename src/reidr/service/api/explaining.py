@@ -23,7 +23,7 @@ from reidr.service.store.records import CropFilter, StoredCrop
 
 
 def explained(ask: Asking, body: PairQuestion) -> ExplanationAnswer:
-    """What retriever and reasoner make of a pair. Raises RequestError: no such crop, no reasoner that writes reasons."""
+    """What retriever and reasoner make of a pair. Raises RequestError (404): no such crop, or no writer of reasons."""
     models = ask.service.models
     reasoner = models.reasoner
     if reasoner is None or not reasoner.capabilities.think:

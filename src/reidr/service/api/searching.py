@@ -30,7 +30,7 @@ def searched(ask: Asking, body: SearchQuestion) -> tuple[Case, SearchAnswer]:
     else:
         name = known_case(ask, body.case).id
         if body.asks_anew:
-            cases.change_case(ask.records, name, request_of(ask, body))
+            change_case(ask, name, request_of(ask, body))
     case = cases.search_case(ask.store, ask.service.models, ask.records, name)
     answer = case.answer
     assert answer is not None
@@ -38,6 +38,16 @@ def searched(ask: Asking, body: SearchQuestion) -> tuple[Case, SearchAnswer]:
     tracks = [track.track for track in answer.tracks()]
     ask.note("search", body.why, asked_of(body), {"search_token": answer.token, "case": case.id, "tracks": tracks})
     return case, answer
+
+
+def change_case(ask: Asking, name: str, request: SearchRequest) -> None:
+    """Ask something else in a case from now on; what was decided stays. Raises ConflictError: others do, too."""
+    record = ask.records.get(cases.CASE, name)
+    assert record is not None
+    asked = request.model_dump(mode="json", exclude={"pictures"}, by_alias=True)
+    ask.records.put(cases.CASE, name, {**record.value, "request": asked}, version=record.version)
+    pictures = [picture.model_dump(mode="json") for picture in request.pictures]
+    ask.records.put(cases.PICTURES, name, {"pictures": pictures})
 
 
 def new_name() -> str:

@@ -63,8 +63,8 @@ class SearchQuestion(Interval):
     max_matches: Annotated[int, Field(ge=1, le=MOST_MATCHES)] = Field(20, description="Most appearances to return.")
     case: Label | None = Field(
         None,
-        description="Search again for this case, with what was decided since: as it was asked before, or as it is asked now."
-        " Left out: a new case is opened.",
+        description="Search again for this case, with what was decided since: as it was asked before, or as it is"
+        " asked now. Left out: a new case is opened.",
     )
     why: Reason | None = Field(None, description="Why the person is looked for; kept in the audit log.")
 
