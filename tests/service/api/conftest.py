@@ -13,3 +13,10 @@ from serving import Site, site
 def open_site(tmp_path: Path) -> Iterator[Site]:
     with site(tmp_path / "site") as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A service for tests that change nothing."""
+    with site(tmp_path_factory.mktemp("site")) as found:
+        yield found

@@ -26,11 +26,11 @@ def picture_of(text: str, name: str, limits: ServiceLimits) -> tuple[bytes, Imag
         raise RequestError(
             f"{name}: only the picture itself is taken, in base64; addresses and files are never opened", 422
         )
-    raw = bytes_of(text[head.end() :] if head else text, name)
-    if len(raw) > limits.picture_bytes:
-        raise RequestError(f"{name}: more than {limits.picture_bytes:,} bytes; send the person's crop", 422)
     too_many = f"{name}: more than {limits.picture_pixels:,} pixels; send the person's crop"
     try:
+        raw = bytes_of(text[head.end() :] if head else text, name)
+        if len(raw) > limits.picture_bytes:
+            raise RequestError(f"{name}: more than {limits.picture_bytes:,} bytes; send the person's crop")
         return raw, decoded(raw, name, limits.picture_pixels, limits.side_ratio, too_many)
     except RequestError as error:
         raise RequestError(str(error), 422) from None

@@ -26,9 +26,9 @@ def explained(ask: Asking, body: PairQuestion) -> ExplanationAnswer:
     """What retriever and reasoner make of a pair. Raises RequestError (404): no such crop, or no writer of reasons."""
     models = ask.service.models
     reasoner = models.reasoner
+    first, second = side(ask, body.first, "first"), side(ask, body.second, "second")
     if reasoner is None or not reasoner.capabilities.think:
         raise RequestError("this service has no reasoner that writes reasons", 404)
-    first, second = side(ask, body.first, "first"), side(ask, body.second, "second")
     rows = models.retriever.embed_pictures([first.open(), second.open()])
     distance = float(np.sqrt(max(0.0, 2.0 - 2.0 * float(rows[0] @ rows[1]))))
     pair = Pair(first, second, distance)
