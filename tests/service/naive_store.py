@@ -69,7 +69,14 @@ class NaiveStore:
         model = self.model or (None, None, None, None)
         cameras = tuple(sorted({crop.camera for crop in self.held.values()}))
         tracks = len({crop.track for crop in self.held.values()})
-        return StoreFacts("naive", "", *model, len(self.held), tracks, cameras, len(self.operations), 1)
+        return StoreFacts(
+            "naive", "", *model, len(self.held), tracks, cameras, len(self.operations), 1, *self.lasting()
+        )
+
+    def lasting(self) -> tuple[float | None, float | None]:
+        spans = [lasts(crop) for crop in self.held.values()]
+        begins, ends = [b for b, _ in spans if b is not None], [e for _, e in spans if e is not None]
+        return min(begins, default=None), max(ends, default=None)
 
     def known(self, kind: str, key: str | None) -> int | None:
         for operation in self.operations:
@@ -170,9 +177,12 @@ class NaiveStore:
             raise DataError("no such crop")
         return [self.held[id] for id in ids]
 
-    def crops(self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000) -> list[StoredCrop]:
+    def crops(
+        self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000, pictures: bool = True
+    ) -> list[StoredCrop]:
         listed = [self.held[id] for id in sorted(self.held) if passes(self.held[id], which)]
-        return [crop for crop in listed if after is None or crop.id > after][:limit]
+        page = [crop for crop in listed if after is None or crop.id > after][:limit]
+        return page if pictures else [replace(crop, picture=b"") for crop in page]
 
     def tracks(
         self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000

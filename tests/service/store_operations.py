@@ -139,9 +139,8 @@ def assert_same(store: GalleryStore, twin: GalleryStore, operations: Operations)
         assert [plain(crop) for crop in store.crops(which)] == [plain(crop) for crop in twin.crops(which)], which
         assert store.tracks(which) == twin.tracks(which), which
         after, limit = f"crop {operations.random.integers(60):02}", int(operations.random.integers(5))
-        assert [c.id for c in store.crops(which, after=after, limit=limit)] == [
-            c.id for c in twin.crops(which, after=after, limit=limit)
-        ]
+        page, wanted = (each.crops(which, after=after, limit=limit, pictures=False) for each in (store, twin))
+        assert [plain(crop) for crop in page] == [plain(crop) for crop in wanted]
         assert store.tracks(which, after="t3", limit=limit) == twin.tracks(which, after="t3", limit=limit)
         queries = np.stack([operations.vector() for _ in range(int(operations.random.integers(1, 4)))])
         k = int(operations.random.integers(1, 12))

@@ -49,7 +49,7 @@ def case(store: GalleryStore, records: RecordStore) -> Case:
 
 
 def say(store: GalleryStore, records: RecordStore, track: str, decided: str, by: str = "Ada", why: str = "") -> Case:
-    return decide(store, models(), records, "lost-child", Saying(track, decided, by, why))  # type: ignore[arg-type]
+    return decide(store, records, "lost-child", Saying(track, decided, by, why))  # type: ignore[arg-type]
 
 
 def test_a_case_keeps_all_of_it(store: GalleryStore, records: RecordStore, case: Case) -> None:

@@ -144,7 +144,7 @@ def keep_answer(
     raise DataError(f"case {name} is changed by others all the time; try again")
 
 
-def decide(store: GalleryStore, models: Models, records: RecordStore, name: str, saying: Saying) -> Case:
+def decide(store: GalleryStore, records: RecordStore, name: str, saying: Saying) -> Case:
     """Write down what a named person says of a track that was found; "undecided" takes back what was said before.
 
     When this returns the decision is on the disk. Raises DataError where there is no such case or answer, the track is
@@ -164,7 +164,7 @@ def decide(store: GalleryStore, models: Models, records: RecordStore, name: str,
             decision
             for decision in decisions
             if (decision.track, decision.retriever, decision.reasoner)
-            == (saying.track, models.retriever.fingerprint, models.reasoner_key)
+            == (saying.track, answer.retriever_key, answer.reasoner_key)
         ]
         decision = Decision(
             number=len(decisions) + 1,
@@ -175,8 +175,8 @@ def decide(store: GalleryStore, models: Models, records: RecordStore, name: str,
             time=time.time(),
             crops=[crop.id for crop in crops],
             search=answer.token,
-            retriever=models.retriever.fingerprint,
-            reasoner=models.reasoner_key,
+            retriever=answer.retriever_key,
+            reasoner=answer.reasoner_key,
             # Once confirmed a track is part of the query: its numbers of before say how it was found.
             **(known[-1].model_dump(include=set(NUMBERS)) if known else numbers_of(track, answer, case)),
         )

@@ -184,6 +184,8 @@ def answer_of(search: Search, outcome: Outcome, version: int) -> SearchAnswer:
         gallery=search.store.facts().address,
         gallery_version=version,
         retriever=models.retriever.name,
+        retriever_key=models.retriever.fingerprint,
+        reasoner_key=models.reasoner_key,
         reasoner="" if models.reasoner is None else models.reasoner.name,
         query=list(person.pictures),
         query_shown="" if person.shown is None else person.shown.id,

@@ -67,7 +67,7 @@ def described(store: GalleryStore, words: str, which: CropFilter, left_out: froz
     totals: dict[str, Reals] = {}
     counts: dict[str, Reals] = {}
     unknown, crops, after = 0, 0, None
-    while page := store.crops(which, after=after, limit=PAGE):
+    while page := store.crops(which, after=after, limit=PAGE, pictures=False):
         after = page[-1].id
         for crop in page:
             if crop.track in left_out:

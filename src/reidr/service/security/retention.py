@@ -20,6 +20,7 @@ KIND = "retention"
 OTHERS = "*"
 """Stands for every camera that has no rule of its own."""
 DAY = 24 * 3600.0
+LONG_AGO = -1e15  # seconds: before every recording
 AT_ONCE = 500  # tracks of one erasure
 
 
@@ -106,5 +107,5 @@ def ended_before(store: GalleryStore, camera: str, limit: float) -> list[str]:
 def without_time(store: GalleryStore, camera: str) -> int:
     """How many crops of a camera have no time."""
     of_camera = CropFilter(cameras=frozenset({camera}))
-    dated = CropFilter(cameras=frozenset({camera}), since=float("-inf"))
+    dated = CropFilter(cameras=frozenset({camera}), since=LONG_AGO)
     return store.count(of_camera) - store.count(dated)

@@ -113,8 +113,8 @@ def _clean(crop: StoredCrop) -> StoredCrop:
     attributes = crop.attributes
     if attributes is not None:
         attributes = np.asarray(attributes, dtype=np.float16)
-        if attributes.ndim != 1 or not np.isfinite(attributes).all():
-            raise DataError(f"crop {name}: its attributes must be one row of finite numbers")
+        if attributes.ndim != 1 or np.isinf(attributes).any():
+            raise DataError(f"crop {name}: its attributes must be one row of numbers, or NaN where unknown")
     return replace(
         crop,
         time=times["time"],

@@ -39,8 +39,8 @@ class SqlRows(ABC):
         """Labels as one parameter."""
 
     @abstractmethod
-    def contents(self, ids: Collection[str]) -> dict[str, tuple[bytes, Any, Any]]:
-        """By id: picture, vector (float32 row) and attributes (float16 row or None)."""
+    def contents(self, ids: Collection[str], pictures: bool) -> dict[str, tuple[bytes, Any, Any]]:
+        """By id: picture (or none of its bytes), vector (float32 row) and attributes (float16 row or None)."""
 
     @abstractmethod
     def write(self, crops: Sequence[CheckedCrop], replaced: Collection[str]) -> None:
@@ -147,15 +147,15 @@ class SqlRows(ABC):
                 raise no_such_crop(id)
         return [found[id] for id in ids]
 
-    def page(self, which: CropFilter, after: str | None, limit: int) -> list[StoredCrop]:
+    def page(self, which: CropFilter, after: str | None, limit: int, pictures: bool) -> list[StoredCrop]:
         condition, values = self.where(which)
         if after is not None:
             condition, values = f"{condition} AND id > ?", [*values, after]
-        return self._crops(f"{condition} ORDER BY id LIMIT ?", [*values, limit])
+        return self._crops(f"{condition} ORDER BY id LIMIT ?", [*values, limit], pictures)
 
-    def _crops(self, condition: str, values: list[Any]) -> list[StoredCrop]:
+    def _crops(self, condition: str, values: list[Any], pictures: bool = True) -> list[StoredCrop]:
         rows = self.run(f"SELECT {COLUMNS} FROM crops WHERE {condition}", values)
-        contents = self.contents([row[0] for row in rows])
+        contents = self.contents([row[0] for row in rows], pictures)
         found = []
         for id, camera, track, recording, time, start, end, frame, box, quality, person, *_ in rows:
             picture, vector, attributes = contents[id]

@@ -34,10 +34,12 @@ class SqlStore(ChangingStore):
         """See `GalleryStore.facts`."""
         with self._reading() as rows:
             model = rows.model()
-            crops, tracks = rows.run("SELECT count(*), count(DISTINCT track) FROM crops")[0]
+            crops, tracks, start, end = rows.run(
+                "SELECT count(*), count(DISTINCT track), min(begins), max(ends) FROM crops"
+            )[0]
             cameras = tuple(camera for (camera,) in rows.run("SELECT DISTINCT camera FROM crops ORDER BY camera"))
             version = rows.number()
-        return StoreFacts(self.kind, self.address, *model, crops, tracks, cameras, version, SCHEMA)
+        return StoreFacts(self.kind, self.address, *model, crops, tracks, cameras, version, SCHEMA, start, end)
 
     def set_model(self, fingerprint: str, name: str, dimensions: int, attribute_model: str | None = None) -> None:
         """See `GalleryStore.set_model`."""
@@ -49,11 +51,13 @@ class SqlStore(ChangingStore):
         with self._reading() as rows:
             return rows.get(ids)
 
-    def crops(self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000) -> list[StoredCrop]:
+    def crops(
+        self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000, pictures: bool = True
+    ) -> list[StoredCrop]:
         """See `GalleryStore.crops`."""
         check_filter(which)
         with self._reading() as rows:
-            return rows.page(which, after, whole_number(limit, "limit", least=0))
+            return rows.page(which, after, whole_number(limit, "limit", least=0), pictures)
 
     def tracks(
         self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000

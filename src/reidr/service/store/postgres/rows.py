@@ -34,10 +34,11 @@ class PostgresRows(SqlRows):
     def labels(self, labels: Collection[str]) -> Any:
         return list(labels)
 
-    def contents(self, ids: Collection[str]) -> dict[str, tuple[bytes, Any, Any]]:
+    def contents(self, ids: Collection[str], pictures: bool) -> dict[str, tuple[bytes, Any, Any]]:
         found: dict[str, tuple[bytes, Any, Any]] = {}
         for part in parts_of(ids):
-            rows = self.run("SELECT id, picture, vector, attributes FROM crops WHERE id = ANY(?)", [part])
+            picture = "picture" if pictures else "''::bytea"
+            rows = self.run(f"SELECT id, {picture}, vector, attributes FROM crops WHERE id = ANY(?)", [part])
             found |= {
                 id: (picture, np.asarray(vector.to_numpy(), dtype=np.float32), attributes_of(attributes))
                 for id, picture, vector, attributes in rows

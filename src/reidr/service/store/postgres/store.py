@@ -151,7 +151,7 @@ def nearest(rows: PostgresRows, query: NDArray[np.float32], k: int, which: CropF
         f"WHERE {condition} ORDER BY {order} LIMIT ?"
     )
     found: Sequence[tuple[Any, ...]] = rows.run(statement, [Vector(query), *values, k])
-    hits = [Hit(*row[:5], min(2.0, max(0.0, 1.0 + row[5]))) for row in found]
+    hits = [Hit(*place, min(2.0, max(0.0, 1.0 + score))) for *place, score in found]
     return sorted(hits, key=lambda hit: (hit.distance, hit.id))
 
 

@@ -47,7 +47,7 @@ def crop_of(payload: dict[str, Any], vector: Any) -> StoredCrop:
         payload["id"],
         payload["camera"],
         payload["track"],
-        base64.b64decode(payload["picture"]),
+        base64.b64decode(payload.get("picture", "")),
         np.asarray(vector, dtype=np.float32),
         recording=payload["recording"],
         time=payload["time"],

@@ -27,7 +27,7 @@ from reidr.core.text import shown
 from reidr.errors import DataError
 from reidr.service.store.changes import ChangingStore, no_such_crop
 from reidr.service.store.qdrant.change import META, QdrantChange, operation_of
-from reidr.service.store.qdrant.points import LABELS, crop_of, filter_of, lets_nothing_through
+from reidr.service.store.qdrant.points import LABELS, OPTIONAL, crop_of, filter_of, lets_nothing_through
 from reidr.service.store.records import (
     EVERYTHING,
     CropFilter,
@@ -46,6 +46,7 @@ KEY = "QDRANT_API_KEY"
 MORE = 64  # hits that are asked for beyond k, to see which of them tie with the last
 MOST_LABELS = 10_000_000  # cameras or tracks that are counted
 TIES = 1e-6  # by which equal vectors' scores may differ
+WITHOUT_PICTURE = ["id", "camera", "track", *OPTIONAL]
 FACTS = ["track", "camera", "recording", "quality", "person", "begins", "ends"]
 
 
@@ -91,17 +92,9 @@ class QdrantStore(ChangingStore):
         with self._reading() as rows:
             meta = rows.meta()
             model = (meta.get("model"), meta.get("name"), meta.get("dimensions"), meta.get("attributes"))
-            tracks, cameras = self._labels("track"), self._labels("camera")
-            return StoreFacts(
-                "qdrant",
-                self.address,
-                *model,
-                rows.count(EVERYTHING),
-                len(tracks),
-                tuple(cameras),
-                rows.number(),
-                SCHEMA,
-            )
+            crops, tracks, cameras = rows.count(EVERYTHING), len(self._labels("track")), tuple(self._labels("camera"))
+            start, end = whole_span((each["begins"], each["ends"]) for each in rows.payloads(EVERYTHING, FACTS[-2:]))
+            return StoreFacts("qdrant", self.address, *model, crops, tracks, cameras, rows.number(), SCHEMA, start, end)
 
     def _labels(self, field: str) -> list[str]:
         """All values of a field, in order."""
@@ -125,23 +118,30 @@ class QdrantStore(ChangingStore):
 
     def get(self, ids: Sequence[str]) -> list[StoredCrop]:
         """See `GalleryStore.get`."""
+        return self._get(ids, pictures=True)
+
+    def _get(self, ids: Sequence[str], pictures: bool) -> list[StoredCrop]:
+        """Crops by id, with or without their pictures."""
+        fields = True if pictures else WITHOUT_PICTURE
         with self._reading() as rows:
             found = {
                 (point.payload or {})["id"]: crop_of(point.payload or {}, point.vector)
-                for point in rows.scroll(CropFilter(ids=frozenset(ids)), True, vectors=True)
+                for point in rows.scroll(CropFilter(ids=frozenset(ids)), fields, vectors=True)
             }
         for id in ids:
             if id not in found:
                 raise no_such_crop(id)
         return [found[id] for id in ids]
 
-    def crops(self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000) -> list[StoredCrop]:
+    def crops(
+        self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000, pictures: bool = True
+    ) -> list[StoredCrop]:
         """See `GalleryStore.crops`. Qdrant cannot sort by text: every page reads the ids of all crops that pass."""
         check_filter(which)
         limit = whole_number(limit, "limit", least=0)
         with self._reading() as rows:
             ids = [each["id"] for each in rows.payloads(which, [])]
-        return self.get([id for id in ids if after is None or id > after][:limit])
+        return self._get([id for id in ids if after is None or id > after][:limit], pictures)
 
     def tracks(
         self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000

@@ -13,6 +13,8 @@ from reidr.service.store.records import CropFilter
 from reidr.service.store.rules import CheckedCrop, Place
 from reidr.service.store.sql import COLUMNS, SqlRows, attributes_of, moved_row, parts_of, row_of
 
+NOTHING = "x''"  # no bytes
+
 
 class SqliteRows(SqlRows):
     """See `SqlRows`; within a transaction that writes also a `Change`."""
@@ -32,12 +34,13 @@ class SqliteRows(SqlRows):
     def labels(self, labels: Collection[str]) -> Any:
         return json.dumps(list(labels))
 
-    def contents(self, ids: Collection[str]) -> dict[str, tuple[bytes, Any, Any]]:
+    def contents(self, ids: Collection[str], pictures: bool) -> dict[str, tuple[bytes, Any, Any]]:
         found: dict[str, tuple[bytes, Any, Any]] = {}
         for part in parts_of(ids):
+            picture = "picture" if pictures else NOTHING
             rows = self.run(
-                "SELECT id, picture, vector, attributes FROM crops JOIN pictures USING (row) JOIN vectors USING (row) "
-                f"WHERE {self.one_of('id')}",
+                f"SELECT id, {picture}, vector, attributes FROM crops JOIN pictures USING (row) "
+                f"JOIN vectors USING (row) WHERE {self.one_of('id')}",
                 [self.labels(part)],
             )
             found |= {
