@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "Render a street of drawn people, search it and write a report.",
     "find": "Find a person in a folder of crops, with a reason for every match.",
     "index": "Find the people in videos and put them into a gallery.",
+    "gallery": "Look at a gallery, index it, or move it to another database or model.",
     "validate": "Check a data set: files, names, identities, cameras, splits.",
     "plan": "Say what a training needs: data, pairs, GPU memory, hours, disk.",
     "train": "Train the retriever and, stage by stage, the reasoner.",

@@ -38,7 +38,7 @@ from reidr.service.store.records import (
     StoredTrack,
     StoreFacts,
 )
-from reidr.service.store.rules import check_filter, same_model, unit_vectors
+from reidr.service.store.rules import check_filter, same_model, unit_vectors, whole_span
 from reidr.service.store.tracks import tracks_of
 
 SCHEMA = 1

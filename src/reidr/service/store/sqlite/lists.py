@@ -120,9 +120,9 @@ def build(vectors: NDArray[np.float32], alive: NDArray[np.bool_], advance: Advan
     recall = 0.0
     while True:
         recall = made_recall(made, vectors, queries, truth)
-        if recall >= WANTED or made.probes >= max(1, number // 8):
+        if recall >= WANTED or made.probes >= number:
             break
-        made.probes *= 2
+        made.probes = min(number, made.probes + max(1, made.probes // 2))
     made.facts = IndexFacts("lists", len(rows), recall, time.monotonic() - begun)
     return made
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
 
-from reidr.core.storage.files import PRIVATE_FILE, allow, cannot_write, make_folder
+from reidr.core.storage.files import PRIVATE_FILE, cannot_write, make_folder, partial_of
 from reidr.core.text import shown
 from reidr.errors import DataError
 from reidr.service.store.sql_store import SCHEMA
@@ -50,13 +51,8 @@ def open_file(folder: Path) -> Path:
     Raises DataError for a file that is no gallery or of a later version; ReIDError where it cannot be written.
     """
     path = folder / FILE
-    try:
-        make_folder(folder)
-        # SQLite gives its log the rights of the file: it is made before SQLite makes it with those of the umask.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
-        allow(path, PRIVATE_FILE)
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    if not path.is_file():
+        _make_private(path)
     connection = connect(path)
     try:
         connection.execute("BEGIN IMMEDIATE")
@@ -77,6 +73,25 @@ def open_file(folder: Path) -> Path:
             "ReID-R that wrote it, or a newer one"
         )
     return path
+
+
+def _make_private(path: Path) -> None:
+    """An empty file that only its owner may read, before SQLite makes one by the umask: its log gets the same rights.
+
+    It is made under another name: to close a file that this process has open as a database, too, would take away the
+    locks of that one (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+    """
+    try:
+        make_folder(path.parent)
+        partial = partial_of(path)
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
+        try:
+            with contextlib.suppress(FileExistsError):  # another process was quicker
+                path.hardlink_to(partial)
+        finally:
+            partial.unlink()
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def connect(path: Path) -> sqlite3.Connection:
