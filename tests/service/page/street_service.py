@@ -271,7 +271,6 @@ def add_searches(app: FastAPI, service: StreetService) -> None:
             return problem(429, "Too many requests", "All places of the queue are taken.", Retry_After="1")
         if service.fails:
             return problem(400, "Bad request", "Picture 1 cannot be read: the file ends too early.")
-        time.sleep(service.slow)
         service.questions.append(question.model_dump())
         return service.results(question.words if not question.pictures and not question.tracks else None)
 

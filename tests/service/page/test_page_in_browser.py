@@ -26,6 +26,14 @@ def search(page: Any, picture: Path) -> None:
     page.wait_for_selector("#appearances .appearance")
 
 
+def until(page: Any, true: str) -> None:
+    """Waits for an expression to be true; Playwright's own way is an `eval`, which the page's policy forbids."""
+    end = time.monotonic() + 15
+    while not page.evaluate(true):
+        assert time.monotonic() < end, true
+        page.wait_for_timeout(30)
+
+
 def introduce(page: Any, name: str = "Ana Lund") -> None:
     """Says who decides, in the dialog that asks."""
     page.wait_for_selector("#name-dialog[open]")
@@ -71,7 +79,7 @@ def test_by_mouse_a_person_is_found_two_matches_confirmed_and_the_case_saved(
 def test_by_keyboard_alone_the_same_is_done(open_page: Open, service: Any) -> None:
     page = open_page()
     page.wait_for_selector(".person:not([disabled])")
-    for _ in range(20):  # Tab leads to the people who were recorded
+    for _ in range(40):  # Tab leads to the people who were recorded
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.matches('.person')"):
             break
@@ -100,7 +108,7 @@ def test_by_keyboard_alone_the_same_is_done(open_page: Open, service: Any) -> No
     page.wait_for_selector("#appearances:visible")
     assert page.evaluate("document.activeElement.id") == "open-case"
     page.keyboard.press("r")
-    page.wait_for_function("document.querySelector('#busy').hidden")
+    until(page, "document.querySelector('#busy').hidden")
     assert service.questions[-1]["case"] == "c-1"
 
 
@@ -110,7 +118,7 @@ def test_by_touch_on_a_phone_the_same_is_done(open_page: Open, service: Any, pic
     page.wait_for_selector(".tile img")
     page.tap("#search")
     page.wait_for_selector(".appearance.open")
-    page.wait_for_function("document.querySelector('#presence').getBoundingClientRect().top < innerHeight")
+    until(page, "document.querySelector('#presence').getBoundingClientRect().top < innerHeight")
     page.tap("#appearance-0 .choice.same")
     introduce(page)
     decided(page, 0, "same")
@@ -165,14 +173,12 @@ def test_pictures_are_dropped_pasted_and_taken_away_again(open_page: Open, servi
     page = open_page()
     for number, kind in enumerate(("drop", "paste"), start=1):
         hand_over(page, kind, f"{kind}.jpg", "image/jpeg", picture.read_bytes())
-        page.wait_for_function(f"document.querySelectorAll('.tile').length === {number}")
+        until(page, f"document.querySelectorAll('.tile').length === {number}")
     hand_over(page, "drop", "notes.txt", "text/plain", b"no picture")
     page.wait_for_selector("#picture-problem:has-text('notes.txt: not a picture that can be used')")
     hand_over(page, "drop", "half.jpg", "image/jpeg", picture.read_bytes()[:200])
     page.wait_for_selector("#picture-problem:has-text('half.jpg: cannot be read')")
-    page.click("text=Remove drop.jpg >> nth=0") if page.locator("text=Remove drop.jpg").count() else page.click(
-        "[aria-label='Remove drop.jpg']"
-    )
+    page.click("[aria-label='Remove drop.jpg']")
     assert page.locator(".tile").count() == 1
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Remove paste.jpg"
     page.click("#search")
@@ -233,7 +239,7 @@ def test_a_box_is_moved_and_sized_by_keys_and_left_by_escape(open_page: Open, se
     page = open_page()
     hand_over(page, "drop", "frame.png", "image/png", png(frame_of_two(picture)))
     page.wait_for_selector("#box-dialog[open]")
-    page.wait_for_function("document.activeElement.id === 'box'")
+    until(page, "document.activeElement.id === 'box'")
     before = page.get_attribute("#box", "aria-label")
     for _ in range(100):
         page.keyboard.press("ArrowLeft")
@@ -295,8 +301,9 @@ def test_reasons_come_one_by_one_and_mark_their_regions(open_page: Open, service
     service.slow = 0.4
     page = open_page()
     search(page, picture)
+    page.click("#appearance-5 .line")
+    assert "thinking" in page.inner_text("#appearance-5 .reason")
     page.click("#appearance-1 .line")
-    assert "thinking" in page.inner_text("#appearance-1 .reason")
     page.wait_for_selector("#appearance-1 .claim")
     assert "done" in page.inner_text("#thinking")  # others are still to come
     stamps = page.locator("#appearance-1 .stamp").all_inner_texts()

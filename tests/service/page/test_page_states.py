@@ -149,7 +149,7 @@ def test_the_focus_goes_in_the_order_of_the_page(open_page: Open) -> None:
 
 
 def test_nothing_moves_where_less_motion_is_wanted(open_page: Open, service: Any, picture: Path) -> None:
-    service.slow = 1.0
+    service.slow = 10.0
     moving = "document.getAnimations({ subtree: true }).filter((each) => each.playState === 'running').length"
     for motion in ("no-preference", "reduce"):
         page = open_page(reduced_motion=motion)
@@ -160,8 +160,7 @@ def test_nothing_moves_where_less_motion_is_wanted(open_page: Open, service: Any
         assert (page.evaluate(moving) == 0) == (motion == "reduce")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1360])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1360), ("dark", 390)])
 def test_axe_finds_nothing(open_page: Open, picture: Path, scheme: str, width: int) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (extra `dev`)")
 

@@ -71,7 +71,7 @@ function draw(found, undo) {
     return make(
       "section",
       { class: "decided", "aria-label": title },
-      make("h3", {}, title, rows.length > 0 && make("span", { class: "count" }, ` ${rows.length}`)),
+      make("h2", {}, title, rows.length > 0 && make("span", { class: "count" }, ` ${rows.length}`)),
       rows.length ? make("ol", {}, rows.map(item)) : make("p", { class: "soft" }, none),
     );
   }
