@@ -43,11 +43,11 @@ from reidr.service.store.records import StoredCrop
 FORMATS = ("PNG", "JPEG", "WEBP")
 OTHER_FORMATS = ("GIF", "BMP", "TIFF", "PPM")
 NASTY: list[Any] = [
-    "", " ", "\0", "\x1b[2J", "\u2028", "x" * 300, "\U0001f600" * 60, "a/b", "../../etc/passwd",
-    "'; DROP TABLE crops; --",    "%00", "NaN", 1e308, -1e308, 1e-320, float("inf"), float("nan"), -1, 0, -0.0, 1, 2**31, 2**63, 2**64, 10**30, True,
-    False, None, [], {}, [[]], [None], {"": {}}, ["a"] * 2000, "1970-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00",
-    "0001-01-01T00:00:00+14:00", "2026-02-30T00:00:00Z", "2026-01-01", "http://127.0.0.1:9/", "file:///etc/passwd",
-    "data:image/png;base64,", "data:image/png;base64,AAAA", "data:,",
+    "", " ", "\0", "\x1b[2J", "\u2028", "x" * 300, "\U0001f600" * 60, "a/b", "../../etc/passwd", "%00", "NaN",
+    "'; DROP TABLE crops; --", 1e308, -1e308, 1e-320, float("inf"), float("nan"), -1, 0, -0.0, 1, 2**31, 2**63, 2**64,
+    10**30, True, False, None, [], {}, [[]], [None], {"": {}}, ["a"] * 2000, "1970-01-01T00:00:00Z", "2026-01-01",
+    "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "2026-02-30T00:00:00Z", "http://127.0.0.1:9/",
+    "file:///etc/passwd", "data:image/png;base64,", "data:image/png;base64,AAAA", "data:,",
 ]  # fmt: skip
 HEADERS = ("Idempotency-Key", "Authorization", "Content-Type", "Accept", "Expect", "Range", "Content-Encoding", "X-Any")
 

@@ -5,9 +5,9 @@
     python benchmarks/service_load.py -- --reasoner none            what stands behind -- goes to `reidr serve`
 
 The service runs as a process of its own, on its drawn street unless a gallery is named. Each searcher sends a picture,
-waits for the answer, and sends the next; one in ten reads pages and pictures of the gallery instead. Who is told to come
-back (429 or 503 with Retry-After) does so after the time that was named: that is back-pressure and no error. Everything
-else that is no 2xx is one, and so is a broken connection. One JSON line.
+waits for the answer, and sends the next; one request in ten reads a page of tracks instead. Who is told to come back
+(429 or 503 with Retry-After) does so after the time that was named: that is back-pressure and no error. Everything else
+that is no 2xx is one, and so is a broken connection. One JSON line.
 """
 
 from __future__ import annotations

@@ -34,6 +34,8 @@ class GalleryAnswer(Answer):
     name: str
     store: str
     cameras: list[str]
+    start: Time | None = Field(description="When the first track begins; null where no time is known.")
+    end: Time | None
     crops: int
     tracks: int
     version: int = Field(description="Number of the last change; kept with every search and decision.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
@@ -11,6 +11,7 @@ from reidr.search.appearances.case import Case
 from reidr.search.appearances.types import Decided
 from reidr.service.api.asking import ToDecide, ToSearch, once
 from reidr.service.api.converting import case_answer
+from reidr.service.api.exporting import MEDIA_TYPES, Form, exported
 from reidr.service.api.models.answers import CaseAnswer, CasesAnswer
 from reidr.service.api.models.fields import Label
 from reidr.service.api.models.requests import NewDecision
@@ -20,7 +21,9 @@ from reidr.service.api.service import Asking
 from reidr.service.finding import cases
 from reidr.service.http.errors import RequestError
 
-Form = Literal["html", "csv", "json", "coco", "fiftyone"]
+FILES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file", "content": {kind: {} for kind in sorted(set(MEDIA_TYPES.values()))}}
+}
 
 
 def case_routes() -> APIRouter:
@@ -50,6 +53,11 @@ def case_routes() -> APIRouter:
         """One case with all its decisions."""
         return case_answer(await ask.read("case", lambda: known_case(ask, case)))
 
+    @router.get("/v1/cases/{case}/export", response_class=Response, responses={**responses(404), **FILES})
+    async def export(case: Label, ask: ToDecide, form: Annotated[Form, Query(alias="format")] = "html") -> Response:
+        """A case as one file. Everybody but the person who was searched for and confirmed is blurred."""
+        return await ask.read("export", lambda: exported(ask, case, form))
+
     return router
 
 
@@ -66,7 +74,7 @@ def decided(ask: Asking, body: NewDecision) -> CaseAnswer:
     if case.answer is None or body.track not in {track.track for track in case.answer.tracks()}:
         raise RequestError("the case's last search did not find this track", 404)
     saying = cases.Saying(body.track, word, by, body.why or "")
-    case = cases.decide(ask.store, ask.service.models, ask.records, case.id, saying)
+    case = cases.decide(ask.store, ask.records, case.id, saying)
     asked = {"case": case.id, "track": body.track, "decision": body.decision}
     ask.note("decide", body.why, asked, {"decisions": len(case.decisions)}, verified_by=by)
     return case_answer(case)

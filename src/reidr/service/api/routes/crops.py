@@ -51,7 +51,7 @@ def crop_routes() -> APIRouter:
     @router.get("/v1/crops", responses=responses())
     async def listed(page: Annotated[Page, Query()], ask: ToSearch) -> CropsAnswer:
         """Crops in the order of their ids, page by page."""
-        found = await ask.read("list", lambda: ask.store.crops(page.filter(), after=page.after, limit=page.limit))
+        found = await ask.read("list", lambda: some(ask, page))
         after = found[-1].id if len(found) == page.limit else None
         return CropsAnswer(crops=[crop_answer(crop) for crop in found], after=after)
 
@@ -75,6 +75,11 @@ def crop_routes() -> APIRouter:
         return crop_answer(await ask.read("crop", lambda: one_crop(ask, crop)))
 
     return router
+
+
+def some(ask: Asking, page: Page) -> list[StoredCrop]:
+    """A page of crops, without their pictures."""
+    return ask.store.crops(page.filter(), after=page.after, limit=page.limit, pictures=False)
 
 
 def one_crop(ask: Asking, name: str) -> StoredCrop:

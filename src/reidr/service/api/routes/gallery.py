@@ -39,6 +39,8 @@ def gallery_answer(ask: Asking) -> GalleryAnswer:
         name=facts.address.rstrip("/").rpartition("/")[2],
         store=facts.kind,
         cameras=sorted(facts.cameras),
+        start=facts.start,
+        end=facts.end,
         crops=facts.crops,
         tracks=facts.tracks,
         version=facts.version,
