@@ -17,7 +17,8 @@ from reidr.errors import ReIDError
 
 COMMANDS = {
     "demo": "Render a street of drawn people, search it and write a report.",
-    "find": "Find a person in a folder of crops, with a reason for every match.",
+    "find": "Find a person in a folder of crops or a gallery, with reasons.",
+    "case": "Show, decide about and export searches of a gallery that were kept.",
     "index": "Find the people in videos and put them into a gallery.",
     "gallery": "Look at a gallery, index it, or move it to another database or model.",
     "validate": "Check a data set: files, names, identities, cameras, splits.",
