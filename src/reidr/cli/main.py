@@ -34,6 +34,10 @@ COMMANDS = {
     "serve-model": "Serve a reasoner over an OpenAI-compatible API.",
     "inventory": "List stored data about people: embeddings, scores, reports.",
     "forget": "Remove stored data about given crops, with a receipt.",
+    "keys": "Make, list and revoke keys with which a gallery is used over the network.",
+    "audit": "Read, check and export the audit log of a gallery.",
+    "retention": "Say how long crops of a camera are kept; erase older ones.",
+    "erase": "Erase people from a gallery with all that is kept of them, with a receipt.",
     "doctor": "Say what is installed, what is missing and how fast this machine is.",
 }
 
