@@ -94,7 +94,8 @@ class StreetService:
         known = self.tracks if self.timed and not self.empty else []
         return GalleryAnswer(
             name="Harbour street", store="sqlite", cameras=[] if self.empty else sorted(CAMERAS.values()),
-            start=min((each.start for each in known), default=None), end=max((each.end for each in known), default=None),
+            start=min((each.start for each in known), default=None),
+            end=max((each.end for each in known), default=None),
             crops=0 if self.empty else sum(len(each.pictures) for each in self.tracks),
             tracks=0 if self.empty else len(self.tracks), version=3, retriever="nano", reasoner="nano", words=True,
             threshold=self.threshold(), caller="", roles=["search", "decide"],
