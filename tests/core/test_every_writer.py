@@ -65,6 +65,10 @@ ALLOWED: dict[str, dict[str, str]] = {
         "path.touch": "SQLite's own files, which have a journal",
         "sqlite3.connect": "SQLite's own files, which have a journal",
     },
+    "service/records/sqlite.py": {
+        "path.touch": "SQLite's own files, which have a journal",
+        "sqlite3.connect": "SQLite's own files, which have a journal",
+    },
     "retrieval/embedding_cache.py": {
         "np.savez": MEMORY,
         "path.unlink": "removes cache files that are of no use, or whose people are to be forgotten",

@@ -18,6 +18,8 @@ from reidr.errors import ReIDError
 COMMANDS = {
     "demo": "Render a street of drawn people, search it and write a report.",
     "find": "Find a person in a folder of crops, with a reason for every match.",
+    "index": "Find the people in videos and put them into a gallery.",
+    "gallery": "Look at a gallery, index it, or move it to another database or model.",
     "validate": "Check a data set: files, names, identities, cameras, splits.",
     "plan": "Say what a training needs: data, pairs, GPU memory, hours, disk.",
     "train": "Train the retriever and, stage by stage, the reasoner.",
@@ -27,6 +29,7 @@ COMMANDS = {
     "evaluate": "Measure retriever, re-rankers and reasoner on a data set.",
     "compare": "Compare result files: differences, intervals and tests.",
     "report": "Write the HTML report of a finished run again, without measuring.",
+    "serve": "Serve a gallery: a page to find people on, and an HTTP API.",
     "serve-model": "Serve a reasoner over an OpenAI-compatible API.",
     "inventory": "List stored data about people: embeddings, scores, reports.",
     "forget": "Remove stored data about given crops, with a receipt.",

@@ -108,5 +108,3 @@ class WorkQueue:
         """Give the threads back, once what they do is done."""
         for threads in self._threads.values():
             threads.shutdown(wait=True, cancel_futures=True)
-
-

@@ -58,6 +58,8 @@ class Guard:
         self._also, self._error_body = check, error_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
         if scope["type"] != "http":
             return
         headers = Headers(scope=scope)

@@ -1,4 +1,4 @@
-"""The five changes of a gallery, written once for every store: each store only says how its rows are read and written."""
+"""The five changes of a gallery, written once for all stores: each says how its rows are read and written."""
 
 from __future__ import annotations
 

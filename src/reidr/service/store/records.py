@@ -22,7 +22,7 @@ class StoredCrop:
         start, end: when the track begins and ends; the track may be longer than its kept crops.
         frame: number of the frame in the recording. box: left, top, right, bottom in pixels of that frame.
         quality: in [0, 1], how good a picture of one person it is. attributes: (A,) float16 probabilities of the values
-            of the attribute vocabulary, or None where no network that reads them was at hand.
+            of the attribute vocabulary (NaN where unknown), or None where no network that reads them was at hand.
         person: a label that a named human gave; never what a model thinks.
     """
 
@@ -113,12 +113,29 @@ class Operation:
 
 
 @dataclass(frozen=True)
+class IndexFacts:
+    """An approximate index.
+
+    Attributes:
+        kind: "lists" (SQLite), "hnsw". crops: how many it held when it was made. recall: share of the true first ten
+            that a search finds, measured then with stored crops as queries. seconds: that making it took.
+    """
+
+    kind: str
+    crops: int
+    recall: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class StoreFacts:
     """What a store says of itself.
 
     Attributes:
         model: fingerprint of the retriever whose vectors it holds; None before the first crop. model_name: for people.
         dimensions: length of the vectors. version: number of the last operation. schema: of the tables.
+        start, end: from when to when the tracks last; None where no time is known.
+        index: the approximate index; None where there is none, and every search is exact.
     """
 
     kind: str
@@ -132,3 +149,6 @@ class StoreFacts:
     cameras: tuple[str, ...]
     version: int
     schema: int
+    start: float | None = None
+    end: float | None = None
+    index: IndexFacts | None = None

@@ -1,4 +1,4 @@
-"""The rules that every gallery store keeps: what may be added, what counts as the same, what a merge or split changes."""
+"""The rules that all gallery stores keep: what may be added, what counts as the same, what merges and splits change."""
 
 from __future__ import annotations
 
@@ -63,13 +63,19 @@ def checked(crops: Sequence[StoredCrop], dimensions: int | None) -> list[Checked
         if crop.id in seen:
             raise DataError(f"crop {shown(crop.id)} is given twice in one call; give every crop an id of its own")
         seen.add(crop.id)
+    for crop in clean:
+        if len(crop.vector) != dimensions:
+            raise DataError(
+                f"crop {shown(crop.id)}: its vector has {len(crop.vector)} numbers, those of the gallery {dimensions}; "
+                "use the model that filled it"
+            )
     if clean:
         unit_vectors([crop.vector for crop in clean], dimensions, [crop.id for crop in clean])
     return [CheckedCrop(crop, digest_of(crop)) for crop in clean]
 
 
 def unit_vectors(vectors: Any, dimensions: int | None, names: Sequence[str] = ()) -> NDArray[np.float32]:
-    """(N, D) float32 unit rows. Raises DataError for another length, values that are not finite, other lengths than 1."""
+    """(N, D) float32 unit rows. Raises DataError for rows that are not finite, not of length 1, or not of D numbers."""
     try:
         rows = np.asarray(unit_rows(vectors, None, "vectors: their", names), dtype=np.float32)
     except ReIDError as error:
@@ -100,21 +106,23 @@ def _clean(crop: StoredCrop) -> StoredCrop:
         raise DataError(f"crop {name}: its frame is {crop.frame!r}; it must be a whole number")
     if crop.box is not None and len(crop.box) != 4:
         raise DataError(f"crop {name}: its box has {len(crop.box)} numbers; give left, top, right and bottom")
-    box = crop.box and tuple(_number(side, f"crop {name}: its box") for side in crop.box)
+    box = None if crop.box is None else [_number(side, f"crop {name}: its box") or 0.0 for side in crop.box]
     vector = np.asarray(crop.vector)
     if vector.ndim != 1 or vector.dtype.kind != "f":
         raise DataError(f"crop {name}: its vector must be one row of floats, not {vector.dtype} {vector.shape}")
     attributes = crop.attributes
     if attributes is not None:
         attributes = np.asarray(attributes, dtype=np.float16)
-        if attributes.ndim != 1 or not np.isfinite(attributes).all():
-            raise DataError(f"crop {name}: its attributes must be one row of finite numbers")
+        if attributes.ndim != 1 or np.isinf(attributes).any():
+            raise DataError(f"crop {name}: its attributes must be one row of numbers, or NaN where unknown")
     return replace(
         crop,
-        **times,
+        time=times["time"],
+        start=times["start"],
+        end=times["end"],
         quality=quality,
         frame=None if crop.frame is None else int(crop.frame),
-        box=box,
+        box=None if box is None else (box[0], box[1], box[2], box[3]),
         vector=np.ascontiguousarray(vector, dtype=np.float32),
         attributes=attributes,
     )

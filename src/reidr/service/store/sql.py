@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
+from time import time as now
 from typing import Any
 
 import numpy as np
 
 from reidr.service.store.changes import Held, no_such_crop
 from reidr.service.store.records import CropFilter, Operation, StoredCrop, StoredTrack
-from reidr.service.store.rules import Place, same_model, span_of
+from reidr.service.store.rules import CheckedCrop, Model, Place, same_model, span_of
 
 SEVERAL = 5000  # labels in one statement
 COLUMNS = "id, camera, track, recording, time, start_time, end_time, frame, box, quality, person, digest, begins, ends"
@@ -38,8 +39,24 @@ class SqlRows(ABC):
         """Labels as one parameter."""
 
     @abstractmethod
-    def contents(self, ids: Collection[str]) -> dict[str, tuple[bytes, Any, Any]]:
-        """By id: picture, vector (float32 row) and attributes (float16 row or None)."""
+    def contents(self, ids: Collection[str], pictures: bool) -> dict[str, tuple[bytes, Any, Any]]:
+        """By id: picture (or none of its bytes), vector (float32 row) and attributes (float16 row or None)."""
+
+    @abstractmethod
+    def write(self, crops: Sequence[CheckedCrop], replaced: Collection[str]) -> None:
+        """See `Change.write`."""
+
+    @abstractmethod
+    def remove(self, which: CropFilter) -> int:
+        """See `Change.remove`."""
+
+    @abstractmethod
+    def move(self, places: Sequence[Place]) -> None:
+        """See `Change.move`."""
+
+    @abstractmethod
+    def label(self, which: CropFilter, person: str | None) -> int:
+        """See `Change.label`."""
 
     def where(self, which: CropFilter) -> tuple[str, list[Any]]:
         """The condition of a filter and its parameters."""
@@ -71,10 +88,27 @@ class SqlRows(ABC):
 
     def name_model(self, fingerprint: str, name: str, dimensions: int, attribute_model: str | None) -> None:
         """Write down the model, or compare it with the one that is. Raises DataError for another one."""
-        known = self.run("SELECT model, model_name, dimensions, attribute_model FROM gallery")[0]
+        known = self.model()
         fresh = same_model(known, (fingerprint, name, dimensions, attribute_model))
         if fresh != known:
             self.run("UPDATE gallery SET model = ?, model_name = ?, dimensions = ?, attribute_model = ?", fresh)
+
+    def model(self) -> Model:
+        """What `name_model` wrote down."""
+        model, name, dimensions, attributes = self.run(
+            "SELECT model, model_name, dimensions, attribute_model FROM gallery"
+        )[0]
+        return model, name, dimensions, attributes
+
+    def number(self) -> int:
+        """Number of the last operation."""
+        return int(self.run("SELECT coalesce(max(number), 0) FROM operations")[0][0])
+
+    def record(self, kind: str, key: str | None, changed: int, details: dict[str, Any]) -> None:
+        self.run(
+            "INSERT INTO operations (number, kind, key, time, changed, details) VALUES (?, ?, ?, ?, ?, ?)",
+            [self.number() + 1, kind, key, now(), changed, json.dumps(details)],
+        )
 
     def held(self, ids: Collection[str]) -> dict[str, Held]:
         found: dict[str, Held] = {}
@@ -113,15 +147,15 @@ class SqlRows(ABC):
                 raise no_such_crop(id)
         return [found[id] for id in ids]
 
-    def page(self, which: CropFilter, after: str | None, limit: int) -> list[StoredCrop]:
+    def page(self, which: CropFilter, after: str | None, limit: int, pictures: bool) -> list[StoredCrop]:
         condition, values = self.where(which)
         if after is not None:
             condition, values = f"{condition} AND id > ?", [*values, after]
-        return self._crops(f"{condition} ORDER BY id LIMIT ?", [*values, limit])
+        return self._crops(f"{condition} ORDER BY id LIMIT ?", [*values, limit], pictures)
 
-    def _crops(self, condition: str, values: list[Any]) -> list[StoredCrop]:
+    def _crops(self, condition: str, values: list[Any], pictures: bool = True) -> list[StoredCrop]:
         rows = self.run(f"SELECT {COLUMNS} FROM crops WHERE {condition}", values)
-        contents = self.contents([row[0] for row in rows])
+        contents = self.contents([row[0] for row in rows], pictures)
         found = []
         for id, camera, track, recording, time, start, end, frame, box, quality, person, *_ in rows:
             picture, vector, attributes = contents[id]

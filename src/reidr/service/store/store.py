@@ -8,7 +8,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from reidr.service.store.records import EVERYTHING, CropFilter, Hit, Operation, StoredCrop, StoredTrack, StoreFacts
+from reidr.service.store.records import (
+    EVERYTHING,
+    CropFilter,
+    Hit,
+    IndexFacts,
+    Operation,
+    StoredCrop,
+    StoredTrack,
+    StoreFacts,
+)
 
 
 class GalleryStore(Protocol):
@@ -46,8 +55,13 @@ class GalleryStore(Protocol):
     def get(self, ids: Sequence[str]) -> list[StoredCrop]:
         """Crops by id, in that order; refused where one is not there."""
 
-    def crops(self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000) -> list[StoredCrop]:
-        """Crops in the order of their ids, those behind `after` only: for going through all of them page by page."""
+    def crops(
+        self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000, pictures: bool = True
+    ) -> list[StoredCrop]:
+        """Crops in the order of their ids, those behind `after` only: for going through all of them page by page.
+
+        Without `pictures` theirs are empty, which is much quicker.
+        """
 
     def tracks(
         self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000
@@ -63,6 +77,12 @@ class GalleryStore(Protocol):
         """The k nearest crops of each of (Q, D) unit rows among those that pass the filter, nearest first.
 
         Equal distances are ordered by id. With `exact=False` a store may answer by an approximate index.
+        """
+
+    def build_index(self) -> IndexFacts | None:
+        """Make the approximate index anew, and measure its recall; None where the database keeps one by itself.
+
+        It pays from some hundred thousand crops. What is added later is found, what is erased leaves it too.
         """
 
     def history(self, *, after: int = 0, limit: int = 1000) -> list[Operation]:

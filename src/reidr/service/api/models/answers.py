@@ -34,7 +34,7 @@ class GalleryAnswer(Answer):
     name: str
     store: str
     cameras: list[str]
-    start: Time | None
+    start: Time | None = Field(description="When the first track begins; null where no time is known.")
     end: Time | None
     crops: int
     tracks: int
@@ -42,7 +42,7 @@ class GalleryAnswer(Answer):
     retriever: str
     reasoner: str | None
     words: bool = Field(description="Whether the crops' attributes are known, so that words can be searched for.")
-    threshold: str | None = Field(description="How often a match that is shown as likely is wrong here, in words.")
+    threshold: str = Field(description="How often an absent person comes as near, at this site, in words.")
     caller: str
     roles: list[str]
 
@@ -105,14 +105,6 @@ class ChangeAnswer(Answer):
 
     changed: int
     version: int
-
-
-class ErasureAnswer(Answer):
-    """The receipt of an erasure: what was asked, and how much of what was removed."""
-
-    receipt: str
-    erased: dict[str, int]
-    details: dict[str, Any]
 
 
 class TermAnswer(Answer):
@@ -251,21 +243,22 @@ class DecisionAnswer(Answer):
     """One decision of a case."""
 
     track: str
-    decision: Literal["same", "different", "none"]
+    decision: Literal["same", "different", "none"] = Field(description="none: an earlier decision was taken back.")
     by: str
-    why: str | None
+    why: str
     time: Time
 
 
 class CaseAnswer(Answer):
-    """A case: whom somebody looks for, the searches made for it, and what was decided."""
+    """A case: whom somebody looks for, and what was decided about what was found."""
 
     id: str
     created: Time
-    why: str | None
-    searches: list[str]
-    decisions: list[DecisionAnswer]
-    threshold: str | None
+    by: str
+    why: str
+    search_token: str | None = Field(description="Of its last search; null before the first.")
+    decisions: list[DecisionAnswer] = Field(description="All of them, oldest first; the last one about a track counts.")
+    threshold: str = Field(description="How often an absent person comes as near, at this site, in words.")
 
 
 class CasesAnswer(Answer):

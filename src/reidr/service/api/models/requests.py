@@ -11,6 +11,7 @@ from reidr.service.api.models.fields import Box, Label, Moment, Picture, Reason,
 CROPS, PICTURES, CAMERAS, TRACKS = 64, 8, 100, 100
 """The most of each in one request."""
 MOST_MATCHES = 200
+Words = Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
 
 
 class Interval(Strict):
@@ -55,18 +56,27 @@ class SearchQuestion(Interval):
     tracks: Annotated[list[Label], Field(max_length=PICTURES)] = Field(
         [], description="Tracks of the gallery that show the person."
     )
-    words: Annotated[str, Field(min_length=1, max_length=500)] | None = Field(
+    words: Words | None = Field(
         None, description="A description, such as: red top, black backpack, no hat.", examples=["red top, no hat"]
     )
     cameras: Annotated[list[Label], Field(max_length=CAMERAS)] = Field([], description="Empty: every camera.")
     max_matches: Annotated[int, Field(ge=1, le=MOST_MATCHES)] = Field(20, description="Most appearances to return.")
-    case: Label | None = Field(None, description="Go on with this case; left out: a new one is opened.")
+    case: Label | None = Field(
+        None,
+        description="Search again for this case, with what was decided since: as it was asked before, or as it is"
+        " asked now. Left out: a new case is opened.",
+    )
     why: Reason | None = Field(None, description="Why the person is looked for; kept in the audit log.")
+
+    @property
+    def asks_anew(self) -> bool:
+        """Whether it says whom to search for."""
+        return bool(self.pictures or self.tracks or self.words)
 
     @model_validator(mode="after")
     def asks_for_somebody(self) -> SearchQuestion:
         """Something to search for is given."""
-        if not self.pictures and not self.tracks and self.words is None and self.case is None:
+        if not self.asks_anew and self.case is None:
             raise ValueError("give pictures, a track, words, or a case to go on with")
         return self
 
@@ -74,7 +84,7 @@ class SearchQuestion(Interval):
 class DescriptionText(Strict):
     """`POST /v1/descriptions`: words to be understood, without a search."""
 
-    words: Annotated[str, Field(min_length=1, max_length=500)]
+    words: Words
 
 
 class PairSide(Strict):

@@ -1,4 +1,4 @@
-"""The vectors of a gallery in SQLite as one file to compute with: mapped into memory, brought up to date piece by piece.
+"""The vectors of a gallery in SQLite as one file to compute with: mapped into memory, brought up to date bit by bit.
 
 The file `vectors-TOKEN.f32` holds little-endian float32 rows; row i is the vector of the crop of number i + 1, and zero
 where that crop is no more. It is derived: the database has every vector too, and says which file is valid and how many
@@ -32,6 +32,11 @@ def block_path(folder: Path, token: str) -> Path:
     return folder / f"vectors-{token}.f32"
 
 
+def numbering_of(rows: SqliteRows) -> int:
+    """How often the rows have been numbered anew."""
+    return int(rows.run("SELECT numbering FROM gallery")[0][0])
+
+
 def state(rows: SqliteRows) -> tuple[str, int, int | None, int]:
     """What the database says: token and valid rows of the block, length of the vectors, number of the last crop row."""
     token, valid, dimensions = rows.run("SELECT block, block_rows, dimensions FROM gallery")[0]
@@ -41,8 +46,16 @@ def state(rows: SqliteRows) -> tuple[str, int, int | None, int]:
 
 def is_current(folder: Path, rows: SqliteRows) -> bool:
     """Whether the block has every crop."""
-    token, valid, _, last = state(rows)
-    return last <= valid and (not last or block_path(folder, token).is_file())
+    token, valid, dimensions, last = state(rows)
+    return last <= valid and (not last or size_of(block_path(folder, token)) >= valid * (dimensions or 0) * 4)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; -1 where it is not there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1
 
 
 def extend(folder: Path, rows: SqliteRows) -> None:
@@ -54,7 +67,7 @@ def extend(folder: Path, rows: SqliteRows) -> None:
     if dimensions is None or last == 0:
         return
     path = block_path(folder, token)
-    if not token or not path.is_file() or path.stat().st_size < valid * dimensions * 4:
+    if not token or size_of(path) < valid * dimensions * 4:
         token, valid = secrets.token_hex(8), 0
         path = block_path(folder, token)
         remove_others(folder, token)
@@ -77,7 +90,7 @@ def _append(handle: int, rows: SqliteRows, first: int, last: int, dimensions: in
     part = np.zeros((last - first, dimensions), dtype="<f4")
     for row, vector in rows.run("SELECT row, vector FROM vectors WHERE row > ? AND row <= ?", [first, last]):
         part[row - first - 1] = np.frombuffer(vector, dtype="<f4")
-    write_all(handle, memoryview(part).cast("B"), first * dimensions * 4)
+    write_all(handle, memoryview(part.tobytes()), first * dimensions * 4)
     return last
 
 

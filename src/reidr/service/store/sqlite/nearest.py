@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+Found = list[tuple[NDArray[np.int64], NDArray[np.float64]]]
+"""For each query rows and their distances."""
 PIECE = 8192  # rows that are multiplied together: 16 MB of 512 numbers
 FEW = 0.3  # share of a piece below which its wanted rows are gathered, instead of multiplying all of it
 ROUNDING = 1e-5  # what a float32 product of unit rows may be off by; who comes so near is looked at exactly
@@ -12,7 +14,7 @@ ROUNDING = 1e-5  # what a float32 product of unit rows may be off by; who comes 
 
 def nearest(
     vectors: NDArray[np.float32], queries: NDArray[np.float32], k: int, wanted: NDArray[np.bool_] | None = None
-) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+) -> Found:
     """For each query the rows of the greatest inner product, and all that come as near as the last of them.
 
     Args:
@@ -24,7 +26,9 @@ def nearest(
         more where further ones tie with them but for rounding. Equal vectors have equal distances.
     """
     best = [_Best(k) for _ in queries]
-    columns = np.ascontiguousarray(queries.T) if len(queries) > 1 else queries[0] if len(queries) else None
+    if not len(queries):
+        return []
+    columns = np.ascontiguousarray(queries.T) if len(queries) > 1 else queries[0]
     for first in range(0, len(vectors), PIECE):
         piece = vectors[first : first + PIECE]
         rows = None
@@ -46,9 +50,7 @@ def nearest(
     return [_exact(vectors, query, found) for query, found in zip(queries, best, strict=True)]
 
 
-def among(
-    vectors: NDArray[np.float32], queries: NDArray[np.float32], k: int, rows: NDArray[np.int64]
-) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+def among(vectors: NDArray[np.float32], queries: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Found:
     """As `nearest`, among the few `rows` alone."""
     best = [_Best(k) for _ in queries]
     for first in range(0, len(rows), PIECE):

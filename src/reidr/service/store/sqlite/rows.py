@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -13,6 +12,8 @@ import numpy as np
 from reidr.service.store.records import CropFilter
 from reidr.service.store.rules import CheckedCrop, Place
 from reidr.service.store.sql import COLUMNS, SqlRows, attributes_of, moved_row, parts_of, row_of
+
+NOTHING = "x''"  # no bytes
 
 
 class SqliteRows(SqlRows):
@@ -33,12 +34,13 @@ class SqliteRows(SqlRows):
     def labels(self, labels: Collection[str]) -> Any:
         return json.dumps(list(labels))
 
-    def contents(self, ids: Collection[str]) -> dict[str, tuple[bytes, Any, Any]]:
-        found = {}
+    def contents(self, ids: Collection[str], pictures: bool) -> dict[str, tuple[bytes, Any, Any]]:
+        found: dict[str, tuple[bytes, Any, Any]] = {}
         for part in parts_of(ids):
+            picture = "picture" if pictures else NOTHING
             rows = self.run(
-                "SELECT id, picture, vector, attributes FROM crops JOIN pictures USING (row) JOIN vectors USING (row) "
-                f"WHERE {self.one_of('id')}",
+                f"SELECT id, {picture}, vector, attributes FROM crops JOIN pictures USING (row) "
+                f"JOIN vectors USING (row) WHERE {self.one_of('id')}",
                 [self.labels(part)],
             )
             found |= {
@@ -46,16 +48,6 @@ class SqliteRows(SqlRows):
                 for id, picture, vector, attributes in rows
             }
         return found
-
-    def number(self) -> int:
-        """Number of the last operation."""
-        return int(self.run("SELECT coalesce(max(number), 0) FROM operations")[0][0])
-
-    def record(self, kind: str, key: str | None, changed: int, details: dict[str, Any]) -> None:
-        self.run(
-            "INSERT INTO operations (number, kind, key, time, changed, details) VALUES (?, ?, ?, ?, ?, ?)",
-            [self.number() + 1, kind, key, time.time(), changed, json.dumps(details)],
-        )
 
     def write(self, crops: Sequence[CheckedCrop], replaced: Collection[str]) -> None:
         if replaced:

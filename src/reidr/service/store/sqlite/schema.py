@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
 
-from reidr.core.storage.files import PRIVATE_FILE, allow, cannot_write, make_folder
+from reidr.core.storage.files import PRIVATE_FILE, cannot_write, make_folder, partial_of
 from reidr.core.text import shown
 from reidr.errors import DataError
+from reidr.service.store.sql_store import SCHEMA
 
-SCHEMA = 1
 FILE = "gallery.sqlite"
 PATIENCE = 120.0  # seconds to wait for another process that is changing the gallery
 
 TABLES = """
 CREATE TABLE gallery (
     schema INTEGER NOT NULL, model TEXT, model_name TEXT, dimensions INTEGER, attribute_model TEXT,
-    block TEXT NOT NULL, block_rows INTEGER NOT NULL
+    block TEXT NOT NULL, block_rows INTEGER NOT NULL, numbering INTEGER NOT NULL
 );
 CREATE TABLE crops (
     row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, camera TEXT NOT NULL, track TEXT NOT NULL,
@@ -40,8 +41,8 @@ CREATE TABLE operations (
     changed INTEGER NOT NULL, details TEXT NOT NULL
 );
 """
-"""crops.row: 1, 2, 3 … never used twice; the place of its vector in the block. changed: the operation that last wrote
-it. removed: rows that are no more; erased: 1 once their bytes are out of every file."""
+"""crops.row: 1, 2, 3 …, the place of its vector in the block; never used twice within a numbering. changed: the
+operation that last wrote it. removed: rows that are no more; erased: 1 once their bytes are out of every file."""
 
 
 def open_file(folder: Path) -> Path:
@@ -50,13 +51,8 @@ def open_file(folder: Path) -> Path:
     Raises DataError for a file that is no gallery or of a later version; ReIDError where it cannot be written.
     """
     path = folder / FILE
-    try:
-        make_folder(folder)
-        # SQLite gives its log the rights of the file: it is made before SQLite makes it with those of the umask.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
-        allow(path, PRIVATE_FILE)
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    if not path.is_file():
+        _make_private(path)
     connection = connect(path)
     try:
         connection.execute("BEGIN IMMEDIATE")
@@ -64,7 +60,7 @@ def open_file(folder: Path) -> Path:
         if not tables:
             for statement in TABLES.split(";\n"):
                 connection.execute(statement)
-            connection.execute("INSERT INTO gallery VALUES (?, NULL, NULL, NULL, NULL, '', 0)", [SCHEMA])
+            connection.execute("INSERT INTO gallery VALUES (?, NULL, NULL, NULL, NULL, '', 0, 0)", [SCHEMA])
         elif "gallery" not in tables:
             raise DataError(f"{shown(str(path))}: an SQLite file, but no gallery; choose another folder")
         connection.execute("COMMIT")
@@ -77,6 +73,25 @@ def open_file(folder: Path) -> Path:
             "ReID-R that wrote it, or a newer one"
         )
     return path
+
+
+def _make_private(path: Path) -> None:
+    """An empty file that only its owner may read, before SQLite makes one by the umask: its log gets the same rights.
+
+    It is made under another name: to close a file that this process has open as a database, too, would take away the
+    locks of that one (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+    """
+    try:
+        make_folder(path.parent)
+        partial = partial_of(path)
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
+        try:
+            with contextlib.suppress(FileExistsError):  # another process was quicker
+                path.hardlink_to(partial)
+        finally:
+            partial.unlink()
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reidr.service.store.records import CropFilter
-from reidr.service.store.sqlite.block import block_path, map_block, state
+from reidr.service.store.sqlite.block import block_path, map_block, numbering_of, state
 from reidr.service.store.sqlite.rows import SqliteRows
 
 
 @dataclass(eq=False)
 class Snapshot:
-    """The gallery as of operation `number`; row i is the crop of number i + 1.
+    """The gallery as of operation `number` and of a numbering of its rows; row i is the crop of number i + 1.
 
     Attributes:
         vectors: (N, D), mapped. alive: (N,) rows that are crops. begins, ends: (N,) NaN where unknown.
@@ -24,7 +25,7 @@ class Snapshot:
     """
 
     number: int
-    token: str
+    numbering: int
     vectors: NDArray[np.float32]
     alive: NDArray[np.bool_]
     begins: NDArray[np.float64]
@@ -45,7 +46,9 @@ def current(folder: Path, rows: SqliteRows, before: Snapshot | None) -> Snapshot
 
     Raises FileNotFoundError where another process has renamed the block since the transaction began.
     """
-    number = rows.number()
+    number, numbering = rows.number(), numbering_of(rows)
+    if before is not None and before.numbering != numbering:
+        before = None
     if before is not None and before.number == number:
         return before
     token, _, dimensions, last = state(rows)
@@ -54,7 +57,7 @@ def current(folder: Path, rows: SqliteRows, before: Snapshot | None) -> Snapshot
     since = -1 if known is None else known.number
     fresh = Snapshot(
         number,
-        token,
+        numbering,
         vectors,
         _grown(None if known is None else known.alive, last, False),
         _grown(None if known is None else known.begins, last, np.nan),
@@ -68,7 +71,7 @@ def current(folder: Path, rows: SqliteRows, before: Snapshot | None) -> Snapshot
     return fresh
 
 
-def _grown(column: NDArray | None, length: int, empty: object) -> NDArray:  # type: ignore[type-arg]
+def _grown(column: NDArray[Any] | None, length: int, empty: object) -> NDArray[Any]:
     """A copy of the column, longer by empty values: readers of the old one go on undisturbed."""
     grown = np.full(length, empty)
     if column is not None:
@@ -93,7 +96,7 @@ def _read_changes(rows: SqliteRows, fresh: Snapshot, since: int) -> None:
             (fresh.recording_names, recordings, fresh.recordings),
         ):
             column[places] = [names.setdefault(label, len(names) - 1) for label in labels]
-    removed = rows.run("SELECT row FROM removed WHERE number > ?", [since])
+    removed = rows.run("SELECT row FROM removed WHERE number > ? AND row > 0", [since])
     if removed:
         places = np.asarray(removed, dtype=np.int64)[:, 0] - 1
         fresh.alive[places[places < len(fresh.alive)]] = False
@@ -102,7 +105,7 @@ def _read_changes(rows: SqliteRows, fresh: Snapshot, since: int) -> None:
 def wanted_rows(
     rows: SqliteRows, snapshot: Snapshot, which: CropFilter
 ) -> tuple[NDArray[np.bool_] | None, NDArray[np.int64] | None]:
-    """What a filter leaves: (N,) a mask, None for all rows; or in place of it the rows, where SQLite finds them quickly.
+    """What a filter leaves: (N,) a mask, None for all rows; or in place of it the rows, which SQLite finds quickly.
 
     Ids, tracks and persons are looked up in the database's indexes; the rest in the columns.
     """

@@ -6,38 +6,32 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reidr.core.checks import whole_number
+from reidr.core.progress import progress
 from reidr.core.text import shown
 from reidr.errors import DataError
-from reidr.service.store.changes import ChangingStore
-from reidr.service.store.records import (
-    EVERYTHING,
-    CropFilter,
-    Hit,
-    Operation,
-    StoredCrop,
-    StoredTrack,
-    StoreFacts,
-)
+from reidr.service.store.records import EVERYTHING, CropFilter, Hit, IndexFacts, StoreFacts
 from reidr.service.store.rules import check_filter, unit_vectors
-from reidr.service.store.sqlite import block
+from reidr.service.store.sql_store import SqlStore
+from reidr.service.store.sqlite import block, lists
 from reidr.service.store.sqlite.erasing import finish_removals, removals_wait
-from reidr.service.store.sqlite.nearest import among, nearest
+from reidr.service.store.sqlite.nearest import Found, among, nearest
 from reidr.service.store.sqlite.rows import SqliteRows
-from reidr.service.store.sqlite.schema import SCHEMA, connect, open_file
+from reidr.service.store.sqlite.schema import connect, open_file
 from reidr.service.store.sqlite.snapshot import Snapshot, current, rows_by_number, wanted_rows
 
-Found = list[tuple[NDArray[np.int64], NDArray[np.float64]]]
 
-
-class SqliteStore(ChangingStore):
+class SqliteStore(SqlStore):
     """See `GalleryStore`. The folder holds `gallery.sqlite` and, derived from it, the block of vectors."""
+
+    kind = "sqlite"
 
     def __init__(self, folder: Path) -> None:
         """Open the gallery in `folder`, made where there is none; an erasure that was cut short is finished first.
@@ -45,11 +39,13 @@ class SqliteStore(ChangingStore):
         Raises DataError for a folder whose file is no gallery, ReIDError where it cannot be written.
         """
         self.folder = folder
+        self.address = str(folder)
         self.path = open_file(folder)
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._all: list[sqlite3.Connection] = []
         self._snapshot: Snapshot | None = None
         self._refreshing = threading.Lock()
+        self._index: tuple[tuple[int, int, int], lists.Lists] | None = None
         self._closed = False
         with self._connection() as connection:
             waiting = removals_wait(SqliteRows(connection))
@@ -95,48 +91,6 @@ class SqliteStore(ChangingStore):
         with self._connection() as connection:
             finish_removals(self.folder, connection)
 
-    def facts(self) -> StoreFacts:
-        with self._reading() as rows:
-            model, name, dimensions, attributes = rows.run(
-                "SELECT model, model_name, dimensions, attribute_model FROM gallery"
-            )[0]
-            crops, tracks = rows.run("SELECT count(*), count(DISTINCT track) FROM crops")[0]
-            cameras = tuple(camera for (camera,) in rows.run("SELECT DISTINCT camera FROM crops ORDER BY camera"))
-            version = rows.number()
-        address = str(self.folder)
-        return StoreFacts(
-            "sqlite", address, model, name, dimensions, attributes, crops, tracks, cameras, version, SCHEMA
-        )
-
-    def set_model(self, fingerprint: str, name: str, dimensions: int, attribute_model: str | None = None) -> None:
-        with self._changing() as rows:
-            rows.name_model(fingerprint, name, dimensions, attribute_model)
-
-    def get(self, ids: Sequence[str]) -> list[StoredCrop]:
-        with self._reading() as rows:
-            return rows.get(ids)
-
-    def crops(self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000) -> list[StoredCrop]:
-        check_filter(which)
-        with self._reading() as rows:
-            return rows.page(which, after, whole_number(limit, "limit", least=0))
-
-    def tracks(
-        self, which: CropFilter = EVERYTHING, *, after: str | None = None, limit: int = 1000
-    ) -> list[StoredTrack]:
-        check_filter(which)
-        with self._reading() as rows:
-            return rows.tracks(which, after, whole_number(limit, "limit", least=0))
-
-    def count(self, which: CropFilter = EVERYTHING) -> int:
-        check_filter(which)
-        with self._reading() as rows:
-            return rows.count(which)
-
-    def history(self, *, after: int = 0, limit: int = 1000) -> list[Operation]:
-        with self._reading() as rows:
-            return rows.history(after, whole_number(limit, "limit", least=0))
-
     def search(
         self, vectors: NDArray[np.float32], k: int, which: CropFilter = EVERYTHING, *, exact: bool = True
     ) -> list[list[Hit]]:
@@ -154,7 +108,48 @@ class SqliteStore(ChangingStore):
         mask, few = wanted_rows(rows, snapshot, which)
         if few is not None:
             return among(snapshot.vectors, queries, k, few)
+        made = None if exact else self._lists(snapshot)
+        if made is not None:
+            return made.nearest(snapshot.vectors, queries, k, mask)
         return nearest(snapshot.vectors, queries, k, mask)
+
+    def _lists(self, snapshot: Snapshot) -> lists.Lists | None:
+        """The approximate index with the rows of a snapshot; read from its file again when that has changed."""
+        with self._refreshing:
+            try:
+                status = (self.folder / lists.FILE).stat()
+            except FileNotFoundError:
+                self._index = None
+                return None
+            identity = (status.st_ino, status.st_mtime_ns, snapshot.numbering)
+            if self._index is None or self._index[0] != identity:
+                made = lists.load(self.folder, snapshot.numbering)
+                self._index = None if made is None else (identity, made)
+            if self._index is None:
+                return None
+            made = self._index[1].grown(snapshot.vectors, snapshot.alive)
+            self._index = (identity, made)
+            return made
+
+    def build_index(self) -> IndexFacts | None:
+        """See `GalleryStore.build_index`. An index of rows that another process erased meanwhile is thrown away."""
+        with self._searching() as (_, snapshot):
+            if not snapshot.alive.any():
+                raise DataError(f"{shown(str(self.folder))}: holds no crops; add some before you make an index")
+        with progress("approximate index", lists.steps(int(snapshot.alive.sum()))) as advance:
+            made = lists.build(snapshot.vectors, snapshot.alive, advance)
+        with self._changing() as rows:
+            (removed,) = rows.run("SELECT count(*) FROM removed WHERE number > ?", [snapshot.number])[0]
+            if removed or block.numbering_of(rows) != snapshot.numbering:
+                raise DataError("crops were removed while the index was being made; make it again")
+            lists.save(self.folder, made, snapshot.numbering)
+        return made.facts
+
+    def facts(self) -> StoreFacts:
+        """See `GalleryStore.facts`."""
+        with self._reading() as rows:
+            made = lists.load(self.folder, block.numbering_of(rows))
+        return replace(super().facts(), index=None if made is None else made.facts)
 
     @contextlib.contextmanager
     def _searching(self) -> Iterator[tuple[SqliteRows, Snapshot]]:
@@ -178,10 +173,10 @@ class SqliteStore(ChangingStore):
     def _current(self, rows: SqliteRows) -> Snapshot:
         """The snapshot of a transaction; threads that need the same new one make it once."""
         snapshot = self._snapshot
-        if snapshot is None or snapshot.number != rows.number():
+        if snapshot is None or (snapshot.number, snapshot.numbering) != (rows.number(), block.numbering_of(rows)):
             with self._refreshing:
                 snapshot = current(self.folder, rows, self._snapshot)
-                if self._snapshot is None or self._snapshot.number <= snapshot.number:
+                if self._snapshot is None or age(self._snapshot) <= age(snapshot):
                     self._snapshot = snapshot
         return snapshot
 
@@ -190,6 +185,11 @@ class SqliteStore(ChangingStore):
         self._snapshot = None
         while self._all:
             self._all.pop().close()
+
+
+def age(snapshot: Snapshot) -> tuple[int, int]:
+    """By which snapshots are ordered in time."""
+    return snapshot.numbering, snapshot.number
 
 
 def hits_of(rows: SqliteRows, found: Found, k: int) -> list[list[Hit]]:
