@@ -159,8 +159,9 @@ class StreetService:
 
     def case(self) -> CaseAnswer:
         return CaseAnswer(
-            id="c-1", created=BEGIN, why=None, searches=["s-1"], decisions=self.decisions, threshold=self.threshold()
-        )
+            id="c-1", created=BEGIN, by="this machine", why="", search_token="s-1", decisions=self.decisions,
+            threshold=self.threshold(),
+        )  # fmt: skip
 
     async def reasons(self) -> AsyncIterator[str]:
         """The stream, with a heartbeat, and the reasons one after the other."""
