@@ -94,7 +94,8 @@ class StreetService:
         known = self.tracks if self.timed and not self.empty else []
         return GalleryAnswer(
             name="Harbour street", store="sqlite", cameras=[] if self.empty else sorted(CAMERAS.values()),
-            start=min((each.start for each in known), default=None), end=max((each.end for each in known), default=None),
+            start=min((each.start for each in known), default=None),
+            end=max((each.end for each in known), default=None),
             crops=0 if self.empty else sum(len(each.pictures) for each in self.tracks),
             tracks=0 if self.empty else len(self.tracks), version=3, retriever="nano", reasoner="nano", words=True,
             threshold=self.threshold(), caller="", roles=["search", "decide"],
@@ -158,8 +159,9 @@ class StreetService:
 
     def case(self) -> CaseAnswer:
         return CaseAnswer(
-            id="c-1", created=BEGIN, why=None, searches=["s-1"], decisions=self.decisions, threshold=self.threshold()
-        )
+            id="c-1", created=BEGIN, by="this machine", why="", search_token="s-1", decisions=self.decisions,
+            threshold=self.threshold(),
+        )  # fmt: skip
 
     async def reasons(self) -> AsyncIterator[str]:
         """The stream, with a heartbeat, and the reasons one after the other."""

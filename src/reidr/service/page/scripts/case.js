@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { photo } from "./appearances.js";
 import { announce, askIn, fill, find, make, sign } from "./dom.js";
-import { DECIDED, capital, counted, dayOf, shortClockOf, span } from "./wording.js";
+import { DECIDED, capital, dayOf, shortClockOf, span } from "./wording.js";
 
 const NAME = "reidr who decides";
 const FORMATS = { html: "html", csv: "csv", json: "json" };
@@ -59,7 +59,7 @@ function draw(found, undo) {
   find("case-title").textContent = `Case ${found.id}`;
   fill(
     find("case-body"),
-    make("p", { class: "support" }, `Opened on ${moment(found.created)}; ${counted(found.searches.length, "search", "searches")}.`, found.why && ` Why: ${found.why}.`),
+    make("p", { class: "support" }, `Opened by ${found.by}, ${moment(found.created)}.`, found.why && ` Why: ${found.why}.`),
     found.threshold && make("p", { class: "support" }, found.threshold),
     list("Confirmed", same, "Nobody is confirmed yet. Open an appearance and press Y, or choose “Same person”."),
     different.length > 0 && list("Someone else", different, ""),

@@ -13,6 +13,8 @@ import { counted } from "./wording.js";
 let gallery = null;
 let caseId = null;
 let running = null;
+/** Of the last search: another search with one of them is about the same person, and goes on with the same case. */
+let lastPictures = new Set();
 
 /** Says what is wrong, in the server's words where it has any, and what helps. */
 function tell(problem, place = "problem") {
@@ -76,14 +78,19 @@ async function search(again = false) {
   clear();
   const wrong = wrongTimes();
   if (wrong) return tell({ message: wrong });
-  const asked = await question();
-  if (again && caseId) Object.assign(asked ?? {}, { case: caseId });
+  // Without a picture or words (the page was loaded anew) the case itself is asked again.
+  const asked = (await question()) ?? (again ? {} : null);
   if (!asked) return tell({ message: "Add a picture of the person, or describe what they wear, first." });
+  const pictures = new Set(queryPictures());
+  const samePerson = pictures.size ? [...pictures].some((each) => lastPictures.has(each)) : lastPictures.size === 0;
+  if (caseId && (again || samePerson)) asked.case = caseId;
   running?.abort();
   running = new AbortController();
   const stop = showBusy("Searching", () => running.abort());
   try {
-    show(await api.search(asked, running.signal), !asked.pictures.length && !asked.tracks && !again);
+    const answer = await api.search(asked, running.signal);
+    lastPictures = pictures;
+    show(answer);
   } catch (problem) {
     tell(problem);
   } finally {
@@ -91,11 +98,11 @@ async function search(again = false) {
   }
 }
 
-function show(answer, ofWords) {
+function show(answer) {
   caseId = answer.case;
   history.replaceState(null, "", `#search=${encodeURIComponent(answer.search_token)}`);
   document.body.classList.add("asked");
-  results.showResults(answer, { pictures: picturesOf(answer), ofWords, deciding });
+  results.showResults(answer, { pictures: picturesOf(answer), ofWords: answer.query.length === 0, deciding });
   refreshCase();
   results.readReasons();
 }
@@ -115,11 +122,10 @@ function picturesOf(answer) {
 async function restore(token) {
   const stop = showBusy("Opening the search", () => {});
   try {
-    const answer = await api.results(token);
-    show(answer, answer.query.length === 0);
+    show(await api.results(token));
   } catch (problem) {
     history.replaceState(null, "", location.pathname);
-    if (problem.status !== 404) tell(problem);
+    if (problem.status !== 404 && problem.status !== 410) tell(problem);
   } finally {
     stop();
   }
@@ -153,7 +159,7 @@ function showBusy(what, stop) {
 }
 
 async function deciding(tracks, decision, why) {
-  const by = await whoDecides(gallery.caller);
+  const by = await whoDecides(api.key.get() ? gallery.caller : "");
   if (!by) return;
   clear("decide-problem");
   let now = null;
@@ -239,6 +245,7 @@ function another() {
   find("open-case").hidden = true;
   clear();
   caseId = null;
+  lastPictures = new Set();
   document.body.classList.remove("asked");
   history.replaceState(null, "", location.pathname);
   find("files").focus();
