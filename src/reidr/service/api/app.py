@@ -9,8 +9,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from reidr import __version__
-from reidr.service.api.callers import Caller
-from reidr.service.api.gate import Gate
+from reidr.service.api.admission.callers import Caller
+from reidr.service.api.admission.gate import Gate
 from reidr.service.api.models.answers import Problem
 from reidr.service.api.problems import add_problems
 from reidr.service.api.routes.audit import audit_routes
