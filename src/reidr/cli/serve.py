@@ -213,6 +213,7 @@ def run(
     from reidr.service.api.housekeeping import Housekeeping
     from reidr.service.api.service import SearchService
     from reidr.service.http.server import HttpServer
+    from reidr.service.notifying.delivery import Deliverer
     from reidr.service.page.routes import page_routes
     from reidr.service.security.binding import is_loopback
 
@@ -220,9 +221,11 @@ def run(
     service = SearchService(*parts, limits, travel_times=travel)
     app = create_app(service, keyed=keyed, local=is_loopback(served.host) and not keyed, page=page_routes())
     facts = parts[0].facts()
-    housekeeping = Housekeeping(parts[0], parts[1])
-    with HttpServer(service, app, bound) as server, contextlib.closing(housekeeping):
-        housekeeping.start()
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(HttpServer(service, app, bound))
+        for helper in (Housekeeping(parts[0], parts[1]), Deliverer(parts[0], parts[1])):
+            helper.start()
+            stack.callback(helper.stop)
         click.echo(
             f"serving {facts.crops:,} crops in {facts.tracks:,} tracks of {len(facts.cameras)} cameras "
             f"at {server.address}/ ({'with keys' if keyed else 'no keys: this machine only'}); Ctrl-C ends it"
