@@ -210,6 +210,7 @@ def run(
     """Listen and answer until told to stop."""
     from reidr.search.appearances.travel import read_travel_times
     from reidr.service.api.app import create_app
+    from reidr.service.api.housekeeping import Housekeeping
     from reidr.service.api.service import SearchService
     from reidr.service.http.server import HttpServer
     from reidr.service.page.routes import page_routes
@@ -219,7 +220,9 @@ def run(
     service = SearchService(*parts, limits, travel_times=travel)
     app = create_app(service, keyed=keyed, local=is_loopback(served.host) and not keyed, page=page_routes())
     facts = parts[0].facts()
-    with HttpServer(service, app, bound) as server:
+    housekeeping = Housekeeping(parts[0], parts[1])
+    with HttpServer(service, app, bound) as server, contextlib.closing(housekeeping):
+        housekeeping.start()
         click.echo(
             f"serving {facts.crops:,} crops in {facts.tracks:,} tracks of {len(facts.cameras)} cameras "
             f"at {server.address}/ ({'with keys' if keyed else 'no keys: this machine only'}); Ctrl-C ends it"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reidr.service.api.idempotency import (
+from reidr.service.api.admission.idempotency import (
     KEPT_SECONDS,
     STALE_SECONDS,
     Claim,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reidr.service.api.rates import BURST_SECONDS, Rates
+from reidr.service.api.admission.rates import BURST_SECONDS, Rates
 from reidr.service.http.errors import RequestError
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from reidr.service.api.admission.work import WorkQueue
 from reidr.service.api.metrics import Metrics
 from reidr.service.api.settings import ServiceLimits
-from reidr.service.api.work import WorkQueue
 from reidr.service.http.errors import ClientGoneError, RequestError
 
 

@@ -52,6 +52,11 @@ def moment(seconds: float | None) -> str:
     return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="seconds")
 
 
+def camera_words(name: str) -> str:
+    """A camera for reading: "camera door", and not "camera camera 1"."""
+    return name if name.lower().startswith("camera") else f"camera {name}"
+
+
 def case_csv(case: Case) -> str:
     """The tracks that were found as a table (RFC 4180), one line each; what is unknown is an empty cell.
 

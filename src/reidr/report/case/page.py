@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reidr.report import page as pages
-from reidr.report.case.document import CaseDocument, moment
+from reidr.report.case.document import CaseDocument, camera_words, moment
 from reidr.report.files.store import stored_picture
 from reidr.report.pictures import Thumbnail
 from reidr.search.appearances.case import Decision
@@ -48,6 +48,7 @@ def render_case(document: CaseDocument) -> str:
         lanes=[] if answer is None else lanes_of(answer.time_line, answer.appearances),
         ticks=[] if answer is None else ticks_of(answer.time_line),
         when=moment,
+        camera=camera_words,
         decided=DECIDED,
         claims_marked=any(statement.claims for each in case.reasons for statement in each.verdict.statements),
         headline="This case has no answer yet." if answer is None else answer.presence.sentence,

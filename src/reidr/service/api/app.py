@@ -9,8 +9,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from reidr import __version__
-from reidr.service.api.callers import Caller
-from reidr.service.api.gate import Gate
+from reidr.service.api.admission.callers import Caller
+from reidr.service.api.admission.gate import Gate
 from reidr.service.api.models.answers import Problem
 from reidr.service.api.problems import add_problems
 from reidr.service.api.routes.audit import audit_routes
@@ -62,7 +62,7 @@ def create_app(
     ]  # fmt: skip
     for router in routers:
         app.include_router(router)
-    app.openapi = lambda: document_of(app)  # type: ignore[method-assign]
+    app.openapi = lambda: document_of(app, keyed)  # type: ignore[method-assign]
     return app
 
 
@@ -78,8 +78,8 @@ def identifier(service: SearchService, keyed: bool) -> Callable[[str], Caller | 
     return identify
 
 
-def document_of(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, made once. A 422 is a problem here, not FastAPI's own form."""
+def document_of(app: FastAPI, keyed: bool) -> dict[str, Any]:
+    """The OpenAPI document, made once. A 422 is a problem here, not FastAPI's own form; a key is named where wanted."""
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         schemas = document["components"]["schemas"]
@@ -88,5 +88,9 @@ def document_of(app: FastAPI) -> dict[str, Any]:
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= problem.pop("$defs", {})
         schemas["Problem"] = problem
+        if not keyed:
+            del document["components"]["securitySchemes"]
+            for operation in [one for methods in document["paths"].values() for one in methods.values()]:
+                operation.pop("security", None)
         app.openapi_schema = document
     return app.openapi_schema

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPBearer
 
-from reidr.service.api.callers import Caller
+from reidr.service.api.admission.callers import Caller
 from reidr.service.api.service import Asking
 from reidr.service.http.errors import RequestError
 

@@ -11,11 +11,11 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
 from reidr.errors import ReIDError
-from reidr.service.api import idempotency
-from reidr.service.api.callers import Caller
+from reidr.service.api.admission import idempotency
+from reidr.service.api.admission.callers import Caller
+from reidr.service.api.admission.work import Lane, WorkQueue
 from reidr.service.api.metrics import Metrics
 from reidr.service.api.settings import ServiceLimits
-from reidr.service.api.work import Lane, WorkQueue
 from reidr.service.http.errors import RequestError
 from reidr.service.records.records import RecordStore
 from reidr.service.security import audit

@@ -77,8 +77,8 @@ def euclidean(cosine_distance: float) -> float:
 
 
 def looks_limit(retriever: Embedder) -> float:
-    """How near two tracks must be to show one person by their looks: nearer than 1 in 100 absent people come (or the
-    rarest rate that is stored); without stored thresholds looks forbid nothing."""
+    """How near two tracks must be to be one appearance by their looks: nearer than 1 in 100 absent people come to
+    anybody (or the rarest rate that is stored). Without stored thresholds looks forbid nothing."""
     thresholds = facts_of(retriever).thresholds
     return thresholds[min(thresholds, key=float)] if thresholds else float("inf")
 

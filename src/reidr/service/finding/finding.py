@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reidr.search.appearances.grouping import appearance_of, grouped, time_line
+from reidr.search.appearances.grouping import appearance_of, decided_together, grouped, time_line
 from reidr.search.appearances.here import NOBODY, WORDS_ALONE, by_site, entry_of
 from reidr.search.appearances.types import Appearance, FoundTrack, SearchAnswer, TravelEvidence
 from reidr.search.presence import Presence
@@ -88,13 +88,9 @@ def by_looks(search: Search) -> Outcome:
     numbers = scored(listed, search.models, person, search.profile, request.adaptive)
     travels = [travel_of(search, track) for track in chosen]
     found = found_tracks(search, chosen, numbers, travels, words)
-    profile = search.profile
-    doubtful: list[str] = []
-    if profile is not None and not person.doubtful:
-        open_ = [track for track in found if track.decided == "undecided" and not track.doubt]
-        flags = np.array([track.doubtful for track in open_], dtype=bool)
-        chances = [np.nan if track.p_same is None else track.p_same for track in open_]
-        doubtful = worth_reasons([track.track for track in open_], chances, flags, profile, request.reasons)
+    flags = np.array([track.doubtful for track in found], dtype=bool)
+    chances = [np.nan if track.p_same is None else track.p_same for track in found]
+    doubtful = worth_reasons([track.track for track in found], chances, flags, request.reasons)
     by, rule, notes = order_words(search, numbers, travels, words, len(tracks))
     return Outcome([*first, *found], by, rule, numbers.presence, doubtful, notes, words)
 
@@ -140,6 +136,12 @@ def chosen_tracks(search: Search, tracks: Sequence[TrackHit]) -> list[TrackHit]:
     return [track for track in tracks if track.track in chosen]
 
 
+def wanted_groups(groups: Sequence[list[FoundTrack]], most: int) -> list[list[FoundTrack]]:
+    """The first `most` groups about which nothing is decided, and all others: a decision is always shown."""
+    open_ = [group for group in groups if decided_together([track.decided for track in group]) == "undecided"]
+    return [group for group in groups if not any(group is late for late in open_[most:])]
+
+
 def order_words(
     search: Search,
     numbers: Scored,
@@ -167,8 +169,9 @@ def answer_of(search: Search, outcome: Outcome, version: int) -> SearchAnswer:
     """All that was found, as appearances on a time line."""
     request, person, models = search.request, search.person, search.models
     ranked = [track.model_copy(update={"rank": rank}) for rank, track in enumerate(outcome.tracks, start=1)]
-    groups = grouped(ranked, request.gap, LooksAlike(search, ranked))
-    words_alone = person.vector is None
+    alike = LooksAlike(search, ranked, {track.track: track.p_same for track in ranked})
+    groups = wanted_groups(grouped(ranked, request.gap, alike), request.max_matches)
+    words_alone, kept = person.vector is None, {track.track for group in groups for track in group}
     appearances: list[Appearance] = [
         appearance_of(group, rank, group[0].p_words if words_alone else group[0].p_same)
         for rank, group in enumerate(groups, start=1)
@@ -202,5 +205,5 @@ def answer_of(search: Search, outcome: Outcome, version: int) -> SearchAnswer:
         notice="" if profile is None else profile.notice,
         appearances=appearances,
         time_line=time_line(appearances),
-        doubtful=list(outcome.doubtful),
+        doubtful=[track for track in outcome.doubtful if track in kept],
     )

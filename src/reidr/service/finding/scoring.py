@@ -22,6 +22,7 @@ from reidr.service.finding.models import Models
 from reidr.service.finding.person import Person
 
 Reals = NDArray[np.float64]
+DOUBTFUL = 0.5  # bits: P(same) between 0.11 and 0.89
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class Scored:
         by, rule: the number that decides the order, and how it is made. values: (n,) it; greater is likelier where
             `rising`, else smaller is nearer. direct: (n,) direct scores, NaN where not asked. probabilities: (n,)
             P(same), NaN where there is no score or no calibration. scores: (n,) the number that `presence` compares.
-        in_doubt: (n,) candidates that the ask policy has in doubt. doubts: why a crop can hardly show a person.
+        in_doubt: (n,) candidates whose answer is in doubt. doubts: why a crop can hardly show a person.
         identical: (n,) crops with the pixels of a picture of the query. spread: standard deviation of the surroundings.
     """
 
@@ -116,26 +117,24 @@ def compared(candidates: Candidates, order: Order, believed: Presence, profile: 
 
 
 def in_doubt(candidates: Candidates, probabilities: Reals, profile: InferenceProfile | None) -> NDArray[np.bool_]:
-    """(n,) candidates that the policy would ask about; without one, or surroundings, all that have a probability."""
-    policy = None if profile is None else profile.policy
-    if policy is None or not has_z_norm(candidates.listed, policy.first, policy.last):
-        return np.isfinite(probabilities)
-    normalised = normalised_distances(candidates.listed, policy.first, policy.last)[0]
-    return np.asarray(normalised[candidates.columns] - normalised[0] <= policy.band)
+    """(n,) candidates whose answer is in doubt: near enough for the ask policy, and P(same) near neither 0 nor 1.
 
-
-def worth_reasons(
-    tracks: Sequence[str], chances: Sequence[float], doubtful: NDArray[np.bool_], profile: InferenceProfile, most: int
-) -> list[str]:
-    """The tracks for which reasons are written: those in doubt, the least sure first, `most` at most.
-
-    How unsure a probability is, is its entropy in bits. Where the profile's policy has a least entropy for reasons, it
-    holds.
+    How unsure a probability is, is its entropy in bits: at least `DOUBTFUL`, or the least entropy that the policy has
+    for reasons. Without a policy, or surroundings, all candidates are near enough.
     """
+    policy = None if profile is None else profile.policy
+    bits = entropy(probabilities)
+    if policy is None or not has_z_norm(candidates.listed, policy.first, policy.last):
+        return np.asarray(bits >= DOUBTFUL)
+    normalised = normalised_distances(candidates.listed, policy.first, policy.last)[0]
+    near = normalised[candidates.columns] - normalised[0] <= policy.band
+    return np.asarray(near & (bits >= (policy.doubtful if policy.doubtful < NEVER else DOUBTFUL)))
+
+
+def worth_reasons(tracks: Sequence[str], chances: Sequence[float], doubtful: NDArray[np.bool_], most: int) -> list[str]:
+    """The tracks for which reasons are written: of those in doubt the least sure first, `most` at most."""
     bits = entropy(np.array(chances, dtype=np.float64))
-    least = profile.policy.doubtful if profile.policy is not None and profile.policy.doubtful < NEVER else 0.0
-    wanted = np.flatnonzero(doubtful & np.isfinite(bits) & (bits >= least))
-    order = sorted(wanted.tolist(), key=lambda number: -bits[number])
+    order = sorted(np.flatnonzero(doubtful).tolist(), key=lambda number: -bits[number])
     return [tracks[number] for number in order[:most]]
 
 

@@ -106,7 +106,10 @@ def sentence_of(
     words = alarms_in_words(strictest.false_alarms)
     said = f"With a {score} of {strictest.value:.3f} or less there is {words}"
     if not searches:
-        return f"{said}, as measured on the training people; decisions made here will correct it."
+        so_far = (
+            f" ({decisions:,} so far, none of them about the nearest wrong person of a search)" if decisions else ""
+        )
+        return f"{said}, as measured on the training people; decisions made here will correct it{so_far}."
     before = shipped[min(shipped, key=float)]
     return (
         f"{said}, by the training people and {searches:,} searches decided here ({decisions:,} decisions; "

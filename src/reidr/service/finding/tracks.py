@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,20 +38,42 @@ class Search:
 
 
 class LooksAlike:
-    """Whether two tracks may be one appearance by their looks, and by what was decided about them."""
+    """Whether two tracks may be one appearance: by what was decided about them, by P(same), and by their looks.
 
-    def __init__(self, search: Search, tracks: Sequence[TrackHit | FoundTrack]) -> None:
+    What was decided differently never belongs together, and what was confirmed always does. Otherwise two tracks must
+    be alike, and where P(same) is known both must be likely, or both unlikely: somebody else who passes must not
+    lengthen an appearance.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        tracks: Sequence[TrackHit | FoundTrack],
+        chances: Mapping[str, float | None] = MappingProxyType({}),
+    ) -> None:
+        """`chances`: P(same) by track, where it is known already."""
         ids = [track.best for track in tracks]
         stored = search.store.get(ids) if ids else []
         self.vectors = {track.track: crop.vector for track, crop in zip(tracks, stored, strict=True)}
+        self.chances = chances
         self.limit = looks_limit(search.models.retriever)
-        self.rejected = frozenset(search.request.rejected)
+        self.confirmed, self.rejected = frozenset(search.request.confirmed), frozenset(search.request.rejected)
 
     def __call__(self, one: str, other: str) -> bool:
         if (one in self.rejected) != (other in self.rejected):
             return False
+        if one in self.confirmed and other in self.confirmed:
+            return True
+        likely = [self.likely(track) for track in (one, other)]
+        if None not in likely and likely[0] != likely[1]:
+            return False
         cosine = float(self.vectors[one] @ self.vectors[other])
         return float(np.sqrt(max(0.0, 2.0 - 2.0 * cosine))) <= self.limit
+
+    def likely(self, track: str) -> bool | None:
+        """Whether a track rather shows the person than not; None where nothing says so."""
+        chance = self.chances.get(track)
+        return True if track in self.confirmed else None if chance is None else chance >= 0.5
 
 
 def travel_of(search: Search, track: TrackHit) -> TravelEvidence | None:
@@ -114,7 +137,7 @@ def found_tracks(
                 p_words=None if words is None or row is None else words.probability(row),
                 terms=[] if words is None or row is None else words.terms(row),
                 travel=travels[place],
-                doubtful=bool(numbers.in_doubt[place]) and not rejected[place],
+                doubtful=bool(numbers.in_doubt[place]) and not rejected[place] and not numbers.doubts[place],
                 doubt=numbers.doubts[place],
                 identical_to_query=bool(numbers.identical[place]),
                 decided="different" if rejected[place] else "undecided",

@@ -2,7 +2,7 @@
 
 Each row holds the hash of the row before it, and its own: SHA-256 over that hash and its own canonical JSON. So a row
 that was changed, taken out, or put in breaks the chain (`verification`). Whoever may write to the database could still
-write the whole chain anew, or cut its end off: against that, keep the head hash elsewhere (`reidr audit head`).
+write the whole chain anew, or cut its end off: against that, keep the head elsewhere that `reidr audit verify` prints.
 """
 
 from __future__ import annotations

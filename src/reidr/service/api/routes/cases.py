@@ -9,14 +9,14 @@ from fastapi.responses import Response
 
 from reidr.search.appearances.case import Case
 from reidr.search.appearances.types import Decided
+from reidr.service.api.actions.converting import case_answer
+from reidr.service.api.actions.exporting import MEDIA_TYPES, Form, exported
+from reidr.service.api.actions.searching import known_case
 from reidr.service.api.asking import ToDecide, ToSearch, once
-from reidr.service.api.converting import case_answer
-from reidr.service.api.exporting import MEDIA_TYPES, Form, exported
 from reidr.service.api.models.answers import CaseAnswer, CasesAnswer
 from reidr.service.api.models.fields import Label
 from reidr.service.api.models.requests import NewDecision
 from reidr.service.api.problems import responses
-from reidr.service.api.searching import known_case
 from reidr.service.api.service import Asking
 from reidr.service.finding import cases
 from reidr.service.http.errors import RequestError

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 from pydantic import Field
 
+from reidr.service.api.actions.crops import crop_answer, stored_crops
 from reidr.service.api.asking import ToEnrol, ToErase, ToSearch, once
-from reidr.service.api.crops import crop_answer, stored_crops
-from reidr.service.api.filters import Page, Which
 from reidr.service.api.models.answers import CropAnswer, CropsAnswer, EnrolmentAnswer
 from reidr.service.api.models.fields import Label, Reason
+from reidr.service.api.models.filters import Page, Which
 from reidr.service.api.models.requests import Enrolment
 from reidr.service.api.problems import responses
 from reidr.service.api.service import Asking

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from reidr.service.api.actions.explaining import explained
 from reidr.service.api.asking import ToSearch
-from reidr.service.api.explaining import explained
 from reidr.service.api.models.answers import ExplanationAnswer
 from reidr.service.api.models.requests import PairQuestion
 from reidr.service.api.problems import responses

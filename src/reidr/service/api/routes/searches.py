@@ -10,15 +10,15 @@ from fastapi.responses import Response, StreamingResponse
 
 from reidr.search.appearances.case import Case
 from reidr.search.appearances.types import SearchAnswer
+from reidr.service.api.actions.converting import reason_answer, results_of
+from reidr.service.api.actions.searching import case_of_token, searched, thoughts
+from reidr.service.api.actions.streaming import EVENTS, HEADERS, events_of
 from reidr.service.api.asking import ToSearch, once
-from reidr.service.api.converting import reason_answer, results_of
 from reidr.service.api.models.answers import ReasonAnswer, SearchResults
 from reidr.service.api.models.fields import Label
 from reidr.service.api.models.requests import SearchQuestion
 from reidr.service.api.problems import responses
-from reidr.service.api.searching import case_of_token, searched, thoughts
 from reidr.service.api.service import Asking
-from reidr.service.api.streaming import EVENTS, HEADERS, events_of
 from reidr.service.http.errors import RequestError
 
 FIRST_PAGE = 50

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
+from reidr.service.api.actions.crops import track_answer
 from reidr.service.api.asking import ToEnrol, ToSearch, once
-from reidr.service.api.crops import track_answer
-from reidr.service.api.filters import Page
 from reidr.service.api.models.answers import ChangeAnswer, TracksAnswer
+from reidr.service.api.models.filters import Page
 from reidr.service.api.models.requests import Merge, Split
 from reidr.service.api.problems import responses
 from reidr.service.api.service import Asking

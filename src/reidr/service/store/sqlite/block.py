@@ -15,7 +15,7 @@ import mmap
 import os
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,22 +32,36 @@ def block_path(folder: Path, token: str) -> Path:
     return folder / f"vectors-{token}.f32"
 
 
-def numbering_of(rows: SqliteRows) -> int:
-    """How often the rows have been numbered anew."""
-    return int(rows.run("SELECT numbering FROM gallery")[0][0])
+class State(NamedTuple):
+    """What the database says.
+
+    Attributes:
+        token, valid: which block is the right one, and how many of its rows are. dimensions: length of the vectors.
+        numbering: how often the rows have been numbered anew. last: number of the last crop row. number: of the last
+            operation.
+    """
+
+    token: str
+    valid: int
+    dimensions: int | None
+    numbering: int
+    last: int
+    number: int
 
 
-def state(rows: SqliteRows) -> tuple[str, int, int | None, int]:
-    """What the database says: token and valid rows of the block, length of the vectors, number of the last crop row."""
-    token, valid, dimensions = rows.run("SELECT block, block_rows, dimensions FROM gallery")[0]
-    last = rows.run("SELECT coalesce(max(row), 0) FROM crops")[0][0]
-    return token, valid, dimensions, last
+def state(rows: SqliteRows) -> State:
+    """The state as of a transaction."""
+    found = rows.run(
+        "SELECT block, block_rows, dimensions, numbering, (SELECT coalesce(max(row), 0) FROM crops), "
+        "(SELECT coalesce(max(number), 0) FROM operations) FROM gallery"
+    )
+    return State(*found[0])
 
 
-def is_current(folder: Path, rows: SqliteRows) -> bool:
+def is_current(folder: Path, now: State) -> bool:
     """Whether the block has every crop."""
-    token, valid, dimensions, last = state(rows)
-    return last <= valid and (not last or size_of(block_path(folder, token)) >= valid * (dimensions or 0) * 4)
+    size = now.valid * (now.dimensions or 0) * 4
+    return now.last <= now.valid and (not now.last or size_of(block_path(folder, now.token)) >= size)
 
 
 def size_of(path: Path) -> int:
@@ -63,7 +77,7 @@ def extend(folder: Path, rows: SqliteRows) -> None:
 
     Raises ReIDError where the file cannot be written.
     """
-    token, valid, dimensions, last = state(rows)
+    token, valid, dimensions, _, last, _ = state(rows)
     if dimensions is None or last == 0:
         return
     path = block_path(folder, token)
@@ -106,7 +120,7 @@ def erase(folder: Path, rows: SqliteRows, removed: list[int]) -> None:
 
     Raises ReIDError where the file cannot be written.
     """
-    token, valid, dimensions, _ = state(rows)
+    token, valid, dimensions, *_ = state(rows)
     path = block_path(folder, token)
     if not token or dimensions is None or not path.is_file():
         remove_others(folder, "")

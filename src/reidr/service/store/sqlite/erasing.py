@@ -77,14 +77,14 @@ def number_anew(folder: Path, rows: SqliteRows) -> None:
 
 def shrink_index(folder: Path, rows: SqliteRows, removed: list[int]) -> None:
     """Take removed crops out of the approximate index, from the vectors that the block still has of the others."""
-    made = lists.load(folder, block.numbering_of(rows))
-    token, valid, dimensions, _ = block.state(rows)
+    token, valid, dimensions, numbering, *_ = block.state(rows)
+    made = lists.load(folder, numbering)
     path = block.block_path(folder, token)
     if made is None or dimensions is None or not path.is_file():
         (folder / lists.FILE).unlink(missing_ok=True)
         return
     vectors = block.map_block(path, valid, dimensions)
-    lists.save(folder, lists.without(made, vectors, np.asarray(removed, dtype=np.int64) - 1), block.numbering_of(rows))
+    lists.save(folder, lists.without(made, vectors, np.asarray(removed, dtype=np.int64) - 1), numbering)
 
 
 def empty_log(folder: Path, connection: sqlite3.Connection) -> None:

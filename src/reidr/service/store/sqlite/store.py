@@ -27,6 +27,8 @@ from reidr.service.store.sqlite.rows import SqliteRows
 from reidr.service.store.sqlite.schema import connect, open_file
 from reidr.service.store.sqlite.snapshot import Snapshot, current, rows_by_number, wanted_rows
 
+FEW_ROWS = 20_000  # crops that pass a filter, up to which all of them are compared also where there is an index
+
 
 class SqliteStore(SqlStore):
     """See `GalleryStore`. The folder holds `gallery.sqlite` and, derived from it, the block of vectors."""
@@ -106,11 +108,11 @@ class SqliteStore(SqlStore):
     ) -> Found:
         """Rows and distances for each query: at least the k nearest where there are as many."""
         mask, few = wanted_rows(rows, snapshot, which)
+        made = None if exact or (mask is None and few is not None) else self._lists(snapshot)
+        if made is not None and (few is None or len(few) > FEW_ROWS):
+            return made.nearest(snapshot.vectors, queries, k, mask)
         if few is not None:
             return among(snapshot.vectors, queries, k, few)
-        made = None if exact else self._lists(snapshot)
-        if made is not None:
-            return made.nearest(snapshot.vectors, queries, k, mask)
         return nearest(snapshot.vectors, queries, k, mask)
 
     def _lists(self, snapshot: Snapshot) -> lists.Lists | None:
@@ -140,7 +142,7 @@ class SqliteStore(SqlStore):
             made = lists.build(snapshot.vectors, snapshot.alive, advance)
         with self._changing() as rows:
             (removed,) = rows.run("SELECT count(*) FROM removed WHERE number > ?", [snapshot.number])[0]
-            if removed or block.numbering_of(rows) != snapshot.numbering:
+            if removed or block.state(rows).numbering != snapshot.numbering:
                 raise DataError("crops were removed while the index was being made; make it again")
             lists.save(self.folder, made, snapshot.numbering)
         return made.facts
@@ -148,7 +150,7 @@ class SqliteStore(SqlStore):
     def facts(self) -> StoreFacts:
         """See `GalleryStore.facts`."""
         with self._reading() as rows:
-            made = lists.load(self.folder, block.numbering_of(rows))
+            made = lists.load(self.folder, block.state(rows).numbering)
         return replace(super().facts(), index=None if made is None else made.facts)
 
     @contextlib.contextmanager
@@ -156,28 +158,28 @@ class SqliteStore(SqlStore):
         """A transaction that reads, with the snapshot that belongs to it."""
         while True:
             with self._reading() as rows:
-                if not block.is_current(self.folder, rows):
-                    snapshot = None
-                else:
-                    try:
-                        snapshot = self._current(rows)
-                    except FileNotFoundError:  # another process has erased crops since the transaction began
-                        snapshot = None
+                snapshot = self._current(rows)
                 if snapshot is not None:
                     yield rows, snapshot
                     return
             with self._changing() as rows:
-                if not block.is_current(self.folder, rows):
+                if not block.is_current(self.folder, block.state(rows)):
                     block.extend(self.folder, rows)
 
-    def _current(self, rows: SqliteRows) -> Snapshot:
-        """The snapshot of a transaction; threads that need the same new one make it once."""
-        snapshot = self._snapshot
-        if snapshot is None or (snapshot.number, snapshot.numbering) != (rows.number(), block.numbering_of(rows)):
-            with self._refreshing:
-                snapshot = current(self.folder, rows, self._snapshot)
-                if self._snapshot is None or age(self._snapshot) <= age(snapshot):
-                    self._snapshot = snapshot
+    def _current(self, rows: SqliteRows) -> Snapshot | None:
+        """The snapshot of a transaction, None where the block is behind; threads that need one make it once."""
+        now, snapshot = block.state(rows), self._snapshot
+        if snapshot is not None and (snapshot.number, snapshot.numbering) == (now.number, now.numbering):
+            return snapshot
+        if not block.is_current(self.folder, now):
+            return None
+        with self._refreshing:
+            try:
+                snapshot = current(self.folder, rows, now, self._snapshot)
+            except FileNotFoundError:  # another process has erased crops since the transaction began
+                return None
+            if self._snapshot is None or age(self._snapshot) <= age(snapshot):
+                self._snapshot = snapshot
         return snapshot
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 from fastapi.responses import Response
 
 from reidr.search.appearances.case import Case
-from reidr.service.api.searching import known_case
+from reidr.service.api.actions.searching import known_case
 from reidr.service.api.service import Asking
 from reidr.service.finding.exports.data_sets import write_data_set
 from reidr.service.finding.exports.export import export_text, labelled

@@ -10,9 +10,9 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reidr.service.api.callers import LOCAL, Caller, Identify
+from reidr.service.api.admission.callers import LOCAL, Caller, Identify
+from reidr.service.api.admission.rates import Rates
 from reidr.service.api.metrics import Metrics
-from reidr.service.api.rates import Rates
 from reidr.service.api.settings import ServiceLimits
 from reidr.service.http.body import BoundedBody, Memory, check_headers
 from reidr.service.http.errors import RequestError

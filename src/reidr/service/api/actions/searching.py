@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from reidr.search.appearances.case import Case
 from reidr.search.appearances.types import Reason, SearchAnswer
-from reidr.service.api.crops import picture_of
+from reidr.service.api.actions.crops import picture_of
 from reidr.service.api.models.requests import SearchQuestion
 from reidr.service.api.service import Asking
 from reidr.service.finding import cases

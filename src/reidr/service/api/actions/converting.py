@@ -5,7 +5,7 @@ from __future__ import annotations
 from reidr.search.appearances.case import Case, Decision
 from reidr.search.appearances.types import Appearance, Decided, FoundTrack, Reason, SearchAnswer
 from reidr.search.document.schema import VerdictEntry
-from reidr.service.api.crops import picture_path
+from reidr.service.api.actions.crops import picture_path
 from reidr.service.api.models import answers
 
 

@@ -10,8 +10,8 @@ from reidr.reasoning.rationales.claim_check import check_claims
 from reidr.reasoning.types import Pair
 from reidr.search.document.document import verdict_entry
 from reidr.search.reasons import doubt_of
-from reidr.service.api.converting import verdict_fields
-from reidr.service.api.crops import picture_of
+from reidr.service.api.actions.converting import verdict_fields
+from reidr.service.api.actions.crops import picture_of
 from reidr.service.api.models.answers import ExplanationAnswer
 from reidr.service.api.models.requests import PairQuestion, PairSide
 from reidr.service.api.service import Asking
