@@ -52,7 +52,7 @@ STATEMENTS = (
     ("Both wear a pink top with long sleeves.", {"upper clothing": "consistent", "sleeves": "consistent"}, ""),
     ("Both carry an orange backpack.", {"bag": "consistent"}, ""),
     ("A has long black hair; the hair of B cannot be seen.", {"hair": "not visible"}, ""),
-    ("Both wear brown shoes.", {"shoes": "inconsistent"}, "asked alone: B: black"),
+    ("Both wear brown shoes.", {"shoes": "inconsistent"}, "B: Black; B: Grey"),
     ("The trousers differ: both are blue.", {"lower clothing": "self-contradictory"}, ""),
     ("So it is likely one person.", {}, ""),
 )

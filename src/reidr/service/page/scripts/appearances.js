@@ -3,14 +3,14 @@
 import * as api from "./api.js";
 import { make, fill, sign } from "./dom.js";
 import { markRegions, showReason, verdict } from "./reasons.js";
-import { DECIDED, capital, counted, likelihood, span } from "./wording.js";
+import { DECIDED, capital, counted, likelihood, span, termParts } from "./wording.js";
 
 /**
  * The item of an appearance. `pictures` holds the query's by id, {url} or {path}, and `name`; `ofWords`: there are none.
  * `deciding(tracks, decision, why)` is called with the ids of the tracks that a decision is about; `opening()` when its
  * line is pressed.
  */
-export function appearanceItem(appearance, number, { pictures, ofWords, deciding, opening }) {
+export function appearanceItem(appearance, number, { pictures, ofWords, mayDecide, deciding, opening }) {
   const id = `appearance-${number}`;
   const reasons = new Map(); // by track
   const best = appearance.tracks.find((track) => track.best === appearance.best) ?? appearance.tracks[0];
@@ -29,7 +29,7 @@ export function appearanceItem(appearance, number, { pictures, ofWords, deciding
   const element = make("li", { class: "appearance", id }, make("h3", {}, line), detail);
   let parts = null; // what the detail is made of, from when it is first opened
   let only = null; // one track of several, where a decision shall be about it alone
-  let state = [appearance.doubtful ? "The reasoner has not come to this one yet." : "Not among the doubtful ones: the reasoner was not asked about it.", false];
+  let state = [appearance.doubtful ? "The reasoner has not come to this one yet." : "Not in doubt, so the reasoner was not asked about it.", false];
 
   const track = () => only ?? best;
 
@@ -41,10 +41,10 @@ export function appearanceItem(appearance, number, { pictures, ofWords, deciding
   }
 
   function build() {
-    const a = pictures.size > 0 && figure("The person", "a");
+    const a = pictures.size > 0 && figure("a", "the person");
     parts = {
       a,
-      b: figure("Found", "b"),
+      b: figure("b", "found"),
       remarks: make("div", { class: "remarks" }),
       decide: make("div", { class: "decide", role: "group", "aria-label": `Your decision on number ${number + 1}` }),
       reason: make("div", { class: "reason" }),
@@ -89,6 +89,7 @@ export function appearanceItem(appearance, number, { pictures, ofWords, deciding
   const decision = () => (only ?? appearance).decision;
 
   function decide(what) {
+    if (!mayDecide) return;
     const why = parts?.decide.querySelector("input")?.value.trim() || null;
     deciding((only ? [only] : appearance.tracks).map((each) => each.id), what, why);
   }
@@ -99,6 +100,10 @@ export function appearanceItem(appearance, number, { pictures, ofWords, deciding
     fill(badge, decided && sign(decided === "same" ? "sign-check" : "sign-cross", 12), decided && capital(DECIDED[decided]));
     badge.className = `badge ${decided ?? ""}`;
     if (!parts) return;
+    if (!mayDecide) {
+      fill(parts.decide, make("p", { class: "soft" }, "Your key may search, but not decide."));
+      return;
+    }
     const held = parts.decide.contains(document.activeElement) ? document.activeElement.dataset.what : null;
     const written = parts.decide.querySelector("input")?.value ?? "";
     const now = decision();
@@ -154,9 +159,10 @@ function remarks(track) {
     track.travel && make("p", { class: "soft" }, track.travel),
     track.terms.length > 0 &&
       make("ul", { class: "fits", "aria-label": "How well the words fit" }, track.terms.map((term) => {
-        const { kind, words, number } = likelihood(term.likelihood, true);
-        const said = kind === "unknown" ? "not known" : words.replace(" as described", "");
-        return make("li", { class: kind }, make("span", {}, term.text), make("b", {}, number), make("span", {}, said));
+        const { kind, number } = likelihood(term.likelihood, true);
+        const [value, family] = termParts(term.text);
+        const said = kind === "unknown" ? "not known" : kind;
+        return make("li", { class: kind }, make("span", {}, value, family && make("small", {}, ` ${family}`)), make("b", {}, number), make("span", {}, said));
       })),
   ];
 }
@@ -171,8 +177,9 @@ export function photo(path, alt) {
   return image;
 }
 
-function figure(caption, letter) {
-  return make("figure", { class: `side ${letter}` }, make("div", { class: "frame" }), make("figcaption", {}, caption));
+/** The reasoner calls the pictures A and B. */
+function figure(letter, caption) {
+  return make("figure", { class: `side ${letter}` }, make("div", { class: "frame" }), make("figcaption", {}, make("b", {}, letter.toUpperCase()), ` ${caption}`));
 }
 
 /** The probability as a line: its length says what the number says. */

@@ -59,7 +59,7 @@ function draw(found, undo) {
   find("case-title").textContent = `Case ${found.id}`;
   fill(
     find("case-body"),
-    make("p", { class: "support" }, `Opened by ${found.by}, ${moment(found.created)}.`, found.why && ` Why: ${found.why}.`),
+    make("p", { class: "support" }, `Opened ${api.key.get() ? `by ${found.by}, ` : ""}${moment(found.created)}.`, found.why && ` Why: ${found.why}.`),
     found.threshold && make("p", { class: "support" }, found.threshold),
     list("Confirmed", same, "Nobody is confirmed yet. Open an appearance and press Y, or choose “Same person”."),
     different.length > 0 && list("Someone else", different, ""),

@@ -56,7 +56,7 @@ async function begin() {
   startQuestion(gallery);
   find("ask").hidden = false;
   document.body.classList.add("ready");
-  const known = /^#search=(.+)$/.exec(location.hash)?.[1];
+  const known = /^#case=(.+)$/.exec(location.hash)?.[1];
   if (known) restore(decodeURIComponent(known));
 }
 
@@ -100,9 +100,9 @@ async function search(again = false) {
 
 function show(answer) {
   caseId = answer.case;
-  history.replaceState(null, "", `#search=${encodeURIComponent(answer.search_token)}`);
+  history.replaceState(null, "", `#case=${encodeURIComponent(caseId)}`);
   document.body.classList.add("asked");
-  results.showResults(answer, { pictures: picturesOf(answer), ofWords: answer.query.length === 0, deciding });
+  results.showResults(answer, { pictures: picturesOf(answer), ofWords: answer.query.length === 0, mayDecide: gallery.roles.includes("decide"), deciding });
   refreshCase();
   results.readReasons();
 }
@@ -118,14 +118,15 @@ function picturesOf(answer) {
   return new Map(given.filter(([, each]) => each));
 }
 
-/** An earlier search by its token, after the page was loaded anew. */
-async function restore(token) {
-  const stop = showBusy("Opening the search", () => {});
+/** The last search of a case, after the page was loaded anew. */
+async function restore(id) {
+  const stop = showBusy("Opening the case", () => {});
   try {
-    show(await api.results(token));
+    const { search_token: token } = await api.caseOf(id);
+    if (token) show(await api.results(token));
   } catch (problem) {
     history.replaceState(null, "", location.pathname);
-    if (problem.status !== 404 && problem.status !== 410) tell(problem);
+    tell(problem);
   } finally {
     stop();
   }

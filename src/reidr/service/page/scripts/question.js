@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { fill, find, make } from "./dom.js";
 import { dataAddress, queryPictures, takeTrack } from "./pictures.js";
-import { capital, counted, dayOf, listed, span } from "./wording.js";
+import { capital, counted, dayOf, listed, span, termParts } from "./wording.js";
 
 const TYPING_PAUSE = 250;
 const OFFERED = 24;
@@ -75,7 +75,7 @@ export function understoodLines({ terms, corrected, unmapped, not_used: unused }
   const pairs = Object.entries(corrected).map(([word, other]) => `“${word}” as “${other}”`);
   return [
     terms.length
-      ? make("ul", { class: "terms", "aria-label": "Searched for" }, terms.map(({ text }) => make("li", {}, termParts(text))))
+      ? make("ul", { class: "terms", "aria-label": "Searched for" }, terms.map(term))
       : make("p", { class: "wrong" }, "Nothing here can be searched for yet. Name garments, colours, bags, hats, hair or shoes."),
     pairs.length > 0 && make("p", {}, `Read ${listed(pairs)}.`),
     unmapped.length > 0 && make("p", {}, `Not searched for, because no attribute stands for it: ${quoted(unmapped)}.`),
@@ -83,10 +83,9 @@ export function understoodLines({ terms, corrected, unmapped, not_used: unused }
   ];
 }
 
-/** "upper colors: red" as its value and, smaller, what it is a value of. */
-function termParts(text) {
-  const [, not, family, value] = /^(not )?(?:(.*): )?(.*)$/.exec(text);
-  return [make("b", {}, `${not ? "no " : ""}${value}`), family && make("small", {}, ` ${family}`)];
+function term({ text }) {
+  const [value, family] = termParts(text);
+  return make("li", {}, make("b", {}, value), family && make("small", {}, ` ${family}`));
 }
 
 /** The request of what the form holds; null where nobody is asked for. */
@@ -101,6 +100,8 @@ export async function question() {
   const tracks = pictures.filter((each) => each.track).map((each) => each.track.id);
   if (tracks.length) asked.tracks = tracks;
   if (words && !find("words-part").hidden) asked.words = words;
+  const why = find("purpose").value.trim();
+  if (why) asked.why = why;
   for (const [name, field] of [["start", find("since")], ["end", find("until")]]) {
     if (field.value) asked[name] = new Date(field.value).toISOString();
   }

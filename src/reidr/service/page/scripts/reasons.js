@@ -60,7 +60,7 @@ export function showReason(place, reason, mark) {
 
 function statementOf(statement, mark, leave, press) {
   const regions = statement.claims.map((claim) => claim.region);
-  const words = make("span", { class: "statement" }, statement.text, statement.note && make("small", { class: "instead" }, statement.note));
+  const words = make("span", { class: "statement" }, statement.text, statement.note && make("small", { class: "instead" }, askedAlone(statement.note)));
   if (!regions.length) return make("p", { class: "claim" }, words);
   const about = statement.claims.map((claim) => make("span", { class: "about" }, make("span", { class: "region" }, claim.region), claim.outcome && stamp(claim.outcome)));
   const button = make("button", { type: "button", class: "claim", "aria-pressed": "false" }, words, make("span", { class: "abouts" }, about));
@@ -70,6 +70,16 @@ function statementOf(statement, mark, leave, press) {
   button.addEventListener("blur", leave);
   button.addEventListener("click", () => press(button, regions));
   return button;
+}
+
+/** What the check heard, of "A: None; A: Handbag; B: Red", as sentences. */
+export function askedAlone(note) {
+  const said = new Map();
+  for (const part of note.split("; ")) {
+    const [, picture, value] = /^([^:]*): ?(.*)$/.exec(part) ?? [null, "", part];
+    said.set(picture, [...(said.get(picture) ?? []), value.toLowerCase()]);
+  }
+  return [...said].map(([picture, values]) => `Asked about ${picture || "it"} alone, it says: ${values.join(", ")}.`).join(" ");
 }
 
 function tally(claims) {

@@ -23,7 +23,7 @@ let context = {};
 
 export const current = () => shown;
 
-/** Shows the answer to a search. `given`: {pictures, ofWords, deciding}. */
+/** Shows the answer to a search. `given`: {pictures, ofWords, mayDecide, deciding}. */
 export function showResults(answer, given) {
   stopReasons();
   line?.end();
@@ -37,7 +37,9 @@ export function showResults(answer, given) {
   add(answer);
   find("nothing").hidden = answer.appearances.length > 0;
   find("found-list").hidden = answer.appearances.length === 0;
-  if (items.length) select(0, false);
+  // In a case that was searched again the first question is who was not decided on yet.
+  const undecided = items.findIndex((item) => item.appearance.decision === null);
+  if (items.length) select(Math.max(undecided, 0), false);
   tellThreshold(answer.threshold);
   announce(`${find("presence").textContent} ${counted(answer.total, "appearance")} found.`);
   find("zone").textContent = answer.appearances.some((each) => each.start !== null) ? `times of ${zone()}` : "";
@@ -57,18 +59,16 @@ function tellPresence(answer) {
     find("presence").textContent = BELIEFS[answer.belief];
     find("grounds").textContent = known && grounds ? grounds.charAt(0).toUpperCase() + grounds.slice(1) : answer.presence;
   }
-  fill(
-    find("notes"),
-    answer.warnings.map((warning) => make("p", { class: "wrong" }, warning)),
-    answer.words && make("p", {}, `Searched for: ${answer.terms.join("; ") || "nothing of these words"}.`),
-    [searched, answer.order, ...answer.notes].map((note) => make("p", {}, note)),
-  );
+  fill(find("notes"), answer.warnings.map((warning) => make("p", { class: "wrong" }, warning)), make("p", {}, searched));
+  const words = answer.words && `Of the words “${answer.words}” was searched for: ${answer.terms.join("; ") || "nothing"}.`;
+  fill(find("made-body"), [words, answer.order, ...answer.notes].filter(Boolean).map((note) => make("p", {}, note)));
 }
 
 /** How often a match shown as likely is wrong here, in words; it changes with decisions. */
 export function tellThreshold(sentence) {
-  find("threshold").textContent = sentence ?? "";
-  find("threshold").hidden = !sentence;
+  const shownHere = context.ofWords ? "" : sentence; // it speaks of how alike people look, not of words
+  find("threshold").textContent = shownHere;
+  find("threshold").hidden = !shownHere;
 }
 
 /** Adds a page of appearances to the list, and draws the time line anew. */
@@ -84,7 +84,7 @@ function add(page) {
   find("more").hidden = page.after === null;
   line?.end();
   line = shown.appearances.length ? timeLine(find("time-line"), shown.appearances, context.ofWords, (number) => select(number)) : null;
-  find("unlikely-note").hidden = !shown.appearances.length || likelihood(shown.appearances[0].likelihood).kind !== "unlikely";
+  find("unlikely-note").hidden = context.ofWords || !shown.appearances.length || likelihood(shown.appearances[0].likelihood).kind !== "unlikely";
 }
 
 export async function more() {

@@ -1,11 +1,18 @@
 // How numbers and times are said.
 
 const LEVELS = [
-  [0.95, "very likely", "likely"],
-  [0.75, "likely", "likely"],
-  [0.4, "perhaps", "perhaps"],
-  [0.1, "unlikely", "unlikely"],
-  [0, "very unlikely", "unlikely"],
+  [0.95, "very likely the same person", "likely"],
+  [0.75, "likely the same person", "likely"],
+  [0.4, "perhaps the same person", "perhaps"],
+  [0.1, "unlikely the same person", "unlikely"],
+  [0, "very unlikely the same person", "unlikely"],
+];
+
+/** The same for a description: that all of it holds is less likely the more it says. */
+const LEVELS_OF_WORDS = [
+  [0.7, "likely to fit all the words", "likely"],
+  [0.3, "may fit all the words", "perhaps"],
+  [0, "unlikely to fit all the words", "unlikely"],
 ];
 
 /**
@@ -14,8 +21,7 @@ const LEVELS = [
  */
 export function likelihood(value, ofWords = false) {
   if (value === null || value === undefined) return { words: "no probability", kind: "unknown", number: "" };
-  const [, level, kind] = LEVELS.find(([least]) => value >= least);
-  const words = `${level} ${ofWords ? "as described" : "the same person"}`;
+  const [, words, kind] = (ofWords ? LEVELS_OF_WORDS : LEVELS).find(([least]) => value >= least);
   // 0.997 is not 100 %, and 0.003 is not 0 %.
   const percent = Math.round(value * 100);
   const number = percent === 100 && value < 1 ? "over 99 %" : percent === 0 && value > 0 ? "under 1 %" : `${percent} %`;
@@ -49,6 +55,12 @@ export function span(start, end) {
   const first = `${dayOf(from)}, ${clockOf(from)}`;
   if (clockOf(from) === clockOf(to) && dayOf(from) === dayOf(to)) return first;
   return dayOf(from) === dayOf(to) ? `${first} – ${clockOf(to)}` : `${first} – ${dayOf(to)}, ${clockOf(to)}`;
+}
+
+/** "not headwear: hat" as ["no hat", "headwear"]; the second is "" where a term names no family. */
+export function termParts(text) {
+  const [, not, family, value] = /^(not )?(?:(.*?): )?(.*)$/.exec(text);
+  return [`${not ? "no " : ""}${value}`, family ?? ""];
 }
 
 export const counted = (number, one, many = `${one}s`) => `${number.toLocaleString()} ${number === 1 ? one : many}`;
