@@ -80,16 +80,7 @@ class Served:
 @click.option(
     "--grace", type=click.FloatRange(0, min_open=True), help="Seconds to finish what is under way when stopped. [8]"
 )
-def command(
-    gallery: str | None,
-    records: str | None,
-    host: str,
-    port: int,
-    retriever: str | None,
-    reasoner_name: str,
-    travel_times: Path | None,
-    **limits: float | None,
-) -> None:
+def command(gallery: str | None, records: str | None, host: str, port: int, **given: Any) -> None:
     """Serve a gallery: a page to find people on, and an HTTP API.
 
     Without a gallery a small drawn street with two cameras is made, so that everything can be tried at once.
@@ -115,8 +106,8 @@ def command(
         from reidr.service.http.signals import ended_by
     except ModuleNotFoundError as error:
         raise missing(error) from None
-    bounds: Any = {LIMITS[name]: value for name, value in limits.items() if value is not None}
-    served = Served(gallery, records, host, port, retriever, reasoner_name, travel_times)
+    bounds: Any = {limit: given[name] for name, limit in LIMITS.items() if given[name] is not None}
+    served = Served(gallery, records, host, port, given["retriever"], given["reasoner_name"], given["travel_times"])
     # Before anything slow is imported: process 1 of a container ignores a SIGTERM that nobody handles.
     with ended_by(end):
         try:
@@ -166,11 +157,13 @@ def demo(served: Served) -> str:
     """The gallery of the drawn street, made where it is not there yet; says so."""
     from reidr.core.progress import progress
     from reidr.retrieval.embedders.registry import load_embedder
-    from reidr.service.demo import crops_drawn, demo_gallery, demo_retriever
+    from reidr.service.demo import crops_drawn, demo_gallery, demo_retriever, known_demo
 
     embedder = load_embedder(served.retriever or demo_retriever())
-    with progress("drawing a street to try it with", crops_drawn()) as advance:
-        made = demo_gallery(embedder, advance)
+    made = known_demo(embedder)
+    if made is None:
+        with progress("drawing a street to try it with", crops_drawn()) as advance:
+            made = demo_gallery(embedder, advance)
     click.echo(f"no gallery was named: this is a drawn street with two cameras, kept in {made.folder}")
     click.echo(f"pictures of people to search for are in {made.people}; or start from anybody on the page")
     return str(made.folder)
