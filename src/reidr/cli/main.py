@@ -30,6 +30,7 @@ COMMANDS = {
     "evaluate": "Measure retriever, re-rankers and reasoner on a data set.",
     "compare": "Compare result files: differences, intervals and tests.",
     "report": "Write the HTML report of a finished run again, without measuring.",
+    "serve": "Serve a gallery: a page to find people on, and an HTTP API.",
     "bulk": "Embed and compare very many crops, on many cores or a Ray cluster.",
     "notify": "Tell other programs of matches, by webhook or MQTT.",
     "export-onnx": "Write a retriever or a vision encoder as an ONNX file.",

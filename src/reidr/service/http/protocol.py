@@ -8,11 +8,11 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from reidr.service.model_server.http.errors import RequestError, error_body, error_headers
-from reidr.service.model_server.limits import Limits
+from reidr.service.http.errors import ErrorBody, RequestError, error_headers, problem_body
+from reidr.service.http.limits import HttpLimits
 
 
-def bounded_protocol(limits: Limits) -> type[asyncio.Protocol]:
+def bounded_protocol(limits: HttpLimits, error_body: ErrorBody = problem_body) -> type[asyncio.Protocol]:
     """The protocol class for uvicorn's `http` option."""
 
     class BoundedProtocol(H11Protocol):

@@ -6,75 +6,60 @@ It also sees to it that an error is always an answer: nothing raised below it re
 from __future__ import annotations
 
 import asyncio
-import hmac
 import re
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reidr.service.model_server.http.errors import ClientGoneError, RequestError, error_body, error_headers
-from reidr.service.model_server.work import STOPPING, ChatService
+from reidr.service.http.errors import (
+    STOPPING,
+    ClientGoneError,
+    ErrorBody,
+    RequestError,
+    error_headers,
+    problem_body,
+)
+from reidr.service.http.exchange import Exchange
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 OWN_HOST = re.compile(r"(?:127\.0\.0\.1|localhost\.?|\[::1\])(?::\d{1,5})?", re.I | re.A)
-DRAIN_SECONDS, DRAIN_BYTES = 2.0, 32_000_000
 
 
-class Exchange:
-    """One request and its response: whether the request's body has been read, and whether an answer has begun."""
+class Stoppable(Protocol):
+    """Something that can be asked whether it is ending."""
 
-    def __init__(self, headers: Headers, receive: Receive, send: Send) -> None:
-        self._receive, self._send = receive, send
-        self.started = False
-        length = headers.get("content-length", "").strip("0")
-        self.has_body = bool(length) or "transfer-encoding" in headers
-        self.unread = self.has_body
-        # A caller who waits for "100 Continue" sends nothing yet.
-        self.drains = "expect" not in headers
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self.unread = self.unread and message.get("more_body", False)
-        return message
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.started = True
-            if self.unread:
-                # What is left of the request would be read as the next one, or never end.
-                message["headers"] = [*message.get("headers", []), (b"connection", b"close")]
-        await self._send(message)
-
-    async def drain(self) -> None:
-        """Read on for a moment: a caller who is still sending would find the connection broken before our answer."""
-        if not self.drains:
-            return
-        left = DRAIN_BYTES
-        try:
-            async with asyncio.timeout(DRAIN_SECONDS):
-                while self.unread and left > 0:
-                    message = await self._receive()
-                    if message["type"] != "http.request" or not message.get("more_body", False):
-                        return
-                    left -= len(message.get("body", b""))
-        except TimeoutError:
-            return
+    @property
+    def stopping(self) -> bool:
+        """Whether no more requests are taken."""
 
 
 class Guard:
-    """ASGI middleware around the whole server."""
+    """ASGI middleware around a whole server."""
 
-    def __init__(self, app: ASGIApp, service: ChatService, local: bool, key: str | None) -> None:
-        """`local`: the server listens on this machine only. `key`: what callers of /v1 must know."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        service: Stoppable,
+        *,
+        local: bool,
+        check: Callable[[Scope, Headers], None] | None = None,
+        error_body: ErrorBody = problem_body,
+    ) -> None:
+        """`local`: the server listens on this machine only. `check` raises RequestError for a request that is refused.
+
+        `error_body`: how errors look.
+        """
         self.app, self.service, self.local = app, service, local
-        self._expected = None if key is None else f"Bearer {key}".encode()
+        self._also, self._error_body = check, error_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
         if scope["type"] != "http":
             return
         headers = Headers(scope=scope)
@@ -108,17 +93,15 @@ class Guard:
             raise RequestError(f"a {scope['method']} request takes no body here")
         if self.service.stopping:
             raise RequestError(STOPPING, 503)
-        if self._expected is not None and scope["path"].startswith("/v1"):
-            given = headers.get("authorization", "").encode()
-            if not hmac.compare_digest(given, self._expected):
-                raise RequestError("this server wants its key (Authorization: Bearer …)", 401)
+        if self._also is not None:
+            self._also(scope, headers)
 
     async def _refuse(self, scope: Scope, exchange: Exchange, error: RequestError) -> None:
         if exchange.started:
             return
         if error.status != 408:  # then we have waited already
             await exchange.drain()
-        body, content_type = error_body(scope["path"], error)
+        body, content_type = self._error_body(scope["path"], error)
         start: dict[str, Any] = {"type": "http.response.start", "status": error.status}
         await exchange.send({**start, "headers": error_headers(error, content_type, len(body))})
         await exchange.send({"type": "http.response.body", "body": body})

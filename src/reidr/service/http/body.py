@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Receive
 
-from reidr.service.model_server.http.errors import ClientGoneError, RequestError
-from reidr.service.model_server.limits import Limits
+from reidr.service.http.errors import ClientGoneError, RequestError
+from reidr.service.http.limits import HttpLimits
 
 
 class Memory:
@@ -42,16 +44,16 @@ class Held:
         self.set(0)
 
 
-def check_headers(request: Request, limits: Limits) -> None:
-    """What a request's headers already say against it. Raises RequestError."""
+def check_headers(headers: Headers, limits: HttpLimits) -> None:
+    """What the headers of a request with a body already say against it. Raises RequestError."""
     # A page in a browser can send other types to this machine without being asked, but not this one.
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise RequestError("the request's Content-Type must be application/json", 415)
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if headers.get("content-encoding", "identity").lower() != "identity":
         raise RequestError("a compressed request is not taken", 415)
-    length = request.headers.get("content-length", "")
-    if not length and "transfer-encoding" not in request.headers:
+    length = headers.get("content-length", "")
+    if not length and "transfer-encoding" not in headers:
         raise RequestError("the request needs a Content-Length, or to be sent in chunks", 411)
     if length and not (length.isascii() and length.isdecimal()):
         raise RequestError("the request's Content-Length is no number")
@@ -60,19 +62,24 @@ def check_headers(request: Request, limits: Limits) -> None:
         raise too_large(limits)
 
 
-def too_large(limits: Limits) -> RequestError:
+def too_large(limits: HttpLimits) -> RequestError:
     """The request has too many bytes."""
     return RequestError(f"the request is larger than {limits.request_bytes:,} bytes", 413)
 
 
-async def read_body(request: Request, held: Held, limits: Limits) -> bytearray:
+def too_slow(limits: HttpLimits) -> RequestError:
+    """The request did not come in in time."""
+    return RequestError(f"the request did not come in within {limits.body_seconds:g} seconds", 408)
+
+
+async def read_body(request: Request, held: Held, limits: HttpLimits) -> bytearray:
     """The whole body; `held` grows with it.
 
     Raises:
         RequestError: it is too large, comes too slowly, or there is no memory for it.
         ClientGoneError: the caller has gone.
     """
-    check_headers(request, limits)
+    check_headers(request.headers, limits)
     body = bytearray()
     try:
         async with asyncio.timeout(limits.body_seconds):
@@ -82,7 +89,34 @@ async def read_body(request: Request, held: Held, limits: Limits) -> bytearray:
                 held.set(len(body) + len(chunk))
                 body += chunk
     except TimeoutError:
-        raise RequestError(f"the request did not come in within {limits.body_seconds:g} seconds", 408) from None
+        raise too_slow(limits) from None
     except ClientDisconnect:
         raise ClientGoneError from None
     return body
+
+
+class BoundedBody:
+    """A body that is read by others (FastAPI), piece by piece, within the same bounds as `read_body`."""
+
+    def __init__(self, receive: Receive, held: Held, limits: HttpLimits) -> None:
+        self._receive, self._held, self._limits = receive, held, limits
+        self._bytes, self._ended = 0, False
+        self._deadline: float | None = None
+
+    async def receive(self) -> Message:
+        """The next message. Raises RequestError: too large, too slow, or there is no memory for it."""
+        if self._ended:
+            return await self._receive()
+        now = asyncio.get_running_loop().time()
+        self._deadline = self._deadline or now + self._limits.body_seconds
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise too_slow(self._limits) from None
+        self._bytes += len(message.get("body", b""))
+        if self._bytes > self._limits.request_bytes:
+            raise too_large(self._limits)
+        self._held.set(self._bytes)
+        self._ended = not message.get("more_body", False)
+        return message
