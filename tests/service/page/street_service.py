@@ -289,7 +289,7 @@ def add_cases(app: FastAPI, service: StreetService) -> None:
     @app.post("/v1/decisions")
     def decide(new: NewDecision) -> CaseAnswer:
         made = DecisionAnswer(
-            track=new.track, decision=new.decision, by=new.by or "", why=new.why, time=BEGIN + 3600
+            track=new.track, decision=new.decision, by=new.by or "", why=new.why or "", time=BEGIN + 3600
         )  # fmt: skip
         service.decisions.append(made)
         return service.case()
