@@ -28,7 +28,7 @@ def search(page: Any, picture: Path) -> None:
 
 def until(page: Any, true: str) -> None:
     """Waits for an expression to be true; Playwright's own way is an `eval`, which the page's policy forbids."""
-    end = time.monotonic() + 15
+    end = time.monotonic() + 30
     while not page.evaluate(true):
         assert time.monotonic() < end, true
         page.wait_for_timeout(30)
@@ -391,3 +391,16 @@ def test_a_search_is_there_again_after_a_reload_and_another_begins_empty(
     assert page.locator("#results").is_hidden()
     assert page.locator(".tile").count() == 0
     assert "#" not in page.url
+
+
+def test_a_long_list_comes_page_by_page_with_its_reasons(open_page: Open, service: Any, picture: Path) -> None:
+    service.page = 5
+    page = open_page()
+    search(page, picture)
+    page.wait_for_selector("#thinking:has-text('5 reasons written.')")
+    assert page.locator(".appearance").count() == page.locator(".camera-row .time-mark").count() == 5
+    page.click("#more")
+    page.wait_for_selector("#appearance-7")
+    assert page.locator("#more").is_hidden()
+    assert page.locator(".camera-row .time-mark").count() == 8
+    assert page.locator("#appearance-5 .brief .mark").count() == 1  # its reason came before it was listed
