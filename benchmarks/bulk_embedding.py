@@ -43,10 +43,10 @@ def crops_in(folder: Path, number: int) -> list[str]:
 
 def rate_of(tasks: list[Task], retriever: str, workers: int) -> float:
     """Crops a second, from the first result of each worker to the last result."""
-    begun, number, seen = 0.0, 0, 0
-    for _, result in run_tasks(tasks, partial(EmbedCrops, retriever), workers=workers):
+    begun, number = 0.0, 0
+    done = run_tasks(tasks, partial(EmbedCrops, retriever), workers=workers)
+    for seen, (_, result) in enumerate(done, start=1):
         rows, _ = read_result(result)
-        seen += 1
         if seen <= max(1, workers):
             begun = time.perf_counter()
         else:
