@@ -1,4 +1,4 @@
-"""Products of chosen rows with one vector, compiled; imported only where numba is installed (`pip install 'reidr[fast]'`).
+"""Products of chosen rows with one vector, compiled; imported only where numba is installed (`reidr[fast]`).
 
 What it wins: the rows are read where they lie, in place of being copied together first. The machine code is kept in
 numba's cache, so it is made once per machine.

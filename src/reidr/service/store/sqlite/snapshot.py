@@ -26,8 +26,9 @@ class Snapshot:
     """The gallery as of operation `number` and of a numbering of its rows; row i is the crop of number i + 1.
 
     Attributes:
-        vectors: (N, D), mapped, or rows of `buffer`, which has room for more. alive: (N,) rows that are crops. begins, ends: (N,) NaN where unknown.
-        wanted: rows by filter that were asked for before. cameras, recordings: (N,) places in `camera_names`, `recording_names`; -1 for none.
+        vectors: (N, D), mapped, or rows of `buffer`, which has room for more. alive: (N,) rows that are crops.
+        begins, ends: (N,) NaN where unknown. cameras, recordings: (N,) places in `camera_names`, `recording_names`; -1
+            for none. wanted: rows by filter that were asked for before.
     """
 
     number: int
@@ -135,7 +136,7 @@ def _read_changes(rows: SqliteRows, fresh: Snapshot, since: int) -> None:
 
 
 def wanted_rows(rows: SqliteRows, snapshot: Snapshot, which: CropFilter) -> Wanted:
-    """What a filter leaves. Ids, tracks and persons are looked up in the database's indexes; the rest in the columns."""
+    """What a filter leaves. Ids, tracks and persons are looked up in the database's indexes, the rest in columns."""
     if which.ids is not None or which.tracks is not None or which.persons is not None:
         condition, values = rows.where(which)
         found = rows.run(f"SELECT row FROM crops WHERE {condition} ORDER BY row", values)
