@@ -13,7 +13,7 @@ from reidr.service.bulk.tasks import Task, Work
 Result = tuple[str, bytes]
 """The id of a task and its result."""
 LOCAL = "local"
-MEMORY = 200 * 2**20  # bytes of Ray's object store on this machine; only names and vectors pass through it
+MEMORY = 512 * 2**20  # bytes of Ray's object store on this machine; only names and vectors pass through it
 
 
 def run_tasks(
