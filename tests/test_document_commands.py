@@ -44,7 +44,7 @@ NOT_RUN = {
     r"cli\.main train ": "several processes; tests/training/test_several_processes.py starts them",
     r"reidr index .*--detector": "needs videos and a detector; tests/service/ingest runs it with its own",
     r"serve-model": "serves until it is stopped; tests/service runs it",
-    r"(?:--in|gallery export) (?:gallery/|postgresql:)": "needs a gallery that was indexed; tests/cli/test_find_gallery.py makes one",
+    r"(?:--in|gallery export) (?:gallery/|postgresql:)": "needs a gallery; tests/cli/test_find_gallery.py makes one",
     r"--reasoner https?://": "asks a server that is not here; tests/service and tests/reasoning ask one",
     r"RemoteReasoner\(": "asks a server that is not here; tests/reasoning asks one",
 }
