@@ -16,6 +16,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def run_case(name: str) -> dict[str, Any]:
             store = open_store(Path(folder) / f"gallery-{turn}")
             enroller.introduce(store)
             work = enrol_files if kind == "files" else enrol_tracks
-            turns["enrolled"].append(seconds_of(lambda work=work, store=store: work(crops, store, enroller)))
+            turns["enrolled"].append(seconds_of(partial(work, crops, store, enroller)))
             stored = store.count()
             store.close()
     best = {key: (min(t[0] for t in pairs), min(t[1] for t in pairs)) for key, pairs in turns.items()}

@@ -215,7 +215,7 @@ def ask(server: HttpServer, method: str, path: str, raw: bytes | None, headers: 
     """The status of an answer. Raises OSError or HTTPException where there is none."""
     connection = http.client.HTTPConnection("127.0.0.1", int(server.server_address[1]), timeout=60)
     try:
-        connection.request(method, path, raw, {name: value.encode("latin-1") for name, value in headers.items()})  # type: ignore[misc]
+        connection.request(method, path, raw, {name: value.encode("latin-1") for name, value in headers.items()})
         answer = connection.getresponse()
         answer.read()
         return answer.status
