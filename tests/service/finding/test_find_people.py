@@ -222,3 +222,13 @@ def test_a_track_that_is_unlikely_does_not_lengthen_the_appearance_of_a_likely_o
 def test_decided_appearances_do_not_use_up_the_matches_that_were_asked_for(store: GalleryStore) -> None:
     answer = find_people(store, models(), asked(max_matches=3, confirmed=(ONES[3],)))
     assert [each.decided for each in answer.appearances] == ["same", "undecided", "undecided", "undecided"]
+
+
+def test_a_track_that_is_erased_during_the_search_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = gallery(tmp_path / "g", VISITS[:6])
+    monkeypatch.setattr(store, "tracks", lambda *_, **__: [])
+    with pytest.raises(DataError, match="changed while it was searched"):
+        find_people(store, models(), asked())
+    store.close()
