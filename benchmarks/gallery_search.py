@@ -6,11 +6,11 @@
 
 Vectors of 512 numbers are synthetic and seeded: a centre for each person, and noise around it that leaves most of the
 ten nearest to the person. Pictures are a few bytes, since no search reads them. Both sides answer one query at a time,
-taking turns, so that a busy machine disturbs both alike; `ratio` is that of the 99th percentiles, `median_ratio` that of
-the medians. Before the first measured query each side has seen the filter: faiss gets it as a bitmap over its rows, ours
-as cameras and times. Ours also says ids, tracks, cameras and times of the hits. Without faiss only our side is measured.
-`approximate` compares our approximate index with our exact search: `share` of its time, recall of the first ten.
-A million crops take 2 GB on each side, and 3 GB on the disk; GALLERY_FOLDER keeps them for the next case.
+taking turns, so that a busy machine disturbs both alike; `ratio` is that of the 99th percentiles, `median_ratio` that
+of the medians. Before the first measured query each side has seen the filter: faiss gets it as a bitmap over its rows,
+ours as cameras and times. Ours also says ids, tracks, cameras and times of the hits. Without faiss only our side is
+measured. `approximate` compares our approximate index with our exact search: `share` of its time, recall of the first
+ten. A million crops take 2 GB on each side, and 5 GB on the disk; GALLERY_FOLDER keeps them for the next case.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def run_case(case: str) -> dict[str, Any]:
 
 def beside(store: SqliteStore, which: CropFilter, queries: Rows, peer: Callable[[Rows], Any] | None) -> dict[str, Any]:
     """Ours and faiss in turns; `same` is the share of equal first tens."""
-    taken, answers = in_turns(queries, lambda query: store.search(query, K, which), peer)
+    taken, answers = in_turns(queries, lambda query: store.search(query, K, which, exact=True), peer)
     facts: dict[str, Any] = percentiles("ours", taken[0]) | percentiles("faiss", taken[1])
     if peer is not None:
         pairs = zip(answers[0], answers[1], strict=True)
@@ -190,7 +190,7 @@ def approximate(store: SqliteStore, queries: Rows) -> dict[str, Any]:
     made = store.facts().index or store.build_index()
     assert made is not None
     taken, answers = in_turns(
-        queries, lambda query: store.search(query, K), lambda query: store.search(query, K, exact=False)
+        queries, lambda query: store.search(query, K, exact=True), lambda query: store.search(query, K)
     )
     shares = [
         len({hit.id for hit in exact[0]} & {hit.id for hit in fast[0]}) / K

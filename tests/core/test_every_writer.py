@@ -66,14 +66,32 @@ ALLOWED: dict[str, dict[str, str]] = {
         "sqlite3.connect": "SQLite's own files, which have a journal",
     },
     "service/records/sqlite.py": {
-        "path.touch": "SQLite's own files, which have a journal",
+        "os.open": "makes an empty file",
+        "path.hardlink_to": "gives it its name",
+        "partial.unlink": "takes its first name away",
         "sqlite3.connect": "SQLite's own files, which have a journal",
     },
+    "service/store/sqlite/schema.py": {
+        "os.open": "makes the database's empty file, under a name that nobody knows",
+        "path.hardlink_to": "gives that file its name, in one step",
+        "partial.unlink": "removes its first name",
+        "sqlite3.connect": "SQLite's own files, which have a journal",
+    },
+    "service/store/sqlite/block.py": {
+        "os.open": "a block that grows at its end; the database counts the rows that are whole and on the disk",
+        "os.ftruncate": "cuts off rows that a killed process appended and the database does not count",
+        "path.rename": "another name after an erasure, in one step",
+        "path.unlink": "removes blocks of which the database does not know",
+    },
+    "service/store/sqlite/erasing.py": {
+        "(folder / lists.FILE).unlink": "removes an index that may speak of erased crops; it can be made anew",
+    },
+    "service/store/sqlite/lists.py": {"np.savez": ATOMIC},
     "retrieval/embedding_cache.py": {
         "np.savez": MEMORY,
         "path.unlink": "removes cache files that are of no use, or whose people are to be forgotten",
     },
-    "retrieval/embedders/onnx.py": {"torch.onnx.export": ATOMIC},
+    "retrieval/embedders/onnx.py": {"torch.onnx.export": ATOMIC, "partial.write_bytes": ATOMIC},
     "training/pretraining/reasoner.py": {
         "processor.save_pretrained": ATOMIC,
         "tempfile.TemporaryDirectory": SCRATCH,

@@ -206,7 +206,9 @@ class NaiveStore:
     def count(self, which: CropFilter = EVERYTHING) -> int:
         return sum(passes(crop, which) for crop in self.held.values())
 
-    def search(self, vectors: Any, k: int, which: CropFilter = EVERYTHING, *, exact: bool = True) -> list[list[Hit]]:
+    def search(
+        self, vectors: Any, k: int, which: CropFilter = EVERYTHING, *, exact: bool | None = None
+    ) -> list[list[Hit]]:
         answer = []
         for query in vectors:
             hits = [

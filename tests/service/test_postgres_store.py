@@ -97,8 +97,8 @@ def test_the_index_finds_nearly_all_with_filters_too(server: str) -> None:
     assert made.recall >= 0.95
     assert store.facts().index == made
     for which in (CropFilter(), CropFilter(cameras=frozenset(["camera 3"])), CropFilter(since=10.0, until=400.0)):
-        exact = store.search(vectors[:50], 10, which)
-        fast = store.search(vectors[:50], 10, which, exact=False)
+        exact = store.search(vectors[:50], 10, which, exact=True)
+        fast = store.search(vectors[:50], 10, which)
         assert all(len(hits) == 10 for hits in fast)
         shares = [len({h.id for h in a} & {h.id for h in b}) / 10 for a, b in zip(exact, fast, strict=True)]
         assert np.mean(shares) >= 0.95

@@ -91,7 +91,7 @@ def test_erased_bytes_are_in_no_file(folder: Path) -> None:
         assert files_with(folder, text) == []
     kept = [crop for crop in crops if crop not in gone]
     assert found(store, kept) == [crop.id for crop in kept]
-    assert found(store, kept, exact=False) == [crop.id for crop in kept]
+    assert found(store, kept, exact=True) == [crop.id for crop in kept]
     assert not {hit.id for hits in store.search(np.stack([crop.vector for crop in gone]), 5) for hit in hits} & {
         crop.id for crop in gone
     }
@@ -208,11 +208,11 @@ def test_the_approximate_index_finds_what_is_added_later(folder: Path) -> None:
     assert store.facts().index == facts
     store.add(crops[600:])
     queries = np.stack([crop.vector for crop in crops[::9]])
-    exact, fast = store.search(queries, 10), store.search(queries, 10, exact=False)
+    exact, fast = store.search(queries, 10, exact=True), store.search(queries, 10)
     shares = [len({h.id for h in a} & {h.id for h in b}) / 10 for a, b in zip(exact, fast, strict=True)]
     assert np.mean(shares) >= 0.98
     for which in (CropFilter(since=300.0, until=310.0), CropFilter(tracks=frozenset(["t3"]))):
-        assert store.search(queries, 5, which, exact=False) == store.search(queries, 5, which)
+        assert store.search(queries, 5, which) == store.search(queries, 5, which, exact=True)
 
 
 def test_threads_search_while_others_add_and_erase(folder: Path) -> None:

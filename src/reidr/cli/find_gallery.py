@@ -170,9 +170,9 @@ def write_outputs(
     from reidr.cli.find_gallery_text import say_case
     from reidr.core.storage.files import write_text
     from reidr.report.case.document import case_csv
-    from reidr.report.case.page import render_case
+    from reidr.report.case.page import write_case
     from reidr.report.kept.inventory import note_run_folder
-    from reidr.report.search import FILES, json_of, write_files
+    from reidr.report.search import FILES, json_of
     from reidr.service.finding.exports.export import crops_named
     from reidr.service.finding.exports.pictures import document_of
     from reidr.service.security.erasure.kept_records import note_export
@@ -185,7 +185,7 @@ def write_outputs(
     for file in written:
         note_export(records, file, crops=crops_named(case), tracks=tracks, case=case.id or None)
     note_run_folder(run.folder)
-    page = write_files(run.folder, json_of(document), case_csv(case), render_case(document))
+    page = write_case(document, run.folder)
     texts = {"json": json_of(document.model_copy(update={"pictures": {}})), "csv": case_csv(case)}
     say_case(case, page, err=Path("-") in files.values())
     for kind, path in files.items():

@@ -76,19 +76,26 @@ def given(context: click.Context, name: str) -> bool:
     return context.get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
+def gallery_option(context: click.Context) -> str:
+    """The first option that was typed and that only a gallery has; empty where there is none."""
+    typed = (each for each in context.command.params if each.name in NAMES and given(context, each.name))
+    return next((each.opts[0] for each in typed), "")
+
+
 def refuse_gallery_options(context: click.Context) -> None:
     """Raise click.UsageError where a folder of crops is searched with an option that only a gallery has."""
-    for parameter in context.command.params:
-        if parameter.name in NAMES and given(context, parameter.name):
-            raise click.UsageError(
-                f"{parameter.opts[0]} belongs to the search of a gallery (a folder that reidr index has filled, or the "
-                "address of its database); folders of crops know no tracks and no cases",
-                context,
-            )
+    if option := gallery_option(context):
+        raise click.UsageError(
+            f"{option} belongs to the search of a gallery (a folder that reidr index has filled, or the address of its "
+            "database), and --in names none; folders of crops know no tracks and no cases",
+            context,
+        )
 
 
 def check_gallery(context: click.Context) -> None:
     """Raise click.UsageError where the search of a gallery is asked for something that it has not, or for nobody."""
+    if not context.params["galleries"]:
+        raise click.MissingParameter("It names the gallery.", context, param_hint="'--in'", param_type="option")
     if len(context.params["galleries"]) > 1:
         raise click.UsageError("a gallery is searched alone; give --in once", context)
     for name, words in NOT_HERE.items():

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
               help="When it begins: 2026-11-30T09:15:00+01:00, without a zone local time; once, or once for each "
               "SOURCE. [unknown]")  # fmt: skip
 @click.option("--detector", metavar="MODEL.onnx",
-              help="Person detector for videos, streams and frames: an ONNX file of YOLOX, RT-DETR, D-FINE or RF-DETR, or "
-              "one of your own as module:factory.")  # fmt: skip
+              help="Person detector for videos, streams and frames: an ONNX file of YOLOX, RT-DETR, D-FINE or RF-DETR, "
+              "or one of your own as module:factory.")  # fmt: skip
 @click.option(
     "--tracker", default="bytetrack", help="bytetrack, ocsort, sort, or one of your own as module:factory. [bytetrack]"
 )

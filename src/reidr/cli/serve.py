@@ -80,16 +80,7 @@ class Served:
 @click.option(
     "--grace", type=click.FloatRange(0, min_open=True), help="Seconds to finish what is under way when stopped. [8]"
 )
-def command(
-    gallery: str | None,
-    records: str | None,
-    host: str,
-    port: int,
-    retriever: str | None,
-    reasoner_name: str,
-    travel_times: Path | None,
-    **limits: float | None,
-) -> None:
+def command(gallery: str | None, records: str | None, host: str, port: int, **given: Any) -> None:
     """Serve a gallery: a page to find people on, and an HTTP API.
 
     Without a gallery a small drawn street with two cameras is made, so that everything can be tried at once.
@@ -115,8 +106,8 @@ def command(
         from reidr.service.http.signals import ended_by
     except ModuleNotFoundError as error:
         raise missing(error) from None
-    bounds: Any = {LIMITS[name]: value for name, value in limits.items() if value is not None}
-    served = Served(gallery, records, host, port, retriever, reasoner_name, travel_times)
+    bounds: Any = {limit: given[name] for name, limit in LIMITS.items() if given[name] is not None}
+    served = Served(gallery, records, host, port, given["retriever"], given["reasoner_name"], given["travel_times"])
     # Before anything slow is imported: process 1 of a container ignores a SIGTERM that nobody handles.
     with ended_by(end):
         try:
@@ -166,11 +157,13 @@ def demo(served: Served) -> str:
     """The gallery of the drawn street, made where it is not there yet; says so."""
     from reidr.core.progress import progress
     from reidr.retrieval.embedders.registry import load_embedder
-    from reidr.service.demo import crops_drawn, demo_gallery, demo_retriever
+    from reidr.service.demo import crops_drawn, demo_gallery, demo_retriever, known_demo
 
     embedder = load_embedder(served.retriever or demo_retriever())
-    with progress("drawing a street to try it with", crops_drawn()) as advance:
-        made = demo_gallery(embedder, advance)
+    made = known_demo(embedder)
+    if made is None:
+        with progress("drawing a street to try it with", crops_drawn()) as advance:
+            made = demo_gallery(embedder, advance)
     click.echo(f"no gallery was named: this is a drawn street with two cameras, kept in {made.folder}")
     click.echo(f"pictures of people to search for are in {made.people}; or start from anybody on the page")
     return str(made.folder)
@@ -213,6 +206,7 @@ def run(
     from reidr.service.api.housekeeping import Housekeeping
     from reidr.service.api.service import SearchService
     from reidr.service.http.server import HttpServer
+    from reidr.service.notifying.delivery import Deliverer
     from reidr.service.page.routes import page_routes
     from reidr.service.security.binding import is_loopback
 
@@ -220,9 +214,11 @@ def run(
     service = SearchService(*parts, limits, travel_times=travel)
     app = create_app(service, keyed=keyed, local=is_loopback(served.host) and not keyed, page=page_routes())
     facts = parts[0].facts()
-    housekeeping = Housekeeping(parts[0], parts[1])
-    with HttpServer(service, app, bound) as server, contextlib.closing(housekeeping):
-        housekeeping.start()
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(HttpServer(service, app, bound))
+        for helper in (Housekeeping(parts[0], parts[1]), Deliverer(parts[0], parts[1])):
+            helper.start()
+            stack.callback(helper.stop)
         click.echo(
             f"serving {facts.crops:,} crops in {facts.tracks:,} tracks of {len(facts.cameras)} cameras "
             f"at {server.address}/ ({'with keys' if keyed else 'no keys: this machine only'}); Ctrl-C ends it"

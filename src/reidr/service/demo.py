@@ -45,7 +45,6 @@ class DemoGallery:
 
     folder: Path
     people: Path
-    is_new: bool
 
 
 def demo_retriever() -> str:
@@ -58,15 +57,19 @@ def demo_folder(embedder: Embedder) -> Path:
     return cache_folder().parent / f"demo-gallery-{DRAWING}.{SCHEMA}-{embedder.fingerprint[:12]}"
 
 
+def known_demo(embedder: Embedder) -> DemoGallery | None:
+    """The demo for this embedder, where it is there already."""
+    folder = demo_folder(embedder)
+    return DemoGallery(folder, folder / PEOPLE) if (folder / FINISHED).is_file() else None
+
+
 def demo_gallery(embedder: Embedder, advance: Advance | None = None) -> DemoGallery:
-    """Draw the street and fill a gallery with it, or take the one that is there.
+    """Draw the street and fill a gallery with it.
 
     `advance` is called with 1 after every crop. Where the cache cannot be written the gallery is in a temporary folder,
     which stays. Raises ReIDError where that cannot be written either.
     """
     folder = demo_folder(embedder)
-    if (folder / FINISHED).is_file():
-        return DemoGallery(folder, folder / PEOPLE, False)
     try:
         make_folder(folder.parent)
     except (ReIDError, OSError):
@@ -74,7 +77,7 @@ def demo_gallery(embedder: Embedder, advance: Advance | None = None) -> DemoGall
     with new_folder(folder) as partial:
         fill(partial, embedder, advance or (lambda _: None))
         (partial / FINISHED).write_text("", encoding="utf-8")
-    return DemoGallery(folder, folder / PEOPLE, True)
+    return DemoGallery(folder, folder / PEOPLE)
 
 
 def crops_drawn() -> int:

@@ -34,6 +34,7 @@ def test_a_person_is_found_decided_about_and_found_again(open_site: Site) -> Non
     said = {"case": found["case"], "track": tracks[0], "decision": "same", "by": "Ada", "why": "the bag"}
     case = client.post("/v1/decisions", json=said).json()
     assert [(one["decision"], one["by"]) for one in case["decisions"]] == [("same", "Ada")]
+    assert client.post("/v1/decisions", json=said).json() == case  # said twice is said once
     again = client.post("/v1/searches", json={"case": found["case"]}).json()
     assert again["case"] == found["case"]
     assert again["appearances"][0]["decision"] == "same"

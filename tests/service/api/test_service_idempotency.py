@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from gallery_of_people import gallery
 
 from reidr.service.api.admission.idempotency import (
     KEPT_SECONDS,
@@ -19,9 +20,12 @@ from reidr.service.api.admission.idempotency import (
     finish,
     forget_old,
 )
+from reidr.service.api.housekeeping import Housekeeping
 from reidr.service.http.errors import RequestError
 from reidr.service.records.opening import open_records
 from reidr.service.records.records import RecordStore
+from reidr.service.security.retention import set_retention
+from reidr.service.store.records import CropFilter
 
 
 @pytest.fixture
@@ -85,3 +89,19 @@ def test_of_many_at_once_one_gets_the_key(records: RecordStore) -> None:
 
 def test_no_two_lists_of_parts_have_one_digest() -> None:
     assert len({digest_of("a", "bc"), digest_of("ab", "c"), digest_of("abc"), digest_of("a", "b", "c")}) == 4
+
+
+def test_of_several_processes_one_does_the_day_s_work(records: RecordStore, tmp_path: Path) -> None:
+    store = gallery(tmp_path / "gallery")
+    try:
+        set_retention(records, "door", 30.0, "Ada")
+        records.put("request", "old", {"digest": "x", "time": 1.0, "state": "begun"})
+        now = 40 * 86_400.0
+        workers = [Housekeeping(store, records) for _ in range(3)]
+        assert [worker.once(now) for worker in workers] == [True, False, False]
+        assert records.get("request", "old") is None
+        assert store.count(CropFilter(cameras=frozenset({"door"}))) == 0
+        assert store.count() > 0  # other cameras have no rule
+        assert [worker.once(now + 86_401) for worker in workers] == [True, False, False]
+    finally:
+        store.close()

@@ -1,8 +1,8 @@
 """Tiny videos of two drawn people, and detectors in ONNX that know where they are.
 
-Each frame carries its number as six black or white blocks in its upper left corner. The detector of `knowing_detector`
-reads them from the pixels that it is given, and looks the boxes up in a table: it sees what is in the frame, not when it
-is asked.
+Each frame carries its number as six black or white blocks in its upper left corner. The detector of
+`knowing_detector` reads them from the pixels that it is given, and looks the boxes up in a table: it sees what is in
+the frame, not when it is asked.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def save_graph(
     constants: dict[str, NDArray[Any]],
     metadata: dict[str, str] | None = None,
 ) -> Path:
-    """Write an ONNX file of float inputs; those called sizes are whole numbers, as outputs called labels with 2 sides."""
+    """Write an ONNX file of float values; sizes of frames are whole numbers, and so are labels with two sides."""
 
     def kind(name: str, shape: Sequence[Any]) -> int:
         whole = name == "orig_target_sizes" or (name == "labels" and len(shape) == 2)

@@ -26,7 +26,7 @@ from reidr.service.store.records import CropFilter
 SETTINGS = IndexSettings(fps=0, crops_per_track=3)
 
 
-class PowerCut(Exception):
+class PowerCutError(Exception):
     """Whatever ends a process in the midst of its work."""
 
 
@@ -116,15 +116,15 @@ def test_work_that_is_cut_short_goes_on_and_ends_in_the_same_gallery(
     def failing(*given: Any, **options: Any) -> int:
         now = next(writes)
         if now == cut and where == "before the store":
-            raise PowerCut
+            raise PowerCutError
         added = add(*given, **options)
         if now == cut:
-            raise PowerCut
+            raise PowerCutError
         return added
 
     with monkeypatch.context() as patch:
         patch.setattr(gallery.store, "add", failing)
-        with pytest.raises(PowerCut):
+        with pytest.raises(PowerCutError):
             indexer.index(VideoFile(clip, "gate", 1000.0), gallery)
     done = indexer.index(VideoFile(clip, "gate", 1000.0), gallery)
     assert (done.before, done.frames) == ("part" if cut else "nothing", 40)
@@ -171,10 +171,10 @@ def test_indexing_again_that_is_cut_short_leaves_nothing_of_before(
     with monkeypatch.context() as patch:
 
         def failing(*_: Any, **__: Any) -> int:
-            raise PowerCut
+            raise PowerCutError
 
         patch.setattr(gallery.store, "delete", failing)
-        with pytest.raises(PowerCut):
+        with pytest.raises(PowerCutError):
             indexer.index(VideoFile(clip, "yard", 1000.0), gallery, again=True)
     done = indexer.index(VideoFile(clip, "yard", 1000.0), gallery)
     assert {track.camera for track in done.tracks} == {"yard"}

@@ -183,7 +183,8 @@ def test_unknown_trackers_and_the_missing_extra(monkeypatch: pytest.MonkeyPatch,
     ):
         make_tracker("deepsort", 10, 0.5)
     (tmp_path / "own_tracker.py").write_text(
-        "class Own:\n    def __init__(self, frame_rate, confidence): self.rate = frame_rate\n    def update(self, found, seconds): ...\n"
+        "class Own:\n    def __init__(self, frame_rate, confidence): self.rate = frame_rate\n"
+        "    def update(self, found, seconds): ...\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     assert make_tracker("own_tracker:Own", 12.5, 0.5).rate == 12.5  # type: ignore[attr-defined]

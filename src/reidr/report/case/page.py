@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reidr.errors import ReIDError
 from reidr.report import page as pages
-from reidr.report.case.document import CaseDocument, camera_words, moment
+from reidr.report.case.document import KIND, CaseDocument, camera_words, case_csv, moment
 from reidr.report.files.store import stored_picture
 from reidr.report.pictures import Thumbnail
+from reidr.report.search import JSON_FILE, json_of, read_json, write_files
 from reidr.search.appearances.case import Decision
 from reidr.search.appearances.types import Appearance, TimeLine
 
-LEAST = 1.2  # percent of the time line's width: somebody who was seen for a second must still be found on it
 DECIDED = {"same": "confirmed", "different": "rejected", "undecided": "not decided"}
 
 
@@ -33,7 +34,7 @@ def render_case(document: CaseDocument) -> str:
 
     def picture(role: str, name: str) -> Thumbnail | None:
         uri = document.pictures.get(f"{role} {name}")
-        opened = stored_picture(uri, Path("report.json"))
+        opened = stored_picture(uri, Path(JSON_FILE))
         return None if uri is None or opened is None else Thumbnail(uri, *opened.size)
 
     template = pages.environment().get_template("case.html.j2")
@@ -55,6 +56,32 @@ def render_case(document: CaseDocument) -> str:
         decisions=decision_lines(case.decisions),
     )
     return page
+
+
+def is_case(folder: Path) -> bool:
+    """Whether a run folder holds a search of a gallery, or a case."""
+    return read_json(folder / JSON_FILE).get("kind") == KIND
+
+
+def write_case(document: CaseDocument, folder: Path) -> Path:
+    """Write `report.json`, `matches.csv` and the page, the page last; returns its path.
+
+    Raises ReIDError where the folder cannot be written.
+    """
+    return write_files(folder, json_of(document), case_csv(document.case), render_case(document))
+
+
+def load_case(folder: Path) -> CaseDocument:
+    """The document of such a run folder. No file but `report.json` is opened.
+
+    Raises ReIDError where there is none, or it is of another version.
+    """
+    path = folder / JSON_FILE
+    try:
+        return CaseDocument.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:  # pydantic's errors are ValueErrors
+        reason = " ".join(str(error).split())[:200]
+        raise ReIDError(f"{path}: not a search of this version ({reason}); search again") from None
 
 
 def title_of(document: CaseDocument) -> str:
@@ -82,9 +109,8 @@ def lanes_of(line: TimeLine, appearances: Sequence[Appearance]) -> list[tuple[st
             seen = by_rank[rank]
             if seen.start is None or seen.end is None:
                 continue
-            width = max(LEAST, 100.0 * (seen.end - seen.start) / span)
-            left = min(100.0 - width, 100.0 * (seen.start - line.start) / span)
-            bars.append(Bar(seen, round(max(0.0, left), 2), round(min(width, 100.0), 2)))
+            left, width = 100.0 * (seen.start - line.start) / span, 100.0 * (seen.end - seen.start) / span
+            bars.append(Bar(seen, round(left, 2), round(width, 2)))
         lanes.append((camera.camera, bars))
     return lanes
 

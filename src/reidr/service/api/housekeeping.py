@@ -29,11 +29,10 @@ class Housekeeping:
         """Begin, in a thread of its own."""
         self._thread.start()
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """End; what is under way is finished first."""
         self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.join()
 
     def _run(self) -> None:
         while True:

@@ -132,7 +132,8 @@ def csls_of_store(store: GalleryStore, ranked: RankedList, gallery: Gallery, whi
     """CSLS distances of the listed crops: their surroundings are looked up in what is searched (`with_csls`)."""
     if store.count(which) < FIRST + LEAST:
         return ranked
-    found = store.search(gallery.features, LAST + 1, which)
+    # A mean over forty neighbours: an approximate index, where the store has one, is as good.
+    found = store.search(gallery.features, LAST + 1, which, exact=False)
     around = np.zeros(len(gallery))
     for row, (crop, hits) in enumerate(zip(gallery.ids, found, strict=True)):
         others = [euclidean(hit.distance) for hit in hits if hit.id != crop][FIRST - 1 : LAST]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from reidr.service.finding.scoring import Scored, scored, worth_reasons
 from reidr.service.finding.site import NO_DECISIONS, NOTHING, Site
 from reidr.service.finding.tracks import LooksAlike, Search, facts_of_tracks, found_tracks, travel_of
 from reidr.service.finding.words import Described, described, fused_tracks, told
-from reidr.service.store.records import CropFilter
+from reidr.service.store.records import CropFilter, StoreFacts
 from reidr.service.store.store import GalleryStore
 
 MORE_TRACKS, TRACKS_OF_BOTH = 3, 200
@@ -60,12 +60,12 @@ def find_people(store: GalleryStore, models: Models, request: SearchRequest, sit
     Raises DataError for a gallery of another retriever, a track or word that cannot be searched for, ImageError for a
     picture that cannot be used, ReIDError where the reasoner fails.
     """
-    check_retriever(store, models.retriever)
-    version = store.facts().version
+    facts = store.facts()
+    check_retriever(facts, models.retriever)
     person = person_of(store, models.retriever, request)
     search = Search(store, models, request, person, filter_of(request), site.profile(models), site)
     outcome = by_looks(search) if person.vector is not None else by_words(search)
-    return answer_of(search, outcome, version)
+    return answer_of(search, outcome, facts)
 
 
 def by_looks(search: Search) -> Outcome:
@@ -76,8 +76,10 @@ def by_looks(search: Search) -> Outcome:
     wanted = max(wanted, TRACKS_OF_BOTH) if request.words.strip() else wanted
     hits = nearest_hits(store, person, search.which, wanted, own)
     tracks = tracks_of(hits)
-    words = described(store, request.words, search.which, own) if request.words.strip() else None
-    if words is not None:
+    words = None
+    if request.words.strip() and tracks:
+        which = replace(search.which, tracks=frozenset(track.track for track in tracks))
+        words = described(store, request.words, which, own)
         place = {track.track: track for track in tracks}
         tracks = [place[track] for track in fused_tracks(list(place), words)]
     first = confirmed_tracks(store, search.models, person, search.which, request.confirmed, search.profile)
@@ -165,7 +167,7 @@ def order_words(
     return by, rule, notes
 
 
-def answer_of(search: Search, outcome: Outcome, version: int) -> SearchAnswer:
+def answer_of(search: Search, outcome: Outcome, facts: StoreFacts) -> SearchAnswer:
     """All that was found, as appearances on a time line."""
     request, person, models = search.request, search.person, search.models
     ranked = [track.model_copy(update={"rank": rank}) for rank, track in enumerate(outcome.tracks, start=1)]
@@ -184,8 +186,8 @@ def answer_of(search: Search, outcome: Outcome, version: int) -> SearchAnswer:
     return SearchAnswer(
         token=secrets.token_urlsafe(16),
         created=time.time(),
-        gallery=search.store.facts().address,
-        gallery_version=version,
+        gallery=facts.address,
+        gallery_version=facts.version,
         retriever=models.retriever.name,
         retriever_key=models.retriever.fingerprint,
         reasoner_key=models.reasoner_key,

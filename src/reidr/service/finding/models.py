@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reidr.errors import DataError
 from reidr.fusion.profile import InferenceProfile
 from reidr.retrieval.embedders.embedder import Embedder
+from reidr.service.store.records import StoreFacts
 from reidr.service.store.store import GalleryStore
 
 if TYPE_CHECKING:
@@ -56,18 +57,18 @@ def retriever_of(store: GalleryStore, source: str | Path | None = None) -> Embed
     """The retriever whose vectors a gallery holds. Errors as `load_models`."""
     from reidr.retrieval.embedders.registry import load_embedder
 
-    name = source if source is not None else store.facts().model_name
+    facts = store.facts()
+    name = source if source is not None else facts.model_name
     if isinstance(name, str) and name.endswith(FAST):
         loaded = load_embedder(name.removesuffix(FAST), "fast")
     else:
         loaded = load_embedder(name)
-    check_retriever(store, loaded)
+    check_retriever(facts, loaded)
     return loaded
 
 
-def check_retriever(store: GalleryStore, retriever: Embedder) -> None:
+def check_retriever(facts: StoreFacts, retriever: Embedder) -> None:
     """Raise DataError where a gallery holds vectors of another model: distances to them would mean nothing."""
-    facts = store.facts()
     if facts.model is not None and facts.model != retriever.fingerprint:
         raise DataError(
             f"{facts.address}: its vectors are of the retriever {facts.model_name}, not of this {retriever.name} "

@@ -58,7 +58,8 @@ class IndexedRecording:
 
     Attributes:
         tracks: in the gallery, in the order of their times. frames: looked at, now and before. left_out: tracks of
-            too few frames. before: "nothing", "part" or "all" of it was indexed already. remarks: what could not be read.
+            too few frames. before: "nothing", "part" or "all" of it was indexed already. remarks: what could not be
+            read.
     """
 
     source: FrameSource

@@ -58,7 +58,7 @@ class Change(Protocol):
     def places(self, which: CropFilter) -> list[Place]:
         """Where and when the crops are, in the order of their ids."""
 
-    def move(self, places: Sequence[Place]) -> None:
+    def set_places(self, places: Sequence[Place]) -> None:
         """Give crops another track, start and end."""
 
     def label(self, which: CropFilter, person: str | None) -> int:
@@ -113,7 +113,7 @@ class ChangingStore(ABC):
             wanted = CropFilter(tracks=frozenset([*tracks, into]))
             check_filter(wanted)
             fresh = merged(change.places(wanted), tracks, into)
-            change.move(fresh)
+            change.set_places(fresh)
             return len(fresh), {"tracks": len(set(tracks) | {into})}
 
         return self._change("merge", operation, work)
@@ -137,7 +137,7 @@ class ChangingStore(ABC):
             if change.places(CropFilter(tracks=frozenset([track]))):
                 raise DataError(f"track {shown(track)} is in the gallery already; give the new track another name")
             fresh = split_off(change.places(CropFilter(tracks=frozenset(sources))), crops, track)
-            change.move(fresh)
+            change.set_places(fresh)
             return len(fresh), {"crops": len(moved)}
 
         return self._change("split", operation, work)

@@ -18,7 +18,7 @@ def measured_recall(store: GalleryStore) -> float:
     if len(crops) < 2:
         return 1.0
     queries = np.stack([crop.vector for crop in crops])
-    exact = store.search(queries, FIRST + 1)
+    exact = store.search(queries, FIRST + 1, exact=True)
     found = store.search(queries, FIRST + 1, exact=False)
     shares = []
     for crop, truth, hits in zip(crops, exact, found, strict=True):

@@ -51,8 +51,8 @@ class SqlRows(ABC):
         """See `Change.remove`."""
 
     @abstractmethod
-    def move(self, places: Sequence[Place]) -> None:
-        """See `Change.move`."""
+    def set_places(self, places: Sequence[Place]) -> None:
+        """See `Change.set_places`."""
 
     @abstractmethod
     def label(self, which: CropFilter, person: str | None) -> int:

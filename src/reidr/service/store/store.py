@@ -72,11 +72,12 @@ class GalleryStore(Protocol):
         """How many crops pass the filter."""
 
     def search(
-        self, vectors: NDArray[np.float32], k: int, which: CropFilter = EVERYTHING, *, exact: bool = True
+        self, vectors: NDArray[np.float32], k: int, which: CropFilter = EVERYTHING, *, exact: bool | None = None
     ) -> list[list[Hit]]:
         """The k nearest crops of each of (Q, D) unit rows among those that pass the filter, nearest first.
 
-        Equal distances are ordered by id. With `exact=False` a store may answer by an approximate index.
+        Equal distances are ordered by id. `exact`: None answers by the approximate index where there is one (see
+        `build_index`), True never.
         """
 
     def build_index(self) -> IndexFacts | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from reidr.search.appearances.case import Case, Decision
 from reidr.search.appearances.types import Appearance, Decided, FoundTrack, Reason, SearchAnswer
 from reidr.search.document.schema import VerdictEntry
@@ -100,7 +102,7 @@ def reason_answer(reason: Reason) -> answers.ReasonAnswer:
     )
 
 
-def verdict_fields(verdict: VerdictEntry) -> dict[str, object]:
+def verdict_fields(verdict: VerdictEntry) -> dict[str, Any]:
     """The fields that an answer has of a verdict."""
     statements = [
         answers.StatementAnswer(

@@ -74,6 +74,9 @@ def decided(ask: Asking, body: NewDecision) -> CaseAnswer:
     if case.answer is None or body.track not in {track.track for track in case.answer.tracks()}:
         raise RequestError("the case's last search did not find this track", 404)
     saying = cases.Saying(body.track, word, by, body.why or "")
+    last = next((one for one in reversed(case.decisions) if one.track == body.track), None)
+    if last is not None and (last.decided, last.by, last.why) == (saying.decided, saying.by, saying.why):
+        return case_answer(case)  # sent again after the process that kept it was killed: it was said once
     case = cases.decide(ask.store, ask.records, case.id, saying)
     asked = {"case": case.id, "track": body.track, "decision": body.decision}
     ask.note("decide", body.why, asked, {"decisions": len(case.decisions)}, verified_by=by)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response, StreamingResponse
@@ -22,7 +22,7 @@ from reidr.service.api.service import Asking
 from reidr.service.http.errors import RequestError
 
 FIRST_PAGE = 50
-STREAM = {
+STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events: `reason` (ReasonAnswer), one after the other; then `done`, or `problem` (Problem).",
         "content": {EVENTS: {"schema": {"type": "string"}}},

@@ -80,7 +80,7 @@ class PostgresRows(SqlRows):
             self.run("UPDATE gallery SET erasing = true")
         return removed
 
-    def move(self, places: Sequence[Place]) -> None:
+    def set_places(self, places: Sequence[Place]) -> None:
         self.run_many(
             "UPDATE crops SET track = ?, start_time = ?, end_time = ?, begins = ?, ends = ? WHERE id = ?",
             map(moved_row, places),

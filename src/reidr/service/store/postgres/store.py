@@ -99,13 +99,15 @@ class PostgresStore(SqlStore):
                 connection.execute("UPDATE gallery SET erasing = false")
 
     def search(
-        self, vectors: NDArray[np.float32], k: int, which: CropFilter = EVERYTHING, *, exact: bool = True
+        self, vectors: NDArray[np.float32], k: int, which: CropFilter = EVERYTHING, *, exact: bool | None = None
     ) -> list[list[Hit]]:
-        """See `GalleryStore.search`. Not exact: by the HNSW index where `build_index` has made one."""
+        """See `GalleryStore.search`. By pgvector's HNSW index where `build_index` has made one."""
         check_filter(which)
         k = whole_number(k, "k", least=1)
         with self._reading() as rows:
             queries = unit_vectors(vectors, rows.dimensions())
+            if exact is None:
+                exact = rows.run("SELECT index FROM gallery")[0][0] is None
             if exact:
                 # An HNSW index would answer the same statement, approximately; those of filters are read as bitmaps.
                 rows.run("SET LOCAL enable_indexscan = off")

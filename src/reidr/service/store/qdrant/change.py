@@ -118,7 +118,7 @@ class QdrantChange:
     def places(self, which: CropFilter) -> list[Place]:
         return [place_of(each) for each in self.payloads(which, PLACE)]
 
-    def move(self, places: Sequence[Place]) -> None:
+    def set_places(self, places: Sequence[Place]) -> None:
         self._set([(place.id, moved_payload(place)) for place in places])
 
     def label(self, which: CropFilter, person: str | None) -> int:

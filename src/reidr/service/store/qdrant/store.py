@@ -169,16 +169,16 @@ class QdrantStore(ChangingStore):
         return sorted((operation_of(point.payload or {}) for point in found), key=lambda each: each.number)
 
     def search(
-        self, vectors: NDArray[np.float32], k: int, which: CropFilter = EVERYTHING, *, exact: bool = True
+        self, vectors: NDArray[np.float32], k: int, which: CropFilter = EVERYTHING, *, exact: bool | None = None
     ) -> list[list[Hit]]:
-        """See `GalleryStore.search`. Not exact: by Qdrant's own HNSW index."""
+        """See `GalleryStore.search`. Unless `exact` by the HNSW index that Qdrant makes when there are many crops."""
         check_filter(which)
         k = whole_number(k, "k", least=1)
         with self._reading() as rows:
             queries = unit_vectors(vectors, rows.dimensions())
             if lets_nothing_through(which) or not self.client.collection_exists(self.name):
                 return [[] for _ in queries]
-            return [self._nearest(query, k, which, exact) for query in queries]
+            return [self._nearest(query, k, which, bool(exact)) for query in queries]
 
     def _nearest(self, query: NDArray[np.float32], k: int, which: CropFilter, exact: bool) -> list[Hit]:
         """The hits of one query: asked for until none is left out that ties with the last."""

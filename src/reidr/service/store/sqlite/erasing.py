@@ -78,13 +78,13 @@ def number_anew(folder: Path, rows: SqliteRows) -> None:
 def shrink_index(folder: Path, rows: SqliteRows, removed: list[int]) -> None:
     """Take removed crops out of the approximate index, from the vectors that the block still has of the others."""
     token, valid, dimensions, numbering, *_ = block.state(rows)
-    made = lists.load(folder, numbering)
+    made = lists.read_index(folder, numbering)
     path = block.block_path(folder, token)
     if made is None or dimensions is None or not path.is_file():
         (folder / lists.FILE).unlink(missing_ok=True)
         return
     vectors = block.map_block(path, valid, dimensions)
-    lists.save(folder, lists.without(made, vectors, np.asarray(removed, dtype=np.int64) - 1), numbering)
+    lists.write_index(folder, lists.without(made, vectors, np.asarray(removed, dtype=np.int64) - 1), numbering)
 
 
 def empty_log(folder: Path, connection: sqlite3.Connection) -> None:

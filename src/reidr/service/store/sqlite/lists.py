@@ -163,7 +163,7 @@ def without(made: Lists, vectors: NDArray[np.float32], removed: NDArray[np.int64
     return Lists(centres, assigned, made.probes, made.facts)
 
 
-def save(folder: Path, made: Lists, numbering: int) -> None:
+def write_index(folder: Path, made: Lists, numbering: int) -> None:
     """Write the index beside the block. numbering: of the rows that it speaks of."""
     facts = json.dumps({**asdict(made.facts), "numbering": numbering, "probes": made.probes})
     with writing(folder / FILE) as file:
@@ -172,7 +172,7 @@ def save(folder: Path, made: Lists, numbering: int) -> None:
         )
 
 
-def load(folder: Path, numbering: int) -> Lists | None:
+def read_index(folder: Path, numbering: int) -> Lists | None:
     """The index, where there is one of this numbering of the rows."""
     path = folder / FILE
     if not path.is_file():

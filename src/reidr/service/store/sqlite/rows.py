@@ -79,7 +79,7 @@ class SqliteRows(SqlRows):
             self.run(f"DELETE FROM {table} WHERE row IN (SELECT row FROM removed WHERE number = {number})")
         return int(self.run(f"SELECT count(*) FROM removed WHERE number = {number}")[0][0])
 
-    def move(self, places: Sequence[Place]) -> None:
+    def set_places(self, places: Sequence[Place]) -> None:
         number = self.number() + 1
         self.run_many(
             "UPDATE crops SET track = ?, start_time = ?, end_time = ?, begins = ?, ends = ?, changed = ? WHERE id = ?",

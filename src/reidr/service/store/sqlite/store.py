@@ -94,7 +94,7 @@ class SqliteStore(SqlStore):
             finish_removals(self.folder, connection)
 
     def search(
-        self, vectors: NDArray[np.float32], k: int, which: CropFilter = EVERYTHING, *, exact: bool = True
+        self, vectors: NDArray[np.float32], k: int, which: CropFilter = EVERYTHING, *, exact: bool | None = None
     ) -> list[list[Hit]]:
         check_filter(which)
         k = whole_number(k, "k", least=1)
@@ -104,7 +104,13 @@ class SqliteStore(SqlStore):
             return hits_of(rows, found, k)
 
     def _nearest(
-        self, rows: SqliteRows, snapshot: Snapshot, queries: NDArray[np.float32], k: int, which: CropFilter, exact: bool
+        self,
+        rows: SqliteRows,
+        snapshot: Snapshot,
+        queries: NDArray[np.float32],
+        k: int,
+        which: CropFilter,
+        exact: bool | None,
     ) -> Found:
         """Rows and distances for each query: at least the k nearest where there are as many."""
         mask, few = wanted_rows(rows, snapshot, which)
@@ -125,7 +131,7 @@ class SqliteStore(SqlStore):
                 return None
             identity = (status.st_ino, status.st_mtime_ns, snapshot.numbering)
             if self._index is None or self._index[0] != identity:
-                made = lists.load(self.folder, snapshot.numbering)
+                made = lists.read_index(self.folder, snapshot.numbering)
                 self._index = None if made is None else (identity, made)
             if self._index is None:
                 return None
@@ -144,13 +150,13 @@ class SqliteStore(SqlStore):
             (removed,) = rows.run("SELECT count(*) FROM removed WHERE number > ?", [snapshot.number])[0]
             if removed or block.state(rows).numbering != snapshot.numbering:
                 raise DataError("crops were removed while the index was being made; make it again")
-            lists.save(self.folder, made, snapshot.numbering)
+            lists.write_index(self.folder, made, snapshot.numbering)
         return made.facts
 
     def facts(self) -> StoreFacts:
         """See `GalleryStore.facts`."""
         with self._reading() as rows:
-            made = lists.load(self.folder, block.state(rows).numbering)
+            made = lists.read_index(self.folder, block.state(rows).numbering)
         return replace(super().facts(), index=None if made is None else made.facts)
 
     @contextlib.contextmanager
