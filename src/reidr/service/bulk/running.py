@@ -43,6 +43,7 @@ def run_tasks(
 def on_ray(tasks: list[Task], make: Callable[[], Work], workers: int, cluster: str | None) -> Iterator[Result]:
     """As `run_tasks`, by Ray Data: one actor a worker, results streamed back; a worker that dies is made anew."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters is raised
     try:
         import ray
         import ray.data
