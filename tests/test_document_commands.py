@@ -46,7 +46,7 @@ NOT_RUN = {
     r"reidr serve( |$)": "serves until it is stopped; tests/service/api runs it",
     r"load_models\(store\)": "needs a gallery of one's own; tests/service/api/serving.py does the same",
     r"serve-model": "serves until it is stopped; tests/service runs it",
-    r"--in (?:gallery/|postgresql:)": "needs a gallery that was indexed; tests/cli/test_find_gallery.py makes one",
+    r"(?:--in|gallery export) (?:gallery/|postgresql:)": "needs a gallery that was indexed; tests/cli/test_find_gallery.py makes one",
     r"--reasoner https?://": "asks a server that is not here; tests/service and tests/reasoning ask one",
     r"RemoteReasoner\(": "asks a server that is not here; tests/reasoning asks one",
 }

@@ -1,4 +1,4 @@
-"""`reidr gallery info | index | migrate`: what a gallery holds, how it is searched, and how it is moved."""
+"""`reidr gallery info | index | migrate | export`: what a gallery holds, how it is searched, and how it is moved."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reidr.cli.command import Group
+from reidr.cli.gallery_export import export
 
 if TYPE_CHECKING:
     from reidr.service.store.records import IndexFacts, StoreFacts
@@ -21,6 +22,9 @@ def command() -> None:
 
     ADDRESS is a folder, postgresql://USER@HOST/DATABASE?gallery=NAME, http://HOST:6333/NAME (Qdrant), or qdrant:FOLDER.
     """
+
+
+command.add_command(export)
 
 
 @command.command("info")
