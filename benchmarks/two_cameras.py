@@ -1,11 +1,12 @@
 """Whether `reidr index` and a search find the right person first: real clips of two cameras in one room, and of a hall.
 
-    python benchmarks/two_cameras.py                          the clips of $REIDR_DATA/video (default ../shared/data/video)
+    python benchmarks/two_cameras.py                    the clips of $REIDR_DATA/video (default ../shared/data/video)
     python benchmarks/two_cameras.py --retriever lite --fps 10
 
-The clips are indexed by the command; then every search of `two_cameras.json` is made: the crop of a person in one frame,
-among the tracks of other cameras (and in the hall, of its own, more than a second away). A track's distance is that of
-its nearest crop. The list says which person each track is. One JSON line; exit status 1 unless all are right.
+The clips are indexed by the command; then every search of `two_cameras.json` is made: the crop of a person in one
+frame, among the tracks of the cameras that the list names, without crops of the same camera within a second. A track's
+distance is that of its nearest crop. The list says which person each track is. One JSON line; exit status 1 unless all
+are right.
 """
 
 from __future__ import annotations

@@ -66,7 +66,9 @@ ALLOWED: dict[str, dict[str, str]] = {
         "sqlite3.connect": "SQLite's own files, which have a journal",
     },
     "service/records/sqlite.py": {
-        "path.touch": "SQLite's own files, which have a journal",
+        "os.open": "makes an empty file",
+        "path.hardlink_to": "gives it its name",
+        "partial.unlink": "takes its first name away",
         "sqlite3.connect": "SQLite's own files, which have a journal",
     },
     "service/store/sqlite/schema.py": {
@@ -89,7 +91,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         "np.savez": MEMORY,
         "path.unlink": "removes cache files that are of no use, or whose people are to be forgotten",
     },
-    "retrieval/embedders/onnx.py": {"torch.onnx.export": ATOMIC},
+    "retrieval/embedders/onnx.py": {"torch.onnx.export": ATOMIC, "partial.write_bytes": ATOMIC},
     "training/pretraining/reasoner.py": {
         "processor.save_pretrained": ATOMIC,
         "tempfile.TemporaryDirectory": SCRATCH,

@@ -35,7 +35,7 @@ def test_a_time_without_a_zone_is_local() -> None:
 
 @pytest.mark.parametrize("text", ["", "noon", "30.11.2026", "2026-13-01T10:00"])
 def test_what_is_no_time_is_said(text: str) -> None:
-    with pytest.raises(ReIDError, match="--start .*not a time; write it like 2026-11-30T09:15"):
+    with pytest.raises(ReIDError, match=r"--start .*not a time; write it like 2026-11-30T09:15"):
         read_time(text, "--start")
 
 

@@ -1,4 +1,4 @@
-"""The thresholds and probabilities of a site: as shipped without decisions, as decided with many, never out of order."""
+"""Thresholds and probabilities of a site: as shipped without decisions, as decided with many, never out of order."""
 
 from __future__ import annotations
 

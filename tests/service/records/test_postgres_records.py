@@ -21,7 +21,8 @@ def address(postgres: str) -> str:
     import psycopg
 
     with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("DROP TABLE IF EXISTS reidr_records, reidr_logs, reidr_records_schema CASCADE")
+        connection.execute("DROP SCHEMA IF EXISTS reidr CASCADE")
+        connection.execute("DROP SCHEMA IF EXISTS reidr_other CASCADE")
     return postgres
 
 
@@ -63,14 +64,22 @@ def test_a_log_only_grows_in_postgres_and_a_purge_rewrites_the_records(address: 
     store.append("audit", lambda _: {"n": 1})
     store.put("case", "a", {})
     with psycopg.connect(address, autocommit=True) as other:
-        for statement in ("DELETE FROM reidr_logs", "UPDATE reidr_logs SET number = 2", "TRUNCATE reidr_logs"):
+        for statement in ("DELETE FROM reidr.logs", "UPDATE reidr.logs SET number = 2", "TRUNCATE reidr.logs"):
             with pytest.raises(psycopg.Error, match="only grows"):
                 other.execute(statement)
-        place = "SELECT pg_relation_filepath('reidr_records')"
+        place = "SELECT pg_relation_filepath('reidr.records')"
         before = other.execute(place).fetchone()
         assert store.remove("case", "a")
         store.purge()
         assert other.execute(place).fetchone() != before
+
+
+def test_galleries_of_one_database_have_records_of_their_own(address: str) -> None:
+    first, other = open_records(address), open_records(f"{address}{'&' if '?' in address else '?'}gallery=other")
+    first.put("case", "a", {"n": 1})
+    assert other.get("case", "a") is None
+    other.append("audit", lambda last: {})
+    assert first.rows("audit") == []
 
 
 def test_a_lost_connection_is_said_and_made_again(address: str) -> None:
@@ -92,7 +101,7 @@ def test_tables_of_another_version_and_a_server_that_is_not_there_are_refused(ad
 
     open_records(address).close()
     with psycopg.connect(address, autocommit=True) as other:
-        other.execute("UPDATE reidr_records_schema SET version = 9")
+        other.execute("UPDATE reidr.records_schema SET version = 9")
     with pytest.raises(ReIDError, match="of version 9, not 1"):
         open_records(address)
     with pytest.raises(ReIDError, match=r"nobody@127\.0\.0\.1:1/x: the record store cannot be used"):

@@ -24,7 +24,8 @@ class Decision(Part):
     distance: float | None = None
     direct_score: float | None = None
     p_same: float | None = Field(None, description="as it was shown")
-    score: float | None = Field(None, description="the number that thresholds are compared with")
+    score_name: str = Field("", description="name of the number that thresholds are compared with")
+    score: float | None = Field(None, description="that number of this track")
     nearer_decided: bool = Field(
         False, description="whether all tracks that came nearer had been decided about, so that this one may count as "
         "the nearest wrong one"

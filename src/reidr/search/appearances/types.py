@@ -49,7 +49,10 @@ class FoundTrack(Part):
     best: str = Field(description="id of the crop that is shown and was put before the reasoner: the nearest one")
     rank: int = Field(description="place in the order of tracks, from 1")
     distance: float | None = Field(description="of the nearest crop; null: the query is words alone")
-    order_value: float = Field(description="the number that decides the order; `order_by` names it")
+    order_value: float | None = Field(
+        description="the number that decides the order; `order_by` names it; null: confirmed, and first for that reason"
+    )
+    score: float | None = Field(None, description="that number of this track which `presence.score` names")
     direct_score: float | None = Field(description="of the reasoner, not calibrated; null: it was not asked")
     p_same: float | None = Field(
         description="probability that it is the same person: the direct score as calibrated by the inference profile "
@@ -60,6 +63,7 @@ class FoundTrack(Part):
     travel: TravelEvidence | None = Field(None, description="null: no travel time is known for it")
     doubtful: bool = Field(False, description="the answer is in doubt there: reasons are written for such tracks")
     doubt: str = Field("", description="why the crop can hardly be one of a person; empty where nothing speaks against")
+    person: str | None = Field(None, description="a label that a named human gave to all its crops")
     identical_to_query: bool = Field(False, description="the crop has the same pixels as a picture of the query")
     decided: Decided = Field("undecided", description="what was decided about it in this case")
 
@@ -135,7 +139,9 @@ class SearchAnswer(Part):
     gallery: str = Field(description="what was searched, for titles")
     gallery_version: int = Field(description="number of the last change that it held")
     retriever: str = Field(description="name of the model that finds")
+    retriever_key: str = Field(description="fingerprint of its weights: decisions count for these alone")
     reasoner: str = Field("", description="name of the model that judges pairs; empty without one")
+    reasoner_key: str = Field("", description="as for the retriever")
     query: list[QueryPicture] = Field(description="the pictures of the person")
     query_shown: str = Field("", description="id of the picture that the reasoner was shown; empty for words alone")
     words: str = Field("", description="the description that was searched for; empty without one")

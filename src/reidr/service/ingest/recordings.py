@@ -87,8 +87,8 @@ class ProgressBook:
             before, now = known.settings.get(other), self.settings[other]
             change = "another detector" if other == "detector" else f"{option} {spelt(before)}, not {spelt(now)}"
             raise DataError(
-                f"{recording.name}: this recording was indexed before with {change}; give the same, or --again to remove "
-                "its tracks and index it anew"
+                f"{recording.name}: this recording was indexed before with {change}; give the same, or --again to "
+                "remove its tracks and index it anew"
             )
         return known
 

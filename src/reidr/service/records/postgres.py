@@ -14,21 +14,21 @@ from reidr.service.records.records import Json, LogRow, Record
 
 # Names are ordered by code point, as in SQLite, whatever the language of the database.
 SCHEMA = (
-    'CREATE TABLE IF NOT EXISTS reidr_records (kind text COLLATE "C" NOT NULL, key text COLLATE "C" NOT NULL,'
+    'CREATE TABLE IF NOT EXISTS records (kind text COLLATE "C" NOT NULL, key text COLLATE "C" NOT NULL,'
     " value text NOT NULL, version bigint NOT NULL, PRIMARY KEY (kind, key))",
-    'CREATE TABLE IF NOT EXISTS reidr_logs (log text COLLATE "C" NOT NULL, number bigint NOT NULL,'
+    'CREATE TABLE IF NOT EXISTS logs (log text COLLATE "C" NOT NULL, number bigint NOT NULL,'
     " value text NOT NULL, PRIMARY KEY (log, number))",
-    "CREATE TABLE IF NOT EXISTS reidr_records_schema (version bigint PRIMARY KEY)",
-    "CREATE OR REPLACE FUNCTION reidr_log_only_grows() RETURNS trigger LANGUAGE plpgsql AS"
+    "CREATE TABLE IF NOT EXISTS records_schema (version bigint PRIMARY KEY)",
+    "CREATE OR REPLACE FUNCTION log_only_grows() RETURNS trigger LANGUAGE plpgsql AS"
     " $$ BEGIN RAISE EXCEPTION 'a log only grows'; END $$",
-    "CREATE OR REPLACE TRIGGER reidr_logs_only_grow BEFORE UPDATE OR DELETE OR TRUNCATE ON reidr_logs"
-    " EXECUTE FUNCTION reidr_log_only_grows()",
+    "CREATE OR REPLACE TRIGGER logs_only_grow BEFORE UPDATE OR DELETE OR TRUNCATE ON logs"
+    " EXECUTE FUNCTION log_only_grows()",
 )
 SET_UP_LOCK = 0x52654964  # of advisory locks: whoever makes the tables
 
 
 class PostgresRecords:
-    """A `RecordStore` in the tables `reidr_records` and `reidr_logs` of a database.
+    """A `RecordStore` in the tables `records` and `logs` of a gallery's schema (`store.postgres.schema.gallery_of`).
 
     A connection that was lost (the server was started anew) is made again for the next call; the call that lost it
     raises, since nobody can tell whether it was done.
@@ -38,16 +38,21 @@ class PostgresRecords:
         """Connect, and make the tables where they are missing.
 
         Args:
-            address: postgresql://user@host/database. patience: seconds to wait for a connection.
+            address: postgresql://user@host/database, with ?gallery=NAME where there are several galleries in it.
+            patience: seconds to wait for a connection.
 
         Raises:
             MissingExtraError: psycopg is not installed. ReIDError: no connection, or tables of another version.
         """
         try:
             import psycopg
+            import psycopg.sql
         except ImportError:
             raise MissingExtraError("PostgreSQL needs psycopg; install with: pip install 'reidr[postgres]'") from None
-        self._psycopg, self._address, self._patience = psycopg, address, patience
+        from reidr.service.store.postgres.schema import gallery_of
+
+        self._psycopg, self._patience = psycopg, patience
+        self._address, self._schema = gallery_of(address)
         self._lock = threading.RLock()
         self.place = without_password(address)
         with self._explained():
@@ -65,15 +70,20 @@ class PostgresRecords:
         )
         connection.execute("SET synchronous_commit = on")
         connection.execute("SET client_min_messages = warning")
+        schema = self._psycopg.sql.Identifier(self._schema)
+        # The schema may be there without this user being allowed to make one: so it is looked for first.
+        if not connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (self._schema,)).fetchone():
+            connection.execute(self._psycopg.sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+        connection.execute(self._psycopg.sql.SQL("SET search_path TO {}").format(schema))
         return connection
 
     def _set_up(self, ask: Callable[..., Any]) -> None:
-        there = ask("SELECT to_regclass('reidr_records_schema')").fetchone()[0]
+        there = ask("SELECT to_regclass('records_schema')").fetchone()[0]
         if there is None:
             for statement in SCHEMA:
                 ask(statement)
-            ask("INSERT INTO reidr_records_schema VALUES (%s)", (SCHEMA_VERSION,))
-        version = ask("SELECT version FROM reidr_records_schema").fetchone()[0]
+            ask("INSERT INTO records_schema VALUES (%s)", (SCHEMA_VERSION,))
+        version = ask("SELECT version FROM records_schema").fetchone()[0]
         if version != SCHEMA_VERSION:
             raise ReIDError(
                 f"{self.place}: its records are of version {version}, not {SCHEMA_VERSION}; name another database"
@@ -84,11 +94,11 @@ class PostgresRecords:
         check_names(kind, key)
         text = canonical(value)
         with self._writing(f"record {kind} {key}") as ask:
-            found = ask("SELECT version FROM reidr_records WHERE kind = %s AND key = %s", (kind, key)).fetchone()
+            found = ask("SELECT version FROM records WHERE kind = %s AND key = %s", (kind, key)).fetchone()
             before = int(found[0]) if found else 0
             check_version(kind, key, version, before)
             ask(
-                "INSERT INTO reidr_records VALUES (%s, %s, %s, %s) ON CONFLICT (kind, key)"
+                "INSERT INTO records VALUES (%s, %s, %s, %s) ON CONFLICT (kind, key)"
                 " DO UPDATE SET value = excluded.value, version = excluded.version",
                 (kind, key, text, before + 1),
             )
@@ -97,46 +107,44 @@ class PostgresRecords:
     def get(self, kind: str, key: str) -> Record | None:
         """See `RecordStore.get`."""
         check_names(kind, key)
-        found = self._read("SELECT value, version FROM reidr_records WHERE kind = %s AND key = %s", (kind, key))
+        found = self._read("SELECT value, version FROM records WHERE kind = %s AND key = %s", (kind, key))
         return Record(kind, key, parsed(found[0][0]), found[0][1]) if found else None
 
     def of_kind(self, kind: str, *, after: str | None = None, limit: int = 1000) -> list[Record]:
         """See `RecordStore.of_kind`."""
         check_names(kind)
         found = self._read(
-            "SELECT key, value, version FROM reidr_records WHERE kind = %s AND key > %s ORDER BY key LIMIT %s",
+            "SELECT key, value, version FROM records WHERE kind = %s AND key > %s ORDER BY key LIMIT %s",
             (kind, after or "", limit),
         )
         return [Record(kind, key, parsed(value), version) for key, value, version in found]
 
     def kinds(self) -> list[str]:
         """See `RecordStore.kinds`."""
-        return [kind for (kind,) in self._read("SELECT DISTINCT kind FROM reidr_records ORDER BY kind", ())]
+        return [kind for (kind,) in self._read("SELECT DISTINCT kind FROM records ORDER BY kind", ())]
 
     def remove(self, kind: str, key: str) -> bool:
         """See `RecordStore.remove`."""
         check_names(kind, key)
         with self._writing(f"record {kind} {key}") as ask:
-            return bool(ask("DELETE FROM reidr_records WHERE kind = %s AND key = %s", (kind, key)).rowcount)
+            return bool(ask("DELETE FROM records WHERE kind = %s AND key = %s", (kind, key)).rowcount)
 
     def append(self, log: str, make: Callable[[LogRow | None], Json]) -> LogRow:
         """See `RecordStore.append`."""
         check_names(log)
         with self._writing(f"log {log}") as ask:
-            found = ask(
-                "SELECT number, value FROM reidr_logs WHERE log = %s ORDER BY number DESC LIMIT 1", (log,)
-            ).fetchone()
+            found = ask("SELECT number, value FROM logs WHERE log = %s ORDER BY number DESC LIMIT 1", (log,)).fetchone()
             last = LogRow(log, found[0], parsed(found[1])) if found else None
             text = canonical(make(last))
             number = last.number + 1 if last else 1
-            ask("INSERT INTO reidr_logs VALUES (%s, %s, %s)", (log, number, text))
+            ask("INSERT INTO logs VALUES (%s, %s, %s)", (log, number, text))
         return LogRow(log, number, parsed(text))
 
     def rows(self, log: str, *, after: int = 0, limit: int = 1000) -> list[LogRow]:
         """See `RecordStore.rows`."""
         check_names(log)
         found = self._read(
-            "SELECT number, value FROM reidr_logs WHERE log = %s AND number > %s ORDER BY number LIMIT %s",
+            "SELECT number, value FROM logs WHERE log = %s AND number > %s ORDER BY number LIMIT %s",
             (log, after, limit),
         )
         return [LogRow(log, number, parsed(value)) for number, value in found]
@@ -144,7 +152,7 @@ class PostgresRecords:
     def purge(self) -> None:
         """See `RecordStore.purge`."""
         with self._lock, self._explained():
-            self._alive().execute("VACUUM FULL reidr_records")
+            self._alive().execute("VACUUM FULL records")
             if self._may_checkpoint():
                 self._connection.execute("CHECKPOINT")
 
@@ -179,7 +187,8 @@ class PostgresRecords:
                 if isinstance(lock, int):
                     connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
                 else:
-                    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (lock,))
+                    name = f"{self._schema} {lock}"
+                    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
                 yield connection.execute
 
     @contextmanager

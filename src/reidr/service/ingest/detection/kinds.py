@@ -136,10 +136,10 @@ def sized_of(facts: GraphFacts) -> Found | None:
 
 def not_recognised(facts: GraphFacts) -> WeightsError:
     """The sentence about a graph that is none of the kinds."""
-    has = f"inputs {spelt(facts.inputs)}; outputs {spelt(facts.outputs)}"
     return WeightsError(
-        f"{facts.path}: not recognised as a detector ({has}); recognised are YOLOX, RT-DETR, D-FINE and RF-DETR, or give "
-        "one of your own as module:factory (docs/index-video.md)"
+        f"{facts.path}: not recognised as a detector: inputs {spelt(facts.inputs)}; outputs {spelt(facts.outputs)}. "
+        "Recognised are YOLOX, RT-DETR, D-FINE and RF-DETR; or give one of your own as module:factory "
+        "(docs/index-video.md)"
     )
 
 

@@ -33,7 +33,7 @@ from reidr.service.ingest.sources.video import (
 )
 
 ADDRESS = re.compile(r"(rtsps?|rtmps?|https?|srt|udp|tcp)://", re.IGNORECASE)
-OPTIONS: Mapping[str, str] = {"rtsp_transport": "tcp", "fflags": "nobuffer"}
+OPTIONS: Mapping[str, str] = {"rtsp_transport": "tcp"}
 WAITING = 16  # decoded frames; a second or so of a camera, and in memory not more than some hundred megabytes
 CLOCK_JUMP = 10.0  # seconds between a camera's clock and ours that no delay explains
 PAUSE = 2.0  # seconds before a lost connection is tried again
