@@ -84,6 +84,7 @@ class StreetService:
     timed: bool = True
     slow: float = 0.0
     fails: bool = False
+    page: int = 50
     found: tuple[float, ...] = CHANCES
     tracks: list[Track] = field(default_factory=lambda: street_tracks())
     questions: list[dict[str, Any]] = field(default_factory=list)
@@ -117,7 +118,7 @@ class StreetService:
         last = [each.decision for each in self.decisions if each.track == track]
         return last[-1] if last and last[-1] != "none" else None
 
-    def results(self, words: str | None) -> SearchResults:
+    def results(self, words: str | None, after: int = 0) -> SearchResults:
         appearances = []
         order = self.ordered()
         for rank, (chance, each) in enumerate(zip(self.found, order, strict=False), start=1):
@@ -140,7 +141,8 @@ class StreetService:
             query=[QueryPicture(id="picture 1", picture=None, doubt="")] if words is None else [],
             words=words or "", terms=[] if words is None else [term.text for term in described(words).terms],
             searched=28, order="By the probability that it is the same person.", warnings=[], notes=[],
-            total=len(appearances), appearances=appearances, after=None,
+            total=len(appearances), appearances=appearances[after : after + self.page],
+            after=after + self.page if after + self.page < len(appearances) else None,
         )  # fmt: skip
 
     def ordered(self) -> list[Track]:
@@ -277,8 +279,8 @@ def add_searches(app: FastAPI, service: StreetService) -> None:
         return service.results(question.words if not question.pictures and not question.tracks else None)
 
     @app.get("/v1/searches/{token}")
-    def results(token: str) -> SearchResults:
-        return service.results(None)
+    def results(token: str, after: int = 0) -> SearchResults:
+        return service.results(None, after)
 
     @app.get("/v1/searches/{token}/reasons")
     def reasons(token: str) -> StreamingResponse:
@@ -289,7 +291,7 @@ def add_cases(app: FastAPI, service: StreetService) -> None:
     @app.post("/v1/decisions")
     def decide(new: NewDecision) -> CaseAnswer:
         made = DecisionAnswer(
-            track=new.track, decision=new.decision, by=new.by or "", why=new.why, time=BEGIN + 3600
+            track=new.track, decision=new.decision, by=new.by or "", why=new.why or "", time=BEGIN + 3600
         )  # fmt: skip
         service.decisions.append(made)
         return service.case()

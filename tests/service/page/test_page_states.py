@@ -145,7 +145,7 @@ def test_the_focus_goes_in_the_order_of_the_page(open_page: Open) -> None:
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.id") != "until":
             break
-    assert page.evaluate("document.activeElement.id") == "search"
+    assert page.evaluate("document.activeElement.id") == "purpose"
 
 
 def test_nothing_moves_where_less_motion_is_wanted(open_page: Open, service: Any, picture: Path) -> None:

@@ -81,7 +81,8 @@ def test_what_the_page_asks_the_service_answers(show: Show, tmp_path: Path) -> N
         page.wait_for_selector("#thinking:has-text('written')")
         confirm(page, 0)
         confirm(page, 1)
-        page.click("#again")
+        with page.expect_response("**/v1/searches"):
+            page.click("#again")
         page.wait_for_selector("#case-count:has-text('3')")  # the first appearance has two tracks
         page.reload()
         page.wait_for_selector("#appearances [data-decision=same]")

@@ -122,13 +122,24 @@ function picturesOf(answer) {
 async function restore(id) {
   const stop = showBusy("Opening the case", () => {});
   try {
-    const { search_token: token } = await api.caseOf(id);
-    if (token) show(await api.results(token));
+    show(await lastResults(id));
   } catch (problem) {
     history.replaceState(null, "", location.pathname);
     tell(problem);
   } finally {
     stop();
+  }
+}
+
+/** What the last search of a case found. Where it is searched again at this very moment, its token has just changed. */
+async function lastResults(id, again = true) {
+  const { search_token: token } = await api.caseOf(id);
+  if (!token) throw new api.Problem(404, "Nothing found", "Nothing was searched for in this case yet.");
+  try {
+    return await api.results(token);
+  } catch (problem) {
+    if (problem.status === 410 && again) return lastResults(id, false);
+    throw problem;
   }
 }
 

@@ -19,6 +19,8 @@ let items = [];
 let line = null;
 let selected = 0;
 let stream = null;
+/** The reasons that came, by track: those of later pages are shown when their page is. */
+let reasons = new Map();
 let context = {};
 
 export const current = () => shown;
@@ -30,6 +32,7 @@ export function showResults(answer, given) {
   shown = { ...answer, appearances: [] };
   context = given;
   items = [];
+  reasons = new Map();
   selected = 0;
   find("results").hidden = false;
   tellPresence(answer);
@@ -78,6 +81,7 @@ function add(page) {
     shown.appearances.push(appearance);
     const item = appearanceItem(appearance, number, { ...context, opening: () => (number === selected && items[number].line.getAttribute("aria-expanded") === "true" ? items[number].open(false) : select(number)) });
     items.push(item);
+    for (const track of appearance.tracks) if (reasons.has(track.id)) item.takeReason(reasons.get(track.id));
     find("appearances").append(item.element);
   }
   shown.after = page.after;
@@ -143,22 +147,19 @@ export async function readReasons() {
   if (!doubtful.length) return;
   stream = new AbortController();
   const { signal } = stream;
-  const of = new Map(items.flatMap((item) => item.appearance.tracks.map((track) => [track.id, item])));
-  let came = 0;
-  const tell = () => (status.textContent = `The reasoner is thinking about the doubtful ones: ${came} of ${expected} done.`);
+  const tell = () => (status.textContent = `The reasoner is thinking about the doubtful ones: ${reasons.size} of ${Math.max(expected, reasons.size)} done.`);
   tell();
   doubtful.forEach((item) => item.tellState("The reasoner is thinking about this one.", true));
   try {
     for await (const [kind, value] of api.reasons(shown.search_token, signal)) {
       if (kind === "problem") throw new api.Problem(value.status, value.title, value.detail);
       if (kind === "done") break;
-      const item = kind === "reason" ? of.get(value.track) : null;
-      if (!item) continue;
-      item.takeReason(value);
-      came += 1;
+      if (kind !== "reason") continue;
+      reasons.set(value.track, value);
+      items.find((item) => item.appearance.tracks.some((track) => track.id === value.track))?.takeReason(value);
       tell();
     }
-    status.textContent = came ? `${counted(came, "reason")} written.` : "";
+    status.textContent = reasons.size ? `${counted(reasons.size, "reason")} written.` : "";
     doubtful.forEach((item) => item.tellState("There was no time left to think about this one."));
   } catch (problem) {
     if (signal.aborted) return;
