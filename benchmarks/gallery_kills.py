@@ -4,9 +4,10 @@
     python benchmarks/gallery_kills.py 200 postgresql://...   200 kills of the clients of a gallery in PostgreSQL
 
 A child process changes the gallery, one operation after the other, and writes down each one that has returned. It is
-killed at a random moment; the next child repeats the operation that was under way with the same key and goes on. In the
-end every operation that had returned must be in the history once, the gallery must hold what it holds when the same
-operations are done undisturbed, and (SQLite) no file may have the bytes of an erased picture or vector. One JSON line.
+killed at a random moment, while another process searches; the next child repeats the operation that was under way, with
+the same key, and goes on. In the end every operation that had returned must be in the history once, the gallery must
+hold what it holds when the same operations are done undisturbed, and (SQLite) no file may have the bytes of an erased
+picture or vector. One JSON line.
 """
 
 from __future__ import annotations
@@ -68,6 +69,27 @@ def go_on(address: str, done: Path) -> None:
         step += 1
 
 
+def look_on(address: str) -> None:
+    """Search without end, as another process; ends with an error where a search fails or finds what is not there."""
+    store = open_store(address)
+    store.set_model("none", "none", DIMENSIONS)
+    query = crops_of(0)[0].vector[None]
+    while True:
+        hits = store.search(query, 5)[0]
+        assert [hit.distance for hit in hits] == sorted(hit.distance for hit in hits)
+        store.count()
+
+
+def warm_up(folder: Path, address: str) -> None:
+    """Import here what the children would spend their short lives on."""
+    with_all = open_store(folder)
+    with_all.set_model("none", "none", DIMENSIONS)
+    for step in range(8):
+        work(step, with_all)
+    with_all.close()
+    open_store(address).close()
+
+
 def acknowledged(done: Path) -> list[dict[str, Any]]:
     """The operations that have returned; a killed child may have left half a line."""
     if not done.exists():
@@ -97,7 +119,10 @@ def history(store: GalleryStore) -> list[tuple[str | None, int]]:
 def measure(kills: int, address: str, folder: Path) -> dict[str, Any]:
     """Kill `kills` children; returns what was lost, doubled and left behind."""
     random = np.random.default_rng(0)
+    warm_up(folder / "warm", address)
     done, begun = folder / "done.jsonl", time.monotonic()
+    reader = multiprocessing.get_context("fork").Process(target=look_on, args=(address,))
+    reader.start()
     for _ in range(kills):
         child = multiprocessing.get_context("fork").Process(target=go_on, args=(address, done))
         child.start()
@@ -106,6 +131,9 @@ def measure(kills: int, address: str, folder: Path) -> dict[str, Any]:
         child.kill()
         child.join()
     steps = acknowledged(done)
+    failed = reader.exitcode is not None
+    reader.kill()
+    reader.join()
     store, twin = open_store(address), open_store(folder / "undisturbed")
     twin.set_model("none", "none", DIMENSIONS)
     said = history(store)
@@ -122,6 +150,7 @@ def measure(kills: int, address: str, folder: Path) -> dict[str, Any]:
         "other_contents": int(list(contents(store)) != list(contents(twin))),
         "erased_crops": len(erased),
         "files_with_erased_bytes": len(left),
+        "reader_failed": int(failed),
         "seconds": round(time.monotonic() - begun, 1),
     }
 
@@ -147,7 +176,7 @@ def main() -> None:
             address = f"{sys.argv[2]}{'&' if '?' in sys.argv[2] else '?'}gallery=kills-{secrets.token_hex(4)}"
         result = measure(kills, address, folder)
     print(json.dumps({"case": "kills/postgresql" if len(sys.argv) > 2 else "kills/sqlite", **result}))
-    wrong = ("lost", "doubled", "other_history", "other_contents", "files_with_erased_bytes")
+    wrong = ("lost", "doubled", "other_history", "other_contents", "files_with_erased_bytes", "reader_failed")
     sys.exit(any(result[name] for name in wrong))
 
 

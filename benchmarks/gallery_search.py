@@ -30,7 +30,7 @@ from reidr.service.store.records import EVERYTHING, CropFilter, StoredCrop
 from reidr.service.store.sqlite.store import SqliteStore
 
 DIMENSIONS, K, CAMERAS, PER_PERSON = 512, 10, 10, 20
-SIZES = {"16k": (16_000, 400), "1m": (1_000_000, 100)}
+SIZES = {"16k": (16_000, 400), "200k": (200_000, 200), "1m": (1_000_000, 100)}
 """Crops, and queries that are measured."""
 FILTERS = ("all", "camera", "hour")
 CASES = [f"{size}/{kind}" for size in SIZES for kind in (*FILTERS, "approximate")]

@@ -65,14 +65,21 @@ async def searcher(client: httpx.AsyncClient, number: int, pictures: list[str], 
     await asyncio.sleep(draw.random() * 2)
     while time.monotonic() < until:
         if draw.random() < 0.1:
-            await timed(client, "read", ("GET", f"/v1/tracks?limit=20&after={draw.choice('abcnpst')}", None), load)
+            await timed(
+                client, "read", ("GET", f"/v1/tracks?limit=20&after={draw.choice('abcnpst')}", None), until, load
+            )
         else:
             body = {"pictures": [draw.choice(pictures)], "max_matches": 10}
-            await timed(client, "search", ("POST", "/v1/searches", body), load)
+            await timed(client, "search", ("POST", "/v1/searches", body), until, load)
 
 
-async def timed(client: httpx.AsyncClient, kind: str, request: tuple[str, str, object], load: Load) -> None:
-    """One request, sent again as often as the service says so; its time counts from the first to the answer."""
+async def timed(
+    client: httpx.AsyncClient, kind: str, request: tuple[str, str, object], until: float, load: Load
+) -> None:
+    """One request, sent again as often as the service says so, until the time is over.
+
+    Its time counts from the first to the answer.
+    """
     method, path, body = request
     begun = time.monotonic()
     while True:
@@ -83,7 +90,10 @@ async def timed(client: httpx.AsyncClient, kind: str, request: tuple[str, str, o
             return
         load.statuses[str(answer.status_code)] += 1
         if answer.status_code in (429, 503) and "retry-after" in answer.headers:
-            await asyncio.sleep(float(answer.headers["retry-after"]) * random.uniform(1.0, 1.5))
+            wait = float(answer.headers["retry-after"]) * random.uniform(1.0, 1.5)
+            if time.monotonic() + wait >= until:
+                return
+            await asyncio.sleep(wait)
             continue
         if answer.is_success:
             load.seconds[kind].append(time.monotonic() - begun)

@@ -152,3 +152,22 @@ def test_folders_of_crops_know_no_options_of_a_gallery(place: Path) -> None:
     done = run("find", "person.png", "--in", "crops", "--camera", "door")
     assert done.exit_code == 2
     assert "--camera belongs to the search of a gallery" in " ".join(done.output.split())
+
+
+def test_a_gallery_as_a_data_set(place: Path) -> None:
+    done = run("gallery", "export", "g", "set", "--camera", "yard", "--form", "coco", "--by", "Ada")
+    assert done.exit_code == 0, (done.output, done.exception)
+    labels = json.loads(Path("set/labels.json").read_text())
+    store = open_store("g")
+    crops = {crop.id: crop for crop in store.crops() if crop.camera == "yard"}
+    store.close()
+    assert {each["attributes"]["crop"] for each in labels["annotations"]} == set(crops)
+    assert f"{len(crops)} crops" in done.output
+    first = labels["annotations"][0]
+    assert (Path("set/data") / labels["images"][0]["file_name"]).read_bytes() == crops[
+        first["attributes"]["crop"]
+    ].picture
+    records = open_records("g")
+    noted = {Path(record.key).name for record in records.of_kind("export")}
+    records.close()
+    assert noted == {path.name for path in Path("set").rglob("*") if path.is_file()}

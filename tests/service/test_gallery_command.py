@@ -125,6 +125,29 @@ def test_a_copy_that_is_cut_short_goes_on(folder: Path, monkeypatch: pytest.Monk
     assert told(copy) == told(store)
 
 
+def test_what_is_kept_beside_a_gallery_goes_with_it(folder: Path) -> None:
+    from reidr.service.records.opening import open_records
+
+    filled(folder / "a", 5)
+    assert "nothing is kept beside it" in run("migrate", folder / "a", folder / "without").output
+    assert not (folder / "a" / "records.sqlite").exists()
+    old = open_records(folder / "a")
+    for number in range(3):
+        old.put("case", f"case {number}", {"number": number})
+        old.append("audit", lambda last: {"after": None if last is None else last.number})
+    assert "records" not in run("migrate", folder / "a", folder / "b", "--crops-only").output
+    assert "3 records and 3 rows" in run("migrate", folder / "a", folder / "b").output
+    old.put("case", "case 1", {"number": 10})
+    old.append("audit", lambda last: {"more": True})
+    assert "1 record and 1 row" in run("migrate", folder / "a", folder / "b").output
+    new = open_records(folder / "b")
+    assert [(r.key, r.value) for r in new.of_kind("case")] == [(r.key, r.value) for r in old.of_kind("case")]
+    assert new.rows("audit") == old.rows("audit")
+    new.append("audit", lambda last: {"other": True})
+    with pytest.raises(DataError, match="belongs to another site"):
+        run("migrate", folder / "a", folder / "b")
+
+
 def test_another_model_embeds_the_stored_pictures(folder: Path) -> None:
     store, crops = filled(folder / "a", 40)
     store.add([replace(some_crops(1, first=900)[0], picture=b"no picture")])

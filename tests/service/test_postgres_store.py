@@ -7,14 +7,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from store_operations import plain
 from store_servers import running_postgres
-from stored import files_with, some_crops, unit
+from stored import files_with, quick_folder, some_crops, unit
 
 from reidr.errors import DataError
+from reidr.service.store.migration import keep_model, migrate
 from reidr.service.store.opening import open_store
 from reidr.service.store.records import CropFilter, StoredCrop
 
@@ -103,6 +106,31 @@ def test_the_index_finds_nearly_all_with_filters_too(server: str) -> None:
         shares = [len({h.id for h in a} & {h.id for h in b}) / 10 for a, b in zip(exact, fast, strict=True)]
         assert np.mean(shares) >= 0.95
     store.close()
+
+
+def test_a_gallery_goes_round_all_databases_and_comes_back(server: str) -> None:
+    pytest.importorskip("qdrant_client")
+    with quick_folder() as folder:
+        first = open_store(folder / "first")
+        first.set_model("abc", "tiny", 32, "words")
+        first.add(some_crops(300))
+        first.merge(["track 00000", "track 00004"], "track 00000")
+        first.assign(CropFilter(tracks=frozenset(["track 00000", "track 00007"])), "anna")
+        places = [f"{server}&gallery=round", f"qdrant:{folder / 'second'}", str(folder / "third")]
+        before = first
+        for place in places:
+            store = open_store(place)
+            keep_model(before, store)
+            done = migrate(before, store)
+            assert (done.copied, done.there, done.others) == (300, 0, 0)
+            before.close()
+            before = store
+        first = open_store(folder / "first")
+        assert [plain(crop) for crop in before.crops()] == [plain(crop) for crop in first.crops()]
+        assert before.tracks() == first.tracks()
+        one, other = before.facts(), first.facts()
+        assert replace(one, address="", version=0) == replace(other, address="", version=0)
+        before.close()
 
 
 def add_part(address: str, part: int) -> None:

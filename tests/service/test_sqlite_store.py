@@ -114,6 +114,19 @@ def test_a_centre_of_the_index_is_not_what_is_left_of_a_person(folder: Path) -> 
     )
 
 
+def test_an_index_fits_fewer_and_more_rows_than_it_was_made_of() -> None:
+    vectors = unit(np.random.default_rng(0).normal(size=(300, 16)))
+    alive = np.ones(300, dtype=bool)
+    made = lists.build(vectors[:200], alive[:200])
+    for number in (150, 200, 300):
+        fitted = made.fitted(vectors[:number], alive[:number])
+        fitted.probes = len(fitted.centres)
+        for (rows, _), query in zip(fitted.nearest(vectors[:number], vectors[:9], 3, None), vectors, strict=False):
+            assert rows[np.argmax(vectors[rows] @ query)] == np.argmax(vectors[:number] @ query)
+        found = np.concatenate([fitted.rows(query, len(fitted.centres)) for query in vectors[:1]])
+        assert found.tolist() == list(range(number))
+
+
 @pytest.mark.parametrize("step", ["block", "vacuum", "log"])
 def test_an_erasure_that_was_cut_short_is_finished_by_whoever_opens_it(
     folder: Path, step: str, monkeypatch: pytest.MonkeyPatch

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--workers", type=click.IntRange(0), default=0,
               help="Processes of one core each, run by Ray; 0: this process alone, without Ray. [0]")  # fmt: skip
 @click.option("--cluster", metavar="ADDRESS",
-              help="A Ray cluster (ray://host:10001, or auto) where the sources have the same paths. [this machine]")  # fmt: skip
+              help="A Ray cluster (ray://host:10001, or auto) with the sources at the same paths. [none]")  # fmt: skip
 @click.option("--queries", type=click.Path(path_type=Path),
               help="Crops that the reasoner compares with their nearest among the sources.")  # fmt: skip
 @click.option("--nearest", type=click.IntRange(1), default=10, help="With --queries: crops for each. [10]")

@@ -1,4 +1,4 @@
-"""`reidr gallery info | index | migrate`: what a gallery holds, how it is searched, and how it is moved."""
+"""`reidr gallery info | index | migrate | export`: what a gallery holds, how it is searched, and how it is moved."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reidr.cli.command import Group
+from reidr.cli.gallery_export import export
 
 if TYPE_CHECKING:
     from reidr.service.store.records import IndexFacts, StoreFacts
@@ -21,6 +22,9 @@ def command() -> None:
 
     ADDRESS is a folder, postgresql://USER@HOST/DATABASE?gallery=NAME, http://HOST:6333/NAME (Qdrant), or qdrant:FOLDER.
     """
+
+
+command.add_command(export)
 
 
 @command.command("info")
@@ -114,11 +118,12 @@ def index(address: str) -> None:
 @click.option("--model", metavar="RETRIEVER",
               help="Embed the stored pictures anew with this retriever: a shipped one (nano, lite), the folder of a "
               "trained one, an .onnx file, or one of your own as module:factory. [vectors are copied]")  # fmt: skip
-def migrate(source: str, target: str, model: str | None) -> None:
+@click.option("--crops-only", is_flag=True, help="Leave keys, cases, decisions and the audit log where they are.")
+def migrate(source: str, target: str, model: str | None, crops_only: bool) -> None:
     """Copy a gallery to another database, or to another model; when it is cut short, the same command goes on.
 
-    FROM stays as it is. Copied are the crops with their tracks and persons, not the history of changes, nor what is
-    kept beside the gallery: keys, cases, decisions and the audit log.
+    FROM stays as it is. Copied are the crops with their tracks and persons, and what is kept beside them: keys, cases,
+    decisions and the audit log. The history of changes begins anew.
     """
     from reidr.core.progress import progress
     from reidr.core.text import number_of, shown
@@ -148,3 +153,27 @@ def migrate(source: str, target: str, model: str | None) -> None:
             f"{number_of(done.others, 'crop')} in {shown(target)} are not in {shown(source)}: if they were erased "
             "there since an earlier copy, erase them here too"
         )
+    if not crops_only:
+        click.echo(records_copied(source, target))
+
+
+def records_copied(source: str, target: str) -> str:
+    """Copy what is kept beside a gallery; one sentence about it."""
+    from reidr.core.text import number_of
+    from reidr.errors import DataError
+    from reidr.service.records.copying import copy_records
+    from reidr.service.records.opening import FILE, open_records
+
+    if Path(source).is_dir() and not (Path(source) / FILE).is_file():
+        return "nothing is kept beside it: no keys, cases or audit log"
+    try:
+        old = open_records(source)
+        new = open_records(target)
+    except DataError as error:
+        return f"keys, cases and the audit log were not copied: {error}"
+    try:
+        done = copy_records(old, new)
+    finally:
+        old.close()
+        new.close()
+    return f"{number_of(done.records, 'record')} and {number_of(done.rows, 'row')} of the audit log copied"

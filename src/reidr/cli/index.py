@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,13 +76,11 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
     from reidr.service.store.opening import open_store
 
     models = load_models(plan, options, settings)
-    store = open_store(options["gallery"])
-    records = open_records(options["records"] or options["gallery"])
-    try:
+    with (
+        closing(open_records(options["records"] or options["gallery"])) as records,
+        closing(open_store(options["gallery"])) as store,
+    ):
         carry_out(plan, models, Gallery(store, records), options)
-    finally:
-        store.close()
-        records.close()
 
 
 def planned(sources: tuple[str, ...], options: dict[str, Any]) -> Plan:
@@ -116,7 +115,7 @@ def settings_of(options: dict[str, Any]) -> IndexSettings:
 def load_models(plan: Plan, options: dict[str, Any], settings: IndexSettings) -> Any:
     """An `Indexer` where people have to be found, else a `CropEmbedder` alone. The tracker is tried once, too."""
     from reidr.cli.shared import load_retriever
-    from reidr.service.ingest.detection.detector import load_detector
+    from reidr.service.ingest.detection.loading import load_detector
     from reidr.service.ingest.embedding import CropEmbedder
     from reidr.service.ingest.indexing import Indexer
     from reidr.service.ingest.tracking.tracker import make_tracker

@@ -71,7 +71,7 @@ def say_plan(plan: Plan, detector_name: str | None, settings: IndexSettings) -> 
     """What would be done, and how long the detector will take for it, by a few frames of the first recording."""
     seconds = None
     if plan.recordings and detector_name is not None:
-        from reidr.service.ingest.detection.detector import load_detector
+        from reidr.service.ingest.detection.loading import load_detector
         from reidr.service.ingest.tracking.tracker import make_tracker
 
         make_tracker(settings.tracker, settings.fps or 25.0, settings.confidence)

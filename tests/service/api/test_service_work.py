@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reidr.service.api.admission.work import WorkQueue
+from reidr.service.api.admission.work import IN_TIME, USUAL_SECONDS, WorkQueue
 from reidr.service.api.metrics import Metrics
 from reidr.service.api.settings import ServiceLimits
 from reidr.service.http.errors import ClientGoneError, RequestError
@@ -110,3 +110,38 @@ def test_who_waits_too_long_is_told_to_come_back_and_stopping_refuses() -> None:
         gate.set()
 
     in_queue(ServiceLimits(answer_seconds=0.2), scenario)
+
+
+def test_what_nobody_waits_for_any_more_is_not_done() -> None:
+    gate = threading.Event()
+    done: list[str] = []
+
+    async def scenario(work: WorkQueue) -> None:
+        busy = asyncio.create_task(work.run(Connection(), "models", "search", lambda: gate.wait(10)))  # type: ignore[arg-type]
+        await asyncio.sleep(0.01)
+        late = asyncio.create_task(work.run(Connection(), "models", "search", lambda: done.append("late")))  # type: ignore[arg-type]
+        results = await asyncio.gather(busy, late, return_exceptions=True)
+        assert [getattr(one, "status", None) for one in results] == [503, 503]
+        gate.set()
+        assert await work.run(Connection(), "models", "search", lambda: "next") == "next"  # type: ignore[arg-type]
+        assert done == []
+
+    in_queue(ServiceLimits(answer_seconds=1.0), scenario)
+
+
+def test_no_more_is_taken_than_can_be_answered_in_time() -> None:
+    gate = threading.Event()
+
+    async def scenario(work: WorkQueue) -> None:
+        pieces = [
+            asyncio.create_task(work.run(Connection(), "models", "search", lambda: gate.wait(10)))  # type: ignore[arg-type]
+            for _ in range(60)
+        ]
+        await asyncio.sleep(0.05)
+        assert work.waiting == int(IN_TIME * 8.0 / USUAL_SECONDS) == 32
+        gate.set()
+        results = await asyncio.gather(*pieces, return_exceptions=True)
+        statuses = [getattr(one, "status", 200) for one in results]
+        assert (statuses.count(200), statuses.count(429)) == (32, 28)
+
+    in_queue(ServiceLimits(answer_seconds=8.0, waiting=64), scenario)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from gallery_of_people import VISITS, Visit, asked, crops_of, drawn, gallery, models, png, with_profile
+from gallery_of_people import VISITS, Bands, Judge, Visit, asked, crops_of, drawn, gallery, models, png, with_profile
+from numpy.typing import NDArray
 
 from reidr.errors import DataError
 from reidr.fusion.ask_policy import Policy
+from reidr.reasoning.types import Pair
 from reidr.search import search
 from reidr.search.appearances.travel import TravelTime
 from reidr.search.appearances.types import SearchAnswer
@@ -196,3 +199,36 @@ def test_another_retriever_is_refused(store: GalleryStore) -> None:
 def test_requests_that_ask_for_nothing_are_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"searched for|before it begins|greater than"):
         SearchRequest.model_validate(fields)
+
+
+def test_a_track_that_is_unlikely_does_not_lengthen_the_appearance_of_a_likely_one(store: GalleryStore) -> None:
+    class Knows(Judge):
+        """Says that the second track at the door is somebody else."""
+
+        def score(self, pairs: Sequence[Pair], **_: object) -> NDArray[np.float64]:
+            return np.array([0.02 if ONES[1] in pair.candidate.id else 0.97 for pair in pairs])
+
+    door = asked(cameras=("door",), max_matches=20)
+    together = find_people(store, models(), door).appearances[0]
+    assert [track.track for track in together.tracks] == ONES[:2]
+    apart = find_people(store, Models(Bands(), Knows()), door)
+    assert [[track.track for track in each.tracks] for each in apart.appearances if each.id in ONES] in (
+        [[ONES[0]], [ONES[1]]], [[ONES[1]], [ONES[0]]],
+    )  # fmt: skip
+    one_said = find_people(store, models(), asked(cameras=("door",), confirmed=(ONES[0],), rejected=(ONES[1],)))
+    assert all(len(each.tracks) == 1 for each in one_said.appearances if each.id in ONES)
+
+
+def test_decided_appearances_do_not_use_up_the_matches_that_were_asked_for(store: GalleryStore) -> None:
+    answer = find_people(store, models(), asked(max_matches=3, confirmed=(ONES[3],)))
+    assert [each.decided for each in answer.appearances] == ["same", "undecided", "undecided", "undecided"]
+
+
+def test_a_track_that_is_erased_during_the_search_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = gallery(tmp_path / "g", VISITS[:6])
+    monkeypatch.setattr(store, "tracks", lambda *_, **__: [])
+    with pytest.raises(DataError, match="changed while it was searched"):
+        find_people(store, models(), asked())
+    store.close()

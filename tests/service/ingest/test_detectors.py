@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from reidr.errors import MissingExtraError, WeightsError
 from reidr.service.ingest.detection.decoding import is_decoded, without_copies
-from reidr.service.ingest.detection.detector import Detections, load_detector, within
+from reidr.service.ingest.detection.detector import Detections, within
+from reidr.service.ingest.detection.loading import load_detector
 from reidr.service.ingest.sources.video import VideoFile
 
 SIDE, FRAME = 64, (160, 80)  # of the input; (height, width) of the frame: half as large is what fits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from reidr.data.pictures.images import read_picture
 from reidr.errors import DataError
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.service.ingest import indexing
-from reidr.service.ingest.detection.detector import load_detector
+from reidr.service.ingest.detection.loading import load_detector
 from reidr.service.ingest.embedding import CropEmbedder
 from reidr.service.ingest.indexing import Gallery, Indexer, IndexSettings
 from reidr.service.ingest.recordings import KIND
@@ -97,7 +98,7 @@ def test_a_second_run_does_nothing(clip: Path, indexer: Indexer, gallery: Galler
 
 
 @pytest.mark.parametrize("where", ["before the store", "after the store"])
-@pytest.mark.parametrize("cut", [0, 2, 5])
+@pytest.mark.parametrize("cut", [0, 3])
 def test_work_that_is_cut_short_goes_on_and_ends_in_the_same_gallery(
     clip: Path,
     indexer: Indexer,
@@ -200,3 +201,19 @@ def test_what_is_kept_of_a_recording_names_no_person(clip: Path, indexer: Indexe
     assert record.value["finished"] is True
     assert record.value["carried"] == {}
     assert gallery.store.count(CropFilter(recordings=frozenset({record.value["label"]}))) == len(content(gallery))
+
+
+def test_what_a_camera_showed_until_ctrl_c_is_kept(clip: Path, indexer: Indexer, gallery: Gallery) -> None:
+    """A file is read again; a live stream cannot be."""
+    for resumable, wanted in ((True, 0), (False, 2)):
+        source = VideoFile(clip, "gate", 1000.0)
+        source.recording = replace(source.recording, resumable=resumable)
+
+        def stop_in_the_midst(seconds: float, seen: list[float] = []) -> None:  # noqa: B006 - counts
+            seen.append(seconds)
+            if len(seen) % 20 == 0:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            indexer.index(source, gallery, advance=stop_in_the_midst)
+        assert len(gallery.store.tracks()) == wanted

@@ -120,6 +120,7 @@ def test_passwords_are_neither_kept_nor_shown() -> None:
     with pytest.raises(DataError) as error:
         LiveStream("rtsp://anna:secret@127.0.0.1:9/ch1", "gate", 1.0)
     assert "rtsp://127.0.0.1:9/ch1: cannot be opened" in str(error.value)
+    assert str(error.value).endswith("check the address, and that the camera is on")
     assert "secret" not in str(error.value)
 
 

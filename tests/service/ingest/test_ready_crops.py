@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -127,7 +128,6 @@ def test_large_pictures_are_kept_smaller_and_embedded_as_kept(tmp_path: Path, st
     Image.fromarray(noise).save(tmp_path / "large" / "one.png")
     index_crops(ready_crops(tmp_path / "large", CropFacts(camera="gate")), store, EMBEDDER)
     [crop] = store.crops()
-    import io
 
     kept = Image.open(io.BytesIO(crop.picture))
     assert (kept.format, kept.size) == ("JPEG", (256, 512))
@@ -143,9 +143,41 @@ def test_what_nobody_says_is_asked_for(folder: Path, tmp_path: Path) -> None:
         ready_crops(folder, CropFacts())
     with pytest.raises(DataError, match=r"no path in .* follows it, for example gate/0"):
         ready_crops(folder, CropFacts(pattern=PathPattern("{camera}.png")))
-    with pytest.raises(DataError, match="tells the time of day, but no date; add .date. to it"):
+    with pytest.raises(DataError, match=r"tells the time of day, but no date; add .date. to it"):
         ready_crops(folder, CropFacts(pattern=PathPattern("{camera}/{track}/{}_{time}_{}.jpg")))
     noon = datetime(2026, 11, 30, 12).timestamp()
     dated = ready_crops(folder, CropFacts(start=noon, pattern=PathPattern("{camera}/{track}/{}_{time}_{}.jpg")))
     assert dated.crops[0].time == datetime(2026, 11, 30, 9, 15).timestamp()
     assert any("without a known time" in each for each in ready_crops(folder, CropFacts(camera="gate")).remarks)
+
+
+def test_a_retriever_that_recognises_attributes_writes_them_down(folder: Path, store: GalleryStore) -> None:
+    """As what is expected of the person, value by value; NaN for what the network does not know."""
+    import torch
+
+    from reidr.data.vocabulary import CANNOT_BE_SEEN, VALUES
+    from reidr.retrieval.embedders.attribute_recognition import AttributeRecogniser, ValueCalibration
+    from reidr.retrieval.embedders.network import NetworkSettings, build_network
+    from reidr.retrieval.embedders.retriever import Retriever
+
+    shape = {"height": 32, "width": 16, "embedding": 16, "stripes": 2, "stripe_embedding": 8}
+    known = {"headwear": ("none", "hat")}
+    settings = NetworkSettings(backbone="osnet-x0.25", **shape, attributes=known, attribute_width=8)  # type: ignore[arg-type]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        retriever = Retriever(build_network(settings), "small", "fingerprint")
+    retriever.attributes = {
+        "headwear": {value: ValueCalibration(1, 0, 0.3) for value in ("none", "hat", CANNOT_BE_SEEN)}
+    }
+    embedder = CropEmbedder.of(retriever)
+    index_crops(ready_crops(folder, CropFacts(pattern=PATTERN)), store, embedder)
+    reader = AttributeRecogniser(retriever)
+    for crop in store.crops():
+        assert crop.attributes is not None
+        assert crop.attributes.dtype == np.float16
+        picture = Image.open(io.BytesIO(crop.picture)).convert("RGB")
+        expected = reader.table(reader.embed_pictures([picture])).expected()[0]
+        assert np.allclose(crop.attributes, expected, atol=2e-3, equal_nan=True)
+        named = {VALUES[place] for place in np.flatnonzero(np.isfinite(crop.attributes))}
+        assert named == {("headwear", "none"), ("headwear", "hat")}
+    assert store.facts().attribute_model == reader.fingerprint

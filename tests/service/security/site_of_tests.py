@@ -60,7 +60,9 @@ def fill_caches(crops: list[StoredCrop]) -> None:
 def case_record(records: RecordStore, name: str, *, tracks: list[str], same: list[str], found: list[str]) -> None:
     """A case as `service.finding` keeps one: who was searched, who was found, what was decided."""
     request = {"tracks": tracks, "confirmed": same, "rejected": [], "words": "red coat"}
-    appearances = [{"camera": "north", "best": {"crop": f"c{int(track[1:]) * 3:03}"}, "track": track} for track in found]
+    appearances = [
+        {"camera": "north", "best": {"crop": f"c{int(track[1:]) * 3:03}"}, "track": track} for track in found
+    ]
     records.put("case", name, {"id": name, "request": request, "answer": {"appearances": appearances},
                                "reasons": [{"track": track, "text": "both wear red"} for track in found]})  # fmt: skip
     records.put("case-pictures", name, {"pictures": [base64.b64encode(picture_of(999)).decode()]})

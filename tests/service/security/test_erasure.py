@@ -220,6 +220,21 @@ def test_what_cannot_be_removed_is_said_and_done_later(tmp_path: Path, monkeypat
     assert store.count(ONE_TRACK) == 0
 
 
+def test_an_erasure_that_others_are_at_work_on_is_left_to_them(tmp_path: Path) -> None:
+    store, records, _ = build(tmp_path, 12)
+    pending = erasing.Pending("one", Erasure(ONE_TRACK, "Ines"), 0.0).as_json()
+    for change in ({"process": os.getppid()}, {"host": "elsewhere"}):
+        records.put("erasure", "one", {**pending, **change})
+        assert finish_erasures(store, records) == []
+    for change in (
+        {"process": 2**22 + 1},
+        {"host": "elsewhere", "touched": 1.0},
+    ):  # it ended; nobody touched it for long
+        records.put("erasure", "one", {**pending, **change})
+        assert len(finish_erasures(store, records)) == 1
+    assert store.count(ONE_TRACK) == 0
+
+
 def test_nothing_named_is_no_erasure_and_nothing_found_is_one(tmp_path: Path) -> None:
     store, records, _ = build(tmp_path)
     with pytest.raises(DataError, match="name what"):

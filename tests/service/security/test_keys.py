@@ -13,7 +13,7 @@ from reidr.errors import DataError, ReIDError
 from reidr.service.records.opening import open_records
 from reidr.service.security import keys as module
 from reidr.service.security.binding import check_binding, is_loopback
-from reidr.service.security.keys import ROLES, add_key, has_keys, known_key, keys, revoke_key
+from reidr.service.security.keys import ROLES, add_key, has_keys, keys, known_key, revoke_key
 
 
 def test_a_key_opens_what_its_roles_say_and_its_text_is_kept_nowhere(tmp_path: Path) -> None:

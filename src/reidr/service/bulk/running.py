@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from reidr.service.bulk.tasks import Task, Work
 Result = tuple[str, bytes]
 """The id of a task and its result."""
 LOCAL = "local"
-MEMORY = 200 * 2**20  # bytes of Ray's object store on this machine; only names and vectors pass through it
+MEMORY = 512 * 2**20  # bytes of Ray's object store on this machine; only names and vectors pass through it
 
 
 def run_tasks(
@@ -28,24 +29,28 @@ def run_tasks(
 
     Raises MissingExtraError without Ray, ReIDError where the cluster cannot be reached or a worker fails.
     """
+    todo = list(tasks)
+    if not todo:
+        return
     if workers == 0:
         work = make()
-        for task in tasks:
+        for task in todo:
             yield task.id, work(task)
         return
-    yield from on_ray(list(tasks), make, workers, cluster)
+    yield from on_ray(todo, make, workers, cluster)
 
 
 def on_ray(tasks: list[Task], make: Callable[[], Work], workers: int, cluster: str | None) -> Iterator[Result]:
     """As `run_tasks`, by Ray Data: one actor a worker, results streamed back; a worker that dies is made anew."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters is raised
     try:
         import ray
         import ray.data
     except ImportError:
         raise MissingExtraError("several workers need Ray; install with: pip install 'reidr[cluster]'") from None
-    if not tasks:
-        return
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     started = connect(ray, workers, cluster)
     try:
         context = ray.data.DataContext.get_current()
@@ -73,7 +78,7 @@ def connect(ray: Any, workers: int, cluster: str | None) -> bool:
     quiet = {"log_to_driver": False, "logging_level": "error", "include_dashboard": False}
     try:
         if cluster is None:
-            ray.init(num_cpus=workers, object_store_memory=MEMORY, **quiet)
+            ray.init(num_cpus=workers + 1, object_store_memory=MEMORY, **quiet)
         else:
             ray.init(address=cluster, log_to_driver=False, logging_level="error")
     except (ConnectionError, ValueError, OSError, RuntimeError) as error:

@@ -20,7 +20,7 @@ from reidr.service.finding.person import person_of
 from reidr.service.finding.request import SearchRequest
 from reidr.service.finding.scoring import Scored, scored, worth_reasons
 from reidr.service.finding.site import NO_DECISIONS, NOTHING, Site
-from reidr.service.finding.tracks import LooksAlike, Search, facts_of_tracks, found_tracks, travel_of
+from reidr.service.finding.tracks import LooksAlike, Search, facts_of_tracks, found_tracks, stored_tracks, travel_of
 from reidr.service.finding.words import Described, described, fused_tracks, told
 from reidr.service.store.records import CropFilter, StoreFacts
 from reidr.service.store.store import GalleryStore
@@ -105,8 +105,7 @@ def by_words(search: Search) -> Outcome:
     if not words.tracks:
         return Outcome((), "probability of the words", rule, Presence("unknown", NOBODY), words=words)
     order = words.order()[: MORE_TRACKS * request.max_matches + 10]
-    ids = frozenset(words.tracks[row] for row in order)
-    facts = {track.id: track for track in store.tracks(CropFilter(tracks=ids), limit=len(ids))}
+    facts = stored_tracks(store, [words.tracks[row] for row in order])
     rows = {words.tracks[row]: row for row in order}
     hits = [
         TrackHit(each.id, each.camera, each.start, each.end, each.best, np.nan, 0, each.crops)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.errors import DataError
 from reidr.fusion.profile import InferenceProfile
 from reidr.search.appearances.travel import Sighting, travel_evidence
 from reidr.search.appearances.types import FoundTrack, TravelEvidence
@@ -20,7 +21,7 @@ from reidr.service.finding.request import SearchRequest
 from reidr.service.finding.scoring import Scored, likelier, shifted
 from reidr.service.finding.site import Site
 from reidr.service.finding.words import Described
-from reidr.service.store.records import CropFilter
+from reidr.service.store.records import CropFilter, StoredTrack
 from reidr.service.store.store import GalleryStore
 
 
@@ -86,8 +87,7 @@ def travel_of(search: Search, track: TrackHit) -> TravelEvidence | None:
 
 def facts_of_tracks(search: Search, hits: Sequence[TrackHit]) -> dict[str, dict[str, Any]]:
     """What the gallery knows of each track, by its id."""
-    ids = frozenset(hit.track for hit in hits)
-    known = {track.id: track for track in search.store.tracks(CropFilter(tracks=ids), limit=max(1, len(ids)))}
+    known = stored_tracks(search.store, [hit.track for hit in hits])
     return {
         hit.track: {
             "track": hit.track,
@@ -101,6 +101,15 @@ def facts_of_tracks(search: Search, hits: Sequence[TrackHit]) -> dict[str, dict[
         }
         for hit in hits
     }
+
+
+def stored_tracks(store: GalleryStore, tracks: Sequence[str]) -> dict[str, StoredTrack]:
+    """Tracks that were found, by id. Raises DataError where one has been erased or merged since."""
+    ids = frozenset(tracks)
+    known = {track.id: track for track in store.tracks(CropFilter(tracks=ids), limit=len(ids))} if ids else {}
+    if len(known) < len(ids):
+        raise DataError("the gallery was changed while it was searched; search again")
+    return known
 
 
 def found_tracks(

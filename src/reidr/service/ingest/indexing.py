@@ -120,15 +120,21 @@ class Indexer:
         stretch = self._stretch(source, gallery.store, progress)
         done = 0.0 if progress.next is None else progress.next.seconds
         advance(done)
-        for frame, found in self._seen(source, progress.next):
-            if stretch.is_over():
-                progress = stretch.close(frame.place)
-                book.write(progress)
-                note_kept("index", kept_so_far(source, frame.place))
-                stretch = self._stretch(source, gallery.store, progress)
-            stretch.see(frame, found)
-            advance(frame.place.seconds - done)
-            done = frame.place.seconds
+        try:
+            for frame, found in self._seen(source, progress.next):
+                if stretch.is_over():
+                    progress = stretch.close(frame.place)
+                    book.write(progress)
+                    note_kept("index", kept_so_far(source, frame.place))
+                    stretch = self._stretch(source, gallery.store, progress)
+                stretch.see(frame, found)
+                advance(frame.place.seconds - done)
+                done = frame.place.seconds
+        except KeyboardInterrupt:
+            if not source.recording.resumable:  # what a camera has shown cannot be looked at again
+                book.write(stretch.close(None))
+                note_kept("index", f"{source.recording.name} until now")
+            raise
         progress = stretch.close(None)
         book.write(progress)
         note_kept("index", f"{source.recording.name}, whole")

@@ -88,7 +88,7 @@ def track_answer(track: FoundTrack, standing: dict[str, Decision]) -> answers.Ap
 
 def decided(word: Decided | str | None) -> answers.Decided | None:
     """What was decided; None for nothing."""
-    return word if word in ("same", "different") else None  # type: ignore[return-value]
+    return word if word in ("same", "different") else None
 
 
 def reason_answer(reason: Reason) -> answers.ReasonAnswer:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from contextlib import nullcontext
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -60,16 +60,18 @@ class Gate:
         headers = Headers(scope=scope)
         caller = await self._caller(scope, headers)
         scope.setdefault("state", {})["caller"] = caller
-        try:
-            with self.rates.entered(caller.name) if caller.keyed else nullcontext(), self.memory.hold() as held:
-                if scope["method"] == "POST":
-                    check_headers(headers, self.limits)
-                    receive = BoundedBody(receive, held, self.limits).receive
-                await self.app(scope, receive, send)
-        except RequestError as error:
-            if error.status == 429:
-                self.metrics.refused.labels("caller").inc()
-            raise
+        with contextlib.ExitStack() as stack:
+            if caller.keyed:
+                try:
+                    stack.enter_context(self.rates.entered(caller.name))
+                except RequestError:
+                    self.metrics.refused.labels("caller").inc()
+                    raise
+            held = stack.enter_context(self.memory.hold())
+            if scope["method"] == "POST":
+                check_headers(headers, self.limits)
+                receive = BoundedBody(receive, held, self.limits).receive
+            await self.app(scope, receive, send)
 
     async def _caller(self, scope: Scope, headers: Headers) -> Caller:
         if self._identify is None or not scope["path"].startswith(GUARDED):

@@ -21,6 +21,7 @@ STORE_THREADS = 4
 USUAL_SECONDS = 0.2  # of one turn of the models, before any is known
 MEMORY = 0.2  # weight of the last turn in the running mean
 LONGEST_RETRY = 60
+IN_TIME = 0.8  # of the time for an answer that the queue may take: pieces differ
 
 
 class WorkQueue:
@@ -51,7 +52,7 @@ class WorkQueue:
         if self.stopping:
             raise RequestError(STOPPING, 503)
         counted = int(lane == "models")
-        if self.waiting + counted > self.limits.waiting:
+        if counted and not self._has_room():
             raise self.full()
         loop = asyncio.get_running_loop()
         given_up: asyncio.Future[None] = loop.create_future()
@@ -59,9 +60,9 @@ class WorkQueue:
         gone = asyncio.create_task(until_gone(request))
         self.waiting += counted
         self.metrics.waiting.set(self.waiting)
+        work = loop.run_in_executor(self._threads[lane], self._timed, lane, kind, job)
         try:
             async with asyncio.timeout(self.limits.answer_seconds):
-                work = loop.run_in_executor(self._threads[lane], self._timed, lane, kind, job)
                 return await first_of(work, gone, given_up)
         except TimeoutError:
             raise RequestError(
@@ -69,16 +70,25 @@ class WorkQueue:
                 retry=self.retry_seconds(),
             ) from None  # fmt: skip
         finally:
+            work.cancel()  # taken from the queue, where it has not begun: nobody waits for it any more
             gone.cancel()
             self._under_way.discard(given_up)
             self.waiting -= counted
             self.metrics.waiting.set(self.waiting)
 
+    def _has_room(self) -> bool:
+        """Whether one more piece of work would be done in time, by how long pieces have taken of late.
+
+        Whoever would wait in vain is better told at once: work that is given up half-way helps nobody.
+        """
+        in_time = (self.waiting + 1) * self._seconds <= IN_TIME * self.limits.answer_seconds
+        return self.waiting < self.limits.waiting and (in_time or self.waiting == 0)
+
     def full(self) -> RequestError:
         """Too much waits already; says when to come back."""
         self.metrics.refused.labels("queue").inc()
-        waiting = self.limits.waiting
-        return RequestError(f"{waiting} requests wait already; try again later", 429, retry=self.retry_seconds())
+        told = f"{self.waiting} requests wait already, as many as are answered in time; try again later"
+        return RequestError(told, 429, retry=self.retry_seconds())
 
     def retry_seconds(self) -> int:
         """After how many seconds half of what waits now will be done."""

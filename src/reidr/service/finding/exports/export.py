@@ -14,7 +14,7 @@ from reidr.report.case.page import render_case
 from reidr.report.search import json_of
 from reidr.search.appearances.case import Case
 from reidr.service.finding.cases import case_of, request_of
-from reidr.service.finding.exports.data_sets import LABELS, Labelled, write_data_set
+from reidr.service.finding.exports.data_sets import LABELS, Form, Labelled, Note, write_data_set
 from reidr.service.finding.exports.pictures import document_of, shown_pictures
 from reidr.service.records.records import RecordStore
 from reidr.service.security.erasure.kept_records import note_export
@@ -51,16 +51,37 @@ def export_case(store: GalleryStore, records: RecordStore, name: str, form: Expo
     if form == "coco" or form == "fiftyone":
         path = folder / f"{name}-{form}"
 
-        def note(file: Path, crops: Sequence[StoredCrop]) -> None:
-            own = {crop.track for crop in crops}
-            note_export(records, file, crops=[crop.id for crop in crops], tracks=own, case=name)
-
-        write_data_set(form, labelled(store, case), path, f"case {name}", note)
+        write_data_set(form, labelled(store, case), path, f"case {name}", noting(records, name))
         return path / LABELS
     path = folder / f"{name}.{form}"
     note_export(records, path, crops=crops_named(case), tracks=tracks, case=name)
     write_text(path, export_text(store, records, name, form))
     return path
+
+
+def export_gallery(store: GalleryStore, records: RecordStore, which: CropFilter, form: Form, folder: Path) -> int:
+    """Write the crops of a gallery that pass a filter as a data set, as they are stored; returns how many.
+
+    Nobody is blurred: this is for those who may see the recordings. Errors as `export_case`.
+    """
+
+    def crops() -> Iterator[Labelled]:
+        after = None
+        while page := store.crops(which, after=after):
+            yield from (Labelled(crop, None, {}) for crop in page)
+            after = page[-1].id
+
+    return write_data_set(form, crops(), folder, f"gallery {store.facts().address}", noting(records, None))
+
+
+def noting(records: RecordStore, case: str | None) -> Note:
+    """What keeps, of every file that is written, which crops it shows or names."""
+
+    def note(file: Path, crops: Sequence[StoredCrop]) -> None:
+        tracks = {crop.track for crop in crops}
+        note_export(records, file, crops=[crop.id for crop in crops], tracks=tracks, case=case)
+
+    return note
 
 
 def crops_named(case: Case) -> list[str]:

@@ -7,7 +7,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.errors import MissingExtraError
 from reidr.service.ingest.detection.detector import LEAST_SCORE, Detections, within
+from reidr.service.ingest.sources.video import INSTALL
 
 Reals = NDArray[np.float32]
 OVERLAP = 0.5  # of two boxes of one person, by non-maximum suppression
@@ -83,10 +85,15 @@ def strongest(scores: Reals) -> NDArray[np.int64]:
 
 
 def without_copies(found: Detections) -> Detections:
-    """One box a person: of boxes that overlap by more than `OVERLAP` the one of the highest score."""
-    from supervision import box_non_max_suppression
+    """One box a person: of boxes that overlap by more than `OVERLAP` the one of the highest score.
 
+    Raises MissingExtraError without the library of the trackers, which has the suppression.
+    """
     if len(found) < 2:
         return found
+    try:
+        from supervision import box_non_max_suppression
+    except ImportError:
+        raise MissingExtraError(f"detecting people needs the packages of the extra `video`; {INSTALL}") from None
     kept = box_non_max_suppression(np.concatenate([found.boxes, found.scores[:, None]], axis=1), OVERLAP)
     return Detections(found.boxes[kept], found.scores[kept])

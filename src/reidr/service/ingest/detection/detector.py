@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reidr.core.extensions import is_dotted_path, make_object
-from reidr.errors import DataError, WeightsError
+from reidr.errors import DataError
 from reidr.service.ingest.sources.frame import Pixels
 
-NEEDED = ("name", "fingerprint", "batch", "detect")
 LEAST_SCORE = 0.1  # below it a box is no evidence of anything; between it and the tracker's own mark it may go on
 
 
@@ -43,21 +40,6 @@ class PersonDetector(Protocol):
 
     def detect(self, frames: Sequence[Pixels]) -> list[Detections]:
         """The people in each frame with a score of at least `LEAST_SCORE`."""
-
-
-def load_detector(source: str) -> PersonDetector:
-    """The detector that an option names: an .onnx file, or `module:factory`.
-
-    Raises WeightsError where it cannot be used, MissingExtraError without onnxruntime.
-    """
-    if is_dotted_path(source) and not Path(source).exists():
-        made: PersonDetector = make_object(source, "detector", NEEDED, WeightsError)
-        return made
-    if not source.endswith(".onnx"):
-        raise WeightsError(f"{source}: not a detector; give an .onnx file, or one of your own as module:factory")
-    from reidr.service.ingest.detection.onnx_detector import OnnxDetector
-
-    return OnnxDetector.load(Path(source))
 
 
 def within(boxes: NDArray[np.float32], scores: NDArray[np.float32], width: int, height: int) -> Detections:

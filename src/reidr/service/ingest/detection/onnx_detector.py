@@ -34,6 +34,7 @@ from reidr.service.ingest.sources.frame import Pixels
 from reidr.service.ingest.sources.video import INSTALL, content_key_of
 
 GREY = 114  # what YOLOX lies its pictures on
+NUMBERS: dict[str, Any] = {"tensor(int32)": np.int32, "tensor(float)": np.float32}  # in which sizes may be wanted
 BATCH = 8  # frames at a time of a model that takes any number
 
 
@@ -120,7 +121,8 @@ class OnnxDetector:
         pixels = np.stack([self.prepared(frame) for frame in given])
         feed: dict[str, Any] = {self.kind.picture: pixels.astype(np.float16) if self.half else pixels}
         if self.kind.sizes is not None:
-            feed[self.kind.sizes] = np.array([[frame.shape[1], frame.shape[0]] for frame in given], np.int64)
+            sizes = np.array([[frame.shape[1], frame.shape[0]] for frame in given])
+            feed[self.kind.sizes] = sizes.astype(NUMBERS.get(session_type(self.session, self.kind.sizes), np.int64))
         try:
             return [np.asarray(each) for each in self.session.run(list(self.kind.outputs), feed)]
         except Exception as error:  # see load

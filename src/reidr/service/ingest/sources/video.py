@@ -42,7 +42,9 @@ def opened(name: str, address: str, options: dict[str, str]) -> Iterator[Any]:
     try:
         container = av.open(address, options=options, timeout=PATIENCE)
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise DataError(f"{name}: cannot be opened as a video ({reason_of(error)}); check the file") from None
+        live = "check the address, and that the camera is on"
+        hint = live if "://" in name else "it is no video, or was not written to its end"
+        raise DataError(f"{name}: cannot be opened as a video ({reason_of(error)}); {hint}") from None
     with container:
         if not container.streams.video:
             raise DataError(f"{name}: holds no video, only {kinds_in(container)}; give a file with moving pictures")

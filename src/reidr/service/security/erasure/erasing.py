@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import time
 from collections import Counter
@@ -11,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reidr.core.storage.files import is_alive, this_host
 from reidr.errors import DataError
 from reidr.report.kept.forget import Traces, forget_traces, traces_of_content
 from reidr.report.kept.inventory import run_folders
-from reidr.service.records.records import RecordStore
+from reidr.service.records.records import Record, RecordStore
 from reidr.service.security.audit import Entry, all_rows, write
 from reidr.service.security.erasure import receipts
 from reidr.service.security.erasure.kept_records import Gone, Tally, erase_from_records
@@ -31,6 +33,9 @@ NOT_REACHED = (
     "Caches of other machines or accounts that searched this gallery (`reidr forget` there).",
     "Weights that were trained on the crops.",
 )
+LEFT_ALONE = 3600.0  # seconds without a step after which an erasure on another machine counts as cut short
+_under_way: set[str] = set()
+"""Erasures that threads of this process are at work on."""
 POSTGRES = "PostgreSQL's write-ahead log and archives, until the server recycles them."
 
 
@@ -51,7 +56,8 @@ class Pending:
         return {
             "which": filter_as_json(asked.which), "who": asked.who, "why": asked.why, "verified_by": asked.verified_by,
             "about_person": asked.about_person, "begun": self.begun, "counts": self.tally.counts,
-            "files": self.tally.files, "batch": self.batch,
+            "files": self.tally.files, "batch": self.batch, "host": this_host(), "process": os.getpid(),
+            "touched": time.time(),
         }  # fmt: skip
 
     @classmethod
@@ -89,6 +95,8 @@ def finish_erasures(store: GalleryStore, records: RecordStore, *, runs: Sequence
     """Do the rest of erasures that were cut short; returns their receipts. Raises as `erase`."""
     done = []
     for record in records.of_kind(KIND):
+        if is_under_way(record):
+            continue
         if "done" not in record.value:
             done.append(finish(store, records, Pending.of_json(record.key, record.value), runs, again=True))
         else:
@@ -97,10 +105,31 @@ def finish_erasures(store: GalleryStore, records: RecordStore, *, runs: Sequence
     return done
 
 
+def is_under_way(record: Record) -> bool:
+    """Whether somebody is at work on an erasure: this process, another one of this machine, or another machine."""
+    if record.key in _under_way:
+        return True
+    if "touched" not in record.value:  # nothing is left but to purge
+        return False
+    host, process, touched = (record.value[name] for name in ("host", "process", "touched"))
+    if time.time() - touched > LEFT_ALONE:
+        return False
+    return host != this_host() or (process != os.getpid() and is_alive(int(process)))
+
+
 def finish(
     store: GalleryStore, records: RecordStore, pending: Pending, runs: Sequence[Path], *, again: bool = False
 ) -> Receipt:
     """Erase what is left, and write the receipt. again: it was begun before, and may have come to any point."""
+    _under_way.add(pending.id)
+    try:
+        return finished(store, records, pending, runs, again)
+    finally:
+        _under_way.discard(pending.id)
+
+
+def finished(store: GalleryStore, records: RecordStore, pending: Pending, runs: Sequence[Path], again: bool) -> Receipt:
+    """As `finish`, which keeps others from doing it at the same time."""
     folders = run_folders(runs)
     while crops := store.crops(pending.erasure.which, limit=AT_ONCE):
         erase_batch(store, records, pending, crops, folders)

@@ -153,7 +153,10 @@ def nearest(rows: PostgresRows, query: NDArray[np.float32], k: int, which: CropF
         f"WHERE {condition} ORDER BY {order} LIMIT ?"
     )
     found: Sequence[tuple[Any, ...]] = rows.run(statement, [Vector(query), *values, k])
-    hits = [Hit(*place, min(2.0, max(0.0, 1.0 + score))) for *place, score in found]
+    hits = [
+        Hit(id, track, camera, start, end, min(2.0, max(0.0, 1.0 + score)))
+        for id, track, camera, start, end, score in found
+    ]
     return sorted(hits, key=lambda hit: (hit.distance, hit.id))
 
 

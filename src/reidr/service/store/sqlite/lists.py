@@ -22,7 +22,7 @@ from reidr.service.store.sqlite.nearest import Found, among, nearest
 
 FILE = "index.npz"
 LISTS = 4.0  # lists for the square root of the rows
-SAMPLE, ROUNDS = 32, 5  # rows for each list that k-means looks at, and how often
+SAMPLE, ROUNDS = 64, 10  # rows a list that k-means looks at, how often: with half of it people stay in many lists
 BATCH = 4096
 WANTED = 0.985  # recall of the first ten that is aimed at
 QUERIES, FIRST = 200, 10  # by which it is measured
@@ -69,11 +69,16 @@ class Lists:
             found += among(vectors, query[None], k, rows)
         return found
 
-    def grown(self, vectors: NDArray[np.float32], alive: NDArray[np.bool_]) -> Lists:
-        """With the rows that were added since put into their lists."""
+    def fitted(self, vectors: NDArray[np.float32], alive: NDArray[np.bool_]) -> Lists:
+        """For so many rows: those that were added since put into their lists, or those that are not there yet left out.
+
+        An index that another process has just made may know of more rows than a transaction that began before.
+        """
         known = len(self.assigned)
-        if known >= len(vectors):
+        if known == len(vectors):
             return self
+        if known > len(vectors):
+            return Lists(self.centres, self.assigned[: len(vectors)], self.probes, self.facts)
         fresh = np.where(alive[known:], nearest_centres(vectors[known:], self.centres), -1)
         return Lists(self.centres, np.concatenate([self.assigned, fresh.astype(np.int32)]), self.probes, self.facts)
 

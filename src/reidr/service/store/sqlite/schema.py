@@ -55,15 +55,15 @@ def open_file(folder: Path) -> Path:
         _make_private(path)
     connection = connect(path)
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not tables:
-            for statement in TABLES.split(";\n"):
-                connection.execute(statement)
-            connection.execute("INSERT INTO gallery VALUES (?, NULL, NULL, NULL, NULL, '', 0, 0)", [SCHEMA])
-        elif "gallery" not in tables:
+        if not _tables(connection):
+            connection.execute("BEGIN IMMEDIATE")
+            if not _tables(connection):  # else another process was quicker
+                for statement in TABLES.split(";\n"):
+                    connection.execute(statement)
+                connection.execute("INSERT INTO gallery VALUES (?, NULL, NULL, NULL, NULL, '', 0, 0)", [SCHEMA])
+            connection.execute("COMMIT")
+        if "gallery" not in _tables(connection):
             raise DataError(f"{shown(str(path))}: an SQLite file, but no gallery; choose another folder")
-        connection.execute("COMMIT")
         (schema,) = connection.execute("SELECT schema FROM gallery").fetchone()
     finally:
         connection.close()
@@ -73,6 +73,11 @@ def open_file(folder: Path) -> Path:
             "ReID-R that wrote it, or a newer one"
         )
     return path
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    """Names of the tables that are there."""
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def _make_private(path: Path) -> None:

@@ -135,8 +135,9 @@ class SqliteStore(SqlStore):
                 self._index = None if made is None else (identity, made)
             if self._index is None:
                 return None
-            made = self._index[1].grown(snapshot.vectors, snapshot.alive)
-            self._index = (identity, made)
+            made = self._index[1].fitted(snapshot.vectors, snapshot.alive)
+            if len(made.assigned) > len(self._index[1].assigned):
+                self._index = (identity, made)
             return made
 
     def build_index(self) -> IndexFacts | None:
