@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from gallery_of_people import VISITS
 from serving import Site, encoded, site
 
+from reidr.service.api.actions.exporting import MEDIA_TYPES
 from reidr.service.api.models.fields import moment, written
 from reidr.service.api.settings import ServiceLimits
 from reidr.service.records.opening import open_records
@@ -247,3 +250,29 @@ def test_times_are_written_and_read_alike() -> None:
         with pytest.raises(ValueError, match="time"):
             moment(wrong)
     assert written(1e18).startswith("9998")
+
+
+def test_a_case_is_exported_as_one_file(open_site: Site) -> None:
+    found = open_site.search(max_matches=3)
+    said = {"case": found["case"], "track": found["appearances"][0]["id"], "decision": "same", "by": "Ada"}
+    assert open_site.client.post("/v1/decisions", json=said).status_code == 200
+    for form, begins in (
+        ("html", b"<!doctype html>"),
+        ("csv", b""),
+        ("json", b"{"),
+        ("coco", b"PK"),
+        ("fiftyone", b"PK"),
+    ):
+        answer = open_site.client.get(f"/v1/cases/{found['case']}/export", params={"format": form})
+        assert answer.status_code == 200
+        assert answer.content.lower().startswith(begins.lower())
+        assert found["case"] in answer.headers["content-disposition"]
+        assert answer.headers["content-type"].split(";")[0] == MEDIA_TYPES[form].split(";")[0]  # type: ignore[index]
+        if begins == b"PK":
+            names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+            assert f"{found['case']}/labels.json" in names
+    assert open_site.client.get("/v1/cases/none/export").status_code == 404
+    assert open_site.client.get(f"/v1/cases/{found['case']}/export?format=exe").status_code == 422
+    assert [row["entry"]["action"] for row in open_site.client.get("/v1/audit").json()["rows"]].count("export") == 5
+    listed = open_site.client.get("/v1/cases").json()["cases"]
+    assert [case["id"] for case in listed] == [found["case"]]

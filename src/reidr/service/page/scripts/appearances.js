@@ -22,14 +22,32 @@ export function appearanceItem(appearance, number, { pictures, ofWords, mayDecid
     { type: "button", class: "line", "aria-expanded": "false", "aria-controls": `${id}-detail`, onclick: opening },
     make("span", { class: "rank" }, make("span", { class: "aside" }, "Rank "), String(number + 1)),
     make("span", { class: "thumb" }, photo(appearance.picture, "")),
-    make("span", { class: "what" }, make("span", { class: "place" }, appearance.camera), badge, make("span", { class: "when" }, span(appearance.start, appearance.end)), brief),
-    make("span", { class: `chance ${shown.kind}` }, make("b", {}, shown.number), make("span", {}, capital(shown.words)), gauge(appearance.likelihood)),
+    make(
+      "span",
+      { class: "what" },
+      make("span", { class: "place" }, appearance.camera),
+      badge,
+      make("span", { class: "when" }, span(appearance.start, appearance.end)),
+      brief,
+    ),
+    make(
+      "span",
+      { class: `chance ${shown.kind}` },
+      make("b", {}, shown.number),
+      make("span", {}, capital(shown.words)),
+      gauge(appearance.likelihood),
+    ),
   );
   const detail = make("div", { class: "detail", id: `${id}-detail`, hidden: true });
   const element = make("li", { class: "appearance", id }, make("h3", {}, line), detail);
   let parts = null; // what the detail is made of, from when it is first opened
   let only = null; // one track of several, where a decision shall be about it alone
-  let state = [appearance.doubtful ? "The reasoner has not come to this one yet." : "Not in doubt, so the reasoner was not asked about it.", false];
+  let state = [
+    appearance.doubtful
+      ? "The reasoner has not come to this one yet."
+      : "Not in doubt, so the reasoner was not asked about it.",
+    false,
+  ];
 
   const track = () => only ?? best;
 
@@ -53,7 +71,14 @@ export function appearanceItem(appearance, number, { pictures, ofWords, mayDecid
     fill(
       detail,
       make("div", { class: `pair${a ? "" : " alone"}` }, a, parts.b, strip()),
-      make("div", { class: "judge" }, make("p", { class: "question" }, question), parts.decide, parts.remarks, parts.reason),
+      make(
+        "div",
+        { class: "judge" },
+        make("p", { class: "question" }, question),
+        parts.decide,
+        parts.remarks,
+        parts.reason,
+      ),
     );
     tellTrack();
   }
@@ -72,13 +97,29 @@ export function appearanceItem(appearance, number, { pictures, ofWords, mayDecid
     if (appearance.tracks.length < 2) return null;
     const buttons = appearance.tracks.map((each) => {
       const when = span(each.start, each.end);
-      return make("button", { type: "button", class: "track", "aria-pressed": "false", "aria-label": `Track of ${when}`, title: when, onclick: () => choose(each) }, photo(each.picture, ""));
+      return make(
+        "button",
+        {
+          type: "button",
+          class: "track",
+          "aria-pressed": "false",
+          "aria-label": `Track of ${when}`,
+          title: when,
+          onclick: () => choose(each),
+        },
+        photo(each.picture, ""),
+      );
     });
     const note = make("p", {});
-    const say = () => (note.textContent = only ? "You decide on the chosen track alone." : `${counted(buttons.length, "track")} follow each other. Choose one to decide on it alone.`);
+    const say = () =>
+      (note.textContent = only
+        ? "You decide on the chosen track alone."
+        : `${counted(buttons.length, "track")} follow each other. Choose one to decide on it alone.`);
     function choose(each) {
       only = only === each ? null : each;
-      buttons.forEach((button, place) => button.setAttribute("aria-pressed", String(appearance.tracks[place] === only)));
+      buttons.forEach((button, place) =>
+        button.setAttribute("aria-pressed", String(appearance.tracks[place] === only)),
+      );
       say();
       tellTrack();
     }
@@ -91,13 +132,21 @@ export function appearanceItem(appearance, number, { pictures, ofWords, mayDecid
   function decide(what) {
     if (!mayDecide) return;
     const why = parts?.decide.querySelector("input")?.value.trim() || null;
-    deciding((only ? [only] : appearance.tracks).map((each) => each.id), what, why);
+    deciding(
+      (only ? [only] : appearance.tracks).map((each) => each.id),
+      what,
+      why,
+    );
   }
 
   function tellDecision() {
     const decided = appearance.decision;
     element.dataset.decision = decided ?? "";
-    fill(badge, decided && sign(decided === "same" ? "sign-check" : "sign-cross", 12), decided && capital(DECIDED[decided]));
+    fill(
+      badge,
+      decided && sign(decided === "same" ? "sign-check" : "sign-cross", 12),
+      decided && capital(DECIDED[decided]),
+    );
     badge.className = `badge ${decided ?? ""}`;
     if (!parts) return;
     if (!mayDecide) {
@@ -108,13 +157,36 @@ export function appearanceItem(appearance, number, { pictures, ofWords, mayDecid
     const written = parts.decide.querySelector("input")?.value ?? "";
     const now = decision();
     const button = (what, mark, words, key) =>
-      make("button", { type: "button", class: `choice ${what}`, "data-what": what, "aria-pressed": String(now === what), onclick: () => decide(what) }, sign(mark, 14), words, make("kbd", { "aria-hidden": "true" }, key));
+      make(
+        "button",
+        {
+          type: "button",
+          class: `choice ${what}`,
+          "data-what": what,
+          "aria-pressed": String(now === what),
+          onclick: () => decide(what),
+        },
+        sign(mark, 14),
+        words,
+        make("kbd", { "aria-hidden": "true" }, key),
+      );
     fill(
       parts.decide,
       button("same", "sign-check", "Same person", "Y"),
       button("different", "sign-cross", "Someone else", "N"),
-      now && make("button", { type: "button", class: "choice none", "data-what": "none", onclick: () => decide("none") }, "Undo", make("kbd", { "aria-hidden": "true" }, "U")),
-      make("label", { class: "why" }, make("span", {}, "Why (optional)"), make("input", { type: "text", maxlength: 500, "data-what": "why", value: written, autocomplete: "off" })),
+      now &&
+        make(
+          "button",
+          { type: "button", class: "choice none", "data-what": "none", onclick: () => decide("none") },
+          "Undo",
+          make("kbd", { "aria-hidden": "true" }, "U"),
+        ),
+      make(
+        "label",
+        { class: "why" },
+        make("span", {}, "Why (optional)"),
+        make("input", { type: "text", maxlength: 500, "data-what": "why", value: written, autocomplete: "off" }),
+      ),
     );
     if (held) (parts.decide.querySelector(`[data-what="${held}"]`) ?? parts.decide.querySelector("button")).focus();
   }
@@ -130,9 +202,18 @@ export function appearanceItem(appearance, number, { pictures, ofWords, mayDecid
   function tellReason() {
     const reason = reasons.get(track().id);
     const picture = pictures.get(reason?.query) ?? [...pictures.values()][0];
-    if (parts.a) fill(parts.a.querySelector(".frame"), picture.url ? make("img", { src: picture.url, alt: `The person: ${picture.name}` }) : photo(picture.path, "The person"));
+    if (parts.a)
+      fill(
+        parts.a.querySelector(".frame"),
+        picture.url
+          ? make("img", { src: picture.url, alt: `The person: ${picture.name}` })
+          : photo(picture.path, "The person"),
+      );
     if (!reason) {
-      const [words, busy] = track().doubtful || reasons.size === 0 ? state : ["The reasoner was asked about another track of this appearance.", false];
+      const [words, busy] =
+        track().doubtful || reasons.size === 0
+          ? state
+          : ["The reasoner was asked about another track of this appearance.", false];
       return fill(parts.reason, !ofWords && make("p", { class: busy ? "soft thinking" : "soft" }, words));
     }
     return showReason(parts.reason, reason, (regions) => {
@@ -148,7 +229,18 @@ export function appearanceItem(appearance, number, { pictures, ofWords, mayDecid
   }
 
   tellDecision();
-  return { element, line, appearance, open, decide, decision, tellDecision, takeReason, tellState, hasReason: () => reasons.size > 0 };
+  return {
+    element,
+    line,
+    appearance,
+    open,
+    decide,
+    decision,
+    tellDecision,
+    takeReason,
+    tellState,
+    hasReason: () => reasons.size > 0,
+  };
 }
 
 /** What a search knows of a track besides its probability. */
@@ -158,12 +250,22 @@ function remarks(track) {
     track.doubt && make("p", { class: "wrong" }, `Can hardly show one person: ${track.doubt}`),
     track.travel && make("p", { class: "soft" }, track.travel),
     track.terms.length > 0 &&
-      make("ul", { class: "fits", "aria-label": "How well the words fit" }, track.terms.map((term) => {
-        const { kind, number } = likelihood(term.likelihood, true);
-        const [value, family] = termParts(term.text);
-        const said = kind === "unknown" ? "not known" : kind;
-        return make("li", { class: kind }, make("span", {}, value, family && make("small", {}, ` ${family}`)), make("b", {}, number), make("span", {}, said));
-      })),
+      make(
+        "ul",
+        { class: "fits", "aria-label": "How well the words fit" },
+        track.terms.map((term) => {
+          const { kind, number } = likelihood(term.likelihood, true);
+          const [value, family] = termParts(term.text);
+          const said = kind === "unknown" ? "not known" : kind;
+          return make(
+            "li",
+            { class: kind },
+            make("span", {}, value, family && make("small", {}, ` ${family}`)),
+            make("b", {}, number),
+            make("span", {}, said),
+          );
+        }),
+      ),
   ];
 }
 
@@ -179,11 +281,20 @@ export function photo(path, alt) {
 
 /** The reasoner calls the pictures A and B. */
 function figure(letter, caption) {
-  return make("figure", { class: `side ${letter}` }, make("div", { class: "frame" }), make("figcaption", {}, make("b", {}, letter.toUpperCase()), ` ${caption}`));
+  return make(
+    "figure",
+    { class: `side ${letter}` },
+    make("div", { class: "frame" }),
+    make("figcaption", {}, make("b", {}, letter.toUpperCase()), ` ${caption}`),
+  );
 }
 
 /** The probability as a line: its length says what the number says. */
 function gauge(value) {
   if (value === null) return null;
-  return make("span", { class: "gauge", "aria-hidden": "true" }, make("span", { style: { width: `${Math.max(value * 100, 1)}%` } }));
+  return make(
+    "span",
+    { class: "gauge", "aria-hidden": "true" },
+    make("span", { style: { width: `${Math.max(value * 100, 1)}%` } }),
+  );
 }

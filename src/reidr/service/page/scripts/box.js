@@ -52,7 +52,10 @@ function set([left, top, right, bottom]) {
   drawn.style.width = `${100 * (box[2] - box[0])}%`;
   drawn.style.height = `${100 * (box[3] - box[1])}%`;
   const percent = box.map((share) => Math.round(100 * share));
-  drawn.setAttribute("aria-label", `The box: from ${percent[0]} to ${percent[2]} percent across, from ${percent[1]} to ${percent[3]} percent down`);
+  drawn.setAttribute(
+    "aria-label",
+    `The box: from ${percent[0]} to ${percent[2]} percent across, from ${percent[1]} to ${percent[3]} percent down`,
+  );
 }
 
 /** The inside of the box at the picture's own resolution, without loss. */
@@ -72,7 +75,10 @@ export function startBox() {
   let grip = null;
   const at = (event) => {
     const bounds = stage.getBoundingClientRect();
-    return [within((event.clientX - bounds.left) / bounds.width, 0, 1), within((event.clientY - bounds.top) / bounds.height, 0, 1)];
+    return [
+      within((event.clientX - bounds.left) / bounds.width, 0, 1),
+      within((event.clientY - bounds.top) / bounds.height, 0, 1),
+    ];
   };
   stage.addEventListener("pointerdown", (event) => {
     event.preventDefault();
@@ -88,7 +94,13 @@ export function startBox() {
     if (!anchor) return;
     const now = at(event);
     if (grip) moved(grip, now[0] - anchor[0], now[1] - anchor[1]);
-    else set([Math.min(now[0], anchor[0]), Math.min(now[1], anchor[1]), Math.max(now[0], anchor[0]), Math.max(now[1], anchor[1])]);
+    else
+      set([
+        Math.min(now[0], anchor[0]),
+        Math.min(now[1], anchor[1]),
+        Math.max(now[0], anchor[0]),
+        Math.max(now[1], anchor[1]),
+      ]);
   });
   for (const kind of ["pointerup", "pointercancel"]) {
     stage.addEventListener(kind, () => {

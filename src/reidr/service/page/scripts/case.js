@@ -59,7 +59,12 @@ function draw(found, undo) {
   find("case-title").textContent = `Case ${found.id}`;
   fill(
     find("case-body"),
-    make("p", { class: "support" }, `Opened ${api.key.get() ? `by ${found.by}, ` : ""}${moment(found.created)}.`, found.why && ` Why: ${found.why}.`),
+    make(
+      "p",
+      { class: "support" },
+      `Opened ${api.key.get() ? `by ${found.by}, ` : ""}${moment(found.created)}.`,
+      found.why && ` Why: ${found.why}.`,
+    ),
     found.threshold && make("p", { class: "support" }, found.threshold),
     list("Confirmed", same, "Nobody is confirmed yet. Open an appearance and press Y, or choose “Same person”."),
     different.length > 0 && list("Someone else", different, ""),
@@ -93,12 +98,21 @@ function draw(found, undo) {
       make(
         "div",
         {},
-        make("p", { class: "place" }, sign(each.decision === "same" ? "sign-check" : "sign-cross", 12), track ? ` ${track.camera}` : " no longer in the gallery"),
+        make(
+          "p",
+          { class: "place" },
+          sign(each.decision === "same" ? "sign-check" : "sign-cross", 12),
+          track ? ` ${track.camera}` : " no longer in the gallery",
+        ),
         make("p", { class: "when" }, track ? span(track.start, track.end) : ""),
         make("p", { class: "by" }, `${capital(DECIDED[each.decision])}, says ${each.by}, ${moment(each.time)}`),
         each.why && make("p", { class: "reason-given" }, `“${each.why}”`),
       ),
-      make("button", { type: "button", class: "small", onclick: again, "aria-label": `Undo: ${track?.camera ?? each.track}` }, "Undo"),
+      make(
+        "button",
+        { type: "button", class: "small", onclick: again, "aria-label": `Undo: ${track?.camera ?? each.track}` },
+        "Undo",
+      ),
     );
   }
 }

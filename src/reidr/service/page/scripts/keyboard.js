@@ -13,7 +13,14 @@ export function startKeys(actions) {
   toggle.addEventListener("change", () => localStorage.setItem(SWITCH, toggle.checked ? "on" : "off"));
   find("open-keys").addEventListener("click", () => help.showModal());
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat && !/^[jk]$/.test(event.key)) return;
+    if (
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey ||
+      event.isComposing ||
+      (event.repeat && !/^[jk]$/.test(event.key))
+    )
+      return;
     if (document.querySelector("dialog[open]") || writes(event.target) || !on()) return;
     if (event.key === "?") help.showModal();
     else if (actions[event.key]) actions[event.key]();

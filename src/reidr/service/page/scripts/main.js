@@ -25,7 +25,11 @@ function tell(problem, place = "problem") {
     413: "Choose a smaller picture, or draw a box in it.",
   }[problem.status];
   const text = [help, problem.message].filter(Boolean).join(" ");
-  fill(find(place), make("p", {}, text), problem.status === 401 && make("button", { type: "button", onclick: signOut }, "Enter another key"));
+  fill(
+    find(place),
+    make("p", {}, text),
+    problem.status === 401 && make("button", { type: "button", onclick: signOut }, "Enter another key"),
+  );
   find(place).hidden = false;
 }
 
@@ -48,7 +52,8 @@ async function begin() {
   find("loading").hidden = true;
   find("key-entry").hidden = true;
   find("sign-out").hidden = !api.key.get();
-  find("gallery").textContent = `${gallery.name}: ${counted(gallery.tracks, "track")}, ${counted(gallery.cameras.length, "camera")}`;
+  find("gallery").textContent =
+    `${gallery.name}: ${counted(gallery.tracks, "track")}, ${counted(gallery.cameras.length, "camera")}`;
   if (gallery.crops === 0) {
     find("empty").hidden = false;
     return;
@@ -102,7 +107,12 @@ function show(answer) {
   caseId = answer.case;
   history.replaceState(null, "", `#case=${encodeURIComponent(caseId)}`);
   document.body.classList.add("asked");
-  results.showResults(answer, { pictures: picturesOf(answer), ofWords: answer.query.length === 0, mayDecide: gallery.roles.includes("decide"), deciding });
+  results.showResults(answer, {
+    pictures: picturesOf(answer),
+    ofWords: answer.query.length === 0,
+    mayDecide: gallery.roles.includes("decide"),
+    deciding,
+  });
   refreshCase();
   results.readReasons();
 }
@@ -154,7 +164,8 @@ function showBusy(what, stop) {
   const say = () => {
     const seconds = Math.round((Date.now() - begun) / 1000);
     const long = seconds > 1 ? `, ${counted(seconds, "second")}` : "";
-    words.textContent = wait === null ? `${what}${long}` : `The server is busy. Trying again in ${counted(Math.ceil(wait), "second")}`;
+    words.textContent =
+      wait === null ? `${what}${long}` : `The server is busy. Trying again in ${counted(Math.ceil(wait), "second")}`;
   };
   api.waiting.tell = (left) => {
     wait = left;
@@ -297,5 +308,6 @@ find("more").addEventListener("click", () => results.more().catch((problem) => t
 for (const id of ["open-case", "to-case"]) find(id).addEventListener("click", openCase);
 find("close-case").addEventListener("click", closeCase);
 find("change-name").addEventListener("click", changeName);
-for (const button of document.querySelectorAll("[data-export]")) button.addEventListener("click", () => save(button.dataset.export));
+for (const button of document.querySelectorAll("[data-export]"))
+  button.addEventListener("click", () => save(button.dataset.export));
 begin();

@@ -125,7 +125,11 @@ function tile(picture) {
     "li",
     { class: "tile" },
     make("img", { src: picture.url, alt: `The person: ${picture.name}` }),
-    make("button", { type: "button", class: "remove", "aria-label": `Remove ${picture.name}`, onclick: () => remove(picture) }, sign("sign-cross", 12)),
+    make(
+      "button",
+      { type: "button", class: "remove", "aria-label": `Remove ${picture.name}`, onclick: () => remove(picture) },
+      sign("sign-cross", 12),
+    ),
     picture.whole && make("button", cutting, picture.box ? "Change the box" : "Draw a box"),
     picture.track && make("span", { class: "note" }, picture.track.camera),
   );

@@ -76,10 +76,15 @@ export function understoodLines({ terms, corrected, unmapped, not_used: unused }
   return [
     terms.length
       ? make("ul", { class: "terms", "aria-label": "Searched for" }, terms.map(term))
-      : make("p", { class: "wrong" }, "Nothing here can be searched for yet. Name garments, colours, bags, hats, hair or shoes."),
+      : make(
+          "p",
+          { class: "wrong" },
+          "Nothing here can be searched for yet. Name garments, colours, bags, hats, hair or shoes.",
+        ),
     pairs.length > 0 && make("p", {}, `Read ${listed(pairs)}.`),
     unmapped.length > 0 && make("p", {}, `Not searched for, because no attribute stands for it: ${quoted(unmapped)}.`),
-    unused.length > 0 && make("p", {}, `Never searched for (gender, age, origin, religion or health): ${quoted(unused)}.`),
+    unused.length > 0 &&
+      make("p", {}, `Never searched for (gender, age, origin, religion or health): ${quoted(unused)}.`),
   ];
 }
 
@@ -102,7 +107,10 @@ export async function question() {
   if (words && !find("words-part").hidden) asked.words = words;
   const why = find("purpose").value.trim();
   if (why) asked.why = why;
-  for (const [name, field] of [["start", find("since")], ["end", find("until")]]) {
+  for (const [name, field] of [
+    ["start", find("since")],
+    ["end", find("until")],
+  ]) {
     if (field.value) asked[name] = new Date(field.value).toISOString();
   }
   return asked.pictures.length || asked.tracks || asked.words ? asked : null;
@@ -129,14 +137,21 @@ async function offer() {
 function person(track) {
   const image = make("img", { alt: "", loading: "lazy" });
   const label = `Somebody of camera ${track.camera}, ${span(track.start, track.end)}, ${counted(track.crops, "crop")}`;
-  const button = make("button", { type: "button", class: "person", "aria-label": label, title: capital(label), disabled: true }, image);
-  api.picture(track.picture).then((url) => {
-    image.src = url;
-    button.disabled = false;
-    button.addEventListener("click", () => {
-      takeTrack(track, url);
-      find("search").focus();
-    });
-  }, () => button.remove());
+  const button = make(
+    "button",
+    { type: "button", class: "person", "aria-label": label, title: capital(label), disabled: true },
+    image,
+  );
+  api.picture(track.picture).then(
+    (url) => {
+      image.src = url;
+      button.disabled = false;
+      button.addEventListener("click", () => {
+        takeTrack(track, url);
+        find("search").focus();
+      });
+    },
+    () => button.remove(),
+  );
   return make("li", {}, button);
 }

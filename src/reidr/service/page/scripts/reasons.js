@@ -43,27 +43,54 @@ export function showReason(place, reason, mark) {
   const parts = [
     make("p", { class: "says" }, "The reasoner says: ", verdict(reason.answer), tally(claims)),
     problem,
-    !reason.reliable && make("p", { class: "wrong" }, "Do not rely on these words: one of the pictures can hardly show a person."),
+    !reason.reliable &&
+      make("p", { class: "wrong" }, "Do not rely on these words: one of the pictures can hardly show a person."),
   ];
   if (!claims.length) return fill(place, parts, make("blockquote", {}, reason.text || "(no words)"));
   const list = make("ol", { class: "claims", "aria-label": "What it wrote, statement by statement" });
   let pressed = [];
   const press = (button, regions) => {
     const was = button.getAttribute("aria-pressed") === "true";
-    for (const other of list.querySelectorAll("button.claim")) other.setAttribute("aria-pressed", String(other === button && !was));
+    for (const other of list.querySelectorAll("button.claim"))
+      other.setAttribute("aria-pressed", String(other === button && !was));
     pressed = was ? [] : regions;
     mark(pressed);
   };
-  list.append(...reason.statements.map((statement) => make("li", {}, statementOf(statement, mark, () => mark(pressed), press))));
+  list.append(
+    ...reason.statements.map((statement) =>
+      make(
+        "li",
+        {},
+        statementOf(statement, mark, () => mark(pressed), press),
+      ),
+    ),
+  );
   return fill(place, parts, list);
 }
 
 function statementOf(statement, mark, leave, press) {
   const regions = statement.claims.map((claim) => claim.region);
-  const words = make("span", { class: "statement" }, statement.text, statement.note && make("small", { class: "instead" }, askedAlone(statement.note)));
+  const words = make(
+    "span",
+    { class: "statement" },
+    statement.text,
+    statement.note && make("small", { class: "instead" }, askedAlone(statement.note)),
+  );
   if (!regions.length) return make("p", { class: "claim" }, words);
-  const about = statement.claims.map((claim) => make("span", { class: "about" }, make("span", { class: "region" }, claim.region), claim.outcome && stamp(claim.outcome)));
-  const button = make("button", { type: "button", class: "claim", "aria-pressed": "false" }, words, make("span", { class: "abouts" }, about));
+  const about = statement.claims.map((claim) =>
+    make(
+      "span",
+      { class: "about" },
+      make("span", { class: "region" }, claim.region),
+      claim.outcome && stamp(claim.outcome),
+    ),
+  );
+  const button = make(
+    "button",
+    { type: "button", class: "claim", "aria-pressed": "false" },
+    words,
+    make("span", { class: "abouts" }, about),
+  );
   button.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && mark(regions));
   button.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && leave());
   button.addEventListener("focus", () => mark(regions));
@@ -79,7 +106,9 @@ export function askedAlone(note) {
     const [, picture, value] = /^([^:]*): ?(.*)$/.exec(part) ?? [null, "", part];
     said.set(picture, [...(said.get(picture) ?? []), value.toLowerCase()]);
   }
-  return [...said].map(([picture, values]) => `Asked about ${picture || "it"} alone, it says: ${values.join(", ")}.`).join(" ");
+  return [...said]
+    .map(([picture, values]) => `Asked about ${picture || "it"} alone, it says: ${values.join(", ")}.`)
+    .join(" ");
 }
 
 function tally(claims) {
@@ -100,6 +129,10 @@ export function markRegions(figure, regions, measured = {}) {
     const kind = `${measured[region] ? "" : " about"}${top < 10 || number % 2 ? " low" : ""}`; // where its name stands
     const place = { left: `${left}%`, top: `${top}%`, width: `${right - left}%`, height: `${bottom - top}%` };
     const words = measured[region] ? region : `${region}, about here`;
-    figure.querySelector(".frame").append(make("span", { class: `region-mark${kind}`, "aria-hidden": "true", style: place }, make("span", {}, words)));
+    figure
+      .querySelector(".frame")
+      .append(
+        make("span", { class: `region-mark${kind}`, "aria-hidden": "true", style: place }, make("span", {}, words)),
+      );
   }
 }

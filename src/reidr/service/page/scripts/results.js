@@ -56,15 +56,27 @@ function tellPresence(answer) {
   const known = answer.belief !== "unknown";
   const searched = `${counted(answer.searched, "crop")} searched, ${counted(answer.total, "appearance")} found.`;
   if (context.ofWords && !known) {
-    find("presence").textContent = answer.total ? `${counted(answer.total, "appearance")} by how well the words fit` : "Nobody fits these words.";
-    find("grounds").textContent = "Words describe clothes, and many people wear the same. They cannot say whether one person is here.";
+    find("presence").textContent = answer.total
+      ? `${counted(answer.total, "appearance")} by how well the words fit`
+      : "Nobody fits these words.";
+    find("grounds").textContent =
+      "Words describe clothes, and many people wear the same. They cannot say whether one person is here.";
   } else {
     find("presence").textContent = BELIEFS[answer.belief];
-    find("grounds").textContent = known && grounds ? grounds.charAt(0).toUpperCase() + grounds.slice(1) : answer.presence;
+    find("grounds").textContent =
+      known && grounds ? grounds.charAt(0).toUpperCase() + grounds.slice(1) : answer.presence;
   }
-  fill(find("notes"), answer.warnings.map((warning) => make("p", { class: "wrong" }, warning)), make("p", {}, searched));
-  const words = answer.words && `Of the words “${answer.words}” was searched for: ${answer.terms.join("; ") || "nothing"}.`;
-  fill(find("made-body"), [words, answer.order, ...answer.notes].filter(Boolean).map((note) => make("p", {}, note)));
+  fill(
+    find("notes"),
+    answer.warnings.map((warning) => make("p", { class: "wrong" }, warning)),
+    make("p", {}, searched),
+  );
+  const words =
+    answer.words && `Of the words “${answer.words}” was searched for: ${answer.terms.join("; ") || "nothing"}.`;
+  fill(
+    find("made-body"),
+    [words, answer.order, ...answer.notes].filter(Boolean).map((note) => make("p", {}, note)),
+  );
 }
 
 /** How often a match shown as likely is wrong here, in words; it changes with decisions. */
@@ -79,7 +91,13 @@ function add(page) {
   for (const appearance of page.appearances) {
     const number = items.length;
     shown.appearances.push(appearance);
-    const item = appearanceItem(appearance, number, { ...context, opening: () => (number === selected && items[number].line.getAttribute("aria-expanded") === "true" ? items[number].open(false) : select(number)) });
+    const item = appearanceItem(appearance, number, {
+      ...context,
+      opening: () =>
+        number === selected && items[number].line.getAttribute("aria-expanded") === "true"
+          ? items[number].open(false)
+          : select(number),
+    });
     items.push(item);
     for (const track of appearance.tracks) if (reasons.has(track.id)) item.takeReason(reasons.get(track.id));
     find("appearances").append(item.element);
@@ -87,8 +105,11 @@ function add(page) {
   shown.after = page.after;
   find("more").hidden = page.after === null;
   line?.end();
-  line = shown.appearances.length ? timeLine(find("time-line"), shown.appearances, context.ofWords, (number) => select(number)) : null;
-  find("unlikely-note").hidden = context.ofWords || !shown.appearances.length || likelihood(shown.appearances[0].likelihood).kind !== "unlikely";
+  line = shown.appearances.length
+    ? timeLine(find("time-line"), shown.appearances, context.ofWords, (number) => select(number))
+    : null;
+  find("unlikely-note").hidden =
+    context.ofWords || !shown.appearances.length || likelihood(shown.appearances[0].likelihood).kind !== "unlikely";
 }
 
 export async function more() {
@@ -147,7 +168,8 @@ export async function readReasons() {
   if (!doubtful.length) return;
   stream = new AbortController();
   const { signal } = stream;
-  const tell = () => (status.textContent = `The reasoner is thinking about the doubtful ones: ${reasons.size} of ${Math.max(expected, reasons.size)} done.`);
+  const tell = () =>
+    (status.textContent = `The reasoner is thinking about the doubtful ones: ${reasons.size} of ${Math.max(expected, reasons.size)} done.`);
   tell();
   doubtful.forEach((item) => item.tellState("The reasoner is thinking about this one.", true));
   try {

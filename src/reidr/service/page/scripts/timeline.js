@@ -5,7 +5,13 @@ import { DECIDED, capital, clockOf, counted, likelihood, shortClockOf, shortDayO
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
-const STEPS = [5_000, 10_000, 30_000, ...[1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((each) => each * MINUTE), ...[1, 2, 7, 14, 30, 90, 365].map((each) => each * DAY)];
+const STEPS = [
+  5_000,
+  10_000,
+  30_000,
+  ...[1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((each) => each * MINUTE),
+  ...[1, 2, 7, 14, 30, 90, 365].map((each) => each * DAY),
+];
 const MARK = 30; // pixels: the least breadth of a mark, and the height of a lane
 const LANE = 34;
 const TICK = 84;
@@ -26,7 +32,9 @@ export function timeLine(place, appearances, ofWords, chosen) {
     const broad = Math.max(place.clientWidth - labelBreadth(), 120);
     const scale = timed.length ? scaleOf(timed, broad) : null;
     marks = appearances.map((each, number) => mark(each, number, ofWords, () => chosen(number)));
-    const cameras = [...new Set(appearances.map((each) => each.camera))].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
+    const cameras = [...new Set(appearances.map((each) => each.camera))].sort((a, b) =>
+      a.localeCompare(b, undefined, { numeric: true }),
+    );
     const rows = cameras.map((camera) => row(camera, scale, broad));
     fill(place, rows, scale && axis(scale, broad));
     select(selected);
@@ -38,7 +46,9 @@ export function timeLine(place, appearances, ofWords, chosen) {
     const lanes = make("div", { class: "lanes" });
     if (scale) {
       const ends = [];
-      const ordered = own.filter(({ each }) => each.start !== null).sort((a, b) => time(a.each.start) - time(b.each.start));
+      const ordered = own
+        .filter(({ each }) => each.start !== null)
+        .sort((a, b) => time(a.each.start) - time(b.each.start));
       for (const { each, number } of ordered) {
         const long = ((time(each.end ?? each.start) - time(each.start)) / scale.long) * broad;
         const breadth = Math.max(long, MARK);
@@ -54,8 +64,12 @@ export function timeLine(place, appearances, ofWords, chosen) {
       lanes.classList.add("untimed");
       lanes.append(...own.map(({ number }) => marks[number]));
     }
-    return make("div", { class: "camera-row", role: "group", "aria-label": `Camera ${camera}, ${counted(own.length, "appearance")}` },
-      make("span", { class: "camera", title: camera, "aria-hidden": "true" }, camera), lanes);
+    return make(
+      "div",
+      { class: "camera-row", role: "group", "aria-label": `Camera ${camera}, ${counted(own.length, "appearance")}` },
+      make("span", { class: "camera", title: camera, "aria-hidden": "true" }, camera),
+      lanes,
+    );
   }
 
   function select(number) {
@@ -92,7 +106,11 @@ function freeLane(ends, left) {
 
 /** Which mark an arrow key leads to from mark `here`; null for other keys and at the ends. */
 export function nextMark(appearances, here, key) {
-  const order = appearances.map((each, number) => ({ ...each, number, at: each.start === null ? Infinity : time(each.start) }));
+  const order = appearances.map((each, number) => ({
+    ...each,
+    number,
+    at: each.start === null ? Infinity : time(each.start),
+  }));
   if (key === "ArrowLeft" || key === "ArrowRight" || key === "Home" || key === "End") {
     order.sort((a, b) => a.at - b.at || a.number - b.number);
     const place = order.findIndex((each) => each.number === here);
@@ -100,10 +118,13 @@ export function nextMark(appearances, here, key) {
     return order[wanted]?.number ?? null;
   }
   if (key !== "ArrowUp" && key !== "ArrowDown") return null;
-  const cameras = [...new Set(order.map((each) => each.camera))].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
+  const cameras = [...new Set(order.map((each) => each.camera))].sort((a, b) =>
+    a.localeCompare(b, undefined, { numeric: true }),
+  );
   const camera = cameras[cameras.indexOf(order[here].camera) + (key === "ArrowDown" ? 1 : -1)];
   const near = order.filter((each) => each.camera === camera);
-  const far = (each) => Math.abs((Number.isFinite(each.at) ? each.at : 0) - (Number.isFinite(order[here].at) ? order[here].at : 0));
+  const far = (each) =>
+    Math.abs((Number.isFinite(each.at) ? each.at : 0) - (Number.isFinite(order[here].at) ? order[here].at : 0));
   return near.sort((a, b) => far(a) - far(b))[0]?.number ?? null;
 }
 
@@ -114,7 +135,13 @@ function mark(appearance, number, ofWords, pressed) {
   const label = `${number + 1}: camera ${appearance.camera}, ${span(appearance.start, appearance.end)}, ${said}`;
   return make(
     "button",
-    { type: "button", class: `time-mark ${decided ?? kind}`, "aria-label": label, title: capital(label.slice(label.indexOf(":") + 2)), onclick: pressed },
+    {
+      type: "button",
+      class: `time-mark ${decided ?? kind}`,
+      "aria-label": label,
+      title: capital(label.slice(label.indexOf(":") + 2)),
+      onclick: pressed,
+    },
     decided === "same" && sign("sign-check", 11),
     decided === "different" && sign("sign-cross", 10),
     make("span", {}, String(number + 1)),
@@ -131,7 +158,11 @@ export function scaleOf(timed, broad) {
   const shift = new Date(from).getTimezoneOffset() * MINUTE; // ticks at whole hours and days of the clock on the wall
   const ticks = [];
   for (let at = Math.ceil((from - shift) / step) * step + shift; at <= to; at += step) {
-    ticks.push({ at: (at - from) / (to - from), label: step >= DAY ? shortDayOf(new Date(at)) : step < MINUTE ? clockOf(new Date(at)) : shortClockOf(new Date(at)) });
+    ticks.push({
+      at: (at - from) / (to - from),
+      label:
+        step >= DAY ? shortDayOf(new Date(at)) : step < MINUTE ? clockOf(new Date(at)) : shortClockOf(new Date(at)),
+    });
   }
   return { first: from, long: to - from, ticks };
 }
@@ -142,6 +173,10 @@ function axis(scale, broad) {
     "div",
     { class: "axis", "aria-hidden": "true" },
     make("span", { class: "camera" }),
-    make("div", { class: "lanes" }, inside.map(({ at, label }) => make("span", { class: "tick", style: { left: `${at * 100}%` } }, label))),
+    make(
+      "div",
+      { class: "lanes" },
+      inside.map(({ at, label }) => make("span", { class: "tick", style: { left: `${at * 100}%` } }, label)),
+    ),
   );
 }

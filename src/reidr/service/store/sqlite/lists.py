@@ -22,7 +22,7 @@ from reidr.service.store.sqlite.nearest import Found, among, nearest
 
 FILE = "index.npz"
 LISTS = 4.0  # lists for the square root of the rows
-SAMPLE, ROUNDS = 32, 5  # rows for each list that k-means looks at, and how often
+SAMPLE, ROUNDS = 64, 10  # rows a list that k-means looks at, how often: with half of it people stay in many lists
 BATCH = 4096
 WANTED = 0.985  # recall of the first ten that is aimed at
 QUERIES, FIRST = 200, 10  # by which it is measured
