@@ -43,6 +43,7 @@ NOT_RUN = {
     r"qwen2\.5-vl-7b --rollout-server": "a checkpoint of 16 GB and a vLLM server",
     r"cli\.main train ": "several processes; tests/training/test_several_processes.py starts them",
     r"reidr index .*--detector": "needs videos and a detector; tests/service/ingest runs it with its own",
+    r"postgresql://": "needs a server of PostgreSQL; tests/service/test_postgres_store.py starts one",
     r"serve-model": "serves until it is stopped; tests/service runs it",
     r"--reasoner https?://": "asks a server that is not here; tests/service and tests/reasoning ask one",
     r"RemoteReasoner\(": "asks a server that is not here; tests/reasoning asks one",
