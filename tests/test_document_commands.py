@@ -45,6 +45,7 @@ NOT_RUN = {
     r"reidr index .*--detector": "needs videos and a detector; tests/service/ingest runs it with its own",
     r"reidr serve( |$)": "serves until it is stopped; tests/service/api runs it",
     r"load_models\(store\)": "needs a gallery of one's own; tests/service/api/serving.py does the same",
+    r"postgresql://": "needs a server of PostgreSQL; tests/service/test_postgres_store.py starts one",
     r"serve-model": "serves until it is stopped; tests/service runs it",
     r"(?:--in|gallery export) (?:gallery/|postgresql:)": "needs a gallery; tests/cli/test_find_gallery.py makes one",
     r"--reasoner https?://": "asks a server that is not here; tests/service and tests/reasoning ask one",

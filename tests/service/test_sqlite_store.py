@@ -127,6 +127,34 @@ def test_an_index_fits_fewer_and_more_rows_than_it_was_made_of() -> None:
         assert found.tolist() == list(range(number))
 
 
+@pytest.mark.parametrize("number", [1, 2, 6])
+def test_the_smallest_galleries_have_an_index_too(folder: Path, number: int) -> None:
+    store, crops = filled(folder, number)
+    facts = store.build_index()
+    assert facts is not None
+    assert facts.recall == 1
+    assert found(store, crops) == [crop.id for crop in crops]
+
+
+@pytest.mark.parametrize("held", [0, 10**9])
+def test_a_block_is_searched_alike_in_memory_and_mapped(
+    folder: Path, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reidr.service.store.sqlite.snapshot.HELD", held)
+    monkeypatch.setattr("reidr.service.store.sqlite.snapshot.available_memory", lambda: held)
+    store, crops = filled(folder, 100)
+    for first in range(100, 1500, 100):  # beyond the room that there was at first
+        assert found(store, crops) == [crop.id for crop in crops]
+        crops += some_crops(100, first=first)
+        store.add(crops[-100:])
+        store.delete(CropFilter(ids=frozenset([crops[0].id])))
+        gone = crops.pop(0)
+        assert found(store, [gone]) != [gone.id]
+    snapshot = store._snapshot
+    assert snapshot is not None
+    assert (snapshot.buffer is None) == (held == 0)
+
+
 @pytest.mark.parametrize("step", ["block", "vacuum", "log"])
 def test_an_erasure_that_was_cut_short_is_finished_by_whoever_opens_it(
     folder: Path, step: str, monkeypatch: pytest.MonkeyPatch

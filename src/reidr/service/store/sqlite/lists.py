@@ -103,7 +103,7 @@ def steps(rows: int) -> int:
 
 def list_number(rows: int) -> int:
     """How many lists there are for so many rows."""
-    return max(1, int(LISTS * rows**0.5))
+    return min(rows, int(LISTS * rows**0.5))
 
 
 def build(vectors: NDArray[np.float32], alive: NDArray[np.bool_], advance: Advance | None = None) -> Lists:

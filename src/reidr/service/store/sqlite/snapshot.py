@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.retrieval.memory import available_memory
 from reidr.service.store.records import CropFilter
 from reidr.service.store.sqlite.block import State, block_path, map_block
 from reidr.service.store.sqlite.nearest import FEW
@@ -17,7 +18,8 @@ from reidr.service.store.sqlite.rows import SqliteRows
 
 Wanted = tuple[NDArray[np.bool_] | None, NDArray[np.int64] | None]
 """(N,) a mask of what passes a filter, None for all or unknown; and the rows, where they are few."""
-HELD = 256 * 2**20  # bytes of a block that is copied into memory
+HELD = 256 * 2**20  # bytes of a block that is copied into memory in any case
+SHARE = 8  # and more, up to this part of the memory that is free
 FILTERS = 16  # filters whose rows are remembered
 
 
@@ -84,12 +86,12 @@ def _held(mapped: NDArray[np.float32], known: Snapshot | None) -> NDArray[np.flo
 
     Searching it is a fifth quicker than a mapped file, whose pages are small. None for a block that is not small.
     """
-    if mapped.nbytes > HELD:
-        return None
     if known is not None and known.buffer is not None and len(known.buffer) >= len(mapped):
         held = len(known.vectors)
         known.buffer[held : len(mapped)] = mapped[held:]  # behind what readers of the older snapshot look at
         return known.buffer
+    if mapped.nbytes > HELD and mapped.nbytes > (available_memory() or 0) // SHARE:
+        return None
     buffer = np.zeros((len(mapped) + len(mapped) // 4 + 256, mapped.shape[1]), dtype=np.float32)
     buffer[: len(mapped)] = mapped
     return buffer
