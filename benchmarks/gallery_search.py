@@ -15,6 +15,7 @@ ten. A million crops take 2 GB on each side, and 5 GB on the disk; GALLERY_FOLDE
 
 from __future__ import annotations
 
+import importlib
 import os
 import tempfile
 import time
@@ -112,7 +113,7 @@ def filter_of(kind: str, number: int) -> tuple[CropFilter, NDArray[np.bool_] | N
 def flat_index(number: int, mask: NDArray[np.bool_] | None) -> Callable[[Rows], Any] | None:
     """The search of faiss; None where it is not installed."""
     try:
-        import faiss
+        faiss: Any = importlib.import_module("faiss")
     except ImportError:
         return None
     index = faiss.IndexFlatIP(DIMENSIONS)
