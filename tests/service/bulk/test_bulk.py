@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,13 +165,9 @@ def test_a_cluster_that_is_not_there_is_said_in_one_sentence() -> None:
             list(running.run_tasks([Task("a", "", ())], list, workers=1, cluster=address))  # type: ignore[arg-type]
 
 
-def no_such_model() -> Any:
-    raise ReIDError("no such model")
-
-
 @pytest.mark.whole
 @pytest.mark.timeout(600)
 def test_an_error_of_a_worker_is_one_sentence() -> None:
     pytest.importorskip("ray.data", reason="needs the extra 'cluster'")
-    with pytest.raises(ReIDError, match="a worker failed .*no such model"):
-        list(run_tasks([Task("a", "", ())], no_such_model, workers=1))
+    with pytest.raises(ReIDError, match=r"a worker failed .*no-such-model"):
+        list(run_tasks([Task("a", "", ())], partial(EmbedCrops, "no-such-model"), workers=1))
