@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path, PurePath
@@ -279,7 +280,8 @@ def write_onnx(network: nn.Module, pixels: Tensor, path: Path, output: str, meta
     import torch
 
     prepare_folder(path.parent)
-    with replacing(path, private=False) as partial:
+    with replacing(path, private=False) as partial, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of torch about itself
         torch.onnx.export(
             network,
             (pixels,),

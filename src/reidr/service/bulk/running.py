@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from reidr.errors import MissingExtraError, ReIDError
 from reidr.service.bulk.tasks import Task, Work
@@ -75,6 +77,8 @@ def connect(ray: Any, workers: int, cluster: str | None) -> bool:
     """Connect to Ray, or start it on this machine; returns whether that was done here and must be ended here."""
     if ray.is_initialized():
         return False
+    if cluster is not None and cluster != "auto":
+        check_reached(cluster)
     quiet = {"log_to_driver": False, "logging_level": "error", "include_dashboard": False}
     try:
         if cluster is None:
@@ -85,6 +89,15 @@ def connect(ray: Any, workers: int, cluster: str | None) -> bool:
         where = "on this machine" if cluster is None else f"at {cluster}"
         raise ReIDError(f"Ray cannot be used {where} ({str(error).strip().splitlines()[0]})") from error
     return True
+
+
+def check_reached(cluster: str) -> None:
+    """Raise ReIDError where nobody answers at a cluster's address: Ray itself would try for minutes."""
+    parts = urlsplit(cluster if "://" in cluster else f"ray://{cluster}")
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 10001), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise ReIDError(f"Ray cannot be used at {cluster} ({error}); give ray://host:10001, or auto") from None
 
 
 class Worker:
