@@ -9,8 +9,8 @@ import pytest
 
 OTHERS = (
     "av", "trackers", "supervision", "cv2", "onnx", "onnxruntime", "psycopg", "psycopg_pool", "pgvector",
-    "qdrant_client", "usearch", "faiss", "ray", "paho", "trl", "peft", "accelerate", "datasets", "pyarrow", "numba", "pillow_heif",
-    "multipart", "torchvision",
+    "qdrant_client", "usearch", "faiss", "ray", "paho", "trl", "peft", "accelerate", "datasets", "pyarrow", "numba",
+    "pillow_heif", "multipart", "torchvision",
 )  # fmt: skip
 PROGRAM = f"""
 import sys
