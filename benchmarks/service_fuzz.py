@@ -161,7 +161,7 @@ def mutated_body(body: Any, draw: random.Random) -> bytes:
         path = draw.choice(places(body))
         if not path:
             if isinstance(body, dict):
-                body[draw.choice(("x", "why", "case", "crops", "start", "track"))] = draw.choice(NASTY)
+                body[draw.choice(("x", "why", "case", "crops", "start", "track"))] = copy.deepcopy(draw.choice(NASTY))
             continue
         holder = body
         for step in path[:-1]:
@@ -171,7 +171,7 @@ def mutated_body(body: Any, draw: random.Random) -> bytes:
         elif draw.random() < 0.1:
             holder[path[-1]] = [holder[path[-1]]]
         else:
-            holder[path[-1]] = draw.choice(NASTY)
+            holder[path[-1]] = copy.deepcopy(draw.choice(NASTY))
     raw = bytearray(json.dumps(body, ensure_ascii=draw.random() < 0.5).encode())
     if draw.random() < 0.25:
         for _ in range(draw.choice((1, 3, 20))):

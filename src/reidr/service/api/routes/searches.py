@@ -64,7 +64,6 @@ def search_routes() -> APIRouter:
         if ask.service.streams >= ask.service.limits.streams:
             ask.service.metrics.refused.labels("streams").inc()
             raise RequestError(f"{ask.service.limits.streams} streams of reasons are open already; try again", 429)
-        ask.service.streams += 1
         return StreamingResponse(counted(ask, case, answer), media_type=EVENTS, headers=HEADERS)
 
     return router
@@ -77,7 +76,8 @@ def first_page(found: tuple[Case, SearchAnswer]) -> SearchResults:
 
 
 async def counted(ask: Asking, case: Case, answer: SearchAnswer) -> AsyncIterator[bytes]:
-    """The events of one stream, which is open as long as they come."""
+    """The events of one stream, which is open from the first to the last of them."""
+    ask.service.streams += 1
     try:
         async for piece in events_of(ask, "reason", lambda: thoughts(ask, case, answer), reason_answer):
             yield piece
