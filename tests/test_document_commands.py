@@ -277,6 +277,7 @@ RUN = [  # the snippets of extending.md have a test of their own
 ]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("page", RUN, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_the_blocks_of_a_page_run(page: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)

@@ -66,6 +66,16 @@ ALLOWED: dict[str, dict[str, str]] = {
         "sqlite3.connect": "SQLite's own files, which have a journal",
     },
     "service/bulk/embedding.py": {"np.savez": MEMORY},
+    "service/api/actions/exporting.py": {"tempfile.TemporaryDirectory": SCRATCH},
+    "service/demo.py": {
+        "tempfile.mkdtemp": "a street for this process alone, where the cache cannot be used",
+        "(people / name).write_bytes": "of a folder that `new_folder` moves into its place as a whole",
+        "(partial / FINISHED).write_text": "of the same folder",
+    },
+    "service/finding/exports/data_sets.py": {"labelled.picture.save": MEMORY},
+    "service/ingest/ready_crops.py": {"picture.save": MEMORY},
+    "service/ingest/sources/video.py": {"av.open": "opens a video for reading"},
+    "service/ingest/tracking/pool.py": {"picture.save": MEMORY},
     "service/records/sqlite.py": {
         "os.open": "makes an empty file",
         "path.hardlink_to": "gives it its name",
