@@ -42,7 +42,12 @@ NOT_RUN = {
     r"train rl qwen2\.5-vl-7b": "a checkpoint of 16 GB; tests/training follow every stage with tiny ones",
     r"qwen2\.5-vl-7b --rollout-server": "a checkpoint of 16 GB and a vLLM server",
     r"cli\.main train ": "several processes; tests/training/test_several_processes.py starts them",
+    r"reidr index .*--detector": "needs videos and a detector; tests/service/ingest runs it with its own",
+    r"reidr serve( |$)": "serves until it is stopped; tests/service/api runs it",
+    r"load_models\(store\)": "needs a gallery of one's own; tests/service/api/serving.py does the same",
+    r"postgresql://": "needs a server of PostgreSQL; tests/service/test_postgres_store.py starts one",
     r"serve-model": "serves until it is stopped; tests/service runs it",
+    r"(?:--in|gallery export) (?:gallery/|postgresql:)": "needs a gallery; tests/cli/test_find_gallery.py makes one",
     r"--reasoner https?://": "asks a server that is not here; tests/service and tests/reasoning ask one",
     r"RemoteReasoner\(": "asks a server that is not here; tests/reasoning asks one",
 }
@@ -144,7 +149,7 @@ def test_commands_named_in_a_sentence_parse(page: Path) -> None:
 
 
 # Of docker, torchrun, accelerate (`--use_fsdp`) and vLLM.
-FOREIGN = {"--host", "--init", "--nproc-per-node", "--max-restarts", "--run-path", "--use", "--fsdp"}
+FOREIGN = {"--host", "--build-arg", "--init", "--nproc-per-node", "--max-restarts", "--run-path", "--use", "--fsdp"}
 
 
 def options_of(command: click.Command, context: click.Context) -> set[str]:
@@ -272,6 +277,7 @@ RUN = [  # the snippets of extending.md have a test of their own
 ]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("page", RUN, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_the_blocks_of_a_page_run(page: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)

@@ -75,7 +75,7 @@ def test_the_readme_is_short_and_its_way_to_measure_runs() -> None:
     assert text.count("![") == 1
     assert len(re.findall(r"^\| ?---", text, re.M)) == 1
     said: list[str] = []
-    code = text.split("```python\n")[2].split("```")[0]
+    code = text.split("```python\n")[1].split("```")[0]
     exec(code, {"print": lambda *values: said.extend(map(str, values))})
     assert said == ["1.0", "1.0", "1.0"]
     for name in (
@@ -101,7 +101,7 @@ def test_install_names_every_extra() -> None:
     assert told.keys() == extras.keys()
     assert {*EXTRAS, "dev", "docs"} == extras.keys()  # `reidr doctor` looks for each
     for name, modules in EXTRAS.items():
-        packages = {re.split(r"[=<>;~! ]", package)[0].replace("-", "_") for package in extras[name]}
+        packages = {re.split(r"[\[=<>;~! ]", package)[0].replace("-", "_") for package in extras[name]}
         assert packages == set(modules), name
     for name, packages in extras.items():
         if name not in ("dev", "train"):

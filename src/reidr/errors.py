@@ -35,3 +35,7 @@ class InUseError(ReIDError):
 
 class OtherProcessError(ReIDError):
     """Of several processes that share a job, another one has failed or ended, so this one cannot go on."""
+
+
+class ConflictError(ReIDError):
+    """Somebody else has changed what was to be changed: read it again, and decide anew."""

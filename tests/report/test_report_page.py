@@ -323,7 +323,7 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_every_text_colour_has_contrast_on_its_ground(scheme: int) -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21.0)  # WCAG's own example
-    style = (Path(package.__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
+    style = (Path(package.__file__).parent / "templates" / "base.css").read_text(encoding="utf-8")
     block = re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL)[scheme]
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
     for name in ("ink", "soft", "accent", "right", "wrong", "junk"):

@@ -63,9 +63,17 @@ def test_the_exported_retriever_embeds_alike(tmp_path, backbone):
         pytest.importorskip(package, reason="needs the extra 'onnx'")
     retriever = Retriever(trained_network(backbone), "small", "f")
     export_onnx(retriever, tmp_path / "deep" / "small.onnx")
-    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["small.json", "small.onnx"]
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["small.onnx"]
     embedder = OnnxEmbedder.load(tmp_path / "deep" / "small.onnx")
     assert embedder.name == "small"
+    # The file carries its preprocessing itself; a .json beside it counts before that.
+    for name in ("height", "width", "mean", "std", "flip"):
+        assert getattr(embedder.settings, name) == getattr(retriever.settings, name)
+    copy = tmp_path / "copy.onnx"
+    copy.write_bytes((tmp_path / "deep" / "small.onnx").read_bytes())
+    turned = embedder.settings.model_copy(update={"flip": not embedder.settings.flip})
+    copy.with_suffix(".json").write_text(turned.model_dump_json())
+    assert OnnxEmbedder.load(copy).settings == turned
     for number in (1, 5):
         ours, theirs = retriever.embed_pictures(pictures(number)), embedder.embed_pictures(pictures(number))
         assert theirs.shape == (number, SMALL.size)

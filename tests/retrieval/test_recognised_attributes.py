@@ -99,3 +99,14 @@ def test_branch_and_calibration_survive_a_folder(tmp_path) -> None:
     path.write_text(json.dumps(content))
     with pytest.raises(WeightsError, match="not a retriever's settings"):
         Retriever.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_embedding_and_attributes_at_once_are_what_they_are_apart(flip: bool) -> None:
+    retriever = reading()
+    retriever.settings = retriever.network.settings = retriever.settings.model_copy(update={"flip": flip})
+    reader = AttributeRecogniser(retriever)
+    rows, read = reader.embed_too(pictures(5))
+    assert np.array_equal(rows, retriever.embed_pictures(pictures(5)))
+    assert np.array_equal(read, reader.embed_pictures(pictures(5)))
+    assert [each.shape[0] for each in reader.embed_too([])] == [0, 0]

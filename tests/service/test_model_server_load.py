@@ -218,7 +218,7 @@ def test_who_asks_twice_means_at_once(served: Any, slow: Slow, monkeypatch: pyte
         served._server.stop()  # a launcher's copy of the same signal
         time.sleep(0.3)
         assert not served._server.should_exit
-        monkeypatch.setattr("reidr.service.model_server.server.IMPATIENT_SECONDS", 0.1)
+        monkeypatch.setattr("reidr.service.http.server.IMPATIENT_SECONDS", 0.1)
         served._server.stop()
         # Even if the model is in the midst of a pass.
         assert everything(connection).startswith(b"HTTP/1.1 503 ")

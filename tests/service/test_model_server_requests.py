@@ -12,6 +12,7 @@ from asking import data_url, show, words
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reidr.service.http.errors import RequestError
 from reidr.service.model_server.answering.messages import read_messages
 from reidr.service.model_server.answering.requests import (
     NEUTRAL,
@@ -21,7 +22,6 @@ from reidr.service.model_server.answering.requests import (
     read_json,
     read_request,
 )
-from reidr.service.model_server.http.errors import RequestError
 from reidr.service.model_server.limits import LONGEST_TEXT, Limits
 
 LIMITS = Limits()

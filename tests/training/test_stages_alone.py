@@ -55,6 +55,7 @@ def test_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.whole
 def test_a_folder_in_use(tmp_path: Path) -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path / "run")], stdout=subprocess.PIPE)
     try:

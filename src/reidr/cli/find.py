@@ -12,6 +12,14 @@ import click
 from click.core import ParameterSource
 
 from reidr.cli.command import Command
+from reidr.cli.gallery_options import (
+    GalleryPlace,
+    check_gallery,
+    gallery_option,
+    gallery_options,
+    is_gallery,
+    refuse_gallery_options,
+)
 from reidr.cli.shared import (
     CACHE_OPTION,
     PRECISION_OPTION,
@@ -46,6 +54,9 @@ class FindCommand(Command):
         if context.resilient_parsing:
             return rest
         people, galleries, wearing = (context.params[name] for name in ("people", "galleries", "wearing"))
+        if gallery_option(context) or any(is_gallery(place) for place in galleries):
+            check_gallery(context)
+            return rest
         if context.params["describe"] and (galleries or wearing is not None):
             raise click.UsageError("--describe looks at PERSON pictures alone; leave out --in and --wearing", context)
         if not people and wearing is None:
@@ -72,12 +83,18 @@ class FindCommand(Command):
 @click.option(
     "--in",
     "galleries",
-    type=click.Path(path_type=Path),
+    type=GalleryPlace(path_type=Path),
     multiple=True,
-    help="Folder of person crops to search, or a manifest (.csv, .jsonl); may be given several times.",
+    help="Folder of person crops to search, or a manifest (.csv, .jsonl); may be given several times. Or one gallery "
+    "that reidr index has filled: its folder, or the address of its database (docs/find-people.md).",
 )
 @click.option("--k", type=click.IntRange(1, 100), default=DEFAULT_K, help=f"Number of matches. [{DEFAULT_K}]")
-@click.option("--wearing", help='Search by words: "red top, black backpack, no hat"; PERSON may be given beside them.')
+@click.option(
+    "--wearing",
+    "--words",
+    "wearing",
+    help='Search by words: "red top, black backpack, no hat"; PERSON may be given beside them.',
+)
 @click.option("--only", is_flag=True, help="With --wearing: leave out crops of which any of it is unlikely.")
 @click.option("--describe", is_flag=True, help="Print what each PERSON picture shows instead of searching.")
 @click.option("--think", type=click.IntRange(0), help="Number of matches with a reason. [all]")
@@ -108,19 +125,14 @@ class FindCommand(Command):
 @REASONER_OPTION
 @server_options
 @CACHE_OPTION
+@gallery_options
 def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: Any) -> None:
     """Find a person in folders of crops; prints the matches with a reason each and writes a report.
 
     The person is given by pictures, by words (--wearing), or by both. Several PERSON pictures are pictures of one and
     the same person. Exit status 0: the search was carried out, whether anybody was found or not; 1: it could not be.
     """
-    if options["describe"] or options["wearing"] is not None:
-        from reidr.cli.find_words import describe_people, search_by_words
-
-        if options["describe"]:
-            describe_people(people, options)
-        else:
-            search_by_words(people, galleries, options)
+    if searched_elsewhere(people, galleries, options):
         return
     started, task = time.perf_counter(), checked(people, galleries, options)
     # Only now what takes seconds to load.
@@ -163,6 +175,25 @@ def command(people: tuple[Path, ...], galleries: tuple[Path, ...], **options: An
         elif path is not None:
             write_text(path, text)
     run.finish("search", started, report=page.name)  # last: whatever was cut short before may be done again
+
+
+def searched_elsewhere(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> bool:
+    """Search a gallery, or by words, or describe pictures, where that is asked; returns whether it was."""
+    if galleries and is_gallery(galleries[0]):
+        from reidr.cli.find_gallery import find_in_gallery
+
+        find_in_gallery(people, str(galleries[0]), options)
+        return True
+    refuse_gallery_options(click.get_current_context())
+    if not options["describe"] and options["wearing"] is None:
+        return False
+    from reidr.cli.find_words import describe_people, search_by_words
+
+    if options["describe"]:
+        describe_people(people, options)
+    else:
+        search_by_words(people, galleries, options)
+    return True
 
 
 def checked(people: tuple[Path, ...], galleries: tuple[Path, ...], options: dict[str, Any]) -> Task:

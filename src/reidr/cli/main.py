@@ -17,7 +17,10 @@ from reidr.errors import ReIDError
 
 COMMANDS = {
     "demo": "Render a street of drawn people, search it and write a report.",
-    "find": "Find a person in a folder of crops, with a reason for every match.",
+    "find": "Find a person in a folder of crops or a gallery, with reasons.",
+    "case": "Show, decide about and export searches of a gallery that were kept.",
+    "index": "Find the people in videos and put them into a gallery.",
+    "gallery": "Look at a gallery, index it, or move it to another database or model.",
     "validate": "Check a data set: files, names, identities, cameras, splits.",
     "plan": "Say what a training needs: data, pairs, GPU memory, hours, disk.",
     "train": "Train the retriever and, stage by stage, the reasoner.",
@@ -27,9 +30,17 @@ COMMANDS = {
     "evaluate": "Measure retriever, re-rankers and reasoner on a data set.",
     "compare": "Compare result files: differences, intervals and tests.",
     "report": "Write the HTML report of a finished run again, without measuring.",
+    "serve": "Serve a gallery: a page to find people on, and an HTTP API.",
+    "bulk": "Embed and compare very many crops, on many cores or a Ray cluster.",
+    "notify": "Tell other programs of matches, by webhook or MQTT.",
+    "export-onnx": "Write a retriever or a vision encoder as an ONNX file.",
     "serve-model": "Serve a reasoner over an OpenAI-compatible API.",
     "inventory": "List stored data about people: embeddings, scores, reports.",
     "forget": "Remove stored data about given crops, with a receipt.",
+    "keys": "Make, list and revoke keys with which a gallery is used over the network.",
+    "audit": "Read, check and export the audit log of a gallery.",
+    "retention": "Say how long crops of a camera are kept; erase older ones.",
+    "erase": "Erase people from a gallery with all that is kept of them, with a receipt.",
     "doctor": "Say what is installed, what is missing and how fast this machine is.",
 }
 

@@ -16,9 +16,13 @@ from reidr.cli.command import Command
 )
 def command(run: Path, cards: int) -> None:
     """Write report.html of a finished run again, and the tables beside it."""
+    from reidr.report.case.page import is_case, load_case, write_case
     from reidr.report.search import is_search, load_search, write_search
     from reidr.report.words import is_words_search, load_words, write_words
 
+    if is_case(run):
+        click.echo(f"report: {write_case(load_case(run), run)}")
+        return
     if is_words_search(run):
         click.echo(f"report: {write_words(load_words(run), run)}")
         return

@@ -56,8 +56,8 @@ def command(model: str, port: int, host: str, device: str | None, allow_open: bo
     other commands do with the key in REIDR_API_KEY. Traffic is not encrypted: put a proxy with TLS in front where it
     leaves this machine.
     """
+    from reidr.service.http.signals import ended_by
     from reidr.service.model_server.limits import Limits
-    from reidr.service.model_server.signals import ended_by
 
     bounds: Any = {LIMITS[name]: value for name, value in limits.items() if value is not None}
 
@@ -93,8 +93,9 @@ def serve(
     key = read_key()
     find_checkpoint(model)  # before torch is imported
     try:
-        from reidr.service.model_server.http.guard import LOOPBACK
-        from reidr.service.model_server.server import ModelServer, bind
+        from reidr.service.http.guard import LOOPBACK
+        from reidr.service.http.server import bind
+        from reidr.service.model_server.server import ModelServer
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in ("fastapi", "starlette", "uvicorn", "h11"):
             raise

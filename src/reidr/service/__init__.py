@@ -1,1 +1,1 @@
-"""What other programs reach over HTTP."""
+"""Galleries that are kept, the people found in them, and who may ask: what other programs reach over HTTP."""

@@ -278,6 +278,7 @@ def stop_after(steps: int) -> Callable[[float], None]:
     return advance
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("rank", [0, 2])
 def test_two_and_two_steps_are_four(tmp_path: Path, rank: int) -> None:
     recipe = RECIPE.model_copy(update={"steps": 4, "lora_rank": rank, "backward_rows": 4})

@@ -1,9 +1,9 @@
 """Camera and time from paths, by a small template that a person can read: `{camera}/{date}/{time}_{}.jpg`.
 
-Everything outside braces stands for itself. `{camera}` and `{person}` take any text within one part of the path,
-`{frame}` digits, `{date}` and `{time}` the usual spellings (`2026-11-27`, `20261127`; `08-38-44`, `083844`, with or
-without a fraction of a second), and `{date:%d.%m.%y}` or `{time:%Hh%M}` those of `datetime.strptime`. `{}` is any text
-that means nothing here. A template describes the whole path below the folder that is searched.
+Everything outside braces stands for itself. `{camera}`, `{person}` and `{track}` take any text within one part of the
+path, `{frame}` digits, `{date}` and `{time}` the usual spellings (`2026-11-27`, `20261127`; `08-38-44`, `083844`, with
+or without a fraction of a second), and `{date:%d.%m.%y}` or `{time:%Hh%M}` those of `datetime.strptime`. `{}` is any
+text that means nothing here. A template describes the whole path below the folder that is searched.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Literal
 from reidr.data.reading.labels import read_label
 from reidr.errors import DataError
 
-FIELDS = ("camera", "person", "date", "time", "frame")
+FIELDS = ("camera", "person", "track", "date", "time", "frame")
 PIECE = re.compile(r"\{([^{}]*)\}")
 TEXT, ANYTHING = r"[^/]+?", r"[^/]*?"
 PLAIN = {
     "camera": TEXT,
     "person": TEXT,
+    "track": TEXT,
     "frame": r"\d+",
     "date": r"\d{4}[-_.]?\d{2}[-_.]?\d{2}",
     "time": r"\d{2}[-_.:]?\d{2}[-_.:]?\d{2}(?:[.,]\d{1,6})?",
@@ -35,7 +36,7 @@ class PathFacts:
     """What a path says.
 
     Attributes:
-        camera, person: labels (`labels.read_label`), None where unknown.
+        camera, person, track: labels (`labels.read_label`), None where unknown.
         time: seconds since 1970 (UTC) where there is a date, else seconds since midnight, else the frame number.
         unit: what `time` counts. shown: date and time for reading; empty where there is none.
     """
@@ -45,6 +46,7 @@ class PathFacts:
     time: float | None = None
     unit: Literal["seconds", "frames"] = "seconds"
     shown: str = ""
+    track: str | None = None
 
 
 class PathPattern:
@@ -105,16 +107,18 @@ class PathPattern:
         except ValueError:
             return None
         labels = read_label(texts.get("camera")), read_label(texts.get("person"))
+        track = read_label(texts.get("track"))
         if day is None and clock is None:
             frame = texts.get("frame")
-            return PathFacts(*labels, None if frame is None else float(frame), "frames", f"frame {frame}" * bool(frame))
+            number, words = (None, "") if frame is None else (float(frame), f"frame {frame}")
+            return PathFacts(*labels, number, "frames", words, track)
         midnight = (clock or EPOCH).replace(hour=0, minute=0, second=0, microsecond=0)
         since = ((clock or EPOCH) - midnight).total_seconds()
         if day is None:
-            return PathFacts(*labels, since, shown=spelt(clock))
+            return PathFacts(*labels, since, shown=spelt(clock), track=track)
         timed = clock or (day if "%H" in self._formats["date"] or "%I" in self._formats["date"] else None)
         whole = (day - EPOCH).total_seconds() + since
-        return PathFacts(*labels, whole, shown=f"{day:%Y-%m-%d} {spelt(timed)}".strip())
+        return PathFacts(*labels, whole, shown=f"{day:%Y-%m-%d} {spelt(timed)}".strip(), track=track)
 
     def _moment(self, name: str, text: str | None, usual: str) -> datetime | None:
         """The field's text as a moment; ValueError where it is none."""

@@ -153,7 +153,7 @@ class ConvolutionalVision(PreTrainedModel):
             values, hidden = (values + logits[0]) / 2, (hidden + logits[1]) / 2
         if features.shape[2:] != (rows, columns):
             features = functional.adaptive_avg_pool2d(features, (rows, columns))
-        number = len(pictures)
+        number = pictures.shape[0]
         cells = features.permute(0, 2, 3, 1)
         which = torch.arange(rows, device=cells.device) * len(stripes) // rows
         own = torch.stack(stripes, dim=1)[:, which][:, :, None].expand(number, rows, columns, -1)
@@ -173,7 +173,7 @@ def colours_and_texture(pictures: Tensor, rows: int, columns: int) -> Tensor:
     pixel downwards (horizontal stripes) and sideways (vertical ones). In units of the normalised picture, times 2, so
     that few values are not lost beside many.
     """
-    number = len(pictures)
+    number = pictures.shape[0]
     quarters = functional.adaptive_avg_pool2d(pictures, (2 * rows, 2 * columns))
     quarters = quarters.view(number, 3, rows, 2, columns, 2).permute(0, 2, 4, 1, 3, 5)
     quarters = quarters.reshape(number, rows, columns, 12)

@@ -7,14 +7,16 @@ their bytes. The crops themselves are not touched, nor are trained weights, nor 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from reidr.core.run import MANIFEST
 from reidr.core.storage.files import sweep
 from reidr.core.text import shown
+from reidr.data.pictures.images import read_picture
 from reidr.data.pictures.pixels import pixel_digest
 from reidr.data.pictures.regular_files import check_name, file_digest
 from reidr.data.reading.folder import list_crops
@@ -102,6 +104,16 @@ def forget(
         # The file may be another one than it was when it was searched.
         traces |= own | recorded(path, folders, needed=False)
         digests[whole(path)] = next(iter(own.bytes), "")
+    return replace(forget_traces(traces, folders, old_verdicts=old_verdicts, dry_run=dry_run), crops=digests)
+
+
+def forget_traces(
+    traces: Traces, folders: Sequence[Path], *, old_verdicts: bool = False, dry_run: bool = False
+) -> Receipt:
+    """Remove what caches and run folders keep of crops that are known by their `traces`; the receipt names no crops.
+
+    Raises ReIDError where something cannot be removed.
+    """
     showing = [folder for folder in folders if shows(folder, traces)]
     files = tuple(file for folder in showing for file in files_of(folder))
     embeddings = count_embeddings(traces.keys) if dry_run else forget_embeddings(cache_folder(), traces.keys)
@@ -119,7 +131,7 @@ def forget(
             with contextlib.suppress(OSError):  # other files are in it
                 folder.rmdir()
         drop_gone_folders()
-    return Receipt(digests, embeddings, scores, verdicts, files, unnamed, dry_run)
+    return Receipt({}, embeddings, scores, verdicts, files, unnamed, dry_run)
 
 
 def expanded(crops: Iterable[Path]) -> Iterator[Path]:
@@ -137,22 +149,37 @@ def expanded(crops: Iterable[Path]) -> Iterator[Path]:
 def traces_of(path: Path) -> Traces:
     """What a file is known by. One that is no usable picture has no embedding and no verdict, but may stand in a
     report."""
-    keys, pixels, small = {content_key(Crop("crop", path))}, set(), thumbnail(path, STORED_SIDE)
-    with contextlib.suppress(ImageError):
-        picture = Crop("crop", path).open()
-        pixels.add(pixel_digest(picture))
-        keys.add(content_key(Crop("crop", picture)))
+    keys, pixels, small = decoded_traces(path)
     try:
         digest = file_digest(path)
     except ImageError as error:
         raise DataError(f"{error}; it cannot be told what is kept of it") from None
     return Traces(
         frozenset({whole(path)}),
-        frozenset(keys - {""}),
-        frozenset(pixels),
+        keys,
+        pixels,
         frozenset({digest}),
-        frozenset() if small is None else frozenset({small.uri}),
+        small,
     )
+
+
+def traces_of_content(content: bytes) -> Traces:
+    """What a picture's encoded file is known by that lies in no file of its own: in a gallery, in a request."""
+    keys, pixels, small = decoded_traces(content)
+    return Traces(frozenset(), keys, pixels, frozenset({hashlib.sha256(content).hexdigest()}), small)
+
+
+def decoded_traces(picture: Path | bytes) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Keys of embeddings, digests of pixels, and the picture as pages hold it; without the last two where it cannot be
+    read."""
+    # Wider than `Crop.image` says; both `content_key` and `read_picture` take encoded bytes.
+    source: Any = picture
+    keys, pixels, small = {content_key(Crop("crop", source))}, set(), thumbnail(source, STORED_SIDE)
+    with contextlib.suppress(ImageError):
+        opened = read_picture(source)
+        pixels.add(pixel_digest(opened))
+        keys.add(content_key(Crop("crop", opened)))
+    return frozenset(keys - {""}), frozenset(pixels), frozenset() if small is None else frozenset({small.uri})
 
 
 def recorded(path: Path, folders: Sequence[Path], *, needed: bool = True) -> Traces:

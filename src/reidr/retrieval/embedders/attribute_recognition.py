@@ -15,6 +15,8 @@ from reidr.errors import WeightsError
 from reidr.retrieval.embedders.preprocess import normalise, resize
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from reidr.retrieval.embedders.retriever import Retriever
 
 Reals = NDArray[np.float32]
@@ -100,14 +102,46 @@ class AttributeRecogniser:
         """(N, values + families) float32 probabilities, `UNKNOWN` for what the network does not recognise."""
         import torch
 
-        network, settings = self.retriever.network, self.retriever.settings
+        network = self.retriever.network
         if not pictures:
             return np.empty((0, len(VALUES) + len(FAMILIES)), dtype=np.float32)
-        batch = np.stack([resize(picture, settings.height, settings.width) for picture in pictures])
         with torch.inference_mode():
-            pixels = normalise(batch, settings.mean, settings.std)
-            mirrored = pixels.flip(3).contiguous(memory_format=torch.channels_last)
-            read = [network.recognise_attributes(each) for each in (pixels, mirrored)]
+            return self._probabilities([network.recognise_attributes(each) for each in self._both_sides(pictures)])
+
+    def embed_too(self, pictures: Sequence[Image.Image]) -> tuple[Reals, Reals]:
+        """The retriever's embeddings, (N, size) unit rows, and the rows of `embed_pictures`, for little more than one.
+
+        Both look at the trunk's map, which is made once. A retriever that is computed fast keeps its own way.
+        """
+        import torch
+        from torch.nn.functional import normalize
+
+        network, flip = self.retriever.network, self.retriever.settings.flip
+        if not pictures or self.retriever.fast is not None:
+            return self.retriever.embed_pictures(pictures), self.embed_pictures(pictures)
+        assert network.attribute_branch is not None
+        embedded: list[Tensor] = []
+        read: list[tuple[Tensor, Tensor]] = []
+        with torch.inference_mode():
+            for each in self._both_sides(pictures):
+                trunk = network.trunk(each)
+                read.append(network.attribute_branch(trunk))
+                if flip or not embedded:
+                    embedded.append(normalize(network.embed_map(network.head(trunk)), dim=1))
+            rows = embedded[0] if not flip else normalize(embedded[0] + embedded[1], dim=1)
+            return np.asarray(rows.numpy()), self._probabilities(read)
+
+    def _both_sides(self, pictures: Sequence[Image.Image]) -> tuple[Tensor, Tensor]:
+        """Pixels of the pictures and of their mirror images, as the network takes them."""
+        import torch
+
+        settings = self.retriever.settings
+        batch = np.stack([resize(picture, settings.height, settings.width) for picture in pictures])
+        pixels = normalise(batch, settings.mean, settings.std)
+        return pixels, pixels.flip(3).contiguous(memory_format=torch.channels_last)
+
+    def _probabilities(self, read: Sequence[tuple[Tensor, Tensor]]) -> Reals:
+        """The mean of the logits of both sides, as calibrated probabilities."""
         values, hidden = ((one + other).numpy() / 2 for one, other in zip(*read, strict=True))
         return np.concatenate([self._values.probabilities(values), self._hidden.probabilities(hidden)], axis=1)
 

@@ -94,7 +94,11 @@ class RetrieverNetwork(nn.Module):
         return pooled, [neck(part) for neck, part in zip(self.necks, pooled, strict=True)]
 
     def forward(self, pixels: Tensor) -> Tensor:
-        _, normed = self.branches(pixels)
+        return self.embed_map(self.feature_map(pixels))
+
+    def embed_map(self, features: Tensor) -> Tensor:
+        """The embedding (N, size) of the map that `feature_map` gives."""
+        _, normed = self.pooled_branches(features)
         # Unit branches, so that no branch decides the cosine by its scale alone.
         return torch.cat([functional.normalize(part, dim=1) for part in normed], dim=1)
 

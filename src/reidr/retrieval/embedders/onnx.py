@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,20 +16,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reidr.core.notices import warn_once
 from reidr.core.run import prepare_folder
-from reidr.core.storage.files import replacing, write_text
+from reidr.core.storage.files import replacing
 from reidr.errors import MissingExtraError, WeightsError
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from reidr.retrieval.embedders.retriever import Retriever
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PREPROCESSING = "reidr.preprocessing"
+"""Name of the metadata in which an exported file carries its `OnnxSettings`."""
 INSTALL = "install with: pip install 'reidr[onnx]'"
 
 
 class OnnxSettings(BaseModel):
-    """Preprocessing of an ONNX embedder: the JSON file beside the model, of the same name.
+    """Preprocessing of an ONNX embedder: the JSON file beside the model, of the same name, or the model's metadata.
 
-    Without the file, the size is the graph's own, and mean and deviation are ImageNet's; that is said once. Pixels are
+    Without either, the size is the graph's own, and mean and deviation are ImageNet's; that is said once. Pixels are
     divided by 255 before `mean` and `std` apply; for a model that takes 0 to 255, mean is 0 and std 1/255.
     """
 
@@ -56,8 +61,8 @@ class OnnxEmbedder:
 
     @classmethod
     def load(cls, path: str | Path) -> OnnxEmbedder:
-        """The model at `path` with its preprocessing from the `.json` beside it (`person.onnx`, `person.json`), or else
-        with that of ImageNet in the size that its graph has.
+        """The model at `path` with its preprocessing from the `.json` beside it (`person.onnx`, `person.json`), else
+        from its own metadata (`reidr export-onnx`), else with that of ImageNet in the size that its graph has.
 
         Raises MissingExtraError without onnxruntime and WeightsError when a file is missing or does not fit.
         """
@@ -77,7 +82,7 @@ class OnnxEmbedder:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class of their own
             raise WeightsError(f"{path}: onnxruntime cannot load it ({one_line(error)})") from None
-        settings = given or assumed_settings(path, session.get_inputs())
+        settings = given or carried_settings(path, session) or assumed_settings(path, session.get_inputs())
         check_input(path, session.get_inputs(), settings)
         stored = settings.model_dump_json(exclude={"trained_on"})  # as before there was this field
         digest = hashlib.sha256(stored.encode() + repr(session.get_providers()).encode())
@@ -192,6 +197,20 @@ def read_settings(path: Path) -> OnnxSettings | None:
     return settings
 
 
+def carried_settings(path: Path, session: Any) -> OnnxSettings | None:
+    """The preprocessing that an exported file carries itself, None where it has none.
+
+    Raises WeightsError where it is wrong.
+    """
+    text = session.get_modelmeta().custom_metadata_map.get(PREPROCESSING)
+    if text is None:
+        return None
+    try:
+        return OnnxSettings.model_validate_json(text)
+    except ValidationError as error:
+        raise WeightsError(f"{path}: its metadata {PREPROCESSING}: {error.errors()[0]['msg']}") from None
+
+
 def assumed_settings(path: Path, inputs: Sequence[Any]) -> OnnxSettings:
     """The size that the graph has, with ImageNet's mean and deviation; said once, since other models need others.
 
@@ -227,30 +246,14 @@ def check_input(path: Path, inputs: Sequence[Any], settings: OnnxSettings) -> No
 
 
 def export_onnx(retriever: Retriever, path: str | Path) -> None:
-    """Write the retriever's network to `path` (any batch size) and its preprocessing to the `.json` beside it.
+    """Write the retriever's network to `path` (any batch size), with its preprocessing in the file's metadata.
 
     Raises MissingExtraError without the packages onnx and onnxscript.
     """
-    absent = [package for package in ("onnx", "onnxscript") if find_spec(package) is None]
-    if absent:
-        raise MissingExtraError(f"export to ONNX needs {' and '.join(absent)}; {INSTALL}")
     import torch
 
-    path, settings = Path(path), retriever.settings
-    prepare_folder(path.parent)
-    with replacing(path, private=False) as partial:
-        torch.onnx.export(
-            retriever.network,
-            (torch.zeros(2, 3, settings.height, settings.width),),
-            str(partial),
-            dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            input_names=["pixels"],
-            output_names=["embedding"],
-            external_data=False,
-            verbose=False,
-        )
-    sidecar = OnnxSettings(
+    settings = retriever.settings
+    preprocessing = OnnxSettings(
         height=settings.height,
         width=settings.width,
         mean=settings.mean,
@@ -258,7 +261,41 @@ def export_onnx(retriever: Retriever, path: str | Path) -> None:
         flip=settings.flip,
         trained_on=tuple(PurePath(data).name for data in retriever.trained_on),
     )
-    write_text(path.with_suffix(".json"), sidecar.model_dump_json(indent=2) + "\n", private=False)
+    pixels = torch.zeros(2, 3, settings.height, settings.width)
+    write_onnx(retriever.network, pixels, Path(path), "embedding", {PREPROCESSING: preprocessing.model_dump_json()})
+
+
+def write_onnx(network: nn.Module, pixels: Tensor, path: Path, output: str, metadata: Mapping[str, str]) -> None:
+    """Write a network from (N, 3, height, width) `pixels` to one `output` as an ONNX file, for any N.
+
+    Args:
+        pixels: an example of two pictures. metadata: texts that the file carries by name.
+
+    Raises MissingExtraError without the packages onnx and onnxscript.
+    """
+    absent = [package for package in ("onnx", "onnxscript") if find_spec(package) is None]
+    if absent:
+        raise MissingExtraError(f"export to ONNX needs {' and '.join(absent)}; {INSTALL}")
+    import onnx
+    import torch
+
+    prepare_folder(path.parent)
+    with replacing(path, private=False) as partial, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of torch about itself
+        torch.onnx.export(
+            network,
+            (pixels,),
+            str(partial),
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=["pixels"],
+            output_names=[output],
+            external_data=False,
+            verbose=False,
+        )
+        model = onnx.load(str(partial))
+        onnx.helper.set_model_props(model, dict(metadata))
+        partial.write_bytes(model.SerializeToString())
 
 
 def one_line(error: Exception) -> str:

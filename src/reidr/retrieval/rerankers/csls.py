@@ -54,12 +54,26 @@ def with_csls(
     kept = np.arange(len(gallery)) if junk is None else np.flatnonzero(~flag_array(junk, "junk", (len(gallery),)))
     if len(kept) < first + LEAST or not has_z_norm(ranked, first, last):
         return ranked
-    part = ranked.distances[:, first - 1 : last]
-    there = np.isfinite(part)
-    around_query = np.where(there, cosine_of(np.where(there, part, 0.0)), 0.0).sum(axis=1) / there.sum(axis=1)
     listed = np.unique(ranked.indices[ranked.indices >= 0])
     around = np.zeros(len(gallery))
     around[listed] = mean_cosines(gallery, listed, kept, first, last, block)
+    return with_surroundings(ranked, around, first=first, last=last)
+
+
+def with_surroundings(ranked: RankedList, around: Reals, *, first: int = FIRST, last: int = LAST) -> RankedList:
+    """`ranked` with `local` filled as by `with_csls`, where it is known already how near the neighbours are.
+
+    Args:
+        around: (G,) mean cosine of each gallery crop with its neighbours `first` to `last`; of listed crops alone it is
+            used.
+
+    A list too short for surroundings of its own comes back as it is.
+    """
+    if not has_z_norm(ranked, first, last):
+        return ranked
+    part = ranked.distances[:, first - 1 : last]
+    there = np.isfinite(part)
+    around_query = np.where(there, cosine_of(np.where(there, part, 0.0)), 0.0).sum(axis=1) / there.sum(axis=1)
     known = ranked.indices >= 0
     cosines = cosine_of(np.where(known, ranked.distances, 0.0))
     local = 1.0 - (cosines - (around_query[:, None] + around[np.maximum(ranked.indices, 0)]) / 2.0)

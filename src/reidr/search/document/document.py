@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from reidr.data.pictures.pixels import pixel_digest
 from reidr.data.pictures.regular_files import file_digest
 from reidr.data.types import Crop
 from reidr.errors import ImageError
+from reidr.reasoning.rationales.claim_check import CheckedClaim
 from reidr.reasoning.rationales.statements import mark_checked_statements
+from reidr.reasoning.types import Verdict
 from reidr.retrieval.content_key import content_key
 from reidr.search.document.schema import (
     MatchEntry,
@@ -114,16 +116,15 @@ def match_entry(match: Match, rank: int, reliable: bool) -> MatchEntry:
         identical_to_query=match.identical,
         like_count=len(match.like),
         like=[PictureEntry(**entry(crop)) for crop in match.like],
-        verdict=verdict_entry(match, reliable and not match.doubt),
+        verdict=None
+        if match.verdict is None
+        else verdict_entry(match.verdict, match.looks, reliable and not match.doubt),
     )
 
 
-def verdict_entry(match: Match, reliable: bool) -> VerdictEntry | None:
-    """The words about one match."""
-    verdict = match.verdict
-    if verdict is None:
-        return None
-    statements = mark_checked_statements(verdict.reasoning, match.looks) if verdict.parsable else ()
+def verdict_entry(verdict: Verdict, looks: Sequence[CheckedClaim], reliable: bool) -> VerdictEntry:
+    """The words about one match. looks: its checked claims. reliable: whether both pictures can show a person."""
+    statements = mark_checked_statements(verdict.reasoning, looks) if verdict.parsable else ()
     return VerdictEntry(
         answer=verdict.answer,
         score=verdict.probability,

@@ -118,7 +118,7 @@ def of_folder(folder: Path, prefix: str, template: PathPattern | None) -> Collec
                 strange.append(path)
             else:
                 person = None if crop.junk else facts.person or crop.person
-                crop = replace(crop, camera=facts.camera or crop.camera, person=person)
+                crop = replace(crop, camera=facts.camera or crop.camera, person=person, track=facts.track or crop.track)
                 crop = crop if facts.time is None else replace(crop, time=facts.time)
                 if facts.shown:
                     times[crop.id] = facts.shown

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from reidr.data.pictures.images import MAXIMUM_RATIO
-from reidr.errors import ReIDError
+from reidr.service.http.limits import HttpLimits
 
 LONGEST_TEXT = 4_000
 """Characters of a whole conversation: at most four tokens each, so the text is never more than 16,000 tokens long
@@ -13,13 +13,9 @@ before it is tokenized. ReID-R's own questions have some 400."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Bounds of the model server; every one is a whole number, or a number of seconds, above zero."""
+class Limits(HttpLimits):
+    """Bounds of the model server. A request's two crops as PNG take some ten thousand bytes."""
 
-    request_bytes: int = 8_000_000
-    """Of one request's body; two crops as PNG take some ten thousand."""
-    memory_bytes: int = 64_000_000
-    """Of all bodies and decoded pictures that are held at one time."""
     messages: int = 64
     text_characters: int = LONGEST_TEXT
     prompt_tokens: int = 4_096
@@ -31,19 +27,3 @@ class Limits:
     """Of one picture, and of all pictures of a request together."""
     side_ratio: int = MAXIMUM_RATIO
     """Longer side of a picture over its shorter side."""
-    waiting: int = 32
-    """Requests that are prepared, wait or are answered at one time; the next one is refused with 429."""
-    connections: int = 128
-    head_seconds: float = 10.0
-    """For a request's first line and headers to come in."""
-    body_seconds: float = 30.0
-    """For the rest of a request to come in."""
-    grace_seconds: float = 8.0
-    """For what is under way when the server is asked to stop. Docker kills after ten."""
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            if not getattr(self, field.name) > 0:
-                raise ReIDError(
-                    f"the model server's limit {field.name} must be above 0, not {getattr(self, field.name)}"
-                )

@@ -1,75 +1,22 @@
-"""Listening, answering, and ending in order."""
+"""The model server: one reasoner, listening."""
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import threading
-import time
-from collections.abc import Generator
-from types import FrameType
-from typing import Any
 
-import uvicorn
-
-from reidr.errors import ReIDError
 from reidr.reasoning.backends.reference import Reasoner
-from reidr.service.model_server.http.app import create_app
-from reidr.service.model_server.http.guard import LOOPBACK
-from reidr.service.model_server.http.protocol import bounded_protocol
+from reidr.service.http.guard import LOOPBACK
+from reidr.service.http.server import HttpServer, bind
+from reidr.service.model_server.app import create_app
+from reidr.service.model_server.errors import error_body
 from reidr.service.model_server.limits import Limits
-from reidr.service.model_server.signals import ended_by
 from reidr.service.model_server.work import ChatService
 
-IDLE_SECONDS = 30  # an unused connection is kept open
-IMPATIENT_SECONDS = 1.0  # some launchers pass a signal on twice: only a later one means "at once"
-LAST_SECONDS = 2  # for answers to be written after the grace period
 
-
-class GracefulServer(uvicorn.Server):
-    """uvicorn that, asked to end, first finishes what is under way while it refuses what is new."""
-
-    def __init__(self, config: uvicorn.Config, service: ChatService) -> None:
-        super().__init__(config)
-        self.service = service
-        self._asked = 0.0
-        self._deadline: float | None = None
-
-    def stop(self) -> None:
-        """End when what is under way is done, or after the grace period. Called again, a second later: end now.
-
-        Safe to call from another thread and from a signal handler.
-        """
-        now = time.monotonic()
-        if not self.service.stopping:
-            self._asked, self._deadline = now, now + self.service.limits.grace_seconds
-            self.service.stop()
-        elif now - self._asked > IMPATIENT_SECONDS:
-            self._deadline = now
-
-    async def on_tick(self, counter: int) -> bool:
-        """uvicorn asks ten times a second whether to end."""
-        if self._deadline is not None and not self.should_exit:
-            if time.monotonic() >= self._deadline:
-                self.service.cancel()
-                self.should_exit = True
-            elif not self.server_state.tasks:
-                self.should_exit = True
-        return await super().on_tick(counter)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """What a signal does."""
-        self.stop()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """As uvicorn's, but a stop that was asked for is no failure: the signal is not raised again afterwards."""
-        with ended_by(self.handle_exit):
-            yield
-
-
-class ModelServer:
+class ModelServer(HttpServer):
     """The server; `serve_forever` runs it, `shutdown` (from another thread) and `server_close` end it."""
+
+    service: ChatService
 
     def __init__(
         self,
@@ -90,82 +37,7 @@ class ModelServer:
         Raises:
             ReIDError: the port is taken, or not to be had.
         """
-        self._socket = bound or bind(host, port)
-        try:
-            self._socket.listen()
-        except OSError as error:  # two sockets were bound to it, and the other one listens
-            raise ReIDError(f"cannot listen on {host}:{port}: {error}") from None
-        self.server_address: tuple[Any, ...] = self._socket.getsockname()
-        self.service = ChatService(reasoner, limits)
-        config = uvicorn.Config(
-            create_app(self.service, local=host in LOOPBACK, key=key),
-            http=bounded_protocol(self.service.limits),
-            loop="asyncio",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            # Nothing is written down: who asked, and for whom, is nobody's business.
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            backlog=self.service.limits.connections,
-            timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=LAST_SECONDS,
-        )
-        self._server = GracefulServer(config, self.service)
-        self._ended = threading.Event()
-        self._ended.set()
-
-    @property
-    def address(self) -> str:
-        """`http://host:port`."""
-        host, port = self.server_address[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-    def serve_forever(self, poll_interval: float | None = None) -> None:
-        """Serve until `shutdown`, SIGINT or SIGTERM (the signals: in the main thread only).
-
-        `poll_interval` means nothing here; `socketserver` has it.
-        """
-        self._ended.clear()
-        try:
-            self._server.run(sockets=[self._socket])
-        finally:
-            self.service.cancel()
-            self.service.close()
-            self._ended.set()
-
-    def shutdown(self) -> None:
-        """Finish what is under way, within the grace period, and return when `serve_forever` has ended."""
-        self._server.stop()
-        self._ended.wait()
-
-    def server_close(self) -> None:
-        """Give the port back."""
-        self._socket.close()
-
-    def __enter__(self) -> ModelServer:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.server_close()
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A socket that has the address and does not listen yet. Raises ReIDError: it is taken, or not to be had."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        # "localhost" may be both; callers try the fourth version at least.
-        family, kind, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
-        bound = socket.socket(family, kind)
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(address)
-        except OSError:
-            bound.close()
-            raise
-    except (OSError, OverflowError, UnicodeError) as error:
-        raise ReIDError(f"cannot listen on {host}:{port}: {error}") from None
-    return bound
+        listening = bound or bind(host, port)
+        service = ChatService(reasoner, limits)
+        app = create_app(service, local=host in LOOPBACK, key=key)
+        super().__init__(service, app, listening, error_body=error_body)

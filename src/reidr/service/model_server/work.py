@@ -12,15 +12,14 @@ from starlette.requests import Request
 
 from reidr.reasoning.backends.card import FIELD, stored_card
 from reidr.reasoning.backends.reference import Reasoner
+from reidr.service.http.body import Memory, read_body
+from reidr.service.http.errors import RequestError
+from reidr.service.http.waiting import first_of, until_gone
 from reidr.service.model_server.answering.completion import Completer
 from reidr.service.model_server.answering.prepare import Pictures, Prepared, Preparer
-from reidr.service.model_server.http.body import Memory, read_body
-from reidr.service.model_server.http.errors import ClientGoneError, RequestError
 from reidr.service.model_server.limits import Limits
 
-Result = TypeVar("Result")
 Work = TypeVar("Work", Prepared, Pictures)
-STOPPING = "the server is ending and takes no more requests"
 
 
 class ChatService:
@@ -114,26 +113,3 @@ class ChatService:
         """Give the threads back."""
         self._reading.shutdown(wait=False, cancel_futures=True)
         self._answering.shutdown(wait=False, cancel_futures=True)
-
-
-async def until_gone(request: Request) -> None:
-    """Returns when the caller has closed the connection."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-async def first_of(work: asyncio.Future[Result], gone: asyncio.Task[None], given_up: asyncio.Future[None]) -> Result:
-    """What the work gives, unless something else comes first; then it is taken from its queue.
-
-    Raises:
-        ClientGoneError: `gone` is done. RequestError: `given_up` is, or what the work raises.
-    """
-    waited: set[asyncio.Future[Any]] = {work, gone, given_up}
-    await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-    if given_up.done():
-        work.cancel()
-        raise RequestError(STOPPING, 503)
-    if not work.done():
-        work.cancel()
-        raise ClientGoneError
-    return work.result()

@@ -22,8 +22,8 @@ from reidr.reasoning.models.vision_language_model import EncodedCrop
 from reidr.reasoning.prompting.answers import decode, end_token_ids
 from reidr.reasoning.prompting.grammar import ANSWER_WORDS
 from reidr.reasoning.prompting.prompt import PREFIXES
+from reidr.service.http.errors import ClientGoneError, RequestError
 from reidr.service.model_server.answering.prepare import Pictures, Prepared
-from reidr.service.model_server.http.errors import ClientGoneError, RequestError
 
 FULL = "not enough memory for this request; try again, or send smaller pictures"
 FEATURES = 128_000_000  # bytes of pictures' features that are kept

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import re
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from PIL import Image
 
-from reidr.data.pictures.images import open_image
-from reidr.errors import ImageError
+from reidr.service.http.errors import RequestError
+from reidr.service.http.pictures import DATA_URL, bytes_of, decoded
 from reidr.service.model_server.answering.requests import ChatRequest, TextPart, read_request
-from reidr.service.model_server.http.errors import RequestError
 from reidr.service.model_server.limits import Limits
 
-DATA_URL = re.compile(r"data:image/(?:png|jpeg|jpg|webp)(?:;[\w.-]{1,40}=[\w.-]{1,40}){0,4};base64,", re.I | re.A)
 TOO_MANY_PIXELS = "picture {}: more than {:,} pixels in this request; send persons' crops"
-FORMATS = ("PNG", "JPEG", "WEBP")
 
 Conversation = tuple[list[dict[str, Any]], list[Image.Image], str]
 """Messages, their pictures (RGB) in order, and how the assistant's turn begins."""
-
-
-class NamedBytes(io.BytesIO):
-    """Bytes of a picture that `open_image`'s errors can name."""
-
-    def __init__(self, content: bytes, name: str) -> None:
-        super().__init__(content)
-        self.title = name
-
-    def __str__(self) -> str:
-        return self.title
 
 
 def read_messages(body: Any, limits: Limits | None = None) -> Conversation:
@@ -87,24 +69,6 @@ def read_picture(url: str, place: int, room: int, limits: Limits) -> Image.Image
             f"picture {place}: only data URLs are taken (data:image/png;base64,…, or jpeg, or webp); addresses and"
             " files are never opened"
         )
-    try:
-        raw = NamedBytes(base64.b64decode(url[head.end() :], validate=True), f"picture {place}")
-        with Image.open(raw, formats=FORMATS) as picture:
-            width, height = picture.size
-        if width * height > room:
-            raise RequestError(TOO_MANY_PIXELS.format(place, limits.picture_pixels))
-        if max(width, height) > limits.side_ratio * max(1, min(width, height)):
-            raise RequestError(
-                f"picture {place}: {width}x{height} is no person's crop; one side may be at most {limits.side_ratio}"
-                " times the other"
-            )
-        return open_image(cast(Path, raw))
-    except Image.DecompressionBombError:
-        raise RequestError(TOO_MANY_PIXELS.format(place, limits.picture_pixels)) from None
-    except ImageError as error:
-        raise RequestError(str(error)) from None
-    except RequestError:
-        raise
-    except Exception:
-        # Pillow's readers raise whatever comes of damaged bytes: struct.error, EOFError, IndexError and others.
-        raise RequestError(f"picture {place}: not a PNG, JPEG or WebP picture") from None
+    name = f"picture {place}"
+    too_many = TOO_MANY_PIXELS.format(place, limits.picture_pixels)
+    return decoded(bytes_of(url[head.end() :], name), name, room, limits.side_ratio, too_many)

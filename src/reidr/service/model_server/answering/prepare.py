@@ -11,6 +11,7 @@ from PIL import Image
 from reidr.reasoning.backends.reference import Reasoner
 from reidr.reasoning.inference.vision_cache import picture_digest
 from reidr.reasoning.prompting.prompt import COMPARE, PREFIXES, QUESTIONS, without_open_thought
+from reidr.service.http.errors import RequestError
 from reidr.service.model_server.answering.messages import read_conversation
 from reidr.service.model_server.answering.requests import (
     ChatRequest,
@@ -20,7 +21,6 @@ from reidr.service.model_server.answering.requests import (
     read_request,
 )
 from reidr.service.model_server.answering.sampling import Sampling
-from reidr.service.model_server.http.errors import RequestError
 from reidr.service.model_server.limits import Limits
 
 ANSWER_AT_ONCE = QUESTIONS["score"].removeprefix(COMPARE)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from reidr.service.model_server.http.errors import RequestError, readable
+from reidr.service.http.errors import RequestError, readable
 from reidr.service.model_server.limits import Limits
 
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")

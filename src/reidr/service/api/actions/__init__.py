@@ -1,0 +1,1 @@
+"""What the routes do, once a request is taken."""

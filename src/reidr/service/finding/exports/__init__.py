@@ -1,0 +1,1 @@
+"""What of a search, a case or a gallery is written to files."""

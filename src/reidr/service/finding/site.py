@@ -1,0 +1,142 @@
+"""What this site's own decisions say: its calibration and its thresholds, and both in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from reidr.fusion.calibration import margin_of
+from reidr.fusion.profile import InferenceProfile, OpenSetRule
+from reidr.fusion.recalibration import alarms_in_words, recalibrated, site_thresholds
+from reidr.retrieval.embedders.embedder import facts_of
+from reidr.search.appearances.case import Decision
+from reidr.search.appearances.types import SiteThresholds, ThresholdEntry
+from reidr.search.presence import Presence
+from reidr.service.finding.models import Models
+from reidr.service.records.records import RecordStore
+
+KIND = "decision"
+PAGE = 1000
+NOTHING = SiteThresholds(
+    score="", decisions=0, searches=0, thresholds=[], shipped={}, sentence="No threshold is known for these models."
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    """The decisions of a site that count: the last one about each track of each case, with case and track as key."""
+
+    decisions: Mapping[tuple[str, str], Decision]
+
+    def of_models(self, models: Models) -> list[tuple[str, Decision]]:
+        """(case, decision) of decisions about matches of these very models: scores of others are on another scale."""
+        return [
+            (case, decision)
+            for (case, _), decision in self.decisions.items()
+            if (decision.retriever, decision.reasoner) == (models.retriever.fingerprint, models.reasoner_key)
+            and decision.decided != "undecided"
+        ]
+
+    def profile(self, models: Models) -> InferenceProfile | None:
+        """The reasoner's inference profile with the calibration and the thresholds of this site; None without one."""
+        profile = models.profile
+        if profile is None:
+            return None
+        known = [
+            (decision.direct_score, decision.decided == "same")
+            for _, decision in self.of_models(models)
+            if decision.direct_score is not None
+        ]
+        if known:
+            margins, outcomes = margin_of([score for score, _ in known]), [same for _, same in known]
+            profile = replace(profile, calibration=recalibrated(profile.calibration, margins, outcomes))
+        rule = profile.open_set
+        if rule is not None:
+            found = site_thresholds(rule.thresholds, self.nearest_wrong(models, rule.score))
+            profile = replace(profile, open_set=OpenSetRule(rule.score, found))
+        return profile
+
+    def nearest_wrong(self, models: Models, score: str) -> list[float]:
+        """How near the nearest rejected person of each search came, by that score.
+
+        A search counts where everybody who came nearer had been decided about too: else somebody wrong may have come
+        nearer still.
+        """
+        nearest: dict[str, float] = {}
+        for case, decision in self.of_models(models):
+            counts = decision.decided == "different" and decision.score_name == score and decision.nearer_decided
+            if counts and decision.score is not None:
+                nearest[case] = min(decision.score, nearest.get(case, decision.score))
+        return list(nearest.values())
+
+    def thresholds(self, models: Models, believed: Presence) -> SiteThresholds:
+        """The thresholds of the score that is compared, in numbers and in words."""
+        profile, score = models.profile, believed.score
+        rule = None if profile is None else profile.open_set
+        shipped = dict(rule.thresholds) if rule is not None and rule.score == score else {}
+        if score == "distance" and not shipped:
+            shipped = dict(facts_of(models.retriever).thresholds)
+        if not score or not shipped:
+            return NOTHING
+        nearest = self.nearest_wrong(models, score)
+        found = site_thresholds(shipped, nearest)
+        entries = [
+            ThresholdEntry(
+                false_alarms=float(rate),
+                value=value,
+                sentence=f"{alarms_in_words(float(rate))}: a {score} of {value:.3f} or less",
+            )
+            for rate, value in sorted(found.items(), key=lambda each: float(each[0]))
+        ]
+        decisions = len(self.of_models(models))
+        return SiteThresholds(
+            score=score,
+            decisions=decisions,
+            searches=len(nearest),
+            thresholds=entries,
+            shipped=shipped,
+            sentence=sentence_of(score, entries[0], shipped, decisions, len(nearest)),
+        )
+
+
+def sentence_of(
+    score: str, strictest: ThresholdEntry, shipped: Mapping[str, float], decisions: int, searches: int
+) -> str:
+    """What holds at this site, and what it rests on."""
+    words = alarms_in_words(strictest.false_alarms)
+    said = f"With a {score} of {strictest.value:.3f} or less there is {words}"
+    if not searches:
+        so_far = (
+            f" ({decisions:,} so far, none of them about the nearest wrong person of a search)" if decisions else ""
+        )
+        return f"{said}, as measured on the training people; decisions made here will correct it{so_far}."
+    before = shipped[min(shipped, key=float)]
+    return (
+        f"{said}, by the training people and {searches:,} searches decided here ({decisions:,} decisions; "
+        f"{before:.3f} before)."
+    )
+
+
+NO_DECISIONS = Site({})
+
+
+def site_of(records: RecordStore | None) -> Site:
+    """The decisions that a record store holds; none without one."""
+    if records is None:
+        return NO_DECISIONS
+    last: dict[tuple[str, str], Decision] = {}
+    for case, decision in all_decisions(records):
+        last[case, decision.track] = decision
+    return Site(last)
+
+
+def all_decisions(records: RecordStore, case: str | None = None) -> Iterator[tuple[str, Decision]]:
+    """(case, decision) in the order of cases and of their numbers; of one case alone where it is named."""
+    after = None if case is None else f"{case}/"
+    while page := records.of_kind(KIND, after=after, limit=PAGE):
+        for record in page:
+            name, _, _ = record.key.rpartition("/")
+            if case is not None and name != case:
+                return
+            yield name, Decision.model_validate(record.value)
+        after = page[-1].key

@@ -1,0 +1,1 @@
+"""What the model server and the search service share: bounded requests, errors that are answers, an end in order."""

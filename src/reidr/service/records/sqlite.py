@@ -1,0 +1,214 @@
+"""Records and logs in one SQLite file that several processes may use at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from reidr.core.storage.files import PRIVATE_FILE, make_folder, partial_of
+from reidr.errors import ReIDError
+from reidr.service.records.checking import SCHEMA_VERSION, canonical, check_names, check_version, parsed
+from reidr.service.records.records import Json, LogRow, Record
+
+APPLICATION = 0x52654964  # "ReId": tells the file from other programs'
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS records (kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+    " version INTEGER NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS logs (log TEXT NOT NULL, number INTEGER NOT NULL, value TEXT NOT NULL,"
+    " PRIMARY KEY (log, number)) WITHOUT ROWID",
+    # Against mistakes of programs; the hash chain of the audit log is what shows intent.
+    "CREATE TRIGGER IF NOT EXISTS logs_only_grow BEFORE UPDATE ON logs BEGIN"
+    " SELECT RAISE(ABORT, 'a log only grows'); END",
+    "CREATE TRIGGER IF NOT EXISTS logs_never_shrink BEFORE DELETE ON logs BEGIN"
+    " SELECT RAISE(ABORT, 'a log only grows'); END",
+)
+
+
+class SqliteRecords:
+    """A `RecordStore` in one file. What has returned survives a kill and a power failure (WAL, `synchronous=FULL`)."""
+
+    def __init__(self, path: Path, *, patience: float = 60.0) -> None:
+        """Open or make the file.
+
+        Args:
+            patience: seconds to wait while another process writes.
+
+        Raises:
+            ReIDError: the file is no record store of this version, is damaged, or cannot be written.
+        """
+        self.path, self.patience = path, patience
+        self._lock = threading.RLock()
+        with self._explained():
+            if not path.is_file():
+                make_private(path)
+            # Autocommit: transactions begin in `_writing`. The lock lets threads share the connection.
+            self._connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
+        try:
+            with self._explained():
+                self._set_up()
+        except ReIDError:
+            self._connection.close()
+            raise
+
+    def _set_up(self) -> None:
+        self._patiently("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=FULL")
+        self._connection.execute("PRAGMA secure_delete=ON")
+        self._connection.execute("PRAGMA temp_store=MEMORY")  # what is purged passes through no other file
+        with self._writing():
+            ask = self._connection.execute
+            version = ask("PRAGMA user_version").fetchone()[0]
+            tables = ask("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if tables and (ask("PRAGMA application_id").fetchone()[0] != APPLICATION or version != SCHEMA_VERSION):
+                raise ReIDError(
+                    f"{self.path}: not a record store of this version (its version is {version}, not {SCHEMA_VERSION});"
+                    " name another folder"
+                )
+            for statement in SCHEMA:
+                ask(statement)
+            ask(f"PRAGMA user_version={SCHEMA_VERSION}")
+            ask(f"PRAGMA application_id={APPLICATION}")
+
+    def put(self, kind: str, key: str, value: Json, *, version: int | None = None) -> int:
+        """See `RecordStore.put`."""
+        check_names(kind, key)
+        text = canonical(value)
+        with self._explained(), self._writing():
+            found = self._connection.execute(
+                "SELECT version FROM records WHERE kind = ? AND key = ?", (kind, key)
+            ).fetchone()
+            before = found[0] if found else 0
+            check_version(kind, key, version, before)
+            self._connection.execute(
+                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", (kind, key, text, before + 1)
+            )
+        return int(before) + 1
+
+    def get(self, kind: str, key: str) -> Record | None:
+        """See `RecordStore.get`."""
+        check_names(kind, key)
+        found = self._read("SELECT value, version FROM records WHERE kind = ? AND key = ?", (kind, key))
+        return Record(kind, key, parsed(found[0][0]), found[0][1]) if found else None
+
+    def of_kind(self, kind: str, *, after: str | None = None, limit: int = 1000) -> list[Record]:
+        """See `RecordStore.of_kind`."""
+        check_names(kind)
+        found = self._read(
+            "SELECT key, value, version FROM records WHERE kind = ? AND key > ? ORDER BY key LIMIT ?",
+            (kind, after or "", limit),
+        )
+        return [Record(kind, key, parsed(value), version) for key, value, version in found]
+
+    def kinds(self) -> list[str]:
+        """See `RecordStore.kinds`."""
+        return [kind for (kind,) in self._read("SELECT DISTINCT kind FROM records ORDER BY kind", ())]
+
+    def remove(self, kind: str, key: str) -> bool:
+        """See `RecordStore.remove`."""
+        check_names(kind, key)
+        with self._explained(), self._writing():
+            done = self._connection.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
+            return done.rowcount > 0
+
+    def append(self, log: str, make: Callable[[LogRow | None], Json]) -> LogRow:
+        """See `RecordStore.append`."""
+        check_names(log)
+        with self._explained(), self._writing():
+            found = self._connection.execute(
+                "SELECT number, value FROM logs WHERE log = ? ORDER BY number DESC LIMIT 1", (log,)
+            ).fetchone()
+            last = LogRow(log, found[0], parsed(found[1])) if found else None
+            text = canonical(make(last))
+            number = last.number + 1 if last else 1
+            self._connection.execute("INSERT INTO logs VALUES (?, ?, ?)", (log, number, text))
+        return LogRow(log, number, parsed(text))
+
+    def rows(self, log: str, *, after: int = 0, limit: int = 1000) -> list[LogRow]:
+        """See `RecordStore.rows`."""
+        check_names(log)
+        found = self._read(
+            "SELECT number, value FROM logs WHERE log = ? AND number > ? ORDER BY number LIMIT ?", (log, after, limit)
+        )
+        return [LogRow(log, number, parsed(value)) for number, value in found]
+
+    def purge(self) -> None:
+        """See `RecordStore.purge`."""
+        with self._lock, self._explained():
+            # `secure_delete` overwrites what is deleted, but not copies that moving cells between pages left behind.
+            self._patiently("VACUUM")
+            begun = time.monotonic()
+            while self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() - begun > self.patience:
+                    raise ReIDError(
+                        f"{self.path}-wal: still holds what was removed, since another process has been reading for "
+                        f"{self.patience:.0f} seconds; end that one and do this again"
+                    )
+                time.sleep(0.05)
+
+    def close(self) -> None:
+        """See `RecordStore.close`."""
+        with self._lock:
+            self._connection.close()
+
+    def _read(self, statement: str, values: tuple[object, ...]) -> list[Any]:
+        with self._lock, self._explained():
+            return self._connection.execute(statement, values).fetchall()
+
+    def _patiently(self, statement: str) -> None:
+        """Execute what does not wait for other processes by itself."""
+        begun = time.monotonic()
+        while True:
+            try:
+                self._connection.execute(statement)
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() - begun > self.patience:
+                    raise
+                time.sleep(0.05)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:  # a full disk may have ended it already
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """SQLite's and the file system's errors as one sentence."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise ReIDError(f"{self.path}: the record store cannot be used ({error})") from error
+        except sqlite3.DatabaseError as error:
+            raise ReIDError(f"{self.path}: the record store is damaged ({error}); restore it from a backup") from error
+        except OSError as error:
+            raise ReIDError(f"{self.path}: no record store can be made there ({error.strerror or error})") from error
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file that only its owner may read; SQLite gives its log the same rights. Raises OSError.
+
+    It is made under another name: to close a file that this process has open as a database, too, would take away the
+    locks of that one (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+    """
+    make_folder(path.parent)
+    partial = partial_of(path)
+    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
+    try:
+        with contextlib.suppress(FileExistsError):  # another process was quicker
+            path.hardlink_to(partial)
+    finally:
+        partial.unlink()

@@ -1,0 +1,1 @@
+"""A gallery in Qdrant, on a server or in its local mode."""
