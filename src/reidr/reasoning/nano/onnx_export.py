@@ -33,15 +33,12 @@ class VisionOfOneSize(nn.Module):
         """(N, 3, height, width) normalised pixels → tokens. Of one size there are no lists of sizes to go by."""
         vision = self.vision
         raw = vision.tokens(pixels, self.grid)
-        cell, whole, stripe, colours, place = raw.split(vision.sizes, dim=-1)
+        cell, whole, stripe, colours, place, recognised = raw.split(vision.sizes, dim=-1)
         key = vision.cell_key(torch.cat([cell, colours, place], dim=-1))
-        tokens = vision.connector(raw)
-        head = vision.attribute_head
-        if head is not None:
-            known = torch.cat([each.softmax(dim=-1) for each in head(raw)], dim=-1)
-            tokens = tokens + head.to_tokens(known)[:, None]
+        tokens = vision.connector(torch.cat([cell, whole, stripe, colours, place], dim=-1))
+        tokens = tokens + vision.attributes(recognised, [raw.shape[1]])
         ends = (nn.functional.normalize(whole, dim=-1), nn.functional.normalize(stripe, dim=-1))
-        return torch.cat([tokens, key, *ends], dim=-1)
+        return torch.cat([tokens, key, *ends, recognised], dim=-1)
 
 
 def export_vision_encoder(model: Any, processor: Any, path: Path) -> None:
@@ -75,6 +72,7 @@ def export_vision_encoder(model: Any, processor: Any, path: Path) -> None:
             "cell_key": of_config.key_size,
             "whole_body_embedding": vision.sizes[1],
             "stripe_embedding": vision.sizes[2],
+            "attribute_probabilities": vision.attributes.size,
         },
     }
     network = VisionOfOneSize(vision, height, width).eval()

@@ -61,7 +61,7 @@ def scored(listed: Listed, models: Models, person: Person, profile: InferencePro
     doubts = tuple(doubt_of(pair.candidate) for pair in candidates.pairs)
     identical = np.array([pixel_digest(pair.candidate.open()) in person.digests for pair in candidates.pairs])
     rest = [group for group, same in zip(candidates.groups, identical, strict=True) if not same]
-    believed = presence(candidates.listed, rest, order.direct[~identical], models.retriever, profile)
+    believed = presence(candidates.listed, rest, order.scores[~identical], models.retriever, profile)
     if person.doubtful:
         believed = Presence(
             "unknown", "Whether the person is here cannot be said: no picture of the query can be relied on."
@@ -73,7 +73,7 @@ def scored(listed: Listed, models: Models, person: Person, profile: InferencePro
         order.rule,
         order.values,
         order.by == "fused score",
-        order.direct,
+        order.scores,
         order.probabilities,
         compared(candidates, order, believed, profile),
         in_doubt(candidates, order.probabilities, profile),
@@ -110,7 +110,7 @@ def compared(candidates: Candidates, order: Order, believed: Presence, profile: 
     for number, column in enumerate(candidates.columns):
         # `smallest` reads one score for each column that it is given.
         value = smallest(
-            believed.score, candidates.listed, np.array([column]), order.direct[number : number + 1], weight
+            believed.score, candidates.listed, np.array([column]), order.scores[number : number + 1], weight
         )
         found[number] = np.nan if value is None else value
     return found
