@@ -95,9 +95,9 @@ ALLOWED: dict[str, dict[str, str]] = {
         "path.unlink": "removes blocks of which the database does not know",
     },
     "service/store/sqlite/erasing.py": {
-        "(folder / lists.FILE).unlink": "removes an index that may speak of erased crops; it can be made anew",
+        "(folder / codes.FILE).unlink": "removes an index that may speak of erased crops; it can be made anew",
     },
-    "service/store/sqlite/lists.py": {"np.savez": ATOMIC},
+    "service/store/sqlite/codes.py": {"np.savez": ATOMIC},
     "retrieval/embedding_cache.py": {
         "np.savez": MEMORY,
         "path.unlink": "removes cache files that are of no use, or whose people are to be forgotten",
