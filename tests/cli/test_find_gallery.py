@@ -80,7 +80,7 @@ def test_a_case_from_the_search_to_the_export(place: Path) -> None:
     assert find("person.png", "--case", "c", "--camera", "yard", "--camera", "door").exit_code == 0
     again = find("person.png", "--case", "c")
     assert isinstance(again.exception, ReIDError)
-    assert "there is a case c already" in str(again.exception)
+    assert "there is a case named 'c' already" in str(again.exception)
     done = run("case", "decide", "c", "same", "--track", ONES[0], "--track", ONES[1], "--by", "Ada", "--in", "g")
     assert "2 tracks confirmed, 0 rejected" in done.output
     assert run("case", "decide", "c", "undecided", "--track", ONES[1], "--in", "g", "--by", "Bob").exit_code == 0

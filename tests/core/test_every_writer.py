@@ -77,15 +77,9 @@ ALLOWED: dict[str, dict[str, str]] = {
     "service/ingest/sources/video.py": {"av.open": "opens a video for reading"},
     "service/ingest/tracking/pool.py": {"picture.save": MEMORY},
     "service/records/sqlite.py": {
-        "os.open": "makes an empty file",
-        "path.hardlink_to": "gives it its name",
-        "partial.unlink": "takes its first name away",
         "sqlite3.connect": "SQLite's own files, which have a journal",
     },
     "service/store/sqlite/schema.py": {
-        "os.open": "makes the database's empty file, under a name that nobody knows",
-        "path.hardlink_to": "gives that file its name, in one step",
-        "partial.unlink": "removes its first name",
         "sqlite3.connect": "SQLite's own files, which have a journal",
     },
     "service/store/sqlite/block.py": {
@@ -95,9 +89,9 @@ ALLOWED: dict[str, dict[str, str]] = {
         "path.unlink": "removes blocks of which the database does not know",
     },
     "service/store/sqlite/erasing.py": {
-        "(folder / lists.FILE).unlink": "removes an index that may speak of erased crops; it can be made anew",
+        "(folder / codes.FILE).unlink": "removes an index that may speak of erased crops; it can be made anew",
     },
-    "service/store/sqlite/lists.py": {"np.savez": ATOMIC},
+    "service/store/sqlite/codes.py": {"np.savez": ATOMIC},
     "retrieval/embedding_cache.py": {
         "np.savez": MEMORY,
         "path.unlink": "removes cache files that are of no use, or whose people are to be forgotten",

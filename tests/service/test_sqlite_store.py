@@ -15,7 +15,7 @@ from stored import files_with, quick_folder, some_crops, unit
 from reidr.errors import DataError
 from reidr.service.store.opening import open_store
 from reidr.service.store.records import CropFilter, StoredCrop
-from reidr.service.store.sqlite import block, erasing, lists
+from reidr.service.store.sqlite import block, codes, erasing
 from reidr.service.store.sqlite.nearest import PIECE, among, nearest
 from reidr.service.store.sqlite.store import SqliteStore
 
@@ -98,33 +98,41 @@ def test_erased_bytes_are_in_no_file(folder: Path) -> None:
     store.close()
 
 
-def test_a_centre_of_the_index_is_not_what_is_left_of_a_person(folder: Path) -> None:
-    """A list may hold one person alone: with that person its centre goes too."""
-    _, crops = filled(folder, 300)
-    made = lists.build(np.stack([crop.vector for crop in crops]), np.ones(300, dtype=bool))
-    one = int(np.argmin(np.bincount(made.assigned, minlength=len(made.centres))))
-    members = np.flatnonzero(made.assigned == one)
-    after = lists.without(made, np.stack([crop.vector for crop in crops]), members)
-    assert not after.centres[one].any()
-    other = np.flatnonzero(made.assigned == made.assigned[members[0] - 1])
-    after = lists.without(made, np.stack([crop.vector for crop in crops]), other[:1])
-    rest = np.stack([crops[row].vector for row in other[1:]]).sum(axis=0)
-    np.testing.assert_allclose(
-        after.centres[made.assigned[other[0]]], rest / max(np.linalg.norm(rest), 1e-12), atol=1e-6
+def test_nothing_of_a_removed_crop_is_in_the_index() -> None:
+    vectors = unit(np.random.default_rng(0).normal(size=(300, 70)))
+    made = codes.build(vectors, np.ones(300, dtype=bool))
+    after = codes.without(made, np.array([3, 250, 900]))
+    assert not after.words[:, [3, 250]].any()
+    kept = np.setdiff1d(np.arange(300), [3, 250])
+    np.testing.assert_array_equal(after.words[:, kept], made.words[:, kept])
+    assert not made.mean.any()  # of fewer than a thousand crops a mean might say something of one of them
+
+
+@pytest.mark.parametrize("dimensions", [3, 64, 70])
+def test_bits_are_compared_as_one_by_one(dimensions: int) -> None:
+    random = np.random.default_rng(dimensions)
+    vectors, mean = random.normal(size=(200, dimensions)).astype(np.float32), np.float32(0.3)
+    made = codes.Codes(
+        np.full(dimensions, mean, np.float32), codes.bits(vectors, mean), 10, codes.IndexFacts("codes", 200, 1.0, 0.0)
     )
+    naive = ((vectors > mean) != (vectors[7] > mean)).sum(axis=1)
+    np.testing.assert_array_equal(made.differing(vectors[7]), naive)
+    wanted = random.random(200) < 0.4
+    rows = made.rows(vectors[7], 5, wanted)
+    limit = np.sort(naive[wanted])[4]
+    assert rows.tolist() == np.flatnonzero(wanted & (naive <= limit)).tolist()
 
 
 def test_an_index_fits_fewer_and_more_rows_than_it_was_made_of() -> None:
     vectors = unit(np.random.default_rng(0).normal(size=(300, 16)))
     alive = np.ones(300, dtype=bool)
-    made = lists.build(vectors[:200], alive[:200])
+    made = codes.build(vectors[:200], alive[:200])
     for number in (150, 200, 300):
         fitted = made.fitted(vectors[:number], alive[:number])
-        fitted.probes = len(fitted.centres)
+        fitted.candidates = number
         for (rows, _), query in zip(fitted.nearest(vectors[:number], vectors[:9], 3, None), vectors, strict=False):
             assert rows[np.argmax(vectors[rows] @ query)] == np.argmax(vectors[:number] @ query)
-        found = np.concatenate([fitted.rows(query, len(fitted.centres)) for query in vectors[:1]])
-        assert found.tolist() == list(range(number))
+        assert fitted.rows(vectors[0], number, None).tolist() == list(range(number))
 
 
 @pytest.mark.parametrize("number", [1, 2, 6])

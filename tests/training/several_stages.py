@@ -41,6 +41,11 @@ def shard_on_processors() -> None:
     os.environ.update(FSDP)
 
 
+def threads() -> list[str]:
+    """Names of this process's threads, those of libraries among them; empty where the system does not tell."""
+    return [(each / "comm").read_text().strip() for each in Path("/proc/self/task").glob("*")]
+
+
 def run(entries: list[Entry]) -> None:
     for stage, recipe, folder, changes, sharded in entries:
         if sharded:
@@ -50,4 +55,8 @@ def run(entries: list[Entry]) -> None:
 
 
 if __name__ == "__main__":
+    from reidr.training.processes.joining import leave
+
     run(json.loads(sys.argv[1]))
+    leave()
+    print("threads of messages left:", threads().count("pt_gloo_runloop"))

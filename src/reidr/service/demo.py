@@ -32,6 +32,7 @@ DRAWING = 1
 CAMERAS = {"1": "north gate", "2": "south gate"}
 BEGIN, FRAMES_PER_SECOND = 1_772_438_400.0, 5.0  # 2026-03-02 08:00 UTC
 PEOPLE, FINISHED = "people", "finished"
+NAME = "drawn-street"  # of the folder, by which the page calls the gallery
 BATCH = 32
 
 NO_VECTOR = np.zeros(0, dtype=np.float32)
@@ -54,7 +55,7 @@ def demo_retriever() -> str:
 
 def demo_folder(embedder: Embedder) -> Path:
     """Where the demo for this embedder is kept: beside the cache of embeddings."""
-    return cache_folder().parent / f"demo-gallery-{DRAWING}.{SCHEMA}-{embedder.fingerprint[:12]}"
+    return cache_folder().parent / "demo" / f"{DRAWING}.{SCHEMA}-{embedder.fingerprint[:12]}" / NAME
 
 
 def known_demo(embedder: Embedder) -> DemoGallery | None:
@@ -73,7 +74,7 @@ def demo_gallery(embedder: Embedder, advance: Advance | None = None) -> DemoGall
     try:
         make_folder(folder.parent)
     except (ReIDError, OSError):
-        folder = Path(tempfile.mkdtemp(prefix="reidr-demo-")) / "demo-gallery"
+        folder = Path(tempfile.mkdtemp(prefix="reidr-demo-")) / NAME
     with new_folder(folder) as partial:
         fill(partial, embedder, advance or (lambda _: None))
         (partial / FINISHED).write_text("", encoding="utf-8")

@@ -48,7 +48,7 @@ def test_without_a_cache_the_street_is_in_a_temporary_folder(monkeypatch: Any, t
     monkeypatch.setattr(demo.tempfile, "mkdtemp", lambda prefix: str(tmp_path))
     monkeypatch.setattr(demo, "fill", lambda folder, embedder, advance: (folder / demo.PEOPLE).mkdir())
     made = demo.demo_gallery(HistogramEmbedder())
-    assert made.folder == tmp_path / "demo-gallery"
+    assert made.folder == tmp_path / demo.NAME
     assert made.people.is_dir()
 
 

@@ -169,7 +169,7 @@ def test_reasons_come_one_by_one_and_are_kept_until_the_next_answer(
 
 
 def test_what_cannot_be_a_case_or_a_decision_is_refused(store: GalleryStore, records: RecordStore, case: Case) -> None:
-    with pytest.raises(DataError, match="there is a case lost-child already"):
+    with pytest.raises(DataError, match="there is a case named 'lost-child' already"):
         open_case(records, "lost-child", asked(), "Ada")
     for name in ("", "a/b", "..", "x" * 65):
         with pytest.raises(DataError, match="a name has at most 64"):

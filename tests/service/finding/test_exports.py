@@ -19,10 +19,11 @@ from PIL import Image
 from reidr.data.pictures.images import read_picture
 from reidr.errors import DataError
 from reidr.report.case.blurring import blurred, without_others
-from reidr.report.case.document import CaseDocument
-from reidr.service.finding.cases import Saying, decide, open_case, search_case
+from reidr.report.case.document import SIDE, CaseDocument
+from reidr.report.case.page import render_case
+from reidr.service.finding.cases import Saying, case_of, decide, open_case, search_case
 from reidr.service.finding.exports.export import export_case
-from reidr.service.finding.exports.pictures import others_at
+from reidr.service.finding.exports.pictures import document_of, others_at
 from reidr.service.records.opening import open_records
 from reidr.service.records.records import RecordStore
 from reidr.service.store.store import GalleryStore
@@ -65,6 +66,23 @@ def test_only_the_query_and_confirmed_people_can_be_recognised(
             assert np.abs(shown - np.asarray(original, float)).mean() > 6
     assert {name.partition("/")[0] for name in document.clear} == {CONFIRMED}
     assert "query query.png" in document.pictures
+
+
+@pytest.mark.parametrize("size", [(83, 213), (400, 900)])
+def test_crops_of_any_size_come_onto_the_page(
+    store: GalleryStore, records: RecordStore, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    case = case_of(records, "c1")
+    assert case.answer is not None
+    for track in case.answer.tracks():
+        (crop,) = store.get([track.best])
+        large = io.BytesIO()
+        read_picture(crop.picture).resize(size).save(large, "JPEG")
+        store.add([replace(crop, picture=large.getvalue())], replace=True)
+    document = document_of(store, case, asked(), {}, blur=False)
+    shown = [pixels(uri) for name, uri in document.pictures.items() if name.startswith("crop")]
+    assert max(max(each.shape) for each in shown) == min(size[1], SIDE)
+    assert render_case(document).count("<img") >= len(shown)
 
 
 def test_a_blurred_picture_depends_on_a_handful_of_averages_alone() -> None:

@@ -245,6 +245,22 @@ def to_disk(path: Path) -> None:
         os.close(handle)
 
 
+def make_private_file(path: Path) -> None:
+    """Make an empty file that only its owner may read, and its folder, where they are not there. Raises OSError.
+
+    It is made under another name: to close a file that this process has open as an SQLite database, too, would take
+    away the locks of that one (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+    """
+    make_folder(path.parent)
+    partial = partial_of(path)
+    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
+    try:
+        with contextlib.suppress(FileExistsError):  # another process was quicker
+            path.hardlink_to(partial)
+    finally:
+        partial.unlink()
+
+
 def partial_of(target: Path) -> Path:
     """A name beside `target` that nobody else uses and that says whose it is."""
     name = os.fsdecode(os.fsencode(target.name)[:NAME_BYTES])

@@ -19,6 +19,7 @@ from reidr.search.document.schema import Part
 
 KIND: Literal["case"] = "case"
 VERSION: Literal[1] = 1
+SIDE = 256  # pixels: no picture inside is higher or wider
 COLUMNS = (
     "appearance", "track", "camera", "recording", "start", "end", "decided", "decided_by", "decided_at", "why",
     "p_same", "p_words", "distance", "direct_score", "order_value", "travel", "answer", "reasoning", "best_crop",

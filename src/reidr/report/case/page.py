@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reidr.errors import ReIDError
 from reidr.report import page as pages
-from reidr.report.case.document import KIND, CaseDocument, camera_words, case_csv, moment
+from reidr.report.case.document import KIND, SIDE, CaseDocument, camera_words, case_csv, moment
 from reidr.report.files.store import stored_picture
 from reidr.report.pictures import Thumbnail
 from reidr.report.search import JSON_FILE, json_of, read_json, write_files
@@ -34,7 +34,7 @@ def render_case(document: CaseDocument) -> str:
 
     def picture(role: str, name: str) -> Thumbnail | None:
         uri = document.pictures.get(f"{role} {name}")
-        opened = stored_picture(uri, Path(JSON_FILE))
+        opened = stored_picture(uri, Path(JSON_FILE), SIDE)
         return None if uri is None or opened is None else Thumbnail(uri, *opened.size)
 
     template = pages.environment().get_template("case.html.j2")

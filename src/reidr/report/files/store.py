@@ -83,8 +83,9 @@ def _stored(picture: Any) -> str | None:
     return None if small is None else small.uri
 
 
-def stored_picture(value: Any, path: Path) -> Image.Image | None:
-    """A picture as a report holds it (a data URI; None for none). `path` is the report's, for the sentence.
+def stored_picture(value: Any, path: Path, most: int = STORED_SIDE) -> Image.Image | None:
+    """A picture as a report holds it (a data URI; None for none), at most `most` pixels a side. `path` is the
+    report's, for the sentence.
 
     Raises ReIDError where it is a name of a picture, or larger than a report's are; ImageError where it is damaged.
     """
@@ -96,10 +97,8 @@ def stored_picture(value: Any, path: Path) -> Image.Image | None:
             " opened; run the evaluation or the search again"
         )
     picture = read_picture(base64.b64decode(value[len(URI_HEAD) :], validate=True), f"{path}: a picture")
-    if max(picture.size) > STORED_SIDE:  # thousands of camera frames of a few kilobytes each would fill the memory
-        raise ReIDError(
-            f"{path}: holds a picture of {picture.width}x{picture.height}, above {STORED_SIDE} pixels a side"
-        )
+    if max(picture.size) > most:  # thousands of camera frames of a few kilobytes each would fill the memory
+        raise ReIDError(f"{path}: holds a picture of {picture.width}x{picture.height}, above {most} pixels a side")
     return picture
 
 

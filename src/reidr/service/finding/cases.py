@@ -58,7 +58,9 @@ def open_case(records: RecordStore, name: str, request: SearchRequest, by: str, 
     try:
         records.put(CASE, name, stored(case), version=0)
     except ConflictError:
-        raise DataError(f"there is a case {name} already; choose another name, or go on with that one") from None
+        raise DataError(
+            f"there is a case named {name!r} already; choose another name, or look at it: reidr case show {name}"
+        ) from None
     records.put(PICTURES, name, {"pictures": [each.model_dump(mode="json") for each in request.pictures]})
     return case
 

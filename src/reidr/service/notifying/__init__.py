@@ -1,1 +1,1 @@
-"""Telling other programs of matches in cases that a human opened: by webhook or MQTT. Never a live watch-list."""
+"""Messages to other programs about matches in cases that a human opened, by webhook or MQTT. No live watch-list."""

@@ -42,14 +42,14 @@ def deliver(store: GalleryStore, records: RecordStore, *, now: float | None = No
     sent = waiting = given_up = 0
     for target in targets(records):
         for event in events_for(records, target):
-            outcome = tell(store, records, target, event, moment)
+            outcome = deliver_to(store, records, target, event, moment)
             sent += outcome == "sent"
             waiting += outcome == "waiting"
             given_up += outcome == "given up"
     return Delivered(sent, waiting, given_up)
 
 
-def tell(store: GalleryStore, records: RecordStore, target: Target, event: Event, moment: float) -> str:
+def deliver_to(store: GalleryStore, records: RecordStore, target: Target, event: Event, moment: float) -> str:
     """Send one message if it is due. Returns "sent", "waiting", "given up", or "" where there was nothing to do."""
     key = f"{target.name} {event.id}"
     known = records.get(KIND, key)

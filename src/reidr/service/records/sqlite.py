@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sqlite3
 import threading
 import time
@@ -12,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reidr.core.storage.files import PRIVATE_FILE, make_folder, partial_of
+from reidr.core.storage.files import make_private_file
 from reidr.errors import ReIDError
 from reidr.service.records.checking import SCHEMA_VERSION, canonical, check_names, check_version, parsed
 from reidr.service.records.records import Json, LogRow, Record
@@ -47,7 +45,7 @@ class SqliteRecords:
         self._lock = threading.RLock()
         with self._explained():
             if not path.is_file():
-                make_private(path)
+                make_private_file(path)
             # Autocommit: transactions begin in `_writing`. The lock lets threads share the connection.
             self._connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
         try:
@@ -196,19 +194,3 @@ class SqliteRecords:
             raise ReIDError(f"{self.path}: the record store is damaged ({error}); restore it from a backup") from error
         except OSError as error:
             raise ReIDError(f"{self.path}: no record store can be made there ({error.strerror or error})") from error
-
-
-def make_private(path: Path) -> None:
-    """Make an empty file that only its owner may read; SQLite gives its log the same rights. Raises OSError.
-
-    It is made under another name: to close a file that this process has open as a database, too, would take away the
-    locks of that one (https://www.sqlite.org/howtocorrupt.html, section 2.2).
-    """
-    make_folder(path.parent)
-    partial = partial_of(path)
-    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
-    try:
-        with contextlib.suppress(FileExistsError):  # another process was quicker
-            path.hardlink_to(partial)
-    finally:
-        partial.unlink()

@@ -117,7 +117,7 @@ class IndexFacts:
     """An approximate index.
 
     Attributes:
-        kind: "lists" (SQLite), "hnsw". crops: how many it held when it was made. recall: share of the true first ten
+        kind: "codes" (SQLite), "hnsw". crops: how many it held when it was made. recall: share of the true first ten
             that a search finds, measured then with stored crops as queries. seconds: that making it took.
     """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import os
 import socket
 import sys
@@ -100,6 +101,7 @@ def join() -> Processes:
     refuse_missing_launcher()
     import torch
     import torch.distributed as dist
+    import torch.distributed.nn  # imported while a group is there, its functions' defaults keep that for good
 
     from reidr.training.processes.kinds import refuse_sharding
 
@@ -129,13 +131,21 @@ def refuse_shared_gpus(gpus: int) -> None:
 
 
 def leave() -> None:
-    """Part from the others at the end of a job that all of them have finished."""
+    """Part from the others at the end of a job that all of them have finished.
+
+    The threads that carried their messages end here: one that lets go of its last message while Python itself is
+    ending aborts the process.
+    """
     import torch.distributed as dist
 
-    if _met is not None and dist.is_initialized():
-        with contextlib.suppress(RuntimeError):  # one of them has been ended after its work
-            _met.wait()
-            dist.destroy_process_group()
+    if _met is None or not dist.is_initialized():
+        return
+    with contextlib.suppress(RuntimeError):  # one of them has been ended after its work
+        _met.wait()
+    _met.part()
+    with contextlib.suppress(RuntimeError):
+        dist.destroy_process_group()
+    gc.collect()  # whoever still holds a group in a cycle of references holds its threads
 
 
 def is_loss(error: RuntimeError) -> bool:

@@ -85,6 +85,10 @@ class Processes:
         """Go on when all processes have come here."""
         self.gather(None)
 
+    def part(self) -> None:
+        """Let go of the others; from here on this process can tell them nothing."""
+        self._group = self._store = None
+
     def sum(self, values: Mapping[str, float]) -> dict[str, float]:
         """The sums over all processes of numbers by name; of a name that a process does not know it adds 0."""
         total: dict[str, float] = {}

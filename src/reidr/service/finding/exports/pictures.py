@@ -11,14 +11,13 @@ from PIL import Image
 from reidr.data.pictures.images import read_picture
 from reidr.errors import DataError
 from reidr.report.case.blurring import Box, blurred, without_others
-from reidr.report.case.document import CaseDocument
+from reidr.report.case.document import SIDE, CaseDocument
 from reidr.report.pictures import thumbnail
 from reidr.search.appearances.case import Case
 from reidr.service.finding.request import SearchRequest
 from reidr.service.store.records import CropFilter, StoredCrop
 from reidr.service.store.store import GalleryStore
 
-SIDE = 256  # pixels: what a page shows is no larger
 AT_ONCE = 1.0  # seconds within which the box of another track tells where somebody stands in a frame
 PAGE = 1000
 

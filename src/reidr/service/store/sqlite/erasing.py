@@ -10,7 +10,7 @@ import numpy as np
 
 from reidr.core.text import shown
 from reidr.errors import DataError
-from reidr.service.store.sqlite import block, lists
+from reidr.service.store.sqlite import block, codes
 from reidr.service.store.sqlite.rows import SqliteRows
 from reidr.service.store.sqlite.schema import PATIENCE
 
@@ -72,19 +72,17 @@ def number_anew(folder: Path, rows: SqliteRows) -> None:
     rows.run("UPDATE sqlite_sequence SET seq = (SELECT coalesce(max(row), 0) FROM crops) WHERE name = 'crops'")
     rows.run("UPDATE gallery SET block = '', block_rows = 0, numbering = numbering + 1")
     block.remove_others(folder, "")
-    (folder / lists.FILE).unlink(missing_ok=True)
+    (folder / codes.FILE).unlink(missing_ok=True)
 
 
 def shrink_index(folder: Path, rows: SqliteRows, removed: list[int]) -> None:
-    """Take removed crops out of the approximate index, from the vectors that the block still has of the others."""
-    token, valid, dimensions, numbering, *_ = block.state(rows)
-    made = lists.read_index(folder, numbering)
-    path = block.block_path(folder, token)
-    if made is None or dimensions is None or not path.is_file():
-        (folder / lists.FILE).unlink(missing_ok=True)
+    """Take removed crops out of the approximate index."""
+    made = codes.read_index(folder, block.state(rows).numbering)
+    if made is None:
+        (folder / codes.FILE).unlink(missing_ok=True)
         return
-    vectors = block.map_block(path, valid, dimensions)
-    lists.write_index(folder, lists.without(made, vectors, np.asarray(removed, dtype=np.int64) - 1), numbering)
+    smaller = codes.without(made, np.asarray(removed, dtype=np.int64) - 1)
+    codes.write_index(folder, smaller, block.state(rows).numbering)
 
 
 def empty_log(folder: Path, connection: sqlite3.Connection) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sqlite3
 from pathlib import Path
 
-from reidr.core.storage.files import PRIVATE_FILE, cannot_write, make_folder, partial_of
+from reidr.core.storage.files import cannot_write, make_private_file
 from reidr.core.text import shown
 from reidr.errors import DataError
 from reidr.service.store.sql_store import SCHEMA
@@ -81,20 +79,9 @@ def _tables(connection: sqlite3.Connection) -> set[str]:
 
 
 def _make_private(path: Path) -> None:
-    """An empty file that only its owner may read, before SQLite makes one by the umask: its log gets the same rights.
-
-    It is made under another name: to close a file that this process has open as a database, too, would take away the
-    locks of that one (https://www.sqlite.org/howtocorrupt.html, section 2.2).
-    """
+    """The file before SQLite makes one by the umask: its log gets the same rights. Raises DataError."""
     try:
-        make_folder(path.parent)
-        partial = partial_of(path)
-        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
-        try:
-            with contextlib.suppress(FileExistsError):  # another process was quicker
-                path.hardlink_to(partial)
-        finally:
-            partial.unlink()
+        make_private_file(path)
     except OSError as error:
         raise cannot_write(path, error) from error
 

@@ -20,7 +20,7 @@ from reidr.errors import DataError
 from reidr.service.store.records import EVERYTHING, CropFilter, Hit, IndexFacts, StoreFacts
 from reidr.service.store.rules import check_filter, unit_vectors
 from reidr.service.store.sql_store import SqlStore
-from reidr.service.store.sqlite import block, lists
+from reidr.service.store.sqlite import block, codes
 from reidr.service.store.sqlite.erasing import finish_removals, removals_wait
 from reidr.service.store.sqlite.nearest import Found, among, nearest
 from reidr.service.store.sqlite.rows import SqliteRows
@@ -47,7 +47,7 @@ class SqliteStore(SqlStore):
         self._all: list[sqlite3.Connection] = []
         self._snapshot: Snapshot | None = None
         self._refreshing = threading.Lock()
-        self._index: tuple[tuple[int, int, int], lists.Lists] | None = None
+        self._index: tuple[tuple[int, int, int], codes.Codes] | None = None
         self._closed = False
         with self._connection() as connection:
             waiting = removals_wait(SqliteRows(connection))
@@ -114,29 +114,29 @@ class SqliteStore(SqlStore):
     ) -> Found:
         """Rows and distances for each query: at least the k nearest where there are as many."""
         mask, few = wanted_rows(rows, snapshot, which)
-        made = None if exact or (mask is None and few is not None) else self._lists(snapshot)
+        made = None if exact or (mask is None and few is not None) else self._codes(snapshot)
         if made is not None and (few is None or len(few) > FEW_ROWS):
             return made.nearest(snapshot.vectors, queries, k, mask)
         if few is not None:
             return among(snapshot.vectors, queries, k, few)
         return nearest(snapshot.vectors, queries, k, mask)
 
-    def _lists(self, snapshot: Snapshot) -> lists.Lists | None:
+    def _codes(self, snapshot: Snapshot) -> codes.Codes | None:
         """The approximate index with the rows of a snapshot; read from its file again when that has changed."""
         with self._refreshing:
             try:
-                status = (self.folder / lists.FILE).stat()
+                status = (self.folder / codes.FILE).stat()
             except FileNotFoundError:
                 self._index = None
                 return None
             identity = (status.st_ino, status.st_mtime_ns, snapshot.numbering)
             if self._index is None or self._index[0] != identity:
-                made = lists.read_index(self.folder, snapshot.numbering)
+                made = codes.read_index(self.folder, snapshot.numbering)
                 self._index = None if made is None else (identity, made)
             if self._index is None:
                 return None
             made = self._index[1].fitted(snapshot.vectors, snapshot.alive)
-            if len(made.assigned) > len(self._index[1].assigned):
+            if made.words.shape[1] > self._index[1].words.shape[1]:
                 self._index = (identity, made)
             return made
 
@@ -145,19 +145,19 @@ class SqliteStore(SqlStore):
         with self._searching() as (_, snapshot):
             if not snapshot.alive.any():
                 raise DataError(f"{shown(str(self.folder))}: holds no crops; add some before you make an index")
-        with progress("approximate index", lists.steps(int(snapshot.alive.sum()))) as advance:
-            made = lists.build(snapshot.vectors, snapshot.alive, advance)
+        with progress("approximate index", len(snapshot.alive)) as advance:
+            made = codes.build(snapshot.vectors, snapshot.alive, advance)
         with self._changing() as rows:
             (removed,) = rows.run("SELECT count(*) FROM removed WHERE number > ?", [snapshot.number])[0]
             if removed or block.state(rows).numbering != snapshot.numbering:
                 raise DataError("crops were removed while the index was being made; make it again")
-            lists.write_index(self.folder, made, snapshot.numbering)
+            codes.write_index(self.folder, made, snapshot.numbering)
         return made.facts
 
     def facts(self) -> StoreFacts:
         """See `GalleryStore.facts`."""
         with self._reading() as rows:
-            made = lists.read_index(self.folder, block.state(rows).numbering)
+            made = codes.read_index(self.folder, block.state(rows).numbering)
         return replace(super().facts(), index=None if made is None else made.facts)
 
     @contextlib.contextmanager
