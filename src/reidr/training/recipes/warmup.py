@@ -40,6 +40,15 @@ class WarmupRecipe(Recipe):
         description="share of the pairs for which the answer is also trained after a rationale sampled from the model",
     )
     regenerate: int = Field(25, ge=1, description="steps between two rounds of sampling those rationales")
+    replayed: int = Field(
+        0,
+        ge=0,
+        description="rationales of earlier rounds after which each step trains the answer once more, the pictures taken"
+        " away (objective reasoned): words alone say little, so that their judge needs many of them",
+    )
+    first_rationales: int = Field(
+        0, ge=0, description="rationales sampled before the first step, to be replayed from then on"
+    )
     max_new_tokens: int = Field(96, ge=8, description="most tokens per rationale")
     temperature: float = Field(1.0, gt=0, description="sampling temperature of rationales")
     ema_decay: float = Field(

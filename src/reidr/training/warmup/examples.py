@@ -85,6 +85,11 @@ class WarmupModel:
         """An example after a rationale, with grey pictures in the place of its crops."""
         return replace(example, crops=(self.blank, self.blank), ids=example.ids[: example.answer])
 
+    def replayed_example(self, label: bool, rationale: Rationale) -> WarmupExample:
+        """As `reasoned_example`, of a rationale that was written for a pair of an earlier step."""
+        ids = rationale.ids[: rationale.answer]
+        return WarmupExample(self.texts["think"], (self.blank, self.blank), ids, rationale.answer, label)
+
 
 @dataclass(frozen=True)
 class ForwardPass:

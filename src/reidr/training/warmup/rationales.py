@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from reidr.reasoning.inference.crop_features import CropFeatures
 from reidr.reasoning.inference.generation_settings import Thinking
 from reidr.reasoning.inference.sampling import Completion, continue_prompts, read_completions
@@ -32,6 +34,11 @@ class Rationale:
     answer: int
     reasoning: str
 
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Rationale:
+        """What `asdict` made of one, as it comes out of JSON."""
+        return cls(tuple(fields["ids"]), fields["answer"], fields["reasoning"])
+
     def worth_imitating(self, label: bool) -> bool:
         """Whether the words support `label`, whatever the answer after them, and mention no region twice.
 
@@ -42,21 +49,40 @@ class Rationale:
 
 
 class RationaleStore:
-    """The rationales of the current round, by step and place in it; a part of the warm-up's checkpoint."""
+    """The rationales of the current round, by step and place in it; a part of the warm-up's checkpoint.
 
-    def __init__(self) -> None:
+    Attributes:
+        kept: labels and rationales of this and of earlier rounds, the newest last, at most `most`.
+    """
+
+    def __init__(self, most: int = 0) -> None:
         self.current: dict[str, Rationale] = {}
+        self.kept: list[tuple[bool, Rationale]] = []
+        self.most = most
+
+    def keep(self, labels: Sequence[bool], rationales: Sequence[Rationale | None]) -> None:
+        """Remember those that could be read; the oldest are forgotten."""
+        found = [(label, each) for label, each in zip(labels, rationales, strict=True) if each is not None]
+        self.kept = (self.kept + found)[-self.most :] if self.most else []
+
+    def replay(self, number: int, seed: tuple[int, ...]) -> list[tuple[bool, Rationale]]:
+        """`number` of those kept, drawn by `seed`, labels in turns; none where one label is missing."""
+        by_label = [[each for each in self.kept if each[0] is label] for label in (True, False)]
+        if not all(by_label):
+            return []
+        random = np.random.default_rng(seed)
+        return [(own := by_label[place % 2])[int(random.integers(len(own)))] for place in range(number)]
 
     def state_dict(self) -> str:
         """All of them as JSON."""
-        return json.dumps({key: asdict(each) for key, each in self.current.items()})
+        current = {key: asdict(each) for key, each in self.current.items()}
+        return json.dumps({"current": current, "kept": [[label, asdict(each)] for label, each in self.kept]})
 
     def load_state_dict(self, state: str) -> None:
         """Take over what `state_dict` gave."""
-        self.current = {
-            key: Rationale(tuple(each["ids"]), each["answer"], each["reasoning"])
-            for key, each in json.loads(state).items()
-        }
+        found = json.loads(state)
+        self.current = {key: Rationale.of(each) for key, each in found["current"].items()}
+        self.kept = [(label, Rationale.of(each)) for label, each in found["kept"]]
 
 
 def write_rationales(

@@ -19,6 +19,7 @@ from reidr.core.run import prepare_folder
 from reidr.errors import RecipeError
 from reidr.reasoning.inference.crop_features import CropFeatures
 from reidr.reasoning.inference.reasoned_score import BLANK
+from reidr.reasoning.inference.sampling import Completion
 from reidr.reasoning.models.architectures import find_architecture
 from reidr.reasoning.models.transformers_model import unwrap
 from reidr.reasoning.types import Pair
@@ -39,9 +40,18 @@ from reidr.training.warmup.curriculum import Curriculum, Drawn, choose_measured,
 from reidr.training.warmup.examples import ForwardPass, Kind, WarmupExample, WarmupModel
 from reidr.training.warmup.held_out import measure
 from reidr.training.warmup.objectives.registry import find_objective
-from reidr.training.warmup.rationales import RationaleStore, health, read_rationale, rounded, write_rationales
+from reidr.training.warmup.rationales import (
+    Rationale,
+    RationaleStore,
+    health,
+    read_rationale,
+    rounded,
+    write_rationales,
+)
 
 ANSWERED: tuple[Kind, ...] = ("direct", "after_rationale", "reasoned")
+KEPT = 30_000
+"""Most rationales that are remembered for `replayed`."""
 WITH_RATIONALE: tuple[Kind, ...] = ("after_rationale", "reasoned", "rationale_words")
 
 
@@ -145,7 +155,7 @@ class WarmupTrainer:
         )
         self.trained, self.optimiser = self.parallel.trained, self.parallel.optimiser
         self.average = MovingAverage(self.trained, recipe.ema_decay)
-        self.rationales = RationaleStore()
+        self.rationales = RationaleStore(KEPT if recipe.replayed else 0)
         parts: dict[str, Any] = {
             "weights": TrainedWeights(self.trained),
             "average": self.average,
@@ -160,6 +170,8 @@ class WarmupTrainer:
         """Take one step; returns its line of the log."""
         recipe = self.recipe
         record: dict[str, Any] = {"step": step + 1, "hard_share": hard_share(recipe, step)}
+        if step == 0 and "reasoned" in self.kinds and recipe.replayed and recipe.first_rationales:
+            self._fill_store()
         if self.kinds & set(WITH_RATIONALE) and recipe.rationales and step % recipe.regenerate == 0:
             record |= self._sample_rationales(step)
         share = learning_rate_at(step, recipe.steps, recipe.warmup_steps)
@@ -188,11 +200,15 @@ class WarmupTrainer:
             for number, pair in enumerate(drawn)
             if (key := f"{step} {number}") in self.rationales.current
         ]
+        replayed = [
+            self.parts.replayed_example(label, rationale)
+            for label, rationale in self.rationales.replay(self.recipe.replayed, (self.recipe.seed, step, 1))
+        ]
         direct = [self.parts.direct_example(pair, swapped) for pair in drawn for swapped in (False, True)]
         groups: dict[Kind, list[WarmupExample]] = {
             "direct": direct,
             "after_rationale": after,
-            "reasoned": [self.parts.reasoned_example(each) for each in after],
+            "reasoned": [self.parts.reasoned_example(each) for each in after] + replayed,
             "rationale_words": after,
         }
         return {kind: examples for kind, examples in groups.items() if kind in self.kinds and examples}
@@ -254,23 +270,35 @@ class WarmupTrainer:
             for each in range(step, last)
             for place in range(number)
         }
+        completions, parsed = self._write([*pairs.values()], recipe.seed * 1_000_003 + step)
+        self.rationales.current = {
+            key: rationale for key, rationale in zip(pairs, parsed, strict=True) if rationale is not None
+        }
+        labels = [pair.label for pair in pairs.values()]
+        self.rationales.keep(labels, parsed)
+        supported = sum(each.worth_imitating(pairs[key].label) for key, each in self.rationales.current.items())
+        return health(completions, labels) | {"supported": supported / max(1, len(pairs))}
+
+    def _fill_store(self) -> None:
+        """Sample what may be replayed from the first step on: pairs as they are drawn after the last step."""
+        recipe = self.recipe
+        steps = range(recipe.steps, recipe.steps + -(-recipe.first_rationales // recipe.batch))
+        pairs = [pair for each in steps for pair in self.curriculum.draw(each)][: recipe.first_rationales]
+        _, parsed = self._write(pairs, recipe.seed * 1_000_003 + recipe.steps)
+        self.rationales.keep([pair.label for pair in pairs], parsed)
+
+    def _write(self, pairs: Sequence[Drawn], seed: int) -> tuple[list[Completion], list[Rationale | None]]:
+        """A completion of the thinking prompt for each pair, and what can be read of each."""
         completions = self.parallel.run_alone(
             lambda: write_rationales(
                 self.parts.features,
-                [pair.places() for pair in pairs.values()],
-                temperature=recipe.temperature,
-                max_new_tokens=recipe.max_new_tokens,
-                seed=recipe.seed * 1_000_003 + step,
+                [pair.places() for pair in pairs],
+                temperature=self.recipe.temperature,
+                max_new_tokens=self.recipe.max_new_tokens,
+                seed=seed,
             )
         )
-        parsed = {
-            key: read_rationale(self.parts.features, completion)
-            for key, completion in zip(pairs, completions, strict=True)
-        }
-        self.rationales.current = {key: rationale for key, rationale in parsed.items() if rationale is not None}
-        supported = sum(each.worth_imitating(pairs[key].label) for key, each in self.rationales.current.items())
-        labels = [pair.label for pair in pairs.values()]
-        return health(completions, labels) | {"supported": supported / max(1, len(pairs))}
+        return completions, [read_rationale(self.parts.features, each) for each in completions]
 
     def measure(self) -> dict[str, Any]:
         """Scores and rationales of the validation pairs (`held_out.measure`)."""
