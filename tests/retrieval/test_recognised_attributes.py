@@ -17,6 +17,7 @@ from reidr.retrieval.embedders.attribute_recognition import (
     ValueCalibration,
 )
 from reidr.retrieval.embedders.retriever import Retriever, save_retriever
+from reidr.search.description import recogniser_of
 
 READS = {"shoes": ("boots", "sandals"), "headwear": ("none", "hat"), "gloves": ("yes",)}  # of another vocabulary too
 
@@ -110,3 +111,21 @@ def test_embedding_and_attributes_at_once_are_what_they_are_apart(flip: bool) ->
     assert np.array_equal(rows, retriever.embed_pictures(pictures(5)))
     assert np.array_equal(read, reader.embed_pictures(pictures(5)))
     assert [each.shape[0] for each in reader.embed_too([])] == [0, 0]
+
+
+def test_a_retriever_may_name_another_that_recognises_attributes_for_it(tmp_path) -> None:
+    eyes = reading(1.5, -0.5)
+    stored = {family: {value: vars(own) for value, own in values.items()} for family, values in eyes.attributes.items()}
+    save_retriever(eyes.network, tmp_path / "eyes", {"attributes": stored})
+    save_retriever(small_network(SMALL.model_copy(update={"embedding": 24})), tmp_path / "plain", {})
+    with pytest.raises(WeightsError, match="was not trained to recognise attributes"):
+        recogniser_of(Retriever.load(tmp_path / "plain"))
+    path = tmp_path / "plain" / "retriever.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "recogniser": str(tmp_path / "eyes")}))
+    plain = Retriever.load(tmp_path / "plain")
+    reader = recogniser_of(plain)
+    rows, read = reader.embed_too(pictures(3))
+    assert np.array_equal(rows, plain.embed_pictures(pictures(3)))
+    own = AttributeRecogniser(Retriever.load(tmp_path / "eyes"))
+    assert np.array_equal(read, own.embed_pictures(pictures(3)))
+    assert reader.fingerprint == own.fingerprint

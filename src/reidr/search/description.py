@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from reidr.search.query.query import Person, query_of
 
 if TYPE_CHECKING:
     from reidr.retrieval.embedders.attribute_recognition import AttributeRecogniser
+    from reidr.retrieval.embedders.retriever import Retriever
 
 DEFAULT = "lite"  # the shipped retriever that recognises attributes
 LIKELY, HIDDEN, NAMED = 0.5, 0.5, 0.2
@@ -72,13 +74,26 @@ def describe(person: Person, *, retriever: Embedder | str | Path | None = None) 
 
 
 def recogniser_of(embedder: Embedder) -> AttributeRecogniser:
-    """The attribute recognition of a retriever. Raises WeightsError where it has none."""
+    """The attribute recognition of a retriever: its own, or that of the one which it names for it.
+
+    Raises WeightsError where it has none.
+    """
     from reidr.retrieval.embedders.attribute_recognition import AttributeRecogniser
     from reidr.retrieval.embedders.retriever import Retriever
 
     if not isinstance(embedder, Retriever):
         raise WeightsError(f"retriever {embedder.name} recognises no attributes; take one that was trained to")
+    if embedder.network.attribute_branch is None and embedder.recogniser is not None:
+        return AttributeRecogniser(_loaded(embedder.recogniser), embedder)
     return AttributeRecogniser(embedder)
+
+
+@lru_cache(maxsize=2)
+def _loaded(name: str) -> Retriever:
+    """A retriever that recognises for others, which are asked crop by crop."""
+    from reidr.retrieval.embedders.retriever import Retriever
+
+    return Retriever.load(name)
 
 
 def description_json(descriptions: Sequence[Description]) -> list[dict[str, object]]:

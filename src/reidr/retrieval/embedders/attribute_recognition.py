@@ -84,11 +84,14 @@ class AttributeRecogniser:
     rows, though: (values + families) probabilities, made into an `AttributeTable` by `table`.
     """
 
-    def __init__(self, retriever: Retriever) -> None:
-        """Raises WeightsError for a retriever that recognises no attributes."""
+    def __init__(self, retriever: Retriever, embedder: Retriever | None = None) -> None:
+        """`embedder`: what `embed_too` embeds by, where it is another retriever than the one that recognises.
+
+        Raises WeightsError for a retriever that recognises no attributes.
+        """
         if retriever.network.attribute_branch is None or not retriever.attributes:
             raise WeightsError(f"retriever {retriever.name} was not trained to recognise attributes; take one that was")
-        self.retriever = retriever
+        self.retriever, self.embedder = retriever, embedder or retriever
         self.name = f"{retriever.name}, attributes"
         self.fingerprint = f"attributes-{retriever.fingerprint}"
         self.input_size = retriever.input_size
@@ -109,16 +112,17 @@ class AttributeRecogniser:
             return self._probabilities([network.recognise_attributes(each) for each in self._both_sides(pictures)])
 
     def embed_too(self, pictures: Sequence[Image.Image]) -> tuple[Reals, Reals]:
-        """The retriever's embeddings, (N, size) unit rows, and the rows of `embed_pictures`, for little more than one.
+        """The embedder's embeddings, (N, size) unit rows, and the rows of `embed_pictures`.
 
-        Both look at the trunk's map, which is made once. A retriever that is computed fast keeps its own way.
+        A retriever that does both makes its trunk's map once, so that both cost little more than one. One that is
+        computed fast keeps its own way.
         """
         import torch
         from torch.nn.functional import normalize
 
         network, flip = self.retriever.network, self.retriever.settings.flip
-        if not pictures or self.retriever.fast is not None:
-            return self.retriever.embed_pictures(pictures), self.embed_pictures(pictures)
+        if not pictures or self.embedder is not self.retriever or self.retriever.fast is not None:
+            return self.embedder.embed_pictures(pictures), self.embed_pictures(pictures)
         assert network.attribute_branch is not None
         embedded: list[Tensor] = []
         read: list[tuple[Tensor, Tensor]] = []

@@ -58,6 +58,7 @@ class Retriever:
         self.thresholds = dict(thresholds or {})
         self.held_out = held_out
         self.attributes: Calibrations = {}  # calibration of the attributes that its network recognises, if any
+        self.recogniser: str | None = None  # the shipped retriever whose network recognises attributes in its place
         self.fast: FastNetwork | None = None
 
     @classmethod
@@ -107,7 +108,7 @@ class Retriever:
             digest.update((Path(settings.backbone_folder) / "config.json").read_bytes())
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         retriever = cls(network, folder.name, digest.hexdigest(), record.trained_on, record.thresholds, record.held_out)
-        retriever.attributes = record.attributes
+        retriever.attributes, retriever.recogniser = record.attributes, record.recogniser
         return retriever.computed_fast() if precision == "fast" else retriever
 
     def computed_fast(self) -> Retriever:
@@ -160,6 +161,7 @@ class TrainingRecord:
     thresholds: Mapping[str, float]
     held_out: tuple[float, int] | None
     attributes: Calibrations
+    recogniser: str | None
 
 
 def read_settings(stored: bytes, where: Path) -> tuple[NetworkSettings, TrainingRecord]:
@@ -179,6 +181,7 @@ def read_settings(stored: bytes, where: Path) -> tuple[NetworkSettings, Training
                 family: {value: ValueCalibration(**own) for value, own in values.items()}
                 for family, values in trained.get("attributes", {}).items()
             },
+            None if content.get("recogniser") is None else str(content["recogniser"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{where}: not a retriever's settings ({' '.join(str(error).split())})") from None
