@@ -55,7 +55,7 @@ def command(folder: Path, seed: int, k: int, think: int) -> None:
     street = StreetSettings(seed=seed)
     with progress("rendering the street", len(plan_street(street).sightings)) as advance:
         dataset = render_street(folder / "street", street, advance)
-    retriever, reasoner = load_retriever("nano"), load_reasoner("nano", cache=False)
+    retriever, reasoner = load_retriever("lite"), load_reasoner("nano", cache=False)
     profile = stored_profile("nano")
     settings = settings_of(profile, k=k, think=think, seed=seed)  # the very order that `find` gives in this street
     outcomes = run_experiment(dataset, retriever, reasoner, settings, progress, [HistogramEmbedder()])

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from reidr.search.by_words import WordsFound, WordsMatch
@@ -23,7 +22,7 @@ def describe_people(people: tuple[Path, ...], options: Mapping[str, Any]) -> Non
     from reidr.core.text import shown
     from reidr.search.description import describe, description_json
 
-    target, name = options["json_file"], retriever_name(options)
+    target, name = options["json_file"], str(options["retriever_name"])
     prepare_output(target, [*people, name])
     found = describe(people, retriever=load_retriever(name))
     for description in found:
@@ -50,7 +49,7 @@ def search_by_words(people: tuple[Path, ...], galleries: tuple[Path, ...], optio
     from reidr.search.document.words import words_csv, words_document_of, words_pictures
     from reidr.search.query.gallery import check_place
 
-    started, name = time.perf_counter(), retriever_name(options)
+    started, name = time.perf_counter(), str(options["retriever_name"])
     for place in galleries:
         check_place(place)
     understood(options["wearing"])  # before any model is loaded
@@ -85,14 +84,6 @@ def search_by_words(people: tuple[Path, ...], galleries: tuple[Path, ...], optio
         elif path is not None:
             write_text(path, text)
     run.finish("search", started, report=page.name)
-
-
-def retriever_name(options: Mapping[str, Any]) -> str:
-    """The retriever that was asked for; without --retriever the shipped one that recognises attributes."""
-    from reidr.search.description import DEFAULT
-
-    source = click.get_current_context().get_parameter_source("retriever_name")
-    return DEFAULT if source is ParameterSource.DEFAULT else str(options["retriever_name"])
 
 
 def say(found: WordsFound, page: Path, *, err: bool) -> None:

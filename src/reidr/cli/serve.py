@@ -157,9 +157,10 @@ def demo(served: Served) -> str:
     """The gallery of the drawn street, made where it is not there yet; says so."""
     from reidr.core.progress import progress
     from reidr.retrieval.embedders.registry import load_embedder
-    from reidr.service.demo import crops_drawn, demo_gallery, demo_retriever, known_demo
+    from reidr.retrieval.embedders.retriever import DEFAULT
+    from reidr.service.demo import crops_drawn, demo_gallery, known_demo
 
-    embedder = load_embedder(served.retriever or demo_retriever())
+    embedder = load_embedder(served.retriever or DEFAULT)
     made = known_demo(embedder)
     if made is None:
         with progress("drawing a street to try it with", crops_drawn()) as advance:

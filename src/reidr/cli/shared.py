@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 RETRIEVER_OPTION = click.option(
     "--retriever",
     "retriever_name",
-    default="nano",
-    help="Which embedder ranks the gallery: a shipped one (nano, lite, histogram), the folder of a trained one, "
+    default="lite",
+    help="Which embedder ranks the gallery: a shipped one (lite, attributes, histogram), the folder of a trained one, "
     "an .onnx file, a checkpoint of torchreid or TransReID (.pth, .safetensors), or one of your own as module:factory. "
-    "[nano]",
+    "[lite]",
 )
 PRECISION_OPTION = click.option(
     "--precision",

@@ -58,7 +58,7 @@ def command() -> None:
 @click.option("--quick", is_flag=True, help="A test of all stages in minutes: few people, few pairs, few steps.")
 @click.option(
     "--retriever",
-    help="Retriever to tune and evaluate with, by name or folder. [nano; of a recipe that starts from a published "
+    help="Retriever to tune and evaluate with, by name or folder. [lite; of a recipe that starts from a published "
     "checkpoint, the one that its section `retriever` trains]",
 )
 @click.option(
@@ -158,7 +158,7 @@ def rl(recipe: str, folder: Path, **options: Any) -> None:
     default=Path("runs/rl/model"),
     help="Folder of the trained reasoner. [runs/rl/model]",
 )
-@click.option("--retriever", default="nano", help="Retriever to use it with, by name or folder. [nano]")
+@click.option("--retriever", default="lite", help="Retriever to use it with, by name or folder. [lite]")
 @click.option(
     "--words", is_flag=True, help="Also choose whether P(same) is read from its words: two rationales for each pair."
 )

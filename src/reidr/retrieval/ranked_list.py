@@ -29,7 +29,7 @@ class RankedList:
         distances: (Q, k) float64, ascending along each row; +inf where padded.
         local: (Q, k) CSLS distances of the same entries (`csls`), which need not ascend; None where
             nobody asked for them. Fusion takes them in place of `distances`.
-        made_by: what ranked it, step by step, e.g. `("retriever nano", "k-reciprocal k1=20 k2=6 lambda=0.3")`.
+        made_by: what ranked it, step by step, e.g. `("retriever lite", "k-reciprocal k1=20 k2=6 lambda=0.3")`.
 
     Raises ReIDError for anything that is no such list, naming the query.
     """

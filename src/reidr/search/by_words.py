@@ -17,8 +17,9 @@ from reidr.errors import DataError
 from reidr.retrieval.embedders.attribute_recognition import AttributeRecogniser
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.embedders.registry import load_embedder
+from reidr.retrieval.embedders.retriever import DEFAULT
 from reidr.retrieval.gallery import Gallery, cache_folder
-from reidr.search.description import DEFAULT, recogniser_of
+from reidr.search.description import recogniser_of
 from reidr.search.folding import fold, limit_of
 from reidr.search.query.gallery import Searchable, collect
 from reidr.search.query.left_out import LeftOut
@@ -38,7 +39,7 @@ class WordsOptions:
     """How a search by words is carried out.
 
     Attributes:
-        retriever: one that recognises attributes, by name, as a folder or loaded; None: `search.description.DEFAULT`.
+        retriever: one that recognises attributes, by name, as a folder or loaded; None: the shipped one.
         pattern, fold: as for `find`.
         only: leave out crops of which any term is less likely than its opposite; without it nothing is left out.
         keep: cache what was computed of the gallery.

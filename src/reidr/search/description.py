@@ -13,13 +13,13 @@ from reidr.data.vocabulary import CANNOT_BE_SEEN, FAMILIES
 from reidr.errors import WeightsError
 from reidr.retrieval.embedders.embedder import Embedder, embed_crops
 from reidr.retrieval.embedders.registry import load_embedder
+from reidr.retrieval.embedders.retriever import DEFAULT
 from reidr.search.query.query import Person, query_of
 
 if TYPE_CHECKING:
     from reidr.retrieval.embedders.attribute_recognition import AttributeRecogniser
     from reidr.retrieval.embedders.retriever import Retriever
 
-DEFAULT = "lite"  # the shipped retriever that recognises attributes
 LIKELY, HIDDEN, NAMED = 0.5, 0.5, 0.2
 """From which probability on a value is said to be there, a family to be out of sight, and a second value is named."""
 
@@ -62,7 +62,7 @@ def describe(person: Person, *, retriever: Embedder | str | Path | None = None) 
     """What each picture of a person shows.
 
     Args:
-        person: a picture, or several; as for `find`. retriever: `DEFAULT`; a name, a trained folder, or a
+        person: a picture, or several; as for `find`. retriever: the shipped one; a name, a trained folder, or a
             loaded one.
 
     Raises ImageError for a picture that cannot be used, and WeightsError for a retriever that recognises no attributes.

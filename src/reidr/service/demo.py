@@ -18,7 +18,6 @@ from reidr.data.synthetic.settings import StreetSettings
 from reidr.errors import ReIDError
 from reidr.retrieval.embedders.embedder import Embedder
 from reidr.retrieval.gallery import cache_folder
-from reidr.search.description import DEFAULT
 from reidr.service.ingest.embedding import CropEmbedder
 from reidr.service.store.opening import open_store
 from reidr.service.store.records import StoredCrop
@@ -46,11 +45,6 @@ class DemoGallery:
 
     folder: Path
     people: Path
-
-
-def demo_retriever() -> str:
-    """The shipped retriever that recognises attributes, so that words can be searched for too."""
-    return DEFAULT
 
 
 def demo_folder(embedder: Embedder) -> Path:

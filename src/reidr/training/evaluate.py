@@ -25,7 +25,7 @@ class Evaluated:
     settings: EvaluationRecipe
 
 
-def evaluate_reasoner(model: Path, pretraining: Path, folder: Path, quick: bool, retriever_name: str = "nano") -> Path:
+def evaluate_reasoner(model: Path, pretraining: Path, folder: Path, quick: bool, retriever_name: str = "lite") -> Path:
     """The page of a search in data that no stage has used: the photos' test split where there is one, else a street.
 
     Candidates are ordered by the inference profile that `tuning_stage` has stored, as in `find` and `evaluate`. One

@@ -143,7 +143,7 @@ class WholeTraining:
         return page
 
     def _pretrained(self) -> Path:
-        chosen, retriever = self.chosen, self.chosen.retriever or "nano"
+        chosen, retriever = self.chosen, self.chosen.retriever or "lite"
         self._check_tunable(self.changes("pretraining"), retriever)
         pretraining = chosen.pretraining
         if pretraining is None:

@@ -14,7 +14,7 @@ from reidr.retrieval.embedders.precision import Precision
 from reidr.retrieval.embedders.published.embedder import is_published
 
 EMBEDDERS: dict[str, Callable[[], Embedder]] = {"histogram": HistogramEmbedder}
-"""Embedders by name. Trained ones that are shipped (`nano`) are folders of `retrieval/presets` and need no entry."""
+"""Embedders by name. Trained ones that are shipped (`lite`) are folders of `retrieval/presets` and need no entry."""
 NEEDED = ("name", "fingerprint", "embed_pictures")
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reidr.retrieval.embedders.network import NetworkSettings, RetrieverNetwork
 
 SHIPPED = Path(__file__).parent.parent / "presets"
-DEFAULT = "nano"
+DEFAULT = "lite"
 SETTINGS_FILE, WEIGHTS_FILE = "retriever.json", "model.safetensors"
 
 
@@ -63,7 +63,7 @@ class Retriever:
 
     @classmethod
     def load(cls, source: str | Path | None = None, precision: Precision = "reference") -> Retriever:
-        """A shipped model by name (default `nano`) or a folder written by `save_retriever`.
+        """A shipped model by name (default `lite`) or a folder written by `save_retriever`.
 
         Raises WeightsError when the folder or a file is missing, or when the weights do not fit the settings, and
         ReIDError for a precision that there is not.

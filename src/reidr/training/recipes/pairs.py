@@ -28,7 +28,7 @@ class PairsRecipe(Recipe):
     pretraining: Path = Field(
         Path("runs/pretraining"), description="run folder of `reidr train pretraining` (source pretraining)"
     )
-    retriever: str = Field("nano", description="retriever, by name or folder (source retriever)")
+    retriever: str = Field("lite", description="retriever, by name or folder (source retriever)")
     folds: int = Field(3, ge=2, description="folds over identities (source folds)")
     training: EmbedderTraining = Field(
         EmbedderTraining(), description="training of the folds' retrievers (source folds)"

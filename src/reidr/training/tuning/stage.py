@@ -71,7 +71,7 @@ def tuning_stage(
     model: Path,
     changes: dict[str, Any],
     *,
-    retriever: str = "nano",
+    retriever: str = "lite",
     how: TuningOptions = DEFAULTS,
 ) -> InferenceProfile:
     """Choose how the reasoner in `model` is used beside a retriever (as `--retriever`), and store it with the model.
