@@ -116,8 +116,8 @@ def index(address: str) -> None:
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 @click.option("--model", metavar="RETRIEVER",
-              help="Embed the stored pictures anew with this retriever: a shipped one (lite, attributes), the folder "
-              "of a trained one, an .onnx file, or one of your own as module:factory. [vectors are copied]")  # fmt: skip
+              help="Embed the stored pictures anew with this retriever: a shipped one (lite, attributes), the "
+              "folder of a trained one, an .onnx file or your own as module:factory. [they are copied]")  # fmt: skip
 @click.option("--crops-only", is_flag=True, help="Leave keys, cases, decisions and the audit log where they are.")
 def migrate(source: str, target: str, model: str | None, crops_only: bool) -> None:
     """Copy a gallery to another database, or to another model; when it is cut short, the same command goes on.
