@@ -108,8 +108,15 @@ def test_nothing_of_a_removed_crop_is_in_the_index() -> None:
     assert not made.mean.any()  # of fewer than a thousand crops a mean might say something of one of them
 
 
+@pytest.mark.parametrize("machine_code", [True, False])
 @pytest.mark.parametrize("dimensions", [3, 64, 70])
-def test_bits_are_compared_as_one_by_one(dimensions: int) -> None:
+def test_bits_are_compared_as_one_by_one(
+    dimensions: int, machine_code: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not machine_code:
+        monkeypatch.setattr(codes, "compiled", lambda: None)
+    elif codes.compiled() is None:
+        pytest.skip("numba is not installed")
     random = np.random.default_rng(dimensions)
     vectors, mean = random.normal(size=(200, dimensions)).astype(np.float32), np.float32(0.3)
     made = codes.Codes(
@@ -121,6 +128,8 @@ def test_bits_are_compared_as_one_by_one(dimensions: int) -> None:
     rows = made.rows(vectors[7], 5, wanted)
     limit = np.sort(naive[wanted])[4]
     assert rows.tolist() == np.flatnonzero(wanted & (naive <= limit)).tolist()
+    assert made.rows(vectors[7], 199, wanted).tolist() == np.flatnonzero(wanted).tolist()
+    assert made.rows(vectors[7], 5, None).tolist() == np.flatnonzero(naive <= np.sort(naive)[4]).tolist()
 
 
 def test_an_index_fits_fewer_and_more_rows_than_it_was_made_of() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,29 +58,29 @@ def nearest(
 def among(vectors: NDArray[np.float32], queries: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Found:
     """As `nearest`, among the few `rows` alone."""
     best = [_Best(k) for _ in queries]
-    multiply = compiled_products() if len(queries) < MANY else None
+    made = compiled() if len(queries) < MANY else None
     for first in range(0, len(rows), PIECE):
         part = rows[first : first + PIECE]
-        if multiply is None:
+        if made is None:
             _take(best, vectors[part] @ (queries.T if len(queries) > 1 else queries[0]), part, 0)
             continue
         for query, each in zip(queries, best, strict=True):
             scores = np.empty(len(part), dtype=np.float32)
-            multiply(vectors, part, query, scores)
+            made.products(vectors, part, query, scores)
             each.take(scores, part, 0)
     return [_exact(vectors, query, found) for query, found in zip(queries, best, strict=True)]
 
 
 @cache
-def compiled_products() -> Callable[..., None] | None:
-    """`products` of `compiled.py`, None where numba is not installed or may keep its code in no folder."""
+def compiled() -> ModuleType | None:
+    """`compiled.py`, None where numba is not installed or may keep its code in no folder."""
     if find_spec("numba") is None:
         return None
     try:
-        from reidr.service.store.sqlite.compiled import products
+        from reidr.service.store.sqlite import compiled as made
     except RuntimeError:
         return None
-    return products  # type: ignore[no-any-return, unused-ignore]
+    return made
 
 
 class _Best:
