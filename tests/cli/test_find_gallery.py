@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,6 +53,8 @@ def test_a_search_is_printed_written_and_logged(place: Path) -> None:
     assert done.exit_code == 0, (done.output, done.exception)
     assert "track " + ONES[0] in done.output
     assert "report: r/report.html" in done.output
+    assert "likely the same person" in done.output
+    assert not re.search(r"distance|fused|P\(same\)|score", done.output)
     document = CaseDocument.model_validate_json(Path("answer.json").read_text())
     assert document.case.answer is not None
     assert document.pictures == {}
@@ -137,7 +140,7 @@ def test_what_a_gallery_has_not_is_refused(place: Path, words: tuple[str, ...], 
         (("none.png",), "none.png"),
         (("--track", "nobody"), "track nobody is not in the gallery"),
         (("--case", "none"), "there is no case none"),
-        (("--words", "red top"), "no crop has attributes"),
+        (("--words", "red top"), "cannot be searched by words"),
     ],
 )
 def test_what_cannot_be_searched_is_one_sentence(place: Path, words: tuple[str, ...], message: str) -> None:

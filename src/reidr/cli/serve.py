@@ -203,10 +203,10 @@ def run(
     """Listen and answer until told to stop."""
     from reidr.search.appearances.travel import read_travel_times
     from reidr.service.api.app import create_app
-    from reidr.service.api.housekeeping import Housekeeping
+    from reidr.service.api.housekeeping import housekeeping
     from reidr.service.api.service import SearchService
     from reidr.service.http.server import HttpServer
-    from reidr.service.notifying.delivery import Deliverer
+    from reidr.service.notifying.delivery import delivering
     from reidr.service.page.routes import page_routes
     from reidr.service.security.binding import is_loopback
 
@@ -216,7 +216,7 @@ def run(
     facts = parts[0].facts()
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(HttpServer(service, app, bound))
-        for helper in (Housekeeping(parts[0], parts[1]), Deliverer(parts[0], parts[1])):
+        for helper in (housekeeping(parts[0], parts[1]), delivering(parts[0], parts[1])):
             helper.start()
             stack.callback(helper.stop)
         click.echo(
