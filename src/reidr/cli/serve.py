@@ -70,7 +70,7 @@ class Served:
     help="CSV table of how long people take between cameras: from, to, least, usual, most (seconds).",
 )
 @click.option(
-    "--max-waiting", type=click.IntRange(1), help="Most requests that wait for the models; more get 429. [64]"
+    "--max-waiting", type=click.IntRange(1), help="Most requests that wait for the models; more get 429. [256]"
 )
 @click.option("--max-request", type=click.IntRange(1), help="Most bytes of a request. [16000000]")
 @click.option("--max-memory", type=click.IntRange(1), help="Most bytes of all requests held at one time. [256000000]")
