@@ -136,10 +136,12 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def led_to(monkeypatch: pytest.MonkeyPatch, *found: str) -> None:
-    """Let every name lead to these addresses, the first time; later to this machine."""
-    answers = iter([found])
+    """Let the host's name lead to these addresses, the first time; later to this machine."""
+    answers, others = iter([found]), socket.getaddrinfo
 
-    def resolved(*_: Any, **__: Any) -> list[Any]:
+    def resolved(name: str, *given: Any, **named: Any) -> Any:
+        if name != "pictures.example":
+            return others(name, *given, **named)
         return [(0, 0, 0, "", (each, 443)) for each in next(answers, ("127.0.0.1",))]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolved)
