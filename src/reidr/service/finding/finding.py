@@ -29,6 +29,7 @@ MORE_TRACKS, TRACKS_OF_BOTH = 3, 200
 """Tracks looked at for each appearance that is wanted, and at least where words reorder what looks have found."""
 ALIKE_FIRST = "Those who look most alike come first."
 LIKELY_FIRST = "Those who are most likely the same person come first."
+FOREIGN = "The model that finds people and the one that compares them were not adjusted to each other: probabilities may be off"
 NO_PLACE = (
     "The travel times were not used: nothing says where and when the person was. Search by a track, or confirm one."
 )
@@ -180,7 +181,7 @@ def answer_of(search: Search, outcome: Outcome, facts: StoreFacts) -> SearchAnsw
     thresholds = NOTHING if words_alone else search.site.thresholds(models, outcome.believed)
     believed = by_site(outcome.believed, {f"{each.false_alarms:g}": each.value for each in thresholds.thresholds})
     profile = models.profile
-    foreign = "" if profile is None else profile.mismatch(models.retriever.fingerprint)
+    foreign = profile is not None and bool(profile.mismatch(models.retriever.fingerprint))
     description = outcome.words
     return SearchAnswer(
         token=secrets.token_urlsafe(16),
@@ -201,7 +202,7 @@ def answer_of(search: Search, outcome: Outcome, facts: StoreFacts) -> SearchAnsw
         order_rule=outcome.rule,
         presence=entry_of(believed, thresholds, ranked),
         thresholds=thresholds,
-        warnings=[*person.warnings, *([foreign] if foreign else [])],
+        warnings=[*person.warnings, *([FOREIGN] if foreign else [])],
         notes=[*person.notes, *outcome.notes],
         notice="" if profile is None else profile.notice,
         appearances=appearances,
