@@ -29,7 +29,10 @@ MORE_TRACKS, TRACKS_OF_BOTH = 3, 200
 """Tracks looked at for each appearance that is wanted, and at least where words reorder what looks have found."""
 ALIKE_FIRST = "Those who look most alike come first."
 LIKELY_FIRST = "Those who are most likely the same person come first."
-FOREIGN = "The model that finds people and the one that compares them were not adjusted to each other: probabilities may be off"
+FOREIGN = (
+    "The model that finds people and the one that compares them were not adjusted to each other, so probabilities may "
+    "be off"
+)
 NO_PLACE = (
     "The travel times were not used: nothing says where and when the person was. Search by a track, or confirm one."
 )
