@@ -108,7 +108,7 @@ def differences(words: NDArray[Any], own: NDArray[Any], found: NDArray[Any]) -> 
             column = words[word, first : first + BLOCK]
             mine = own[word]
             for place in range(part.shape[0]):
-                part[place] += ones(column[place] ^ mine)
+                part[place] += ones(column[place] ^ mine)  # type: ignore[call-arg, unused-ignore]  # numba passes the first one
 
 
 @numba.njit(cache=True, nogil=True)

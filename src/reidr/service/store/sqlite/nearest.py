@@ -129,7 +129,7 @@ def _exact(
     rows = np.sort(found.rows[0])
     made = compiled()
     if made is not None:
-        return made.exact(vectors, rows, query)  # type: ignore[no-any-return]
+        return made.exact(vectors, rows, query)
     exact = vectors[rows].astype(np.float64)
     there = np.einsum("ij,ij->i", exact, exact) > 0.5  # another process has just erased the others
     scores = np.einsum("ij,j->i", exact[there], query.astype(np.float64))
