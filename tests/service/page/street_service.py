@@ -6,6 +6,7 @@ Every answer is made of the API's own models, so that the page is tested against
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import json
 import threading
@@ -24,6 +25,7 @@ from reidr.search.words.parse import parse_description
 from reidr.service.api.models.answers import (
     AppearanceAnswer,
     AppearanceTrack,
+    CallerAnswer,
     CaseAnswer,
     ClaimAnswer,
     DecisionAnswer,
@@ -81,6 +83,7 @@ class StreetService:
     key: str | None = None
     busy: int = 0
     empty: bool = False
+    roles: tuple[str, ...] = ("search", "decide")
     timed: bool = True
     slow: float = 0.0
     fails: bool = False
@@ -88,6 +91,7 @@ class StreetService:
     found: tuple[float, ...] = CHANCES
     tracks: list[Track] = field(default_factory=lambda: street_tracks())
     questions: list[dict[str, Any]] = field(default_factory=list)
+    sent: list[bytes] = field(default_factory=list)
     decisions: list[DecisionAnswer] = field(default_factory=list)
     exports: list[str] = field(default_factory=list)
 
@@ -99,7 +103,7 @@ class StreetService:
             end=max((each.end for each in known), default=None),
             crops=0 if self.empty else sum(len(each.pictures) for each in self.tracks),
             tracks=0 if self.empty else len(self.tracks), version=3, retriever="nano", reasoner="nano", words=True,
-            threshold=self.threshold(), caller="", roles=["search", "decide"],
+            threshold=self.threshold(), caller="", roles=list(self.roles),
         )  # fmt: skip
 
     def threshold(self) -> str:
@@ -138,12 +142,18 @@ class StreetService:
             presence="Probably in the gallery: the smallest distance is 0.412; of searches for absent persons among"
             " held-out training people only 1% came below 0.480.",
             belief="probably there" if words is None else "unknown", threshold=self.threshold(),
-            query=[QueryPicture(id="picture 1", picture=None, doubt="")] if words is None else [],
+            query=[QueryPicture(id="picture 1", picture="/v1/cases/c-1/pictures/1", doubt="")] if words is None else [],
+            tracks=self.asked("tracks") or [], cameras=self.asked("cameras") or [], start=self.asked("start"),
+            end=self.asked("end"),
             words=words or "", terms=[] if words is None else [term.text for term in described(words).terms],
             searched=28, order="By the probability that it is the same person.", warnings=[], notes=[],
             total=len(appearances), appearances=appearances[after : after + self.page],
             after=after + self.page if after + self.page < len(appearances) else None,
         )  # fmt: skip
+
+    def asked(self, field: str) -> Any:
+        """What the last question had in a field."""
+        return self.questions[-1][field] if self.questions else None
 
     def ordered(self) -> list[Track]:
         """The tracks of the person that is looked for first."""
@@ -242,9 +252,15 @@ def application(service: StreetService) -> FastAPI:
         answer: Response = await go_on(request)
         return answer
 
-    @app.get("/v1/gallery")
-    def gallery() -> GalleryAnswer:
+    @app.get("/v1/gallery", response_model=GalleryAnswer)
+    def gallery() -> Any:
+        if "search" not in service.roles:
+            return problem(403, "Forbidden", "this key may not do that: it lacks the role search")
         return service.gallery()
+
+    @app.get("/v1/caller")
+    def caller() -> CallerAnswer:
+        return CallerAnswer(caller="Ada", roles=list(service.roles))
 
     @app.post("/v1/descriptions")
     def descriptions(text: DescriptionText) -> DescriptionAnswer:
@@ -276,6 +292,8 @@ def add_searches(app: FastAPI, service: StreetService) -> None:
         if service.fails:
             return problem(400, "Bad request", "Picture 1 cannot be read: the file ends too early.")
         service.questions.append(question.model_dump())
+        if question.pictures:
+            service.sent = [base64.b64decode(each.split(",")[1]) for each in question.pictures]
         return service.results(question.words if not question.pictures and not question.tracks else None)
 
     @app.get("/v1/searches/{token}")
@@ -299,6 +317,10 @@ def add_cases(app: FastAPI, service: StreetService) -> None:
     @app.get("/v1/cases/{case}")
     def case(case: str) -> CaseAnswer:
         return service.case()
+
+    @app.get("/v1/cases/{case}/pictures/{number}")
+    def given(case: str, number: int) -> Response:
+        return Response(service.sent[number - 1], media_type="image/png")
 
     @app.get("/v1/cases/{case}/export")
     def export(case: str, format: str) -> Response:
