@@ -12,13 +12,15 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from PIL import Image
+from street_answering import add_audit, add_erasing
 
 from reidr.data.synthetic import StreetSettings, street_crops
 from reidr.search.words.parse import parse_description
@@ -89,16 +91,20 @@ class StreetService:
     fails: bool = False
     page: int = 50
     found: tuple[float, ...] = CHANCES
-    tracks: list[Track] = field(default_factory=lambda: street_tracks())
+    tracks: list[Track] = field(default_factory=lambda: [replace(each) for each in street_tracks()])
     questions: list[dict[str, Any]] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
     decisions: list[DecisionAnswer] = field(default_factory=list)
     exports: list[str] = field(default_factory=list)
+    erasures: list[dict[str, list[str]]] = field(default_factory=list)
+    log: list[dict[str, Any]] = field(default_factory=list)
+    broken: int | None = None
 
     def gallery(self) -> GalleryAnswer:
         known = self.tracks if self.timed and not self.empty else []
         return GalleryAnswer(
-            name="Harbour street", store="sqlite", cameras=[] if self.empty else sorted(CAMERAS.values()),
+            name="Harbour street", store="sqlite",
+            cameras=[] if self.empty else sorted({each.camera for each in self.tracks}),
             start=min((each.start for each in known), default=None),
             end=max((each.end for each in known), default=None),
             crops=0 if self.empty else sum(len(each.pictures) for each in self.tracks),
@@ -142,7 +148,7 @@ class StreetService:
             presence="Probably in the gallery: the smallest distance is 0.412; of searches for absent persons among"
             " held-out training people only 1% came below 0.480.",
             belief="probably there" if words is None else "unknown", threshold=self.threshold(),
-            query=[QueryPicture(id="picture 1", picture="/v1/cases/c-1/pictures/1", doubt="")] if words is None else [],
+            query=[] if words is not None else [self.query_picture()],
             tracks=self.asked("tracks") or [], cameras=self.asked("cameras") or [], start=self.asked("start"),
             end=self.asked("end"),
             words=words or "", terms=[] if words is None else [term.text for term in described(words).terms],
@@ -150,6 +156,11 @@ class StreetService:
             total=len(appearances), appearances=appearances[after : after + self.page],
             after=after + self.page if after + self.page < len(appearances) else None,
         )  # fmt: skip
+
+    def query_picture(self) -> QueryPicture:
+        """The picture that was sent, else the first crop of the first track."""
+        path = "/v1/cases/c-1/pictures/1" if self.asked("pictures") else "/v1/crops/t0%2F0/picture"
+        return QueryPicture(id="picture 1", picture=path, doubt="")
 
     def asked(self, field: str) -> Any:
         """What the last question had in a field."""
@@ -198,8 +209,9 @@ class StreetService:
         yield "event: done\ndata: {}\n\n"
 
 
-def street_tracks() -> list[Track]:
-    """The gallery crops of a small street, those of one person in one camera as one track."""
+@cache
+def street_tracks() -> tuple[Track, ...]:
+    """The gallery crops of a small street, those of one person in one camera as one track; drawn once."""
     tracks: dict[tuple[str, str], Track] = {}
     for number, crop in enumerate(street_crops(STREET, "gallery")):
         who = crop.person or f"stranger {number}"
@@ -207,7 +219,7 @@ def street_tracks() -> list[Track]:
         begin = BEGIN + 97.0 * len(tracks)
         track = tracks.setdefault((who, camera), Track(f"t{len(tracks)}", camera, begin, begin + 8, [], crop.person))
         track.pictures.append(jpeg(crop.open()))
-    return list(tracks.values())
+    return tuple(tracks.values())
 
 
 def jpeg(picture: Image.Image) -> bytes:
@@ -280,6 +292,8 @@ def application(service: StreetService) -> FastAPI:
 
     add_searches(app, service)
     add_cases(app, service)
+    add_erasing(app, service)
+    add_audit(app, service)
     return app
 
 

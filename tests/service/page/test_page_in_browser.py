@@ -387,6 +387,13 @@ def test_a_search_is_there_again_after_a_reload_and_another_begins_empty(
     decided(page, 0, "same")
     page.reload()
     decided(page, 0, "same")
+    # The form and the pair are as they were: the case keeps the picture.
+    page.wait_for_selector(".tile img")
+    until(page, "document.querySelector('#appearance-1 .side.a img').naturalWidth > 0")
+    page.click("#search")
+    until(page, "document.querySelector('#busy').hidden")
+    assert base64.b64decode(service.questions[-1]["pictures"][0].split(",")[1]) == picture.read_bytes()
+    assert service.questions[-1]["case"] == "c-1"
     page.click("#another")
     assert page.locator("#results").is_hidden()
     assert page.locator(".tile").count() == 0
