@@ -308,6 +308,8 @@ def test_reasons_come_one_by_one_and_mark_their_regions(open_page: Open, service
     assert "done" in page.inner_text("#thinking")  # others are still to come
     stamps = page.locator("#appearance-1 .stamp").all_inner_texts()
     assert stamps == ["consistent"] * 3 + ["not visible", "inconsistent", "self-contradictory"]
+    for side in "ab":
+        until(page, f"document.querySelector('#appearance-1 .side.{side} img').naturalWidth > 0")
     page.focus("#appearance-1 .claim >> nth=0")
     measured = {"a": (0.2, 0.2, 0.8, 0.5), "b": (0.1, 0.15, 0.9, 0.45)}
     for side, (left, top, right, bottom) in measured.items():
