@@ -166,7 +166,7 @@ async function restore(id) {
   try {
     const answer = await lastResults(id);
     show(answer);
-    await restoreQuestion(answer);
+    await restoreQuestion(answer).catch((problem) => tell(problem)); // a picture may be erased by now; what was found stays
     lastPictures = new Set(queryPictures());
   } catch (problem) {
     history.replaceState(null, "", location.pathname);
