@@ -392,8 +392,9 @@ def test_a_search_is_there_again_after_a_reload_and_another_begins_empty(
     # The form and the pair are as they were: the case keeps the picture.
     page.wait_for_selector(".tile img")
     until(page, "document.querySelector('#appearance-1 .side.a img').naturalWidth > 0")
-    page.click("#search")
-    until(page, "document.querySelector('#busy').hidden")
+    page.wait_for_selector("#busy", state="hidden")
+    with page.expect_response("**/v1/searches"):
+        page.click("#search")
     assert base64.b64decode(service.questions[-1]["pictures"][0].split(",")[1]) == picture.read_bytes()
     assert service.questions[-1]["case"] == "c-1"
     page.click("#another")
