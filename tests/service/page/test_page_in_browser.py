@@ -298,12 +298,13 @@ def test_cameras_and_times_bound_the_search(open_page: Open, service: Any, pictu
 
 
 def test_reasons_come_one_by_one_and_mark_their_regions(open_page: Open, service: Any, picture: Path) -> None:
-    service.slow = 1.5
+    service.reasons_now = 0
     page = open_page()
     search(page, picture)
     page.click("#appearance-5 .line")
     assert "thinking" in page.inner_text("#appearance-5 .reason")
     page.click("#appearance-1 .line")
+    service.reasons_now = 3
     page.wait_for_selector("#appearance-1 .claim")
     assert "done" in page.inner_text("#thinking")  # others are still to come
     stamps = page.locator("#appearance-1 .stamp").all_inner_texts()
@@ -323,6 +324,7 @@ def test_reasons_come_one_by_one_and_mark_their_regions(open_page: Open, service
     assert page.locator("#appearance-1 .side.a .region-mark.about").inner_text() == "sleeves, about here"
     page.hover("#appearance-1 .claim >> nth=1")
     assert page.locator("#appearance-1 .side.a .region-mark").inner_text() == "bag"
+    service.reasons_now = 1000
     page.wait_for_selector("#thinking:has-text('5 reasons written.')")
     assert page.evaluate("document.activeElement.matches('#appearance-1 .claim')")  # the focus stayed where it was
 
