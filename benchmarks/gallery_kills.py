@@ -30,6 +30,7 @@ from reidr.service.store.records import CropFilter, StoredCrop
 from reidr.service.store.store import GalleryStore
 
 DIMENSIONS, CROPS = 512, 5
+FEW = 5  # operations that a child does at most before it is killed
 
 
 def crops_of(step: int) -> list[StoredCrop]:
@@ -78,16 +79,27 @@ def look_on(address: str) -> None:
         hits = store.search(query, 5)[0]
         assert [hit.distance for hit in hits] == sorted(hit.distance for hit in hits)
         store.count()
+        time.sleep(0.01)
 
 
-def warm_up(folder: Path, address: str) -> None:
-    """Import here what the children would spend their short lives on."""
+def warm_up(folder: Path, address: str) -> float:
+    """Import here what the children would spend their short lives on; returns seconds an operation."""
     with_all = open_store(folder)
     with_all.set_model("none", "none", DIMENSIONS)
     for step in range(8):
         work(step, with_all)
+    begun = time.monotonic()
+    for step in range(8, 16):
+        work(step, with_all)
+    pace = (time.monotonic() - begun) / 8
     with_all.close()
     open_store(address).close()
+    return pace
+
+
+def lines_of(done: Path) -> int:
+    """How many operations have returned so far."""
+    return done.read_bytes().count(b"\n") if done.exists() else 0
 
 
 def acknowledged(done: Path) -> list[dict[str, Any]]:
@@ -119,14 +131,17 @@ def history(store: GalleryStore) -> list[tuple[str | None, int]]:
 def measure(kills: int, address: str, folder: Path) -> dict[str, Any]:
     """Kill `kills` children; returns what was lost, doubled and left behind."""
     random = np.random.default_rng(0)
-    warm_up(folder / "warm", address)
+    pace = warm_up(folder / "warm", address)
     done, begun = folder / "done.jsonl", time.monotonic()
     reader = multiprocessing.get_context("fork").Process(target=look_on, args=(address,))
     reader.start()
     for _ in range(kills):
         child = multiprocessing.get_context("fork").Process(target=go_on, args=(address, done))
         child.start()
-        child.join(float(random.uniform(0.05, 1.0)))
+        wanted = lines_of(done) + int(random.integers(FEW))
+        while lines_of(done) < wanted and child.exitcode is None:
+            time.sleep(0.002)
+        child.join(float(random.uniform(0.0, 2.0 * pace)))  # a random moment of the operation that is under way
         assert child.exitcode is None, "the child ended by itself"
         child.kill()
         child.join()

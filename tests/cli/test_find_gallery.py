@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,17 +12,33 @@ import pytest
 from click.testing import CliRunner, Result
 from gallery_of_people import VISITS, crops_of, drawn
 
+from reidr.cli.find_gallery_text import numbers
 from reidr.cli.main import reidr
 from reidr.errors import ReIDError
 from reidr.report.case.document import CaseDocument
 from reidr.retrieval.embedders.embedder import embed_crops
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
+from reidr.search.appearances.types import FoundTrack
 from reidr.service.finding.person import crop_of
 from reidr.service.records.opening import open_records
 from reidr.service.security.audit import all_rows
 from reidr.service.store.opening import open_store
 
 ONES = [visit.track for visit in VISITS if visit.person == 1]
+
+
+def test_a_track_s_numbers_are_words_for_whoever_looks_for_somebody() -> None:
+    bare = FoundTrack(track="door-7", camera="door", recording=None, start=None, end=None, crops=1, best="a.jpg",
+                      rank=1, distance=0.412, order_value=0.5, direct_score=None, p_same=None)  # fmt: skip
+    said = {
+        "track door-7  difference in looks 0.41 of 2": {},
+        "track door-7  the model's own guess 71%": {"direct_score": 0.71},
+        "track door-7  over 99% likely the same person": {"direct_score": 0.71, "p_same": 0.998},
+        "track door-7  93% likely the same person  80% likely to fit the words": {"p_same": 0.93, "p_words": 0.8},
+        "track door-7  93% likely the same person  confirmed": {"p_same": 0.93, "decided": "same"},
+    }
+    for line, numbers_of_it in said.items():
+        assert numbers(bare.model_copy(update=numbers_of_it)) == line
 
 
 @pytest.fixture
@@ -52,6 +69,8 @@ def test_a_search_is_printed_written_and_logged(place: Path) -> None:
     assert done.exit_code == 0, (done.output, done.exception)
     assert "track " + ONES[0] in done.output
     assert "report: r/report.html" in done.output
+    assert "difference in looks 1." in done.output
+    assert not re.search(r"distance|fused|P\(same\)|score", done.output)
     document = CaseDocument.model_validate_json(Path("answer.json").read_text())
     assert document.case.answer is not None
     assert document.pictures == {}
@@ -137,7 +156,7 @@ def test_what_a_gallery_has_not_is_refused(place: Path, words: tuple[str, ...], 
         (("none.png",), "none.png"),
         (("--track", "nobody"), "track nobody is not in the gallery"),
         (("--case", "none"), "there is no case none"),
-        (("--words", "red top"), "no crop has attributes"),
+        (("--words", "red top"), "cannot be searched by words"),
     ],
 )
 def test_what_cannot_be_searched_is_one_sentence(place: Path, words: tuple[str, ...], message: str) -> None:

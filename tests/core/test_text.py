@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reidr.core.text import is_harmless, number_of, plural, shown, size_in_words, some_of, whole
+from reidr.core.text import chance_in_words, is_harmless, number_of, plural, shown, size_in_words, some_of, whole
 
 
 @given(st.text(st.characters(exclude_categories=())))
@@ -57,3 +57,8 @@ def test_numbers_have_the_word_that_fits_them() -> None:
 )
 def test_sizes_are_said_in_words(size: float, said: str) -> None:
     assert size_in_words(size) == said
+
+
+def test_no_probability_is_said_to_be_certain() -> None:
+    said = [chance_in_words(share) for share in (0.0, 0.009, 0.01, 0.5, 0.934, 0.99, 0.994, 0.999, 1.0)]
+    assert said == ["under 1%", "under 1%", "1%", "50%", "93%", "99%", "over 99%", "over 99%", "over 99%"]

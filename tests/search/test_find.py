@@ -211,7 +211,7 @@ def test_a_person_beyond_the_stored_threshold_is_probably_absent(folder: Path, t
 
     found = look(Image.new("RGB", (30, 60), (250, 240, 10)), folder, retriever=Thresholded())
     assert bool(found.absent) == absent
-    assert not absent or "10%" in found.absent
+    assert not absent or "1 in 10 people" in found.absent
 
 
 class Eyed(Scripted):

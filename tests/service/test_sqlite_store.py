@@ -38,7 +38,18 @@ def found(store: SqliteStore, crops: list[StoredCrop], k: int = 1, **options: bo
     return [hits[0].id for hits in store.search(np.stack([crop.vector for crop in crops]), k, **options)]
 
 
-def test_nearest_rows_are_those_of_a_full_sort() -> None:
+def only_with(machine_code: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let searches use machine code, or NumPy alone."""
+    if machine_code and codes.compiled() is None:
+        pytest.skip("numba is not installed")
+    if not machine_code:
+        for module in ("codes", "nearest"):
+            monkeypatch.setattr(f"reidr.service.store.sqlite.{module}.compiled", lambda: None)
+
+
+@pytest.mark.parametrize("machine_code", [True, False])
+def test_nearest_rows_are_those_of_a_full_sort(machine_code: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    only_with(machine_code, monkeypatch)
     random = np.random.default_rng(0)
     vectors = unit(random.normal(size=(PIECE + 700, 16)))
     vectors[PIECE + 5] = vectors[3]  # copies tie exactly, wherever they lie
@@ -52,7 +63,11 @@ def test_nearest_rows_are_those_of_a_full_sort() -> None:
         exact[:, ~wanted] = np.inf
         exact[:, 70:90] = np.inf
         order = np.argsort(exact, axis=1, kind="stable")[:, :20]
-        for answer in (nearest(vectors, queries, 20, wanted), among(vectors, queries, 20, np.flatnonzero(wanted))):
+        for answer in (
+            nearest(vectors, queries, 20, wanted),
+            among(vectors, queries, 20, np.flatnonzero(wanted)),
+            [among(vectors, query[None], 20, np.flatnonzero(wanted))[0] for query in queries],
+        ):
             for (rows, distances), best, query in zip(answer, order, range(5), strict=True):
                 if not share:
                     assert len(rows) == 0
@@ -108,8 +123,10 @@ def test_nothing_of_a_removed_crop_is_in_the_index() -> None:
     assert not made.mean.any()  # of fewer than a thousand crops a mean might say something of one of them
 
 
+@pytest.mark.parametrize("machine_code", [True, False])
 @pytest.mark.parametrize("dimensions", [3, 64, 70])
-def test_bits_are_compared_as_one_by_one(dimensions: int) -> None:
+def test_bits_are_compared_as_one_by_one(dimensions: int, machine_code: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    only_with(machine_code, monkeypatch)
     random = np.random.default_rng(dimensions)
     vectors, mean = random.normal(size=(200, dimensions)).astype(np.float32), np.float32(0.3)
     made = codes.Codes(
@@ -121,6 +138,8 @@ def test_bits_are_compared_as_one_by_one(dimensions: int) -> None:
     rows = made.rows(vectors[7], 5, wanted)
     limit = np.sort(naive[wanted])[4]
     assert rows.tolist() == np.flatnonzero(wanted & (naive <= limit)).tolist()
+    assert made.rows(vectors[7], 199, wanted).tolist() == np.flatnonzero(wanted).tolist()
+    assert made.rows(vectors[7], 5, None).tolist() == np.flatnonzero(naive <= np.sort(naive)[4]).tolist()
 
 
 def test_an_index_fits_fewer_and_more_rows_than_it_was_made_of() -> None:
@@ -150,6 +169,7 @@ def test_a_block_is_searched_alike_in_memory_and_mapped(
 ) -> None:
     monkeypatch.setattr("reidr.service.store.sqlite.snapshot.HELD", held)
     monkeypatch.setattr("reidr.service.store.sqlite.snapshot.available_memory", lambda: held)
+    monkeypatch.setattr("reidr.service.store.sqlite.snapshot.LISTED", 1000 if held else 0)
     store, crops = filled(folder, 100)
     for first in range(100, 1500, 100):  # beyond the room that there was at first
         assert found(store, crops) == [crop.id for crop in crops]
@@ -161,6 +181,7 @@ def test_a_block_is_searched_alike_in_memory_and_mapped(
     snapshot = store._snapshot
     assert snapshot is not None
     assert (snapshot.buffer is None) == (held == 0)
+    assert snapshot.crops is None  # more than are listed in memory
 
 
 @pytest.mark.parametrize("step", ["block", "vacuum", "log"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from reidr.core.text import shown
+from reidr.core.text import chance_in_words, shown
 from reidr.report.case.document import camera_words, moment
 from reidr.search.appearances.case import Case
 from reidr.search.appearances.types import Appearance, FoundTrack, Reason
@@ -60,16 +60,16 @@ def appearance_lines(appearance: Appearance, reasons: dict[str, Reason]) -> list
 
 
 def numbers(track: FoundTrack) -> str:
-    """The numbers of a track: "track door-7  P(same) 0.93  distance 0.412"."""
+    """The numbers of a track: "track door-7  93% likely the same person"."""
     parts = [f"track {track.track}"]
     if track.p_same is not None:
-        parts.append(f"P(same) {track.p_same:.2f}")
+        parts.append(f"{chance_in_words(track.p_same)} likely the same person")
     elif track.direct_score is not None:
-        parts.append(f"direct score {track.direct_score:.2f}")
+        parts.append(f"the model's own guess {chance_in_words(track.direct_score)}")
+    elif track.distance is not None:
+        parts.append(f"difference in looks {track.distance:.2f} of 2")
     if track.p_words is not None:
-        parts.append(f"fits the words {track.p_words:.2f}")
-    if track.distance is not None:
-        parts.append(f"distance {track.distance:.3f}")
+        parts.append(f"{chance_in_words(track.p_words)} likely to fit the words")
     if track.decided != "undecided":
         parts.append(MARKS[track.decided])
     return "  ".join(parts)

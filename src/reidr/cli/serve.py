@@ -70,7 +70,7 @@ class Served:
     help="CSV table of how long people take between cameras: from, to, least, usual, most (seconds).",
 )
 @click.option(
-    "--max-waiting", type=click.IntRange(1), help="Most requests that wait for the models; more get 429. [64]"
+    "--max-waiting", type=click.IntRange(1), help="Most requests that wait for the models; more get 429. [256]"
 )
 @click.option("--max-request", type=click.IntRange(1), help="Most bytes of a request. [16000000]")
 @click.option("--max-memory", type=click.IntRange(1), help="Most bytes of all requests held at one time. [256000000]")
@@ -204,10 +204,10 @@ def run(
     """Listen and answer until told to stop."""
     from reidr.search.appearances.travel import read_travel_times
     from reidr.service.api.app import create_app
-    from reidr.service.api.housekeeping import Housekeeping
+    from reidr.service.api.housekeeping import housekeeping
     from reidr.service.api.service import SearchService
     from reidr.service.http.server import HttpServer
-    from reidr.service.notifying.delivery import Deliverer
+    from reidr.service.notifying.delivery import delivering
     from reidr.service.page.routes import page_routes
     from reidr.service.security.binding import is_loopback
 
@@ -217,7 +217,7 @@ def run(
     facts = parts[0].facts()
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(HttpServer(service, app, bound))
-        for helper in (Housekeeping(parts[0], parts[1]), Deliverer(parts[0], parts[1])):
+        for helper in (housekeeping(parts[0], parts[1]), delivering(parts[0], parts[1])):
             helper.start()
             stack.callback(helper.stop)
         click.echo(

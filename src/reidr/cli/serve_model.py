@@ -43,9 +43,17 @@ LIMITS = {
 @click.option("--max-request", type=click.IntRange(1), help="Most bytes of a request. [8000000]")
 @click.option("--max-memory", type=click.IntRange(1), help="Most bytes of all requests held at one time. [64000000]")
 @click.option(
+    "--allow-picture-addresses",
+    "addresses",
+    metavar="PREFIX",
+    multiple=True,
+    help="Also take pictures by address: a folder (file:///FOLDER/x.jpg), or https://HOST/PATH/; may be repeated. "
+    "[none]",
+)
+@click.option(
     "--grace", type=click.FloatRange(0, min_open=True), help="Seconds to finish what is under way when stopped. [8]"
 )
-def command(model: str, port: int, host: str, device: str | None, allow_open: bool, **limits: float | None) -> None:
+def command(model: str, port: int, host: str, device: str | None, allow_open: bool, **given: Any) -> None:
     """Serve a reasoner (preset, checkpoint folder or hub id) over an OpenAI-compatible API.
 
     Other programs reach it at http://HOST:PORT/v1, and `--reasoner http://HOST:PORT` of the other commands too.
@@ -57,9 +65,11 @@ def command(model: str, port: int, host: str, device: str | None, allow_open: bo
     leaves this machine.
     """
     from reidr.service.http.signals import ended_by
+    from reidr.service.model_server.answering.addresses import allowed
     from reidr.service.model_server.limits import Limits
 
-    bounds: Any = {LIMITS[name]: value for name, value in limits.items() if value is not None}
+    bounds: Any = {limit: given[name] for name, limit in LIMITS.items() if given[name] is not None}
+    bounds["addresses"] = allowed(given["addresses"])
 
     told: list[int] = []
 

@@ -48,6 +48,13 @@ def number_of(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or plural(one, number)}"
 
 
+def chance_in_words(share: float) -> str:
+    """A probability for reading, never as certain: "93%", "over 99%", "under 1%"."""
+    if share > 0.99:
+        return "over 99%"
+    return "under 1%" if share < 0.01 else f"{share:.0%}"
+
+
 def size_in_words(size: float) -> str:
     """Bytes: "512 B", "1.2 MB"."""
     for unit in ("B", "kB", "MB"):

@@ -115,7 +115,9 @@ class InferenceProfile:
 
 ADAPTER = TypeAdapter(InferenceProfile)
 UNTUNED = InferenceProfile(
-    0.2, "not tuned: MUSE's default", "The fusion weight of this reasoner was not tuned on any data."
+    0.2,
+    "not tuned: MUSE's default",
+    "How much this reasoner counts beside the looks was measured on no data: be careful with its order and numbers.",
 )
 
 

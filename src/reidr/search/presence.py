@@ -25,6 +25,7 @@ from reidr.search.folding import Group
 Reals = NDArray[np.float64]
 Belief = Literal["probably there", "perhaps there", "perhaps absent", "unknown"]
 LISTED = (FIRST, LAST)
+MEASURED = ", as measured on people held out of the training"
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def presence(
     if not stored:
         return Presence(
             "unknown",
-            "Whether the person is there cannot be said: how near absent people come to others is not known for this "
-            "retriever.",
+            "Whether the person is there cannot be said: how near other people come by chance is not known for this "
+            "model.",
         )
     return judged("distance", float(listed.distances[0, columns].min()), stored)
 
@@ -88,25 +89,19 @@ def smallest(name: str, listed: RankedList, columns: NDArray[np.int64], direct: 
 
 def judged(name: str, value: float, thresholds: Mapping[str, float]) -> Presence:
     """Below the strictest threshold: probably there. Beyond the loosest: perhaps not. Between them: it may be."""
-    strict, loose = min(thresholds, key=float), max(thresholds, key=float)
-    shown = "direct score subtracted from 1" if name == "1 - P(same)" else name
-    least = f"the smallest {shown} is {value:.3f}"
-    among = "searches for absent persons among held-out training people"
-    if value > thresholds[loose]:
+    rates = sorted(thresholds, key=float)
+    near = f"people who are not there come as near{MEASURED}"
+    if value > thresholds[rates[-1]]:
         belief: Belief = "perhaps absent"
-        sentence = (
-            f"Perhaps not in the gallery: {least}; of {among} only {float(loose):.0%} came below "
-            f"{thresholds[loose]:.3f}."
-        )
-    elif value <= thresholds[strict]:
-        belief = "probably there"
-        rare = f"of {among} only {float(strict):.0%} came below {thresholds[strict]:.3f}"
-        sentence = f"Probably in the gallery: {least}; {rare}."
+        sentence = f"Perhaps not in the gallery: more than {one_in(float(rates[-1]))} {near}."
     else:
-        belief = "perhaps there"
-        within = next(rate for rate in sorted(thresholds, key=float) if value <= thresholds[rate])
-        sentence = (
-            f"Perhaps in the gallery: {least}; of {among} up to {float(within):.0%} came as near (below "
-            f"{thresholds[within]:.3f})."
-        )
+        within = next(rate for rate in rates if value <= thresholds[rate])
+        belief = "probably there" if within == rates[0] else "perhaps there"
+        sure = belief.split()[0].capitalize()
+        sentence = f"{sure} in the gallery: at most about {one_in(float(within))} {near}."
     return Presence(belief, sentence, name, value, dict(thresholds))
+
+
+def one_in(rate: float) -> str:
+    """A rate for reading: "1 in 100"."""
+    return f"1 in {max(1, round(1.0 / rate)):,}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import zipfile
@@ -31,6 +32,10 @@ def test_a_person_is_found_decided_about_and_found_again(open_site: Site) -> Non
     assert found["total"] == len(found["appearances"]) == 5
     first = found["appearances"][0]
     assert client.get(first["picture"]).content[:4] == b"\x89PNG"
+    [given] = found["query"]
+    sent = client.get(given["picture"])  # the picture that was searched with is there for the next reader, too
+    assert (sent.content, sent.headers["content-type"]) == (base64.b64decode(encoded()), "image/png")
+    assert client.get(given["picture"][:-1] + "2").status_code == 404
     page = client.get(f"/v1/searches/{found['search_token']}", params={"limit": 2, "after": 1}).json()
     assert [one["rank"] for one in page["appearances"]] == [2, 3]
     assert page["after"] == 3
@@ -47,6 +52,14 @@ def test_a_person_is_found_decided_about_and_found_again(open_site: Site) -> Non
     assert [one["decision"] for one in undone["decisions"]] == ["same", "none"]
     rows = client.get("/v1/audit").json()["rows"]
     assert [row["entry"]["action"] for row in rows] == ["search", "decide", "search", "decide"]
+    newest = [client.get("/v1/audit", params={"newest_first": True, "limit": 3}).json()]
+    newest.append(client.get("/v1/audit", params={"newest_first": True, "after": newest[0]["after"]}).json())
+    assert [row["number"] for page in newest for row in page["rows"]] == [4, 3, 2, 1]
+    assert newest[1]["after"] is None
+    checked = client.get("/v1/audit/verification").json()
+    assert checked == {"rows": 4, "head": f"4:{rows[3]['entry']['hash']}", "broken": None, "why": ""}
+    kept = client.get("/v1/audit/verification", params={"head": f"9:{'0' * 64}"}).json()
+    assert kept["broken"] == 5
     assert rows[0]["entry"]["why"] == "a child is missing"
     assert tracks[0] not in json.dumps(rows)  # the log names nobody
     verify(open_site.service.records)
@@ -200,6 +213,7 @@ def test_a_key_opens_what_its_roles_say_and_is_limited(tmp_path: Path) -> None:
         records = keyed.service.records
         _, searcher = add_key(records, "Ada", ["search"])
         _, auditor = add_key(records, "Bob", ["audit"])
+        _, other = add_key(records, "Cleo", ["erase"])
 
         def get(path: str, key: str | None) -> int:
             headers = {"host": "reid.example"} | ({} if key is None else {"authorization": f"Bearer {key}"})
@@ -208,6 +222,8 @@ def test_a_key_opens_what_its_roles_say_and_is_limited(tmp_path: Path) -> None:
         assert [get("/v1/gallery", key) for key in (None, "x", searcher[:-1], auditor)] == [401, 401, 401, 403]
         assert [get(path, None) for path in ("/healthz", "/readyz", "/metrics", "/", "/openapi.json")] == [200] * 5
         assert get("/v1/gallery", searcher) == 200
+        headers = {"host": "reid.example", "authorization": f"Bearer {other}"}
+        assert keyed.client.get("/v1/caller", headers=headers).json() == {"caller": "Cleo", "roles": ["erase"]}
         assert get("/v1/audit", searcher) == 403
         assert get("/v1/gallery", searcher) == 429  # two at once, then one every two seconds
         answer = keyed.client.get("/v1/gallery", headers={"authorization": f"Bearer {searcher}"})

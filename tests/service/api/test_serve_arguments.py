@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from click.testing import CliRunner
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
+from reidr.cli.keys import command as keys
 from reidr.cli.serve import command
 from reidr.errors import DataError, ReIDError
-from reidr.service.api.admission.gate import LONGEST_KEY
+from reidr.retrieval.embedding_cache import cache_folder
+from reidr.service.api.admission.gate import GUARDED, LONGEST_KEY
+from reidr.service.api.routes.operations import operation_routes
 from reidr.service.records.opening import open_records
 from reidr.service.security.keys import add_key
 
@@ -72,3 +80,52 @@ def test_what_the_container_runs_is_there(name: str) -> None:
         assert {word for word in services["api"]["command"] if word.startswith("--")} <= options
         assert "ports" not in services["api"]  # only the proxy with TLS is reached from outside
         assert "5432" not in text
+
+
+def test_the_image_is_made_as_the_package_says() -> None:
+    text = (REPOSITORY / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (extras,) = re.findall(r"/source\[([\w,]+)\]", text)
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    (torch,) = re.findall(r"^ARG TORCH=(\S+)", text, re.M)
+    wanted = {each.name: each.specifier for each in map(Requirement, project["dependencies"])}
+    assert wanted["torch"].contains(torch)
+    (python,) = re.findall(r"^FROM python:(\d+\.\d+)-slim", text, re.M)
+    assert SpecifierSet(project["requires-python"]).contains(f"{python}.0")
+    (user,) = re.findall(r"^USER (\w+)", text, re.M)
+    assert f"useradd --create-home --uid 10001 {user}" in text
+    (cache,) = re.findall(r"REIDR_CACHE=(\S+)", text)
+    (volume,) = re.findall(r"^VOLUME (\S+)", text, re.M)
+    assert cache.startswith(f"{volume}/")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("REIDR_CACHE", cache)
+        assert cache_folder().is_relative_to(volume)
+
+
+def test_all_of_deploy_speaks_of_one_service() -> None:
+    folder = REPOSITORY / "deploy"
+    texts = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.name != ".env"}
+    (port,) = [str(parameter.default) for parameter in command.params if parameter.name == "port"]
+    assert re.findall(r"^EXPOSE (\d+)", texts["Dockerfile"], re.M) == [port]
+    (checked,) = re.findall(r"http://127.0.0.1:(\S+?)'", texts["Dockerfile"])
+    asked = f"/{checked.partition('/')[2]}"
+    assert checked.startswith(f"{port}/")
+    assert asked in {getattr(route, "path", "") for route in operation_routes().routes}
+    assert not asked.startswith(GUARDED)  # who looks whether it lives has no key
+    services = yaml.safe_load(texts["compose.yaml"])["services"]
+    (upstream,) = re.findall(r"dynamic a (\w+ \d+)", texts["Caddyfile"])
+    assert upstream == f"api {port}"
+    example = dict(line.split("=", 1) for line in texts["env.example"].splitlines())
+    named = re.findall(r"\$\{(\w+)(:-)?", texts["compose.yaml"])
+    assert {name for name, default in named if not default} <= set(example)
+    gallery = urlsplit(example["GALLERY"])
+    known = services["postgres"]["environment"]
+    assert (gallery.username, gallery.hostname, gallery.path) == (known["POSTGRES_USER"], "postgres", "/reidr")
+    assert gallery.password is None
+    assert "PGPASSWORD" in services["api"]["environment"]
+    mounted = [volume.split(":")[1] for volume in services["api"]["volumes"]]
+    assert mounted == re.findall(r"^VOLUME (\S+)", texts["Dockerfile"], re.M)
+    options = {option for parameter in keys.commands["add"].params for option in parameter.opts}
+    for text in (*texts.values(), (REPOSITORY / "docs" / "service.md").read_text(encoding="utf-8")):
+        for line in [line for line in text.splitlines() if "keys add" in line]:
+            assert set(re.findall(r"--\w+", line.partition("keys add")[2])) <= options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -108,6 +109,9 @@ def test_decisions_correct_the_probabilities_and_the_thresholds(
     told = site.thresholds(models(), Presence("perhaps there", "", "fused distance", 0.5))
     assert "at most about 1 false alarm in 100 absent people" in told.sentence
     assert f"{len(tracks)} decisions" in told.sentence
+    assert ("stricter" in told.sentence) == (told.thresholds[0].value < PROFILE.open_set.thresholds["0.01"])
+    for said in (told.sentence, before.thresholds(models(), Presence("unknown", "", "fused distance")).sentence):
+        assert not re.search(r"\d\.\d|fused|distance", said)
     answer = find_people(store, models(), asked(person=5), site)
     assert answer.thresholds.decisions == len(tracks)
     shown = find_people(store, models(), asked(person=5)).tracks()[0]

@@ -141,7 +141,7 @@ def test_words_alone_and_words_beside_a_picture(store: GalleryStore) -> None:
 
 def test_words_need_attributes(tmp_path: Path) -> None:
     store = gallery(tmp_path / "g", VISITS[:3])
-    with pytest.raises(DataError, match="no crop has attributes"):
+    with pytest.raises(DataError, match="cannot be searched by words"):
         find_people(store, models(), SearchRequest(words="backpack"))
     with pytest.raises(DataError, match="nothing in the description"):
         find_people(store, models(), SearchRequest(words="xyzzy"))

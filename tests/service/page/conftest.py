@@ -52,7 +52,7 @@ def open_page(browser: Any, service: Any) -> Iterator[Callable[..., Any]]:
         settings = {"viewport": {"width": 1360, "height": 900}, "timezone_id": "Europe/Berlin", "locale": "en-GB"}
         contexts.append(browser.new_context(**{**settings, **options}))
         page = contexts[-1].new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(120_000)  # machines may be busy with a training
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complain(message, complaints))
         page.goto(running.address)

@@ -6,24 +6,28 @@ Every answer is made of the API's own models, so that the page is tested against
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import json
 import threading
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from PIL import Image
+from street_answering import add_audit, add_erasing
 
 from reidr.data.synthetic import StreetSettings, street_crops
 from reidr.search.words.parse import parse_description
 from reidr.service.api.models.answers import (
     AppearanceAnswer,
     AppearanceTrack,
+    CallerAnswer,
     CaseAnswer,
     ClaimAnswer,
     DecisionAnswer,
@@ -81,25 +85,32 @@ class StreetService:
     key: str | None = None
     busy: int = 0
     empty: bool = False
+    roles: tuple[str, ...] = ("search", "decide")
     timed: bool = True
     slow: float = 0.0
+    reasons_now: int = 1000
     fails: bool = False
     page: int = 50
     found: tuple[float, ...] = CHANCES
-    tracks: list[Track] = field(default_factory=lambda: street_tracks())
+    tracks: list[Track] = field(default_factory=lambda: [replace(each) for each in street_tracks()])
     questions: list[dict[str, Any]] = field(default_factory=list)
+    sent: list[bytes] = field(default_factory=list)
     decisions: list[DecisionAnswer] = field(default_factory=list)
     exports: list[str] = field(default_factory=list)
+    erasures: list[dict[str, list[str]]] = field(default_factory=list)
+    log: list[dict[str, Any]] = field(default_factory=list)
+    broken: int | None = None
 
     def gallery(self) -> GalleryAnswer:
         known = self.tracks if self.timed and not self.empty else []
         return GalleryAnswer(
-            name="Harbour street", store="sqlite", cameras=[] if self.empty else sorted(CAMERAS.values()),
+            name="Harbour street", store="sqlite",
+            cameras=[] if self.empty else sorted({each.camera for each in self.tracks}),
             start=min((each.start for each in known), default=None),
             end=max((each.end for each in known), default=None),
             crops=0 if self.empty else sum(len(each.pictures) for each in self.tracks),
             tracks=0 if self.empty else len(self.tracks), version=3, retriever="nano", reasoner="nano", words=True,
-            threshold=self.threshold(), caller="", roles=["search", "decide"],
+            threshold=self.threshold(), caller="", roles=list(self.roles),
         )  # fmt: skip
 
     def threshold(self) -> str:
@@ -138,12 +149,23 @@ class StreetService:
             presence="Probably in the gallery: the smallest distance is 0.412; of searches for absent persons among"
             " held-out training people only 1% came below 0.480.",
             belief="probably there" if words is None else "unknown", threshold=self.threshold(),
-            query=[QueryPicture(id="picture 1", picture=None, doubt="")] if words is None else [],
+            query=[] if words is not None else [self.query_picture()],
+            tracks=self.asked("tracks") or [], cameras=self.asked("cameras") or [], start=self.asked("start"),
+            end=self.asked("end"),
             words=words or "", terms=[] if words is None else [term.text for term in described(words).terms],
             searched=28, order="By the probability that it is the same person.", warnings=[], notes=[],
             total=len(appearances), appearances=appearances[after : after + self.page],
             after=after + self.page if after + self.page < len(appearances) else None,
         )  # fmt: skip
+
+    def query_picture(self) -> QueryPicture:
+        """The picture that was sent, else the first crop of the first track."""
+        path = "/v1/cases/c-1/pictures/1" if self.asked("pictures") else "/v1/crops/t0%2F0/picture"
+        return QueryPicture(id="picture 1", picture=path, doubt="")
+
+    def asked(self, field: str) -> Any:
+        """What the last question had in a field."""
+        return self.questions[-1][field] if self.questions else None
 
     def ordered(self) -> list[Track]:
         """The tracks of the person that is looked for first."""
@@ -171,6 +193,8 @@ class StreetService:
         doubtful = [each for chance, each in zip(self.found, self.ordered(), strict=False) if 0.1 < chance < 0.95]
         for number, each in enumerate(doubtful):
             await asyncio.sleep(self.slow)
+            while number >= self.reasons_now:  # a test says when the next ones come
+                await asyncio.sleep(0.02)
             statements = [
                 StatementAnswer(
                     text=text, note=note,
@@ -188,8 +212,9 @@ class StreetService:
         yield "event: done\ndata: {}\n\n"
 
 
-def street_tracks() -> list[Track]:
-    """The gallery crops of a small street, those of one person in one camera as one track."""
+@cache
+def street_tracks() -> tuple[Track, ...]:
+    """The gallery crops of a small street, those of one person in one camera as one track; drawn once."""
     tracks: dict[tuple[str, str], Track] = {}
     for number, crop in enumerate(street_crops(STREET, "gallery")):
         who = crop.person or f"stranger {number}"
@@ -197,7 +222,7 @@ def street_tracks() -> list[Track]:
         begin = BEGIN + 97.0 * len(tracks)
         track = tracks.setdefault((who, camera), Track(f"t{len(tracks)}", camera, begin, begin + 8, [], crop.person))
         track.pictures.append(jpeg(crop.open()))
-    return list(tracks.values())
+    return tuple(tracks.values())
 
 
 def jpeg(picture: Image.Image) -> bytes:
@@ -242,9 +267,15 @@ def application(service: StreetService) -> FastAPI:
         answer: Response = await go_on(request)
         return answer
 
-    @app.get("/v1/gallery")
-    def gallery() -> GalleryAnswer:
+    @app.get("/v1/gallery", response_model=GalleryAnswer)
+    def gallery() -> Any:
+        if "search" not in service.roles:
+            return problem(403, "Forbidden", "this key may not do that: it lacks the role search")
         return service.gallery()
+
+    @app.get("/v1/caller")
+    def caller() -> CallerAnswer:
+        return CallerAnswer(caller="Ada", roles=list(service.roles))
 
     @app.post("/v1/descriptions")
     def descriptions(text: DescriptionText) -> DescriptionAnswer:
@@ -264,6 +295,8 @@ def application(service: StreetService) -> FastAPI:
 
     add_searches(app, service)
     add_cases(app, service)
+    add_erasing(app, service)
+    add_audit(app, service)
     return app
 
 
@@ -276,6 +309,8 @@ def add_searches(app: FastAPI, service: StreetService) -> None:
         if service.fails:
             return problem(400, "Bad request", "Picture 1 cannot be read: the file ends too early.")
         service.questions.append(question.model_dump())
+        if question.pictures:
+            service.sent = [base64.b64decode(each.split(",")[1]) for each in question.pictures]
         return service.results(question.words if not question.pictures and not question.tracks else None)
 
     @app.get("/v1/searches/{token}")
@@ -299,6 +334,10 @@ def add_cases(app: FastAPI, service: StreetService) -> None:
     @app.get("/v1/cases/{case}")
     def case(case: str) -> CaseAnswer:
         return service.case()
+
+    @app.get("/v1/cases/{case}/pictures/{number}")
+    def given(case: str, number: int) -> Response:
+        return Response(service.sent[number - 1], media_type="image/png")
 
     @app.get("/v1/cases/{case}/export")
     def export(case: str, format: str) -> Response:

@@ -298,16 +298,19 @@ def test_cameras_and_times_bound_the_search(open_page: Open, service: Any, pictu
 
 
 def test_reasons_come_one_by_one_and_mark_their_regions(open_page: Open, service: Any, picture: Path) -> None:
-    service.slow = 1.5
+    service.reasons_now = 0
     page = open_page()
     search(page, picture)
     page.click("#appearance-5 .line")
     assert "thinking" in page.inner_text("#appearance-5 .reason")
     page.click("#appearance-1 .line")
+    service.reasons_now = 3
     page.wait_for_selector("#appearance-1 .claim")
     assert "done" in page.inner_text("#thinking")  # others are still to come
     stamps = page.locator("#appearance-1 .stamp").all_inner_texts()
     assert stamps == ["consistent"] * 3 + ["not visible", "inconsistent", "self-contradictory"]
+    for side in "ab":
+        until(page, f"document.querySelector('#appearance-1 .side.{side} img').naturalWidth > 0")
     page.focus("#appearance-1 .claim >> nth=0")
     measured = {"a": (0.2, 0.2, 0.8, 0.5), "b": (0.1, 0.15, 0.9, 0.45)}
     for side, (left, top, right, bottom) in measured.items():
@@ -321,6 +324,7 @@ def test_reasons_come_one_by_one_and_mark_their_regions(open_page: Open, service
     assert page.locator("#appearance-1 .side.a .region-mark.about").inner_text() == "sleeves, about here"
     page.hover("#appearance-1 .claim >> nth=1")
     assert page.locator("#appearance-1 .side.a .region-mark").inner_text() == "bag"
+    service.reasons_now = 1000
     page.wait_for_selector("#thinking:has-text('5 reasons written.')")
     assert page.evaluate("document.activeElement.matches('#appearance-1 .claim')")  # the focus stayed where it was
 
@@ -387,6 +391,14 @@ def test_a_search_is_there_again_after_a_reload_and_another_begins_empty(
     decided(page, 0, "same")
     page.reload()
     decided(page, 0, "same")
+    # The form and the pair are as they were: the case keeps the picture.
+    page.wait_for_selector(".tile img")
+    until(page, "document.querySelector('#appearance-1 .side.a img').naturalWidth > 0")
+    page.wait_for_selector("#busy", state="hidden")
+    with page.expect_response("**/v1/searches"):
+        page.click("#search")
+    assert base64.b64decode(service.questions[-1]["pictures"][0].split(",")[1]) == picture.read_bytes()
+    assert service.questions[-1]["case"] == "c-1"
     page.click("#another")
     assert page.locator("#results").is_hidden()
     assert page.locator(".tile").count() == 0

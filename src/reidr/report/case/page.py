@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reidr.core.text import chance_in_words
 from reidr.errors import ReIDError
 from reidr.report import page as pages
 from reidr.report.case.document import KIND, SIDE, CaseDocument, camera_words, case_csv, moment
@@ -49,6 +50,7 @@ def render_case(document: CaseDocument) -> str:
         lanes=[] if answer is None else lanes_of(answer.time_line, answer.appearances),
         ticks=[] if answer is None else ticks_of(answer.time_line),
         when=moment,
+        chance=chance_in_words,
         camera=camera_words,
         decided=DECIDED,
         claims_marked=any(statement.claims for each in case.reasons for statement in each.verdict.statements),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from reidr.search.appearances.types import FoundTrack, SiteThresholds
 from reidr.search.document.schema import PresenceEntry
-from reidr.search.presence import Presence, judged
+from reidr.search.presence import Presence, judged, one_in
 
 NOBODY = "Nobody was seen: no crop in the gallery passes the filters of camera and time."
 WORDS_ALONE = "Whether the person is here cannot be said: words fit more people than one."
@@ -54,8 +54,3 @@ def sentence_of(believed: Presence, site: SiteThresholds) -> str:
     within = next(rate for rate in rates if believed.value <= thresholds[rate])
     sure = "is probably here" if believed.belief == "probably there" else "may be here"
     return f"The person {sure}: at most about {one_in(float(within))} people who are not here come as near{here}."
-
-
-def one_in(rate: float) -> str:
-    """A rate for reading: "1 in 100"."""
-    return f"1 in {max(1, round(1.0 / rate)):,}"

@@ -15,19 +15,20 @@ bearer = HTTPBearer(auto_error=False, scheme_name="key", description="A key of `
 
 
 class Needs:
-    """A dependency: what a route works with, for callers who have a role."""
+    """A dependency: what a route works with, for callers who have a role; None: for all whose key is known."""
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, role: str | None) -> None:
         self.role = role
 
     def __call__(self, request: Request, _: Annotated[Any, Depends(bearer)] = None) -> Asking:
         """Raises RequestError (403) for a caller without the role. Who calls, the gate has found before."""
         caller: Caller = request.scope["state"]["caller"]
-        if self.role not in caller.roles:
+        if self.role is not None and self.role not in caller.roles:
             raise RequestError(f"this key may not do that: it lacks the role {self.role}", 403)
         return Asking(request.app.state.service, request, caller)
 
 
+ToKnow = Annotated[Asking, Depends(Needs(None))]
 ToSearch = Annotated[Asking, Depends(Needs("search"))]
 ToEnrol = Annotated[Asking, Depends(Needs("enrol"))]
 ToDecide = Annotated[Asking, Depends(Needs("decide"))]

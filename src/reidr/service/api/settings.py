@@ -14,7 +14,9 @@ class ServiceLimits(HttpLimits):
 
     request_bytes: int = 16_000_000
     memory_bytes: int = 256_000_000
-    waiting: int = 64
+    waiting: int = 256
+    """For the models, in the order in which they came. Fewer where so many would not be answered in time: a caller who
+    is sent away comes back behind others who came later, so whoever can be answered in time had better wait."""
     connections: int = 512
     picture_bytes: int = 8_000_000
     """Of one picture's file."""

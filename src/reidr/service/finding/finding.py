@@ -27,6 +27,12 @@ from reidr.service.store.store import GalleryStore
 
 MORE_TRACKS, TRACKS_OF_BOTH = 3, 200
 """Tracks looked at for each appearance that is wanted, and at least where words reorder what looks have found."""
+ALIKE_FIRST = "Those who look most alike come first."
+LIKELY_FIRST = "Those who are most likely the same person come first."
+FOREIGN = (
+    "The model that finds people and the one that compares them were not adjusted to each other, so probabilities may "
+    "be off"
+)
 NO_PLACE = (
     "The travel times were not used: nothing says where and when the person was. Search by a track, or confirm one."
 )
@@ -101,7 +107,7 @@ def by_words(search: Search) -> Outcome:
     """Words alone: tracks in the order of how probable it is that all that they ask for holds."""
     store, request = search.store, search.request
     words = described(store, request.words, search.which, frozenset())
-    rule = "The order is that of the probability that everything the words ask for holds, as if it were independent."
+    rule = "Those whom everything in the words fits best come first."
     if not words.tracks:
         return Outcome((), "probability of the words", rule, Presence("unknown", NOBODY), words=words)
     order = words.order()[: MORE_TRACKS * request.max_matches + 10]
@@ -151,16 +157,14 @@ def order_words(
     compared: int,
 ) -> tuple[str, str, list[str]]:
     """The name of what decides the order, how it is made, and notes on it."""
-    by, rule, notes = numbers.by, numbers.rule, []
+    by, notes = numbers.by, []
+    rule = ALIKE_FIRST if by == "distance" else LIKELY_FIRST
     if words is not None:
         by = "looks and words"
-        rule = (
-            f"The order is that of both orders together (the sum of 1 / (60 + rank)): by the retriever's distance, "
-            f"among the {compared:,} nearest tracks, and by how well the words fit."
-        )
+        rule = f"Of the {compared:,} tracks that look most alike, those that fit the words too come first."
     if any(travel is not None for travel in travels) and words is None:
         by = f"{by} with travel times"
-        rule = f"{rule} Travel times move it by what they say of each track."
+        rule = f"{rule} How long people take between the cameras counts too."
     elif search.request.travel_times and not search.person.sightings:
         notes.append(NO_PLACE)
     return by, rule, notes
@@ -180,7 +184,7 @@ def answer_of(search: Search, outcome: Outcome, facts: StoreFacts) -> SearchAnsw
     thresholds = NOTHING if words_alone else search.site.thresholds(models, outcome.believed)
     believed = by_site(outcome.believed, {f"{each.false_alarms:g}": each.value for each in thresholds.thresholds})
     profile = models.profile
-    foreign = "" if profile is None else profile.mismatch(models.retriever.fingerprint)
+    foreign = profile is not None and bool(profile.mismatch(models.retriever.fingerprint))
     description = outcome.words
     return SearchAnswer(
         token=secrets.token_urlsafe(16),
@@ -201,7 +205,7 @@ def answer_of(search: Search, outcome: Outcome, facts: StoreFacts) -> SearchAnsw
         order_rule=outcome.rule,
         presence=entry_of(believed, thresholds, ranked),
         thresholds=thresholds,
-        warnings=[*person.warnings, *([foreign] if foreign else [])],
+        warnings=[*person.warnings, *([FOREIGN] if foreign else [])],
         notes=[*person.notes, *outcome.notes],
         notice="" if profile is None else profile.notice,
         appearances=appearances,

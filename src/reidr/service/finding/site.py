@@ -81,11 +81,7 @@ class Site:
         nearest = self.nearest_wrong(models, score)
         found = site_thresholds(shipped, nearest)
         entries = [
-            ThresholdEntry(
-                false_alarms=float(rate),
-                value=value,
-                sentence=f"{alarms_in_words(float(rate))}: a {score} of {value:.3f} or less",
-            )
+            ThresholdEntry(false_alarms=float(rate), value=value, sentence=alarms_in_words(float(rate)))
             for rate, value in sorted(found.items(), key=lambda each: float(each[0]))
         ]
         decisions = len(self.of_models(models))
@@ -95,25 +91,30 @@ class Site:
             searches=len(nearest),
             thresholds=entries,
             shipped=shipped,
-            sentence=sentence_of(score, entries[0], shipped, decisions, len(nearest)),
+            sentence=sentence_of(entries[0], shipped, decisions, len(nearest)),
         )
 
 
-def sentence_of(
-    score: str, strictest: ThresholdEntry, shipped: Mapping[str, float], decisions: int, searches: int
-) -> str:
+def sentence_of(strictest: ThresholdEntry, shipped: Mapping[str, float], decisions: int, searches: int) -> str:
     """What holds at this site, and what it rests on."""
     words = alarms_in_words(strictest.false_alarms)
-    said = f"With a {score} of {strictest.value:.3f} or less there is {words}"
+    said = f"Where this says that the person is probably here, expect {words}"
     if not searches:
         so_far = (
             f" ({decisions:,} so far, none of them about the nearest wrong person of a search)" if decisions else ""
         )
         return f"{said}, as measured on the training people; decisions made here will correct it{so_far}."
     before = shipped[min(shipped, key=float)]
+    change = (
+        "stricter"
+        if strictest.value < before
+        else "more lenient"
+        if strictest.value > before
+        else "neither stricter nor more lenient"
+    )
     return (
-        f"{said}, by the training people and {searches:,} searches decided here ({decisions:,} decisions; "
-        f"{before:.3f} before)."
+        f"{said}, by the training people and {searches:,} searches decided here ({decisions:,} decisions; they have "
+        f"made it {change})."
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from reidr.data.types import Crop
 from reidr.errors import DataError, ReIDError, WeightsError
+from reidr.evaluation.explanations.masking import BANDS
 from reidr.reasoning.rationales.claim_check import check_claims
 from reidr.reasoning.types import Pair
 from reidr.retrieval.embedders.embedder import Embedder
@@ -28,6 +29,12 @@ FAMILIES_OF_REGION: Mapping[str, tuple[str, ...]] = {
     "bag": ("carried", "bag colors"),
 }
 """Where each body region of a claim is looked for: the families of the attribute vocabulary, best first."""
+FLAT = 0.5
+"""Of the picture: attention that is spread over more than this does not say where a region lies."""
+BESIDE = 0.05
+"""So far above or below its plain band the middle of a region may lie; hair may be long, and people bend."""
+MIDDLE = (0.3, 0.7)
+"""Across the picture the middle of whatever is worn lies between these; a bag may hang at the side."""
 
 
 def think(
@@ -100,7 +107,8 @@ def shown_crop(store: GalleryStore, request: SearchRequest, name: str) -> Crop:
 def regions_in(retriever: Embedder, crop: Crop) -> dict[str, Box]:
     """Where each body region lies in a picture, as the retriever's attribute recognition looks for it.
 
-    Empty for a retriever that recognises no attributes: nothing then says where it looked.
+    A region whose place cannot be trusted is left out (`is_plausible`). Empty for a retriever that recognises no
+    attributes: nothing then says where it looked.
     """
     try:
         boxes = recogniser_of(retriever).boxes(crop.open())
@@ -109,6 +117,22 @@ def regions_in(retriever: Embedder, crop: Crop) -> dict[str, Box]:
     found = {}
     for region, families in FAMILIES_OF_REGION.items():
         box = next((boxes[family] for family in families if family in boxes), None)
-        if box is not None:
+        if box is not None and is_plausible(region, box):
             found[region] = box
     return found
+
+
+def is_plausible(region: str, box: Box) -> bool:
+    """Whether a box can be where a region lies in a crop of an upright person: attention may be flat, or be elsewhere.
+
+    It must not cover more than half of the picture, and its middle must lie in the plain band of the region
+    (`masking.BANDS`). Where it does not, whoever shows the region says "about here" of the band.
+    """
+    left, top, right, bottom = box
+    if (right - left) * (bottom - top) > FLAT:
+        return False
+    highest, lowest, first, last = BANDS[region]
+    if region != "bag":
+        first, last = max(first, MIDDLE[0]), min(last, MIDDLE[1])
+    across, down = (left + right) / 2, (top + bottom) / 2
+    return first <= across <= last and highest - BESIDE <= down <= lowest + BESIDE

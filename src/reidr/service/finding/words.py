@@ -81,8 +81,8 @@ def described(store: GalleryStore, words: str, which: CropFilter, left_out: froz
                 counts[crop.track] = counts.get(crop.track, np.zeros(len(VALUES))) + known
     if not totals and crops:
         raise DataError(
-            "words cannot be searched for here: no crop has attributes; index the gallery with a retriever that "
-            "recognises them, such as lite"
+            "this gallery cannot be searched by words: the model that it was indexed with does not say what people "
+            "wear and carry; index it again with one that does, such as lite"
         )
     tracks = tuple(totals)
     seen = np.array([counts[track] for track in tracks]).reshape(-1, len(VALUES))
@@ -108,7 +108,9 @@ def told(query: DescriptionQuery, unknown: int) -> list[str]:
     """What a reader must know of how the words were understood."""
     sentences = WordsFound(query, (), 0, "", "").sentences()
     if unknown:
-        sentences.append(f"{unknown:,} crops have no attributes and were not compared with the words.")
+        sentences.append(
+            f"Of {unknown:,} crops it is not known what people wear; they were not compared with the words."
+        )
     return sentences
 
 

@@ -9,7 +9,7 @@ from reidr.errors import ReIDError
 
 @dataclass(frozen=True)
 class HttpLimits:
-    """Bounds of a server; every one is a whole number, or a number of seconds, above zero."""
+    """Bounds of a server; every number, be it of things or of seconds, is above zero."""
 
     request_bytes: int = 8_000_000
     """Of one request's body."""
@@ -27,5 +27,6 @@ class HttpLimits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if not getattr(self, field.name) > 0:
-                raise ReIDError(f"the server's limit {field.name} must be above 0, not {getattr(self, field.name)}")
+            value = getattr(self, field.name)
+            if isinstance(value, int | float) and not value > 0:
+                raise ReIDError(f"the server's limit {field.name} must be above 0, not {value}")

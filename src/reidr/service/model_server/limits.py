@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reidr.data.pictures.images import MAXIMUM_RATIO
 from reidr.service.http.limits import HttpLimits
+from reidr.service.model_server.answering.addresses import NOWHERE, Allowed
 
 LONGEST_TEXT = 4_000
 """Characters of a whole conversation: at most four tokens each, so the text is never more than 16,000 tokens long
@@ -27,3 +28,5 @@ class Limits(HttpLimits):
     """Of one picture, and of all pictures of a request together."""
     side_ratio: int = MAXIMUM_RATIO
     """Longer side of a picture over its shorter side."""
+    addresses: Allowed = NOWHERE
+    """Where pictures may be that a request names by an address; nowhere, unless it was said."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from reidr.core.notices import warn_once
-from reidr.errors import ConflictError, ReIDError
+from reidr.errors import ConflictError
 from reidr.service.notifying.events import Event, events_for, message_of
 from reidr.service.notifying.sending import NotTakenError, send
 from reidr.service.notifying.targets import Target, targets
 from reidr.service.records.records import RecordStore
+from reidr.service.repeating import Repeating
 from reidr.service.security.audit import Entry, write
 from reidr.service.store.store import GalleryStore
 
@@ -81,26 +81,11 @@ def deliver_to(store: GalleryStore, records: RecordStore, target: Target, event:
     return "sent"
 
 
-class Deliverer:
-    """A thread that delivers every few seconds, for a service; it ends with `stop`."""
-
-    def __init__(self, store: GalleryStore, records: RecordStore, *, every: float = 5.0) -> None:
-        self._store, self._records, self._every = store, records, every
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="notifications", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End after the message under way."""
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.wait(self._every):
-            try:
-                deliver(self._store, self._records)
-            except ReIDError as error:  # a database that is away for a moment; what was not sent is sent later
-                warn_once(f"notifications: {error}")
+def delivering(store: GalleryStore, records: RecordStore, *, every: float = 5.0) -> Repeating:
+    """A thread that delivers every few seconds, for a service. What was not sent is sent later."""
+    return Repeating(
+        "notifications",
+        lambda: deliver(store, records),
+        every,
+        lambda error: warn_once(f"notifications: {error}"),
+    )

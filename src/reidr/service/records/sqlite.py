@@ -5,15 +5,15 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from reidr.core.storage.files import make_private_file
 from reidr.errors import ReIDError
-from reidr.service.records.checking import SCHEMA_VERSION, canonical, check_names, check_version, parsed
-from reidr.service.records.records import Json, LogRow, Record
+from reidr.service.records.checking import SCHEMA_VERSION
+from reidr.service.records.sql_records import Ask, SqlRecords
 
 APPLICATION = 0x52654964  # "ReId": tells the file from other programs'
 SCHEMA = (
@@ -29,7 +29,7 @@ SCHEMA = (
 )
 
 
-class SqliteRecords:
+class SqliteRecords(SqlRecords):
     """A `RecordStore` in one file. What has returned survives a kill and a power failure (WAL, `synchronous=FULL`)."""
 
     def __init__(self, path: Path, *, patience: float = 60.0) -> None:
@@ -60,8 +60,7 @@ class SqliteRecords:
         self._connection.execute("PRAGMA synchronous=FULL")
         self._connection.execute("PRAGMA secure_delete=ON")
         self._connection.execute("PRAGMA temp_store=MEMORY")  # what is purged passes through no other file
-        with self._writing():
-            ask = self._connection.execute
+        with self._writing("tables") as ask:
             version = ask("PRAGMA user_version").fetchone()[0]
             tables = ask("SELECT count(*) FROM sqlite_master").fetchone()[0]
             if tables and (ask("PRAGMA application_id").fetchone()[0] != APPLICATION or version != SCHEMA_VERSION):
@@ -73,68 +72,6 @@ class SqliteRecords:
                 ask(statement)
             ask(f"PRAGMA user_version={SCHEMA_VERSION}")
             ask(f"PRAGMA application_id={APPLICATION}")
-
-    def put(self, kind: str, key: str, value: Json, *, version: int | None = None) -> int:
-        """See `RecordStore.put`."""
-        check_names(kind, key)
-        text = canonical(value)
-        with self._explained(), self._writing():
-            found = self._connection.execute(
-                "SELECT version FROM records WHERE kind = ? AND key = ?", (kind, key)
-            ).fetchone()
-            before = found[0] if found else 0
-            check_version(kind, key, version, before)
-            self._connection.execute(
-                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", (kind, key, text, before + 1)
-            )
-        return int(before) + 1
-
-    def get(self, kind: str, key: str) -> Record | None:
-        """See `RecordStore.get`."""
-        check_names(kind, key)
-        found = self._read("SELECT value, version FROM records WHERE kind = ? AND key = ?", (kind, key))
-        return Record(kind, key, parsed(found[0][0]), found[0][1]) if found else None
-
-    def of_kind(self, kind: str, *, after: str | None = None, limit: int = 1000) -> list[Record]:
-        """See `RecordStore.of_kind`."""
-        check_names(kind)
-        found = self._read(
-            "SELECT key, value, version FROM records WHERE kind = ? AND key > ? ORDER BY key LIMIT ?",
-            (kind, after or "", limit),
-        )
-        return [Record(kind, key, parsed(value), version) for key, value, version in found]
-
-    def kinds(self) -> list[str]:
-        """See `RecordStore.kinds`."""
-        return [kind for (kind,) in self._read("SELECT DISTINCT kind FROM records ORDER BY kind", ())]
-
-    def remove(self, kind: str, key: str) -> bool:
-        """See `RecordStore.remove`."""
-        check_names(kind, key)
-        with self._explained(), self._writing():
-            done = self._connection.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
-            return done.rowcount > 0
-
-    def append(self, log: str, make: Callable[[LogRow | None], Json]) -> LogRow:
-        """See `RecordStore.append`."""
-        check_names(log)
-        with self._explained(), self._writing():
-            found = self._connection.execute(
-                "SELECT number, value FROM logs WHERE log = ? ORDER BY number DESC LIMIT 1", (log,)
-            ).fetchone()
-            last = LogRow(log, found[0], parsed(found[1])) if found else None
-            text = canonical(make(last))
-            number = last.number + 1 if last else 1
-            self._connection.execute("INSERT INTO logs VALUES (?, ?, ?)", (log, number, text))
-        return LogRow(log, number, parsed(text))
-
-    def rows(self, log: str, *, after: int = 0, limit: int = 1000) -> list[LogRow]:
-        """See `RecordStore.rows`."""
-        check_names(log)
-        found = self._read(
-            "SELECT number, value FROM logs WHERE log = ? AND number > ? ORDER BY number LIMIT ?", (log, after, limit)
-        )
-        return [LogRow(log, number, parsed(value)) for number, value in found]
 
     def purge(self) -> None:
         """See `RecordStore.purge`."""
@@ -155,7 +92,7 @@ class SqliteRecords:
         with self._lock:
             self._connection.close()
 
-    def _read(self, statement: str, values: tuple[object, ...]) -> list[Any]:
+    def _read(self, statement: str, values: Sequence[object]) -> list[Any]:
         with self._lock, self._explained():
             return self._connection.execute(statement, values).fetchall()
 
@@ -172,11 +109,12 @@ class SqliteRecords:
                 time.sleep(0.05)
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with self._lock:
+    def _writing(self, lock: str) -> Iterator[Ask]:
+        """See `SqlRecords._writing`; the whole file is locked, whatever `lock` says."""
+        with self._lock, self._explained():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                yield
+                yield self._connection.execute
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:  # a full disk may have ended it already

@@ -73,6 +73,22 @@ def hash_of(row: Json) -> str:
     return hashlib.sha256((str(row["previous"]) + canonical(content)).encode("ascii", "backslashreplace")).hexdigest()
 
 
+def last_number(records: RecordStore) -> int:
+    """The number of the newest row of the audit log, 0 for an empty one: found by halves, since logs read forwards."""
+
+    def is_behind(number: int) -> bool:
+        return not records.rows(LOG, after=number, limit=1)
+
+    high = 1
+    while not is_behind(high):
+        high *= 2
+    low = 0
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_behind(middle) else (middle + 1, high)
+    return low
+
+
 def all_rows(records: RecordStore, *, after: int = 0) -> Iterator[LogRow]:
     """Every row of the audit log behind number `after`, oldest first, read page by page."""
     while page := records.rows(LOG, after=after):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel
 
 from reidr.search.appearances.case import Case, Decision
 from reidr.search.appearances.types import Appearance, Decided, FoundTrack, Reason, SearchAnswer
@@ -13,7 +16,7 @@ from reidr.service.api.models import answers
 
 def results_of(answer: SearchAnswer, case: Case, after: int, limit: int) -> answers.SearchResults:
     """A page of what a search found, with what was decided since."""
-    standing = case.standing()
+    standing, request = case.standing(), Asked.model_validate(case.request)
     page = answer.appearances[after : after + limit]
     end = after + len(page)
     return answers.SearchResults(
@@ -21,15 +24,16 @@ def results_of(answer: SearchAnswer, case: Case, after: int, limit: int) -> answ
         case=case.id,
         created=answer.created,
         gallery_version=answer.gallery_version,
-        query=[
-            answers.QueryPicture(id=one.id, picture=picture_path(one.id) if one.stored else None, doubt=one.doubt)
-            for one in answer.query
-        ],
+        query=query_pictures(answer, case),
         presence=answer.presence.sentence,
         belief=answer.presence.belief,
         threshold=answer.thresholds.sentence,
         words=answer.words,
         terms=answer.terms,
+        tracks=request.tracks,
+        cameras=request.cameras,
+        start=request.since,
+        end=request.until,
         searched=answer.searched,
         order=answer.order_rule,
         warnings=answer.warnings,
@@ -38,6 +42,33 @@ def results_of(answer: SearchAnswer, case: Case, after: int, limit: int) -> answ
         appearances=[appearance_answer(one, standing) for one in page],
         after=end if end < len(answer.appearances) else None,
     )
+
+
+class Asked(BaseModel):
+    """What an answer repeats of a case's request, which is kept without its pictures."""
+
+    tracks: list[str] = []
+    cameras: list[str] = []
+    since: float | None = None
+    until: float | None = None
+
+
+def query_pictures(answer: SearchAnswer, case: Case) -> list[answers.QueryPicture]:
+    """The pictures of the person: those that were given are kept with the case in this order, others are crops."""
+    given = [one.id for one in answer.query if not one.stored]
+    return [
+        answers.QueryPicture(
+            id=one.id,
+            picture=picture_path(one.id) if one.stored else given_path(case.id, given.index(one.id) + 1),
+            doubt=one.doubt,
+        )
+        for one in answer.query
+    ]
+
+
+def given_path(case: str, number: int) -> str:
+    """Where a picture is that somebody gave to search with."""
+    return f"/v1/cases/{quote(case, safe='')}/pictures/{number}"
 
 
 def appearance_answer(found: Appearance, standing: dict[str, Decision]) -> answers.AppearanceAnswer:

@@ -28,7 +28,7 @@ def explained(ask: Asking, body: PairQuestion) -> ExplanationAnswer:
     reasoner = models.reasoner
     first, second = side(ask, body.first, "first"), side(ask, body.second, "second")
     if reasoner is None or not reasoner.capabilities.think:
-        raise RequestError("this service has no reasoner that writes reasons", 404)
+        raise RequestError("this service runs without a model that writes reasons", 404)
     rows = models.retriever.embed_pictures([first.open(), second.open()])
     distance = float(np.sqrt(max(0.0, 2.0 - 2.0 * float(rows[0] @ rows[1]))))
     pair = Pair(first, second, distance)

@@ -47,6 +47,13 @@ class GalleryAnswer(Answer):
     roles: list[str]
 
 
+class CallerAnswer(Answer):
+    """Who is asking."""
+
+    caller: str
+    roles: list[str]
+
+
 class CropAnswer(Answer):
     """One crop of the gallery, without its picture."""
 
@@ -173,7 +180,7 @@ class QueryPicture(Answer):
     """A picture of the person who is searched for."""
 
     id: str
-    picture: str | None = Field(description="Where it is, if it is a crop of the gallery; else null.")
+    picture: str = Field(description="Where it is.")
     doubt: str = Field(description="Why it can hardly show a person; empty where nothing speaks against it.")
 
 
@@ -190,6 +197,10 @@ class SearchResults(Answer):
     threshold: str = Field(description="How often an absent person comes as near, at this site, in words.")
     words: str = Field(description="The description that was searched for; empty without one.")
     terms: list[str] = Field(description="What was understood of it.")
+    tracks: list[str] = Field(description="Tracks of the gallery by which the person was described.")
+    cameras: list[str] = Field(description="Those that were searched alone; empty for all.")
+    start: Time | None = Field(description="Where the time searched begins and ends; null where it is open.")
+    end: Time | None
     searched: int = Field(description="How many crops were searched.")
     order: str = Field(description="How the order is made, one sentence.")
     warnings: list[str] = Field(description="Why the result may not be reliable.")
@@ -276,10 +287,21 @@ class AuditRow(Answer):
 
 
 class AuditAnswer(Answer):
-    """A page of the audit log, oldest first."""
+    """A page of the audit log. after: what to ask the next page with; null on the last one."""
 
     rows: list[AuditRow]
     after: int | None
+
+
+class VerificationAnswer(Answer):
+    """Whether the audit log is as it was written."""
+
+    rows: int = Field(description="How many rows are as they were written, from the first on.")
+    head: str = Field(
+        description="number:hash of the last of these. Kept elsewhere, it tells whether the end is cut off."
+    )
+    broken: int | None = Field(description="Number of the first row that does not fit; null where all do.")
+    why: str = Field(description="What is wrong with it; empty where nothing is.")
 
 
 class Health(Answer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 
 from reidr.search.appearances.case import Case
@@ -17,8 +17,10 @@ from reidr.service.api.models.answers import CaseAnswer, CasesAnswer
 from reidr.service.api.models.fields import Label
 from reidr.service.api.models.requests import NewDecision
 from reidr.service.api.problems import responses
+from reidr.service.api.routes.crops import PICTURES, picture_response
 from reidr.service.api.service import Asking
 from reidr.service.finding import cases
+from reidr.service.finding.request import GivenPicture
 from reidr.service.http.errors import RequestError
 
 FILES: dict[int | str, dict[str, Any]] = {
@@ -53,12 +55,27 @@ def case_routes() -> APIRouter:
         """One case with all its decisions."""
         return case_answer(await ask.read("case", lambda: known_case(ask, case)))
 
+    @router.get("/v1/cases/{case}/pictures/{number}", response_class=Response, responses=PICTURES | responses(404))
+    async def picture(case: Label, number: Annotated[int, Path(ge=1, le=10_000)], ask: ToSearch) -> Response:
+        """A picture of the person who is searched for, as it was sent: 1 is the first one."""
+        content: bytes = await ask.read("picture", lambda: given_picture(ask, case, number))
+        return picture_response(content)
+
     @router.get("/v1/cases/{case}/export", response_class=Response, responses={**responses(404), **FILES})
     async def export(case: Label, ask: ToDecide, form: Annotated[Form, Query(alias="format")] = "html") -> Response:
         """A case as one file. Everybody but the person who was searched for and confirmed is blurred."""
         return await ask.read("export", lambda: exported(ask, case, form))
 
     return router
+
+
+def given_picture(ask: Asking, name: str, number: int) -> bytes:
+    """A picture that somebody gave to search with. Raises RequestError (404)."""
+    record = ask.records.get(cases.PICTURES, known_case(ask, name).id)
+    pictures = [] if record is None else record.value["pictures"]
+    if number > len(pictures):
+        raise RequestError("the case has no such picture", 404)
+    return GivenPicture.model_validate(pictures[number - 1]).content
 
 
 def page_of_cases(ask: Asking, after: str | None, limit: int) -> list[Case]:

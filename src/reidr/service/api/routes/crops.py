@@ -24,7 +24,7 @@ from reidr.service.store.records import EVERYTHING, CropFilter, StoredCrop
 
 PICTURE_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PN": "image/png", b"RIF": "image/webp"}
 PICTURES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file as it was enrolled", "content": {kind: {} for kind in PICTURE_TYPES.values()}}
+    200: {"description": "The file as it was given", "content": {kind: {} for kind in PICTURE_TYPES.values()}}
 }
 
 
@@ -67,7 +67,7 @@ def crop_routes() -> APIRouter:
     async def picture(crop: Label, ask: ToSearch) -> Response:
         """The picture of a crop, as it was enrolled."""
         found: StoredCrop = await ask.read("picture", lambda: one_crop(ask, crop))
-        return Response(found.picture, media_type=PICTURE_TYPES.get(found.picture[:3], "application/octet-stream"))
+        return picture_response(found.picture)
 
     @router.get("/v1/crops/{crop:path}", responses=responses(404))
     async def one(crop: Label, ask: ToSearch) -> CropAnswer:
@@ -75,6 +75,11 @@ def crop_routes() -> APIRouter:
         return crop_answer(await ask.read("crop", lambda: one_crop(ask, crop)))
 
     return router
+
+
+def picture_response(content: bytes) -> Response:
+    """An encoded picture with its media type."""
+    return Response(content, media_type=PICTURE_TYPES.get(content[:3], "application/octet-stream"))
 
 
 def some(ask: Asking, page: Page) -> list[StoredCrop]:

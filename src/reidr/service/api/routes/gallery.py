@@ -6,8 +6,8 @@ from fastapi import APIRouter
 
 from reidr.search.presence import Presence
 from reidr.search.words.parse import parse_description
-from reidr.service.api.asking import ToSearch
-from reidr.service.api.models.answers import DescriptionAnswer, GalleryAnswer, TermAnswer
+from reidr.service.api.asking import ToKnow, ToSearch
+from reidr.service.api.models.answers import CallerAnswer, DescriptionAnswer, GalleryAnswer, TermAnswer
 from reidr.service.api.models.requests import DescriptionText
 from reidr.service.api.problems import responses
 from reidr.service.api.service import Asking
@@ -16,8 +16,13 @@ from reidr.service.finding.site import site_of
 
 
 def gallery_routes() -> APIRouter:
-    """`/v1/gallery` and `/v1/descriptions`."""
+    """`/v1/caller`, `/v1/gallery` and `/v1/descriptions`."""
     router = APIRouter(tags=["gallery"])
+
+    @router.get("/v1/caller", responses=responses())
+    async def caller(ask: ToKnow) -> CallerAnswer:
+        """Who is calling, and what they may do. Every key that is known may ask this."""
+        return CallerAnswer(caller=ask.caller.name, roles=sorted(ask.caller.roles))
 
     @router.get("/v1/gallery", responses=responses())
     async def gallery(ask: ToSearch) -> GalleryAnswer:

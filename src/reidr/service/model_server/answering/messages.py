@@ -11,7 +11,7 @@ from reidr.service.http.pictures import DATA_URL, bytes_of, decoded
 from reidr.service.model_server.answering.requests import ChatRequest, TextPart, read_request
 from reidr.service.model_server.limits import Limits
 
-TOO_MANY_PIXELS = "picture {}: more than {:,} pixels in this request; send persons' crops"
+TOO_MANY_PIXELS = "{}: more than {:,} pixels in this request; send persons' crops"
 
 Conversation = tuple[list[dict[str, Any]], list[Image.Image], str]
 """Messages, their pictures (RGB) in order, and how the assistant's turn begins."""
@@ -35,7 +35,7 @@ def read_conversation(request: ChatRequest, limits: Limits) -> Conversation:
         raise RequestError(f"the messages have {characters:,} characters, more than {limits.text_characters:,}")
     images: list[Image.Image] = []
     messages: list[dict[str, Any]] = []
-    room = limits.picture_pixels
+    room, bytes_left = limits.picture_pixels, limits.request_bytes
     for message in request.messages:
         parts: list[dict[str, str]] = []
         for part in message.content:
@@ -46,7 +46,11 @@ def read_conversation(request: ChatRequest, limits: Limits) -> Conversation:
                 raise RequestError("only a message of the user may hold a picture")
             if len(images) == limits.pictures:
                 raise RequestError(f"the messages hold more than {limits.pictures} pictures")
-            images.append(read_picture(part.image_url.url, len(images) + 1, room, limits))
+            name = f"picture {len(images) + 1}"
+            raw = picture_bytes(part.image_url.url, name, bytes_left, limits)
+            bytes_left -= len(raw)
+            too_many = TOO_MANY_PIXELS.format(name, limits.picture_pixels)
+            images.append(decoded(raw, name, room, limits.side_ratio, too_many))
             room -= images[-1].width * images[-1].height
             parts.append({"type": "image"})
         messages.append({"role": message.role, "content": parts})
@@ -58,17 +62,17 @@ def read_conversation(request: ChatRequest, limits: Limits) -> Conversation:
     return messages, images, begun
 
 
-def read_picture(url: str, place: int, room: int, limits: Limits) -> Image.Image:
-    """The picture in a data URL, RGB; `room`: how many pixels it may have.
+def picture_bytes(url: str, name: str, most: int, limits: Limits) -> bytes:
+    """The bytes of a picture: those in a data URL, or of an address that is allowed, `most` at most.
 
-    Its size is checked before it is decoded. Raises RequestError.
+    Raises RequestError.
     """
     head = DATA_URL.match(url)
-    if head is None:
-        raise RequestError(
-            f"picture {place}: only data URLs are taken (data:image/png;base64,…, or jpeg, or webp); addresses and"
-            " files are never opened"
-        )
-    name = f"picture {place}"
-    too_many = TOO_MANY_PIXELS.format(place, limits.picture_pixels)
-    return decoded(bytes_of(url[head.end() :], name), name, room, limits.side_ratio, too_many)
+    if head is not None:
+        return bytes_of(url[head.end() :], name)
+    if limits.addresses and url[:5].lower() != "data:":
+        return limits.addresses.read(url, name, most)
+    raise RequestError(
+        f"{name}: only data URLs are taken (data:image/png;base64,…, or jpeg, or webp); addresses and files are never"
+        " opened"
+    )

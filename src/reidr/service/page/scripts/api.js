@@ -102,6 +102,7 @@ function parameters(values) {
   return given.length ? `?${new URLSearchParams(given)}` : "";
 }
 
+export const caller = () => json("v1/caller", { patient: false });
 export const gallery = () => json("v1/gallery", { patient: false });
 export const understand = (words, signal) =>
   json("v1/descriptions", { method: "POST", body: JSON.stringify({ words }), signal });
@@ -110,6 +111,18 @@ export const search = (question, signal) => post("v1/searches", question, signal
 export const results = (token, after = null) => json(`v1/searches/${name(token)}${parameters({ after })}`);
 export const decide = (decision) => post("v1/decisions", decision);
 export const caseOf = (id) => json(`v1/cases/${name(id)}`);
+export const crops = (which) => json(`v1/crops${parameters(which)}`);
+export const audit = (after) => json(`v1/audit${parameters({ newest_first: true, after, limit: 500 })}`);
+export const verification = (head) => json(`v1/audit/verification${parameters({ head })}`);
+
+/** Erases for good. Gives the receipt, and the very file of it: its hash is that of these numbers as they are written. */
+export async function erase(which, changeKey) {
+  const headers = { "Idempotency-Key": changeKey };
+  const response = await ask(`v1/crops${parameters(which)}`, { method: "DELETE", headers });
+  const file = await response.blob();
+  return { file, told: JSON.parse(await file.text()) };
+}
+
 export const exported = (id, format) => ask(`v1/cases/${name(id)}/export${parameters({ format })}`);
 
 /** The events of a stream (server-sent events, read by fetch: an EventSource could send no key), as [kind, value]. */
@@ -158,6 +171,18 @@ export function picture(path) {
   }
   return pictures.get(path);
 }
+
+/** Forgets pictures that may be other ones by now, or erased; `which` says of a path whether it is one of these. */
+export function forgetPictures(which) {
+  for (const [path, made] of pictures) {
+    if (!which(path)) continue;
+    pictures.delete(path);
+    made.then(URL.revokeObjectURL, () => {});
+  }
+}
+
+/** A picture as it was given to search with. */
+export const pictureFile = async (path) => (await ask(path.replace(/^\//, ""))).blob();
 
 async function nextPicture() {
   if (running >= AT_ONCE || !waitingPictures.length) return;

@@ -3,10 +3,10 @@
 import * as api from "./api.js";
 import { make, fill, sign } from "./dom.js";
 import { markRegions, showReason, verdict } from "./reasons.js";
-import { DECIDED, capital, counted, likelihood, span, termParts } from "./wording.js";
+import { DECIDED, called, capital, counted, likelihood, span, termParts } from "./wording.js";
 
 /**
- * The item of an appearance. `pictures` holds the query's by id, {url} or {path}, and `name`; `ofWords`: there are none.
+ * The item of an appearance. `pictures` holds the paths of the query's by id; `ofWords`: there are none.
  * `deciding(tracks, decision, why)` is called with the ids of the tracks that a decision is about; `opening()` when its
  * line is pressed.
  */
@@ -25,7 +25,7 @@ export function appearanceItem(appearance, number, { pictures, ofWords, mayDecid
     make(
       "span",
       { class: "what" },
-      make("span", { class: "place" }, appearance.camera),
+      make("bdi", { class: "place" }, called(appearance.camera)),
       badge,
       make("span", { class: "when" }, span(appearance.start, appearance.end)),
       brief,
@@ -59,10 +59,10 @@ export function appearanceItem(appearance, number, { pictures, ofWords, mayDecid
   }
 
   function build() {
-    const a = pictures.size > 0 && figure("a", "the person");
+    const a = pictures.size > 0 && figure("a", "A", "the person");
     parts = {
       a,
-      b: figure("b", "found"),
+      b: figure("b", a && "B", "found"),
       remarks: make("div", { class: "remarks" }),
       decide: make("div", { class: "decide", role: "group", "aria-label": `Your decision on number ${number + 1}` }),
       reason: make("div", { class: "reason" }),
@@ -86,7 +86,7 @@ export function appearanceItem(appearance, number, { pictures, ofWords, mayDecid
   /** Shows the track that is looked at: its picture, what is known of it, its decision and its reason. */
   function tellTrack() {
     const { picture, start, end } = track();
-    fill(parts.b.querySelector(".frame"), photo(picture, `Found: camera ${appearance.camera}, ${span(start, end)}`));
+    fill(parts.b.querySelector(".frame"), photo(picture, `Found: camera ${called(appearance.camera)}, ${span(start, end)}`));
     fill(parts.remarks, remarks(track()));
     tellDecision();
     tellReason();
@@ -205,9 +205,7 @@ export function appearanceItem(appearance, number, { pictures, ofWords, mayDecid
     if (parts.a)
       fill(
         parts.a.querySelector(".frame"),
-        picture.url
-          ? make("img", { src: picture.url, alt: `The person: ${picture.name}` })
-          : photo(picture.path, "The person"),
+        photo(picture, "The person"),
       );
     if (!reason) {
       const [words, busy] =
@@ -279,13 +277,13 @@ export function photo(path, alt) {
   return image;
 }
 
-/** The reasoner calls the pictures A and B. */
-function figure(letter, caption) {
+/** The reasoner calls the pictures A and B; one alone has no letter. */
+function figure(side, letter, caption) {
   return make(
     "figure",
-    { class: `side ${letter}` },
+    { class: `side ${side}` },
     make("div", { class: "frame" }),
-    make("figcaption", {}, make("b", {}, letter.toUpperCase()), ` ${caption}`),
+    make("figcaption", {}, letter && make("b", {}, letter), ` ${caption}`),
   );
 }
 

@@ -3,12 +3,17 @@
 import * as api from "./api.js";
 import { photo } from "./appearances.js";
 import { announce, askIn, fill, find, make, sign } from "./dom.js";
-import { DECIDED, capital, dayOf, shortClockOf, span } from "./wording.js";
+import { moment, saveFile } from "./files.js";
+import { DECIDED, called, capital, span } from "./wording.js";
 
 const NAME = "reidr who decides";
 const FORMATS = { html: "html", csv: "csv", json: "json" };
 
 let tracks = new Map();
+let confirmed = [];
+
+/** The tracks that are confirmed in the case that is shown. */
+export const confirmedTracks = () => confirmed;
 
 /** Who decides: the name of the key, else what was written before, else it is asked for. "" where nobody says it. */
 export async function whoDecides(caller) {
@@ -35,13 +40,16 @@ export function standing(decisions) {
   return new Map([...last].filter(([, each]) => each.decision !== "none"));
 }
 
-/** Shows the case. `undo(track)` takes a decision back and gives the case as it is then. */
-export async function showCase(id, undo) {
+/**
+ * Shows the case. `sought`: {pictures, words} of the person; `undo(track)` takes a decision back and gives the case as it
+ * is then.
+ */
+export async function showCase(id, sought, undo) {
   const place = find("case-body");
   fill(place, make("p", { class: "soft thinking" }, "Opening the case"));
   const found = await api.caseOf(id);
   await learnTracks([...standing(found.decisions).keys()]);
-  draw(found, undo);
+  draw(found, sought, undo);
 }
 
 async function learnTracks(ids) {
@@ -53,24 +61,28 @@ async function learnTracks(ids) {
   }
 }
 
-function draw(found, undo) {
+function draw(found, sought, undo) {
   const decided = [...standing(found.decisions).values()].sort((a, b) => begin(a) - begin(b));
   const [same, different] = ["same", "different"].map((what) => decided.filter((each) => each.decision === what));
+  confirmed = same.map((each) => each.track);
   find("case-title").textContent = `Case ${found.id}`;
   fill(
     find("case-body"),
     make(
       "p",
       { class: "support" },
-      `Opened ${api.key.get() ? `by ${found.by}, ` : ""}${moment(found.created)}.`,
-      found.why && ` Why: ${found.why}.`,
+      "Opened ",
+      api.key.get() && ["by ", make("bdi", {}, found.by), ", "],
+      `${moment(found.created)}.`,
+      found.why && [" Why: ", make("bdi", {}, found.why)],
     ),
-    found.threshold && make("p", { class: "support" }, found.threshold),
+    soughtFor(sought),
     list("Confirmed", same, "Nobody is confirmed yet. Open an appearance and press Y, or choose “Same person”."),
     different.length > 0 && list("Someone else", different, ""),
   );
   find("export").hidden = same.length === 0;
   find("export-none").hidden = same.length > 0;
+  find("erase-confirmed").hidden = same.length === 0;
 
   function list(title, rows, none) {
     return make(
@@ -87,7 +99,7 @@ function draw(found, undo) {
       event.currentTarget.disabled = true;
       const now = await undo(each.track);
       if (!now) return;
-      draw(now, undo);
+      draw(now, sought, undo);
       announce("Taken back");
       find("case-title").focus();
     };
@@ -102,11 +114,18 @@ function draw(found, undo) {
           "p",
           { class: "place" },
           sign(each.decision === "same" ? "sign-check" : "sign-cross", 12),
-          track ? ` ${track.camera}` : " no longer in the gallery",
+          " ",
+          track ? make("bdi", {}, called(track.camera)) : "no longer in the gallery",
         ),
         make("p", { class: "when" }, track ? span(track.start, track.end) : ""),
-        make("p", { class: "by" }, `${capital(DECIDED[each.decision])}, says ${each.by}, ${moment(each.time)}`),
-        each.why && make("p", { class: "reason-given" }, `“${each.why}”`),
+        make(
+          "p",
+          { class: "by" },
+          `${capital(DECIDED[each.decision])}, says `,
+          make("bdi", {}, each.by),
+          `, ${moment(each.time)}`,
+        ),
+        each.why && make("p", { class: "reason-given" }, "“", make("bdi", {}, each.why), "”"),
       ),
       make(
         "button",
@@ -119,19 +138,21 @@ function draw(found, undo) {
 
 const begin = (decision) => new Date(tracks.get(decision.track)?.start ?? 8.64e15).getTime();
 
-function moment(time) {
-  const date = new Date(time);
-  return `${dayOf(date)}, ${shortClockOf(date)}`;
+/** Whom the case is about: the pictures and words that were searched with. */
+function soughtFor({ pictures, words }) {
+  if (!pictures.length && !words) return null;
+  return make(
+    "section",
+    { class: "sought", "aria-label": "Who is looked for" },
+    make("h2", {}, "Looked for"),
+    words && make("p", {}, "“", make("bdi", {}, words), "”"),
+    make("ul", {}, pictures.map((path) => make("li", {}, photo(path, "The person who is looked for")))),
+  );
 }
 
 /** Saves an export as a file. */
 export async function saveExport(id, format) {
   const response = await api.exported(id, format);
   const named = /filename="?([^";]+)"?/.exec(response.headers.get("Content-Disposition") ?? "")?.[1];
-  const address = URL.createObjectURL(await response.blob());
-  const link = make("a", { href: address, download: named ?? `case-${id}.${FORMATS[format]}` });
-  document.body.append(link);
-  link.click();
-  link.remove();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  saveFile(await response.blob(), named ?? `case-${id}.${FORMATS[format]}`);
 }

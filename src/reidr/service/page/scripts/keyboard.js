@@ -21,7 +21,8 @@ export function startKeys(actions) {
       (event.repeat && !/^[jk]$/.test(event.key))
     )
       return;
-    if (document.querySelector("dialog[open]") || writes(event.target) || !on()) return;
+    if (document.querySelector("dialog[open]") || writes(event.target)) return;
+    if (!on() && event.key !== "Escape") return;
     if (event.key === "?") help.showModal();
     else if (actions[event.key]) actions[event.key]();
     else return;

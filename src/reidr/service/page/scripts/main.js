@@ -1,16 +1,21 @@
 // The page of the search service: starts it, asks, and shows what came.
 
 import * as api from "./api.js";
+import { openAudit, startAudit } from "./audit.js";
 import { startBox } from "./box.js";
-import { changeName, saveExport, showCase, whoDecides } from "./case.js";
+import { showBusy } from "./busy.js";
+import { changeName, confirmedTracks, saveExport, showCase, whoDecides } from "./case.js";
 import { announce, fill, find, make } from "./dom.js";
+import { anew as eraseAnew, startErasing, tellCameras } from "./erase.js";
 import { startKeys } from "./keyboard.js";
 import { forgetPictures, queryPictures, startPictures } from "./pictures.js";
-import { question, startQuestion, wrongTimes } from "./question.js";
+import { isGiven, question, restoreQuestion, startQuestion, tellGallery, wrongTimes } from "./question.js";
 import * as results from "./results.js";
+import { allow, show as showView, startViews, view } from "./views.js";
 import { counted } from "./wording.js";
 
 let gallery = null;
+let roles = [];
 let caseId = null;
 let running = null;
 /** Of the last search: another search with one of them is about the same person, and goes on with the same case. */
@@ -44,25 +49,62 @@ async function begin() {
     gallery = await api.gallery();
   } catch (problem) {
     if (problem.status === 401) return askForKey(api.key.get() ? "This key is not known here." : "");
+    if (problem.status === 403) return beginWithoutSearch();
     find("loading").hidden = true;
     tell(problem, "start-problem");
     find("start-problem").append(make("button", { type: "button", onclick: () => location.reload() }, "Try again"));
     return;
   }
-  find("loading").hidden = true;
-  find("key-entry").hidden = true;
-  find("sign-out").hidden = !api.key.get();
-  find("gallery").textContent =
-    `${gallery.name}: ${counted(gallery.tracks, "track")}, ${counted(gallery.cameras.length, "camera")}`;
-  if (gallery.crops === 0) {
-    find("empty").hidden = false;
-    return;
-  }
+  roles = gallery.roles;
+  opened();
   startQuestion(gallery);
-  find("ask").hidden = false;
+  if (gallery.crops === 0) return;
+  find("erase-found").hidden = !roles.includes("erase");
   document.body.classList.add("ready");
   const known = /^#case=(.+)$/.exec(location.hash)?.[1];
   if (known) restore(decodeURIComponent(known));
+}
+
+/** A key that may not search may still erase, or read the audit log. */
+async function beginWithoutSearch() {
+  try {
+    ({ roles } = await api.caller());
+  } catch (problem) {
+    return tell(problem, "start-problem");
+  }
+  opened();
+  const [first] = ["audit", "erase"].filter((each) => roles.includes(each));
+  if (first) showView(first);
+  else tell({ message: "This key may neither search, erase nor read the audit log: the page has no use for it." }, "start-problem");
+}
+
+/** What a known caller sees whatever there is in the gallery. */
+function opened() {
+  find("loading").hidden = true;
+  find("key-entry").hidden = true;
+  find("sign-out").hidden = !api.key.get();
+  if (roles.includes("erase")) startErasing(gallery, erased);
+  if (roles.includes("audit")) startAudit();
+  allowViews();
+}
+
+function allowViews() {
+  const also = ["erase", "audit"].filter((each) => roles.includes(each));
+  allow([...(gallery ? ["search"] : []), ...(caseId ? ["case"] : []), ...also]);
+}
+
+/** After an erasure: what is shown or kept here may hold somebody who is erased. */
+async function erased() {
+  api.forgetPictures(() => true);
+  if (!gallery) return;
+  begunAnew();
+  try {
+    gallery = await api.gallery();
+  } catch (problem) {
+    return tell(problem, "erase-problem");
+  }
+  tellGallery(gallery);
+  tellCameras(gallery);
 }
 
 function askForKey(said) {
@@ -95,6 +137,7 @@ async function search(again = false) {
   try {
     const answer = await api.search(asked, running.signal);
     lastPictures = pictures;
+    api.forgetPictures((picture) => isGiven({ picture }));
     show(answer);
   } catch (problem) {
     tell(problem);
@@ -108,31 +151,23 @@ function show(answer) {
   history.replaceState(null, "", `#case=${encodeURIComponent(caseId)}`);
   document.body.classList.add("asked");
   results.showResults(answer, {
-    pictures: picturesOf(answer),
+    pictures: new Map(answer.query.map(({ id, picture }) => [id, picture])),
     ofWords: answer.query.length === 0,
-    mayDecide: gallery.roles.includes("decide"),
+    mayDecide: roles.includes("decide"),
     deciding,
   });
   refreshCase();
   results.readReasons();
 }
 
-/** The query's pictures by id, as {url} of one's own or {path} of one of the gallery; own ones are in the order of sending. */
-function picturesOf(answer) {
-  const own = queryPictures().filter((each) => each.blob);
-  const given = answer.query.map(({ id, picture }) => {
-    if (picture) return [id, { path: picture, name: "" }];
-    const mine = own.shift();
-    return [id, mine ? { url: mine.url, name: mine.name } : null];
-  });
-  return new Map(given.filter(([, each]) => each));
-}
-
 /** The last search of a case, after the page was loaded anew. */
 async function restore(id) {
   const stop = showBusy("Opening the case", () => {});
   try {
-    show(await lastResults(id));
+    const answer = await lastResults(id);
+    show(answer);
+    await restoreQuestion(answer).catch((problem) => tell(problem)); // a picture may be erased by now; what was found stays
+    lastPictures = new Set(queryPictures());
   } catch (problem) {
     history.replaceState(null, "", location.pathname);
     tell(problem);
@@ -151,34 +186,6 @@ async function lastResults(id, again = true) {
     if (problem.status === 410 && again) return lastResults(id, false);
     throw problem;
   }
-}
-
-/** Shows that something runs, for how long, and how to stop it; gives what ends it. */
-function showBusy(what, stop) {
-  const begun = Date.now();
-  const words = find("busy-words");
-  find("busy").hidden = false;
-  find("stop").onclick = stop;
-  document.body.classList.add("busy");
-  let wait = null;
-  const say = () => {
-    const seconds = Math.round((Date.now() - begun) / 1000);
-    const long = seconds > 1 ? `, ${counted(seconds, "second")}` : "";
-    words.textContent =
-      wait === null ? `${what}${long}` : `The server is busy. Trying again in ${counted(Math.ceil(wait), "second")}`;
-  };
-  api.waiting.tell = (left) => {
-    wait = left;
-    say();
-  };
-  say();
-  const timer = setInterval(say, 1000);
-  return () => {
-    clearInterval(timer);
-    api.waiting.tell = () => {};
-    find("busy").hidden = true;
-    document.body.classList.remove("busy");
-  };
 }
 
 async function deciding(tracks, decision, why) {
@@ -216,32 +223,21 @@ function countCase(found) {
   const confirmed = [...last.values()].filter((each) => each === "same").length;
   find("case-count").textContent = confirmed ? String(confirmed) : "";
   find("case-count-words").textContent = confirmed ? `, ${confirmed} confirmed` : "";
-  find("open-case").hidden = false;
+  allowViews();
   find("again").hidden = confirmed === 0;
   find("again-words").textContent = `Search again with ${counted(confirmed, "confirmed track")}`;
 }
 
 async function openCase() {
-  if (!caseId) return;
-  const view = find("case");
-  if (!view.hidden) return;
-  document.body.classList.add("in-case");
-  view.hidden = false;
   clear("case-problem");
-  find("case-title").focus();
-  scrollTo(0, 0);
+  find("saved").textContent = "";
+  const { query, words } = results.current();
+  const sought = { pictures: query.filter(isGiven).map((each) => each.picture), words };
   try {
-    await showCase(caseId, (track) => deciding([track], "none", null));
+    await showCase(caseId, sought, (track) => deciding([track], "none", null));
   } catch (problem) {
     tell(problem, "case-problem");
   }
-}
-
-function closeCase() {
-  if (find("case").hidden) return;
-  find("case").hidden = true;
-  document.body.classList.remove("in-case");
-  find("open-case").focus();
 }
 
 async function save(format) {
@@ -257,24 +253,36 @@ async function save(format) {
   }
 }
 
-/** Anew: another person. */
-function another() {
+/** The page as it was before anybody was looked for. */
+function begunAnew() {
+  running?.abort();
   results.stopReasons();
-  closeCase();
   forgetPictures();
   find("ask-form").reset();
   fill(find("understood"));
   find("results").hidden = true;
-  find("open-case").hidden = true;
   clear();
   caseId = null;
+  allowViews();
   lastPictures = new Set();
   document.body.classList.remove("asked");
   history.replaceState(null, "", location.pathname);
+}
+
+/** Anew: another person. */
+function another() {
+  begunAnew();
   find("files").focus();
 }
 
-const inList = (action) => () => find("case").hidden && results.chosen() && action();
+/** Goes on from the confirmed tracks of the case to their erasure. */
+function eraseConfirmed() {
+  const tracks = confirmedTracks();
+  showView("erase");
+  eraseAnew(tracks);
+}
+
+const inList = (action) => () => view() === "search" && !find("results").hidden && results.chosen() && action();
 const decideBy = (what) => inList(() => results.chosen().decide(what));
 
 startBox();
@@ -286,10 +294,17 @@ startKeys({
   n: decideBy("different"),
   u: inList(() => results.chosen().decision() && results.chosen().decide("none")),
   r: inList(() => !find("again").hidden && search(true)),
-  c: () => (find("case").hidden ? openCase() : closeCase()),
-  e: () => !find("case").hidden && !find("export").hidden && save("html"),
-  "/": () => (find("words-part").hidden ? find("files") : find("words")).focus(),
-  Escape: closeCase,
+  c: () => showView(view() === "case" ? "search" : "case"),
+  e: () => view() === "case" && !find("export").hidden && save("html"),
+  "/": () => {
+    if (!gallery) return;
+    showView("search");
+    (find("words-part").hidden ? find("files") : find("words")).focus();
+  },
+  s: () => gallery && showView("search"),
+  x: () => showView("erase"),
+  a: () => showView("audit"),
+  Escape: () => gallery && showView("search"),
 });
 find("ask-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -305,8 +320,10 @@ find("sign-out").addEventListener("click", signOut);
 find("again").addEventListener("click", () => search(true));
 find("another").addEventListener("click", another);
 find("more").addEventListener("click", () => results.more().catch((problem) => tell(problem)));
-for (const id of ["open-case", "to-case"]) find(id).addEventListener("click", openCase);
-find("close-case").addEventListener("click", closeCase);
+startViews({ case: openCase, audit: openAudit });
+find("to-case").addEventListener("click", () => showView("case"));
+find("close-case").addEventListener("click", () => showView("search"));
+find("erase-confirmed").addEventListener("click", eraseConfirmed);
 find("change-name").addEventListener("click", changeName);
 for (const button of document.querySelectorAll("[data-export]"))
   button.addEventListener("click", () => save(button.dataset.export));

@@ -2,7 +2,7 @@
 
 import { cutOut } from "./box.js";
 import { announce, fill, find, make, sign } from "./dom.js";
-import { counted } from "./wording.js";
+import { called, counted } from "./wording.js";
 
 const MOST = 8;
 const MOST_BYTES = 12_000_000;
@@ -48,7 +48,13 @@ const holdsFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("F
 
 /** Somebody who was recorded, instead of a picture of one's own: one track, in place of another. */
 export function takeTrack(track, url) {
-  chosen = [...chosen.filter((each) => !each.track), { track, url, name: `track of camera ${track.camera}` }];
+  chosen = [...chosen.filter((each) => !each.track), { track, url, name: `track of camera ${called(track.camera)}` }];
+  show();
+}
+
+/** A picture that was searched with before, from the case that keeps it. */
+export function takeGiven(blob, name) {
+  chosen.push({ whole: blob, blob, name, box: null, url: URL.createObjectURL(blob) });
   show();
 }
 
@@ -131,7 +137,7 @@ function tile(picture) {
       sign("sign-cross", 12),
     ),
     picture.whole && make("button", cutting, picture.box ? "Change the box" : "Draw a box"),
-    picture.track && make("span", { class: "note" }, picture.track.camera),
+    picture.track && make("span", { class: "note", dir: "auto" }, called(picture.track.camera)),
   );
 }
 

@@ -54,6 +54,7 @@ function tellPresence(answer) {
   // The sentence begins with the belief, which is the headline here; its grounds follow a colon.
   const [, grounds] = /^[^:]*: (.*)$/.exec(answer.presence) ?? [];
   const known = answer.belief !== "unknown";
+  const nobody = answer.total === 0 && !context.ofWords;
   const searched = `${counted(answer.searched, "crop")} searched, ${counted(answer.total, "appearance")} found.`;
   if (context.ofWords && !known) {
     find("presence").textContent = answer.total
@@ -62,14 +63,18 @@ function tellPresence(answer) {
     find("grounds").textContent =
       "Words describe clothes, and many people wear the same. They cannot say whether one person is here.";
   } else {
-    find("presence").textContent = BELIEFS[answer.belief];
+    find("presence").textContent = nobody
+      ? answer.searched
+        ? "Nobody was found."
+        : "Nobody was recorded there and then."
+      : BELIEFS[answer.belief];
     find("grounds").textContent =
       known && grounds ? grounds.charAt(0).toUpperCase() + grounds.slice(1) : answer.presence;
   }
   fill(
     find("notes"),
-    answer.warnings.map((warning) => make("p", { class: "wrong" }, warning)),
-    make("p", {}, searched),
+    !nobody && answer.warnings.map((warning) => make("p", { class: "wrong" }, warning)),
+    !nobody && make("p", {}, searched),
   );
   const words =
     answer.words && `Of the words “${answer.words}” was searched for: ${answer.terms.join("; ") || "nothing"}.`;
@@ -81,7 +86,7 @@ function tellPresence(answer) {
 
 /** How often a match shown as likely is wrong here, in words; it changes with decisions. */
 export function tellThreshold(sentence) {
-  const shownHere = context.ofWords ? "" : sentence; // it speaks of how alike people look, not of words
+  const shownHere = context.ofWords || !shown?.total ? "" : sentence; // it speaks of how alike people look, not of words
   find("threshold").textContent = shownHere;
   find("threshold").hidden = !shownHere;
 }
@@ -108,6 +113,8 @@ function add(page) {
   line = shown.appearances.length
     ? timeLine(find("time-line"), shown.appearances, context.ofWords, (number) => select(number))
     : null;
+  const chances = shown.appearances.map((each) => each.likelihood).filter((each) => each !== null);
+  find("order-note").hidden = context.ofWords || chances.every((each, place) => place === 0 || each <= chances[place - 1]);
   find("unlikely-note").hidden =
     context.ofWords || !shown.appearances.length || likelihood(shown.appearances[0].likelihood).kind !== "unlikely";
 }

@@ -1,7 +1,7 @@
 // The time line: a row for each camera, a mark for each appearance. Marks are buttons and go by arrow keys.
 
 import { fill, make, sign } from "./dom.js";
-import { DECIDED, capital, clockOf, counted, likelihood, shortClockOf, shortDayOf, span } from "./wording.js";
+import { DECIDED, called, capital, clockOf, counted, likelihood, shortClockOf, shortDayOf, span } from "./wording.js";
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
@@ -15,6 +15,7 @@ const STEPS = [
 const MARK = 30; // pixels: the least breadth of a mark, and the height of a lane
 const LANE = 34;
 const TICK = 84;
+const DAY_TICK = 104; // with the day before the time
 
 /**
  * Draws the appearances into `place` and returns {update, select}: `update()` after decisions or a new width, `select(i)`
@@ -66,8 +67,8 @@ export function timeLine(place, appearances, ofWords, chosen) {
     }
     return make(
       "div",
-      { class: "camera-row", role: "group", "aria-label": `Camera ${camera}, ${counted(own.length, "appearance")}` },
-      make("span", { class: "camera", title: camera, "aria-hidden": "true" }, camera),
+      { class: "camera-row", role: "group", "aria-label": `Camera ${called(camera)}, ${counted(own.length, "appearance")}` },
+      make("span", { class: "camera", title: camera, dir: "auto", "aria-hidden": "true" }, called(camera)),
       lanes,
     );
   }
@@ -132,7 +133,7 @@ function mark(appearance, number, ofWords, pressed) {
   const { kind, words, number: percent } = likelihood(appearance.likelihood, ofWords);
   const decided = appearance.decision;
   const said = decided ? `decided: ${DECIDED[decided]}` : [words, percent].filter(Boolean).join(", ");
-  const label = `${number + 1}: camera ${appearance.camera}, ${span(appearance.start, appearance.end)}, ${said}`;
+  const label = `${number + 1}: camera ${called(appearance.camera)}, ${span(appearance.start, appearance.end)}, ${said}`;
   return make(
     "button",
     {
@@ -154,15 +155,18 @@ export function scaleOf(timed, broad) {
   const last = Math.max(...timed.map((each) => time(each.end ?? each.start)));
   const room = Math.max((last - first) * 0.04, 5_000);
   const [from, to] = [first - room, last + room];
-  const step = STEPS.find((each) => ((to - from) / each) * TICK <= broad) ?? STEPS.at(-1);
+  const days = shortDayOf(new Date(from)) !== shortDayOf(new Date(to));
+  const tick = days ? DAY_TICK : TICK;
+  const step = STEPS.find((each) => ((to - from) / each) * tick <= broad) ?? STEPS.at(-1);
   const shift = new Date(from).getTimezoneOffset() * MINUTE; // ticks at whole hours and days of the clock on the wall
   const ticks = [];
+  let day = "";
   for (let at = Math.ceil((from - shift) / step) * step + shift; at <= to; at += step) {
-    ticks.push({
-      at: (at - from) / (to - from),
-      label:
-        step >= DAY ? shortDayOf(new Date(at)) : step < MINUTE ? clockOf(new Date(at)) : shortClockOf(new Date(at)),
-    });
+    const date = new Date(at);
+    const clock = step < MINUTE ? clockOf(date) : shortClockOf(date);
+    const begins = days && shortDayOf(date) !== day; // the first tick of a day names it
+    day = shortDayOf(date);
+    ticks.push({ at: (at - from) / (to - from), label: step >= DAY ? day : begins ? `${day}, ${clock}` : clock });
   }
   return { first: from, long: to - from, ticks };
 }

@@ -70,6 +70,9 @@ export function termParts(text) {
 
 export const counted = (number, one, many = `${one}s`) => `${number.toLocaleString()} ${number === 1 ? one : many}`;
 
+/** A camera's name; a recorder may leave it empty. */
+export const called = (camera) => camera.trim() || "camera without a name";
+
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** "a, b and c". */

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from reidr.core.progress import Advance
 from reidr.core.storage.files import writing
 from reidr.service.store.records import IndexFacts
-from reidr.service.store.sqlite.nearest import Found, among, nearest
+from reidr.service.store.sqlite.nearest import Found, among, compiled, nearest
 
 FILE = "index.npz"
 WORD = 64  # bits of a word
@@ -29,6 +29,7 @@ ENOUGH = 1000  # rows from which on there is a mean: that of so many says nothin
 WANTED = 0.985  # recall of the first ten that is aimed at
 QUERIES, FIRST = 200, 10  # by which it is measured
 FEWEST = 64  # rows that are compared exactly in any case
+TURNS = 4  # tables that are counted into by turns
 
 
 @dataclass(eq=False)
@@ -59,19 +60,20 @@ class Codes:
     def rows(self, query: NDArray[np.float32], number: int, wanted: NDArray[np.bool_] | None) -> NDArray[np.int64]:
         """(n,) the `number` rows whose bits differ least, and those that differ as little as the last of them."""
         differing = self.differing(query)
+        most = WORD * len(self.words)
         if wanted is not None:
-            differing = differing[wanted]
-        if len(differing) > number:
-            limit = np.searchsorted(np.cumsum(np.bincount(differing)), number)
-            places = np.flatnonzero(differing <= limit)
-        else:
-            places = np.arange(len(differing))
-        return places if wanted is None else np.flatnonzero(wanted)[places]
+            np.copyto(differing, most + 1, where=~wanted)
+        limit = np.searchsorted(np.cumsum(frequencies(differing, most + 2))[: most + 1], number)
+        return np.flatnonzero(differing <= min(int(limit), most))
 
     def differing(self, query: NDArray[np.float32]) -> NDArray[np.uint16]:
         """(N,) in how many bits each row differs from a vector."""
         own = bits(query[None], self.mean)[:, 0]
         found = np.zeros(self.words.shape[1], dtype=np.uint16)
+        made = compiled()
+        if made is not None:
+            made.differences(self.words, own, found)
+            return found
         for first in range(0, len(found), BATCH):
             part = found[first : first + BATCH]
             for word, mine in zip(self.words, own, strict=True):
@@ -90,6 +92,16 @@ class Codes:
             return Codes(self.mean, self.words[:, : len(vectors)], self.candidates, self.facts)
         fresh = codes(vectors[known:], alive[known:], self.mean)
         return Codes(self.mean, np.concatenate([self.words, fresh], axis=1), self.candidates, self.facts)
+
+
+def frequencies(values: NDArray[np.uint16], number: int) -> NDArray[np.int64]:
+    """(number,) how often each of 0, 1, 2 … occurs."""
+    made = compiled()
+    if made is None:
+        return np.bincount(values, minlength=number)
+    counts = np.zeros((TURNS, number), dtype=np.int64)
+    made.frequencies(values, counts)
+    return counts.sum(axis=0)
 
 
 def bits(vectors: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.uint64]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ Found = list[tuple[NDArray[np.int64], NDArray[np.float64]]]
 """For each query rows and their distances."""
 PIECE = 8192  # rows that are multiplied together: 16 MB of 512 numbers
 MANY = 8  # queries from which multiplying blocks is quicker than row by row
+AT_ONCE = 512  # neighbours up to which they are kept sorted while rows are compared
 FEW = 0.3  # share of a piece below which its wanted rows are gathered, instead of multiplying all of it
 ROUNDING = 1e-5  # what a float32 product of unit rows may be off by; who comes so near is looked at exactly
 
@@ -56,31 +57,27 @@ def nearest(
 
 
 def among(vectors: NDArray[np.float32], queries: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Found:
-    """As `nearest`, among the few `rows` alone."""
+    """As `nearest`, among the few `rows` alone, which ascend."""
+    made = compiled() if len(queries) < MANY and k <= AT_ONCE else None
+    if made is not None:
+        return [made.among(vectors, rows, query, k, 2 * ROUNDING) for query in queries]
     best = [_Best(k) for _ in queries]
-    multiply = compiled_products() if len(queries) < MANY else None
     for first in range(0, len(rows), PIECE):
         part = rows[first : first + PIECE]
-        if multiply is None:
-            _take(best, vectors[part] @ (queries.T if len(queries) > 1 else queries[0]), part, 0)
-            continue
-        for query, each in zip(queries, best, strict=True):
-            scores = np.empty(len(part), dtype=np.float32)
-            multiply(vectors, part, query, scores)
-            each.take(scores, part, 0)
+        _take(best, vectors[part] @ (queries.T if len(queries) > 1 else queries[0]), part, 0)
     return [_exact(vectors, query, found) for query, found in zip(queries, best, strict=True)]
 
 
 @cache
-def compiled_products() -> Callable[..., None] | None:
-    """`products` of `compiled.py`, None where numba is not installed or may keep its code in no folder."""
+def compiled() -> ModuleType | None:
+    """`compiled.py`, None where numba is not installed or may keep its code in no folder."""
     if find_spec("numba") is None:
         return None
     try:
-        from reidr.service.store.sqlite.compiled import products
+        from reidr.service.store.sqlite import compiled as made
     except RuntimeError:
         return None
-    return products  # type: ignore[no-any-return, unused-ignore]
+    return made
 
 
 class _Best:
@@ -130,6 +127,9 @@ def _exact(
         return np.zeros(0, dtype=np.int64), np.zeros(0)
     found.prune()
     rows = np.sort(found.rows[0])
+    made = compiled()
+    if made is not None:
+        return made.exact(vectors, rows, query)
     exact = vectors[rows].astype(np.float64)
     there = np.einsum("ij,ij->i", exact, exact) > 0.5  # another process has just erased the others
     scores = np.einsum("ij,j->i", exact[there], query.astype(np.float64))

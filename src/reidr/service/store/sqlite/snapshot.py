@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from reidr.retrieval.memory import available_memory
 from reidr.service.store.records import CropFilter
 from reidr.service.store.sqlite.block import State, block_path, map_block
-from reidr.service.store.sqlite.nearest import FEW
+from reidr.service.store.sqlite.nearest import FEW, Found
 from reidr.service.store.sqlite.rows import SqliteRows
 
 Wanted = tuple[NDArray[np.bool_] | None, NDArray[np.int64] | None]
@@ -21,6 +22,10 @@ Wanted = tuple[NDArray[np.bool_] | None, NDArray[np.int64] | None]
 HELD = 256 * 2**20  # bytes of a block that is copied into memory in any case
 SHARE = 8  # and more, up to this part of the memory that is free
 FILTERS = 16  # filters whose rows are remembered
+LISTED = 100_000  # crops up to which what is said of them is held in memory too: some 25 MB
+FACTS = "row, id, track, camera, start_time, end_time"
+CropFacts = tuple[str, str, str, float | None, float | None]
+"""id, track, camera, start and end of a crop."""
 
 
 @dataclass(eq=False)
@@ -30,7 +35,8 @@ class Snapshot:
     Attributes:
         vectors: (N, D), mapped, or rows of `buffer`, which has room for more. alive: (N,) rows that are crops.
         begins, ends: (N,) NaN where unknown. cameras, recordings: (N,) places in `camera_names`, `recording_names`; -1
-            for none. wanted: rows by filter that were asked for before.
+            for none. crops: by row what is said of a crop that was found; None where there are too many. wanted: rows
+            by filter that were asked for before.
     """
 
     number: int
@@ -42,6 +48,7 @@ class Snapshot:
     ends: NDArray[np.float64]
     cameras: NDArray[np.int32]
     recordings: NDArray[np.int32]
+    crops: dict[int, CropFacts] | None
     wanted: dict[CropFilter, Wanted] = field(default_factory=dict)
     camera_names: dict[str | None, int] = field(default_factory=lambda: {None: -1})
     recording_names: dict[str | None, int] = field(default_factory=lambda: {None: -1})
@@ -74,6 +81,7 @@ def current(folder: Path, rows: SqliteRows, now: State, before: Snapshot | None)
         _grown(None if known is None else known.ends, now.last, np.nan),
         _grown(None if known is None else known.cameras, now.last, np.int32(-1)),
         _grown(None if known is None else known.recordings, now.last, np.int32(-1)),
+        _listed(known, now.last),
     )
     if known is not None:
         fresh.camera_names, fresh.recording_names = dict(known.camera_names), dict(known.recording_names)
@@ -97,6 +105,13 @@ def _held(mapped: NDArray[np.float32], known: Snapshot | None) -> NDArray[np.flo
     return buffer
 
 
+def _listed(known: Snapshot | None, length: int) -> dict[int, CropFacts] | None:
+    """What is known of the crops so far, to be added to."""
+    if length > LISTED:
+        return None
+    return {} if known is None or known.crops is None else dict(known.crops)
+
+
 def _unwritable(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """The rows as a mapped file gives them: not to be written to."""
     rows.flags.writeable = False
@@ -113,10 +128,10 @@ def _grown(column: NDArray[Any] | None, length: int, empty: object) -> NDArray[A
 
 def _read_changes(rows: SqliteRows, fresh: Snapshot, since: int) -> None:
     """Bring the columns up to date with the operations behind number `since`."""
-    changed = rows.run(
-        "SELECT row, begins, ends, camera, recording FROM crops" + (" WHERE changed > ?" if since >= 0 else ""),
-        [since] if since >= 0 else [],
-    )
+    behind, values = (" WHERE changed > ?", [since]) if since >= 0 else ("", [])
+    changed = rows.run(f"SELECT row, begins, ends, camera, recording FROM crops{behind}", values)
+    if fresh.crops is not None:
+        fresh.crops.update(facts_of(rows.run(f"SELECT {FACTS} FROM crops{behind}", values)))
     if changed:
         numbers, begins, ends, cameras, recordings = zip(*changed, strict=True)
         places = np.asarray(numbers, dtype=np.int64) - 1
@@ -135,6 +150,9 @@ def _read_changes(rows: SqliteRows, fresh: Snapshot, since: int) -> None:
         fresh.alive[places] = False
         if fresh.buffer is not None:
             fresh.buffer[places] = 0  # erased crops are not kept in memory either
+        if fresh.crops is not None:
+            for place in places.tolist():
+                fresh.crops.pop(place, None)
 
 
 def wanted_rows(rows: SqliteRows, snapshot: Snapshot, which: CropFilter) -> Wanted:
@@ -174,10 +192,19 @@ def _passing(snapshot: Snapshot, which: CropFilter) -> Wanted:
     return mask, few
 
 
-def rows_by_number(rows: SqliteRows, numbers: list[int]) -> dict[int, tuple[str, str, str, float | None, float | None]]:
-    """id, track, camera, start and end of the crops of these numbers."""
-    found = rows.run(
-        "SELECT row, id, track, camera, start_time, end_time FROM crops WHERE row IN (SELECT value FROM json_each(?))",
-        [json.dumps(numbers)],
+def crops_at(rows: SqliteRows, snapshot: Snapshot, found: Found) -> Mapping[int, CropFacts]:
+    """What is said of the crops of found rows, by row: from memory, or looked up."""
+    if snapshot.crops is not None:
+        return snapshot.crops
+    numbers = sorted({row + 1 for places, _ in found for row in places.tolist()})
+    return facts_of(
+        rows.run(
+            f"SELECT {FACTS} FROM crops WHERE row IN (SELECT value FROM json_each(?))",
+            [json.dumps(numbers)],
+        )
     )
-    return {row[0]: row[1:] for row in found}
+
+
+def facts_of(found: Iterable[tuple[Any, ...]]) -> dict[int, CropFacts]:
+    """Rows of `FACTS` by their place."""
+    return {row - 1: facts for row, *facts in found}  # type: ignore[misc]

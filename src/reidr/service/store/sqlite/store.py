@@ -6,7 +6,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from reidr.service.store.sqlite.erasing import finish_removals, removals_wait
 from reidr.service.store.sqlite.nearest import Found, among, nearest
 from reidr.service.store.sqlite.rows import SqliteRows
 from reidr.service.store.sqlite.schema import connect, open_file
-from reidr.service.store.sqlite.snapshot import Snapshot, current, rows_by_number, wanted_rows
+from reidr.service.store.sqlite.snapshot import CropFacts, Snapshot, crops_at, current, wanted_rows
 
 FEW_ROWS = 20_000  # crops that pass a filter, up to which all of them are compared also where there is an index
 
@@ -99,9 +99,9 @@ class SqliteStore(SqlStore):
         check_filter(which)
         k = whole_number(k, "k", least=1)
         with self._searching() as (rows, snapshot):
-            queries = unit_vectors(vectors, rows.dimensions())
+            queries = unit_vectors(vectors, snapshot.vectors.shape[1] or None)
             found = self._nearest(rows, snapshot, queries, k, which, exact)
-            return hits_of(rows, found, k)
+            return hits_of(crops_at(rows, snapshot, found), found, k)
 
     def _nearest(
         self,
@@ -201,16 +201,14 @@ def age(snapshot: Snapshot) -> tuple[int, int]:
     return snapshot.numbering, snapshot.number
 
 
-def hits_of(rows: SqliteRows, found: Found, k: int) -> list[list[Hit]]:
+def hits_of(crops: Mapping[int, CropFacts], found: Found, k: int) -> list[list[Hit]]:
     """The hits of each query, nearest first and equal ones by id."""
-    numbers = sorted({int(row) + 1 for places, _ in found for row in places})
-    crops = rows_by_number(rows, numbers)
     answer = []
     for places, distances in found:
         listed = [
-            Hit(*crops[row + 1], distance)
+            Hit(*crops[row], distance)
             for row, distance in zip(places.tolist(), distances.tolist(), strict=True)
-            if row + 1 in crops
+            if row in crops
         ]
         listed.sort(key=lambda hit: (hit.distance, hit.id))
         answer.append(listed[:k])
