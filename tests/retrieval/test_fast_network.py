@@ -151,7 +151,7 @@ def test_commands_take_it(street: Path, tmp_path: Path, monkeypatch) -> None:
     options = ["--reasoner", "none", "--precision", "fast"]
     done = CliRunner().invoke(reidr, ["evaluate", str(street), *options])
     assert done.exit_code == 0, done.output
-    assert "nano (fast)" in done.output
+    assert "lite (fast)" in done.output
     refused = CliRunner().invoke(reidr, ["evaluate", str(street), *options, "--retriever", "histogram"])
     assert refused.exit_code != 0
     assert isinstance(refused.exception, WeightsError)

@@ -10,10 +10,10 @@ from reidr.data.synthetic.street import street_crops
 from reidr.data.vocabulary import VALUES
 from reidr.evaluation.metrics import evaluate_features
 from reidr.evaluation.metrics.roc_area import roc_area
-from reidr.retrieval.embedders.attribute_recognition import AttributeRecogniser
 from reidr.retrieval.embedders.embedder import embed_crops
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.retrieval.embedders.retriever import Retriever
+from reidr.search.description import recogniser_of
 from reidr.training.retriever.attributes.targets import marks_of
 
 
@@ -29,7 +29,7 @@ def crops():  # type: ignore[no-untyped-def]
 
 
 def test_it_tells_colours_apart(lite: Retriever, crops) -> None:  # type: ignore[no-untyped-def]
-    recogniser = AttributeRecogniser(lite)
+    recogniser = recogniser_of(lite)
     table, truth = recogniser.table(embed_crops(recogniser, crops)), marks_of(crops)[0]
     areas = []
     for column, (family, _) in enumerate(VALUES):

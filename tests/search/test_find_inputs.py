@@ -192,7 +192,7 @@ def test_a_whole_number_of_any_kind_will_do(place: Path) -> None:
 
 def test_models_may_be_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reidr.retrieval.embedders.retriever.Retriever.load", lambda *_: Bands())
-    assert find("person.png", "b", 1, retriever="nano", reasoner=None)[0].crop.id == "3.png"
+    assert find("person.png", "b", 1, retriever="lite", reasoner=None)[0].crop.id == "3.png"
     for name in ("nowhere", "nowhere.onnx"):
         with pytest.raises(WeightsError, match="nowhere"):
             find("person.png", "b", retriever=name, reasoner=None)

@@ -185,9 +185,9 @@ def test_each_stage_gets_what_the_one_before_has_made(taken: list[Any], tmp_path
 
 
 def test_another_retriever_is_taken_and_checked_before_the_first_hour(taken: list[Any], tmp_path: Path) -> None:
-    train_all("qwen2.5-vl-7b", tmp_path, data=FOUR, retriever="nano")
+    train_all("qwen2.5-vl-7b", tmp_path, data=FOUR, retriever="lite")
     assert [name for name, *_ in taken][:2] == ["check", "pairs"]
-    assert taken[-1][2]["retriever"] == "nano"
+    assert taken[-1][2]["retriever"] == "lite"
 
 
 def test_one_data_set_after_the_other_is_left_out(taken: list[Any], tmp_path: Path) -> None:

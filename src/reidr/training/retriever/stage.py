@@ -28,8 +28,7 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
     def split_crops(all_crops: Sequence[Crop]) -> SplitCrops:
         return split_identities(all_crops, recipe.held_out_share, recipe.reasoning_share, recipe.seed)
 
-    split = split_crops(join_training(datasets))
-    crops, held_out = split.vision_encoder, split.held_out
+    crops, held_out = (split := split_crops(join_training(datasets))).vision_encoder, split.held_out
     attributes = recipe.attribute_recognition
     described = [] if attributes is None else load_training_data(attributes.data, source)
     names = [*recipe.data, *([] if attributes is None else attributes.data)]
