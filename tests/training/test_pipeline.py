@@ -54,7 +54,8 @@ def test_nano_street_differs_in_its_vision_encoder_and_has_no_photos() -> None:
     photos, street = (read_recipe(RECIPES / f"{name}.yaml") for name in ("nano", "nano-street"))
     assert photos["pretraining"]["data"]
     assert street["pretraining"]["data"] == []
-    own = {name: photos["pretraining"][name] for name in ("data", "vision_encoder", "vision_encoder_street_people")}
+    shared = ("data", "vision_encoder", "vision_encoder_street_people", "steps")
+    own = {name: photos["pretraining"][name] for name in shared}
     assert {**street["pretraining"], **own} == photos["pretraining"]
     assert {name: street[name] for name in street if name != "pretraining"} == {
         n: photos[n] for n in photos if n != "pretraining"
@@ -166,7 +167,7 @@ def test_data_sets_are_found_by_name_and_a_missing_one_says_where_to_ask(
         DataError, match=r"market1501: no such folder.*nano\.yaml: pretraining names it.*Zheng.*REIDR_DATA"
     ):
         check_everything("nano", None, quick=False)
-    for name in ("market1501", "cuhk03-np-train"):
+    for name in ("market1501", "cuhk03-np-train", "peta"):
         (tmp_path / "sets" / name).mkdir(parents=True)
     monkeypatch.setenv("REIDR_DATA", str(tmp_path / "sets"))
     assert data_path("market1501") == tmp_path / "sets" / "market1501"

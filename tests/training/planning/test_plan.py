@@ -123,7 +123,7 @@ def test_a_recipe_without_data_can_begin_and_json_holds_what_the_text_says() -> 
     assert result.exit_code == 0, result.output
     values = json.loads(Path("plan.json").read_text(encoding="utf-8"))
     warmup = next(stage for stage in values["stages"] if stage["stage"] == "warmup")
-    assert warmup["remarks"] == ["48 draws from 12,000 candidate pairs"]
+    assert warmup["remarks"] == ["108 draws from 12,000 candidate pairs"]
     assert warmup["bytes"] == sum(warmup["standing"].values()) + sum(warmup["phases"][warmup["largest"]].values())
     assert values["problems"] == []
     assert values["pairs"]["by_set"] == {"street": 12000}

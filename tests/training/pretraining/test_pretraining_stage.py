@@ -173,7 +173,7 @@ def test_the_shipped_street_recipe_names_no_photos_and_differs_in_its_vision_enc
     assert nano.data
     assert street.data == ()
     assert all(not each.attribute_recognition.data for each in street.vision_encoder if each.attribute_recognition)
-    own = {name: getattr(nano, name) for name in ("data", "vision_encoder", "vision_encoder_street_people")}
+    own = {name: getattr(nano, name) for name in ("data", "vision_encoder", "vision_encoder_street_people", "steps")}
     assert street.model_copy(update=own) == nano
     for recipe in (street, nano):
         reads = [each.attribute_recognition is not None for each in recipe.vision_encoder]

@@ -77,7 +77,7 @@ def small_recipe(**changes: Any) -> PretrainingRecipe:
     return PretrainingRecipe.from_values(values | changes, "test")
 
 
-def photos(path: Path) -> ReIDDataset:
+def photos(path: Path, *_: object, **__: object) -> ReIDDataset:
     """Market's people are described by the street's words here, PETA's by its own; of the half of a third nothing."""
     name = Path(path).name
     first = {"market": 0, "peta": 300, "plain": 600}[name]

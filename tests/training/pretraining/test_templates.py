@@ -212,8 +212,11 @@ def assert_states(said: object, known: dict[str, str], region: str) -> None:
         del wanted["jacket colors"]
     if " / " in wanted.get("pattern", ""):
         del wanted["pattern"]
-    if " / " in wanted.get("lower garment", ""):
-        wanted["lower garment"] = "trousers"
+    if " / " in wanted.get("lower garment", ""):  # "trousers" where that holds of all, or no word for it
+        del wanted["lower garment"]
+        assert isinstance(said, dict)
+        assert said.get("lower garment", "trousers") == "trousers", region
+        said = {name: value for name, value in said.items() if name != "lower garment"}
     if wanted.get("carried") == "nothing":
         wanted.pop("bag colors", None)
     assert said == wanted, region

@@ -233,7 +233,7 @@ def test_an_objective_from_outside_by_module_and_class(tmp_path: Path) -> None:
 
 def test_an_unknown_objective_is_named_with_those_there_are(tmp_path: Path) -> None:
     for name in ("answr", "reidr.training.warmup.objectives.answer.Answer"):
-        with pytest.raises(RecipeError, match=f"no objective '{name}'.*answer, order_consistency, kl"):
+        with pytest.raises(RecipeError, match=f"no objective '{name}'.*answer, reasoned, order_consistency, kl"):
             find_objective(name)
     missing = {"reidr.nowhere:Answer": "cannot import", "reidr.training.warmup.train:Missing": "has no Missing"}
     for name, why in missing.items():

@@ -190,8 +190,7 @@ def planned_embedder(sections: Sections, stage: str, data: Sequence[PlannedData]
         model = build_on_meta(nano_sizes(recipe), machine.device.weights_type(half=False))
         lengths = prompt_lengths(nano_sizes(recipe))
         speed = work.Speed(machine.processor, 1, model, lengths)
-        steps = recipe.steps * recipe.batch + recipe.second_pass.steps * recipe.second_pass.batch
-        seconds += speed.seconds(6 * speed.parameters * steps * (lengths.think + 60))
+        seconds += speed.seconds(6 * speed.parameters * recipe.steps * recipe.batch * (lengths.think + 60))
     largest = max((each for each, _ in trainings), key=lambda each: each.network.height, default=None)
     need = None if largest is None else memory.embedder_memory(largest)
     fits = need is None or need.total <= machine.processor.usable

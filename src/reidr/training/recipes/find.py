@@ -18,11 +18,6 @@ OLD_NAMES: dict[str, dict[str, str]] = {
         "tower_street_people": "vision_encoder_street_people",
         "reading_streets": "attribute_streets",
         "reading_people": "attribute_street_people",
-        "reading": "second_pass",
-        "reader_steps": "attribute_head_steps",
-        "reader_batch": "attribute_head_batch",
-        "reader_folds": "attribute_head_folds",
-        "reader_learning_rate": "attribute_head_learning_rate",
     },
     "pairs": {"base": "pretraining"},
     "warmup": {

@@ -111,7 +111,10 @@ def nano_sizes(recipe: PretrainingRecipe) -> Architecture:
         "num_key_value_heads": language.key_value_heads,
         "vocab_size": language.vocabulary,
     }
-    network = recipe.vision_encoder[-1].network.model_dump(mode="json")
+    from reidr.training.retriever.attributes.people import recognising
+
+    (attributes,) = (each.attribute_recognition for each in recipe.vision_encoder if each.attribute_recognition)
+    network = recognising(recipe.vision_encoder[-1].network, attributes.width).model_dump(mode="json")
     vision = own.vision | {"network": network, "hidden_size": language.hidden, "out_hidden_size": language.hidden}
     return Architecture(
         "nano", "the recipe's section pretraining", own.config | {"text_config": text, "vision_config": vision}
