@@ -329,9 +329,13 @@ def photo_sections(arguments: argparse.Namespace) -> list[str]:
     market = arguments.data / "market1501"
     if not market.is_dir():
         return [f"## Market-1501\n\nNot measured: {market} is absent.\n"]
-    result = evaluate(market, "--baseline", "--reasons", arguments.pairs, *arguments.sample)
+    if arguments.official:
+        result = json.loads(arguments.official.read_text(encoding="utf-8"))
+    else:
+        result = evaluate(market, "--baseline", "--reasons", arguments.pairs, *arguments.sample)
     words = (
-        "The official test: single query, all of the gallery but junk. To be looked at once, for what ships. "
+        "The official test: single query, all of the gallery but junk. Looked at once, for what ships, at commit "
+        f"{result['provenance'].get('commit', 'unknown')}. "
         "`reidr evaluate ../shared/data/market1501 --baseline --reasons 200`"
     )
     sections = [section("Market-1501", words, result), reasons_section(result["reasons"])]
@@ -442,6 +446,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--street", type=Path, help="where to render the street (default: runs/results-street)")
     parser.add_argument("--queries", type=int, help="sample of queries for the photo rows (default: all)")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), help="measure these parts anew, keep the others")
+    parser.add_argument(
+        "--official", type=Path, metavar="FILE", help="what `reidr evaluate --json` wrote of Market-1501's official test"
+    )
     parser.add_argument("--plan", action="store_true", help="only say what each part needs and how long it takes")
     parser.add_argument(
         "--quick", action="store_true", help="few queries and a small street; nothing is kept of a page"
