@@ -56,7 +56,7 @@ def rate_of(tasks: list[Task], retriever: str, workers: int) -> float:
 
 def main() -> None:
     """Measure, and print one JSON line for each number of workers."""
-    number, retriever = int(os.environ.get("CROPS", "2000")), os.environ.get("RETRIEVER", "nano")
+    number, retriever = int(os.environ.get("CROPS", "2000")), os.environ.get("RETRIEVER", "lite")
     counts = [int(part) for part in os.environ.get("WORKERS", "1,2").split(",")]
     with tempfile.TemporaryDirectory() as folder:
         tasks = list(tasks_of(crops_in(Path(folder), number), "benchmark", chunk=CHUNK))

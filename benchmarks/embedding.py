@@ -1,7 +1,7 @@
 """Crops a second and core that a trained retriever embeds: plain eager, ours, ONNX Runtime and OpenVINO in one run.
 
-    python benchmarks/embedding.py                                  nano at 128 x 64, every case, one JSON line each
-    python benchmarks/embedding.py nano/fast
+    python benchmarks/embedding.py                                  lite at 192 x 96, every case, one JSON line each
+    python benchmarks/embedding.py lite/fast
     RETRIEVER=runs/my/model python benchmarks/embedding.py own/fast   a trained folder, at its own input size
 
 `eager` is the network as PyTorch users run it: float32, channels first, as many crops in a batch as `Retriever` gets
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 KINDS = ("eager", "eager-16", "reference", "fast", "onnx", "openvino")
-CASES = [f"{source}/{kind}" for source in ("nano", "own") for kind in KINDS]
+CASES = [f"{source}/{kind}" for source in ("lite", "own") for kind in KINDS]
 CROPS, REPEATS = 128, 5
 NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
 Embed = Callable[[], NDArray[np.float32]]

@@ -1,7 +1,7 @@
 """Crops a second that go into a gallery, beside the bare embedding of the same files: what storing them costs.
 
     python benchmarks/enrolling.py                    nano into SQLite, crops as files and crops of tracks
-    python benchmarks/enrolling.py nano-fast/files
+    python benchmarks/enrolling.py lite-fast/files
     RETRIEVER=runs/my/model python benchmarks/enrolling.py own/files
 
 `files` are ready crops: read, hashed, decoded, embedded, stored, down to the disk. `tracks` are candidates as tracking
@@ -24,7 +24,7 @@ from measure import main
 
 CROPS, TURNS = 384, 4
 CANDIDATES, KEPT = 20, 5  # of a track
-RETRIEVERS = ("nano", "nano-fast", "own")
+RETRIEVERS = ("lite", "lite-fast", "own")
 CASES = [f"{retriever}/{kind}" for retriever in RETRIEVERS for kind in ("files", "tracks")]
 
 
@@ -44,8 +44,8 @@ def run_case(name: str) -> dict[str, Any]:
     retriever, kind = name.split("/")
     if retriever == "own" and not os.environ.get("RETRIEVER"):
         return {"skipped": "RETRIEVER names no folder of a trained retriever"}
-    source = os.environ["RETRIEVER"] if retriever == "own" else "nano"
-    embedder = load_embedder(source, "fast" if retriever == "nano-fast" else "reference")
+    source = os.environ["RETRIEVER"] if retriever == "own" else "lite"
+    embedder = load_embedder(source, "fast" if retriever == "lite-fast" else "reference")
     enroller = CropEmbedder.of(embedder)
     with tempfile.TemporaryDirectory() as folder:
         crops = crops_in_folder(drawn_crops(Path(folder) / "crops"))[:CROPS]

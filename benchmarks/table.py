@@ -27,7 +27,7 @@ BEGIN, END = "<!-- begin {} -->", "<!-- end {} -->"
 def main(arguments: list[str]) -> None:
     """Measure or read, and replace what stands between the page's marks."""
     if arguments and not arguments[0].endswith(".jsonl"):
-        script = "embedding" if arguments[0].split("/")[0] in ("nano", "own") else "ranking"
+        script = "embedding" if arguments[0].split("/")[0] in ("lite", "own") else "ranking"
         lines = merged(read(RESULTS), run(script, arguments))
     elif arguments:
         lines = read(Path(arguments[0]))

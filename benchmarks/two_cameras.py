@@ -33,7 +33,7 @@ Box = tuple[float, float, float, float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--retriever", default="nano")
+    parser.add_argument("--retriever", default="lite")
     parser.add_argument("--fps", type=float, default=5.0)
     options = parser.parse_args()
     content = json.loads(LIST.read_text(encoding="utf-8"))

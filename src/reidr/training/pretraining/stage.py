@@ -20,6 +20,12 @@ NOTICE = "This reasoner was not trained on verdicts yet (it is the start of warm
 SPLIT = ("data", "held_out_share", "reasoning_share", "split_seed")
 
 
+def seen_data(recipe: PretrainingRecipe) -> list[str]:
+    """Every data set that the weights have seen: those of the people, and those of whom attributes alone are learned."""
+    described = [each.attribute_recognition.data for each in recipe.vision_encoder if each.attribute_recognition]
+    return list(dict.fromkeys([*recipe.data, *(name for own in described for name in own)]))
+
+
 @in_own_folder
 def pretraining_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> Path:
     """Pretrain the small reasoner; returns the folder of the finished checkpoint. A finished run does nothing."""
@@ -44,7 +50,7 @@ def pretraining_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -
         *attribute_streets(folder / "attribute-streets", recipe),
     ]
     log = train_reasoner(recipe, run, vision_encoder, crops)
-    pictures = {recorded_name(entry): sketch_of(load_named(entry)) for entry in recipe.data}
+    pictures = {recorded_name(entry): sketch_of(load_named(entry)) for entry in seen_data(recipe)}
     split = recipe.model_dump(mode="json", include=set(SPLIT))
     write_json(where / PROVENANCE, {**split, "data": list(pictures), "pictures": pictures})
     store_profile(InferenceProfile(0.0, "nothing: it was not trained on verdicts", NOTICE), where)
