@@ -78,7 +78,7 @@ def described(random: np.random.Generator, queries: int) -> dict[str, list[Any]]
 
 
 def test_tables_count_as_one_would_by_hand(script: Any) -> None:
-    tables = script("tables")
+    tables = script("experiment_tables")
     random = np.random.default_rng(0)
     own = described(random, 12)
     pairs = tables.Pairs(own, 50)
@@ -96,7 +96,7 @@ def test_tables_count_as_one_would_by_hand(script: Any) -> None:
 
 
 def test_the_same_is_claimed_by_two_one_sided_tests(script: Any) -> None:
-    tables = script("tables")
+    tables = script("experiment_tables")
     draws = np.random.default_rng(0).normal(0.0, 0.004, 4000)
     near = tables.Number(0.0, draws)
     assert near.same(0.01)
@@ -128,7 +128,7 @@ def test_each_experiment_has_its_tables(script: Any, tmp_path: Path, name: str, 
             lines.append(json.dumps(line))
     (tmp_path / "results.jsonl").write_text("\n".join(lines) + "\n")
     monkeypatch.setattr(sys, "argv", ["tables.py", name, str(tmp_path), "--draws", "30"])
-    script("tables").main()
+    script("experiment_tables").main()
     told = capsys.readouterr().out
     assert all(arm in told for arm in arms)
     assert "nan" not in told

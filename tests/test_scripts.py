@@ -71,10 +71,11 @@ def test_results_look_for_market1501_as_it_is_and_say_where_it_is_absent(
             "queries_without_match": 0,
             "gallery": 0,
             "interval": "i",
+            "provenance": {"commit": "c"},
         } | {"reasons": {"table": [], "masks": "bands", "attributes": "per person"}}
 
     monkeypatch.setattr(results, "evaluate", evaluate)
-    arguments = SimpleNamespace(data=tmp_path, sample=(), pairs="200")
+    arguments = SimpleNamespace(data=tmp_path, sample=(), pairs="200", official=None)
     assert results.photo_sections(arguments) == [
         f"## Market-1501\n\nNot measured: {tmp_path / 'market1501'} is absent.\n"
     ]

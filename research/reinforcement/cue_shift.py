@@ -1,7 +1,7 @@
 """Experiment A of README.md: trained on people told apart by some cues in one street, judged on other cues in another.
 
     python research/reinforcement/cue_shift.py --model runs/pretraining/model --run runs/cue-shift --seeds 0 1 2 3 4
-    python research/reinforcement/tables.py A runs/cue-shift
+    python research/reinforcement/experiment_tables.py A runs/cue-shift
 
 Resumable: what a seed's arm has written to results.jsonl is not done again. Arms called D are judged by their direct
 score, arms called B by their reasoned one; the warm-up, from which all start, by both.

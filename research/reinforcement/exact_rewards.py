@@ -2,7 +2,7 @@
 
     python research/reinforcement/exact_rewards.py --model runs/warmup/model --pairs runs/sample/sampled.parquet \\
         --retriever runs/retriever/model --test market=$REIDR_DATA/market1501 --run runs/exact --seeds 0 1 2 3 4
-    python research/reinforcement/tables.py C runs/exact
+    python research/reinforcement/experiment_tables.py C runs/exact
 
 Resumable: what a seed's arm has written to results.jsonl is not done again. All arms begin at one warm-up and see the
 same pairs; of the file of pairs at most `--number` are taken, the first of each label.

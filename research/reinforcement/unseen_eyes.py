@@ -3,7 +3,7 @@
     python research/reinforcement/unseen_eyes.py --model runs/b/warmup/model --pairs runs/b/pairs.parquet \\
         --retriever runs/b/retriever/model --test target=$REIDR_DATA/market1501 --test source=$REIDR_DATA/cuhk03-np \\
         --target $REIDR_DATA/market1501 --run runs/b/to-market --seeds 0 1 2 3 4
-    python research/reinforcement/tables.py B runs/b/to-market
+    python research/reinforcement/experiment_tables.py B runs/b/to-market
 
 Resumable: what a seed's arm has written to results.jsonl is not done again. `--pairs` are of people of the source whom
 neither the eyes nor the warm-up were trained on. The test called `target` decides; any other shows what is lost.

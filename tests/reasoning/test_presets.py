@@ -54,7 +54,7 @@ def test_a_preset_tells_the_same_picture_from_another_and_speaks(name: str) -> N
 def test_a_checkpoint_says_on_which_photos_it_was_taught(tmp_path: Path) -> None:
     street, nano = (Engine(Reasoner.load(name)) for name in ("nano-street", "nano"))
     assert street.card.trained_on == ()
-    assert [Path(place).name for place in nano.card.trained_on] == ["market1501", "cuhk03-np-train"]
+    assert [Path(place).name for place in nano.card.trained_on] == ["market1501", "cuhk03-np-train", "peta"]
     assert training_data(tmp_path) == ()
     (tmp_path / "provenance.json").write_text("[]")
     with pytest.raises(WeightsError, match="does not say what it was trained on"):

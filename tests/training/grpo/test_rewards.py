@@ -350,7 +350,11 @@ def expectation(policy: str, accuracy: float, weights: RewardWeights) -> float:
         text_only = (
             0.9 if "same in both. Upper clothing: same" in completion else 0.1 if "differ" in completion else 0.5
         )
-        reward = total_reward(completion, label, weights, probability=probability, text_only_probability=text_only)
+        alone = {"yes": 0.9, "no": 0.1}.get(word if policy == "honest" else "", 0.5)  # what its words say alone
+        reward = total_reward(
+            completion, label, weights, probability=probability, text_only_probability=text_only,
+            reasoned_probability=alone,
+        )  # fmt: skip
         total += chance * reward.total
     return total
 
@@ -405,8 +409,10 @@ def test_no_verdict_pays_less_than_a_fair_judge_even_on_pairs_where_he_must_gues
     """With the weights of what ships: sampling looks for pairs that are right every other time."""
     weights = RewardWeights(**stage_values(recipe, "rl", {})[0].get("rewards", {}))
     least = expectation("always insufficient", accuracy, weights)
-    assert least == weights.format
-    assert least < expectation("honest", accuracy, weights)
+    assert least <= weights.format
+    honest = expectation("honest", accuracy, weights)
+    # Where the words alone are rewarded by their exact probability, a mere guess is worth as much as no verdict.
+    assert least < honest or (accuracy == 0.5 and weights.identity == 0 and least == pytest.approx(honest))
 
 
 def test_words_for_a_wrong_verdict_earn_nothing_and_contradiction_still_costs() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reidr.core.progress import progress
 from reidr.core.run import Run
+from reidr.core.storage.files import make_folder
 from reidr.data.person_key import dataset_of
 from reidr.data.types import Crop
 from reidr.errors import RecipeError
@@ -102,7 +103,7 @@ def one_training(
     task: AttributeTask,
 ) -> RetrieverNetwork:
     """One training of the list; `settings` are its network's, attributes included once they are learned."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     reads = training.attribute_recognition is not None
     with progress(
         f"training the vision encoder at {settings.height} x {settings.width} pixels", training.epochs

@@ -1,8 +1,8 @@
 """Tables of the experiments of README.md from their results.jsonl and tests.json, as Markdown.
 
-    python research/reinforcement/tables.py A runs/cue-shift
-    python research/reinforcement/tables.py B runs/b/to-market --weight 0.5
-    python research/reinforcement/tables.py C runs/exact
+    python research/reinforcement/experiment_tables.py A runs/cue-shift
+    python research/reinforcement/experiment_tables.py B runs/b/to-market --weight 0.5
+    python research/reinforcement/experiment_tables.py C runs/exact
 
 Every number is a mean over seeds, with the 95 % interval of a bootstrap over persons (all pairs of a person together,
 the same draws for every arm, so that differences are paired). "The same" is claimed where the 90 % interval of a
