@@ -198,7 +198,7 @@ def reading_sections(data: Path, street: Path) -> list[str]:
     from reidr.reasoning.backends.reference import Reasoner
     from reidr.retrieval.embedders.retriever import Retriever
 
-    def joined(crops: tuple) -> list:
+    def joined(crops: Iterable) -> list:
         return [replace(crop, attributes=common_attributes(crop.attributes)) for crop in crops if crop.attributes]
 
     reasoner, retriever = Reasoner.load(), Retriever.load()
@@ -221,9 +221,9 @@ def reading_sections(data: Path, street: Path) -> list[str]:
             "409 of them; which is not recorded, so no probe can be taught on the same people."
         )
         sections.append(f"### Market-1501\n\n{note}\n\n{reading_table(readings)}\n")
-    taught = tuple(street_crops(StreetSettings(seed=77, train_people=150, crops_per_camera=1), "train"))
+    taught = joined(street_crops(StreetSettings(seed=77, train_people=150, crops_per_camera=1), "train"))
     drawn = load_dataset(street)
-    crops = [crop for crop in (*drawn.query, *drawn.gallery) if crop.person and crop.attributes]
+    crops = joined([crop for crop in (*drawn.query, *drawn.gallery) if crop.person])
     readings = measure_reading(reasoner, retriever, taught, crops, progress)
     sections.append(f"### The rendered street, seed 11\n\n{reading_table(readings)}\n")
     lines = [

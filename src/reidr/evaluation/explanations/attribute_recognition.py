@@ -22,6 +22,7 @@ from reidr.retrieval.embedders.embedder import Embedder, embed_crops
 LEAST = 5  # crops of a value below which its recall is noise: such values are left out
 MOST = 600  # crops asked per attribute
 DRAWS, SEED = 300, 0
+NOTHING = "no attribute of these crops is known with two values or more, so nothing can be asked"
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +101,10 @@ def measure_reading(
 
     Raises DataError when no attribute can be asked about.
     """
+    chosen = {attribute: usable(test, attribute, SEED) for attribute in QUESTIONS}
+    test = list({crop.id: crop for crops in chosen.values() for crop in crops}.values())  # others need no embedding
+    if not test:
+        raise DataError(NOTHING)
     with progress("embedding for the probe", len(training) + len(test)) as advance:
         known = embed_crops(retriever, training, advance=advance)
         new = embed_crops(retriever, test, advance=advance)
@@ -108,7 +113,7 @@ def measure_reading(
     row_of = {crop.id: row for row, crop in enumerate(test)}
     readings = []
     for attribute, questions in QUESTIONS.items():
-        asked = usable(test, attribute, SEED)
+        asked = chosen[attribute]
         rows = np.flatnonzero([crop.attributes.get(attribute, UNSEEN) != UNSEEN for crop in training])
         truth = np.array([crop.attributes[attribute] for crop in asked])
         taught = np.array([training[int(row)].attributes[attribute] for row in rows])
@@ -125,7 +130,7 @@ def measure_reading(
         said = np.array([value_of(answer) for answer in answers])
         readings.append(reading_of(attribute, truth, said, probed, probe_same_people, drawn[:, asked_rows]))
     if not readings:
-        raise DataError("no attribute of these crops is known with two values or more, so nothing can be asked")
+        raise DataError(NOTHING)
     return readings
 
 
