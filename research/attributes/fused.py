@@ -22,10 +22,11 @@ from reidr.retrieval.embedders.embedder import embed_crops
 from reidr.retrieval.embedders.retriever import Retriever
 from reidr.training.common.identities import hold_out_identities
 
+Reals = NDArray[np.float64]
 WEIGHTS = (0.002, 0.005, 0.01, 0.02, 0.04)
 
 
-def evidence(rows: NDArray[np.float64], others: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+def evidence(rows: Reals, others: Reals, shares: Reals) -> Reals:
     """(Q, N) log-likelihood ratios of one person against two, of (Q, V) and (N, V) probabilities."""
     total = np.zeros((len(rows), len(others)))
     for value, share in enumerate(shares):

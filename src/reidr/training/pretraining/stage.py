@@ -21,7 +21,7 @@ SPLIT = ("data", "held_out_share", "reasoning_share", "split_seed")
 
 
 def seen_data(recipe: PretrainingRecipe) -> list[str]:
-    """Every data set that the weights have seen: those of the people, and those of whom attributes alone are learned."""
+    """Every data set that the weights have seen: those of the people, and those that taught attributes alone."""
     described = [each.attribute_recognition.data for each in recipe.vision_encoder if each.attribute_recognition]
     return list(dict.fromkeys([*recipe.data, *(name for own in described for name in own)]))
 
