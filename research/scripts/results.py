@@ -447,7 +447,10 @@ def options() -> argparse.Namespace:
     parser.add_argument("--queries", type=int, help="sample of queries for the photo rows (default: all)")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), help="measure these parts anew, keep the others")
     parser.add_argument(
-        "--official", type=Path, metavar="FILE", help="what `reidr evaluate --json` wrote of Market-1501's official test"
+        "--official",
+        type=Path,
+        metavar="FILE",
+        help="what `reidr evaluate --json` wrote of Market-1501's official test",
     )
     parser.add_argument("--plan", action="store_true", help="only say what each part needs and how long it takes")
     parser.add_argument(
