@@ -78,8 +78,27 @@ def test_reasons_come_one_by_one_and_are_kept(open_site: Site) -> None:
     assert open_site.service.streams == 0
 
 
-def stream_of(asked: Site, token: str) -> list[tuple[str, Any]]:
-    answer = asked.client.get(f"/v1/searches/{token}/reasons")
+def test_a_reason_can_be_asked_for_of_any_track_that_was_found(open_site: Site) -> None:
+    found = open_site.search(max_matches=8)
+    token, doubtful = (
+        found["search_token"],
+        {value["track"] for kind, value in stream_of(open_site, found["search_token"]) if kind == "reason"},
+    )
+    sure = next(track["id"] for each in found["appearances"] for track in each["tracks"] if track["id"] not in doubtful)
+    events = stream_of(open_site, token, track=[sure])
+    assert [kind for kind, _ in events] == ["reason", "done"]
+    assert events[0][1]["track"] == sure
+    thought = len(open_site.service.models.reasoner.thought)  # type: ignore[union-attr]
+    assert stream_of(open_site, token, track=[sure]) == events
+    assert len(open_site.service.models.reasoner.thought) == thought  # type: ignore[union-attr]
+    assert sure in {value["track"] for kind, value in stream_of(open_site, token) if kind == "reason"}  # it is kept
+    refused = open_site.client.get(f"/v1/searches/{token}/reasons", params={"track": ["nobody"]})
+    assert refused.status_code == 404
+    assert "track nobody is not in this answer" in refused.text
+
+
+def stream_of(asked: Site, token: str, **parameters: Any) -> list[tuple[str, Any]]:
+    answer = asked.client.get(f"/v1/searches/{token}/reasons", params=parameters)
     assert answer.headers["content-type"].startswith("text/event-stream")
     events = []
     for block in answer.text.split("\n\n"):

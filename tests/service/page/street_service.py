@@ -187,10 +187,11 @@ class StreetService:
             threshold=self.threshold(),
         )  # fmt: skip
 
-    async def reasons(self) -> AsyncIterator[str]:
-        """The stream, with a heartbeat, and the reasons one after the other."""
+    async def reasons(self, track: str | None = None) -> AsyncIterator[str]:
+        """The stream, with a heartbeat, and the reasons one after the other; of one track alone where it is named."""
         yield ": begins\n\n"
         doubtful = [each for chance, each in zip(self.found, self.ordered(), strict=False) if 0.1 < chance < 0.95]
+        doubtful = doubtful if track is None else [each for each in self.ordered() if each.id == track]
         for number, each in enumerate(doubtful):
             await asyncio.sleep(self.slow)
             while number >= self.reasons_now:  # a test says when the next ones come
@@ -318,8 +319,8 @@ def add_searches(app: FastAPI, service: StreetService) -> None:
         return service.results(None, after)
 
     @app.get("/v1/searches/{token}/reasons")
-    def reasons(token: str) -> StreamingResponse:
-        return StreamingResponse(service.reasons(), media_type="text/event-stream")
+    def reasons(token: str, track: str | None = None) -> StreamingResponse:
+        return StreamingResponse(service.reasons(track), media_type="text/event-stream")
 
 
 def add_cases(app: FastAPI, service: StreetService) -> None:

@@ -201,3 +201,19 @@ def test_axe_finds_nothing(open_page: Open, picture: Path, scheme: str, width: i
     page.click("#close-case")
     page.click("#open-keys")
     examine(page, "the keys")
+
+
+def test_a_reason_comes_for_a_match_that_is_not_in_doubt_when_it_is_asked_for(
+    open_page: Open, service: Any, picture: Path
+) -> None:
+    page = open_page()
+    ask(page, picture)
+    page.wait_for_selector("#thinking:has-text('written.')")
+    name = page.locator(".appearance:not(.open):not(:has(.brief .mark))").first.get_attribute("id")
+    sure = page.locator(f"#{name}")
+    sure.locator(".line").click()
+    assert "Not in doubt" in sure.locator(".reason").inner_text()
+    sure.get_by_role("button", name="Ask the reasoner about this one").click()
+    sure.locator(".claim").first.wait_for()
+    assert "The reasoner says" in sure.locator(".reason").inner_text()
+    assert sure.locator(".brief .mark").count() == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
@@ -101,11 +101,14 @@ def case_of_token(ask: Asking, token: str) -> tuple[Case, SearchAnswer]:
     return case, case.answer
 
 
-def thoughts(ask: Asking, case: Case, answer: SearchAnswer) -> Iterator[Reason]:
-    """Reasons for the doubtful tracks of an answer: those that are kept, then new ones, which are kept as they come."""
-    yield from case.reasons
+def thoughts(ask: Asking, case: Case, answer: SearchAnswer, tracks: Sequence[str] | None = None) -> Iterator[Reason]:
+    """Reasons for tracks of an answer: those that are kept, then new ones, which are kept as they come.
+
+    `tracks`: which, in doubt or not; None: those in doubt within the budget, and all that are kept.
+    """
+    yield from (reason for reason in case.reasons if tracks is None or reason.track in tracks)
     known = {reason.track for reason in case.reasons}
-    wanted = [track for track in answer.doubtful if track not in known]
+    wanted = [track for track in (answer.doubtful if tracks is None else tracks) if track not in known]
     request = cases.request_of(ask.records, case)
     for reason in think(ask.store, ask.service.models, request, answer, wanted):
         now = cases.case_of(ask.records, case.id).answer

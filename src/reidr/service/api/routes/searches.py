@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -22,6 +22,7 @@ from reidr.service.api.service import Asking
 from reidr.service.http.errors import RequestError
 
 FIRST_PAGE = 50
+MOST_TRACKS = 50  # of which reasons can be asked for at once
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events: `reason` (ReasonAnswer), one after the other; then `done`, or `problem` (Problem).",
@@ -58,13 +59,26 @@ def search_routes() -> APIRouter:
     @router.get(
         "/v1/searches/{search_token}/reasons", response_class=Response, responses={**responses(404, 410), **STREAM}
     )
-    async def reasons(search_token: Label, ask: ToSearch) -> Response:
-        """What the reasoner thinks of the doubtful tracks, as it is thought: server-sent events."""
+    async def reasons(
+        search_token: Label,
+        ask: ToSearch,
+        track: Annotated[
+            list[Label] | None,
+            Query(
+                max_length=MOST_TRACKS, description="Of these tracks alone, in doubt or not; else of those in doubt."
+            ),
+        ] = None,
+    ) -> Response:
+        """What the reasoner thinks of the doubtful tracks, or of named ones, as it is thought: server-sent events."""
         case, answer = await ask.read("results", lambda: case_of_token(ask, search_token))
+        found = {each.track for each in answer.tracks()}
+        strange = [each for each in track or () if each not in found]
+        if strange:
+            raise RequestError(f"track {strange[0]} is not in this answer; name one that was found", 404)
         if ask.service.streams >= ask.service.limits.streams:
             ask.service.metrics.refused.labels("streams").inc()
             raise RequestError(f"{ask.service.limits.streams} streams of reasons are open already; try again", 429)
-        return StreamingResponse(counted(ask, case, answer), media_type=EVENTS, headers=HEADERS)
+        return StreamingResponse(counted(ask, case, answer, track), media_type=EVENTS, headers=HEADERS)
 
     return router
 
@@ -75,11 +89,13 @@ def first_page(found: tuple[Case, SearchAnswer]) -> SearchResults:
     return results_of(answer, case, 0, FIRST_PAGE)
 
 
-async def counted(ask: Asking, case: Case, answer: SearchAnswer) -> AsyncIterator[bytes]:
+async def counted(
+    ask: Asking, case: Case, answer: SearchAnswer, tracks: Sequence[str] | None = None
+) -> AsyncIterator[bytes]:
     """The events of one stream, which is open from the first to the last of them."""
     ask.service.streams += 1
     try:
-        async for piece in events_of(ask, "reason", lambda: thoughts(ask, case, answer), reason_answer):
+        async for piece in events_of(ask, "reason", lambda: thoughts(ask, case, answer, tracks), reason_answer):
             yield piece
     finally:
         ask.service.streams -= 1

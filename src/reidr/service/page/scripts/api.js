@@ -126,8 +126,8 @@ export async function erase(which, changeKey) {
 export const exported = (id, format) => ask(`v1/cases/${name(id)}/export${parameters({ format })}`);
 
 /** The events of a stream (server-sent events, read by fetch: an EventSource could send no key), as [kind, value]. */
-export async function* reasons(token, signal) {
-  const path = `v1/searches/${name(token)}/reasons`;
+export async function* reasons(token, signal, track = null) {
+  const path = `v1/searches/${name(token)}/reasons${parameters({ track })}`;
   const response = await ask(path, { signal, headers: { Accept: "text/event-stream" } });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let held = "";

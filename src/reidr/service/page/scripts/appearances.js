@@ -8,9 +8,9 @@ import { DECIDED, called, capital, counted, likelihood, span, termParts } from "
 /**
  * The item of an appearance. `pictures` holds the paths of the query's by id; `ofWords`: there are none.
  * `deciding(tracks, decision, why)` is called with the ids of the tracks that a decision is about; `opening()` when its
- * line is pressed.
+ * line is pressed; `asking(track)` when a reason is wanted of a track that has none.
  */
-export function appearanceItem(appearance, number, { pictures, ofWords, mayDecide, deciding, opening }) {
+export function appearanceItem(appearance, number, { pictures, ofWords, mayDecide, deciding, opening, asking }) {
   const id = `appearance-${number}`;
   const reasons = new Map(); // by track
   const best = appearance.tracks.find((track) => track.best === appearance.best) ?? appearance.tracks[0];
@@ -45,7 +45,7 @@ export function appearanceItem(appearance, number, { pictures, ofWords, mayDecid
   let state = [
     appearance.doubtful
       ? "The reasoner has not come to this one yet."
-      : "Not in doubt, so the reasoner was not asked about it.",
+      : "Not in doubt, so the reasoner was not asked.",
     false,
   ];
 
@@ -209,10 +209,17 @@ export function appearanceItem(appearance, number, { pictures, ofWords, mayDecid
       );
     if (!reason) {
       const [words, busy] =
-        track().doubtful || reasons.size === 0
+        track().doubtful || reasons.size === 0 || state[1]
           ? state
           : ["The reasoner was asked about another track of this appearance.", false];
-      return fill(parts.reason, !ofWords && make("p", { class: busy ? "soft thinking" : "soft" }, words));
+      const about = track().id;
+      return fill(
+        parts.reason,
+        !ofWords && make("p", { class: busy ? "soft thinking" : "soft" }, words),
+        !ofWords &&
+          !busy &&
+          make("button", { type: "button", class: "ask", onclick: () => asking(about) }, "Ask the reasoner about this one"),
+      );
     }
     return showReason(parts.reason, reason, (regions) => {
       markRegions(parts.a, regions, reason.regions.query);
@@ -223,7 +230,7 @@ export function appearanceItem(appearance, number, { pictures, ofWords, mayDecid
   /** Says how it stands with the reasons while none is there. */
   function tellState(words, busy = false) {
     state = [words, busy];
-    if (parts && !reasons.size) tellReason();
+    if (parts && !reasons.has(track().id)) tellReason();
   }
 
   tellDecision();

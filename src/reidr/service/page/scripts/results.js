@@ -102,6 +102,7 @@ function add(page) {
         number === selected && items[number].line.getAttribute("aria-expanded") === "true"
           ? items[number].open(false)
           : select(number),
+      asking: (track) => askAbout(items[number], track),
     });
     items.push(item);
     for (const track of appearance.tracks) if (reasons.has(track.id)) item.takeReason(reasons.get(track.id));
@@ -189,10 +190,31 @@ export async function readReasons() {
       tell();
     }
     status.textContent = reasons.size ? `${counted(reasons.size, "reason")} written.` : "";
-    doubtful.forEach((item) => item.tellState("There was no time left to think about this one."));
+    doubtful.forEach((item) => item.tellState("The reasons that were asked for went to more doubtful ones."));
   } catch (problem) {
     if (signal.aborted) return;
     status.textContent = `The reasons stopped: ${problem.message}`;
     doubtful.forEach((item) => item.tellState("No reason came."));
+  }
+}
+
+/** Asks for the reason of one track, in doubt or not, and shows it in its appearance. */
+async function askAbout(item, track) {
+  const asked = shown.search_token;
+  item.tellState("The reasoner is thinking about this one.", true);
+  try {
+    let came = false;
+    for await (const [kind, value] of api.reasons(asked, undefined, track)) {
+      if (kind === "problem") throw new api.Problem(value.status, value.title, value.detail);
+      if (kind === "done") break;
+      if (kind !== "reason" || shown?.search_token !== asked) continue;
+      came = true;
+      reasons.set(value.track, value);
+      item.takeReason(value);
+      announce("The reasoner wrote a reason.");
+    }
+    if (!came) item.tellState("This service runs without a model that writes reasons.");
+  } catch (problem) {
+    item.tellState(`No reason came: ${problem.message}`);
   }
 }
