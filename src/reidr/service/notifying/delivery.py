@@ -1,4 +1,4 @@
-"""Telling targets what they have not been told: again after a failure, once after a success, whoever was killed."""
+"""Sending targets what they have not received: again after a failure, once after a success, whoever was killed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Delivered:
 
 
 def deliver(store: GalleryStore, records: RecordStore, *, now: float | None = None) -> Delivered:
-    """Send to every target what it has not been told.
+    """Send to every target what it has not received.
 
     A message is sent again after 5, 10, 20 … seconds, at most `TRIES` times. Several processes may do this at once: one
     of them sends. A process that is killed after the target took a message and before that is written down sends it
