@@ -313,12 +313,14 @@ def test_reasons_come_one_by_one_and_mark_their_regions(open_page: Open, service
         until(page, f"document.querySelector('#appearance-1 .side.{side} img').naturalWidth > 0")
     page.focus("#appearance-1 .claim >> nth=0")
     measured = {"a": (0.2, 0.2, 0.8, 0.5), "b": (0.1, 0.15, 0.9, 0.45)}
+    # Both boxes in one question: other pictures still arrive, and each of them moves the page.
+    boxes = """side => ["img", ".region-mark"].map(each => {
+        const box = document.querySelector(`#appearance-1 .side.${side} ${each}`).getBoundingClientRect();
+        return [box.x, box.y, box.width, box.height]; })"""
     for side, (left, top, right, bottom) in measured.items():
-        frame = page.locator(f"#appearance-1 .side.{side} img").bounding_box()
-        mark = page.locator(f"#appearance-1 .side.{side} .region-mark >> nth=0").bounding_box()
-        shown = [mark["x"] - frame["x"], mark["y"] - frame["y"], mark["width"], mark["height"]]
-        wanted = [left * frame["width"], top * frame["height"], (right - left) * frame["width"],
-                  (bottom - top) * frame["height"]]  # fmt: skip
+        frame, mark = page.evaluate(boxes, side)
+        shown = [mark[0] - frame[0], mark[1] - frame[1], *mark[2:]]
+        wanted = [left * frame[2], top * frame[3], (right - left) * frame[2], (bottom - top) * frame[3]]
         assert shown == pytest.approx(wanted, abs=2.5)
     # Where nobody measured the region, the mark says so.
     assert page.locator("#appearance-1 .side.a .region-mark.about").inner_text() == "sleeves, about here"
