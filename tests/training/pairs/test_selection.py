@@ -23,6 +23,12 @@ def test_the_worst_matches_and_the_best_others_spread_over_the_ranks() -> None:
     assert [places.tolist() for places in select_candidates(recipe, SAME, PEOPLE)] == [[1, 6], [0, 5]]
 
 
+def test_positives_can_be_kept_to_the_ranks_that_a_verifier_is_asked_about() -> None:
+    near = PairsRecipe(positives=2, positive_ranks=5)
+    assert spread_over_ranks(near, SAME, PEOPLE)[0].tolist() == [1, 4]  # not place 6, the worst
+    assert spread_over_ranks(PairsRecipe(positives=2, positive_ranks=1), SAME, PEOPLE)[0].tolist() == []
+
+
 @pytest.fixture
 def rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A module with one rule that works and two that do not."""

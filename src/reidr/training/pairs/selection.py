@@ -58,15 +58,15 @@ def select_candidates(recipe: PairsRecipe, same: NDArray[np.bool_], people: NDAr
 def spread_over_ranks(recipe: PairsRecipe, same: NDArray[np.bool_], people: NDArray[np.str_]) -> tuple[Places, Places]:
     """Places, in a query's ranked gallery, of its positives and of its hard negatives.
 
-    Positives: the worst-ranked true match and others spread evenly over the ranks of the matches, best first, up to
-    `recipe.positives`. Hard negatives: the best-ranked other person and others spread evenly over `negative_ranks`, one
+    Positives: the worst-ranked true match (of the first `positive_ranks`, where that is set) and others spread evenly
+    over the ranks of the matches, best first, up to `recipe.positives`. Hard negatives: the best-ranked other person and others spread evenly over `negative_ranks`, one
     crop per person, up to `recipe.negatives`. Worst matches and best others alone would train the rule that people who
     look alike are different.
 
     Args:
         same: (ranked) whether each candidate shows the query's person. people: (ranked) their labels.
     """
-    matches = np.flatnonzero(same)
+    matches = np.flatnonzero(same[: recipe.positive_ranks])
     positives = matches[spread(len(matches), recipe.positives)][::-1]
     others = np.flatnonzero(~same[: recipe.negative_ranks])
     return positives, hard_negatives(recipe, others, people)

@@ -58,6 +58,12 @@ class PairsRecipe(Recipe):
     negatives: int = Field(
         4, ge=1, description="most negative pairs per query: its best-ranked other person, then evenly further down"
     )
+    positive_ranks: int | None = Field(
+        None,
+        ge=1,
+        description="positives are taken from this many first ranks, so that they are like those that a verifier is"
+        " asked about; without it from all, and the worst of them teach that looking alike means little",
+    )
     negative_ranks: int = Field(
         20,
         ge=1,
