@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ import pytest
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.evaluation.metrics.roc_area import roc_area
+from reidr.reasoning.models.checkpoint import find_checkpoint
+from reidr.reasoning.models.processor import load_processor
+from reidr.reasoning.rationales.claims import parse_claims
 
 FOLDER = Path(__file__).parents[1] / "research" / "reinforcement"
 
@@ -135,3 +139,24 @@ def test_each_experiment_has_its_tables(script: Any, tmp_path: Path, name: str, 
     if name == "A":
         assert next(line for line in told.splitlines() if line.startswith("| H1")).endswith("| yes |")
         assert next(line for line in told.splitlines() if "B-RL-20.9-random" in line).endswith("| not run | – |")
+
+
+def test_true_words_about_twins_name_what_was_changed(script: Any) -> None:
+    """Whatever the wording: what a judge learns to read tells two people apart."""
+    cue_shift = script("cue_shift")
+    world = cue_shift.World(3, 10)
+    pairs = world.pairs(24, cue_shift.SEEN, sorted(world.by_person))
+    folder, local = find_checkpoint("nano-street")
+    tokenizer = load_processor(folder, local_files_only=local).tokenizer
+    arm = SimpleNamespace(
+        crops=world.crops,
+        features=SimpleNamespace(processor=SimpleNamespace(tokenizer=tokenizer)),
+        model=SimpleNamespace(answer_word=lambda label: {True: 1, False: 2}[label]),
+    )
+    random = np.random.default_rng(0)
+    for pair in pairs:
+        said = cue_shift.made_up(arm, pair, random)
+        assert said.ids[said.answer :] == ((1 if pair.label else 2),)
+        told = {claim.region: claim for claim in parse_claims(said.reasoning)}
+        region = {"": None, "lower_color": "lower clothing", "jacket_color": "upper clothing"}[pair.cue]
+        assert region is None or told[region].agreement == "differ", said.reasoning

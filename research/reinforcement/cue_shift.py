@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from reidr.data.attribute_sources import STREET_COLOR
+from reidr.data.attributes import common_attributes
 from reidr.data.synthetic.person.palette import JACKET_COLORS, LOWER_COLORS, SHOES_COLORS
 from reidr.data.synthetic.picture.crop import render_crop
 from reidr.data.synthetic.plan import Sighting, plan_street
@@ -33,12 +34,13 @@ from reidr.data.types import Crop
 from reidr.evaluation.metrics.roc_area import roc_area
 from reidr.reasoning.inference.crop_features import CropFeatures
 from reidr.reasoning.inference.generation_settings import Thinking
-from reidr.reasoning.inference.reasoned_score import BLANK, reasoned_logits
+from reidr.reasoning.inference.reasoned_score import BLANK, after_words, reasoned_logits
 from reidr.reasoning.inference.sampling import continue_prompts, read_completions
 from reidr.reasoning.models.checkpoint import load_model
 from reidr.reasoning.models.processor import load_processor
 from reidr.reasoning.prompting.answers import yes_probability
 from reidr.reasoning.rationales.claims import check_claim, parse_claims
+from reidr.training.pretraining.templates import compare
 from reidr.training.warmup.examples import WarmupExample, WarmupModel
 from reidr.training.warmup.rationales import Rationale, read_rationale
 
@@ -51,12 +53,16 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "hair_length": ("short", "long"),
 }
 NOT_VISIBLE = "not visible"
-WARM, STEPS, PAIRS, GROUP, SHARE = 90, 200, 16, 8, 0.209
+NEEDED = {"jacket_color": ("upper_color",)}
+"""What must be visible besides a cue for words to tell it: a jacket is named together with what it is worn over."""
+READING, WARM, STEPS, PAIRS, GROUP, SHARE = 120, 90, 200, 16, 8, 0.209
 RATE, WARM_RATE, KL, PRICE, TRUTH = 5e-5, 3e-4, 0.02, 0.02, 0.3
 POLICY = 10.0
 """Weight of the policy gradient, a mean over tokens, beside the judge's cross-entropy, a mean over rationales."""
-TOKENS = 90
-LEAST_LEVERAGE, LEAST_AREA, LOOK = 0.2, 0.6, 50
+TOKENS = 110
+TESTED = 0.4
+"""Temperature of the rationales that are judged in tests; those of training are sampled at 1, to differ."""
+LEAST_LEVERAGE, LEAST_AREA, LOOK = 0.2, 0.6, 25
 """The stop rules of README.md: of the warm-up's words, and the step by which held-out people are rewarded more."""
 
 
@@ -106,7 +112,8 @@ class World:
         if other is None:
             return None
         crops = [self._crop(each) for each in (shown, other)]
-        if any(crop.attributes.get(cue, NOT_VISIBLE) == NOT_VISIBLE for crop in crops):
+        needed = (cue, *NEEDED.get(cue, ()))
+        if any(crop.attributes.get(name, NOT_VISIBLE) == NOT_VISIBLE for crop in crops for name in needed):
             return None
         self.crops += crops
         return TwinPair(len(self.crops) - 2, len(self.crops) - 1, label, "" if label else cue, person)
@@ -181,15 +188,17 @@ class Arm:
     def optimiser(self, rate: float) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.parameters, lr=rate, weight_decay=0.05, betas=(0.9, 0.98))
 
-    def write(self, pairs: Sequence[TwinPair], each: int, swapped: bool = False) -> list[list[Rationale | None]]:
-        """`each` rationales of every pair, at temperature 1."""
+    def write(
+        self, pairs: Sequence[TwinPair], each: int, swapped: bool = False, temperature: float = 1.0
+    ) -> list[list[Rationale | None]]:
+        """`each` rationales of every pair."""
         text = self.model.texts["think"]
         written: list[list[Rationale | None]] = []
         for start in range(0, len(pairs), 64):
             some = pairs[start : start + 64]
             rows = [(text, (pair.b, pair.a) if swapped else (pair.a, pair.b)) for pair in some]
             self.draws += 1
-            settings = Thinking(TOKENS, 1.0, self.seed * 100_003 + self.draws)
+            settings = Thinking(TOKENS, temperature, self.seed * 100_003 + self.draws)
             sampled = continue_prompts(self.features.adapter, self.features.prompts(rows), [each] * len(rows), settings)
             own = [read_rationale(self.features, one) for one in read_completions(self.features.adapter, sampled)]
             written += [own[place : place + each] for place in range(0, len(own), each)]
@@ -222,7 +231,7 @@ class Arm:
         """(P(same) of the words alone, mean of two rationales in each order; leverage)."""
         table = []
         for swapped in (False, True):
-            written = self.speaker.write(pairs, 2, swapped)
+            written = self.speaker.write(pairs, 2, swapped, TESTED)
             table.append(self.judged([one for own in written for one in own]).reshape(len(pairs), 2))
         each = np.concatenate(table, axis=1)
         p = each.mean(axis=1)
@@ -280,6 +289,40 @@ def drawn(pairs: Sequence[TwinPair], random: np.random.Generator) -> list[TwinPa
     return [same[int(i)] for i in random.integers(len(same), size=half)] + [
         other[int(i)] for i in random.integers(len(other), size=half)
     ]
+
+
+def made_up(arm: Arm, pair: TwinPair, random: np.random.Generator) -> Rationale:
+    """A comparison made from what is true of the two crops, in varied wording; the right word stands after it."""
+    tokenizer = arm.features.processor.tokenizer
+    a, b = (common_attributes(arm.crops[place].attributes) for place in (pair.a, pair.b))
+    words = compare(a, b, random, regions=7)
+    ids = tokenizer.encode(after_words(words), add_special_tokens=False)
+    return Rationale((*ids, arm.model.answer_word(pair.label)), len(ids), words)
+
+
+def read(arm: Arm, pairs: Sequence[TwinPair], steps: int) -> float:
+    """Learn to read before judging: the verdict from true words alone, and to write such words from the pictures.
+
+    Words are about the warm-up's people and its cues. Returns the last step's cross-entropy of the verdict.
+    """
+    optimiser, random, last = arm.optimiser(WARM_RATE), np.random.default_rng((arm.seed, 4)), 0.0
+    for _ in range(steps):
+        own = drawn(pairs, random)
+        said = [made_up(arm, pair, random) for pair in own]
+        loss = arm.answer_loss([arm.after(pair, one, blank=True) for pair, one in zip(own, said, strict=True)])
+        last = float(loss.detach())
+        now, mask = arm.word_log_probabilities(own, said, whole=False)
+        arm.step(optimiser, loss - now.sum() / mask.sum())
+    return last
+
+
+def made_up_areas(arm: Arm, tests: dict[str, list[TwinPair]]) -> dict[str, float]:
+    """How well the judge reads true words about each test's pairs: what a speaker without errors would reach."""
+    random, found = np.random.default_rng((arm.seed, 6)), {}
+    for name, pairs in tests.items():
+        p = arm.judged([made_up(arm, pair, random) for pair in pairs])
+        found[name] = round(roc_area(p, np.array([pair.label for pair in pairs])), 4)
+    return found
 
 
 def warm_up(arm: Arm, pairs: Sequence[TwinPair], steps: int = WARM) -> None:
@@ -362,6 +405,17 @@ def extra(arm: Arm, pair: TwinPair, rationale: Rationale) -> float:
     return TRUTH * truth - PRICE * len(claims)
 
 
+def told_true(arm: Arm, pairs: Sequence[TwinPair], said: Sequence[Rationale]) -> float:
+    """The share of the claims about anything that attributes can judge which is true."""
+    marks = [
+        check_claim(claim, arm.crops[pair.a].attributes, arm.crops[pair.b].attributes)
+        for pair, one in zip(pairs, said, strict=True)
+        for claim in parse_claims(one.reasoning)
+    ]
+    told = [mark for mark in marks if mark != "untestable"]
+    return told.count("confirmed") / max(1, len(told))
+
+
 def policy_step(
     arm: Arm,
     start: Arm,
@@ -391,6 +445,7 @@ def policy_step(
     arm.step(optimiser, loss if more is None else loss + more)
     return {
         "reward": float(np.mean(rewards)),
+        "claims true": told_true(arm, pairs, said),
         "kl": float(kl.detach()),
         "claims": float(np.mean([len(parse_claims(one.reasoning)) for one in said])),
     }
@@ -519,6 +574,7 @@ def main() -> None:
     wanted.add_argument("--people", type=int, default=2000)
     wanted.add_argument("--pairs", type=int, default=6000)
     wanted.add_argument("--tested", type=int, default=1000)
+    wanted.add_argument("--reading", type=int, default=READING, help="steps of reading true words before the warm-up")
     wanted.add_argument("--warm", type=int, default=WARM, help="steps of the warm-up")
     wanted.add_argument("--steps", type=int, default=STEPS)
     wanted.add_argument(
@@ -566,10 +622,12 @@ def run_seed(asked: argparse.Namespace, task: Task, base: Any, features: CropFea
         warm.base.load_state_dict(torch.load(path, weights_only=True))
     else:
         torch.manual_seed(seed)
+        read(warm, task.warm, asked.reading)
         warm_up(warm, task.warm, asked.warm)
         torch.save(warm.base.state_dict(), path)
     if "warm-up" not in done:
         done["warm-up"] = {"seed": seed, "arm": "warm-up", **measured(warm, task.tests, ("direct", "reasoned"))}
+        done["warm-up"]["true words"] = made_up_areas(warm, task.tests)
         write(results, done["warm-up"])
     if not words_carry(done["warm-up"]) and not asked.go_on:
         print(f"seed {seed}: the warm-up's words carry too little (README.md, stop rules): mend the words, or --go-on")

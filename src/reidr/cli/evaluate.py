@@ -47,7 +47,8 @@ FILE = click.Path(path_type=Path)
     "--compare",
     metavar="NAME[,NAME...]",
     help="Methods that get rows beside the reasoner's: csls, k-reciprocal, weighted, fitted, whole-list, "
-    "vision-similarity, adaptive, after-k-reciprocal, all, none, or a re-ranker of your own as module:factory. "
+    "vision-similarity, adaptive, thinking, reasoned, after-k-reciprocal, all, none, or a re-ranker of your own as "
+    "module:factory. "
     "[those that cost no further question]",
 )
 @click.option(
