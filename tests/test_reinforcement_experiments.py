@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reidr.data.types import Crop
+from reidr.data.types import Crop, ReIDDataset
 from reidr.errors import DataError
 from reidr.evaluation.metrics.roc_area import roc_area
 from reidr.reasoning.models.checkpoint import find_checkpoint
@@ -160,3 +160,20 @@ def test_true_words_about_twins_name_what_was_changed(script: Any) -> None:
         told = {claim.region: claim for claim in parse_claims(said.reasoning)}
         region = {"": None, "lower_color": "lower clothing", "jacket_color": "upper clothing"}[pair.cue]
         assert region is None or told[region].agreement == "differ", said.reasoning
+
+
+def test_nobody_who_is_tested_lends_a_crop_to_the_pseudo_labels(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = script("arms")
+    crops = tuple(crop(person, camera, 7 * person, 1) for person in range(60) for camera in (1, 2))
+    monkeypatch.setattr(arms, "load_dataset", lambda _: ReIDDataset("scene", None, train=crops))
+    others, held_out = arms.training_people(Path("scene"))
+    assert others
+    assert held_out
+    assert not {each.person for each in others} & {each.person for each in held_out}
+    assert len(others) + len(held_out) == len(crops)
+    tested: list[ReIDDataset] = []
+    monkeypatch.setattr(arms, "trials", lambda dataset, *_, **__: tested.append(dataset) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        arms.test_of("target", Path("scene"), None, None, held_out=True)
+    shown = {each.person for part in (tested[0].query, tested[0].gallery) for each in part}
+    assert shown == {each.person for each in held_out}

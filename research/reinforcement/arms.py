@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from reidr.core.progress import progress
+from reidr.data.join import join_training
 from reidr.data.load import load_dataset
 from reidr.data.protocols.trial import find_protocol, trials
 from reidr.data.types import Crop
@@ -39,12 +40,14 @@ from reidr.reasoning.rationales.statements import what_is_known
 from reidr.reasoning.rationales.support import supports
 from reidr.reasoning.types import Pair
 from reidr.retrieval.embedders.retriever import Retriever
+from reidr.training.common.identities import hold_out_identities
 from reidr.training.grpo.rewards.registry import RewardWeights
 from reidr.training.grpo.rewards.total import total_rewards
 from reidr.training.grpo.stage import reinforce
 from reidr.training.grpo.statistics import leverage
 from reidr.training.recipes.grpo import ReinforcementRecipe
 from reidr.training.recipes.warmup import WarmupRecipe
+from reidr.training.tuning.searches import as_search
 from reidr.training.warmup.train import warm_up
 
 FIRST, ROWS, TOKENS = 10, 32, 110
@@ -53,6 +56,8 @@ EXACT = {"format": 0.2, "identity": 0.0, "calibration": 0.0, "cues": 0.3, "likel
 """The first edition's rewards with the tossed word's two (identity and its honesty) replaced by the exact one."""
 TOSSED = {"format": 0.2, "identity": 1.0, "calibration": 0.5, "cues": 0.3}
 GROUP = 8
+HELD_OUT = (0.1, 0)
+"""Share and seed by which all that ships holds training people out."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,18 @@ class Test:
         }
 
 
-def test_of(name: str, folder: Path, retriever: Retriever, queries: int | None) -> Test:
-    """The standard search of a data set; `queries`: at most so many, drawn once for all."""
-    (trial,) = trials(load_dataset(folder), find_protocol("standard"), 0, queries=queries)
+def training_people(folder: Path) -> tuple[tuple[Crop, ...], tuple[Crop, ...]]:
+    """Crops of the training people of a data set that all that ships was trained on, and of those held out of all."""
+    return hold_out_identities(join_training([load_dataset(folder)]), *HELD_OUT)
+
+
+def test_of(name: str, folder: Path, retriever: Retriever, queries: int | None, *, held_out: bool) -> Test:
+    """The standard search of a data set, or of its held-out training people; `queries`: at most so many, drawn once."""
+    dataset = load_dataset(folder)
+    if held_out:
+        people = training_people(folder)[1]
+        dataset = as_search(dataset.name, people, len(people), 0)
+    (trial,) = trials(dataset, find_protocol("standard"), 0, queries=queries)
     embedded, gallery, trial = embed_trial(trial, retriever, None, progress)
     ranked = gallery.search(embedded, FIRST, excluded=trial.excluded)
     return Test(name, candidate_pairs(trial, ranked, FIRST)[0])

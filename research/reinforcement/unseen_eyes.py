@@ -26,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 import arms
 from exact_rewards import UNDIVIDED, arguments, tests_of
 
-from reidr.data.load import load_dataset
 from reidr.data.types import Crop
 from reidr.errors import DataError
 from reidr.reasoning.types import Pair
@@ -136,7 +135,9 @@ def main() -> None:
     target: list[Pair] = []
     if any(name.endswith("target") for name in asked.arms):
         retriever = Retriever.load(asked.retriever)
-        crops = sorted(load_dataset(asked.target).train, key=lambda crop: crop.id)[: asked.target_crops]
+        # Of people whom no test of --held-out shows: what is learned is the target's scenes, not its test people.
+        others = arms.training_people(asked.target)[0]
+        crops = sorted(others, key=lambda crop: crop.id)[: asked.target_crops]
         target = pseudo_labelled(crops, embed_crops(retriever, crops))
         right = [pair.label == (pair.query.person == pair.candidate.person) for pair in target]
         print(f"{len(target)} pairs with pseudo-labels, {np.mean(right):.1%} of them right", flush=True)

@@ -16,6 +16,7 @@ import torch
 from reidr.core.run import Run, content_hash
 from reidr.data.vocabulary import CANNOT_BE_SEEN
 from reidr.reasoning.models.checkpoint import find_checkpoint, load_model
+from reidr.reasoning.nano.attributes import RecognisedAttributes
 from reidr.retrieval.embedders.retriever import save_retriever
 from reidr.training.pretraining.finished import VISION_ENCODER
 from reidr.training.pretraining.people import split_people
@@ -23,7 +24,7 @@ from reidr.training.recipes.find import stage_values
 from reidr.training.recipes.pretraining import PretrainingRecipe
 
 
-def calibrations_of(attributes: torch.nn.Module) -> dict[str, dict[str, dict[str, float]]]:
+def calibrations_of(attributes: RecognisedAttributes) -> dict[str, dict[str, dict[str, float]]]:
     """What `RecognisedAttributes.calibrate` was given; values that were never calibrated are left out."""
     pairs = [(name, value) for name, values in attributes.families.items() for value in values]
     shares = [*attributes.shares.tolist(), *[0.0] * attributes.rows]
@@ -50,7 +51,7 @@ def main() -> None:
     Run(asked.run, "train pretraining", settings, data, defaults=recipe.defaults())
     model = load_model(find_checkpoint(asked.reasoner)[0], local_files_only=True, device="cpu", dtype=torch.float32)
     visual = model.model.visual
-    facts = {"recipe": settings, "attributes": calibrations_of(visual.attributes)}
+    facts: dict[str, object] = {"recipe": settings, "attributes": calibrations_of(visual.attributes)}
     save_retriever(visual.vision_encoder, asked.run / VISION_ENCODER, facts)
     print(f"wrote {asked.run / VISION_ENCODER}")
 
