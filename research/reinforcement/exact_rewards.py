@@ -1,7 +1,7 @@
 """Experiment C of README.md: exact rewards in the present recipe, against supervision and against shuffled rewards.
 
     python research/reinforcement/exact_rewards.py --model runs/warmup/model --pairs runs/sample/sampled.parquet \\
-        --retriever runs/retriever/model --test market=$REIDR_DATA/market1501 --held-out \\
+        --retriever runs/retriever/model --test market=$REIDR_DATA/market1501 --held-out market \\
         --run runs/exact --seeds 0 1 2 3 4
     python research/reinforcement/experiment_tables.py C runs/exact
 
@@ -43,7 +43,9 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     wanted.add_argument("--pairs", type=Path, required=True, help="file of labelled pairs to train on")
     wanted.add_argument("--retriever", required=True, help="who orders the first ten: a preset or a folder")
     wanted.add_argument("--test", action="append", required=True, metavar="NAME=FOLDER", help="a data set to measure")
-    wanted.add_argument("--held-out", action="store_true", help="measure on held-out training people, not on the test")
+    wanted.add_argument(
+        "--held-out", nargs="*", default=[], metavar="NAME", help="of these, held-out training people, not the test"
+    )
     wanted.add_argument("--queries", type=int, help="at most so many queries of each")
     wanted.add_argument("--run", type=Path, required=True)
     wanted.add_argument("--seeds", type=int, nargs="+", default=[0])
