@@ -44,7 +44,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     wanted.add_argument("--retriever", required=True, help="who orders the first ten: a preset or a folder")
     wanted.add_argument("--test", action="append", required=True, metavar="NAME=FOLDER", help="a data set to measure")
     wanted.add_argument(
-        "--held-out", nargs="*", default=[], metavar="NAME", help="of these, held-out training people, not the test"
+        "--held-out", nargs="+", default=[], metavar="NAME", help="of these, held-out training people, not the test"
     )
     wanted.add_argument("--queries", type=int, help="at most so many queries of each")
     wanted.add_argument("--run", type=Path, required=True)
