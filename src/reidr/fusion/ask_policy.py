@@ -169,7 +169,7 @@ def explain(policy: Policy, normalised: Reals, asked: Bools, thought: int = 0) -
     number, rivals, sure_of = int(asked.sum()), int(near.sum()), int(clear.sum())
     predicted = policy.unsure > 0
     if policy.most == 0:
-        return "Not asked: the budget allows no calls."
+        return "Not asked: this rule asks about nobody."
     if rivals <= 1:
         behind = f"{normalised[1] - normalised[0]:.1f}" if len(normalised) > 1 else "far more"
         return (

@@ -181,7 +181,7 @@ def test_the_sentences_say_why() -> None:
     assert "1 of them clearly near" in explain(Policy(9.0, 5, clear=-5.0), near, np.array([False, True, True]))
     assert "stand clear" in explain(Policy(3.5, 5, clear=-2.0), near, none)
     assert "1 with reasons" in explain(Policy(3.5, 5), near, two, thought=1)
-    assert "budget" in explain(Policy(0.0, 0), near, none)
+    assert "asks about nobody" in explain(Policy(0.0, 0), near, none)
 
 
 def test_only_candidates_whose_predicted_score_leaves_a_doubt_are_asked() -> None:
