@@ -70,7 +70,7 @@ def export(asked: argparse.Namespace) -> None:
         family: {value: vars(own) for value, own in values.items()} for family, values in calibrations.items()
     }
     save_retriever(network, asked.model, facts)
-    facts["thresholds"] = choose_thresholds(searched, Retriever.load(asked.model), 0, progress)
+    facts |= choose_thresholds(searched, Retriever.load(asked.model), 0, progress).facts()
     save_retriever(network, asked.model, facts)
 
 

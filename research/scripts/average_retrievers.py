@@ -49,7 +49,7 @@ def main() -> None:
     _, held_out = hold_out_identities(crops, trained["recipe"]["held_out_share"], trained["recipe"]["seed"])
     save_retriever(network, asked.out, trained)
     embedder = Retriever.load(asked.out)
-    trained["thresholds"] = choose_thresholds(held_out, embedder, trained["recipe"]["seed"], progress)
+    trained |= choose_thresholds(held_out, embedder, trained["recipe"]["seed"], progress).facts()
     save_retriever(network, asked.out, trained)
     path = asked.out / "retriever.json"
     content = json.loads(path.read_text(encoding="utf-8")) | {"recogniser": asked.recogniser}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
@@ -12,9 +13,15 @@ from safetensors.torch import load_file, save_file
 
 from reidr.data.types import Crop
 from reidr.errors import ImageError, WeightsError
-from reidr.retrieval.embedders.embedder import embed_crops, embed_usable_crops
+from reidr.retrieval.embedders.embedder import embed_crops, embed_usable_crops, facts_of
 from reidr.retrieval.embedders.network import GeneralizedMeanPooling, build_network
-from reidr.retrieval.embedders.retriever import SETTINGS_FILE, WEIGHTS_FILE, Retriever, save_retriever
+from reidr.retrieval.embedders.retriever import (
+    SETTINGS_FILE,
+    WEIGHTS_FILE,
+    Retriever,
+    save_retriever,
+    settings_text,
+)
 from reidr.retrieval.gallery import Gallery
 
 
@@ -98,6 +105,59 @@ def test_a_checkpoint_replaced_under_its_name_takes_no_old_embedding(folder, tmp
         assert np.array_equal(found, now.embed_pictures([crop.open() for crop in crops]))
         assert not np.allclose(found, old)
         before, old = now, found
+
+
+KEPT = {"thresholds": {"0.01": 0.5, "0.1": 0.75}, "data": {"Größe": 3}, "rate": 1e-05}
+
+
+def test_the_number_of_crops_that_thresholds_are_for_is_not_in_the_fingerprint(folder):
+    """Galleries and profiles are bound to the fingerprint; how near strangers come changes no embedding."""
+    network = Retriever.load(folder).network
+    save_retriever(network, folder, KEPT)
+    before = Retriever.load(folder)
+    assert before.threshold_crops is None
+    assert before.fingerprint == sha256_of(folder)  # as ever: over the bytes of both files
+    for number in (484, 484.5, 1e9):
+        save_retriever(network, folder, KEPT | {"threshold_crops": number})
+        found = Retriever.load(folder)
+        assert (found.threshold_crops, found.fingerprint) == (number, before.fingerprint)
+        assert facts_of(found).threshold_crops == number
+    first_of_all = {"threshold_crops": 7, **KEPT}
+    save_retriever(network, folder, first_of_all)
+    assert Retriever.load(folder).fingerprint == before.fingerprint
+    save_retriever(network, folder, KEPT)
+    assert Retriever.load(folder).fingerprint == before.fingerprint
+
+
+@pytest.mark.parametrize("crops", [{}, {"threshold_crops": 484}])
+def test_anything_else_of_the_settings_is_in_the_fingerprint(folder, crops):
+    path = folder / SETTINGS_FILE
+    content = json.loads(path.read_text())
+    others = [
+        {"trained": KEPT},
+        {"trained": KEPT | {"thresholds": {"0.01": 0.5}}},
+        {"trained": KEPT | {"thresholds": {"0.1": 0.75, "0.01": 0.5}}},
+        {"trained": KEPT | {"more": None}},
+        {"trained": KEPT, "recogniser": "attributes"},
+        {"trained": KEPT, "threshold_crops": 484},
+        {"trained": KEPT, "network": content["network"] | {"flip": not content["network"]["flip"]}},
+    ]
+    found = set()
+    for other in others:
+        written = content | other
+        path.write_text(settings_text(written | {"trained": written["trained"] | crops}))
+        found.add(Retriever.load(folder).fingerprint)
+    assert len(found) == len(others)
+
+
+@pytest.mark.parametrize("crops", [0, -3, "many", [1], float("inf"), float("nan")])
+def test_a_number_of_crops_that_is_none(folder, crops):
+    save_retriever(Retriever.load(folder).network, folder, {"threshold_crops": crops})
+    refuse(folder, f"{SETTINGS_FILE}: not a retriever's settings")
+
+
+def sha256_of(folder):
+    return hashlib.sha256((folder / SETTINGS_FILE).read_bytes() + (folder / WEIGHTS_FILE).read_bytes()).hexdigest()
 
 
 def test_the_file_that_lays_out_a_trunk_of_transformers_is_part_of_the_fingerprint(tmp_path):

@@ -10,7 +10,7 @@ from reidr.data.synthetic.street import street_crops
 from reidr.data.vocabulary import VALUES
 from reidr.evaluation.metrics import evaluate_features
 from reidr.evaluation.metrics.roc_area import roc_area
-from reidr.retrieval.embedders.embedder import embed_crops
+from reidr.retrieval.embedders.embedder import embed_crops, facts_of
 from reidr.retrieval.embedders.histogram import HistogramEmbedder
 from reidr.retrieval.embedders.retriever import Retriever
 from reidr.search.description import recogniser_of
@@ -26,6 +26,12 @@ def lite() -> Retriever:
 def crops():  # type: ignore[no-untyped-def]
     settings = StreetSettings(seed=77, train_people=40, cameras_per_person=2, crops_per_camera=1, distractors=0, junk=0)
     return list(street_crops(settings, "train"))
+
+
+def test_it_says_among_how_many_crops_its_thresholds_were_chosen_and_is_still_the_same(lite: Retriever) -> None:
+    """Profiles of reasoners, and galleries that were made before, are bound to this fingerprint."""
+    assert lite.fingerprint == "dfd0eef72c20a2e935536d5e7c5491ee454166ea578ba13be73f4dc315fff309"
+    assert facts_of(lite).threshold_crops == pytest.approx(492.6, abs=0.1)
 
 
 def test_it_tells_colours_apart(lite: Retriever, crops) -> None:  # type: ignore[no-untyped-def]

@@ -25,12 +25,16 @@ def drawn(number: int, frame: int = 0, size: tuple[int, int] = (24, 48)) -> Imag
 
 
 class Bands:
-    """Sees the colours of six bands. `near`: the distance that one search in a hundred for absent people beats."""
+    """Sees the colours of six bands. `near`: the distance that one search in a hundred for absent people beats.
+
+    `crops`: among how many crops that was measured; None: unknown.
+    """
 
     name = fingerprint = "bands"
 
-    def __init__(self, near: float | None = None, far: float = 0.9) -> None:
+    def __init__(self, near: float | None = None, far: float = 0.9, crops: float | None = None) -> None:
         self.thresholds = {} if near is None else {"0.01": near, "0.1": far}
+        self.threshold_crops = crops
 
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         rows = [np.asarray(each.resize((1, 6), Image.Resampling.BOX), np.float64).ravel() - 127.5 for each in pictures]

@@ -17,7 +17,8 @@ from PIL import Image
 from reidr.cli.find_text import match_lines, numbers
 from reidr.data.types import Crop
 from reidr.fusion.calibration import Calibration
-from reidr.fusion.profile import InferenceProfile
+from reidr.fusion.gallery_size import for_gallery
+from reidr.fusion.profile import InferenceProfile, OpenSetRule
 from reidr.reasoning.types import Verdict
 from reidr.report.search import headline_of, render
 from reidr.search import Found, search
@@ -242,6 +243,46 @@ def test_presence_goes_by_the_score_that_was_chosen_for_the_reasoner() -> None:
     # Where nothing is stored, nothing is claimed.
     assert look(Scores(scores)).presence.belief == "unknown"
     assert "cannot be said" in headline_of(document_of(look(), created="", facts={}, notice=""))
+
+
+def test_thresholds_are_fitted_to_the_size_of_the_gallery_and_the_line_says_so() -> None:
+    gallery = [Crop(f"{number:03d}", drawn(number)) for number in range(1, 42)]
+    plain = look(gallery=gallery, retriever=Bands(0.6, 0.9), k=3)
+    assert plain.presence.thresholds == {"0.01": 0.6, "0.1": 0.9}
+    assert plain.presence.sentence.endswith("as measured on people held out of the training.")
+    found = look(gallery=gallery, retriever=Bands(0.6, 0.9, crops=8.2), k=3)
+    assert found.presence.thresholds == for_gallery({"0.01": 0.6, "0.1": 0.9}, 8.2, 41)
+    assert found.presence.sentence.endswith(
+        "come as near, as measured on people held out of the training and reckoned for a gallery of 41 crops."
+    )
+    shown = document_of(found, created="", facts={}, notice="").presence
+    assert shown.thresholds == found.presence.thresholds  # in the file as well: those it was compared with
+    # The query's own picture is nobody whom it is compared with.
+    copied = look(gallery=[*gallery, Crop("copy", drawn(1, 9))], retriever=Bands(0.6, 0.9, crops=8.2), k=3, fold=False)
+    assert copied.presence.thresholds == found.presence.thresholds
+    # Where it was measured among more crops than these, it holds all the more, and nothing is reckoned.
+    small = look(retriever=Bands(0.6, 0.9, crops=500))
+    assert small.presence.thresholds == {"0.01": 0.6, "0.1": 0.9}
+    assert "reckoned" not in small.presence.sentence
+
+
+def test_somebody_near_in_a_small_gallery_may_be_far_in_a_large_one() -> None:
+    gallery = [Crop(f"{number:03d}", drawn(number)) for number in range(2, 200)]
+    nearest = min(match.distance for match in look(gallery=gallery, k=1).matches)
+    by_size = [look(gallery=gallery, retriever=Bands(nearest - 0.2, nearest + 0.01, crops=crops), k=1).presence.belief
+               for crops in (None, 500, 20)]  # fmt: skip
+    assert by_size == ["perhaps there", "perhaps there", "perhaps absent"]
+
+
+@pytest.mark.parametrize("score", ["distance", "fused distance", "1 - P(same)"])
+def test_the_profile_s_thresholds_are_fitted_where_they_are_of_distances(score: str) -> None:
+    shipped = {"0.01": 0.2, "0.1": 0.3}
+    rule = OpenSetRule(score, shipped, 2)
+    found = look(Scores(dict.fromkeys("abcd", 0.5), InferenceProfile(0.5, "this test", open_set=rule)))
+    fitted = score != "1 - P(same)"
+    assert found.presence.score == score
+    assert found.presence.thresholds == (for_gallery(shipped, 2, 4) if fitted else shipped)
+    assert ("reckoned for a gallery of 4 crops" in found.presence.sentence) == fitted
 
 
 def test_a_copy_of_the_query_is_no_sign_that_the_person_is_there(tmp_path: Path) -> None:

@@ -42,10 +42,13 @@ class OpenSetRule:
     Attributes:
         score: the name of the distance-like number whose smallest value is compared.
         thresholds: by wanted false-positive identification rate (FPIR, ISO/IEC 19795-1) as text, such as "0.01".
+        crops: how many crops a search was compared with, on average, where the thresholds were chosen
+            (`fusion/gallery_size.py`); None: unknown.
     """
 
     score: str
     thresholds: Mapping[str, float]
+    crops: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -13,11 +13,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from scipy.stats import norm
 
-from reidr.core.checks import as_array, flag_array, real_number
+from reidr.core.checks import as_array, flag_array
 from reidr.errors import ReIDError
 from reidr.fusion.calibration import STEEPEST, Calibration, margin_of
+from reidr.fusion.shipped_curve import ShippedCurve, curve_through, rates_of
 
 Reals = NDArray[np.float64]
 SHIPPED = Calibration("temperature")
@@ -87,8 +87,7 @@ def site_thresholds(shipped: Mapping[str, float], nearest: ArrayLike) -> dict[st
     How near the nearest wrong person of a search comes is taken to be distributed as shipped, with a Dirichlet process
     (Ferguson 1973) of `PRIOR_SEARCHES` as prior: its posterior mean is the mixture of the shipped distribution and of
     what was seen here, weighted by the number of searches. A threshold is the greatest value below which that mixture
-    has at most the wanted share. The shipped distribution is the normal curve through the shipped thresholds, piece by
-    piece and straight on beyond them.
+    has at most the wanted share. The shipped distribution is `ShippedCurve`.
 
     Args:
         shipped: by wanted false-positive identification rate as text (`"0.01"`), of a number of which smaller is
@@ -100,45 +99,23 @@ def site_thresholds(shipped: Mapping[str, float], nearest: ArrayLike) -> dict[st
     values = np.sort(np.asarray(as_array(nearest, "nearest"), dtype=np.float64))
     if values.ndim != 1 or not np.isfinite(values).all():
         raise ReIDError("site thresholds: the nearest rejected matches must be one list of finite numbers")
-    rates = sorted((real_number(float(rate), "rate"), rate) for rate in shipped)
-    if rates and not 0.0 < rates[0][0] <= rates[-1][0] < 1.0:
-        raise ReIDError(f"site thresholds: rates of false alarms must lie between 0 and 1, not {rates[0][0]:g}")
-    places = np.array([shipped[rate] for _, rate in rates])
-    if not len(values) or len(np.unique(places)) < 2 or (np.diff(places) < 0).any():
+    curve = curve_through(shipped)
+    if not len(values) or curve is None:
         return dict(shipped)
-    kept = np.append(True, np.diff(places) > 0)  # of equal thresholds the one of the least rate
-    base = ShippedCurve(places[kept], norm.ppf(np.array([rate for rate, _ in rates])[kept]))
-    return {rate: base.threshold(share, values) for share, rate in rates}
+    return {rate: threshold_of_mixture(curve, share, values) for share, rate in rates_of(shipped)}
 
 
-class ShippedCurve:
-    """The distribution of how near the nearest wrong person comes, through the shipped thresholds."""
-
-    def __init__(self, places: Reals, quantiles: Reals) -> None:
-        """`places`: rising thresholds, two at least. `quantiles`: the standard normal quantile of each one's rate."""
-        self.places, self.quantiles = places, quantiles
-
-    def value(self, share: float) -> float:
-        """The value below which this share of searches comes; -inf for 0 or less, +inf for 1 or more."""
-        if not 0.0 < share < 1.0:
-            return float("-inf") if share <= 0.0 else float("inf")
-        quantile = float(norm.ppf(share))
-        x, y = self.quantiles, self.places
-        place = int(np.clip(np.searchsorted(x, quantile), 1, len(x) - 1))
-        step = (quantile - x[place - 1]) / (x[place] - x[place - 1])
-        return float(y[place - 1] + step * (y[place] - y[place - 1]))
-
-    def threshold(self, share: float, seen: Reals) -> float:
-        """The greatest value at which the mixture with the (N,) sorted values `seen` is at most `share`."""
-        allowed = share * (PRIOR_SEARCHES + len(seen))
-        for below in range(len(seen) + 1):
-            # With so many of the seen values passed, the shipped curve may still have this share.
-            value = self.value((allowed - below) / PRIOR_SEARCHES)
-            if below and value < seen[below - 1]:
-                return float(np.nextafter(seen[below - 1], -np.inf))  # that value itself is one alarm too many
-            if below == len(seen) or value < seen[below]:
-                return value
-        raise AssertionError("the last step returns")
+def threshold_of_mixture(curve: ShippedCurve, share: float, seen: Reals) -> float:
+    """The greatest value at which the mixture of `curve` with the (N,) sorted values `seen` is at most `share`."""
+    allowed = share * (PRIOR_SEARCHES + len(seen))
+    for below in range(len(seen) + 1):
+        # With so many of the seen values passed, the shipped curve may still have this share.
+        value = curve.value((allowed - below) / PRIOR_SEARCHES)
+        if below and value < seen[below - 1]:
+            return float(np.nextafter(seen[below - 1], -np.inf))  # that value itself is one alarm too many
+        if below == len(seen) or value < seen[below]:
+            return value
+    raise AssertionError("the last step returns")
 
 
 def alarms_in_words(rate: float) -> str:

@@ -69,7 +69,7 @@ def run(task: Task, *, keep: bool = True, show: Progress = progress) -> Found:
         nobody = (
             f"No match: {task.gallery.name} holds only the query itself; there is no other crop to compare it with."
         )
-        return replace(found, presence=presence(everything, (), np.empty(0), embedder, None), nobody=nobody)
+        return replace(found, presence=presence(everything, (), np.empty(0), embedder, None, 0), nobody=nobody)
     model, profile = loaded(task.options.reasoner)
     foreign = "" if profile is None or task.options.reranker is not None else profile.mismatch(embedder.fingerprint)
     if foreign:
@@ -108,7 +108,8 @@ def with_matches(
     verdicts, looks = reasons(task, pairs, doubts, order, (model, [words for *_, words in said]), show)
     identical = copies_of(task.query, [pair.candidate for pair in pairs])
     rest = [group for group, same in zip(groups, identical, strict=True) if not same]
-    believed = presence(candidates.listed, rest, scores[~identical], embedder, profile)
+    among = found.searched - int(identical.sum())
+    believed = presence(candidates.listed, rest, scores[~identical], embedder, profile, among)
     absent = believed.sentence if believed.belief == "perhaps absent" else ""
     believed = with_reservations(believed, task.query, bool(rest))
     matches = tuple(

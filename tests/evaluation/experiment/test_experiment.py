@@ -25,6 +25,7 @@ from reidr.evaluation.experiment.rows import Role
 from reidr.evaluation.experiment.trial_reranking import rerank_trial
 from reidr.evaluation.results.rows import rows_json
 from reidr.fusion.ask_policy import Policy
+from reidr.fusion.gallery_size import for_gallery
 from reidr.fusion.logistic import Logistic, LogisticFusion
 from reidr.fusion.profile import OpenSetRule
 from reidr.fusion.score_predictor import ScorePredictor
@@ -398,6 +399,28 @@ def test_other_fusions_of_the_same_scores_cost_no_call(street: ReIDDataset) -> N
     # Weight 0 changes nothing; a fusion that listens to the verifier alone does what a perfect verifier can.
     assert metrics(outcome, "reasoner", "whole list") == pytest.approx(metrics(outcome, "retriever"))
     assert metrics(outcome, "reasoner", "fitted") == pytest.approx(metrics(outcome, "oracle"))
+
+
+def test_thresholds_that_were_chosen_in_a_smaller_gallery_are_fitted_to_this_one(street: ReIDDataset) -> None:
+    class Stored(HistogramEmbedder):
+        thresholds = {"0.01": 0.2, "0.1": 0.3}  # noqa: RUF012
+        threshold_crops = 4.0
+
+    rule = OpenSetRule("distance", {"0.01": 0.25, "0.1": 0.35}, 3)
+    settings = tuned(k=5, weight=1.0, open_set=rule)
+    outcome = run_experiment(street, Stored(), Scripted(), settings, silent)[0]  # type: ignore[arg-type]
+    content = rows_json([outcome])
+    trial = outcome.trial
+    crops = (~trial.excluded()).sum(axis=1)[~trial.mated].mean()
+    assert 4 < crops <= len(trial.gallery)
+    stored = for_gallery(Stored.thresholds, 4, crops)
+    assert {wanted: row["distance"] for wanted, row in content["open_set_at_stored_thresholds"].items()} == stored
+    as_tuned = for_gallery(rule.thresholds, 3, crops)
+    assert {wanted: row["threshold"] for wanted, row in content["open_set_as_tuned"].items()} == as_tuned
+    # What is printed is what was applied.
+    nearest = outcome.ranked.distances[~trial.mated, 0]
+    for wanted, threshold in stored.items():
+        assert content["open_set_at_stored_thresholds"][wanted]["FPIR"] == (nearest <= threshold).mean()
 
 
 def test_the_tuned_threshold_for_absent_people_is_measured_here(street: ReIDDataset) -> None:

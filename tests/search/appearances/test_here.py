@@ -41,6 +41,14 @@ def test_the_thresholds_of_the_site_decide_and_are_named() -> None:
     assert entry_of(unknown, NOTHING, []).sentence == "Nothing can be said."
 
 
+def test_the_size_of_the_gallery_is_said_where_the_thresholds_are_for_it() -> None:
+    before = judged("distance", 0.55, SHIPPED, 15_913)
+    after = by_site(before, {"0.01": 0.6, "0.1": 0.8})
+    assert entry_of(before, NOTHING, []).sentence.endswith("who are not here come as near among 15,913 crops.")
+    assert entry_of(after, DECIDED, []).sentence.endswith("as near among 15,913 crops, by this site's 14 decisions.")
+    assert "among" not in entry_of(judged("distance", 0.55, SHIPPED), DECIDED, []).sentence
+
+
 def test_what_somebody_confirmed_counts_more_than_any_number() -> None:
     tracks = [found("a", decided="same"), found("b", decided="different"), found("c", decided="same")]
     entry = entry_of(judged("distance", 1.5, SHIPPED), NOTHING, tracks)

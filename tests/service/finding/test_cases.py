@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from gallery_of_people import PROFILE, VISITS, Judge, asked, models
+from gallery_of_people import PROFILE, VISITS, Bands, Judge, asked, models, with_profile
 
 from reidr.errors import DataError
 from reidr.fusion.calibration import margin_of
+from reidr.fusion.gallery_size import for_gallery
+from reidr.fusion.profile import OpenSetRule
 from reidr.fusion.recalibration import recalibrated, site_thresholds
 from reidr.search.appearances.case import Case
 from reidr.search.presence import Presence
@@ -27,10 +29,13 @@ from reidr.service.finding.cases import (
     search_case,
 )
 from reidr.service.finding.finding import find_people
+from reidr.service.finding.models import Models
+from reidr.service.finding.request import SearchRequest
 from reidr.service.finding.site import site_of
 from reidr.service.finding.thinking import think
 from reidr.service.records.opening import open_records
 from reidr.service.records.records import RecordStore
+from reidr.service.store.records import CropFilter
 from reidr.service.store.store import GalleryStore
 
 ONES = [visit.track for visit in VISITS if visit.person == 1]
@@ -117,6 +122,68 @@ def test_decisions_correct_the_probabilities_and_the_thresholds(
     shown = find_people(store, models(), asked(person=5)).tracks()[0]
     same = next(track for track in answer.tracks() if track.track == shown.track)
     assert same.p_same == pytest.approx(float(expected.apply(margin_of([shown.direct_score]))[0]))  # type: ignore[list-item]
+
+
+def test_what_was_shipped_is_fitted_to_the_gallery_before_decisions_are_mixed_in(
+    store: GalleryStore, records: RecordStore, case: Case
+) -> None:
+    rule = OpenSetRule("fused distance", {"0.01": 0.3, "0.1": 0.7}, 10)
+    tuned = models(with_profile(open_set=rule))
+    crops = store.count()
+    fitted = for_gallery(rule.thresholds, 10, crops)
+    assert fitted["0.01"] < 0.3
+    before = find_people(store, tuned, asked(), site_of(records))
+    told = before.thresholds
+    assert {f"{each.false_alarms:g}": each.value for each in told.thresholds} == fitted
+    assert before.presence.thresholds == fitted
+    assert told.shipped == rule.thresholds
+    assert f"as measured on the training people, for a search among {crops} crops;" in told.sentence
+    assert f"come as near among {crops} crops" in before.presence.sentence
+    assert case.answer is not None
+    for track in case.answer.tracks():
+        say(store, records, track.track, "same" if track.track in ONES else "different")
+    site = site_of(records)
+    nearest = site.nearest_wrong(tuned, "fused distance")
+    assert len(nearest) == 1
+    mixed = site_thresholds(fitted, nearest)
+    profile = site.profile(tuned, crops)
+    assert profile is not None
+    assert profile.open_set == OpenSetRule("fused distance", mixed, crops)
+    after = find_people(store, tuned, asked(), site)
+    assert after.presence.thresholds == mixed
+    # Compared with what was shipped for a small gallery it is stricter; compared with what fits this one it is not.
+    assert fitted["0.01"] < mixed["0.01"] < rule.thresholds["0.01"]
+    assert "more lenient" in after.thresholds.sentence
+    assert after.thresholds.sentence.endswith(f", for a search among {crops} crops.")
+    assert f"among {crops} crops, by this site's" in after.presence.sentence
+
+
+def test_the_thresholds_are_for_the_crops_that_pass_the_filters_and_are_not_the_query_s(store: GalleryStore) -> None:
+    rule = OpenSetRule("fused distance", {"0.01": 0.3, "0.1": 0.7}, 10)
+    tuned = models(with_profile(open_set=rule))
+
+    def first(request: SearchRequest) -> float:
+        return find_people(store, tuned, request).thresholds.thresholds[0].value
+
+    def fits(crops: int) -> float:
+        return for_gallery(rule.thresholds, 10, crops)["0.01"]
+
+    whole, yard = store.count(), store.count(CropFilter(cameras=frozenset({"yard"})))
+    assert 10 < yard < whole
+    assert first(asked()) == fits(whole)
+    assert first(asked(cameras=("yard",))) == fits(yard)
+    assert first(SearchRequest(tracks=(ONES[0],))) == fits(whole - 2)  # both crops of the track are the query's
+    assert first(SearchRequest(tracks=(ONES[0],), cameras=("yard",))) == fits(yard)  # which that track is not in
+
+
+def test_the_retriever_s_own_thresholds_are_fitted_too(store: GalleryStore) -> None:
+    class Measured(Bands):
+        threshold_crops = 10.0
+
+    found = find_people(store, Models(Measured(), None), asked())
+    fitted = for_gallery(Bands.thresholds, 10, store.count())
+    assert (found.presence.score, found.presence.thresholds) == ("distance", fitted)
+    assert found.thresholds.shipped == Bands.thresholds
 
 
 def test_a_rejected_match_behind_undecided_ones_says_nothing_of_the_nearest(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from reidr.data.protocols.trial import find_protocol, trials
 from reidr.data.types import Crop
 from reidr.evaluation.experiment.cost_curve import Study, adaptive_curve
 from reidr.fusion.ask_policy import Policy
@@ -189,6 +190,9 @@ def test_absent_people_are_recognised_by_the_score_that_misses_fewest(tuner: Tun
     missed = dict(choice.missed)
     assert missed[choice.name] == min(missed.values())
     assert {"distance", "fused distance", "1 - P(same)"} <= set(missed)
+    # Absent people meet everybody who is left in the gallery: nobody's crop is ignored for them.
+    (trial,) = trials(search, find_protocol("open-set"), 0)
+    assert choice.crops == len(trial.gallery)
 
 
 def words_that(found: Any, right: float, seed: int = 0) -> NDArray[np.float64]:

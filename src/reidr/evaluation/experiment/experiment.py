@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from reidr.evaluation.experiment.rows import Row
 from reidr.evaluation.experiment.search import MethodName, TrialSearch
 from reidr.evaluation.features.given import GivenFeatures
 from reidr.evaluation.metrics import evaluate_features, oracle_at_k
+from reidr.fusion.gallery_size import stored_rule
 from reidr.retrieval.embedders.embedder import Embedder, facts_of
 from reidr.retrieval.gallery import Gallery
 from reidr.retrieval.rerankers.csls import with_csls
@@ -59,11 +60,6 @@ class Models:
     retriever: Embedder
     reasoner: Backend | None
     baselines: tuple[Embedder, ...] = ()
-
-    @property
-    def thresholds(self) -> Mapping[str, float]:
-        """The retriever's stored distances for "not in the gallery", by wanted FPIR; empty where it has none."""
-        return facts_of(self.retriever).thresholds
 
 
 def training_data_of(retriever: Embedder, reasoner: Backend | None) -> dict[str, tuple[str, ...]]:
@@ -109,7 +105,7 @@ def _run_trial(
         search.ranked,
         shown,
         settings=settings,
-        thresholds=models.thresholds,
+        stored_rule=stored_rule(models.retriever),
         problems=(*queries.problems, *gallery.problems),
         verdicts=search.verdicts,
         **({} if result is None else result.fields()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from reidr.data.protocols.trial import Trial
 from reidr.errors import ReIDError
 from reidr.evaluation.experiment.rows import Role, Row
 from reidr.evaluation.metrics.ranking_result import AveragePrecision
-from reidr.fusion.profile import UNTUNED, InferenceProfile
+from reidr.fusion.profile import UNTUNED, InferenceProfile, OpenSetRule
 from reidr.reasoning.types import Verdict
 from reidr.retrieval.ranked_list import RankedList
 
@@ -83,7 +83,7 @@ class Outcome:
         asked: (Q, k) which pairs the policy asks about; None without one. vision_similarities: (Q, k, 3) of the
             candidates; None where nothing that was tuned uses them.
         settings: what was measured.
-        thresholds: the retriever's distances for "not in the gallery", by wanted FPIR.
+        stored_rule: the retriever's stored distances for "not in the gallery"; without thresholds where it has none.
         problems: one sentence per unusable picture.
     """
 
@@ -99,7 +99,7 @@ class Outcome:
     asked: NDArray[np.bool_] | None = None
     vision_similarities: NDArray[np.float64] | None = None
     settings: Settings = Settings()
-    thresholds: Mapping[str, float] = field(default_factory=dict)
+    stored_rule: OpenSetRule = field(default_factory=lambda: OpenSetRule("distance", {}))
     problems: tuple[str, ...] = ()
 
     def row(self, role: Role, variant: str | None = None) -> Row | None:

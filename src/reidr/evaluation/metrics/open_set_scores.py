@@ -31,11 +31,13 @@ class ScoreChoice:
 
     Attributes:
         name: which. thresholds: by wanted FPIR as text (`"0.1"`). missed: (name, FNIR at the wanted FPIR) of each.
+        crops: how many crops these searches were compared with, on average; None: nobody has counted.
     """
 
     name: str
     thresholds: Mapping[str, float]
     missed: tuple[tuple[str, float], ...]
+    crops: float | None = None
 
 
 def rescored(ranked: RankedList, scores: NDArray[np.float64], name: str) -> RankedList:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from reidr.data.protocols.crops_compared import crops_compared
 from reidr.evaluation.experiment.outcome import Outcome
 from reidr.evaluation.metrics.open_set import OpenSetErrors, Searches, open_set_curve, open_set_errors, searches_of
 from reidr.evaluation.metrics.open_set_scores import lists_to_threshold
+from reidr.fusion.gallery_size import rule_for_gallery
+from reidr.fusion.profile import OpenSetRule
 from reidr.retrieval.ranked_list import RankedList
 
 SHOWN_AS = {"1 - P(same)": "1 - direct score"}
@@ -44,16 +47,16 @@ def lists_of(outcome: Outcome) -> list[tuple[str, RankedList]]:
 
 
 def at_stored_thresholds(outcome: Outcome) -> dict[str, dict[str, float]]:
-    """FPIR and FNIR of the retriever here, at thresholds that were chosen elsewhere for a wanted FPIR."""
+    """FPIR and FNIR of the retriever here, at thresholds chosen elsewhere for a wanted FPIR, for a gallery as large."""
     found = {}
-    for wanted, threshold in outcome.thresholds.items():
+    for wanted, threshold in fitted(outcome, outcome.stored_rule).thresholds.items():
         errors = open_set_errors(searches(outcome, outcome.ranked), threshold)
         found[wanted] = {"distance": threshold, "FPIR": errors.false_positive, "FNIR": errors.false_negative}
     return found
 
 
 def as_tuned(outcome: Outcome) -> dict[str, dict[str, Any]]:
-    """FPIR and FNIR here of the score and thresholds that the inference profile holds, by wanted FPIR."""
+    """FPIR and FNIR here of the score of the inference profile, by wanted FPIR: at its thresholds for this gallery."""
     absent = outcome.settings.profile.open_set
     if absent is None or outcome.scores is None:
         return {}
@@ -61,7 +64,7 @@ def as_tuned(outcome: Outcome) -> dict[str, dict[str, Any]]:
     if absent.score not in lists:
         return {}
     found = {}
-    for wanted, threshold in absent.thresholds.items():
+    for wanted, threshold in fitted(outcome, absent).thresholds.items():
         errors = open_set_errors(searches(outcome, lists[absent.score]), threshold)
         found[wanted] = {
             "score": absent.score,
@@ -70,6 +73,11 @@ def as_tuned(outcome: Outcome) -> dict[str, dict[str, Any]]:
             "FNIR": errors.false_negative,
         }
     return found
+
+
+def fitted(outcome: Outcome, rule: OpenSetRule) -> OpenSetRule:
+    """The rule that `find` goes by in a gallery of this size: what is printed is what is applied."""
+    return rule if rule.crops is None else rule_for_gallery(rule, crops_compared(outcome.trial))
 
 
 def searches(outcome: Outcome, ranked: RankedList) -> Searches:

@@ -47,12 +47,14 @@ class EmbedderFacts:
     Attributes:
         trained_on: names of its training data sets.
         thresholds: by wanted false-positive rate (`"0.1"`) the distance beyond which a person is "not in the gallery".
+        threshold_crops: how many crops a search was compared with, on average, where these were chosen; None: unknown.
         held_out: (share, seed) by which training identities were set aside; None: unknown.
         input_size: (height, width) to which it resizes every picture by `preprocess.resize`; None: unknown.
     """
 
     trained_on: tuple[str, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    threshold_crops: float | None = None
     held_out: tuple[float, int] | None = None
     input_size: tuple[int, int] | None = None
 

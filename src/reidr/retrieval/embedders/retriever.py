@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent.parent / "presets"
 DEFAULT = "lite"
 SETTINGS_FILE, WEIGHTS_FILE = "retriever.json", "model.safetensors"
+THRESHOLD_CROPS = "threshold_crops"
 
 
 class Retriever:
@@ -56,6 +57,7 @@ class Retriever:
         self.fingerprint = fingerprint
         self.trained_on = trained_on
         self.thresholds = dict(thresholds or {})
+        self.threshold_crops: float | None = None  # crops that a search was compared with where these were chosen
         self.held_out = held_out
         self.attributes: Calibrations = {}  # calibration of the attributes that its network recognises, if any
         self.recogniser: str | None = None  # the shipped retriever whose network recognises attributes in its place
@@ -101,7 +103,7 @@ class Retriever:
             raise WeightsError(
                 f"{weights_path}: does not fit {settings.backbone}: lacks {missing[:3]}, has extra {unexpected[:3]}"
             )
-        digest = hashlib.sha256(stored)
+        digest = hashlib.sha256(hashed_settings(stored))
         digest.update(tensors)
         if settings.backbone == "transformers" and settings.backbone_folder is not None:
             # That folder's file says how such a trunk computes; the weights alone do not decide it.
@@ -109,6 +111,7 @@ class Retriever:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         retriever = cls(network, folder.name, digest.hexdigest(), record.trained_on, record.thresholds, record.held_out)
         retriever.attributes, retriever.recogniser = record.attributes, record.recogniser
+        retriever.threshold_crops = record.threshold_crops
         return retriever.computed_fast() if precision == "fast" else retriever
 
     def computed_fast(self) -> Retriever:
@@ -162,6 +165,7 @@ class TrainingRecord:
     held_out: tuple[float, int] | None
     attributes: Calibrations
     recogniser: str | None
+    threshold_crops: float | None
 
 
 def read_settings(stored: bytes, where: Path) -> tuple[NetworkSettings, TrainingRecord]:
@@ -182,10 +186,40 @@ def read_settings(stored: bytes, where: Path) -> tuple[NetworkSettings, Training
                 for family, values in trained.get("attributes", {}).items()
             },
             None if content.get("recogniser") is None else str(content["recogniser"]),
+            crops_where_chosen(trained.get(THRESHOLD_CROPS)),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{where}: not a retriever's settings ({' '.join(str(error).split())})") from None
     return settings, record
+
+
+def crops_where_chosen(stored: float | None) -> float | None:
+    """The stored number of crops; None where there is none. Raises ValueError or TypeError for what is no number."""
+    if stored is None:
+        return None
+    crops = float(stored)
+    if not 0.0 < crops < float("inf"):
+        raise ValueError(f"{THRESHOLD_CROPS} must be a number of crops, not {stored}")
+    return crops
+
+
+def hashed_settings(stored: bytes) -> bytes:
+    """What of a settings file's content decides the fingerprint: all but how many crops thresholds were chosen among.
+
+    That number says how near strangers come and changes no embedding. Galleries and inference profiles are bound to
+    the fingerprint, and must stay so where the number is added to a retriever that was trained before there was one.
+    """
+    content = json.loads(stored.decode("utf-8"))
+    trained = content.get("trained", {})
+    if THRESHOLD_CROPS not in trained:
+        return stored
+    rest = {name: value for name, value in trained.items() if name != THRESHOLD_CROPS}
+    return settings_text(content | {"trained": rest}).encode("utf-8")
+
+
+def settings_text(content: Mapping[str, object]) -> str:
+    """A settings file as it is written: `hashed_settings` needs the very same bytes."""
+    return json.dumps(content, indent=2) + "\n"
 
 
 def find_model(source: str | Path | None) -> Path:
@@ -212,5 +246,5 @@ def save_retriever(network: RetrieverNetwork, folder: Path, trained: dict[str, o
         if not key.endswith("num_batches_tracked")
     }
     save_safetensors(weights, folder / WEIGHTS_FILE)
-    text = json.dumps({"network": network.settings.model_dump(mode="json"), "trained": trained}, indent=2)
-    write_text(folder / SETTINGS_FILE, text + "\n")
+    content = {"network": network.settings.model_dump(mode="json"), "trained": trained}
+    write_text(folder / SETTINGS_FILE, settings_text(content))

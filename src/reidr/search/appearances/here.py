@@ -14,10 +14,10 @@ WORDS_ALONE = "Whether the person is here cannot be said: words fit more people 
 
 
 def by_site(believed: Presence, thresholds: Mapping[str, float]) -> Presence:
-    """What is believed by the thresholds of a site; as it was where these are none."""
+    """What is believed by the thresholds of a site, for this gallery's size; as it was where these are none."""
     if not believed.score or believed.value is None or not thresholds:
         return believed
-    return judged(believed.score, believed.value, thresholds)
+    return judged(believed.score, believed.value, thresholds, believed.crops)
 
 
 def entry_of(believed: Presence, site: SiteThresholds, tracks: Sequence[FoundTrack]) -> PresenceEntry:
@@ -47,7 +47,9 @@ def sentence_of(believed: Presence, site: SiteThresholds) -> str:
     if believed.belief == "unknown" or not thresholds or believed.value is None:
         return believed.sentence
     rates = sorted(thresholds, key=float)
-    here = f", by this site's {site.decisions:,} decisions" if site.searches and site.score == believed.score else ""
+    here = "" if believed.crops is None else f" among {believed.crops:,.0f} crops"
+    if site.searches and site.score == believed.score:
+        here += f", by this site's {site.decisions:,} decisions"
     if believed.belief == "perhaps absent":
         rate = one_in(float(rates[-1]))
         return f"The person may well not be here: more than {rate} people who are not here come as near{here}."

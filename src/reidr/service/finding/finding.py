@@ -69,9 +69,22 @@ def find_people(store: GalleryStore, models: Models, request: SearchRequest, sit
     facts = store.facts()
     check_retriever(facts, models.retriever)
     person = person_of(store, models.retriever, request)
-    search = Search(store, models, request, person, filter_of(request), site.profile(models), site)
+    which = filter_of(request)
+    crops = crops_among(store, which, request)
+    search = Search(store, models, request, person, which, site.profile(models, crops), site, crops)
     outcome = by_looks(search) if person.vector is not None else by_words(search)
     return answer_of(search, outcome, facts)
+
+
+def crops_among(store: GalleryStore, which: CropFilter, request: SearchRequest) -> int:
+    """How many crops a search is among: those that pass the filters, without the query's own tracks.
+
+    Stores count without reading vectors. Copies of the query's picture are counted too, because only the crops that are
+    shown are compared with it: where there are any the thresholds are a hair stricter.
+    """
+    known = frozenset(request.known)
+    own = store.count(replace(which, tracks=known)) if known else 0
+    return store.count(which) - own
 
 
 def by_looks(search: Search) -> Outcome:
@@ -93,7 +106,7 @@ def by_looks(search: Search) -> Outcome:
         return Outcome(first, "distance", "", Presence("unknown", NOBODY), words=words)
     chosen = chosen_tracks(search, tracks[:wanted])
     listed = listed_of(store, search.models, person, hits, chosen, search.which)
-    numbers = scored(listed, search.models, person, search.profile, request.adaptive)
+    numbers = scored(listed, search.models, person, search.profile, request.adaptive, search.crops)
     travels = [travel_of(search, track) for track in chosen]
     found = found_tracks(search, chosen, numbers, travels, words)
     flags = np.array([track.doubtful for track in found], dtype=bool)
@@ -181,7 +194,7 @@ def answer_of(search: Search, outcome: Outcome, facts: StoreFacts) -> SearchAnsw
         appearance_of(group, rank, group[0].p_words if words_alone else group[0].p_same)
         for rank, group in enumerate(groups, start=1)
     ]
-    thresholds = NOTHING if words_alone else search.site.thresholds(models, outcome.believed)
+    thresholds = NOTHING if words_alone else search.site.thresholds(models, outcome.believed, search.crops)
     believed = by_site(outcome.believed, {f"{each.false_alarms:g}": each.value for each in thresholds.thresholds})
     profile = models.profile
     foreign = profile is not None and bool(profile.mismatch(models.retriever.fingerprint))

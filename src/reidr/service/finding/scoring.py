@@ -51,17 +51,20 @@ class Scored:
     spread: float
 
 
-def scored(listed: Listed, models: Models, person: Person, profile: InferenceProfile | None, adaptive: bool) -> Scored:
+def scored(
+    listed: Listed, models: Models, person: Person, profile: InferenceProfile | None, adaptive: bool, crops: int
+) -> Scored:
     """Candidates judged by `profile`, which is the reasoner's own or that of this site (`site.py`).
 
-    Raises ReIDError where only candidates in doubt are to be asked and that is not possible.
+    `crops`: how many crops the search was among, for which the thresholds of `profile` are. Raises ReIDError where only
+    candidates in doubt are to be asked and that is not possible.
     """
     candidates = listed.candidates
     order = ordered(candidates, profile, adaptive)
     doubts = tuple(doubt_of(pair.candidate) for pair in candidates.pairs)
     identical = np.array([pixel_digest(pair.candidate.open()) in person.digests for pair in candidates.pairs])
     rest = [group for group, same in zip(candidates.groups, identical, strict=True) if not same]
-    believed = presence(candidates.listed, rest, order.scores[~identical], models.retriever, profile)
+    believed = presence(candidates.listed, rest, order.scores[~identical], models.retriever, profile, crops)
     if person.doubtful:
         believed = Presence(
             "unknown", "Whether the person is here cannot be said: no picture of the query can be relied on."

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from reidr.fusion.calibration import margin_of
+from reidr.fusion.gallery_size import rule_for_gallery, stored_rule
 from reidr.fusion.profile import InferenceProfile, OpenSetRule
 from reidr.fusion.recalibration import alarms_in_words, recalibrated, site_thresholds
-from reidr.retrieval.embedders.embedder import facts_of
 from reidr.search.appearances.case import Decision
 from reidr.search.appearances.types import SiteThresholds, ThresholdEntry
 from reidr.search.presence import Presence
@@ -37,8 +37,12 @@ class Site:
             and decision.decided != "undecided"
         ]
 
-    def profile(self, models: Models) -> InferenceProfile | None:
-        """The reasoner's inference profile with the calibration and the thresholds of this site; None without one."""
+    def profile(self, models: Models, crops: int | None = None) -> InferenceProfile | None:
+        """The reasoner's inference profile with the calibration and the thresholds of this site; None without one.
+
+        `crops`: how many crops a search is among. What was shipped is fitted to that size (`rule_for_gallery`) before
+        it is mixed with what was decided here, in a gallery of about this size. None: it is not fitted.
+        """
         profile = models.profile
         if profile is None:
             return None
@@ -52,9 +56,13 @@ class Site:
             profile = replace(profile, calibration=recalibrated(profile.calibration, margins, outcomes))
         rule = profile.open_set
         if rule is not None:
-            found = site_thresholds(rule.thresholds, self.nearest_wrong(models, rule.score))
-            profile = replace(profile, open_set=OpenSetRule(rule.score, found))
+            profile = replace(profile, open_set=self.mixed(models, rule_for_gallery(rule, crops)))
         return profile
+
+    def mixed(self, models: Models, fitted: OpenSetRule) -> OpenSetRule:
+        """A rule that is fitted to the gallery's size, mixed with what was decided here."""
+        found = site_thresholds(fitted.thresholds, self.nearest_wrong(models, fitted.score))
+        return replace(fitted, thresholds=found)
 
     def nearest_wrong(self, models: Models, score: str) -> list[float]:
         """How near the nearest rejected person of each search came, by that score.
@@ -69,17 +77,16 @@ class Site:
                 nearest[case] = min(decision.score, nearest.get(case, decision.score))
         return list(nearest.values())
 
-    def thresholds(self, models: Models, believed: Presence) -> SiteThresholds:
-        """The thresholds of the score that is compared, in numbers and in words."""
+    def thresholds(self, models: Models, believed: Presence, crops: int | None = None) -> SiteThresholds:
+        """The thresholds of the score that is compared, in numbers and in words; `crops` as for `profile`."""
         profile, score = models.profile, believed.score
         rule = None if profile is None else profile.open_set
-        shipped = dict(rule.thresholds) if rule is not None and rule.score == score else {}
-        if score == "distance" and not shipped:
-            shipped = dict(facts_of(models.retriever).thresholds)
-        if not score or not shipped:
+        if (rule is None or rule.score != score or not rule.thresholds) and score == "distance":
+            rule = stored_rule(models.retriever)
+        if not score or rule is None or rule.score != score or not rule.thresholds:
             return NOTHING
-        nearest = self.nearest_wrong(models, score)
-        found = site_thresholds(shipped, nearest)
+        fitted, searches = rule_for_gallery(rule, crops), len(self.nearest_wrong(models, score))
+        found = self.mixed(models, fitted).thresholds
         entries = [
             ThresholdEntry(false_alarms=float(rate), value=value, sentence=alarms_in_words(float(rate)))
             for rate, value in sorted(found.items(), key=lambda each: float(each[0]))
@@ -88,23 +95,24 @@ class Site:
         return SiteThresholds(
             score=score,
             decisions=decisions,
-            searches=len(nearest),
+            searches=searches,
             thresholds=entries,
-            shipped=shipped,
-            sentence=sentence_of(entries[0], shipped, decisions, len(nearest)),
+            shipped=dict(rule.thresholds),
+            sentence=sentence_of(entries[0], fitted, decisions, searches),
         )
 
 
-def sentence_of(strictest: ThresholdEntry, shipped: Mapping[str, float], decisions: int, searches: int) -> str:
-    """What holds at this site, and what it rests on."""
+def sentence_of(strictest: ThresholdEntry, fitted: OpenSetRule, decisions: int, searches: int) -> str:
+    """What holds at this site, and what it rests on: `fitted` is what was shipped, for this gallery's size."""
     words = alarms_in_words(strictest.false_alarms)
     said = f"Where this says that the person is probably here, expect {words}"
+    sized = "" if fitted.crops is None else f", for a search among {fitted.crops:,.0f} crops"
     if not searches:
         so_far = (
             f" ({decisions:,} so far, none of them about the nearest wrong person of a search)" if decisions else ""
         )
-        return f"{said}, as measured on the training people; decisions made here will correct it{so_far}."
-    before = shipped[min(shipped, key=float)]
+        return f"{said}, as measured on the training people{sized}; decisions made here will correct it{so_far}."
+    before = fitted.thresholds[min(fitted.thresholds, key=float)]
     change = (
         "stricter"
         if strictest.value < before
@@ -114,7 +122,7 @@ def sentence_of(strictest: ThresholdEntry, shipped: Mapping[str, float], decisio
     )
     return (
         f"{said}, by the training people and {searches:,} searches decided here ({decisions:,} decisions; they have "
-        f"made it {change})."
+        f"made it {change}){sized}."
     )
 
 

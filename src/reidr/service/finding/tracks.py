@@ -27,7 +27,12 @@ from reidr.service.store.store import GalleryStore
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """One search on its way, with all that its steps need."""
+    """One search on its way, with all that its steps need.
+
+    Attributes:
+        profile: the reasoner's, as corrected by `site`. crops: how many crops it is among: those that pass the filters,
+            without the tracks of the query.
+    """
 
     store: GalleryStore
     models: Models
@@ -36,6 +41,7 @@ class Search:
     which: CropFilter
     profile: InferenceProfile | None
     site: Site
+    crops: int
 
 
 class LooksAlike:

@@ -75,7 +75,7 @@ def retriever_stage(recipe_name: str, folder: Path, changes: dict[str, Any]) -> 
             family: {value: vars(own) for value, own in values.items()} for family, values in calibrations.items()
         }
     save_retriever(network, folder / "model", facts)
-    facts["thresholds"] = choose_thresholds(held_out, Retriever.load(folder / "model"), recipe.seed, progress)
+    facts |= choose_thresholds(held_out, Retriever.load(folder / "model"), recipe.seed, progress).facts()
     save_retriever(network, folder / "model", facts)
     run.finish("retriever", started, model="model")
     return folder / "model"

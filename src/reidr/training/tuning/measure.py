@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from reidr.data.protocols.crops_compared import crops_compared
 from reidr.data.protocols.trial import Trial, find_protocol, trials
 from reidr.data.types import ReIDDataset
 from reidr.evaluation.experiment.candidate_scoring import (
@@ -110,12 +111,13 @@ class Tuner:
         if (~mated).sum() < FEWEST_ABSENT or not mated.any():
             return None
         people = [crop.person for crop in measured.trial.query], [crop.person for crop in measured.trial.gallery]
-        return choose_score(
+        choice = choose_score(
             {
                 name: searches_of(ranked, *people, mated, junk=measured.trial.idle)
                 for name, ranked in lists_to_threshold(measured.ranked, measured.scores, weight).items()
             }
         )
+        return replace(choice, crops=crops_compared(measured.trial, joined=True) or None)
 
     def _score(self, trial: Trial, ranked: RankedList) -> NDArray[np.float64]:
         wanted = ranked.indices >= 0

@@ -166,7 +166,7 @@ def tuned(
         policies=()
         if policies is None
         else tuple((cost, replace(each, words=tuner.least_doubt)) for cost, each in policies[1]),
-        open_set=None if absent is None else OpenSetRule(absent.name, dict(absent.thresholds)),
+        open_set=None if absent is None else OpenSetRule(absent.name, dict(absent.thresholds), absent.crops),
         whole_weight=None if street_only else whole.weight,
         fitted=fitted,
         score_predictor=predictor,

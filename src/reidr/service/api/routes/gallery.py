@@ -52,7 +52,7 @@ def gallery_answer(ask: Asking) -> GalleryAnswer:
         retriever=models.retriever.name,
         reasoner=None if models.reasoner is None else models.reasoner.name,
         words=facts.attribute_model is not None,
-        threshold=site_of(ask.records).thresholds(models, compared_by(models)).sentence,
+        threshold=site_of(ask.records).thresholds(models, compared_by(models), facts.crops).sentence,
         caller=ask.caller.name,
         roles=sorted(ask.caller.roles),
     )
