@@ -15,6 +15,7 @@ from stored import files_with, quick_folder, some_crops, unit
 from reidr.errors import DataError
 from reidr.service.store.opening import open_store
 from reidr.service.store.records import CropFilter, StoredCrop
+from reidr.service.store.sql_store import SqlStore
 from reidr.service.store.sqlite import block, codes, erasing
 from reidr.service.store.sqlite.nearest import PIECE, among, nearest
 from reidr.service.store.sqlite.store import SqliteStore
@@ -309,6 +310,26 @@ def test_threads_search_while_others_add_and_erase(folder: Path) -> None:
         thread.join()
     assert problems == []
     assert store.count() == 100 + 120 - 6
+
+
+def test_what_is_held_for_searching_counts_as_the_database_does(folder: Path) -> None:
+    """Before every search the service counts the crops it is among; a large gallery's table is not gone through."""
+    store, crops = filled(folder)
+    filters = (
+        CropFilter(),
+        CropFilter(cameras=frozenset([crops[0].camera, crops[1].camera])),
+        CropFilter(cameras=frozenset(["nowhere"])),
+        CropFilter(since=crops[30].start, until=crops[90].end),
+        CropFilter(tracks=frozenset([crops[3].track])),
+    )
+    by_table = [SqlStore.count(store, which) for which in filters]
+    assert [store.count(which) for which in filters] == by_table, "before anything was searched"
+    found(store, crops[:1])
+    assert [store.count(which) for which in filters] == by_table
+    assert len(set(by_table)) == len(filters)
+    store.delete(CropFilter(ids=frozenset(crop.id for crop in crops[:50])))
+    by_table = [SqlStore.count(store, which) for which in filters]
+    assert [store.count(which) for which in filters] == by_table, "after some were erased"
 
 
 def test_an_operation_is_done_once(folder: Path) -> None:
