@@ -382,7 +382,7 @@ def nano_street_sections(arguments: argparse.Namespace) -> list[str]:
         "`nano-street` has seen no photo of a re-identification data set. Beside the same retriever, which has: "
         "`--reasoner nano-street`, its weight for streets."
     )
-    weight = "0.75"  # the best on another street, as its tuning_log.json says
+    weight = "1"  # the best on another street, as its tuning_log.json says
     result = evaluate(arguments.street, "--reasoner", "nano-street", "--weight", weight, "--reasons", arguments.pairs)
     sections = [section("The rendered street, by nano-street", words, result), reasons_section(result["reasons"])]
     market = arguments.data / "market1501"

@@ -59,9 +59,9 @@ def spread_over_ranks(recipe: PairsRecipe, same: NDArray[np.bool_], people: NDAr
     """Places, in a query's ranked gallery, of its positives and of its hard negatives.
 
     Positives: the worst-ranked true match (of the first `positive_ranks`, where that is set) and others spread evenly
-    over the ranks of the matches, best first, up to `recipe.positives`. Hard negatives: the best-ranked other person and others spread evenly over `negative_ranks`, one
-    crop per person, up to `recipe.negatives`. Worst matches and best others alone would train the rule that people who
-    look alike are different.
+    over the ranks of the matches, best first, up to `recipe.positives`. Hard negatives: the best-ranked other person
+    and others spread evenly over `negative_ranks`, one crop per person, up to `recipe.negatives`. Worst matches and
+    best others alone would train the rule that people who look alike are different.
 
     Args:
         same: (ranked) whether each candidate shows the query's person. people: (ranked) their labels.
