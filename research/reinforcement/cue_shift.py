@@ -227,15 +227,17 @@ class Arm:
                 sums[start : start + 128] += logits.softmax(1)[:, 0].numpy() / 2
         return sums
 
-    def reasoned(self, pairs: Sequence[TwinPair]) -> tuple[NDArray[np.float64], float]:
-        """(P(same) of the words alone, mean of two rationales in each order; leverage)."""
-        table = []
+    def reasoned(self, pairs: Sequence[TwinPair]) -> tuple[NDArray[np.float64], float, float]:
+        """(P(same) of the words alone, mean of two rationales in each order; leverage; share that could be read)."""
+        table, read = [], []
         for swapped in (False, True):
             written = self.speaker.write(pairs, 2, swapped, TESTED)
-            table.append(self.judged([one for own in written for one in own]).reshape(len(pairs), 2))
+            said = [one for own in written for one in own]
+            table.append(self.judged(said).reshape(len(pairs), 2))
+            read += [one is not None for one in said]
         each = np.concatenate(table, axis=1)
         p = each.mean(axis=1)
-        return p, float(each.var(axis=1, ddof=1).mean() / (p * (1 - p)).mean())
+        return p, float(each.var(axis=1, ddof=1).mean() / (p * (1 - p)).mean()), float(np.mean(read))
 
     def example(self, pair: TwinPair, swapped: bool) -> WarmupExample:
         places = (pair.b, pair.a) if swapped else (pair.a, pair.b)
@@ -291,11 +293,14 @@ def drawn(pairs: Sequence[TwinPair], random: np.random.Generator) -> list[TwinPa
     ]
 
 
-def made_up(arm: Arm, pair: TwinPair, random: np.random.Generator) -> Rationale:
-    """A comparison made from what is true of the two crops, in varied wording; the right word stands after it."""
+def made_up(arm: Arm, pair: TwinPair, random: np.random.Generator, regions: int = 7) -> Rationale:
+    """A comparison made from what is true of the two crops, in varied wording; the right word stands after it.
+
+    Of all seven regions, so that what was changed is among them.
+    """
     tokenizer = arm.features.processor.tokenizer
     a, b = (common_attributes(arm.crops[place].attributes) for place in (pair.a, pair.b))
-    words = compare(a, b, random, regions=7)
+    words = compare(a, b, random, regions=regions)
     ids = tokenizer.encode(after_words(words), add_special_tokens=False)
     return Rationale((*ids, arm.model.answer_word(pair.label)), len(ids), words)
 
@@ -311,7 +316,9 @@ def read(arm: Arm, pairs: Sequence[TwinPair], steps: int) -> float:
         said = [made_up(arm, pair, random) for pair in own]
         loss = arm.answer_loss([arm.after(pair, one, blank=True) for pair, one in zip(own, said, strict=True)])
         last = float(loss.detach())
-        now, mask = arm.word_log_probabilities(own, said, whole=False)
+        # Of five regions, as it learned to write before: of seven it would not come to an end within `TOKENS`.
+        shorter = [made_up(arm, pair, random, regions=5) for pair in own]
+        now, mask = arm.word_log_probabilities(own, shorter, whole=False)
         arm.step(optimiser, loss - now.sum() / mask.sum())
     return last
 
@@ -521,8 +528,8 @@ def measured(arm: Arm, tests: dict[str, list[TwinPair]], readings: Sequence[str]
         if "direct" in readings:
             scores["direct"] = arm.direct(pairs)
         if "reasoned" in readings:
-            scores["reasoned"], leverage = arm.reasoned(pairs)
-            found[name]["leverage"] = round(leverage, 4)
+            scores["reasoned"], leverage, readable = arm.reasoned(pairs)
+            found[name] |= {"leverage": round(leverage, 4), "readable": round(readable, 4)}
         found[name] |= {reading: round(roc_area(values, label), 4) for reading, values in scores.items()}
         found[f"{name} scores"] = {reading: np.round(values, 4).tolist() for reading, values in scores.items()}
     return found
