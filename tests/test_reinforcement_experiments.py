@@ -156,7 +156,8 @@ def test_true_words_about_twins_name_what_was_changed(script: Any) -> None:
     random = np.random.default_rng(0)
     for pair in pairs:
         said = cue_shift.made_up(arm, pair, random)
-        assert said.ids[said.answer :] == ((1 if pair.label else 2),)
+        assert said.ids[said.answer] == (1 if pair.label else 2)
+        assert tokenizer.decode(said.ids[said.answer + 1 :]) == f"</answer>{tokenizer.eos_token}"
         told = {claim.region: claim for claim in parse_claims(said.reasoning)}
         region = {"": None, "lower_color": "lower clothing", "jacket_color": "upper clothing"}[pair.cue]
         assert region is None or told[region].agreement == "differ", said.reasoning

@@ -302,7 +302,8 @@ def made_up(arm: Arm, pair: TwinPair, random: np.random.Generator, regions: int 
     a, b = (common_attributes(arm.crops[place].attributes) for place in (pair.a, pair.b))
     words = compare(a, b, random, regions=regions)
     ids = tokenizer.encode(after_words(words), add_special_tokens=False)
-    return Rationale((*ids, arm.model.answer_word(pair.label)), len(ids), words)
+    ending = tokenizer.encode(f"</answer>{tokenizer.eos_token}", add_special_tokens=False)
+    return Rationale((*ids, arm.model.answer_word(pair.label), *ending), len(ids), words)
 
 
 def read(arm: Arm, pairs: Sequence[TwinPair], steps: int) -> float:
@@ -316,11 +317,18 @@ def read(arm: Arm, pairs: Sequence[TwinPair], steps: int) -> float:
         said = [made_up(arm, pair, random) for pair in own]
         loss = arm.answer_loss([arm.after(pair, one, blank=True) for pair, one in zip(own, said, strict=True)])
         last = float(loss.detach())
-        # Of five regions, as it learned to write before: of seven it would not come to an end within `TOKENS`.
-        shorter = [made_up(arm, pair, random, regions=5) for pair in own]
-        now, mask = arm.word_log_probabilities(own, shorter, whole=False)
-        arm.step(optimiser, loss - now.sum() / mask.sum())
+        arm.step(optimiser, loss + imitation(arm, own, random))
     return last
+
+
+def imitation(arm: Arm, pairs: Sequence[TwinPair], random: np.random.Generator) -> Tensor:
+    """Cross-entropy per token of whole completions with true words: without it the answer word, which everything else
+    trains, soon stands in the place of every word.
+
+    Of five regions, as the model learned to write before: of seven it would not come to an end within `TOKENS`.
+    """
+    now, mask = arm.word_log_probabilities(pairs, [made_up(arm, pair, random, regions=5) for pair in pairs], whole=True)
+    return -now.sum() / mask.sum()
 
 
 def made_up_areas(arm: Arm, tests: dict[str, list[TwinPair]]) -> dict[str, float]:
@@ -340,6 +348,7 @@ def warm_up(arm: Arm, pairs: Sequence[TwinPair], steps: int = WARM) -> None:
         own = drawn(pairs, random)
         written = [(pair, one[0]) for pair, one in zip(own, arm.write(own, 1), strict=True) if one[0] is not None]
         loss = arm.answer_loss([arm.example(pair, swapped) for pair in own for swapped in (False, True)])
+        loss = loss + imitation(arm, own, random)
         if written:
             kept, said = [pair for pair, _ in written], [one for _, one in written if one is not None]
             for blank in (False, True):
