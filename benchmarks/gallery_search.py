@@ -11,6 +11,7 @@ of the medians. Before the first measured query each side has seen the filter: f
 ours as cameras and times. Ours also says ids, tracks, cameras and times of the hits. Without faiss only our side is
 measured. `approximate` compares our approximate index with our exact search: `share` of its time, recall of the first
 ten. A million crops take 2 GB on each side, and 5 GB on the disk; GALLERY_FOLDER keeps them for the next case.
+`count_median_ms` is what the service adds to each search by counting the crops that it is among.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reidr.service.store.records import EVERYTHING, CropFilter, StoredCrop
+from reidr.service.store.sql_store import SqlStore
 from reidr.service.store.sqlite.store import SqliteStore
 
 DIMENSIONS, K, CAMERAS, PER_PERSON = 512, 10, 10, 20
@@ -36,6 +38,7 @@ SIZES = {"16k": (16_000, 400), "200k": (200_000, 200), "1m": (1_000_000, 100)}
 FILTERS = ("all", "camera", "hour")
 CASES = [f"{size}/{kind}" for size in SIZES for kind in (*FILTERS, "approximate")]
 BATCH = 10_000
+COUNTS = 20  # how often the crops that pass are counted, from what is held and by the table
 DAY = 86_400.0
 
 Rows = NDArray[np.float32]
@@ -183,7 +186,9 @@ def beside(store: SqliteStore, which: CropFilter, queries: Rows, peer: Callable[
         equal = [{int(hit.id) for hit in ours[0]} == set(theirs[1][0].tolist()) for ours, theirs in pairs]
         facts |= {"ratio": round(facts["ours_p99_ms"] / facts["faiss_p99_ms"], 3), "same": float(np.mean(equal))}
         facts["median_ratio"] = round(facts["ours_median_ms"] / facts["faiss_median_ms"], 3)
-    return facts
+    counted, _ = in_turns(queries[:COUNTS], lambda _: store.count(which), lambda _: SqlStore.count(store, which))
+    held, table = (float(np.median(taken)) for taken in counted)
+    return facts | {"count_median_ms": round(held, 3), "count_by_table_median_ms": round(table, 3)}
 
 
 def approximate(store: SqliteStore, queries: Rows) -> dict[str, Any]:
